@@ -1,0 +1,15 @@
+//! What clients speak: OpenAI's chat completions, with the gateway's own fields. The pivot between
+//! them and every provider, so it knows no provider.
+
+pub mod answer;
+pub mod chunk;
+pub mod effort;
+pub mod envelope;
+pub mod error;
+pub mod fit;
+pub mod message;
+pub mod parameter;
+pub mod request;
+pub mod text;
+pub mod tools;
+pub mod usage;

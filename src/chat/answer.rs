@@ -1,0 +1,205 @@
+//! An answer in one piece: what a provider said, as OpenAI's clients read it.
+
+use serde_json::value::RawValue;
+
+use super::{chunk::Writer, envelope::Envelope, text::Text, usage::Usage};
+use crate::json::Object;
+
+/// Why a model stopped. OpenAI's API reference, *The chat completion object*.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names are the API's")]
+pub enum Finish {
+    Stop,
+    Length,
+    ToolCalls,
+    ContentFilter,
+}
+
+impl Finish {
+    /// The word in an answer.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Stop => "stop",
+            Self::Length => "length",
+            Self::ToolCalls => "tool_calls",
+            Self::ContentFilter => "content_filter",
+        }
+    }
+
+    /// The reason, given whether the model called tools: then it cannot have simply stopped, and
+    /// without calls it cannot have stopped for them.
+    pub fn with_calls(self, calls: bool) -> Self {
+        match (self, calls) {
+            (Self::Stop, true) => Self::ToolCalls,
+            (Self::ToolCalls, false) => Self::Stop,
+            (other, _) => other,
+        }
+    }
+}
+
+/// What a provider answered.
+#[derive(Clone, Debug, Default)]
+pub struct Answer<'a> {
+    /// At least one.
+    pub choices: Vec<Choice<'a>>,
+    /// What it cost, if the provider says.
+    pub usage: Option<Usage>,
+    /// `system_fingerprint`, as it came.
+    pub system_fingerprint: Option<&'a RawValue>,
+    /// `service_tier`, as it came.
+    pub service_tier: Option<&'a RawValue>,
+}
+
+/// One of the answers asked for with `n`.
+#[derive(Clone, Debug)]
+pub struct Choice<'a> {
+    /// What the model says.
+    pub content: Option<Text<'a>>,
+    /// Why it does not.
+    pub refusal: Option<Text<'a>>,
+    /// What it thought.
+    pub reasoning: Option<Text<'a>>,
+    /// What it calls.
+    pub calls: Vec<Call<'a>>,
+    /// Why it stopped.
+    pub finish: Finish,
+    /// The provider's own word for why.
+    pub native_finish: Option<Text<'a>>,
+    /// `logprobs`, as they came.
+    pub logprobs: Option<&'a RawValue>,
+    /// `annotations`, as they came.
+    pub annotations: Option<&'a RawValue>,
+    /// `audio`, as it came.
+    pub audio: Option<&'a RawValue>,
+}
+
+/// A call of a tool.
+#[derive(Clone, Debug)]
+pub struct Call<'a> {
+    /// The provider's id, if it has one.
+    pub id: Option<Text<'a>>,
+    /// The function.
+    pub name: Text<'a>,
+    /// JSON in a string.
+    pub arguments: Text<'a>,
+}
+
+/// How the provider's side of the exchange went.
+#[derive(Clone, Copy, Debug)]
+pub struct Service {
+    /// The provider's status.
+    pub status: u16,
+    /// From the first byte sent to the last byte read, in nanoseconds.
+    pub response_time: u64,
+}
+
+impl Answer<'_> {
+    /// The body of the gateway's answer.
+    pub fn to_json(&self, envelope: &Envelope, service: Service) -> Vec<u8> {
+        let mut out = Vec::with_capacity(1024);
+        let mut body = Object::open(&mut out);
+        body.value("id", &envelope.completion_id())
+            .value("object", "chat.completion")
+            .value("created", &envelope.created)
+            .value("model", &envelope.model)
+            .value("request_id", &envelope.request_id);
+        self.write_choices(body.key("choices"), envelope);
+        if let Some(usage) = &self.usage {
+            body.value("usage", usage);
+        }
+        for (key, raw) in
+            [("system_fingerprint", self.system_fingerprint), ("service_tier", self.service_tier)]
+        {
+            raw.map(|raw| body.raw(key, raw.get()));
+        }
+        body.raw("request", &envelope.request)
+            .value("http_status_code", &200)
+            .value("llm_status_code", &service.status)
+            .value("response_time", &service.response_time);
+        body.close();
+        out
+    }
+
+    /// The answer as a stream, for a client that asked for one.
+    pub fn stream(&self, writer: &mut Writer) {
+        for (index, choice) in self.choices.iter().enumerate() {
+            choice.stream(index, writer);
+        }
+        if let Some(usage) = self.usage {
+            writer.usage(usage);
+        }
+        writer.end();
+    }
+
+    fn write_choices(&self, out: &mut Vec<u8>, envelope: &Envelope) {
+        out.push(b'[');
+        for (index, choice) in self.choices.iter().enumerate() {
+            if index > 0 {
+                out.push(b',');
+            }
+            choice.write(out, index, envelope);
+        }
+        out.push(b']');
+    }
+}
+
+impl Choice<'_> {
+    fn write(&self, out: &mut Vec<u8>, index: usize, envelope: &Envelope) {
+        let mut choice = Object::open(out);
+        choice.value("index", &index);
+        choice.object("message", |message| {
+            message.value("role", "assistant").value("content", &self.content);
+            // OpenAI's specification requires the key.
+            message.value("refusal", &self.refusal);
+            if let Some(reasoning) = &self.reasoning {
+                message.value("reasoning_content", reasoning);
+            }
+            if !self.calls.is_empty() {
+                write_calls(message.key("tool_calls"), &self.calls, index, envelope);
+            }
+            self.annotations.map(|raw| message.raw("annotations", raw.get()));
+            self.audio.map(|raw| message.raw("audio", raw.get()));
+        });
+        choice.value("logprobs", &self.logprobs).value("finish_reason", self.finish.name());
+        if let Some(native) = &self.native_finish {
+            choice.value("native_finish_reason", native);
+        }
+        choice.close();
+    }
+
+    fn stream(&self, index: usize, writer: &mut Writer) {
+        if let Some(reasoning) = &self.reasoning {
+            writer.reasoning(index, reasoning);
+        }
+        if let Some(refusal) = &self.refusal {
+            writer.refusal(index, refusal);
+        }
+        if let Some(content) = &self.content {
+            writer.content(index, content, self.logprobs);
+        }
+        for (number, call) in self.calls.iter().enumerate() {
+            writer.call(index, number, call.id.as_ref(), Some(&call.name));
+            writer.arguments(index, number, &call.arguments);
+        }
+        writer.finish(index, self.finish, self.native_finish.as_ref());
+    }
+}
+
+fn write_calls(out: &mut Vec<u8>, calls: &[Call<'_>], choice: usize, envelope: &Envelope) {
+    out.push(b'[');
+    for (index, call) in calls.iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        let mut item = Object::open(out);
+        match &call.id {
+            Some(id) => item.value("id", id),
+            None => item.value("id", &envelope.call_id(choice, index)),
+        };
+        item.value("type", "function").object("function", |function| {
+            function.value("name", &call.name).value("arguments", &call.arguments);
+        });
+        item.close();
+    }
+    out.push(b']');
+}

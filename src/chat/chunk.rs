@@ -1,0 +1,274 @@
+//! An answer as a stream. Decoders of every API schema call the writer; that what leaves is a legal
+//! stream is decided here alone: the role first, one finish per choice, usage last, then `[DONE]`.
+
+use serde_json::value::RawValue;
+
+use super::{answer::Finish, envelope::Envelope, error::Error, text::Text, usage::Usage};
+use crate::json::Object;
+
+/// The most choices and the most calls in one choice that a provider may stream: more is an attack
+/// on the gateway's memory.
+pub const MAX_ITEMS: usize = 1024;
+
+/// Writes the events of one answer.
+#[derive(Debug, Default)]
+pub struct Writer {
+    /// What every chunk begins with, up to its choices.
+    head: Vec<u8>,
+    envelope: Envelope,
+    choices: Vec<Choice>,
+    usage: Option<Usage>,
+    /// Events written and not taken yet.
+    out: Vec<u8>,
+    ended: bool,
+}
+
+/// What has left of one choice.
+#[derive(Debug, Default)]
+struct Choice {
+    begun: bool,
+    finished: bool,
+    calls: Vec<Call>,
+}
+
+/// What has left of one tool call.
+#[derive(Debug)]
+struct Call {
+    /// The provider's number of it: running, but some start at 1, leave numbers out, or give
+    /// several calls the same one.
+    number: usize,
+    /// As JSON.
+    id: String,
+    /// Whether any of its arguments have left.
+    argued: bool,
+}
+
+impl Writer {
+    /// A stream in which nothing has been said.
+    pub fn new(envelope: Envelope) -> Self {
+        let mut head = b"data: ".to_vec();
+        let mut chunk = Object::open(&mut head);
+        chunk
+            .value("id", &envelope.completion_id())
+            .value("object", "chat.completion.chunk")
+            .value("created", &envelope.created)
+            .value("model", &envelope.model)
+            .value("request_id", &envelope.request_id)
+            .key("choices");
+        Self { head, envelope, ..Self::default() }
+    }
+
+    /// Whether anything came that a client would notice: content, a call, a finish, an error.
+    pub fn has_begun(&self) -> bool {
+        self.ended || self.choices.iter().any(|choice| choice.begun)
+    }
+
+    /// Whether every choice that began has its finish, and one did.
+    pub fn is_finished(&self) -> bool {
+        let mut begun = self.choices.iter().filter(|choice| choice.begun).peekable();
+        begun.peek().is_some() && begun.all(|choice| choice.finished)
+    }
+
+    /// Whether the stream is over.
+    pub fn has_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// What was written since the last time.
+    pub fn take(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.out)
+    }
+
+    /// The model says more.
+    pub fn content(&mut self, choice: usize, text: &Text<'_>, logprobs: Option<&RawValue>) {
+        if text.is_empty() && logprobs.is_none() {
+            return;
+        }
+        if self.begin(choice) {
+            self.chunk(choice, b"{\"content\":", text.json().as_bytes(), b"}", logprobs);
+        }
+    }
+
+    /// The model refuses.
+    pub fn refusal(&mut self, choice: usize, text: &Text<'_>) {
+        if !text.is_empty() && self.begin(choice) {
+            self.chunk(choice, b"{\"refusal\":", text.json().as_bytes(), b"}", None);
+        }
+    }
+
+    /// The model thinks.
+    pub fn reasoning(&mut self, choice: usize, text: &Text<'_>) {
+        if !text.is_empty() && self.begin(choice) {
+            self.chunk(choice, b"{\"reasoning_content\":", text.json().as_bytes(), b"}", None);
+        }
+    }
+
+    /// How many tools a choice has called.
+    pub fn calls(&self, choice: usize) -> usize {
+        self.choices.get(choice).map_or(0, |choice| choice.calls.len())
+    }
+
+    /// The model calls a tool. `number` is the provider's; repeated without another id, it is the
+    /// same call.
+    pub fn call(
+        &mut self,
+        choice: usize,
+        number: usize,
+        id: Option<&Text<'_>>,
+        name: Option<&Text<'_>>,
+    ) {
+        let id = id.filter(|id| !id.is_empty());
+        let Some(name) = name.filter(|name| !name.is_empty()) else { return };
+        if self.is_known(choice, number, id) || !self.begin(choice) {
+            return;
+        }
+        let Some(state) = self.choices.get_mut(choice) else { return };
+        let index = state.calls.len();
+        if index >= MAX_ITEMS {
+            return;
+        }
+        let minted = || Text::new(&self.envelope.call_id(choice, index)).json().to_owned();
+        let id = id.map_or_else(minted, |id| id.json().to_owned());
+        let delta = format!(
+            "{{\"tool_calls\":[{{\"index\":{index},\"id\":{id},\"type\":\"function\",\
+             \"function\":{{\"name\":{},\"arguments\":\"\"}}}}]}}",
+            name.json()
+        );
+        state.calls.push(Call { number, id, argued: false });
+        self.chunk(choice, delta.as_bytes(), b"", b"", None);
+    }
+
+    /// More of a call's arguments. Those of a call without a name are lost: nobody could make it.
+    pub fn arguments(&mut self, choice: usize, number: usize, text: &Text<'_>) {
+        let Some(index) = self.position(choice, number).filter(|_| !text.is_empty()) else {
+            return;
+        };
+        if !self.begin(choice) {
+            return;
+        }
+        if let Some(call) = self.choices.get_mut(choice).and_then(|own| own.calls.get_mut(index)) {
+            call.argued = true;
+        }
+        self.argue(choice, index, text.json());
+    }
+
+    /// The model stops. Only the first time counts.
+    pub fn finish(&mut self, choice: usize, finish: Finish, native: Option<&Text<'_>>) {
+        if !self.begin(choice) {
+            return;
+        }
+        let Some(state) = self.choices.get_mut(choice) else { return };
+        state.finished = true;
+        let finish = finish.with_calls(!state.calls.is_empty());
+        let silent: Vec<usize> = (0..state.calls.len())
+            .filter(|index| state.calls.get(*index).is_some_and(|call| !call.argued))
+            .collect();
+        for index in silent {
+            self.argue(choice, index, "\"{}\"");
+        }
+        self.out.extend_from_slice(&self.head);
+        let native = native.map(|native| format!(",\"native_finish_reason\":{}", native.json()));
+        let (reason, native) = (finish.name(), native.unwrap_or_default());
+        let tail = format!(
+            "[{{\"index\":{choice},\"delta\":{{}},\"finish_reason\":\"{reason}\"{native}}}]}}\n\n"
+        );
+        self.out.extend_from_slice(tail.as_bytes());
+    }
+
+    /// Every choice that has begun and not stopped stops: the provider is done and gave no reason.
+    pub fn finish_rest(&mut self) {
+        for choice in 0..self.choices.len() {
+            if self.choices.get(choice).is_some_and(|own| own.begun && !own.finished) {
+                self.finish(choice, Finish::Stop, None);
+            }
+        }
+    }
+
+    /// What it cost so far. The last word counts.
+    pub fn usage(&mut self, usage: Usage) {
+        self.usage = Some(usage);
+    }
+
+    /// The answer is complete.
+    pub fn end(&mut self) {
+        if std::mem::replace(&mut self.ended, true) {
+            return;
+        }
+        if let Some(usage) = self.usage.filter(|_| self.envelope.include_usage) {
+            self.out.extend_from_slice(&self.head);
+            self.out.extend_from_slice(b"[],\"usage\":");
+            crate::json::write(&mut self.out, &usage);
+            self.out.extend_from_slice(b"}\n\n");
+        }
+        self.out.extend_from_slice(b"data: [DONE]\n\n");
+    }
+
+    /// The answer broke off. No `[DONE]` follows: what came is not all there was.
+    pub fn fail(&mut self, error: &Error) {
+        if std::mem::replace(&mut self.ended, true) {
+            return;
+        }
+        self.out.extend_from_slice(b"data: ");
+        self.out.extend_from_slice(&error.to_json(&self.envelope.request_id));
+        self.out.extend_from_slice(b"\n\n");
+    }
+
+    /// Makes sure of a choice and of its role. False for a choice that is over or one too many.
+    fn begin(&mut self, choice: usize) -> bool {
+        if self.ended || choice >= MAX_ITEMS {
+            return false;
+        }
+        if self.choices.len() <= choice {
+            self.choices.resize_with(choice + 1, Choice::default);
+        }
+        let Some(state) = self.choices.get_mut(choice) else { return false };
+        if state.finished {
+            return false;
+        }
+        if !std::mem::replace(&mut state.begun, true) {
+            self.chunk(choice, b"{\"role\":\"assistant\",\"content\":\"\"}", b"", b"", None);
+        }
+        true
+    }
+
+    fn is_known(&self, choice: usize, number: usize, id: Option<&Text<'_>>) -> bool {
+        let index = self.position(choice, number);
+        let call = index.and_then(|index| self.choices.get(choice)?.calls.get(index));
+        call.is_some_and(|call| id.is_none_or(|id| id.json() == call.id))
+    }
+
+    fn position(&self, choice: usize, number: usize) -> Option<usize> {
+        let calls = &self.choices.get(choice)?.calls;
+        calls.iter().rposition(|call| call.number == number)
+    }
+
+    fn argue(&mut self, choice: usize, index: usize, json: &str) {
+        let start = format!("{{\"tool_calls\":[{{\"index\":{index},\"function\":{{\"arguments\":");
+        self.chunk(choice, start.as_bytes(), json.as_bytes(), b"}}]}", None);
+    }
+
+    /// Writes a chunk whose delta is `before`, `json` and `after` in a row.
+    fn chunk(
+        &mut self,
+        choice: usize,
+        before: &[u8],
+        json: &[u8],
+        after: &[u8],
+        logprobs: Option<&RawValue>,
+    ) {
+        self.out.extend_from_slice(&self.head);
+        self.out.extend_from_slice(b"[{\"index\":");
+        crate::json::write(&mut self.out, &choice);
+        self.out.extend_from_slice(b",\"delta\":");
+        for piece in [before, json, after] {
+            self.out.extend_from_slice(piece);
+        }
+        if let Some(logprobs) = logprobs {
+            self.out.extend_from_slice(b",\"logprobs\":");
+            // A line break, which can only stand between tokens, would end the event's line.
+            let line = logprobs.get().bytes().map(|byte| if byte < b' ' { b' ' } else { byte });
+            self.out.extend(line);
+        }
+        self.out.extend_from_slice(b",\"finish_reason\":null}]}\n\n");
+    }
+}

@@ -1,0 +1,69 @@
+//! How hard a model is asked to think.
+
+use serde::{Deserialize, Serialize};
+
+/// `reasoning_effort`, from least to most. OpenAI's API reference; `max` is Anthropic's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[expect(missing_docs, reason = "the names are the API's")]
+pub enum Effort {
+    None,
+    Minimal,
+    Low,
+    Medium,
+    High,
+    Xhigh,
+    Max,
+}
+
+impl Effort {
+    /// Every effort, from least to most.
+    pub const ALL: [Self; 7] =
+        [Self::None, Self::Minimal, Self::Low, Self::Medium, Self::High, Self::Xhigh, Self::Max];
+
+    /// The word in a request.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Minimal => "minimal",
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+            Self::Xhigh => "xhigh",
+            Self::Max => "max",
+        }
+    }
+
+    /// The effort with this name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|effort| effort.name() == name)
+    }
+
+    /// The one of `offered` that comes closest; the lesser one of two. `None` when none is offered.
+    pub fn closest(self, offered: &[Self]) -> Option<Self> {
+        offered.iter().copied().min_by_key(|other| ((*other as i8 - self as i8).abs(), *other))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::Effort::{self, High, Low, Max, Medium, Minimal, None as Off, Xhigh};
+
+    #[test]
+    fn the_closest_effort_is_offered_and_never_costs_more_on_a_tie() {
+        let cases: &[(Effort, &[Effort], Option<Effort>)] = &[
+            (Medium, &[Low, Medium, High], Some(Medium)),
+            (Minimal, &[Off, Low, Medium, High], Some(Off)),
+            (Xhigh, &[Minimal, Low, Medium, High], Some(High)),
+            (Max, &[Off], Some(Off)),
+            (Off, &[Minimal, Low], Some(Minimal)),
+            (Low, &[], None),
+        ];
+        for (asked, offered, found) in cases {
+            assert_eq!(asked.closest(offered), *found, "{asked:?} of {offered:?}");
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! What surrounds an answer: who asked what, under which id.
+
+/// Facts about the request that every answer to it repeats.
+#[derive(Clone, Debug, Default)]
+pub struct Envelope {
+    /// The request's id, a UUID.
+    pub request_id: String,
+    /// The model that answers, under the name clients know.
+    pub model: String,
+    /// When the answer began, in Unix seconds.
+    pub created: u64,
+    /// The effective request without prompt and messages, as JSON.
+    pub request: Vec<u8>,
+    /// Whether a stream ends with its usage.
+    pub include_usage: bool,
+}
+
+impl Envelope {
+    /// The completion's id. It follows from the request's, so that either leads to the other.
+    pub fn completion_id(&self) -> String {
+        format!("chatcmpl-{}", self.request_id.replace('-', ""))
+    }
+
+    /// An id for a tool call whose provider gave none: unique as the request's id is.
+    pub fn call_id(&self, choice: usize, call: usize) -> String {
+        let unique: String = self.request_id.chars().filter(|c| *c != '-').take(20).collect();
+        format!("call_{unique}{choice:02x}{call:04x}")
+    }
+}

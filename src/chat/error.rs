@@ -1,0 +1,290 @@
+//! Every error a client can get, its status, and its one shape.
+
+use std::{fmt, time::Duration};
+
+use super::request::{Mistake, Unreadable};
+use crate::json::Object;
+
+/// The longest piece of a provider's message that is passed on, in characters.
+pub const MAX_PROVIDER_MESSAGE: usize = 500;
+
+/// Why a request was not answered. The variant fixes the status.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named for what they hold")]
+pub enum Error {
+    /// The body is not JSON, or too deep.
+    Unreadable(Unreadable),
+    /// The body is JSON, and wrong.
+    Invalid(Vec<Mistake>),
+    /// No body at all.
+    NoBody,
+    /// HTTP trailers came with the request.
+    Trailers,
+    /// A content type other than JSON.
+    ContentType { found: String },
+    /// No key that Envoy knows.
+    NoAccount,
+    /// The account's plan has no access.
+    NoAccess,
+    /// No such path.
+    NoSuchPath,
+    /// A path that takes another method.
+    Method { allow: &'static str },
+    /// The provider found fault with the request.
+    Rejected { status: u16, message: String, code: Option<String>, param: Option<String> },
+    /// The prompt and the answer do not fit into the model.
+    ContextLength { message: String },
+    /// The provider ended the model.
+    Retired { model: String },
+    /// The provider is out of quota for us.
+    RateLimited { provider: String, message: String, retry_after: Option<Duration> },
+    /// The provider refused the gateway's key, or does not know the model.
+    Refused { provider: String, status: u16 },
+    /// The provider failed.
+    Failed { provider: String, status: u16, message: String },
+    /// The provider could not be reached.
+    Unreachable { provider: String },
+    /// The provider took too long.
+    Timeout { provider: String },
+    /// The provider is busy.
+    Overloaded { provider: String, message: String },
+    /// The provider's answer makes no sense.
+    BadAnswer { provider: String, problem: &'static str },
+    /// The provider's API schema is not built yet.
+    NotBuilt { provider: String },
+    /// The gateway's own configuration and Envoy's do not agree.
+    Misconfigured { problem: &'static str },
+}
+
+impl Error {
+    /// The HTTP status.
+    pub fn status(&self) -> u16 {
+        match self {
+            Self::Unreadable(_) | Self::Invalid(_) | Self::NoBody | Self::Trailers => 400,
+            Self::ContextLength { .. } => 400,
+            Self::Rejected { status, .. } => *status,
+            Self::NoAccount => 401,
+            Self::NoAccess => 403,
+            Self::NoSuchPath => 404,
+            Self::Method { .. } => 405,
+            Self::Retired { .. } => 410,
+            Self::ContentType { .. } => 415,
+            Self::RateLimited { .. } => 429,
+            Self::Misconfigured { .. } => 500,
+            Self::NotBuilt { .. } => 501,
+            Self::Refused { .. } | Self::Failed { .. } | Self::BadAnswer { .. } => 502,
+            Self::Unreachable { .. } => 502,
+            Self::Overloaded { .. } => 503,
+            Self::Timeout { .. } => 504,
+        }
+    }
+
+    /// OpenAI's word for the kind of error, which its SDKs show.
+    pub fn kind(&self) -> &'static str {
+        match self.status() {
+            403 => "permission_error",
+            429 => "rate_limit_error",
+            504 => "timeout",
+            500.. => "server_error",
+            _ => "invalid_request_error",
+        }
+    }
+
+    /// A word a program can tell the error by.
+    pub fn code(&self) -> &str {
+        match self {
+            Self::Unreadable(_) | Self::NoBody => "invalid_json",
+            Self::Invalid(mistakes) => mistakes.first().map_or("invalid_value", code_of),
+            Self::Trailers => "invalid_request",
+            Self::ContentType { .. } => "unsupported_media_type",
+            Self::NoAccount => "invalid_api_key",
+            Self::NoAccess => "model_not_allowed",
+            Self::NoSuchPath => "not_found",
+            Self::Method { .. } => "method_not_allowed",
+            Self::Rejected { code, .. } => code.as_deref().unwrap_or("invalid_value"),
+            Self::ContextLength { .. } => "context_length_exceeded",
+            Self::Retired { .. } => "model_retired",
+            Self::RateLimited { .. } => "rate_limit_exceeded",
+            Self::Misconfigured { .. } => "misconfigured",
+            Self::NotBuilt { .. } => "not_implemented",
+            Self::Refused { .. } => "provider_refused",
+            Self::Failed { .. } | Self::BadAnswer { .. } => "upstream_error",
+            Self::Unreachable { .. } => "upstream_unreachable",
+            Self::Overloaded { .. } => "overloaded",
+            Self::Timeout { .. } => "timeout",
+        }
+    }
+
+    /// The parameter at fault.
+    pub fn param(&self) -> Option<&str> {
+        match self {
+            Self::Invalid(mistakes) => mistakes.first().map(|mistake| mistake.param.as_str()),
+            Self::Rejected { param, .. } => param.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// How long a client should wait, in whole seconds, rounded up.
+    pub fn retry_after(&self) -> Option<u64> {
+        let Self::RateLimited { retry_after, .. } = self else { return None };
+        retry_after.map(|wait| wait.as_millis().div_ceil(1000).try_into().unwrap_or(u64::MAX))
+    }
+
+    /// The value of `allow`, which 405 needs.
+    pub fn allow(&self) -> Option<&'static str> {
+        let Self::Method { allow } = self else { return None };
+        Some(allow)
+    }
+
+    /// The body: flat for AssemblyAI's clients, with `error` inside for OpenAI's and for older ones
+    /// of AssemblyAI's.
+    pub fn to_json(&self, request_id: &str) -> Vec<u8> {
+        let mut out = Vec::with_capacity(512);
+        let mut body = Object::open(&mut out);
+        self.write(&mut body, request_id);
+        body.close();
+        out
+    }
+
+    /// Writes the keys of the body into an object.
+    pub fn write(&self, body: &mut Object<'_>, request_id: &str) {
+        let metadata = self.metadata();
+        let headline = match self {
+            Self::Invalid(_) => HEADLINE.to_owned(),
+            other => other.to_string(),
+        };
+        body.value("code", &self.status())
+            .value("message", &headline)
+            .value("request_id", request_id)
+            .raw("metadata", &metadata)
+            .object("error", |error| {
+                error
+                    .value("message", &self.to_string())
+                    .value("type", self.kind())
+                    .value("param", &self.param())
+                    .value("code", self.code())
+                    .raw("metadata", &metadata);
+            });
+    }
+
+    fn metadata(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        let mut object = Object::open(&mut out);
+        match self {
+            Self::Invalid(mistakes) => {
+                let messages: Vec<&str> =
+                    mistakes.iter().map(|mistake| mistake.message.as_str()).collect();
+                object.value("errors", &messages);
+            }
+            Self::ContextLength { .. } => {
+                object.value("errors", &["model context limit exceeded"]);
+            }
+            Self::Refused { provider, status } | Self::Failed { provider, status, .. } => {
+                object.value("provider", provider).value("llm_status_code", status);
+            }
+            Self::RateLimited { provider, .. }
+            | Self::Unreachable { provider }
+            | Self::Timeout { provider }
+            | Self::Overloaded { provider, .. }
+            | Self::BadAnswer { provider, .. } => {
+                object.value("provider", provider);
+            }
+            _ => {}
+        }
+        object.close();
+        out
+    }
+}
+
+/// The message of every validation error. LLM Gateway, *Troubleshooting*.
+const HEADLINE: &str = "invalid request body";
+
+/// OpenAI's word for a mistake, told from its sentence.
+fn code_of(mistake: &Mistake) -> &'static str {
+    let message = mistake.message.as_str();
+    if message.ends_with("required") || message.ends_with("missing") {
+        "missing_required_parameter"
+    } else if message.starts_with("model ") && message.ends_with("is not supported") {
+        "model_not_found"
+    } else if message.contains(" does not support ") {
+        "unsupported_parameter"
+    } else {
+        "invalid_value"
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreadable(Unreadable { problem, place: (line, column) }) => {
+                write!(
+                    f,
+                    "the body is not a chat request: {problem} at line {line} column {column}"
+                )
+            }
+            Self::Invalid(mistakes) => {
+                let mut separator = "";
+                for mistake in mistakes {
+                    write!(f, "{separator}{}", mistake.message)?;
+                    separator = "; ";
+                }
+                Ok(())
+            }
+            Self::NoBody => f.write_str("the request has no body, a JSON object is needed"),
+            Self::Trailers => f.write_str("HTTP trailers are not supported"),
+            Self::ContentType { found } => {
+                write!(f, "content-type `{found}` is not supported, send `application/json`")
+            }
+            Self::NoAccount => f.write_str("Authentication error, API token missing/invalid"),
+            Self::NoAccess => f.write_str(
+                "Your account does not have access to LLM Gateway. Please upgrade your plan.",
+            ),
+            Self::NoSuchPath => f.write_str("no such path, there is POST /v1/chat/completions"),
+            Self::Method { allow } => write!(f, "this path takes {allow} only"),
+            Self::Retired { .. } => {
+                f.write_str("the model version you are trying to access has been deprecated")
+            }
+            provider => provider.describe_provider(f),
+        }
+    }
+}
+
+impl Error {
+    /// What went wrong behind the gateway.
+    fn describe_provider(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rejected { message, .. } | Self::ContextLength { message } => {
+                f.write_str(message)
+            }
+            Self::RateLimited { provider, message, .. } => {
+                write!(f, "rate limit of provider `{provider}` reached: {message}")
+            }
+            Self::Refused { provider, .. } => {
+                write!(f, "provider `{provider}` refused the gateway, its operator must act")
+            }
+            Self::Failed { provider, status, message } => {
+                write!(f, "provider `{provider}` failed with status {status}: {message}")
+            }
+            Self::Unreachable { provider } => write!(f, "provider `{provider}` cannot be reached"),
+            Self::Timeout { provider } => write!(f, "provider `{provider}` took too long"),
+            Self::Overloaded { provider, message } => {
+                write!(f, "provider `{provider}` is overloaded: {message}")
+            }
+            Self::BadAnswer { provider, problem } => {
+                write!(f, "provider `{provider}` sent an answer that {problem}")
+            }
+            Self::NotBuilt { provider } => {
+                write!(f, "the API schema of provider `{provider}` is not supported yet")
+            }
+            Self::Misconfigured { problem } => {
+                write!(f, "the gateway is misconfigured: {problem}")
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A provider's message, no longer than a client wants to read.
+pub fn shortened(message: &str) -> String {
+    message.chars().take(MAX_PROVIDER_MESSAGE).collect()
+}

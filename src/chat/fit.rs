@@ -1,0 +1,280 @@
+//! What becomes of a request's parameters on one model: kept, clamped, dropped, or refused. The one
+//! place that knows, for the request that leaves, for `x-attache-params`, and for the answer's echo.
+
+use std::borrow::Cow;
+
+use super::{
+    effort::Effort,
+    message::{Content, Message},
+    parameter::Parameter,
+    request::{Mistake, Request},
+};
+use crate::{
+    config::{Model, Sampling, Target},
+    json::Object,
+};
+
+/// What the API has and this version of the gateway does not do yet.
+const NOT_BUILT: [Parameter; 4] = [
+    Parameter::Fallbacks,
+    Parameter::FallbackConfig,
+    Parameter::PostProcessingSteps,
+    Parameter::TranscriptId,
+];
+
+/// The longest list of unknown keys that is reported one by one.
+const MAX_REPORTED: usize = 16;
+
+/// A request as one model can take it.
+#[derive(Clone, Debug, Default)]
+pub struct Fit<'a> {
+    /// Parameters that go on, with their values in JSON. `max_tokens` first.
+    pub kept: Vec<(Parameter, Cow<'a, str>)>,
+    /// The effort that goes on.
+    pub effort: Option<Effort>,
+    /// Whether the model streams, as far as the client asked for it.
+    pub stream: Stream,
+    /// Names of what is left out.
+    pub dropped: Vec<Cow<'a, str>>,
+    /// Names of what was changed, with what it became.
+    pub clamped: Vec<(&'static str, String)>,
+    /// What the model lacks and the client cannot do without.
+    pub refused: Vec<Mistake>,
+}
+
+/// How the answer comes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Stream {
+    /// In one piece, as asked.
+    #[default]
+    Off,
+    /// As a stream, as asked.
+    On,
+    /// In one piece from the provider, as a stream to the client.
+    Emulated,
+}
+
+impl<'a> Fit<'a> {
+    /// Fits a request to where it is to run.
+    pub fn new(request: &Request<'a>, target: &Target<'_>) -> Self {
+        let (name, model) = (target.name, target.model);
+        let mut fit = Self::default();
+        fit.limit(request, model);
+        fit.think(request, model);
+        fit.stream(request, model);
+        for (parameter, raw) in request.parameters.present() {
+            if parameter.is_optional() {
+                fit.parameter(parameter, raw.get(), request, name, model);
+            } else if NOT_BUILT.contains(&parameter) {
+                fit.dropped.push(Cow::Borrowed(parameter.name()));
+            }
+        }
+        for (index, message) in request.messages.iter().enumerate() {
+            fit.message(index, message, name, model);
+        }
+        if !target.provider.forward_unknown {
+            fit.unknown(request);
+        }
+        fit
+    }
+
+    /// The effective request without prompt and messages, which the answer repeats.
+    pub fn echo(&self, model: &str) -> Vec<u8> {
+        let mut out = Vec::new();
+        let mut object = Object::open(&mut out);
+        object.value("model", model);
+        for (parameter, json) in &self.kept {
+            object.raw(parameter.name(), json.as_bytes());
+        }
+        object.close();
+        out
+    }
+
+    /// The value of `x-attache-params`, empty when everything went on as it came.
+    pub fn report(&self) -> String {
+        let mut parts = Vec::new();
+        if !self.dropped.is_empty() {
+            parts.push(format!("dropped={}", self.dropped.join(",")));
+        }
+        if !self.clamped.is_empty() {
+            let clamped: Vec<String> =
+                self.clamped.iter().map(|(name, value)| format!("{name}:{value}")).collect();
+            parts.push(format!("clamped={}", clamped.join(",")));
+        }
+        if self.stream == Stream::Emulated {
+            parts.push("emulated=stream".to_owned());
+        }
+        parts.join("; ")
+    }
+
+    fn limit(&mut self, request: &Request<'a>, model: &Model) {
+        let asked = request.max_tokens;
+        if asked >= model.context_length {
+            let message = "model context limit exceeded";
+            self.refused.push(Mistake::new("max_tokens", message));
+        }
+        let limit = asked.min(model.max_output_tokens).max(model.min_output_tokens);
+        if limit != asked {
+            self.clamped.push(("max_tokens", limit.to_string()));
+        }
+        self.kept.push((Parameter::MaxTokens, Cow::Owned(limit.to_string())));
+    }
+
+    /// An effort the model does not offer becomes the closest it does.
+    fn think(&mut self, request: &Request<'a>, model: &Model) {
+        let Some(asked) = request.effort else { return };
+        let named = match request.parameters.has(Parameter::ReasoningEffort) {
+            true => Parameter::ReasoningEffort,
+            false => Parameter::Reasoning,
+        };
+        self.effort = asked.closest(&model.reasoning_efforts);
+        match self.effort {
+            None => self.dropped.push(Cow::Borrowed(named.name())),
+            Some(effort) if effort != asked => {
+                self.clamped.push((named.name(), effort.name().to_owned()));
+            }
+            Some(_) => {}
+        }
+        if let Some(effort) = self.effort {
+            let json = Cow::Owned(format!("\"{}\"", effort.name()));
+            self.kept.push((Parameter::ReasoningEffort, json));
+        }
+    }
+
+    fn stream(&mut self, request: &Request<'a>, model: &Model) {
+        self.stream = match (request.stream, model.supports(Parameter::Stream)) {
+            (false, _) => Stream::Off,
+            (true, true) => Stream::On,
+            (true, false) => Stream::Emulated,
+        };
+    }
+
+    fn parameter(
+        &mut self,
+        parameter: Parameter,
+        json: &'a str,
+        request: &Request<'a>,
+        name: &str,
+        model: &Model,
+    ) {
+        match parameter {
+            Parameter::Stream | Parameter::ReasoningEffort => {}
+            // Its effort goes on under the flat name.
+            Parameter::Reasoning if request.reasoning_max_tokens.is_none() => {}
+            Parameter::Reasoning if !model.supports(parameter) => {
+                self.dropped.push(Cow::Borrowed("reasoning.max_tokens"));
+            }
+            _ if asks_nothing(parameter, json, request) => {}
+            _ if !supports(parameter, request, model) => {
+                if changes_meaning(parameter, request) {
+                    self.refuse(parameter, name);
+                } else {
+                    self.dropped.push(Cow::Borrowed(parameter.name()));
+                }
+            }
+            Parameter::Temperature => self.temperature(json, request, model),
+            _ => self.kept.push((parameter, Cow::Borrowed(json))),
+        }
+    }
+
+    fn refuse(&mut self, parameter: Parameter, model: &str) {
+        let parameter = parameter.name();
+        let message = format!("model {model} does not support {parameter}");
+        self.refused.push(Mistake::new(parameter, message));
+    }
+
+    fn temperature(&mut self, json: &'a str, request: &Request<'a>, model: &Model) {
+        let too_high = request.temperature.is_some_and(|asked| asked > model.max_temperature);
+        if !too_high {
+            return self.kept.push((Parameter::Temperature, Cow::Borrowed(json)));
+        }
+        let most = model.max_temperature.to_string();
+        self.clamped.push(("temperature", most.clone()));
+        self.kept.push((Parameter::Temperature, Cow::Owned(most)));
+    }
+
+    fn message(&mut self, index: usize, message: &Message<'_>, name: &str, model: &Model) {
+        let Content::Parts(parts) = &message.content else { return };
+        for (number, part) in parts.iter().enumerate() {
+            let Some((input, _)) = part.input() else { continue };
+            if !model.input.contains(&input) {
+                let param = format!("messages[{index}].content[{number}]");
+                let input = input.name();
+                let message = format!("{param}: model {name} does not support {input} input");
+                self.refused.push(Mistake::new(param, message));
+            }
+        }
+    }
+
+    /// Names of unknown keys are the client's text: only plain ones go into a header.
+    fn unknown(&mut self, request: &Request<'a>) {
+        let names = request.parameters.unknown.iter().map(|(name, _)| name);
+        let plain = |name: &&Cow<'_, str>| {
+            let safe = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
+            (1..=64).contains(&name.len()) && name.bytes().all(safe)
+        };
+        let listed: Vec<_> = names.clone().filter(plain).take(MAX_REPORTED).cloned().collect();
+        let rest = names.count() - listed.len();
+        self.dropped.extend(listed);
+        if rest > 0 {
+            self.dropped.push(Cow::Owned(format!("+{rest}")));
+        }
+    }
+}
+
+/// Whether a value says what is so anyway, so that leaving it out changes nothing.
+fn asks_nothing(parameter: Parameter, json: &str, request: &Request<'_>) -> bool {
+    match parameter {
+        Parameter::N => request.n.get() == 1,
+        Parameter::Logprobs => !request.logprobs,
+        Parameter::Modalities => !request.audio,
+        Parameter::ResponseFormat => {
+            request.response_format.as_ref().is_some_and(|format| format.form().is_none())
+        }
+        Parameter::Tools | Parameter::Functions => json.trim_start_matches('[').trim() == "]",
+        Parameter::ToolChoice => request.tools.is_empty(),
+        Parameter::ParallelToolCalls => request.tools.is_empty(),
+        _ => false,
+    }
+}
+
+fn supports(parameter: Parameter, request: &Request<'_>, model: &Model) -> bool {
+    let form = match parameter {
+        Parameter::ToolChoice => request.tool_choice.as_ref().map(|choice| choice.form()),
+        Parameter::ResponseFormat => {
+            request.response_format.as_ref().and_then(|format| format.form())
+        }
+        _ => None,
+    };
+    let forms = match parameter {
+        Parameter::ToolChoice => &model.tool_choices,
+        _ => &model.response_formats,
+    };
+    model.supports(parameter)
+        && form.is_none_or(|form| forms.contains(&form))
+        && (!is_sampling(parameter) || samples(request, model))
+}
+
+fn is_sampling(parameter: Parameter) -> bool {
+    use Parameter::{Logprobs, Temperature, TopLogprobs, TopP};
+    matches!(parameter, Temperature | TopP | Logprobs | TopLogprobs)
+}
+
+fn samples(request: &Request<'_>, model: &Model) -> bool {
+    let asked = request.effort.and_then(|effort| effort.closest(&model.reasoning_efforts));
+    let effort = asked.unwrap_or(model.default_reasoning_effort);
+    model.sampling == Sampling::Always || effort == Effort::None
+}
+
+/// Whether an answer without the parameter would be an answer to another question.
+fn changes_meaning(parameter: Parameter, request: &Request<'_>) -> bool {
+    match parameter {
+        Parameter::Tools | Parameter::ToolChoice | Parameter::ResponseFormat => true,
+        Parameter::Functions | Parameter::FunctionCall => true,
+        Parameter::Audio | Parameter::WebSearchOptions => true,
+        Parameter::N => request.n.get() > 1,
+        Parameter::Logprobs => request.logprobs,
+        Parameter::Modalities => request.audio,
+        _ => false,
+    }
+}

@@ -1,0 +1,228 @@
+//! The messages of a chat request.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Deserializer, de::Error as _};
+use serde_json::value::RawValue;
+
+use super::text::Text;
+
+/// Who speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[expect(missing_docs, reason = "the names are the API's")]
+pub enum Role {
+    System,
+    Developer,
+    User,
+    Assistant,
+    Tool,
+    Function,
+}
+
+/// One message of the conversation so far.
+#[derive(Clone, Debug, Deserialize)]
+#[expect(missing_docs, reason = "the names are the API's")]
+pub struct Message<'a> {
+    pub role: Role,
+    #[serde(borrow, default)]
+    pub content: Content<'a>,
+    #[serde(borrow, default)]
+    pub name: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    pub tool_calls: Option<Vec<ToolCall<'a>>>,
+    #[serde(borrow, default)]
+    pub tool_call_id: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    pub function_call: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub refusal: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    pub reasoning_content: Option<Text<'a>>,
+    /// What a provider must get back on the next turn, as we handed it out.
+    #[serde(borrow, default)]
+    pub reasoning_details: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub cache_control: Option<&'a RawValue>,
+}
+
+/// What a message says.
+#[derive(Clone, Debug, Default)]
+#[expect(missing_docs, reason = "the names are the API's")]
+pub enum Content<'a> {
+    #[default]
+    Absent,
+    Text(Text<'a>),
+    Parts(Vec<Part<'a>>),
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Content<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = <&'de RawValue>::deserialize(deserializer)?;
+        if let Some(text) = Text::from_raw(raw) {
+            return Ok(Self::Text(text));
+        }
+        match raw.get() {
+            "null" => Ok(Self::Absent),
+            json if json.starts_with('[') => {
+                serde_json::from_str(json).map(Self::Parts).map_err(D::Error::custom)
+            }
+            _ => Err(D::Error::custom("content must be a string or an array of parts")),
+        }
+    }
+}
+
+/// A piece of content. Which field holds it follows from `kind`.
+#[derive(Clone, Debug, Deserialize)]
+#[expect(missing_docs, reason = "the names are the API's")]
+pub struct Part<'a> {
+    #[serde(borrow, rename = "type")]
+    pub kind: Cow<'a, str>,
+    #[serde(borrow, default)]
+    pub text: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    pub refusal: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    pub image_url: Option<ImageUrl<'a>>,
+    #[serde(borrow, default)]
+    pub input_audio: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub file: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub cache_control: Option<&'a RawValue>,
+}
+
+impl<'a> Part<'a> {
+    /// What the part asks of a model and whether the field that holds it is there, or `None` for a
+    /// type the API does not have.
+    pub fn input(&self) -> Option<(Input, bool)> {
+        match self.kind.as_ref() {
+            "text" => Some((Input::Text, self.text.is_some())),
+            "refusal" => Some((Input::Text, self.refusal.is_some())),
+            "image_url" => Some((Input::Image, self.image_url.is_some())),
+            "input_audio" => Some((Input::Audio, self.input_audio.is_some())),
+            "file" => Some((Input::File, self.file.is_some())),
+            _ => None,
+        }
+    }
+
+    /// The text of a text or refusal part.
+    pub fn as_text(&self) -> Option<&Text<'a>> {
+        match self.kind.as_ref() {
+            "text" => self.text.as_ref(),
+            "refusal" => self.refusal.as_ref(),
+            _ => None,
+        }
+    }
+}
+
+/// What a model can be shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names are the API's")]
+pub enum Input {
+    Text,
+    Image,
+    File,
+    Audio,
+}
+
+impl Input {
+    /// Every kind of input.
+    pub const ALL: [Self; 4] = [Self::Text, Self::Image, Self::File, Self::Audio];
+
+    /// The word in the configuration and in errors.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Image => "image",
+            Self::File => "file",
+            Self::Audio => "audio",
+        }
+    }
+}
+
+/// An image by URL or data URL. Some clients send the bare string.
+#[derive(Clone, Debug)]
+pub struct ImageUrl<'a> {
+    /// `https:` or `data:`.
+    pub url: Text<'a>,
+    /// `low`, `high` or `auto`.
+    pub detail: Option<Text<'a>>,
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for ImageUrl<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Fields<'a> {
+            #[serde(borrow)]
+            url: Text<'a>,
+            #[serde(borrow, default)]
+            detail: Option<Text<'a>>,
+        }
+        let raw = <&'de RawValue>::deserialize(deserializer)?;
+        if let Some(url) = Text::from_raw(raw) {
+            return Ok(Self { url, detail: None });
+        }
+        let Fields { url, detail } = serde_json::from_str(raw.get()).map_err(D::Error::custom)?;
+        Ok(Self { url, detail })
+    }
+}
+
+/// A call of a tool the assistant made earlier.
+#[derive(Clone, Debug, Deserialize)]
+#[expect(missing_docs, reason = "the names are the API's")]
+pub struct ToolCall<'a> {
+    #[serde(borrow)]
+    pub id: Text<'a>,
+    #[serde(borrow)]
+    pub function: Function<'a>,
+    /// Where Google's clients keep a signature: `google.thought_signature`.
+    #[serde(borrow, default)]
+    pub extra_content: Option<&'a RawValue>,
+}
+
+/// The function a tool call names.
+#[derive(Clone, Debug, Deserialize)]
+#[expect(missing_docs, reason = "the names are the API's")]
+pub struct Function<'a> {
+    #[serde(borrow)]
+    pub name: Text<'a>,
+    /// JSON in a string, as the model wrote it.
+    #[serde(borrow, default)]
+    pub arguments: Option<Text<'a>>,
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+
+    #[test]
+    fn content_is_text_parts_or_absent() {
+        let cases = [
+            (r#"{"role":"user","content":"a\tb"}"#, "Text"),
+            (r#"{"role":"user","content":[{"type":"text","text":"a"}]}"#, "Parts"),
+            (r#"{"role":"assistant","content":null}"#, "Absent"),
+            (r#"{"role":"assistant"}"#, "Absent"),
+        ];
+        for (json, kind) in cases {
+            let message: Message<'_> = serde_json::from_str(json).unwrap();
+            assert!(format!("{:?}", message.content).starts_with(kind), "{json}");
+        }
+        for content in ["1", "{}", "[1]", "[{}]"] {
+            let json = format!(r#"{{"role":"user","content":{content}}}"#);
+            assert!(serde_json::from_str::<Message<'_>>(&json).is_err(), "{json}");
+        }
+    }
+
+    #[test]
+    fn an_image_comes_as_an_object_or_a_string() {
+        for image in [r#"{"url":"https://x/y","detail":"low"}"#, r#""https://x/y""#] {
+            let json = format!(r#"{{"type":"image_url","image_url":{image}}}"#);
+            let part: Part<'_> = serde_json::from_str(&json).unwrap();
+            assert_eq!(part.input(), Some((Input::Image, true)), "{json}");
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! The names of the chat request's parameters, and a request as a table of them, unread.
+
+use std::{borrow::Cow, fmt};
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error as _, MapAccess, Visitor},
+};
+use serde_json::value::RawValue;
+
+macro_rules! parameters {
+    ($($variant:ident = $name:literal,)*) => {
+        /// A top-level key of the chat request that the gateway knows. Variants are named as on the
+        /// wire: OpenAI's API reference, *Create chat completion*; LLM Gateway API reference.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[expect(missing_docs, reason = "the name on the wire says it")]
+        pub enum Parameter { $($variant,)* }
+
+        impl Parameter {
+            /// Every parameter, in the order of the enum.
+            pub const ALL: &[Self] = &[$(Self::$variant,)*];
+
+            /// The key in a request.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+
+            /// The parameter with this key.
+            pub fn parse(name: &str) -> Option<Self> {
+                match name { $($name => Some(Self::$variant),)* _ => None }
+            }
+        }
+    };
+}
+
+parameters! {
+    Model = "model",
+    Messages = "messages",
+    Prompt = "prompt",
+    MaxTokens = "max_tokens",
+    MaxCompletionTokens = "max_completion_tokens",
+    Temperature = "temperature",
+    TopP = "top_p",
+    TopK = "top_k",
+    N = "n",
+    Stop = "stop",
+    Seed = "seed",
+    FrequencyPenalty = "frequency_penalty",
+    PresencePenalty = "presence_penalty",
+    LogitBias = "logit_bias",
+    Logprobs = "logprobs",
+    TopLogprobs = "top_logprobs",
+    ResponseFormat = "response_format",
+    Tools = "tools",
+    ToolChoice = "tool_choice",
+    ParallelToolCalls = "parallel_tool_calls",
+    Functions = "functions",
+    FunctionCall = "function_call",
+    Stream = "stream",
+    StreamOptions = "stream_options",
+    ReasoningEffort = "reasoning_effort",
+    Reasoning = "reasoning",
+    Verbosity = "verbosity",
+    Modalities = "modalities",
+    Audio = "audio",
+    Prediction = "prediction",
+    WebSearchOptions = "web_search_options",
+    PromptCacheKey = "prompt_cache_key",
+    PromptCacheRetention = "prompt_cache_retention",
+    CacheControl = "cache_control",
+    ServiceTier = "service_tier",
+    Store = "store",
+    User = "user",
+    SafetyIdentifier = "safety_identifier",
+    Metadata = "metadata",
+    Fallbacks = "fallbacks",
+    FallbackConfig = "fallback_config",
+    PostProcessingSteps = "post_processing_steps",
+    TranscriptId = "transcript_id",
+    ModelRegion = "model_region",
+}
+
+impl Parameter {
+    /// Whether some models take it and others do not, so that the configuration says which.
+    pub fn is_optional(self) -> bool {
+        !(self.is_ours()
+            || matches!(
+                self,
+                Self::Model
+                    | Self::Messages
+                    | Self::Prompt
+                    | Self::MaxTokens
+                    | Self::MaxCompletionTokens
+                    | Self::StreamOptions
+            ))
+    }
+
+    /// Whether it speaks to the gateway, so that no provider ever sees it.
+    pub fn is_ours(self) -> bool {
+        matches!(
+            self,
+            Self::Fallbacks
+                | Self::FallbackConfig
+                | Self::PostProcessingSteps
+                | Self::TranscriptId
+                | Self::ModelRegion
+        )
+    }
+}
+
+/// How many parameters there are.
+pub const COUNT: usize = Parameter::ALL.len();
+
+/// A request's parameters as they came. `null` is absent.
+#[derive(Clone, Debug)]
+pub struct Parameters<'a> {
+    known: [Option<&'a RawValue>; COUNT],
+    /// Top-level keys the API does not have, in the order they came.
+    pub unknown: Vec<(Cow<'a, str>, &'a RawValue)>,
+}
+
+impl<'a> Parameters<'a> {
+    /// The value of a parameter that is there.
+    pub fn get(&self, parameter: Parameter) -> Option<&'a RawValue> {
+        self.known.get(parameter as usize).copied().flatten()
+    }
+
+    /// Whether a parameter is there.
+    pub fn has(&self, parameter: Parameter) -> bool {
+        self.get(parameter).is_some()
+    }
+
+    /// The parameters that are there, in the order of [`Parameter::ALL`].
+    pub fn present(&self) -> impl Iterator<Item = (Parameter, &'a RawValue)> {
+        Parameter::ALL
+            .iter()
+            .zip(&self.known)
+            .filter_map(|(parameter, raw)| Some((*parameter, (*raw)?)))
+    }
+
+    /// These parameters with those of `over` put in their place.
+    pub fn merged(&self, over: &Self) -> Self {
+        let mut merged = self.clone();
+        for (slot, raw) in merged.known.iter_mut().zip(&over.known) {
+            *slot = raw.or(*slot);
+        }
+        merged.unknown.extend(over.unknown.iter().cloned());
+        merged
+    }
+
+    /// Takes a parameter out.
+    pub fn remove(&mut self, parameter: Parameter) {
+        if let Some(slot) = self.known.get_mut(parameter as usize) {
+            *slot = None;
+        }
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Parameters<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Table)
+    }
+}
+
+struct Table;
+
+impl<'de> Visitor<'de> for Table {
+    type Value = Parameters<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut table = Parameters { known: [None; COUNT], unknown: Vec::new() };
+        let mut seen = [false; COUNT];
+        while let Some(Key(key)) = map.next_key()? {
+            let raw: &RawValue = map.next_value()?;
+            let Some(parameter) = Parameter::parse(&key) else {
+                table.unknown.push((key, raw));
+                continue;
+            };
+            // Two readers of a doubled key would disagree about which one counts.
+            if seen.get_mut(parameter as usize).is_none_or(|seen| std::mem::replace(seen, true)) {
+                return Err(A::Error::custom(format!("duplicate key `{key}`")));
+            }
+            if let Some(slot) = table.known.get_mut(parameter as usize) {
+                *slot = (raw.get() != "null").then_some(raw);
+            }
+        }
+        Ok(table)
+    }
+}
+
+/// A key, borrowed where it has no escapes.
+#[derive(Deserialize)]
+struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
+
+#[cfg(test)]
+mod tests {
+    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+
+    #[test]
+    fn names_and_variants_are_one_to_one() {
+        for (index, parameter) in Parameter::ALL.iter().enumerate() {
+            assert_eq!(*parameter as usize, index);
+            assert_eq!(Parameter::parse(parameter.name()), Some(*parameter));
+        }
+    }
+
+    #[test]
+    fn null_is_absent_and_unknown_keys_are_kept_apart() {
+        let json = r#"{"model":"m","temp\u0065rature":0.5,"seed":null,"call":{"id":1}}"#;
+        let table: Parameters<'_> = serde_json::from_str(json).unwrap();
+        assert_eq!(table.get(Parameter::Temperature).unwrap().get(), "0.5");
+        assert!(!table.has(Parameter::Seed));
+        assert_eq!(table.unknown.len(), 1);
+        assert_eq!(table.unknown[0].0, "call");
+    }
+
+    #[test]
+    fn a_doubled_key_is_refused_even_when_null_or_escaped() {
+        for json in [r#"{"model":null,"model":"m"}"#, r#"{"model":"m","mod\u0065l":"n"}"#] {
+            let error = serde_json::from_str::<Parameters<'_>>(json).unwrap_err();
+            assert!(error.to_string().contains("duplicate key `model`"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_merge_replaces_what_is_there_and_keeps_the_rest() {
+        let base: Parameters<'_> = serde_json::from_str(r#"{"model":"a","seed":1,"x":1}"#).unwrap();
+        let over: Parameters<'_> =
+            serde_json::from_str(r#"{"model":"b","seed":null,"y":2}"#).unwrap();
+        let merged = base.merged(&over);
+        assert_eq!(merged.get(Parameter::Model).unwrap().get(), "\"b\"");
+        assert_eq!(merged.get(Parameter::Seed).unwrap().get(), "1");
+        assert_eq!(merged.unknown.len(), 2);
+    }
+}

@@ -1,0 +1,329 @@
+//! The operator's file, `gateway.yaml`, as the gateway may rely on it. The command `attache` and
+//! the module inside Envoy read the same document through the same code.
+
+pub mod model;
+pub mod provider;
+pub mod read;
+
+use std::{collections::BTreeMap, num::NonZeroU32, time::Duration};
+
+use serde_json::Value;
+
+use self::read::{Mistakes, Node, Object, one_of};
+pub use self::{
+    model::{Endpoint, Model, Sampling},
+    provider::{ApiSchema, BaseUrl, KeyHeader, Provider, Quirk},
+    read::{Invalid, Problem},
+};
+use crate::region::{PerRegion, Region};
+
+/// The longest request body there is without a word from the operator.
+const REQUEST_BODY: NonZeroU32 = NonZeroU32::new(10 << 20).unwrap();
+
+/// Everything the operator decides.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where Envoy listens, one gateway per region.
+    pub listeners: PerRegion<Listener>,
+    /// Envoy's administration interface.
+    pub admin: Address,
+    /// The longest request body, in bytes.
+    pub request_body: NonZeroU32,
+    /// Whether a parameter that would be dropped is refused instead.
+    pub strict_parameters: bool,
+    /// Deadlines of a model that names none of its own.
+    pub deadlines: Deadlines,
+    /// What accounts may do, by name.
+    pub plans: BTreeMap<String, Plan>,
+    /// Who may call, by name.
+    pub accounts: BTreeMap<String, Account>,
+    /// Who runs the models, by name.
+    pub providers: BTreeMap<String, Provider>,
+    /// What clients may ask for, by name.
+    pub models: BTreeMap<String, Model>,
+}
+
+/// A socket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Address {
+    /// An IP address.
+    pub address: String,
+    /// 1 to 65535.
+    pub port: u16,
+}
+
+/// A gateway's own socket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listener {
+    /// Where it listens.
+    pub socket: Address,
+    /// Its certificate, when it speaks TLS itself.
+    pub tls: Option<Tls>,
+}
+
+/// A certificate for a listener, in PEM files that Envoy reads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tls {
+    /// The chain, leaf first.
+    pub certificate_file: String,
+    /// Its private key.
+    pub private_key_file: String,
+}
+
+/// How long each part of an exchange may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deadlines {
+    /// To reach the provider.
+    pub connect: Duration,
+    /// From the request to the first content.
+    pub first_content: Duration,
+    /// From one content to the next.
+    pub idle: Duration,
+    /// The whole exchange.
+    pub total: Duration,
+}
+
+impl Default for Deadlines {
+    /// Short enough for a phone call, long enough for a model that thinks.
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(3),
+            first_content: Duration::from_secs(20),
+            idle: Duration::from_secs(30),
+            total: Duration::from_secs(300),
+        }
+    }
+}
+
+/// What an account may do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// Requests per model in 60 seconds. `None`: no access at all.
+    pub requests_per_minute: Option<NonZeroU32>,
+}
+
+/// Whose key it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// The name of its plan.
+    pub plan: String,
+    /// Files that hold one key each.
+    pub key_files: Vec<String>,
+}
+
+/// A model in a region: what an attempt is made at.
+#[derive(Clone, Copy, Debug)]
+pub struct Target<'c> {
+    /// The model's name, as the operator spells it.
+    pub name: &'c str,
+    /// What it can do.
+    pub model: &'c Model,
+    /// Where its data may be.
+    pub region: Region,
+    /// Where it runs there.
+    pub endpoint: &'c Endpoint,
+    /// Who runs it.
+    pub provider: &'c Provider,
+    /// Where that is asked.
+    pub base: &'c BaseUrl,
+}
+
+impl Target<'_> {
+    /// The name of Envoy's cluster for it.
+    pub fn cluster(&self) -> String {
+        cluster(&self.endpoint.provider, self.region)
+    }
+}
+
+/// The name of Envoy's cluster for a provider in a region.
+pub fn cluster(provider: &str, region: Region) -> String {
+    format!("{provider}-{}", region.name())
+}
+
+impl Config {
+    /// Reads a document. All its mistakes come at once.
+    pub fn parse(document: &Value) -> Result<Self, Vec<Invalid>> {
+        let mistakes = Mistakes::default();
+        let config = Self::read(&Node::root(document, &mistakes));
+        let found = mistakes.into_inner();
+        if found.is_empty() { Ok(config) } else { Err(found) }
+    }
+
+    /// The model a client names, by its exact name or by one that differs in case only.
+    pub fn model(&self, name: &str) -> Option<(&str, &Model)> {
+        let entry = self.models.get_key_value(name);
+        let entry = entry
+            .or_else(|| self.models.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)));
+        entry.map(|(name, model)| (name.as_str(), model))
+    }
+
+    /// Where a model runs in a region, with everything that is known about it.
+    pub fn target(&self, model: &str, region: Region) -> Option<Target<'_>> {
+        let (name, model) = self.model(model)?;
+        let endpoint = model.endpoints.get(region)?;
+        let provider = self.providers.get(&endpoint.provider)?;
+        let base = provider.base_urls.get(region)?;
+        Some(Target { name, model, region, endpoint, provider, base })
+    }
+
+    /// Whether an account may call at all.
+    pub fn has_access(&self, account: &str) -> bool {
+        let plan = self.accounts.get(account).and_then(|account| self.plans.get(&account.plan));
+        plan.is_some_and(|plan| plan.requests_per_minute.is_some())
+    }
+
+    fn read(node: &Node<'_>) -> Self {
+        let mut top = node.object();
+        let deadlines =
+            top.optional("deadlines").map(|node| read_deadlines(&node, Deadlines::default()));
+        let deadlines = deadlines.unwrap_or_default();
+        let plans = entries(&mut top, "plans", read_plan);
+        let accounts = entries(&mut top, "accounts", |node| read_account(node, &plans));
+        let providers = entries(&mut top, "providers", Provider::read);
+        let config = Self {
+            listeners: read_listeners(&mut top),
+            admin: top.optional("admin").map_or_else(default_admin, |node| read_admin(&node)),
+            request_body: top
+                .optional("request_body_bytes")
+                .map_or(REQUEST_BODY, |node| node.positive()),
+            strict_parameters: top.optional("strict_parameters").is_some_and(|node| node.bool()),
+            deadlines,
+            models: entries(&mut top, "models", |node| Model::read(node, &providers, deadlines)),
+            plans,
+            accounts,
+            providers,
+        };
+        top.finish();
+        config
+    }
+}
+
+/// The entries under a key that must be there.
+fn entries<T>(
+    top: &mut Object<'_>,
+    key: &'static str,
+    mut read: impl FnMut(&Node<'_>) -> T,
+) -> BTreeMap<String, T> {
+    let Some(node) = top.required(key, "an object, name to entry") else { return BTreeMap::new() };
+    node.entries()
+        .into_iter()
+        .map(|(name, entry)| {
+            if !is_name(name) {
+                entry.wrong_name(name);
+            }
+            (name.to_owned(), read(&entry))
+        })
+        .collect()
+}
+
+/// A name becomes part of file names, cluster names, headers and metrics.
+fn is_name(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    name.len() <= 64
+        && name.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && name.chars().all(plain)
+}
+
+fn read_listeners(top: &mut Object<'_>) -> PerRegion<Listener> {
+    let mut listeners = PerRegion::default();
+    let Some(node) = top.required("listeners", "`us`, `eu` or both") else { return listeners };
+    let mut regions = node.object();
+    for region in [Region::Us, Region::Eu] {
+        if let Some(entry) = regions.optional(region.name()) {
+            listeners.set(region, read_listener(&entry));
+        }
+    }
+    regions.finish();
+    if listeners.iter().next().is_none() {
+        node.wrong("`us`, `eu` or both");
+    }
+    listeners
+}
+
+fn read_listener(node: &Node<'_>) -> Listener {
+    let mut entry = node.object();
+    let socket = read_address(&mut entry);
+    let tls = entry.optional("tls").map(|node| {
+        let mut files = node.object();
+        let mut file = |key| {
+            files
+                .required(key, "the path of a PEM file")
+                .map(|node| node.string())
+                .unwrap_or_default()
+        };
+        let (certificate_file, private_key_file) =
+            (file("certificate_file"), file("private_key_file"));
+        files.finish();
+        Tls { certificate_file, private_key_file }
+    });
+    entry.finish();
+    Listener { socket, tls }
+}
+
+fn default_admin() -> Address {
+    Address { address: "127.0.0.1".to_owned(), port: 9901 }
+}
+
+fn read_admin(node: &Node<'_>) -> Address {
+    let mut entry = node.object();
+    let address = read_address(&mut entry);
+    entry.finish();
+    address
+}
+
+fn read_address(entry: &mut Object<'_>) -> Address {
+    let address = entry.optional("address").map_or_else(
+        || "127.0.0.1".to_owned(),
+        |node| {
+            let address = node.string();
+            if !address.is_empty() && address.parse::<std::net::IpAddr>().is_err() {
+                node.wrong("an IP address, `0.0.0.0` for all of them");
+            }
+            address
+        },
+    );
+    let port = entry.required("port", "a number from 1 to 65535");
+    let port = port.map(|node| node.number(1, u16::MAX.into())).unwrap_or_default();
+    Address { address, port: u16::try_from(port).unwrap_or_default() }
+}
+
+/// Deadlines where those that are not named are `otherwise`.
+fn read_deadlines(node: &Node<'_>, otherwise: Deadlines) -> Deadlines {
+    let mut entry = node.object();
+    let mut read = |key, otherwise| {
+        let Some(node) = entry.optional(key) else { return otherwise };
+        let duration = node.duration();
+        if duration.is_zero() {
+            node.wrong("a duration longer than zero");
+        }
+        duration
+    };
+    let deadlines = Deadlines {
+        connect: read("connect", otherwise.connect),
+        first_content: read("first_content", otherwise.first_content),
+        idle: read("idle", otherwise.idle),
+        total: read("total", otherwise.total),
+    };
+    entry.finish();
+    deadlines
+}
+
+fn read_plan(node: &Node<'_>) -> Plan {
+    let mut entry = node.object();
+    let requests = entry.required("requests_per_minute", "a whole number, 0 for no access");
+    let requests = requests.map(|node| node.number(0, u32::MAX)).unwrap_or_default();
+    entry.finish();
+    Plan { requests_per_minute: NonZeroU32::new(requests) }
+}
+
+fn read_account(node: &Node<'_>, plans: &BTreeMap<String, Plan>) -> Account {
+    let mut entry = node.object();
+    let allowed = one_of(plans.keys().map(String::as_str));
+    let plan = entry.required("plan", &allowed);
+    let plan = plan.map(|node| node.name_in(plans)).unwrap_or_default();
+    let files = entry.required("key_files", "a list of files that hold one key each");
+    let files = files.map(|node| node.list()).unwrap_or_default();
+    let key_files = files.iter().map(Node::string).collect();
+    entry.finish();
+    Account { plan, key_files }
+}

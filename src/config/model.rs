@@ -1,0 +1,203 @@
+//! What clients may ask for, and what it can do.
+
+use std::{collections::BTreeMap, num::NonZeroU32};
+
+use super::{
+    Deadlines, Provider,
+    read::{Node, Object, one_of},
+    read_deadlines,
+};
+use crate::{
+    chat::{
+        effort::Effort,
+        message::Input,
+        parameter::Parameter,
+        tools::{ResponseFormat, ToolChoice},
+    },
+    region::{PerRegion, Region},
+};
+
+/// When a model takes `temperature`, `top_p` and `logprobs`, if it takes them at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sampling {
+    /// With every request.
+    Always,
+    /// Only while it does not think.
+    EffortNone,
+}
+
+/// A model clients may ask for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Model {
+    /// What people call it.
+    pub name: String,
+    /// Where it runs, per region.
+    pub endpoints: PerRegion<Endpoint>,
+    /// Tokens of prompt and answer together.
+    pub context_length: NonZeroU32,
+    /// The longest answer, in tokens.
+    pub max_output_tokens: NonZeroU32,
+    /// The shortest limit it accepts for an answer, in tokens.
+    pub min_output_tokens: NonZeroU32,
+    /// What it can be shown.
+    pub input: Vec<Input>,
+    /// The parameters it takes, besides those every model takes.
+    pub supported_parameters: Vec<Parameter>,
+    /// The forms of `tool_choice` it takes.
+    pub tool_choices: Vec<&'static str>,
+    /// The forms of `response_format` it takes.
+    pub response_formats: Vec<&'static str>,
+    /// The efforts it takes.
+    pub reasoning_efforts: Vec<Effort>,
+    /// The effort of a request that names none.
+    pub default_reasoning_effort: Effort,
+    /// When it takes sampling parameters.
+    pub sampling: Sampling,
+    /// The highest temperature it takes.
+    pub max_temperature: f64,
+    /// How long its answers may take.
+    pub deadlines: Deadlines,
+    /// The day its provider ends it, `YYYY-MM-DD`. Listed, not acted upon.
+    pub retirement_date: Option<String>,
+}
+
+/// Where a model runs in one region.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// The provider's name.
+    pub provider: String,
+    /// What the provider calls the model.
+    pub upstream_model: String,
+}
+
+impl Model {
+    /// Reads one entry of `models`.
+    pub(super) fn read(
+        node: &Node<'_>,
+        providers: &BTreeMap<String, Provider>,
+        deadlines: Deadlines,
+    ) -> Self {
+        let mut entry = node.object();
+        let mut words = |key, words: &[_]| entry.optional(key).map(|node| node.words(words));
+        let tool_choices = words("tool_choices", &ToolChoice::FORMS.map(|form| (form, form)));
+        let response_formats =
+            words("response_formats", &ResponseFormat::FORMS.map(|form| (form, form)));
+        let model = Self {
+            name: entry
+                .required("name", "what people call it")
+                .map(|node| node.string())
+                .unwrap_or_default(),
+            endpoints: read_endpoints(&mut entry, providers),
+            context_length: required_tokens(&mut entry, "context_length"),
+            max_output_tokens: required_tokens(&mut entry, "max_output_tokens"),
+            min_output_tokens: entry
+                .optional("min_output_tokens")
+                .map_or(NonZeroU32::MIN, |node| node.positive()),
+            input: read_input(&mut entry),
+            supported_parameters: read_parameters(&mut entry),
+            tool_choices: tool_choices.unwrap_or_else(|| ToolChoice::FORMS.to_vec()),
+            response_formats: response_formats.unwrap_or_default(),
+            reasoning_efforts: entry
+                .optional("reasoning_efforts")
+                .map(|node| node.words(&efforts()))
+                .unwrap_or_default(),
+            default_reasoning_effort: entry
+                .optional("default_reasoning_effort")
+                .and_then(|node| node.word(&efforts()))
+                .unwrap_or(Effort::None),
+            sampling: entry
+                .optional("sampling")
+                .and_then(|node| node.word(&SAMPLING))
+                .unwrap_or(Sampling::Always),
+            max_temperature: entry
+                .optional("max_temperature")
+                .map_or(2.0, |node| node.decimal(0.0, 2.0)),
+            deadlines: entry
+                .optional("deadlines")
+                .map_or(deadlines, |node| read_deadlines(&node, deadlines)),
+            retirement_date: entry.optional("retirement_date").map(|node| node.string()),
+        };
+        entry.finish();
+        model
+    }
+
+    /// Whether it takes a parameter.
+    pub fn supports(&self, parameter: Parameter) -> bool {
+        self.supported_parameters.contains(&parameter)
+    }
+}
+
+const SAMPLING: [(&str, Sampling); 2] =
+    [("always", Sampling::Always), ("effort_none", Sampling::EffortNone)];
+
+fn efforts() -> [(&'static str, Effort); 7] {
+    Effort::ALL.map(|effort| (effort.name(), effort))
+}
+
+fn required_tokens(entry: &mut Object<'_>, key: &'static str) -> NonZeroU32 {
+    let node = entry.required(key, "a number of tokens");
+    node.map_or(NonZeroU32::MIN, |node| node.positive())
+}
+
+fn read_endpoints(
+    entry: &mut Object<'_>,
+    providers: &BTreeMap<String, Provider>,
+) -> PerRegion<Endpoint> {
+    let mut endpoints = PerRegion::default();
+    let allowed = "an object, `us`, `eu` or `global` to provider and upstream_model";
+    let Some(node) = entry.required("regions", allowed) else { return endpoints };
+    let mut regions = node.object();
+    for region in Region::ALL {
+        if let Some(node) = regions.optional(region.name()) {
+            endpoints.set(region, read_endpoint(&node, region, providers));
+        }
+    }
+    regions.finish();
+    endpoints
+}
+
+fn read_endpoint(
+    node: &Node<'_>,
+    region: Region,
+    providers: &BTreeMap<String, Provider>,
+) -> Endpoint {
+    let mut entry = node.object();
+    let allowed = one_of(providers.keys().map(String::as_str));
+    let named = entry.required("provider", &allowed);
+    let provider = named.as_ref().map(|node| node.name_in(providers)).unwrap_or_default();
+    if let (Some(node), Some(known)) = (&named, providers.get(&provider))
+        && known.base_urls.get(region).is_none()
+    {
+        let region = region.name();
+        node.wrong(format!("a provider whose base_url has `{region}`"));
+    }
+    let upstream = entry.required("upstream_model", "what the provider calls the model");
+    let upstream_model = upstream.map(|node| upstream_name(&node)).unwrap_or_default();
+    entry.finish();
+    Endpoint { provider, upstream_model }
+}
+
+/// The name becomes a part of some providers' paths.
+fn upstream_name(node: &Node<'_>) -> String {
+    let name = node.string();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.:@/".contains(c);
+    if !name.chars().all(plain) || name.split('/').any(|segment| segment == ".." || segment == ".")
+    {
+        node.wrong("letters, digits and `-_.:@/`");
+    }
+    name
+}
+
+fn read_input(entry: &mut Object<'_>) -> Vec<Input> {
+    let words = Input::ALL.map(|input| (input.name(), input));
+    entry.optional("input").map_or_else(|| vec![Input::Text], |node| node.words(&words))
+}
+
+fn read_parameters(entry: &mut Object<'_>) -> Vec<Parameter> {
+    let words: Vec<_> = Parameter::ALL
+        .iter()
+        .filter(|own| own.is_optional())
+        .map(|own| (own.name(), *own))
+        .collect();
+    entry.optional("supported_parameters").map(|node| node.words(&words)).unwrap_or_default()
+}

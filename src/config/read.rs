@@ -1,0 +1,280 @@
+//! Walking a configuration document: every mistake is kept, with its path, what was found and what
+//! is allowed, so that one run shows them all.
+
+use std::{cell::RefCell, collections::BTreeMap, fmt, num::NonZeroU32, time::Duration};
+
+use serde_json::{Map, Value};
+
+/// One mistake in a configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Invalid {
+    /// Keys from the top, as in `models.gpt-5.regions.us.provider`.
+    pub path: String,
+    /// What is wrong there.
+    pub problem: Problem,
+}
+
+/// What can be wrong at a place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Problem {
+    /// A key that must be there is not.
+    Missing {
+        /// What would be right.
+        allowed: String,
+    },
+    /// A key that means nothing here.
+    UnknownKey {
+        /// The keys that mean something.
+        allowed: String,
+    },
+    /// A value that cannot be.
+    Wrong {
+        /// The value, shortened.
+        found: String,
+        /// What would be right.
+        allowed: String,
+    },
+}
+
+impl fmt::Display for Invalid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = &self.path;
+        match &self.problem {
+            Problem::Missing { allowed } => write!(f, "{path}: missing, allowed: {allowed}"),
+            Problem::UnknownKey { allowed } => write!(f, "{path}: unknown key, allowed: {allowed}"),
+            Problem::Wrong { found, allowed } => {
+                write!(f, "{path}: found {found}, allowed: {allowed}")
+            }
+        }
+    }
+}
+
+/// What an operator may call an entry.
+const NAMES: &str = "up to 64 letters, digits and `-_.`, the first a letter or digit";
+
+/// The mistakes found so far.
+#[derive(Debug, Default)]
+pub struct Mistakes(RefCell<Vec<Invalid>>);
+
+impl Mistakes {
+    /// Keeps one more.
+    pub fn add(&self, path: &str, problem: Problem) {
+        self.0.borrow_mut().push(Invalid { path: path.to_owned(), problem });
+    }
+
+    /// All of them, in the order they were met.
+    pub fn into_inner(self) -> Vec<Invalid> {
+        self.0.into_inner()
+    }
+}
+
+/// A value in the document and where it stands. Reading one that is wrong gives a stand-in and
+/// keeps the mistake: whoever reads goes on, and the result is thrown away at the end.
+#[derive(Clone, Debug)]
+pub struct Node<'d> {
+    value: &'d Value,
+    path: String,
+    mistakes: &'d Mistakes,
+}
+
+impl<'d> Node<'d> {
+    /// The document itself.
+    pub fn root(value: &'d Value, mistakes: &'d Mistakes) -> Self {
+        Self { value, path: String::new(), mistakes }
+    }
+
+    /// The value itself.
+    pub fn value(&self) -> &'d Value {
+        self.value
+    }
+
+    /// Keeps a mistake at this place.
+    pub fn wrong(&self, allowed: impl Into<String>) {
+        let (found, allowed) = (shown(self.value), allowed.into());
+        self.mistakes.add(&self.path, Problem::Wrong { found, allowed });
+    }
+
+    /// An object with keys of fixed names.
+    pub fn object(&self) -> Object<'d> {
+        let fields = self.value.as_object();
+        if fields.is_none() {
+            self.wrong("an object");
+        }
+        Object { fields, path: self.path.clone(), mistakes: self.mistakes, known: Vec::new() }
+    }
+
+    /// An object whose keys are names the operator chose.
+    pub fn entries(&self) -> Vec<(&'d str, Node<'d>)> {
+        let Some(fields) = self.value.as_object() else {
+            self.wrong("an object, name to entry");
+            return Vec::new();
+        };
+        fields.iter().map(|(name, value)| (name.as_str(), self.child(name, value))).collect()
+    }
+
+    /// The items of a list.
+    pub fn list(&self) -> Vec<Node<'d>> {
+        let Some(items) = self.value.as_array() else {
+            self.wrong("a list");
+            return Vec::new();
+        };
+        let item =
+            |(index, value)| Node { path: format!("{}[{index}]", self.path), value, ..*self };
+        items.iter().enumerate().map(item).collect()
+    }
+
+    /// A string that is not empty.
+    pub fn string(&self) -> String {
+        self.text("a string").to_owned()
+    }
+
+    /// `true` or `false`.
+    pub fn bool(&self) -> bool {
+        self.value.as_bool().unwrap_or_else(|| {
+            self.wrong("`true` or `false`");
+            false
+        })
+    }
+
+    /// A whole number within bounds, both included.
+    pub fn number(&self, least: u32, most: u32) -> u32 {
+        let number = self.value.as_u64().and_then(|number| u32::try_from(number).ok());
+        number.filter(|number| (least..=most).contains(number)).unwrap_or_else(|| {
+            self.wrong(format!("a whole number from {least} to {most}"));
+            least
+        })
+    }
+
+    /// A whole number that is at least 1.
+    pub fn positive(&self) -> NonZeroU32 {
+        NonZeroU32::new(self.number(1, u32::MAX)).unwrap_or(NonZeroU32::MIN)
+    }
+
+    /// A number within bounds, both included.
+    pub fn decimal(&self, least: f64, most: f64) -> f64 {
+        self.value.as_f64().filter(|number| (least..=most).contains(number)).unwrap_or_else(|| {
+            self.wrong(format!("a number from {least} to {most}"));
+            least
+        })
+    }
+
+    /// A span of time such as `500ms` or `20s`.
+    pub fn duration(&self) -> Duration {
+        let allowed = "a duration such as `500ms`, `20s` or `5m`";
+        let text = self.text(allowed);
+        humantime::parse_duration(text).unwrap_or_else(|_| {
+            if !text.is_empty() {
+                self.wrong(allowed);
+            }
+            Duration::ZERO
+        })
+    }
+
+    /// A name that must be a key of `known`.
+    pub fn name_in<T>(&self, known: &BTreeMap<String, T>) -> String {
+        let name = self.string();
+        if !name.is_empty() && !known.contains_key(&name) {
+            self.wrong(one_of(known.keys().map(String::as_str)));
+        }
+        name
+    }
+
+    /// Keeps a mistake in the name of this entry itself.
+    pub fn wrong_name(&self, name: &str) {
+        let (found, allowed) = (format!("the name `{name}`"), NAMES.to_owned());
+        self.mistakes.add(&self.path, Problem::Wrong { found, allowed });
+    }
+
+    /// One of some words: what `parse` makes of it.
+    pub fn word<T: Copy>(&self, words: &[(&str, T)]) -> Option<T> {
+        let text = self.value.as_str().unwrap_or_default();
+        let found = words.iter().find(|(word, _)| *word == text).map(|(_, meaning)| *meaning);
+        if found.is_none() {
+            self.wrong(one_of(words.iter().map(|(word, _)| *word)));
+        }
+        found
+    }
+
+    /// A list of some words, without repetition.
+    pub fn words<T: Copy + PartialEq>(&self, words: &[(&str, T)]) -> Vec<T> {
+        let mut found = Vec::new();
+        for item in self.list() {
+            match item.word(words) {
+                Some(meaning) if found.contains(&meaning) => item.wrong("each word once"),
+                Some(meaning) => found.push(meaning),
+                None => {}
+            }
+        }
+        found
+    }
+
+    fn text(&self, allowed: &str) -> &'d str {
+        self.value.as_str().filter(|text| !text.is_empty()).unwrap_or_else(|| {
+            self.wrong(allowed);
+            ""
+        })
+    }
+
+    fn child(&self, key: &str, value: &'d Value) -> Node<'d> {
+        Node { value, path: joined(&self.path, key), mistakes: self.mistakes }
+    }
+}
+
+/// An object being read. Dropping it without [`Object::finish`] would let unknown keys pass.
+#[derive(Debug)]
+#[must_use]
+pub struct Object<'d> {
+    fields: Option<&'d Map<String, Value>>,
+    path: String,
+    mistakes: &'d Mistakes,
+    known: Vec<&'static str>,
+}
+
+impl<'d> Object<'d> {
+    /// What stands under a key that may be absent. `null` is absent.
+    pub fn optional(&mut self, key: &'static str) -> Option<Node<'d>> {
+        self.known.push(key);
+        let value = self.fields?.get(key).filter(|value| !value.is_null())?;
+        Some(Node { value, path: joined(&self.path, key), mistakes: self.mistakes })
+    }
+
+    /// What stands under a key that must be there.
+    pub fn required(&mut self, key: &'static str, allowed: &str) -> Option<Node<'d>> {
+        let node = self.optional(key);
+        if node.is_none() && self.fields.is_some() {
+            let problem = Problem::Missing { allowed: allowed.to_owned() };
+            self.mistakes.add(&joined(&self.path, key), problem);
+        }
+        node
+    }
+
+    /// Keeps a mistake for every key that nobody asked for.
+    pub fn finish(self) {
+        for key in self.fields.into_iter().flat_map(Map::keys) {
+            if !self.known.contains(&key.as_str()) {
+                let problem = Problem::UnknownKey { allowed: one_of(self.known.iter().copied()) };
+                self.mistakes.add(&joined(&self.path, key), problem);
+            }
+        }
+    }
+}
+
+/// Words in backticks, separated by commas.
+pub fn one_of<'w>(words: impl IntoIterator<Item = &'w str>) -> String {
+    let words: Vec<String> = words.into_iter().map(|word| format!("`{word}`")).collect();
+    if words.is_empty() { "nothing".to_owned() } else { words.join(", ") }
+}
+
+fn joined(path: &str, key: &str) -> String {
+    if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
+}
+
+/// A value as a message shows it: short, and of an object or list only that it is one.
+fn shown(value: &Value) -> String {
+    match value {
+        Value::Object(_) => "an object".to_owned(),
+        Value::Array(_) => "a list".to_owned(),
+        Value::String(text) => format!("`{}`", text.chars().take(60).collect::<String>()),
+        other => format!("`{other}`"),
+    }
+}

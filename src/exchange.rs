@@ -1,0 +1,208 @@
+//! The gateway role: one client request from its head to the last word about its answer.
+//!
+//! What happened comes in as [`Input`], what to do next goes out as [`Output`]. There is one
+//! attempt so far; the plan that retries and falls back takes its place in [`plan`].
+
+pub mod models;
+pub mod outcome;
+pub mod plan;
+mod surface;
+
+use std::rc::Rc;
+
+use self::{
+    outcome::Source,
+    plan::Plan,
+    surface::{Page, page},
+};
+use crate::{
+    chat::{error::Error, request},
+    config::Config,
+    provider::Reply,
+    region::Region,
+    time::Timestamp,
+};
+
+/// A gateway in one region: what a listener of Envoy stands for.
+#[derive(Clone, Debug)]
+pub struct Gateway {
+    /// Everything the operator decided.
+    pub config: Rc<Config>,
+    /// Where it stands.
+    pub region: Region,
+}
+
+/// The head of a client's request, as far as it matters.
+#[derive(Clone, Debug, Default)]
+pub struct Head {
+    /// `:method`.
+    pub method: String,
+    /// `:path`, query included.
+    pub path: String,
+    /// `content-type`.
+    pub content_type: Option<String>,
+    /// Whose key it was, as Envoy found.
+    pub account: Option<String>,
+    /// Whether no body follows.
+    pub end: bool,
+}
+
+/// What happened.
+#[derive(Clone, Debug)]
+pub enum Input<'a> {
+    /// The request began.
+    Head(Head),
+    /// The request's body is complete.
+    Body(&'a [u8]),
+    /// The request ended in trailers.
+    Trailers,
+    /// An answer began: the provider's, as the provider role left it, or Envoy's own.
+    Answer {
+        /// Its status.
+        status: u16,
+        /// Whose answer it is.
+        source: Source,
+    },
+}
+
+/// What to do next.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Hold what there is and wait for more.
+    Wait,
+    /// Answer the client.
+    Reply(Reply),
+    /// Let the request go to a cluster, its body as it came.
+    Forward {
+        /// The cluster's name.
+        cluster: String,
+    },
+    /// Let the answer go to the client, with these headers added.
+    Pass(Vec<(&'static str, String)>),
+}
+
+/// One client request and its answer.
+#[derive(Debug)]
+pub struct Exchange {
+    gateway: Rc<Gateway>,
+    request_id: String,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    /// Nothing has come yet.
+    Fresh,
+    /// A chat request's body is coming.
+    Reading,
+    /// An attempt is under way.
+    Asked(Plan),
+    /// The client has its answer, or will get the one that is passing.
+    Over,
+}
+
+impl Exchange {
+    /// An exchange in which nothing has happened.
+    pub fn new(gateway: Rc<Gateway>, request_id: String) -> Self {
+        Self { gateway, request_id, state: State::Fresh }
+    }
+
+    /// The model being asked, once that is known.
+    pub fn model(&self) -> Option<&str> {
+        let State::Asked(plan) = &self.state else { return None };
+        plan.current().map(|attempt| attempt.model.as_str())
+    }
+
+    /// Takes in what happened at `now` and says what to do next.
+    pub fn on(&mut self, input: Input<'_>, now: Timestamp) -> Output {
+        match (std::mem::replace(&mut self.state, State::Over), input) {
+            (State::Fresh, Input::Head(head)) => self.head(&head),
+            (State::Reading, Input::Body(body)) => self.body(body, now),
+            (State::Reading, Input::Trailers) => self.refuse(&Error::Trailers),
+            (State::Asked(plan), Input::Answer { status, source }) => {
+                self.answer(plan, status, &source, now)
+            }
+            (_, Input::Answer { .. }) => Output::Pass(Vec::new()),
+            (state, _) => {
+                self.state = state;
+                Output::Wait
+            }
+        }
+    }
+
+    fn head(&mut self, head: &Head) -> Output {
+        match self.open(head) {
+            Ok(Page::Chat) => {
+                self.state = State::Reading;
+                Output::Wait
+            }
+            Ok(Page::Models) => self.json(models::list(&self.gateway)),
+            Ok(Page::Health) => self.json(br#"{"status":"ok"}"#.to_vec()),
+            Err(error) => self.refuse(&error),
+        }
+    }
+
+    /// What can be said before the body came.
+    fn open(&self, head: &Head) -> Result<Page, Error> {
+        let page = page(&head.method, &head.path)?;
+        if page != Page::Chat {
+            return Ok(page);
+        }
+        let account = head.account.as_deref().ok_or(Error::NoAccount)?;
+        if !self.gateway.config.has_access(account) {
+            return Err(Error::NoAccess);
+        }
+        surface::content_type(head.content_type.as_deref())?;
+        if head.end { Err(Error::NoBody) } else { Ok(page) }
+    }
+
+    fn body(&mut self, body: &[u8], now: Timestamp) -> Output {
+        let plan = match self.plan(body, now) {
+            Ok(plan) => plan,
+            Err(error) => return self.refuse(&error),
+        };
+        let Some(attempt) = plan.current() else {
+            return self.refuse(&Error::Misconfigured { problem: "a plan without attempts" });
+        };
+        let cluster = attempt.cluster.clone();
+        self.state = State::Asked(plan);
+        Output::Forward { cluster }
+    }
+
+    fn plan(&self, body: &[u8], now: Timestamp) -> Result<Plan, Error> {
+        if body.is_empty() {
+            return Err(Error::NoBody);
+        }
+        let parameters = request::parameters(body).map_err(Error::Unreadable)?;
+        Plan::new(&self.gateway, parameters, now).map_err(Error::Invalid)
+    }
+
+    fn answer(&mut self, mut plan: Plan, status: u16, source: &Source, now: Timestamp) -> Output {
+        plan.record(status, now);
+        let headers = self.headers(&plan);
+        let provider = plan.current().map(|attempt| attempt.provider.as_str()).unwrap_or_default();
+        match outcome::classify(status, source, provider) {
+            None => Output::Pass(headers),
+            Some(error) => {
+                let mut reply = Reply::error(&error, &self.request_id);
+                reply.headers.extend(headers);
+                Output::Reply(reply)
+            }
+        }
+    }
+
+    fn headers(&self, plan: &Plan) -> Vec<(&'static str, String)> {
+        let region = plan.current().map_or(self.gateway.region, |attempt| attempt.region);
+        vec![("x-attache-region", region.name().to_owned()), ("x-attache-attempts", plan.told())]
+    }
+
+    fn json(&self, body: Vec<u8>) -> Output {
+        let headers = vec![("content-type", "application/json".to_owned())];
+        Output::Reply(Reply { status: 200, headers, body })
+    }
+
+    fn refuse(&mut self, error: &Error) -> Output {
+        self.state = State::Over;
+        Output::Reply(Reply::error(error, &self.request_id))
+    }
+}

@@ -1,0 +1,77 @@
+//! The gateway's paths and what they take.
+
+use crate::chat::error::Error;
+
+/// What stands under a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Page {
+    Chat,
+    Models,
+    Health,
+}
+
+/// What a method and a path ask for. Voice platforms append `/chat/completions` to whatever base
+/// URL they are given, so the path may be doubled.
+pub(super) fn page(method: &str, path: &str) -> Result<Page, Error> {
+    let path = path.split(['?', '#']).next().unwrap_or_default();
+    let below = path.strip_prefix("/v1").unwrap_or(path);
+    let (page, allow) = match below {
+        "/chat/completions" | "/chat/completions/chat/completions" => (Page::Chat, "POST"),
+        "/models" => (Page::Models, "GET"),
+        "/healthz" if path == below => (Page::Health, "GET"),
+        _ => return Err(Error::NoSuchPath),
+    };
+    if method == allow { Ok(page) } else { Err(Error::Method { allow }) }
+}
+
+/// A chat request is JSON. A client that does not say so is believed.
+pub(super) fn content_type(value: Option<&str>) -> Result<(), Error> {
+    let Some(value) = value else { return Ok(()) };
+    let kind = value.split(';').next().unwrap_or_default().trim();
+    if kind.eq_ignore_ascii_case("application/json") {
+        return Ok(());
+    }
+    let printable = |c: &char| c.is_ascii_graphic() || *c == ' ';
+    Err(Error::ContentType { found: kind.chars().filter(printable).take(60).collect() })
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+
+    #[test]
+    fn paths_and_methods() {
+        let method = |allow| Err(Error::Method { allow });
+        let cases = [
+            ("POST", "/v1/chat/completions", Ok(Page::Chat)),
+            ("POST", "/chat/completions", Ok(Page::Chat)),
+            ("POST", "/chat/completions/chat/completions", Ok(Page::Chat)),
+            ("POST", "/v1/chat/completions/chat/completions?x=1", Ok(Page::Chat)),
+            ("GET", "/v1/models", Ok(Page::Models)),
+            ("GET", "/healthz", Ok(Page::Health)),
+            ("GET", "/v1/chat/completions", method("POST")),
+            ("POST", "/v1/models", method("GET")),
+            ("POST", "/v1/completions", Err(Error::NoSuchPath)),
+            ("POST", "/v1/v1/chat/completions", Err(Error::NoSuchPath)),
+            ("POST", "/v1/chat/completions/", Err(Error::NoSuchPath)),
+            ("GET", "/v1/healthz", Err(Error::NoSuchPath)),
+            ("", "", Err(Error::NoSuchPath)),
+        ];
+        for (verb, path, expected) in cases {
+            assert_eq!(page(verb, path), expected, "{verb} {path}");
+        }
+    }
+
+    #[test]
+    fn json_by_any_other_name_is_refused() {
+        for value in [None, Some("application/json"), Some("Application/JSON ; charset=utf-8")] {
+            assert_eq!(content_type(value), Ok(()), "{value:?}");
+        }
+        for value in ["text/plain", "", "application/jsonx", "application/x-www-form-urlencoded"] {
+            assert!(content_type(Some(value)).is_err(), "{value}");
+        }
+    }
+}

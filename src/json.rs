@@ -1,0 +1,126 @@
+//! Writing JSON objects key by key, without a tree, and bounding how deep one may nest.
+
+use serde::Serialize;
+
+/// An object being written at the end of a buffer. Keys are the program's own: they are not escaped.
+#[derive(Debug)]
+pub struct Object<'o> {
+    out: &'o mut Vec<u8>,
+    empty: bool,
+}
+
+impl<'o> Object<'o> {
+    /// Opens an object at the end of `out`.
+    pub fn open(out: &'o mut Vec<u8>) -> Self {
+        out.push(b'{');
+        Self { out, empty: true }
+    }
+
+    /// Writes a key whose value is JSON already.
+    pub fn raw(&mut self, key: &str, json: impl AsRef<[u8]>) -> &mut Self {
+        self.key(key).extend_from_slice(json.as_ref());
+        self
+    }
+
+    /// Writes a key and a value.
+    pub fn value(&mut self, key: &str, value: &(impl Serialize + ?Sized)) -> &mut Self {
+        write(self.key(key), value);
+        self
+    }
+
+    /// Writes a key and what `fill` puts into the object that is its value.
+    pub fn object(&mut self, key: &str, fill: impl FnOnce(&mut Object<'_>)) -> &mut Self {
+        let mut inner = Object::open(self.key(key));
+        fill(&mut inner);
+        inner.close();
+        self
+    }
+
+    /// Closes the object.
+    pub fn close(self) {
+        self.out.push(b'}');
+    }
+
+    /// Writes a key; the caller appends its value to the buffer this returns.
+    pub fn key(&mut self, key: &str) -> &mut Vec<u8> {
+        if !std::mem::replace(&mut self.empty, false) {
+            self.out.push(b',');
+        }
+        self.out.push(b'"');
+        self.out.extend_from_slice(key.as_bytes());
+        self.out.extend_from_slice(b"\":");
+        self.out
+    }
+}
+
+/// Appends `value` as JSON. A value that cannot be JSON, which no type of ours is, becomes `null`.
+pub fn write(out: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) {
+    let start = out.len();
+    if serde_json::to_writer(&mut *out, value).is_err() {
+        out.truncate(start);
+        out.extend_from_slice(b"null");
+    }
+}
+
+/// Where `json` first nests deeper than `limit`, as line and column counted from 1.
+///
+/// serde_json bounds the depth of what it parses, not of what it passes over unread.
+pub fn too_deep(json: &[u8], limit: usize) -> Option<(usize, usize)> {
+    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
+    for (offset, byte) in json.iter().enumerate() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            _ if in_string => {}
+            b'[' | b'{' if depth == limit => return Some(place(json, offset)),
+            b'[' | b'{' => depth += 1,
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    None
+}
+
+/// Line and column of a byte, both counted from 1.
+fn place(text: &[u8], offset: usize) -> (usize, usize) {
+    let before = text.get(..offset).unwrap_or(text);
+    let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+    let column = before.iter().rev().take_while(|byte| **byte != b'\n').count() + 1;
+    (line, column)
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+
+    #[test]
+    fn objects_nest_and_separate() {
+        let mut out = Vec::new();
+        let mut object = Object::open(&mut out);
+        object.value("a", "x\"y").raw("b", "[1]").object("c", |inner| {
+            inner.value("d", &1);
+        });
+        object.object("e", |_| {});
+        object.close();
+        assert_eq!(String::from_utf8_lossy(&out), r#"{"a":"x\"y","b":[1],"c":{"d":1},"e":{}}"#);
+    }
+
+    #[test]
+    fn depth_counts_brackets_outside_strings() {
+        let cases: &[(&str, usize, Option<(usize, usize)>)] = &[
+            ("[[1]]", 2, None),
+            ("[[1]]", 1, Some((1, 2))),
+            ("[\n {\"a\":[1]}]", 2, Some((2, 7))),
+            (r#"["[[[[", "\"[[["]"#, 1, None),
+            ("[1],[2]", 1, None),
+            ("]]][", 1, None),
+        ];
+        for (json, limit, found) in cases {
+            assert_eq!(too_deep(json.as_bytes(), *limit), *found, "{json}");
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! Attaché: an LLM gateway inside Envoy.
+//!
+//! One module, two roles. The **gateway** role stands in the listener and decides: [`exchange`]. The
+//! **provider** role stands in each provider's cluster and translates: [`provider`]. Between them is
+//! what clients speak: [`chat`]. All of it is decided without a host; `shell` alone knows one.
+
+#![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)
+)]
+
+pub mod chat;
+pub mod config;
+pub mod exchange;
+pub mod id;
+pub mod json;
+pub mod provider;
+pub mod region;
+pub mod role;
+pub mod sse;
+pub mod time;
+
+#[cfg(not(target_family = "wasm"))]
+pub mod command;
+#[cfg(not(target_family = "wasm"))]
+pub mod render;
+
+#[cfg(not(all(target_family = "wasm", target_os = "unknown")))]
+mod shell;

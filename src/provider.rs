@@ -1,0 +1,341 @@
+//! The provider role: one attempt, in the provider's own API schema. A chat request goes out, the
+//! provider's answer, stream or error comes back as the chat API's.
+
+mod failure;
+mod openai;
+
+use std::{rc::Rc, time::Duration};
+
+use crate::{
+    chat::{
+        answer::{Answer, Service},
+        chunk::Writer,
+        envelope::Envelope,
+        error::Error,
+        fit::{Fit, Stream},
+        request::{self, Request},
+    },
+    config::{ApiSchema, Config, Target},
+    region::Region,
+    sse,
+    time::Timestamp,
+};
+
+/// The longest answer in one piece, in bytes. Envoy's own limit for a called answer is the same.
+pub const MAX_ANSWER: usize = 32 << 20;
+
+/// A provider in one region: what a cluster of Envoy stands for.
+#[derive(Clone, Debug)]
+pub struct Site {
+    /// Everything the operator decided.
+    pub config: Rc<Config>,
+    /// The provider's name.
+    pub provider: String,
+    /// Where it is asked.
+    pub region: Region,
+}
+
+/// A request as it leaves for the provider.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Outgoing {
+    /// The value of `:authority`.
+    pub authority: String,
+    /// The value of `:path`.
+    pub path: String,
+    /// The value of `accept`.
+    pub accept: &'static str,
+    /// JSON.
+    pub body: Vec<u8>,
+}
+
+/// The beginning of a provider's answer.
+#[derive(Debug, Default)]
+pub struct Head {
+    /// The status.
+    pub status: u16,
+    /// `content-type`, empty if there is none.
+    pub content_type: String,
+    /// Whether `content-encoding` names anything.
+    pub encoded: bool,
+    /// `retry-after`, as far as it is a number of seconds.
+    pub retry_after: Option<Duration>,
+}
+
+/// What the shell does with a piece of the provider's answer.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Takes the piece away and waits for more, the head still held.
+    Hold,
+    /// Replaces head and body. The answer is complete.
+    Answer(Reply),
+    /// Lets go the head of a stream, with the first of its body.
+    Begin(Reply),
+    /// Puts these bytes in the place of the piece.
+    Continue(Vec<u8>),
+}
+
+/// A head and a body of the gateway's own.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// The status.
+    pub status: u16,
+    /// Headers besides the status and the length.
+    pub headers: Vec<(&'static str, String)>,
+    /// The body, or the first part of it.
+    pub body: Vec<u8>,
+}
+
+impl Reply {
+    /// An error in its one shape.
+    pub fn error(error: &Error, request_id: &str) -> Self {
+        let mut headers = vec![("content-type", "application/json".to_owned())];
+        headers.extend(error.retry_after().map(|wait| ("retry-after", wait.to_string())));
+        headers.extend(error.allow().map(|allow| ("allow", allow.to_owned())));
+        Self { status: error.status(), headers, body: error.to_json(request_id) }
+    }
+}
+
+/// One attempt at one provider.
+#[derive(Debug)]
+pub struct Attempt {
+    site: Rc<Site>,
+    envelope: Envelope,
+    stream: Stream,
+    /// The value of `x-attache-params`.
+    report: String,
+    sent: Timestamp,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    /// Nothing has come back.
+    Asked,
+    /// An answer or an error in one piece is coming.
+    Whole { head: Head, body: Vec<u8> },
+    /// A stream is coming.
+    Streaming { head: Head, sse: sse::Decoder, writer: Writer, released: bool },
+    /// The client has all it gets. What still comes is dropped.
+    Over,
+}
+
+impl Attempt {
+    /// Translates a chat request. An error is one the client gets at once.
+    pub fn new(
+        site: &Rc<Site>,
+        request_id: &str,
+        body: &[u8],
+        now: Timestamp,
+    ) -> Result<(Self, Outgoing), Error> {
+        let parameters = request::parameters(body).map_err(Error::Unreadable)?;
+        let (request, mistakes) = Request::read(parameters);
+        if !mistakes.is_empty() {
+            return Err(Error::Invalid(mistakes));
+        }
+        let target = site.target(&request)?;
+        let fit = Fit::new(&request, &target);
+        let outgoing = translate(&Asked { request: &request, fit: &fit, target })?;
+        let envelope = Envelope {
+            request_id: request_id.to_owned(),
+            model: target.name.to_owned(),
+            created: now.as_secs(),
+            request: fit.echo(target.name),
+            include_usage: request.include_usage,
+        };
+        let (site, stream, report) = (Rc::clone(site), fit.stream, fit.report());
+        Ok((Self { site, envelope, stream, report, sent: now, state: State::Asked }, outgoing))
+    }
+
+    /// Takes in the head of the answer. It is held until [`Self::body`] says otherwise.
+    pub fn head(&mut self, head: Head) {
+        let is_stream = head.content_type.starts_with("text/event-stream");
+        self.state =
+            if head.status == 200 && is_stream && self.stream == Stream::On && !head.encoded {
+                let writer = Writer::new(self.envelope.clone());
+                State::Streaming { head, sse: sse::Decoder::default(), writer, released: false }
+            } else {
+                State::Whole { head, body: Vec::new() }
+            };
+    }
+
+    /// Takes in a piece of the answer's body, or its end.
+    pub fn body(&mut self, piece: &[u8], end: bool, now: Timestamp) -> Step {
+        match std::mem::replace(&mut self.state, State::Over) {
+            State::Whole { head, mut body } => {
+                body.extend_from_slice(piece);
+                if body.len() > MAX_ANSWER {
+                    return self.fail(self.bad("is longer than 32 MiB"));
+                }
+                if end {
+                    return self.whole(&head, &body, now);
+                }
+                self.state = State::Whole { head, body };
+                Step::Hold
+            }
+            State::Streaming { head, sse, writer, released } => {
+                self.streaming(head, sse, writer, released, piece, end)
+            }
+            State::Asked | State::Over => Step::Continue(Vec::new()),
+        }
+    }
+
+    fn whole(&self, head: &Head, body: &[u8], now: Timestamp) -> Step {
+        match self.answer(head, body) {
+            Err(error) => self.fail(error),
+            Ok(answer) if self.stream == Stream::Off => {
+                let response_time = now.since(self.sent).as_nanos().try_into().unwrap_or(u64::MAX);
+                let service = Service { status: head.status, response_time };
+                let body = answer.to_json(&self.envelope, service);
+                Step::Answer(Reply { status: 200, headers: self.headers("application/json"), body })
+            }
+            Ok(answer) => {
+                let mut writer = Writer::new(self.envelope.clone());
+                answer.stream(&mut writer);
+                let headers = self.stream_headers();
+                Step::Answer(Reply { status: 200, headers, body: writer.take() })
+            }
+        }
+    }
+
+    fn answer<'b>(&self, head: &Head, body: &'b [u8]) -> Result<Answer<'b>, Error> {
+        if head.encoded {
+            return Err(self.bad("is compressed, which was not asked for"));
+        }
+        if head.status != 200 {
+            return Err(failure::classify(self.provider(), &self.envelope.model, head, body));
+        }
+        let json = ["application/json", "text/json"];
+        if !head.content_type.is_empty()
+            && !json.iter().any(|own| head.content_type.starts_with(own))
+        {
+            return Err(self.bad("is not JSON, by its content type"));
+        }
+        match self.schema() {
+            ApiSchema::OpenAi => openai::answer(body, self.provider(), head),
+            ApiSchema::Anthropic | ApiSchema::Gemini => Err(self.not_built()),
+        }
+    }
+
+    fn streaming(
+        &mut self,
+        head: Head,
+        mut sse: sse::Decoder,
+        mut writer: Writer,
+        released: bool,
+        piece: &[u8],
+        end: bool,
+    ) -> Step {
+        let mut failure = None;
+        let fed = sse.feed(piece, |data| self.event(&head, data, &mut writer, &mut failure));
+        if end {
+            sse.finish(|data| self.event(&head, data, &mut writer, &mut failure));
+            if !writer.has_ended() && writer.is_finished() {
+                writer.end();
+            }
+        }
+        if fed.is_err() {
+            failure = failure.or_else(|| Some(self.bad("holds an event longer than 4 MiB")));
+        }
+        if failure.is_none() && end && !writer.has_ended() {
+            failure = Some(self.bad("broke off"));
+        }
+        match failure {
+            Some(error) if !released && !writer.has_begun() => return self.fail(error),
+            Some(error) => writer.fail(&error),
+            None if !writer.has_begun() => {
+                self.state = State::Streaming { head, sse, writer, released };
+                return Step::Hold;
+            }
+            None => {}
+        }
+        let body = writer.take();
+        if !writer.has_ended() {
+            self.state = State::Streaming { head, sse, writer, released: true };
+        }
+        if released {
+            return Step::Continue(body);
+        }
+        Step::Begin(Reply { status: 200, headers: self.stream_headers(), body })
+    }
+
+    /// Takes in one event. After a failure, and after the end, nothing counts.
+    fn event(&self, head: &Head, data: &[u8], writer: &mut Writer, failure: &mut Option<Error>) {
+        if failure.is_some() || writer.has_ended() {
+            return;
+        }
+        let decoded = match self.schema() {
+            ApiSchema::OpenAi => openai::event(data, writer, self.provider(), head),
+            ApiSchema::Anthropic | ApiSchema::Gemini => Err(self.not_built()),
+        };
+        *failure = decoded.err();
+    }
+
+    fn fail(&self, error: Error) -> Step {
+        Step::Answer(Reply::error(&error, &self.envelope.request_id))
+    }
+
+    fn headers(&self, content_type: &str) -> Vec<(&'static str, String)> {
+        let mut headers = vec![("content-type", content_type.to_owned())];
+        if !self.report.is_empty() {
+            headers.push(("x-attache-params", self.report.clone()));
+        }
+        headers
+    }
+
+    /// `x-accel-buffering` keeps nginx in front of us from collecting the stream.
+    fn stream_headers(&self) -> Vec<(&'static str, String)> {
+        let mut headers = self.headers("text/event-stream; charset=utf-8");
+        headers.push(("cache-control", "no-cache".to_owned()));
+        headers.push(("x-accel-buffering", "no".to_owned()));
+        headers
+    }
+
+    fn bad(&self, problem: &'static str) -> Error {
+        Error::BadAnswer { provider: self.site.provider.clone(), problem }
+    }
+
+    fn not_built(&self) -> Error {
+        Error::NotBuilt { provider: self.site.provider.clone() }
+    }
+
+    fn provider(&self) -> &str {
+        &self.site.provider
+    }
+
+    fn schema(&self) -> ApiSchema {
+        let provider = self.site.config.providers.get(&self.site.provider);
+        provider.map_or(ApiSchema::OpenAi, |provider| provider.api_schema)
+    }
+}
+
+impl Site {
+    fn target(&self, request: &Request<'_>) -> Result<Target<'_>, Error> {
+        let target = self.config.target(&request.model, self.region);
+        target
+            .filter(|target| target.endpoint.provider == self.provider)
+            .ok_or(Error::Misconfigured { problem: "a request came to a provider it is not for" })
+    }
+}
+
+/// A request that is about to be translated.
+struct Asked<'q, 'a> {
+    request: &'q Request<'a>,
+    fit: &'q Fit<'a>,
+    target: Target<'q>,
+}
+
+fn translate(asked: &Asked<'_, '_>) -> Result<Outgoing, Error> {
+    let (path, body) = match asked.target.provider.api_schema {
+        ApiSchema::OpenAi => openai::request(asked),
+        ApiSchema::Anthropic | ApiSchema::Gemini => {
+            return Err(Error::NotBuilt { provider: asked.target.endpoint.provider.clone() });
+        }
+    };
+    let streams = asked.fit.stream == Stream::On;
+    Ok(Outgoing {
+        authority: asked.target.base.authority(),
+        path: format!("{}{path}", asked.target.base.path),
+        accept: if streams { "text/event-stream" } else { "application/json" },
+        body,
+    })
+}

@@ -1,0 +1,178 @@
+//! What a provider's error means for the client.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::Head;
+use crate::chat::error::{Error, shortened};
+
+/// The error behind an answer whose status is not 200.
+pub(super) fn classify(provider: &str, model: &str, head: &Head, body: &[u8]) -> Error {
+    let said = Said::read(body);
+    let provider = provider.to_owned();
+    let Said { message, code, param } = said;
+    match head.status {
+        _ if is_context_length(code.as_deref(), &message) => Error::ContextLength { message },
+        401..=404 => Error::Refused { provider, status: head.status },
+        410 => Error::Retired { model: model.to_owned() },
+        413 => {
+            Error::Rejected { status: 413, message, code: Some("request_too_large".into()), param }
+        }
+        429 => Error::RateLimited { provider, message, retry_after: head.retry_after },
+        408 | 409 | 425 | 503 | 529 => Error::Overloaded { provider, message },
+        504 | 524 => Error::Timeout { provider },
+        400..=499 => Error::Rejected { status: 400, message, code, param },
+        status => Error::Failed { provider, status, message },
+    }
+}
+
+/// The error in a body that came with status 200, or in a stream. Its own code is the status, if it
+/// has one.
+pub(super) fn hidden(provider: &str, model: &str, error: &RawValue, head: &Head) -> Error {
+    let body = format!("{{\"error\":{}}}", error.get());
+    let status = status_in(error).unwrap_or(502);
+    let head = Head { status, retry_after: head.retry_after, ..Head::default() };
+    classify(provider, model, &head, body.as_bytes())
+}
+
+fn status_in(error: &RawValue) -> Option<u16> {
+    #[derive(Deserialize)]
+    struct Coded<'a> {
+        #[serde(borrow, default)]
+        code: Option<&'a RawValue>,
+        #[serde(borrow, default)]
+        status: Option<&'a RawValue>,
+    }
+    let coded: Coded<'_> = serde_json::from_str(error.get()).ok()?;
+    let number = |raw: &RawValue| raw.get().trim_matches('"').parse().ok();
+    let status = coded.code.and_then(number).or_else(|| coded.status.and_then(number))?;
+    (400..=599).contains(&status).then_some(status)
+}
+
+/// OpenAI's code, and the words that servers without codes use for it.
+fn is_context_length(code: Option<&str>, message: &str) -> bool {
+    code == Some("context_length_exceeded")
+        || message.contains("maximum context length")
+        || message.contains("prompt is too long")
+}
+
+/// What an error body says, in any of the shapes that servers use.
+struct Said {
+    message: String,
+    code: Option<String>,
+    param: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+struct Fields<'a> {
+    #[serde(borrow, default)]
+    error: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    message: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    detail: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    code: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    param: Option<&'a RawValue>,
+}
+
+impl Said {
+    /// `{"error": {…}}`, `{"error": "…"}`, `{"message": "…"}`, `{"detail": …}`, or the same in an
+    /// array. A page of HTML says nothing.
+    fn read(body: &[u8]) -> Self {
+        let text = std::str::from_utf8(body).unwrap_or_default().trim();
+        let text = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+        let fields: Fields<'_> = serde_json::from_str(text).unwrap_or_default();
+        let inner = fields.error.map(|raw| serde_json::from_str(raw.get()).unwrap_or_default());
+        let inner: Fields<'_> = inner.unwrap_or_default();
+        let message = [inner.message, fields.message, fields.error, fields.detail]
+            .into_iter()
+            .flatten()
+            .find_map(plain);
+        let code = inner.code.or(fields.code).and_then(plain);
+        let param = inner.param.or(fields.param).and_then(plain);
+        let message = message.or_else(|| fields.detail.map(|raw| Cow::Borrowed(raw.get())));
+        let message = message.unwrap_or(Cow::Borrowed("no reason given"));
+        let owned = |text: Cow<'_, str>| shortened(&text);
+        Self { message: shortened(&message), code: code.map(owned), param: param.map(owned) }
+    }
+}
+
+fn plain(raw: &RawValue) -> Option<Cow<'_, str>> {
+    let text: String = serde_json::from_str(raw.get()).ok()?;
+    (!text.is_empty()).then_some(Cow::Owned(text))
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+
+    #[test]
+    fn every_shape_of_error_gives_its_message() {
+        let cases = [
+            (r#"{"error":{"message":"m","code":"c","param":"p"}}"#, "m"),
+            (r#"{"error":"m"}"#, "m"),
+            (r#"{"object":"error","message":"m","type":"BadRequestError","code":400}"#, "m"),
+            (r#"{"detail":"m"}"#, "m"),
+            (r#"{"detail":[{"loc":["body"],"msg":"x"}]}"#, r#"[{"loc":["body"],"msg":"x"}]"#),
+            (r#"[{"error":{"message":"m"}}]"#, "m"),
+            ("<html>502</html>", "no reason given"),
+            ("", "no reason given"),
+        ];
+        for (body, message) in cases {
+            assert_eq!(Said::read(body.as_bytes()).message, message, "{body}");
+        }
+    }
+
+    #[test]
+    fn statuses_are_ours_to_choose() {
+        let cases = [
+            (400, 400),
+            (401, 502),
+            (402, 502),
+            (403, 502),
+            (404, 502),
+            (408, 503),
+            (409, 503),
+            (410, 410),
+            (413, 413),
+            (418, 400),
+            (422, 400),
+            (425, 503),
+            (429, 429),
+            (500, 502),
+            (502, 502),
+            (503, 503),
+            (504, 504),
+            (520, 502),
+            (524, 504),
+            (529, 503),
+            (302, 502),
+            (204, 502),
+        ];
+        for (theirs, ours) in cases {
+            let head = Head { status: theirs, ..Head::default() };
+            assert_eq!(classify("p", "m", &head, b"").status(), ours, "{theirs}");
+        }
+    }
+
+    #[test]
+    fn an_error_hidden_in_a_200_has_its_own_status() {
+        let cases = [
+            (r#"{"message":"m","code":429}"#, 429),
+            (r#"{"message":"m","code":"503"}"#, 503),
+            (r#"{"message":"m","code":"server_error"}"#, 502),
+            (r#""m""#, 502),
+        ];
+        for (error, status) in cases {
+            let raw: &RawValue = serde_json::from_str(error).unwrap();
+            assert_eq!(hidden("p", "m", raw, &Head::default()).status(), status, "{error}");
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! Server-sent events, as far as providers use them: the `data` of each event.
+//!
+//! WHATWG HTML, section 9.2.6. Left out on purpose: `event`, `id` and `retry` fields, because every
+//! API schema repeats the event's type inside its data.
+
+/// The longest event a provider may send, in bytes: images and long tool arguments come in one piece.
+pub const MAX_EVENT: usize = 4 << 20;
+
+/// Reassembles events from chunks cut at arbitrary bytes.
+#[derive(Debug, Default)]
+pub struct Decoder {
+    /// Bytes after the last complete line. Invariant: holds no line end but a trailing `\r`.
+    rest: Vec<u8>,
+    /// Lines of the event under way, joined by `\n`.
+    data: Option<Vec<u8>>,
+    /// Whether anything came yet: a byte order mark may stand before the first byte only.
+    started: bool,
+}
+
+/// An event grew past [`MAX_EVENT`].
+#[derive(Debug, PartialEq, Eq)]
+pub struct TooLong;
+
+impl Decoder {
+    /// Takes in a chunk and hands the data of each event it completes to `event`.
+    pub fn feed(&mut self, chunk: &[u8], mut event: impl FnMut(&[u8])) -> Result<(), TooLong> {
+        let mut chunk = self.skip_mark(chunk);
+        while let Some(end) = chunk.iter().position(|byte| *byte == b'\n') {
+            let (line, tail) = chunk.split_at(end);
+            chunk = tail.get(1..).unwrap_or_default();
+            if self.rest.is_empty() {
+                self.line(line, &mut event)?;
+            } else {
+                self.keep(line)?;
+                let whole = std::mem::take(&mut self.rest);
+                self.line(&whole, &mut event)?;
+                self.rest = whole;
+                self.rest.clear();
+            }
+        }
+        self.keep(chunk)
+    }
+
+    /// Takes in the end of the stream. An event that lacks only its blank line is complete:
+    /// providers are known to forget it.
+    pub fn finish(&mut self, mut event: impl FnMut(&[u8])) {
+        let last = std::mem::take(&mut self.rest);
+        if self.line(&last, &mut event).is_ok()
+            && let Some(data) = self.data.take()
+        {
+            event(&data);
+        }
+    }
+
+    fn keep(&mut self, bytes: &[u8]) -> Result<(), TooLong> {
+        if self.rest.len() + bytes.len() > MAX_EVENT {
+            return Err(TooLong);
+        }
+        self.rest.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    /// `line` comes without its `\n`, perhaps with the `\r` before it.
+    fn line(&mut self, line: &[u8], event: &mut impl FnMut(&[u8])) -> Result<(), TooLong> {
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        if line.is_empty() {
+            if let Some(data) = self.data.take() {
+                event(&data);
+            }
+            return Ok(());
+        }
+        match line.strip_prefix(b"data") {
+            Some([]) => self.append(b""),
+            Some([b':', value @ ..]) => self.append(value.strip_prefix(b" ").unwrap_or(value)),
+            _ => Ok(()),
+        }
+    }
+
+    fn append(&mut self, value: &[u8]) -> Result<(), TooLong> {
+        let Some(data) = &mut self.data else {
+            self.data = Some(value.to_vec());
+            return Ok(());
+        };
+        if data.len() + value.len() >= MAX_EVENT {
+            return Err(TooLong);
+        }
+        data.push(b'\n');
+        data.extend_from_slice(value);
+        Ok(())
+    }
+
+    fn skip_mark<'c>(&mut self, chunk: &'c [u8]) -> &'c [u8] {
+        if self.started || chunk.is_empty() {
+            return chunk;
+        }
+        self.started = true;
+        chunk.strip_prefix("\u{feff}".as_bytes()).unwrap_or(chunk)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+
+    const STREAM: &str = ": hello\n\ndata: {\"é\":1}\n\nevent: x\nid: 7\ndata:a\ndata: b\n\n\n\
+                          data\n\ndatum: no\n\ndata: [DONE]\n\ndata: last";
+
+    fn events(chunks: &[&[u8]]) -> Vec<String> {
+        let (mut decoder, mut events) = (Decoder::default(), Vec::new());
+        let mut keep = |data: &[u8]| events.push(String::from_utf8_lossy(data).into_owned());
+        for chunk in chunks {
+            decoder.feed(chunk, &mut keep).unwrap();
+        }
+        decoder.finish(&mut keep);
+        events
+    }
+
+    #[test]
+    fn every_cut_yields_the_same_events() {
+        for stream in [STREAM.to_owned(), STREAM.replace('\n', "\r\n")] {
+            let whole = events(&[stream.as_bytes()]);
+            assert_eq!(whole, ["{\"é\":1}", "a\nb", "", "[DONE]", "last"]);
+            for cut in 0..=stream.len() {
+                let (head, tail) = stream.as_bytes().split_at(cut);
+                assert_eq!(events(&[head, tail]), whole, "cut at byte {cut}");
+            }
+            let bytes: Vec<&[u8]> = stream.as_bytes().chunks(1).collect();
+            assert_eq!(events(&bytes), whole, "byte by byte");
+        }
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_skipped_once() {
+        assert_eq!(events(&["\u{feff}data: a\n\n".as_bytes()]), ["a"]);
+        assert_eq!(events(&[b"data: a\n\n", "\u{feff}data: b\n\n".as_bytes()]), ["a"]);
+    }
+
+    #[test]
+    fn an_endless_line_is_refused_and_so_is_an_endless_event() {
+        let chunk = vec![b'x'; MAX_EVENT / 2 + 1];
+        let mut decoder = Decoder::default();
+        assert_eq!(decoder.feed(&chunk, |_| ()), Ok(()));
+        assert_eq!(decoder.feed(&chunk, |_| ()), Err(TooLong));
+        let line = [b"data: ", chunk.as_slice(), b"\n"].concat();
+        let mut decoder = Decoder::default();
+        assert_eq!(decoder.feed(&line, |_| ()), Ok(()));
+        assert_eq!(decoder.feed(&line, |_| ()), Err(TooLong));
+    }
+}

@@ -1,0 +1,24 @@
+//! Moments, as numbers that the shell passes in.
+
+use std::time::Duration;
+
+/// Time since the Unix epoch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Timestamp(Duration);
+
+impl Timestamp {
+    /// The moment this long after the epoch.
+    pub fn from_epoch(elapsed: Duration) -> Self {
+        Self(elapsed)
+    }
+
+    /// Whole seconds since the epoch.
+    pub fn as_secs(self) -> u64 {
+        self.0.as_secs()
+    }
+
+    /// How long after `earlier` this is. Zero if a clock went backwards.
+    pub fn since(self, earlier: Self) -> Duration {
+        self.0.saturating_sub(earlier.0)
+    }
+}
