@@ -1,0 +1,17 @@
+//! The only code that knows a host. Each callback is translated into an input of the core, the
+//! core is asked once, and what it answers is done. Nothing is decided here.
+//!
+//! Only getters that give bytes are used on what comes from outside: those that give strings panic
+//! on bytes that are no UTF-8, and a panic takes the VM with every stream in it.
+
+mod gateway;
+mod host;
+mod provider;
+mod root;
+
+use proxy_wasm::types::LogLevel;
+
+proxy_wasm::main! {{
+    proxy_wasm::set_log_level(LogLevel::Info);
+    proxy_wasm::set_root_context(|_| Box::new(root::Root::default()));
+}}

@@ -1,0 +1,126 @@
+//! The gateway role's callbacks: a filter of the listener.
+
+use std::rc::Rc;
+
+use log::warn;
+use proxy_wasm::{
+    traits::{Context, HttpContext},
+    types::{Action, BufferType, MapType},
+};
+
+use super::host;
+use crate::{
+    exchange::{Exchange, Gateway, Head, Input, Output, outcome::Source},
+    id,
+};
+
+/// Where Envoy's `api_key_auth` puts the account's name, over whatever a client sent.
+const ACCOUNT: &str = "x-attache-account";
+
+/// Where the route looks for the cluster.
+const CLUSTER: &str = "attache_cluster";
+
+/// One client request.
+pub(super) struct GatewayFilter {
+    gateway: Rc<Gateway>,
+    exchange: Option<Exchange>,
+    /// Whether the answer that is coming has been replaced, so that none of it may pass.
+    replaced: bool,
+}
+
+impl GatewayFilter {
+    pub(super) fn new(gateway: Rc<Gateway>) -> Self {
+        Self { gateway, exchange: None, replaced: false }
+    }
+
+    fn tell(&mut self, input: Input<'_>) -> Action {
+        let Some(exchange) = &mut self.exchange else { return Action::Continue };
+        let output = exchange.on(input, host::now());
+        self.perform(output)
+    }
+
+    fn perform(&mut self, output: Output) -> Action {
+        match output {
+            Output::Wait => Action::Pause,
+            Output::Reply(reply) => {
+                self.replaced = true;
+                host::reply(&reply);
+                Action::Pause
+            }
+            Output::Forward { cluster } => {
+                host::set_filter_state(CLUSTER, &cluster);
+                host::clear_route_cache();
+                Action::Continue
+            }
+            Output::Pass(headers) => {
+                for (name, value) in headers {
+                    host::set_response_header(name, &value);
+                }
+                Action::Continue
+            }
+        }
+    }
+}
+
+impl Context for GatewayFilter {}
+
+impl HttpContext for GatewayFilter {
+    fn on_http_request_headers(&mut self, _count: usize, end: bool) -> Action {
+        let get = |name| host::header(MapType::HttpRequestHeaders, name);
+        let head = Head {
+            method: get(":method").unwrap_or_default(),
+            path: get(":path").unwrap_or_default(),
+            content_type: get("content-type"),
+            account: get(ACCOUNT),
+            end,
+        };
+        let request_id = get("x-request-id").filter(|text| id::is_uuid(text));
+        let request_id = request_id.unwrap_or_else(new_request_id);
+        self.exchange = Some(Exchange::new(Rc::clone(&self.gateway), request_id));
+        self.tell(Input::Head(head))
+    }
+
+    fn on_http_request_body(&mut self, size: usize, end: bool) -> Action {
+        if !end {
+            return Action::Pause;
+        }
+        let body = host::buffer(BufferType::HttpRequestBody, size);
+        self.tell(Input::Body(&body))
+    }
+
+    fn on_http_request_trailers(&mut self, _count: usize) -> Action {
+        self.tell(Input::Trailers)
+    }
+
+    fn on_http_response_headers(&mut self, _count: usize, _end: bool) -> Action {
+        if self.replaced {
+            return Action::Continue;
+        }
+        let status = host::header(MapType::HttpResponseHeaders, ":status");
+        let status = status.and_then(|status| status.parse().ok()).unwrap_or_default();
+        self.tell(Input::Answer { status, source: source(status) })
+    }
+
+    fn on_http_response_body(&mut self, _size: usize, _end: bool) -> Action {
+        Action::Continue
+    }
+}
+
+/// Whose answer has begun. Only asked of failures: an answer below 400 is always the provider's.
+fn source(status: u16) -> Source {
+    let details = (status >= 400).then(|| host::property(&["response", "code_details"])).flatten();
+    let details = String::from_utf8(details.unwrap_or_default()).unwrap_or_default();
+    match details.as_str() {
+        "" | "via_upstream" => Source::Provider,
+        _ => Source::Envoy(details),
+    }
+}
+
+/// Envoy gives every request an id; this is for one that lost it.
+fn new_request_id() -> String {
+    let mut bytes = [0; 16];
+    if let Err(error) = getrandom::fill(&mut bytes) {
+        warn!("no random bytes for a request id: {error}");
+    }
+    id::uuid(bytes)
+}
