@@ -1,0 +1,160 @@
+//! The command line: `attache check` and `attache render`. Native only.
+
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use clap::{Parser, Subcommand};
+use serde_json::Value;
+
+use crate::{
+    config::Config,
+    render::{self, File, Options},
+};
+
+/// An LLM gateway inside Envoy.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Names every mistake in a gateway.yaml. Exits with 1 if there is one.
+    Check {
+        /// The gateway.yaml.
+        file: PathBuf,
+    },
+    /// Writes Envoy's configuration. A file with mistakes changes nothing.
+    Render(Render),
+}
+
+#[derive(Debug, clap::Args)]
+struct Render {
+    /// The gateway.yaml.
+    file: PathBuf,
+    /// Where the configuration goes.
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// The module that Envoy loads [default: DIR/attache.wasm].
+    #[arg(long, value_name = "FILE")]
+    module: Option<PathBuf>,
+    /// Certificates that providers' own are checked against.
+    #[arg(long, value_name = "FILE", default_value = "/etc/ssl/certs/ca-certificates.crt")]
+    ca_file: PathBuf,
+    /// An address that stands in for a provider, in clear text; `*` for all others.
+    #[arg(long = "upstream", value_name = "NAME=HOST:PORT", value_parser = upstream)]
+    upstreams: Vec<(String, String)>,
+}
+
+/// Runs the command that the process was started with.
+pub fn main() -> ExitCode {
+    let done = match Arguments::parse().command {
+        Command::Check { file } => check(&file),
+        Command::Render(arguments) => render(&arguments),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            eprintln!("{problem}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn upstream(text: &str) -> Result<(String, String), String> {
+    let (name, address) = text.split_once('=').ok_or("not NAME=HOST:PORT")?;
+    Ok((name.to_owned(), address.to_owned()))
+}
+
+fn check(file: &Path) -> Result<(), String> {
+    let (config, _) = read(file)?;
+    for warning in warnings(&config, file) {
+        eprintln!("{}: warning: {warning}", file.display());
+    }
+    let (models, providers) = (config.models.len(), config.providers.len());
+    println!("{}: {models} models of {providers} providers, no mistakes", file.display());
+    Ok(())
+}
+
+fn render(arguments: &Render) -> Result<(), String> {
+    let (config, document) = read(&arguments.file)?;
+    let shown = |path: &Path, error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
+    fs::create_dir_all(arguments.out.join("secrets"))
+        .map_err(|error| shown(&arguments.out, &error))?;
+    let absolute = |path: &Path| path.canonicalize().map_err(|error| shown(path, &error));
+    let dir = absolute(&arguments.out)?;
+    let base = absolute(&arguments.file)?.parent().unwrap_or(Path::new("/")).to_owned();
+    let module = arguments.module.clone().unwrap_or_else(|| dir.join("attache.wasm"));
+    let module = std::path::absolute(&module).map_err(|error| shown(&module, &error))?;
+    let upstreams: BTreeMap<_, _> = arguments.upstreams.iter().cloned().collect();
+    let options =
+        Options { dir: dir.clone(), base, module, ca_file: arguments.ca_file.clone(), upstreams };
+    let files = render::render(&config, &document, &options).map_err(|error| error.to_string())?;
+    for warning in warnings(&config, &arguments.file) {
+        eprintln!("{}: warning: {warning}", arguments.file.display());
+    }
+    for file in &files {
+        write(&dir, file).map_err(|error| shown(&dir.join(&file.path), &error))?;
+    }
+    println!(
+        "{}: {} files for `envoy -c {}`",
+        dir.display(),
+        files.len(),
+        dir.join("envoy.yaml").display()
+    );
+    Ok(())
+}
+
+/// The file, read and found right, with the document it was read from.
+fn read(file: &Path) -> Result<(Config, Value), String> {
+    let shown = file.display();
+    let text = fs::read_to_string(file).map_err(|error| format!("{shown}: {error}"))?;
+    // YAML 1.2: `n` and `no` are words.
+    let options = serde_saphyr::options! { strict_booleans: true };
+    let document: Value = serde_saphyr::from_str_with_options(&text, options)
+        .map_err(|error| format!("{shown}: not YAML: {error}"))?;
+    let config = Config::parse(&document).map_err(|mistakes| {
+        let lines: Vec<String> =
+            mistakes.iter().map(|mistake| format!("{shown}: {mistake}")).collect();
+        format!("{}\n{shown}: mistakes: {}", lines.join("\n"), mistakes.len())
+    })?;
+    Ok((config, document))
+}
+
+/// What is no mistake and will keep requests from being answered all the same.
+fn warnings(config: &Config, file: &Path) -> Vec<String> {
+    let base = file.parent().unwrap_or(Path::new("."));
+    let mut warnings = Vec::new();
+    for (name, provider) in &config.providers {
+        let Some(key_file) = &provider.key_file else { continue };
+        let problem = match fs::read_to_string(base.join(key_file)) {
+            Err(error) => format!("cannot be read, its models fail until it can: {error}"),
+            Ok(key) if key.trim() != key => {
+                "has blanks around the key, which Envoy would send".into()
+            }
+            Ok(key) if key.is_empty() => "is empty".into(),
+            Ok(_) => continue,
+        };
+        warnings.push(format!("providers.{name}.key_file: `{key_file}` {problem}"));
+    }
+    warnings
+}
+
+/// Writes a file in one step, so that Envoy never reads half of one. Only its owner may read it:
+/// accounts' keys are inside.
+fn write(dir: &Path, file: &File) -> io::Result<()> {
+    use std::{io::Write, os::unix::fs::OpenOptionsExt};
+    let path = dir.join(&file.path);
+    let fresh = path.with_extension("yaml.new");
+    let mut options = fs::OpenOptions::new();
+    let mut handle = options.write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
+    handle.write_all(file.text.as_bytes())?;
+    handle.sync_all()?;
+    fs::rename(fresh, path)
+}

@@ -1,0 +1,335 @@
+//! Envoy's configuration, rendered from the operator's file. Native only: the command's.
+//!
+//! The shape stands in `envoy/templates`, which is Envoy's own language; here is what goes in.
+
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use minijinja::{AutoEscape, Environment, Value, value::Serde};
+use serde::Serialize;
+use serde_json::Value as Document;
+
+use crate::{
+    config::{BaseUrl, Config, KeyHeader, Listener, Provider, cluster},
+    region::Region,
+    role::Role,
+};
+
+/// What the operator says on the command line.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where the files go. Absolute: Envoy may start anywhere.
+    pub dir: PathBuf,
+    /// Where key files with relative paths are.
+    pub base: PathBuf,
+    /// The module.
+    pub module: PathBuf,
+    /// The certificates that providers' own are checked against.
+    pub ca_file: PathBuf,
+    /// Addresses that stand in for providers, in clear text. `*` stands for all others.
+    pub upstreams: BTreeMap<String, String>,
+}
+
+/// A file of Envoy's configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct File {
+    /// Below the directory.
+    pub path: String,
+    /// YAML.
+    pub text: String,
+}
+
+/// Why nothing was rendered.
+#[derive(Debug)]
+pub enum Error {
+    /// An account's key file cannot be read, or holds no key.
+    Key(PathBuf, io::Error),
+    /// A stand-in is not `HOST:PORT`.
+    Upstream(String),
+    /// A template does not fit what goes into it.
+    Template(minijinja::Error),
+}
+
+impl std::fmt::Display for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Key(path, error) => {
+                write!(f, "cannot read the key in {}: {error}", path.display())
+            }
+            Self::Upstream(text) => write!(f, "`{text}` is not `HOST:PORT`"),
+            Self::Template(error) => write!(f, "template: {error:#}"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// Everything the templates speak of.
+#[derive(Serialize)]
+struct View<'c> {
+    dir: &'c Path,
+    module: &'c Path,
+    ca_file: &'c Path,
+    admin: AddressView<'c>,
+    request_body: u32,
+    replies: Vec<OwnReply>,
+    keys: Vec<AccountKey<'c>>,
+    listeners: Vec<ListenerView<'c>>,
+    clusters: Vec<ClusterView<'c>>,
+}
+
+#[derive(Serialize)]
+struct AddressView<'c> {
+    address: &'c str,
+    port: u16,
+}
+
+#[derive(Serialize)]
+struct SecretView<'c> {
+    provider: &'c str,
+    file: PathBuf,
+}
+
+#[derive(Serialize)]
+struct ListenerView<'c> {
+    region: &'static str,
+    address: &'c str,
+    port: u16,
+    tls: Option<TlsView>,
+    /// The longest any exchange may take.
+    longest: String,
+    /// The filter's.
+    configuration: String,
+    /// Those the region may reach.
+    clusters: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct TlsView {
+    certificate_file: PathBuf,
+    private_key_file: PathBuf,
+}
+
+#[derive(Serialize)]
+struct ClusterView<'c> {
+    name: String,
+    provider: &'c str,
+    kind: &'static str,
+    san: &'static str,
+    host: String,
+    port: u16,
+    tls: bool,
+    connect: String,
+    key: Option<KeyView>,
+    configuration: String,
+}
+
+#[derive(Serialize)]
+struct KeyView {
+    header: &'static str,
+    prefix: &'static str,
+    /// The directory whose changes make Envoy read the key again.
+    watched: PathBuf,
+}
+
+#[derive(Serialize)]
+struct AccountKey<'c> {
+    account: &'c str,
+    key: String,
+}
+
+/// A reply of Envoy's own, in our words.
+#[derive(Serialize)]
+struct OwnReply {
+    op: &'static str,
+    status: u16,
+    kind: &'static str,
+    code: &'static str,
+    message: String,
+}
+
+/// Renders every file.
+pub fn render(config: &Config, document: &Document, options: &Options) -> Result<Vec<File>, Error> {
+    let mut templates = Environment::new();
+    templates.set_auto_escape_callback(|_| AutoEscape::None);
+    for (name, source) in TEMPLATES {
+        templates.add_template(name, source).map_err(Error::Template)?;
+    }
+    let fill = |name: &str, values: Value| {
+        let template = templates.get_template(name).map_err(Error::Template)?;
+        template.render(values).map_err(Error::Template)
+    };
+    let view = Value::from(Serde(View {
+        dir: &options.dir,
+        module: &options.module,
+        ca_file: &options.ca_file,
+        admin: AddressView { address: &config.admin.address, port: config.admin.port },
+        request_body: config.request_body.get(),
+        replies: replies(config),
+        keys: account_keys(config, options)?,
+        listeners: listeners(config, document, options),
+        clusters: clusters(config, document, options)?,
+    }));
+    // Envoy looks at a secret when a cluster needs it, and at clusters when a listener does.
+    let mut files = Vec::new();
+    for (provider, file) in key_files(config, options) {
+        let text = fill("secret.yaml", Value::from(Serde(SecretView { provider, file })))?;
+        files.push(File { path: format!("secrets/{provider}.yaml"), text });
+    }
+    for name in ["clusters.yaml", "listeners.yaml", "envoy.yaml"] {
+        files.push(File { path: name.to_owned(), text: fill(name, view.clone())? });
+    }
+    Ok(files)
+}
+
+/// The file that holds each provider's key.
+pub fn key_files<'c>(config: &'c Config, options: &Options) -> Vec<(&'c str, PathBuf)> {
+    let file = |(name, provider): (&'c String, &'c Provider)| {
+        Some((name.as_str(), options.base.join(provider.key_file.as_ref()?)))
+    };
+    config.providers.iter().filter_map(file).collect()
+}
+
+const TEMPLATES: [(&str, &str); 4] = [
+    ("envoy.yaml", include_str!("../envoy/templates/envoy.yaml")),
+    ("listeners.yaml", include_str!("../envoy/templates/listeners.yaml")),
+    ("clusters.yaml", include_str!("../envoy/templates/clusters.yaml")),
+    ("secret.yaml", include_str!("../envoy/templates/secret.yaml")),
+];
+
+fn account_keys<'c>(config: &'c Config, options: &Options) -> Result<Vec<AccountKey<'c>>, Error> {
+    let mut keys = Vec::new();
+    for (account, entry) in &config.accounts {
+        for file in &entry.key_files {
+            let path = options.base.join(file);
+            let text = fs::read_to_string(&path);
+            let key =
+                text.map(|text| text.trim().to_owned()).and_then(|key| match key.is_empty() {
+                    true => Err(io::Error::other("it is empty")),
+                    false => Ok(key),
+                });
+            let key = key.map_err(|error| Error::Key(path, error))?;
+            keys.push(AccountKey { account, key });
+        }
+    }
+    Ok(keys)
+}
+
+fn listeners<'c>(
+    config: &'c Config,
+    document: &Document,
+    options: &Options,
+) -> Vec<ListenerView<'c>> {
+    let longest = config.models.values().map(|model| model.deadlines.total).max();
+    let longest = seconds(longest.unwrap_or(config.deadlines.total));
+    let view = |(region, listener): (Region, &'c Listener)| ListenerView {
+        region: region.name(),
+        address: &listener.socket.address,
+        port: listener.socket.port,
+        tls: listener.tls.as_ref().map(|tls| TlsView {
+            certificate_file: options.base.join(&tls.certificate_file),
+            private_key_file: options.base.join(&tls.private_key_file),
+        }),
+        longest: longest.clone(),
+        configuration: Role::gateway(region, document).to_string(),
+        clusters: sites(config)
+            .filter(|(_, _, endpoint, _)| region.may_reach(*endpoint))
+            .map(|(name, _, endpoint, _)| cluster(name, endpoint))
+            .collect(),
+    };
+    config.listeners.iter().map(view).collect()
+}
+
+/// Every provider in every region where some model needs it.
+fn sites(config: &Config) -> impl Iterator<Item = (&str, &Provider, Region, &BaseUrl)> {
+    let needed = |name: &str, region: Region| {
+        config.models.values().any(|model| {
+            model.endpoints.get(region).is_some_and(|endpoint| endpoint.provider == name)
+        })
+    };
+    config
+        .providers
+        .iter()
+        .flat_map(|(name, provider)| {
+            let urls = provider.base_urls.iter();
+            urls.map(move |(region, url)| (name.as_str(), provider, region, url))
+        })
+        .filter(move |(name, _, region, _)| needed(name, *region))
+}
+
+fn clusters<'c>(
+    config: &'c Config,
+    document: &Document,
+    options: &Options,
+) -> Result<Vec<ClusterView<'c>>, Error> {
+    sites(config)
+        .map(|(name, provider, region, url)| {
+            let url = stand_in(name, options)?.unwrap_or_else(|| url.clone());
+            let host = url.host.trim_matches(['[', ']']).to_owned();
+            let is_address = host.parse::<std::net::IpAddr>().is_ok();
+            Ok(ClusterView {
+                name: cluster(name, region),
+                provider: name,
+                kind: if is_address { "STATIC" } else { "LOGICAL_DNS" },
+                san: if is_address { "IP_ADDRESS" } else { "DNS" },
+                host,
+                port: url.port,
+                tls: url.tls,
+                connect: seconds(config.deadlines.connect),
+                key: key(provider, options),
+                configuration: Role::provider(name, region, document).to_string(),
+            })
+        })
+        .collect()
+}
+
+fn key(provider: &Provider, options: &Options) -> Option<KeyView> {
+    let path = options.base.join(provider.key_file.as_ref()?);
+    let header: KeyHeader = provider.key_header;
+    let watched = path.parent().unwrap_or(Path::new("/")).to_owned();
+    Some(KeyView { header: header.name(), prefix: header.prefix(), watched })
+}
+
+/// The address that takes a provider's place in this rendering.
+fn stand_in(provider: &str, options: &Options) -> Result<Option<BaseUrl>, Error> {
+    let named = options.upstreams.get(provider).or_else(|| options.upstreams.get("*"));
+    let Some(text) = named else { return Ok(None) };
+    let wrong = || Error::Upstream(text.clone());
+    let (host, port) = text.rsplit_once(':').ok_or_else(wrong)?;
+    let port = port.parse().map_err(|_| wrong())?;
+    Ok(Some(BaseUrl { tls: false, host: host.to_owned(), port, path: String::new() }))
+}
+
+fn replies(config: &Config) -> Vec<OwnReply> {
+    let invalid = "invalid_request_error";
+    let limit = config.request_body;
+    let too_large = format!("the body is longer than {limit} bytes");
+    let reply = |op, status, kind, code, message: &str| {
+        let message = message.to_owned();
+        OwnReply { op, status, kind, code, message }
+    };
+    vec![
+        reply(
+            "EQ",
+            401,
+            invalid,
+            "invalid_api_key",
+            "Authentication error, API token missing/invalid",
+        ),
+        reply("EQ", 408, "timeout", "timeout", "the request took too long to arrive"),
+        reply("EQ", 413, invalid, "request_too_large", &too_large),
+        reply("EQ", 431, invalid, "headers_too_large", "the headers are too long"),
+        reply("EQ", 503, "server_error", "overloaded", "the gateway cannot serve this now"),
+        reply("EQ", 504, "timeout", "timeout", "the request took too long"),
+        reply("GE", 500, "server_error", "internal_error", "the gateway failed"),
+        reply("GE", 400, invalid, "invalid_request", "the request is not valid HTTP"),
+    ]
+}
+
+fn seconds(duration: Duration) -> String {
+    format!("{}s", duration.as_secs_f64())
+}
