@@ -1,0 +1,185 @@
+//! Connections and routes.
+
+use super::journal::Journal;
+use super::playback::{Aborted, Playback};
+use super::reply::Reply;
+use super::schema::ApiSchema;
+use super::script::{self, Head, LONGEST_WAIT, Script, Unreadable};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use hyper::http::request::Parts;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use std::collections::HashMap;
+use std::net;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+use tokio::time::sleep;
+
+/// Where the journal is read and emptied over HTTP.
+const JOURNAL: &str = "/__journal";
+
+/// How many requests with alternatives are counted before the counts start afresh. Our own number:
+/// more than any test makes, and small enough to keep.
+const COUNTED: usize = 65_536;
+
+/// What connections share.
+pub struct Server {
+    /// The requests received.
+    pub journal: Journal,
+    /// How often a request with alternatives was seen, by its id or its text.
+    attempts: Mutex<HashMap<Vec<u8>, usize>>,
+    /// Tells answers apart.
+    serial: AtomicU64,
+}
+
+impl Server {
+    /// A server that remembers so many requests.
+    pub fn new(journal: usize) -> Self {
+        Self { journal: Journal::new(journal), attempts: Mutex::default(), serial: 1.into() }
+    }
+
+    /// Forgets requests and attempts.
+    pub fn clear(&self) {
+        self.journal.clear();
+        self.attempts().clear();
+    }
+
+    /// Takes connections until `stopped` resolves; leaving drops them with the runtime.
+    pub async fn run(self: Arc<Self>, listener: net::TcpListener, stopped: oneshot::Receiver<()>) {
+        let listener = TcpListener::from_std(listener).expect("a listener that does not block");
+        tokio::select! {
+            () = self.accept(listener) => {}
+            _ = stopped => {}
+        }
+    }
+
+    async fn accept(self: Arc<Self>, listener: TcpListener) {
+        loop {
+            match listener.accept().await {
+                Ok((stream, _)) => drop(tokio::spawn(self.clone().serve(stream))),
+                // Out of file descriptors, most likely: others have to be closed first.
+                Err(_) => sleep(Duration::from_millis(10)).await,
+            }
+        }
+    }
+
+    /// Speaks HTTP/1.1 or HTTP/2, as the client's first bytes say.
+    async fn serve(self: Arc<Self>, stream: TcpStream) {
+        if stream.set_nodelay(true).is_err() {
+            return;
+        }
+        let service = service_fn(move |request| self.clone().answer(request));
+        let server = auto::Builder::new(TokioExecutor::new());
+        // An error is a client that left, or an abort a script asked for.
+        let _ = server.serve_connection(TokioIo::new(stream), service).await;
+    }
+
+    async fn answer(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+    ) -> Result<Response<Playback>, Aborted> {
+        let (head, body) = request.into_parts();
+        let body = body.collect().await.map_err(|_| Aborted)?.to_bytes();
+        if head.uri.path() == JOURNAL {
+            return Ok(self.journal_page(&head.method).response);
+        }
+        let mut reply = self.reply(&head, &body);
+        reply.response.body_mut().follow(self.journal.record(head, body));
+        send(reply).await
+    }
+
+    fn journal_page(&self, method: &Method) -> Reply {
+        match *method {
+            Method::GET => {
+                let entries = self.journal.entries("");
+                let page: Vec<_> = entries.iter().map(|entry| entry.to_json()).collect();
+                let page = serde_json::Value::from(page).to_string();
+                Reply::plain(StatusCode::OK, "application/json", page)
+            }
+            Method::DELETE => {
+                self.clear();
+                Reply::plain(StatusCode::NO_CONTENT, "application/json", "")
+            }
+            _ => Reply::plain(StatusCode::METHOD_NOT_ALLOWED, "text/plain", "GET or DELETE\n"),
+        }
+    }
+
+    fn reply(&self, head: &Parts, body: &[u8]) -> Reply {
+        let path = head.uri.path();
+        if head.method == Method::GET && path.ends_with("/models") {
+            return Reply::plain(StatusCode::OK, "application/json", MODELS);
+        }
+        let Some(schema) = ApiSchema::at(path).filter(|_| head.method == Method::POST) else {
+            return Reply::plain(StatusCode::NOT_FOUND, "text/plain", "no such path\n");
+        };
+        let asked = match schema.read(path, body) {
+            Ok(asked) => asked,
+            Err(error) => return Reply::refused(schema, error.to_string()),
+        };
+        let script = match self.script(head, &asked.conversation.text) {
+            Ok(script) => script,
+            Err(word) => {
+                let status = StatusCode::INTERNAL_SERVER_ERROR;
+                return Reply::plain(status, "text/plain", format!("{word}\n"));
+            }
+        };
+        Reply::scripted(schema, &asked, &script, self.serial.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// The script for this attempt: the default one if the text has none.
+    fn script(&self, head: &Parts, text: &str) -> Result<Script, Unreadable> {
+        let Some(directive) = script::directive(text) else { return Ok(Script::default()) };
+        let mut scripts = script::parse(directive)?;
+        let last = scripts.len() - 1;
+        if last == 0 {
+            return Ok(scripts.swap_remove(0));
+        }
+        let id = head.headers.get("x-request-id").map(|id| id.as_bytes());
+        let attempt = self.count(id.unwrap_or(text.as_bytes()));
+        Ok(scripts.swap_remove(attempt.min(last)))
+    }
+
+    /// How often the key was counted before.
+    fn count(&self, key: &[u8]) -> usize {
+        let mut attempts = self.attempts();
+        if attempts.len() >= COUNTED {
+            attempts.clear();
+        }
+        let count = attempts.entry(key.to_vec()).or_default();
+        *count += 1;
+        *count - 1
+    }
+
+    // A count is right or absent, whatever a panicking test left behind.
+    fn attempts(&self) -> MutexGuard<'_, HashMap<Vec<u8>, usize>> {
+        self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Does what the script says about the head.
+async fn send(reply: Reply) -> Result<Response<Playback>, Aborted> {
+    if !reply.delay.is_zero() {
+        sleep(reply.delay).await;
+    }
+    match reply.head {
+        Head::Sent => Ok(reply.response),
+        Head::Reset => Err(Aborted),
+        Head::Hangs => {
+            sleep(LONGEST_WAIT).await;
+            Err(Aborted)
+        }
+    }
+}
+
+/// The list every client may ask for: API reference, *List models*.
+const MODELS: &str = r#"{
+  "object": "list",
+  "data": [{ "id": "scripted", "object": "model", "created": 1793491200, "owned_by": "nobody" }]
+}
+"#;
