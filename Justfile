@@ -1,0 +1,76 @@
+# Every command a person or CI runs. Recipes fetch what they need first (`.ci/setup`).
+
+set shell := ["bash", "-euo", "pipefail", "-c"]
+
+target := absolute_path(env("CARGO_TARGET_DIR", "target"))
+
+# Where the tests with a real Envoy find it, and the module it loads.
+export ATTACHE_ENVOY := justfile_directory() / ".build/bin/envoy"
+export ATTACHE_MODULE := target / "wasm32-wasip1/filter/attache.wasm"
+
+# Where cargo finds the runner that gives tests to Node.
+export PATH := justfile_directory() / ".build/node/bin:" + env("PATH")
+
+# Python leaves nothing in the tree.
+export PYTHONDONTWRITEBYTECODE := "1"
+
+# Lists the recipes.
+[private]
+default:
+    @{{ quote(just_executable()) }} --justfile {{ quote(justfile()) }} --list --unsorted
+
+# Fetches what this machine lacks: wasm targets, Envoy, the Node test runner
+setup:
+    @bash .ci/setup
+
+# Builds the module Envoy loads: target/wasm32-wasip1/filter/attache.wasm
+filter:
+    @bash .ci/setup wasm
+    source .build/wasm.env && cargo --config wasm-pack.toml build --profile filter --lib --target wasm32-wasip1
+    @wc -c "$ATTACHE_MODULE" | awk '{ printf "%s: %d KiB\n", $2, $1 / 1024 }'
+
+# Formatting, lints, and that the paths named in the documents exist
+check:
+    @bash .ci/setup wasm
+    cargo fmt --check
+    cargo clippy --all-targets -- -D warnings
+    @if grep -q RUSTC .build/wasm.env; then echo "no clippy for wasm32-wasip1: it needs rustup's target"; \
+        else cargo clippy --lib --target wasm32-wasip1 -- -D warnings; fi
+    @if command -v shellcheck; then shellcheck --external-sources .ci/run .ci/setup envoy/demo/*; \
+        else echo "no shellcheck here: scripts not checked"; fi
+    python3 .ci/check-docs
+
+# Everything: the core natively and under Node, Envoy end to end, the official SDK as client
+test: filter
+    @bash .ci/setup envoy node python
+    cargo test
+    source .build/wasm.env && cargo --config wasm-pack.toml test --lib --tests --target wasm32-unknown-unknown
+    .build/python/bin/pytest -p no:cacheprovider tests/sdk
+
+# Rewrites the golden files with what the code gives now; read the difference before you commit it
+golden:
+    UPDATE=1 cargo test --test golden
+
+# Measures what the module costs Envoy
+bench: filter programs
+    @bash .ci/setup envoy wrk
+    python3 tests/bench.py
+
+# Starts the gateway, sends it two requests, shows how to send your own; Ctrl-C stops it
+demo *options: filter programs
+    @bash .ci/setup envoy
+    @bash envoy/demo/demo {{ options }}
+
+# Starts the gateway with a scripted provider behind it (real ones where the environment has a key)
+up: filter programs
+    @bash .ci/setup envoy
+    @bash envoy/demo/up
+
+# Stops what `up` or `demo` started
+down:
+    @bash envoy/demo/down
+
+# The command `attache` and the scripted provider.
+[private]
+programs:
+    cargo build --release --bin attache --example scripted-provider
