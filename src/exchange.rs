@@ -18,8 +18,8 @@ use self::{
 use crate::{
     chat::{error::Error, request},
     config::Config,
-    provider::Reply,
     region::Region,
+    reply::Reply,
     time::Timestamp,
 };
 
@@ -76,6 +76,8 @@ pub enum Output {
     Forward {
         /// The cluster's name.
         cluster: String,
+        /// Whose request it is, for the access log.
+        account: String,
     },
     /// Let the answer go to the client, with these headers added.
     Pass(Vec<(&'static str, String)>),
@@ -94,7 +96,7 @@ enum State {
     /// Nothing has come yet.
     Fresh,
     /// A chat request's body is coming.
-    Reading,
+    Reading { account: String },
     /// An attempt is under way.
     Asked(Plan),
     /// The client has its answer, or will get the one that is passing.
@@ -116,9 +118,9 @@ impl Exchange {
     /// Takes in what happened at `now` and says what to do next.
     pub fn on(&mut self, input: Input<'_>, now: Timestamp) -> Output {
         match (std::mem::replace(&mut self.state, State::Over), input) {
-            (State::Fresh, Input::Head(head)) => self.head(&head),
-            (State::Reading, Input::Body(body)) => self.body(body, now),
-            (State::Reading, Input::Trailers) => self.refuse(&Error::Trailers),
+            (State::Fresh, Input::Head(head)) => self.head(head),
+            (State::Reading { account }, Input::Body(body)) => self.body(body, account, now),
+            (State::Reading { .. }, Input::Trailers) => self.refuse(&Error::Trailers),
             (State::Asked(plan), Input::Answer { status, source }) => {
                 self.answer(plan, status, &source, now)
             }
@@ -130,10 +132,10 @@ impl Exchange {
         }
     }
 
-    fn head(&mut self, head: &Head) -> Output {
-        match self.open(head) {
+    fn head(&mut self, head: Head) -> Output {
+        match self.open(&head) {
             Ok(Page::Chat) => {
-                self.state = State::Reading;
+                self.state = State::Reading { account: head.account.unwrap_or_default() };
                 Output::Wait
             }
             Ok(Page::Models) => self.json(models::list(&self.gateway)),
@@ -156,7 +158,7 @@ impl Exchange {
         if head.end { Err(Error::NoBody) } else { Ok(page) }
     }
 
-    fn body(&mut self, body: &[u8], now: Timestamp) -> Output {
+    fn body(&mut self, body: &[u8], account: String, now: Timestamp) -> Output {
         let plan = match self.plan(body, now) {
             Ok(plan) => plan,
             Err(error) => return self.refuse(&error),
@@ -166,7 +168,7 @@ impl Exchange {
         };
         let cluster = attempt.cluster.clone();
         self.state = State::Asked(plan);
-        Output::Forward { cluster }
+        Output::Forward { cluster, account }
     }
 
     fn plan(&self, body: &[u8], now: Timestamp) -> Result<Plan, Error> {
@@ -197,8 +199,7 @@ impl Exchange {
     }
 
     fn json(&self, body: Vec<u8>) -> Output {
-        let headers = vec![("content-type", "application/json".to_owned())];
-        Output::Reply(Reply { status: 200, headers, body })
+        Output::Reply(Reply::ok(vec![("content-type", "application/json".to_owned())], body))
     }
 
     fn refuse(&mut self, error: &Error) -> Output {

@@ -111,7 +111,7 @@ mod tests {
 
     #[test]
     fn depth_counts_brackets_outside_strings() {
-        let cases: &[(&str, usize, Option<(usize, usize)>)] = &[
+        let cases = [
             ("[[1]]", 2, None),
             ("[[1]]", 1, Some((1, 2))),
             ("[\n {\"a\":[1]}]", 2, Some((2, 7))),
@@ -120,7 +120,7 @@ mod tests {
             ("]]][", 1, None),
         ];
         for (json, limit, found) in cases {
-            assert_eq!(too_deep(json.as_bytes(), *limit), *found, "{json}");
+            assert_eq!(too_deep(json.as_bytes(), limit), found, "{json}");
         }
     }
 }

@@ -17,6 +17,7 @@ pub mod id;
 pub mod json;
 pub mod provider;
 pub mod region;
+pub mod reply;
 pub mod role;
 pub mod sse;
 pub mod time;

@@ -3,9 +3,11 @@
 
 mod failure;
 mod openai;
+mod stream;
 
 use std::{rc::Rc, time::Duration};
 
+use self::stream::Streaming;
 use crate::{
     chat::{
         answer::{Answer, Service},
@@ -17,7 +19,7 @@ use crate::{
     },
     config::{ApiSchema, Config, Target},
     region::Region,
-    sse,
+    reply::Reply,
     time::Timestamp,
 };
 
@@ -74,27 +76,6 @@ pub enum Step {
     Continue(Vec<u8>),
 }
 
-/// A head and a body of the gateway's own.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Reply {
-    /// The status.
-    pub status: u16,
-    /// Headers besides the status and the length.
-    pub headers: Vec<(&'static str, String)>,
-    /// The body, or the first part of it.
-    pub body: Vec<u8>,
-}
-
-impl Reply {
-    /// An error in its one shape.
-    pub fn error(error: &Error, request_id: &str) -> Self {
-        let mut headers = vec![("content-type", "application/json".to_owned())];
-        headers.extend(error.retry_after().map(|wait| ("retry-after", wait.to_string())));
-        headers.extend(error.allow().map(|allow| ("allow", allow.to_owned())));
-        Self { status: error.status(), headers, body: error.to_json(request_id) }
-    }
-}
-
 /// One attempt at one provider.
 #[derive(Debug)]
 pub struct Attempt {
@@ -114,7 +95,7 @@ enum State {
     /// An answer or an error in one piece is coming.
     Whole { head: Head, body: Vec<u8> },
     /// A stream is coming.
-    Streaming { head: Head, sse: sse::Decoder, writer: Writer, released: bool },
+    Streaming(Box<Streaming>),
     /// The client has all it gets. What still comes is dropped.
     Over,
 }
@@ -151,8 +132,7 @@ impl Attempt {
         let is_stream = head.content_type.starts_with("text/event-stream");
         self.state =
             if head.status == 200 && is_stream && self.stream == Stream::On && !head.encoded {
-                let writer = Writer::new(self.envelope.clone());
-                State::Streaming { head, sse: sse::Decoder::default(), writer, released: false }
+                State::Streaming(Box::new(Streaming::new(head, self.envelope.clone())))
             } else {
                 State::Whole { head, body: Vec::new() }
             };
@@ -172,9 +152,7 @@ impl Attempt {
                 self.state = State::Whole { head, body };
                 Step::Hold
             }
-            State::Streaming { head, sse, writer, released } => {
-                self.streaming(head, sse, writer, released, piece, end)
-            }
+            State::Streaming(stream) => self.streaming(stream, piece, end),
             State::Asked | State::Over => Step::Continue(Vec::new()),
         }
     }
@@ -186,13 +164,12 @@ impl Attempt {
                 let response_time = now.since(self.sent).as_nanos().try_into().unwrap_or(u64::MAX);
                 let service = Service { status: head.status, response_time };
                 let body = answer.to_json(&self.envelope, service);
-                Step::Answer(Reply { status: 200, headers: self.headers("application/json"), body })
+                Step::Answer(Reply::ok(self.headers("application/json"), body))
             }
             Ok(answer) => {
                 let mut writer = Writer::new(self.envelope.clone());
                 answer.stream(&mut writer);
-                let headers = self.stream_headers();
-                Step::Answer(Reply { status: 200, headers, body: writer.take() })
+                Step::Answer(Reply::ok(self.stream_headers(), writer.take()))
             }
         }
     }
@@ -212,62 +189,22 @@ impl Attempt {
         }
         match self.schema() {
             ApiSchema::OpenAi => openai::answer(body, self.provider(), head),
-            ApiSchema::Anthropic | ApiSchema::Gemini => Err(self.not_built()),
+            ApiSchema::Anthropic | ApiSchema::Gemini => Err(not_built(self.provider())),
         }
     }
 
-    fn streaming(
-        &mut self,
-        head: Head,
-        mut sse: sse::Decoder,
-        mut writer: Writer,
-        released: bool,
-        piece: &[u8],
-        end: bool,
-    ) -> Step {
-        let mut failure = None;
-        let fed = sse.feed(piece, |data| self.event(&head, data, &mut writer, &mut failure));
-        if end {
-            sse.finish(|data| self.event(&head, data, &mut writer, &mut failure));
-            if !writer.has_ended() && writer.is_finished() {
-                writer.end();
-            }
-        }
-        if fed.is_err() {
-            failure = failure.or_else(|| Some(self.bad("holds an event longer than 4 MiB")));
-        }
-        if failure.is_none() && end && !writer.has_ended() {
-            failure = Some(self.bad("broke off"));
-        }
-        match failure {
-            Some(error) if !released && !writer.has_begun() => return self.fail(error),
-            Some(error) => writer.fail(&error),
-            None if !writer.has_begun() => {
-                self.state = State::Streaming { head, sse, writer, released };
-                return Step::Hold;
-            }
-            None => {}
-        }
-        let body = writer.take();
-        if !writer.has_ended() {
-            self.state = State::Streaming { head, sse, writer, released: true };
-        }
-        if released {
-            return Step::Continue(body);
-        }
-        Step::Begin(Reply { status: 200, headers: self.stream_headers(), body })
-    }
-
-    /// Takes in one event. After a failure, and after the end, nothing counts.
-    fn event(&self, head: &Head, data: &[u8], writer: &mut Writer, failure: &mut Option<Error>) {
-        if failure.is_some() || writer.has_ended() {
-            return;
-        }
-        let decoded = match self.schema() {
-            ApiSchema::OpenAi => openai::event(data, writer, self.provider(), head),
-            ApiSchema::Anthropic | ApiSchema::Gemini => Err(self.not_built()),
+    fn streaming(&mut self, mut stream: Box<Streaming>, piece: &[u8], end: bool) -> Step {
+        let outcome = stream.feed(piece, end, self.schema(), self.provider());
+        let step = match outcome {
+            stream::Outcome::Hold => Step::Hold,
+            stream::Outcome::Fail(error) => return self.fail(error),
+            stream::Outcome::Begin(body) => Step::Begin(Reply::ok(self.stream_headers(), body)),
+            stream::Outcome::Continue(body) => Step::Continue(body),
         };
-        *failure = decoded.err();
+        if !stream.is_over() {
+            self.state = State::Streaming(stream);
+        }
+        step
     }
 
     fn fail(&self, error: Error) -> Step {
@@ -292,10 +229,6 @@ impl Attempt {
 
     fn bad(&self, problem: &'static str) -> Error {
         Error::BadAnswer { provider: self.site.provider.clone(), problem }
-    }
-
-    fn not_built(&self) -> Error {
-        Error::NotBuilt { provider: self.site.provider.clone() }
     }
 
     fn provider(&self) -> &str {
@@ -328,7 +261,7 @@ fn translate(asked: &Asked<'_, '_>) -> Result<Outgoing, Error> {
     let (path, body) = match asked.target.provider.api_schema {
         ApiSchema::OpenAi => openai::request(asked),
         ApiSchema::Anthropic | ApiSchema::Gemini => {
-            return Err(Error::NotBuilt { provider: asked.target.endpoint.provider.clone() });
+            return Err(not_built(&asked.target.endpoint.provider));
         }
     };
     let streams = asked.fit.stream == Stream::On;
@@ -338,4 +271,8 @@ fn translate(asked: &Asked<'_, '_>) -> Result<Outgoing, Error> {
         accept: if streams { "text/event-stream" } else { "application/json" },
         body,
     })
+}
+
+fn not_built(provider: &str) -> Error {
+    Error::NotBuilt { provider: provider.to_owned() }
 }

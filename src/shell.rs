@@ -6,6 +6,7 @@
 
 mod gateway;
 mod host;
+mod metrics;
 mod provider;
 mod root;
 
@@ -15,3 +16,11 @@ proxy_wasm::main! {{
     proxy_wasm::set_log_level(LogLevel::Info);
     proxy_wasm::set_root_context(|_| Box::new(root::Root::default()));
 }}
+
+/// Leaves the reason of an error for the access log, and counts it.
+fn note_error(reason: Option<&'static str>) {
+    if let Some(reason) = reason {
+        host::set_filter_state("attache_error", reason);
+        metrics::count_error(reason);
+    }
+}

@@ -90,18 +90,26 @@ impl Error {
         }
     }
 
-    /// A word a program can tell the error by.
+    /// A word a program can tell the error by. The provider's own, where it found fault.
     pub fn code(&self) -> &str {
         match self {
-            Self::Unreadable(_) | Self::NoBody => "invalid_json",
+            Self::Rejected { code: Some(code), .. } => code,
             Self::Invalid(mistakes) => mistakes.first().map_or("invalid_value", code_of),
+            other => other.reason(),
+        }
+    }
+
+    /// A word for logs and metrics: one of these, whatever a provider says.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Unreadable(_) | Self::NoBody => "invalid_json",
+            Self::Invalid(_) | Self::Rejected { .. } => "invalid_value",
             Self::Trailers => "invalid_request",
             Self::ContentType { .. } => "unsupported_media_type",
             Self::NoAccount => "invalid_api_key",
             Self::NoAccess => "model_not_allowed",
             Self::NoSuchPath => "not_found",
             Self::Method { .. } => "method_not_allowed",
-            Self::Rejected { code, .. } => code.as_deref().unwrap_or("invalid_value"),
             Self::ContextLength { .. } => "context_length_exceeded",
             Self::Retired { .. } => "model_retired",
             Self::RateLimited { .. } => "rate_limit_exceeded",

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use super::{
     effort::Effort,
-    message::{Content, Input, Message, Role},
+    message::{Content, Message, Role},
     parameter::{Parameter, Parameters},
     text::Text,
     tools::{ResponseFormat, Tool, ToolChoice},
@@ -245,8 +245,8 @@ impl<'a> Reader<'_, 'a> {
             let param = format!("{param}.content[{number}]");
             match part.input() {
                 Some((_, true)) => {}
-                Some((input, false)) => {
-                    let problem = format!("{param}: {} is missing", field_of(input, &part.kind));
+                Some((_, false)) => {
+                    let problem = format!("{param}: {} is missing", part.kind);
                     self.wrong(param, problem);
                 }
                 None => {
@@ -426,10 +426,6 @@ fn user(content: Text<'_>) -> Message<'_> {
         reasoning_details: None,
         cache_control: None,
     }
-}
-
-fn field_of<'k>(input: Input, kind: &'k str) -> &'k str {
-    if input == Input::Text && kind == "refusal" { "refusal" } else { kind }
 }
 
 /// What serde_json says, without the line and column inside a fragment nobody sees.

@@ -8,7 +8,7 @@ use proxy_wasm::{
     types::{Action, BufferType, MapType},
 };
 
-use super::host;
+use super::{host, metrics, note_error};
 use crate::{
     exchange::{Exchange, Gateway, Head, Input, Output, outcome::Source},
     id,
@@ -33,6 +33,11 @@ impl GatewayFilter {
         Self { gateway, exchange: None, replaced: false }
     }
 
+    fn count(&self, status: u16) {
+        let model = self.exchange.as_ref().and_then(Exchange::model).unwrap_or("none");
+        metrics::count_request(self.gateway.region.name(), model, status);
+    }
+
     fn tell(&mut self, input: Input<'_>) -> Action {
         let Some(exchange) = &mut self.exchange else { return Action::Continue };
         let output = exchange.on(input, host::now());
@@ -44,11 +49,14 @@ impl GatewayFilter {
             Output::Wait => Action::Pause,
             Output::Reply(reply) => {
                 self.replaced = true;
+                self.count(reply.status);
+                note_error(reply.reason);
                 host::reply(&reply);
                 Action::Pause
             }
-            Output::Forward { cluster } => {
+            Output::Forward { cluster, account } => {
                 host::set_filter_state(CLUSTER, &cluster);
+                host::set_filter_state("attache_account", &account);
                 host::clear_route_cache();
                 Action::Continue
             }
@@ -98,7 +106,11 @@ impl HttpContext for GatewayFilter {
         }
         let status = host::header(MapType::HttpResponseHeaders, ":status");
         let status = status.and_then(|status| status.parse().ok()).unwrap_or_default();
-        self.tell(Input::Answer { status, source: source(status) })
+        let action = self.tell(Input::Answer { status, source: source(status) });
+        if !self.replaced {
+            self.count(status);
+        }
+        action
     }
 
     fn on_http_response_body(&mut self, _size: usize, _end: bool) -> Action {

@@ -9,7 +9,7 @@ use proxy_wasm::{
     types::{BufferType, MapType, Status},
 };
 
-use crate::{provider::Reply, time::Timestamp};
+use crate::{reply::Reply, time::Timestamp};
 
 /// Now.
 pub(super) fn now() -> Timestamp {

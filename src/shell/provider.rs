@@ -7,8 +7,11 @@ use proxy_wasm::{
     types::{Action, BufferType, MapType},
 };
 
-use super::host;
-use crate::provider::{Attempt, Head, Outgoing, Reply, Site, Step};
+use super::{host, note_error};
+use crate::{
+    provider::{Attempt, Head, Outgoing, Site, Step},
+    reply::Reply,
+};
 
 /// One attempt.
 pub(super) struct ProviderFilter {
@@ -32,6 +35,7 @@ impl ProviderFilter {
                 Action::Continue
             }
             Err(error) => {
+                note_error(Some(error.reason()));
                 host::reply(&Reply::error(&error, &request_id));
                 Action::Pause
             }
@@ -88,6 +92,7 @@ fn send(outgoing: &Outgoing, request_id: &str, size: usize) {
 
 /// Puts the gateway's answer in the place of the provider's. No header of the provider goes along.
 fn answer(reply: &Reply, length: Option<&str>, size: usize) {
+    note_error(reply.reason);
     let status = reply.status.to_string();
     let mut headers = vec![(":status", status.as_str())];
     headers.extend(reply.headers.iter().map(|(name, value)| (*name, value.as_str())));
@@ -128,6 +133,7 @@ impl HttpContext for ProviderFilter {
         }
         // There is no body to put anything in the place of.
         if let Step::Answer(reply) = attempt.body(b"", true, host::now()) {
+            note_error(reply.reason);
             host::reply(&reply);
         }
         Action::Pause

@@ -1,0 +1,100 @@
+//! A provider's stream on its way to the client.
+
+use super::{Head, not_built, openai};
+use crate::{
+    chat::{chunk::Writer, envelope::Envelope, error::Error},
+    config::ApiSchema,
+    sse,
+};
+
+/// A stream that is coming.
+#[derive(Debug)]
+pub(super) struct Streaming {
+    head: Head,
+    sse: sse::Decoder,
+    writer: Writer,
+    /// Whether the head has gone to the client: from then on a failure is an event.
+    released: bool,
+}
+
+/// What a piece of a stream comes to.
+pub(super) enum Outcome {
+    /// Nothing that a client would notice has come yet.
+    Hold,
+    /// It failed before it began.
+    Fail(Error),
+    /// The first that the client gets.
+    Begin(Vec<u8>),
+    /// What the client gets next.
+    Continue(Vec<u8>),
+}
+
+impl Streaming {
+    /// A stream of which only the head has come.
+    pub(super) fn new(head: Head, envelope: Envelope) -> Self {
+        let (sse, writer) = (sse::Decoder::default(), Writer::new(envelope));
+        Self { head, sse, writer, released: false }
+    }
+
+    /// Whether the client has all of it.
+    pub(super) fn is_over(&self) -> bool {
+        self.writer.has_ended()
+    }
+
+    /// Takes in a piece, or the end.
+    pub(super) fn feed(
+        &mut self,
+        piece: &[u8],
+        end: bool,
+        schema: ApiSchema,
+        provider: &str,
+    ) -> Outcome {
+        match self.decode(piece, end, schema, provider) {
+            Err(error) if !self.writer.has_begun() => return Outcome::Fail(error),
+            Err(error) => self.writer.fail(&error),
+            Ok(()) if !self.writer.has_begun() => return Outcome::Hold,
+            Ok(()) => {}
+        }
+        let body = self.writer.take();
+        if std::mem::replace(&mut self.released, true) {
+            return Outcome::Continue(body);
+        }
+        Outcome::Begin(body)
+    }
+
+    fn decode(
+        &mut self,
+        piece: &[u8],
+        end: bool,
+        schema: ApiSchema,
+        provider: &str,
+    ) -> Result<(), Error> {
+        let Self { head, sse, writer, .. } = self;
+        let bad = |problem| Err(Error::BadAnswer { provider: provider.to_owned(), problem });
+        let mut decoded = Ok(());
+        // After a failure, and after the end, nothing counts.
+        let mut event = |data: &[u8]| {
+            if decoded.is_ok() && !writer.has_ended() {
+                decoded = match schema {
+                    ApiSchema::OpenAi => openai::event(data, writer, provider, head),
+                    ApiSchema::Anthropic | ApiSchema::Gemini => Err(not_built(provider)),
+                };
+            }
+        };
+        let fed = sse.feed(piece, &mut event);
+        if end && fed.is_ok() {
+            sse.finish(&mut event);
+        }
+        decoded?;
+        if fed.is_err() {
+            return bad("holds an event longer than 4 MiB");
+        }
+        if end && !writer.has_ended() {
+            if !writer.is_finished() {
+                return bad("broke off");
+            }
+            writer.end();
+        }
+        Ok(())
+    }
+}
