@@ -99,7 +99,9 @@ enum State {
     Reading { account: String },
     /// An attempt is under way.
     Asked(Plan),
-    /// The client has its answer, or will get the one that is passing.
+    /// The client has its answer, or is getting it.
+    Answered(Plan),
+    /// The client was refused, or asked for something else than a chat.
     Over,
 }
 
@@ -111,7 +113,7 @@ impl Exchange {
 
     /// The model being asked, once that is known.
     pub fn model(&self) -> Option<&str> {
-        let State::Asked(plan) = &self.state else { return None };
+        let (State::Asked(plan) | State::Answered(plan)) = &self.state else { return None };
         plan.current().map(|attempt| attempt.model.as_str())
     }
 
@@ -124,7 +126,11 @@ impl Exchange {
             (State::Asked(plan), Input::Answer { status, source }) => {
                 self.answer(plan, status, &source, now)
             }
-            (_, Input::Answer { .. }) => Output::Pass(Vec::new()),
+            // Envoy's own reply to a request that never became an attempt, or one of ours.
+            (state, Input::Answer { .. }) => {
+                self.state = state;
+                Output::Pass(Vec::new())
+            }
             (state, _) => {
                 self.state = state;
                 Output::Wait
@@ -183,14 +189,16 @@ impl Exchange {
         plan.record(status, now);
         let headers = self.headers(&plan);
         let provider = plan.current().map(|attempt| attempt.provider.as_str()).unwrap_or_default();
-        match outcome::classify(status, source, provider) {
+        let output = match outcome::classify(status, source, provider) {
             None => Output::Pass(headers),
             Some(error) => {
                 let mut reply = Reply::error(&error, &self.request_id);
                 reply.headers.extend(headers);
                 Output::Reply(reply)
             }
-        }
+        };
+        self.state = State::Answered(plan);
+        output
     }
 
     fn headers(&self, plan: &Plan) -> Vec<(&'static str, String)> {

@@ -73,7 +73,12 @@ pub enum Step {
     /// Lets go the head of a stream, with the first of its body.
     Begin(Reply),
     /// Puts these bytes in the place of the piece.
-    Continue(Vec<u8>),
+    Continue {
+        /// What the client gets of it.
+        bytes: Vec<u8>,
+        /// Why the stream broke off with them, in a word for logs and metrics.
+        reason: Option<&'static str>,
+    },
 }
 
 /// One attempt at one provider.
@@ -153,7 +158,7 @@ impl Attempt {
                 Step::Hold
             }
             State::Streaming(stream) => self.streaming(stream, piece, end),
-            State::Asked | State::Over => Step::Continue(Vec::new()),
+            State::Asked | State::Over => Step::Continue { bytes: Vec::new(), reason: None },
         }
     }
 
@@ -198,8 +203,10 @@ impl Attempt {
         let step = match outcome {
             stream::Outcome::Hold => Step::Hold,
             stream::Outcome::Fail(error) => return self.fail(error),
-            stream::Outcome::Begin(body) => Step::Begin(Reply::ok(self.stream_headers(), body)),
-            stream::Outcome::Continue(body) => Step::Continue(body),
+            stream::Outcome::Begin { bytes, reason } => {
+                Step::Begin(Reply { reason, ..Reply::ok(self.stream_headers(), bytes) })
+            }
+            stream::Outcome::Continue { bytes, reason } => Step::Continue { bytes, reason },
         };
         if !stream.is_over() {
             self.state = State::Streaming(stream);

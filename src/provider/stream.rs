@@ -23,10 +23,10 @@ pub(super) enum Outcome {
     Hold,
     /// It failed before it began.
     Fail(Error),
-    /// The first that the client gets.
-    Begin(Vec<u8>),
-    /// What the client gets next.
-    Continue(Vec<u8>),
+    /// The first that the client gets, and why it is the last, if it is for a reason.
+    Begin { bytes: Vec<u8>, reason: Option<&'static str> },
+    /// What the client gets next, and why it is the last, if it is for a reason.
+    Continue { bytes: Vec<u8>, reason: Option<&'static str> },
 }
 
 impl Streaming {
@@ -49,17 +49,21 @@ impl Streaming {
         schema: ApiSchema,
         provider: &str,
     ) -> Outcome {
+        let mut reason = None;
         match self.decode(piece, end, schema, provider) {
             Err(error) if !self.writer.has_begun() => return Outcome::Fail(error),
-            Err(error) => self.writer.fail(&error),
+            Err(error) => {
+                reason = Some(error.reason());
+                self.writer.fail(&error);
+            }
             Ok(()) if !self.writer.has_begun() => return Outcome::Hold,
             Ok(()) => {}
         }
-        let body = self.writer.take();
+        let bytes = self.writer.take();
         if std::mem::replace(&mut self.released, true) {
-            return Outcome::Continue(body);
+            return Outcome::Continue { bytes, reason };
         }
-        Outcome::Begin(body)
+        Outcome::Begin { bytes, reason }
     }
 
     fn decode(

@@ -62,7 +62,8 @@ impl ProviderFilter {
                 answer(&reply, None, size);
                 Action::Continue
             }
-            Step::Continue(bytes) => {
+            Step::Continue { bytes, reason } => {
+                note_error(reason);
                 if size > 0 || !bytes.is_empty() {
                     host::set_buffer(BufferType::HttpResponseBody, size, &bytes);
                 }
