@@ -3,21 +3,25 @@
 
 mod failure;
 mod openai;
+mod reader;
 mod stream;
 
 use std::{rc::Rc, time::Duration};
 
-use self::stream::Streaming;
+use self::{
+    reader::{Origin, Reader, translate},
+    stream::Streaming,
+};
 use crate::{
     chat::{
-        answer::{Answer, Service},
+        answer::Service,
         chunk::Writer,
         envelope::Envelope,
         error::Error,
         fit::{Fit, Stream},
         request::{self, Request},
     },
-    config::{ApiSchema, Config, Target},
+    config::{Config, Target},
     region::Region,
     reply::Reply,
     time::Timestamp,
@@ -89,6 +93,7 @@ pub struct Attempt {
     stream: Stream,
     /// The value of `x-attache-params`.
     report: String,
+    reader: Reader,
     sent: Timestamp,
     state: State,
 }
@@ -120,7 +125,7 @@ impl Attempt {
         }
         let target = site.target(&request)?;
         let fit = Fit::new(&request, &target);
-        let outgoing = translate(&Asked { request: &request, fit: &fit, target })?;
+        let (outgoing, reader) = translate(&Asked { request: &request, fit: &fit, target })?;
         let envelope = Envelope {
             request_id: request_id.to_owned(),
             model: target.name.to_owned(),
@@ -129,7 +134,8 @@ impl Attempt {
             include_usage: request.include_usage,
         };
         let (site, stream, report) = (Rc::clone(site), fit.stream, fit.report());
-        Ok((Self { site, envelope, stream, report, sent: now, state: State::Asked }, outgoing))
+        let state = State::Asked;
+        Ok((Self { site, envelope, stream, report, reader, sent: now, state }, outgoing))
     }
 
     /// Takes in the head of the answer. It is held until [`Self::body`] says otherwise.
@@ -137,7 +143,8 @@ impl Attempt {
         let is_stream = head.content_type.starts_with("text/event-stream");
         self.state =
             if head.status == 200 && is_stream && self.stream == Stream::On && !head.encoded {
-                State::Streaming(Box::new(Streaming::new(head, self.envelope.clone())))
+                let (reader, envelope) = (self.reader.clone(), self.envelope.clone());
+                State::Streaming(Box::new(Streaming::new(head, reader, envelope)))
             } else {
                 State::Whole { head, body: Vec::new() }
             };
@@ -149,7 +156,7 @@ impl Attempt {
             State::Whole { head, mut body } => {
                 body.extend_from_slice(piece);
                 if body.len() > MAX_ANSWER {
-                    return self.fail(self.bad("is longer than 32 MiB"));
+                    return self.fail(self.origin(&head).bad("is longer than 32 MiB"));
                 }
                 if end {
                     return self.whole(&head, &body, now);
@@ -163,7 +170,7 @@ impl Attempt {
     }
 
     fn whole(&self, head: &Head, body: &[u8], now: Timestamp) -> Step {
-        match self.answer(head, body) {
+        match self.reader.answer(body, self.origin(head)) {
             Err(error) => self.fail(error),
             Ok(answer) if self.stream == Stream::Off => {
                 let response_time = now.since(self.sent).as_nanos().try_into().unwrap_or(u64::MAX);
@@ -179,28 +186,9 @@ impl Attempt {
         }
     }
 
-    fn answer<'b>(&self, head: &Head, body: &'b [u8]) -> Result<Answer<'b>, Error> {
-        if head.encoded {
-            return Err(self.bad("is compressed, which was not asked for"));
-        }
-        if head.status != 200 {
-            return Err(failure::classify(self.provider(), &self.envelope.model, head, body));
-        }
-        let json = ["application/json", "text/json"];
-        if !head.content_type.is_empty()
-            && !json.iter().any(|own| head.content_type.starts_with(own))
-        {
-            return Err(self.bad("is not JSON, by its content type"));
-        }
-        match self.schema() {
-            ApiSchema::OpenAi => openai::answer(body, self.provider(), head),
-            ApiSchema::Anthropic | ApiSchema::Gemini => Err(not_built(self.provider())),
-        }
-    }
-
     fn streaming(&mut self, mut stream: Box<Streaming>, piece: &[u8], end: bool) -> Step {
-        let outcome = stream.feed(piece, end, self.schema(), self.provider());
-        let step = match outcome {
+        let (provider, model) = (&self.site.provider, &self.envelope.model);
+        let step = match stream.feed(piece, end, provider, model) {
             stream::Outcome::Hold => Step::Hold,
             stream::Outcome::Fail(error) => return self.fail(error),
             stream::Outcome::Begin { bytes, reason } => {
@@ -234,17 +222,8 @@ impl Attempt {
         headers
     }
 
-    fn bad(&self, problem: &'static str) -> Error {
-        Error::BadAnswer { provider: self.site.provider.clone(), problem }
-    }
-
-    fn provider(&self) -> &str {
-        &self.site.provider
-    }
-
-    fn schema(&self) -> ApiSchema {
-        let provider = self.site.config.providers.get(&self.site.provider);
-        provider.map_or(ApiSchema::OpenAi, |provider| provider.api_schema)
+    fn origin<'o>(&'o self, head: &'o Head) -> Origin<'o> {
+        Origin { provider: &self.site.provider, model: &self.envelope.model, head }
     }
 }
 
@@ -262,24 +241,4 @@ struct Asked<'q, 'a> {
     request: &'q Request<'a>,
     fit: &'q Fit<'a>,
     target: Target<'q>,
-}
-
-fn translate(asked: &Asked<'_, '_>) -> Result<Outgoing, Error> {
-    let (path, body) = match asked.target.provider.api_schema {
-        ApiSchema::OpenAi => openai::request(asked),
-        ApiSchema::Anthropic | ApiSchema::Gemini => {
-            return Err(not_built(&asked.target.endpoint.provider));
-        }
-    };
-    let streams = asked.fit.stream == Stream::On;
-    Ok(Outgoing {
-        authority: asked.target.base.authority(),
-        path: format!("{}{path}", asked.target.base.path),
-        accept: if streams { "text/event-stream" } else { "application/json" },
-        body,
-    })
-}
-
-fn not_built(provider: &str) -> Error {
-    Error::NotBuilt { provider: provider.to_owned() }
 }

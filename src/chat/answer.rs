@@ -59,6 +59,9 @@ pub struct Choice<'a> {
     pub refusal: Option<Text<'a>>,
     /// What it thought.
     pub reasoning: Option<Text<'a>>,
+    /// What the provider must get back on the next turn, each an object in JSON that holds its
+    /// `index`: without one, OpenAI's SDK cannot join what is streamed.
+    pub reasoning_details: Vec<String>,
     /// What it calls.
     pub calls: Vec<Call<'a>>,
     /// Why it stopped.
@@ -82,6 +85,8 @@ pub struct Call<'a> {
     pub name: Text<'a>,
     /// JSON in a string.
     pub arguments: Text<'a>,
+    /// `extra_content`, an object in JSON: what the provider must get back with this call.
+    pub extra_content: Option<String>,
 }
 
 /// How the provider's side of the exchange went.
@@ -154,6 +159,10 @@ impl Choice<'_> {
             if let Some(reasoning) = &self.reasoning {
                 message.value("reasoning_content", reasoning);
             }
+            if !self.reasoning_details.is_empty() {
+                let details = self.reasoning_details.join(",");
+                message.raw("reasoning_details", format!("[{details}]"));
+            }
             if !self.calls.is_empty() {
                 write_calls(message.key("tool_calls"), &self.calls, index, envelope);
             }
@@ -171,6 +180,9 @@ impl Choice<'_> {
         if let Some(reasoning) = &self.reasoning {
             writer.reasoning(index, reasoning);
         }
+        for detail in &self.reasoning_details {
+            writer.reasoning_detail(index, detail);
+        }
         if let Some(refusal) = &self.refusal {
             writer.refusal(index, refusal);
         }
@@ -178,7 +190,8 @@ impl Choice<'_> {
             writer.content(index, content, self.logprobs);
         }
         for (number, call) in self.calls.iter().enumerate() {
-            writer.call(index, number, call.id.as_ref(), Some(&call.name));
+            let extra = call.extra_content.as_deref();
+            writer.call(index, number, call.id.as_ref(), Some(&call.name), extra);
             writer.arguments(index, number, &call.arguments);
         }
         writer.finish(index, self.finish, self.native_finish.as_ref());
@@ -199,6 +212,9 @@ fn write_calls(out: &mut Vec<u8>, calls: &[Call<'_>], choice: usize, envelope: &
         item.value("type", "function").object("function", |function| {
             function.value("name", &call.name).value("arguments", &call.arguments);
         });
+        if let Some(extra) = &call.extra_content {
+            item.raw("extra_content", extra);
+        }
         item.close();
     }
     out.push(b']');

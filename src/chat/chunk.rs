@@ -103,6 +103,13 @@ impl Writer {
         }
     }
 
+    /// The model leaves something for the next turn: an object in JSON.
+    pub fn reasoning_detail(&mut self, choice: usize, json: &str) {
+        if self.begin(choice) {
+            self.chunk(choice, b"{\"reasoning_details\":[", json.as_bytes(), b"]}", None);
+        }
+    }
+
     /// How many tools a choice has called.
     pub fn calls(&self, choice: usize) -> usize {
         self.choices.get(choice).map_or(0, |choice| choice.calls.len())
@@ -116,6 +123,7 @@ impl Writer {
         number: usize,
         id: Option<&Text<'_>>,
         name: Option<&Text<'_>>,
+        extra_content: Option<&str>,
     ) {
         let id = id.filter(|id| !id.is_empty());
         let Some(name) = name.filter(|name| !name.is_empty()) else { return };
@@ -129,10 +137,12 @@ impl Writer {
         }
         let minted = || Text::new(&self.envelope.call_id(choice, index)).json().to_owned();
         let id = id.map_or_else(minted, |id| id.json().to_owned());
+        let extra = extra_content.map(|extra| format!(",\"extra_content\":{extra}"));
         let delta = format!(
             "{{\"tool_calls\":[{{\"index\":{index},\"id\":{id},\"type\":\"function\",\
-             \"function\":{{\"name\":{},\"arguments\":\"\"}}}}]}}",
-            name.json()
+             \"function\":{{\"name\":{},\"arguments\":\"\"}}{}}}]}}",
+            name.json(),
+            extra.unwrap_or_default()
         );
         state.calls.push(Call { number, id, argued: false });
         self.chunk(choice, delta.as_bytes(), b"", b"", None);

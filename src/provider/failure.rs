@@ -5,18 +5,17 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::Head;
+use super::{Head, reader::Origin};
 use crate::chat::error::{Error, shortened};
 
 /// The error behind an answer whose status is not 200.
-pub(super) fn classify(provider: &str, model: &str, head: &Head, body: &[u8]) -> Error {
-    let said = Said::read(body);
-    let provider = provider.to_owned();
-    let Said { message, code, param } = said;
+pub(super) fn classify(origin: Origin<'_>, body: &[u8]) -> Error {
+    let Said { message, code, param } = Said::read(body);
+    let (provider, head) = (origin.provider.to_owned(), origin.head);
     match head.status {
         _ if is_context_length(code.as_deref(), &message) => Error::ContextLength { message },
         401..=404 => Error::Refused { provider, status: head.status },
-        410 => Error::Retired { model: model.to_owned() },
+        410 => Error::Retired { model: origin.model.to_owned() },
         413 => {
             Error::Rejected { status: 413, message, code: Some("request_too_large".into()), param }
         }
@@ -30,11 +29,11 @@ pub(super) fn classify(provider: &str, model: &str, head: &Head, body: &[u8]) ->
 
 /// The error in a body that came with status 200, or in a stream. Its own code is the status, if it
 /// has one.
-pub(super) fn hidden(provider: &str, model: &str, error: &RawValue, head: &Head) -> Error {
+pub(super) fn hidden(origin: Origin<'_>, error: &RawValue) -> Error {
     let body = format!("{{\"error\":{}}}", error.get());
     let status = status_in(error).unwrap_or(502);
-    let head = Head { status, retry_after: head.retry_after, ..Head::default() };
-    classify(provider, model, &head, body.as_bytes())
+    let head = Head { status, retry_after: origin.head.retry_after, ..Head::default() };
+    classify(Origin { head: &head, ..origin }, body.as_bytes())
 }
 
 fn status_in(error: &RawValue) -> Option<u16> {
@@ -113,6 +112,10 @@ mod tests {
 
     use super::*;
 
+    fn origin(head: &Head) -> Origin<'_> {
+        Origin { provider: "p", model: "m", head }
+    }
+
     #[test]
     fn every_shape_of_error_gives_its_message() {
         let cases = [
@@ -158,7 +161,7 @@ mod tests {
         ];
         for (theirs, ours) in cases {
             let head = Head { status: theirs, ..Head::default() };
-            assert_eq!(classify("p", "m", &head, b"").status(), ours, "{theirs}");
+            assert_eq!(classify(origin(&head), b"").status(), ours, "{theirs}");
         }
     }
 
@@ -172,7 +175,7 @@ mod tests {
         ];
         for (error, status) in cases {
             let raw: &RawValue = serde_json::from_str(error).unwrap();
-            assert_eq!(hidden("p", "m", raw, &Head::default()).status(), status, "{error}");
+            assert_eq!(hidden(origin(&Head::default()), raw).status(), status, "{error}");
         }
     }
 }

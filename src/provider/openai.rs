@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Asked, Head, failure};
+use super::{Asked, failure, reader::Origin};
 use crate::{
     chat::{
         answer::{Answer, Call, Choice, Finish},
@@ -155,20 +155,19 @@ struct WireFunction<'a> {
 }
 
 /// Reads an answer in one piece.
-pub(super) fn answer<'a>(body: &'a [u8], provider: &str, head: &Head) -> Result<Answer<'a>, Error> {
-    let bad = |problem| Error::BadAnswer { provider: provider.to_owned(), problem };
+pub(super) fn answer<'a>(body: &'a [u8], origin: Origin<'_>) -> Result<Answer<'a>, Error> {
     let wire: Completion<'a> =
-        serde_json::from_slice(body).map_err(|_| bad("is not a chat completion"))?;
+        serde_json::from_slice(body).map_err(|_| origin.bad("is not a chat completion"))?;
     if let Some(error) = wire.error {
-        return Err(failure::hidden(provider, "", error, head));
+        return Err(failure::hidden(origin, error));
     }
     let choices = wire.choices.unwrap_or_default();
     if choices.is_empty() {
-        return Err(bad("has no choices"));
+        return Err(origin.bad("has no choices"));
     }
     let usage = wire.usage.or_else(|| choices.iter().find_map(|choice| choice.usage));
     if choices.iter().any(|choice| reason(choice).0.as_deref() == Some("error")) {
-        return Err(bad("ended in an error it does not name"));
+        return Err(origin.bad("ended in an error it does not name"));
     }
     Ok(Answer {
         choices: choices.into_iter().map(choice).collect(),
@@ -187,6 +186,7 @@ fn choice(wire: WireChoice<'_>) -> Choice<'_> {
         content: message.content.or_else(|| silent.then(|| Text::new(""))),
         refusal: message.refusal,
         reasoning: message.reasoning_content.or(message.reasoning),
+        reasoning_details: Vec::new(),
         finish: finish.with_calls(!calls.is_empty()),
         calls,
         native_finish: wire.native_finish_reason.or(wire.finish_reason),
@@ -203,6 +203,7 @@ fn call(wire: WireCall<'_>) -> Option<Call<'_>> {
         id: wire.id.filter(|id| !id.is_empty()),
         name: function.name.filter(|name| !name.is_empty())?,
         arguments: function.arguments.and_then(arguments).unwrap_or_else(|| Text::new("{}")),
+        extra_content: None,
     })
 }
 
@@ -232,32 +233,26 @@ fn reason<'w>(wire: &'w WireChoice<'_>) -> (Option<Cow<'w, str>>, Option<Finish>
 }
 
 /// Reads one event of a stream.
-pub(super) fn event(
-    data: &[u8],
-    writer: &mut Writer,
-    provider: &str,
-    head: &Head,
-) -> Result<(), Error> {
-    let bad = |problem| Error::BadAnswer { provider: provider.to_owned(), problem };
+pub(super) fn event(data: &[u8], writer: &mut Writer, origin: Origin<'_>) -> Result<(), Error> {
     if data == b"[DONE]" {
         if !writer.has_begun() {
-            return Err(bad("ended before it began"));
+            return Err(origin.bad("ended before it began"));
         }
         writer.finish_rest();
         writer.end();
         return Ok(());
     }
-    let chunk: Completion<'_> =
-        serde_json::from_slice(data).map_err(|_| bad("holds an event that is not a chunk"))?;
+    let chunk: Completion<'_> = serde_json::from_slice(data)
+        .map_err(|_| origin.bad("holds an event that is not a chunk"))?;
     if let Some(error) = chunk.error {
-        return Err(failure::hidden(provider, "", error, head));
+        return Err(failure::hidden(origin, error));
     }
     if let Some(usage) = chunk.usage {
         writer.usage(usage);
     }
     for choice in chunk.choices.into_iter().flatten() {
         if reason(&choice).0.as_deref() == Some("error") {
-            return Err(bad("ended in an error it does not name"));
+            return Err(origin.bad("ended in an error it does not name"));
         }
         delta(choice, writer);
     }
@@ -297,7 +292,7 @@ fn delta_call(choice: usize, call: &WireCall<'_>, writer: &mut Writer) {
     let otherwise = if begins { next } else { next.saturating_sub(1) };
     let number = call.index.unwrap_or(otherwise);
     let Some(function) = &call.function else { return };
-    writer.call(choice, number, call.id.as_ref(), function.name.as_ref());
+    writer.call(choice, number, call.id.as_ref(), function.name.as_ref(), None);
     if let Some(text) = function.arguments.and_then(arguments) {
         writer.arguments(choice, number, &text);
     }

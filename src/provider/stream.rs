@@ -1,9 +1,11 @@
 //! A provider's stream on its way to the client.
 
-use super::{Head, not_built, openai};
+use super::{
+    Head,
+    reader::{Origin, Reader},
+};
 use crate::{
     chat::{chunk::Writer, envelope::Envelope, error::Error},
-    config::ApiSchema,
     sse,
 };
 
@@ -11,6 +13,7 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Streaming {
     head: Head,
+    reader: Reader,
     sse: sse::Decoder,
     writer: Writer,
     /// Whether the head has gone to the client: from then on a failure is an event.
@@ -31,9 +34,9 @@ pub(super) enum Outcome {
 
 impl Streaming {
     /// A stream of which only the head has come.
-    pub(super) fn new(head: Head, envelope: Envelope) -> Self {
+    pub(super) fn new(head: Head, reader: Reader, envelope: Envelope) -> Self {
         let (sse, writer) = (sse::Decoder::default(), Writer::new(envelope));
-        Self { head, sse, writer, released: false }
+        Self { head, reader, sse, writer, released: false }
     }
 
     /// Whether the client has all of it.
@@ -42,15 +45,9 @@ impl Streaming {
     }
 
     /// Takes in a piece, or the end.
-    pub(super) fn feed(
-        &mut self,
-        piece: &[u8],
-        end: bool,
-        schema: ApiSchema,
-        provider: &str,
-    ) -> Outcome {
+    pub(super) fn feed(&mut self, piece: &[u8], end: bool, provider: &str, model: &str) -> Outcome {
         let mut reason = None;
-        match self.decode(piece, end, schema, provider) {
+        match self.decode(piece, end, provider, model) {
             Err(error) if !self.writer.has_begun() => return Outcome::Fail(error),
             Err(error) => {
                 reason = Some(error.reason());
@@ -70,19 +67,16 @@ impl Streaming {
         &mut self,
         piece: &[u8],
         end: bool,
-        schema: ApiSchema,
         provider: &str,
+        model: &str,
     ) -> Result<(), Error> {
-        let Self { head, sse, writer, .. } = self;
-        let bad = |problem| Err(Error::BadAnswer { provider: provider.to_owned(), problem });
+        let Self { head, reader, sse, writer, .. } = self;
+        let origin = Origin { provider, model, head };
         let mut decoded = Ok(());
         // After a failure, and after the end, nothing counts.
         let mut event = |data: &[u8]| {
             if decoded.is_ok() && !writer.has_ended() {
-                decoded = match schema {
-                    ApiSchema::OpenAi => openai::event(data, writer, provider, head),
-                    ApiSchema::Anthropic | ApiSchema::Gemini => Err(not_built(provider)),
-                };
+                decoded = reader.event(data, writer, origin);
             }
         };
         let fed = sse.feed(piece, &mut event);
@@ -91,11 +85,11 @@ impl Streaming {
         }
         decoded?;
         if fed.is_err() {
-            return bad("holds an event longer than 4 MiB");
+            return Err(origin.bad("holds an event longer than 4 MiB"));
         }
         if end && !writer.has_ended() {
             if !writer.is_finished() {
-                return bad("broke off");
+                return Err(origin.bad("broke off"));
             }
             writer.end();
         }

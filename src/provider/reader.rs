@@ -1,0 +1,86 @@
+//! Reads what comes back from one attempt, by the provider's API schema.
+
+use super::{Asked, Head, Outgoing, failure, openai};
+use crate::{
+    chat::{answer::Answer, chunk::Writer, error::Error, fit::Stream},
+    config::ApiSchema,
+};
+
+/// What reads an attempt's answer, with what its request left to remember.
+#[derive(Clone, Debug)]
+pub(super) enum Reader {
+    /// OpenAI's chat completions.
+    OpenAi,
+}
+
+/// Who answered, and how the answer began.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Origin<'o> {
+    /// The provider's name.
+    pub(super) provider: &'o str,
+    /// The model, under the name clients know.
+    pub(super) model: &'o str,
+    /// The head of the answer.
+    pub(super) head: &'o Head,
+}
+
+impl Origin<'_> {
+    /// The error for an answer that makes no sense.
+    pub(super) fn bad(&self, problem: &'static str) -> Error {
+        Error::BadAnswer { provider: self.provider.to_owned(), problem }
+    }
+}
+
+/// Translates a request, and says what will read its answer.
+pub(super) fn translate(asked: &Asked<'_, '_>) -> Result<(Outgoing, Reader), Error> {
+    let ((path, body), reader) = match asked.target.provider.api_schema {
+        ApiSchema::OpenAi => (openai::request(asked), Reader::OpenAi),
+        ApiSchema::Anthropic | ApiSchema::Gemini => {
+            let provider = asked.target.endpoint.provider.clone();
+            return Err(Error::NotBuilt { provider });
+        }
+    };
+    let streams = asked.fit.stream == Stream::On;
+    let outgoing = Outgoing {
+        authority: asked.target.base.authority(),
+        path: format!("{}{path}", asked.target.base.path),
+        accept: if streams { "text/event-stream" } else { "application/json" },
+        body,
+    };
+    Ok((outgoing, reader))
+}
+
+impl Reader {
+    /// Reads an answer in one piece, or the error it is.
+    pub(super) fn answer<'b>(
+        &self,
+        body: &'b [u8],
+        origin: Origin<'_>,
+    ) -> Result<Answer<'b>, Error> {
+        let head = origin.head;
+        if head.encoded {
+            return Err(origin.bad("is compressed, which was not asked for"));
+        }
+        if head.status != 200 {
+            return Err(failure::classify(origin, body));
+        }
+        if !head.content_type.is_empty() && !head.content_type.starts_with("application/json") {
+            return Err(origin.bad("is not JSON, by its content type"));
+        }
+        match self {
+            Self::OpenAi => openai::answer(body, origin),
+        }
+    }
+
+    /// Reads one event of a stream.
+    pub(super) fn event(
+        &mut self,
+        data: &[u8],
+        writer: &mut Writer,
+        origin: Origin<'_>,
+    ) -> Result<(), Error> {
+        match self {
+            Self::OpenAi => openai::event(data, writer, origin),
+        }
+    }
+}
