@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use super::{
     effort::Effort,
     message::{Content, Message},
-    parameter::Parameter,
+    parameter::{Parameter, Place},
     request::{Mistake, Request},
 };
 use crate::{
@@ -63,10 +63,14 @@ impl<'a> Fit<'a> {
         fit.think(request, model);
         fit.stream(request, model);
         for (parameter, raw) in request.parameters.present() {
-            if parameter.is_optional() {
-                fit.parameter(parameter, raw.get(), request, name, model);
-            } else if NOT_BUILT.contains(&parameter) {
-                fit.dropped.push(Cow::Borrowed(parameter.name()));
+            match parameter.place() {
+                Place::Optional | Place::Legacy => {
+                    fit.parameter(parameter, raw.get(), request, name, model);
+                }
+                Place::Gateway if NOT_BUILT.contains(&parameter) => {
+                    fit.dropped.push(Cow::Borrowed(parameter.name()));
+                }
+                Place::Core | Place::Gateway => {}
             }
         }
         for (index, message) in request.messages.iter().enumerate() {
@@ -178,8 +182,9 @@ impl<'a> Fit<'a> {
     }
 
     fn refuse(&mut self, parameter: Parameter, model: &str) {
+        let hint = if parameter.place() == Place::Legacy { ", use tools" } else { "" };
         let parameter = parameter.name();
-        let message = format!("model {model} does not support {parameter}");
+        let message = format!("model {model} does not support {parameter}{hint}");
         self.refused.push(Mistake::new(parameter, message));
     }
 
@@ -256,8 +261,8 @@ fn supports(parameter: Parameter, request: &Request<'_>, model: &Model) -> bool 
 }
 
 fn is_sampling(parameter: Parameter) -> bool {
-    use Parameter::{Logprobs, Temperature, TopLogprobs, TopP};
-    matches!(parameter, Temperature | TopP | Logprobs | TopLogprobs)
+    use Parameter::{Logprobs, Temperature, TopK, TopLogprobs, TopP};
+    matches!(parameter, Temperature | TopP | TopK | Logprobs | TopLogprobs)
 }
 
 fn samples(request: &Request<'_>, model: &Model) -> bool {

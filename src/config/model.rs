@@ -11,7 +11,7 @@ use crate::{
     chat::{
         effort::Effort,
         message::Input,
-        parameter::Parameter,
+        parameter::{Parameter, Place},
         tools::{ResponseFormat, ToolChoice},
     },
     region::{PerRegion, Region},
@@ -79,10 +79,6 @@ impl Model {
     ) -> Self {
         let before = node.mistakes();
         let mut entry = node.object();
-        let mut words = |key, words: &[_]| entry.optional(key).map(|node| node.words(words));
-        let tool_choices = words("tool_choices", &ToolChoice::FORMS.map(|form| (form, form)));
-        let response_formats =
-            words("response_formats", &ResponseFormat::FORMS.map(|form| (form, form)));
         let model = Self {
             name: entry
                 .required("name", "what people call it")
@@ -96,8 +92,10 @@ impl Model {
                 .map_or(NonZeroU32::MIN, |node| node.positive()),
             input: read_input(&mut entry),
             supported_parameters: read_parameters(&mut entry),
-            tool_choices: tool_choices.unwrap_or_else(|| ToolChoice::FORMS.to_vec()),
-            response_formats: response_formats.unwrap_or_default(),
+            tool_choices: read_forms(&mut entry, "tool_choices", ToolChoice::FORMS)
+                .unwrap_or_else(|| ToolChoice::FORMS.to_vec()),
+            response_formats: read_forms(&mut entry, "response_formats", ResponseFormat::FORMS)
+                .unwrap_or_default(),
             reasoning_efforts: entry
                 .optional("reasoning_efforts")
                 .map(|node| node.words(&efforts()))
@@ -255,10 +253,18 @@ fn read_input(entry: &mut Object<'_>) -> Vec<Input> {
     input
 }
 
+fn read_forms<const N: usize>(
+    entry: &mut Object<'_>,
+    key: &'static str,
+    forms: [&'static str; N],
+) -> Option<Vec<&'static str>> {
+    entry.optional(key).map(|node| node.words(&forms.map(|form| (form, form))))
+}
+
 fn read_parameters(entry: &mut Object<'_>) -> Vec<Parameter> {
     let words: Vec<_> = Parameter::ALL
         .iter()
-        .filter(|own| own.is_optional())
+        .filter(|own| own.place() == Place::Optional)
         .map(|own| (own.name(), *own))
         .collect();
     entry.optional("supported_parameters").map(|node| node.words(&words)).unwrap_or_default()
