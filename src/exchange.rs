@@ -81,8 +81,8 @@ pub enum Output {
         /// Whose request it is, for the access log.
         account: String,
     },
-    /// Let the answer go to the client, with these headers added.
-    Pass(Vec<(&'static str, String)>),
+    /// Let the answer go to the client.
+    Pass,
 }
 
 /// One client request and its answer.
@@ -130,14 +130,14 @@ impl Exchange {
             (State::Reading { account }, Input::Body(body)) => self.body(body, account, clock()),
             (State::Reading { .. }, Input::Trailers) => self.refuse(&Error::Trailers),
             (State::Asked(plan), Input::Answer { status, source }) => {
-                self.answer(plan, status, &source, clock())
+                self.answer(plan, status, &source, clock)
             }
             // Envoy's own reply to a request that never became an attempt, or one of ours.
             (state, Input::Answer { .. }) => {
                 if matches!(state, State::Answered(_)) {
                     self.state = state;
                 }
-                Output::Pass(Vec::new())
+                Output::Pass
             }
             (state, _) => {
                 self.state = state;
@@ -201,18 +201,23 @@ impl Exchange {
         Plan::new(&self.gateway, parameters, now).map_err(Error::Invalid)
     }
 
-    fn answer(&mut self, mut plan: Plan, status: u16, source: &Source, now: Timestamp) -> Output {
-        plan.record(status, now);
-        let mut headers = vec![("x-attache-attempts", plan.told())];
-        // The provider role has said it already.
-        if *source != Source::Provider {
-            headers.push(("x-attache-region", plan.primary.region.name().to_owned()));
-        }
+    fn answer(
+        &mut self,
+        mut plan: Plan,
+        status: u16,
+        source: &Source,
+        clock: impl FnOnce() -> Timestamp,
+    ) -> Output {
         let output = match outcome::classify(status, source, &plan.primary.provider) {
-            None => Output::Pass(headers),
+            // The provider role has said where and how already, and Envoy's words about the
+            // request itself are right as they are.
+            None => Output::Pass,
             Some(error) => {
+                plan.record(error.status(), clock());
                 let mut reply = Reply::error(&error, &self.request_id);
-                reply.headers.extend(headers);
+                let region = plan.primary.region.name().to_owned();
+                reply.headers.push(("x-attache-region", region));
+                reply.headers.push(("x-attache-attempts", plan.told()));
                 Output::Reply(reply)
             }
         };

@@ -159,18 +159,34 @@ impl Attempt {
     /// Takes in a piece of the answer's body, or its end. The clock is only asked where time
     /// matters: every call of a host has its price.
     pub fn body(&mut self, piece: &[u8], end: bool, clock: impl FnOnce() -> Timestamp) -> Step {
+        let is_released = matches!(&self.state, State::Streaming(stream) if stream.is_released());
+        let now = if is_released { self.sent } else { clock() };
+        let mut step = self.step(piece, end, now);
+        if let Step::Answer(reply) | Step::Begin(reply) = &mut step {
+            self.sign(reply, now);
+        }
+        step
+    }
+
+    /// Says where the attempt was made and how it went.
+    fn sign(&self, reply: &mut Reply, now: Timestamp) {
+        let (model, status) = (&self.envelope.model, reply.status);
+        let took = now.since(self.sent).as_millis();
+        reply.headers.push(("x-attache-region", self.site.region.name().to_owned()));
+        reply.headers.push(("x-attache-attempts", format!("{model}={status}/{took}ms")));
+    }
+
+    fn step(&mut self, piece: &[u8], end: bool, now: Timestamp) -> Step {
         match std::mem::replace(&mut self.state, State::Over) {
             // The usual answer comes in one piece and needs no copy.
-            State::Whole { head, body } if end && body.is_empty() => {
-                self.whole(&head, piece, clock())
-            }
+            State::Whole { head, body } if end && body.is_empty() => self.whole(&head, piece, now),
             State::Whole { head, mut body } => {
                 body.extend_from_slice(piece);
                 if body.len() > MAX_ANSWER {
                     return self.fail(self.origin(&head).bad("is longer than 32 MiB"));
                 }
                 if end {
-                    return self.whole(&head, &body, clock());
+                    return self.whole(&head, &body, now);
                 }
                 self.state = State::Whole { head, body };
                 Step::Hold
@@ -225,15 +241,11 @@ impl Attempt {
     }
 
     fn fail(&self, error: Error) -> Step {
-        let mut reply = Reply::error(&error, &self.envelope.request_id);
-        reply.headers.push(("x-attache-region", self.site.region.name().to_owned()));
-        Step::Answer(reply)
+        Step::Answer(Reply::error(&error, &self.envelope.request_id))
     }
 
     fn headers(&self, content_type: &str) -> Vec<(&'static str, String)> {
-        let region = self.site.region.name().to_owned();
-        let mut headers =
-            vec![("content-type", content_type.to_owned()), ("x-attache-region", region)];
+        let mut headers = vec![("content-type", content_type.to_owned())];
         if !self.report.is_empty() {
             headers.push(("x-attache-params", self.report.clone()));
         }

@@ -41,6 +41,11 @@ impl Streaming {
         Self { head, reader, sse, writer, repeat: Repeat::default(), released: false }
     }
 
+    /// Whether the head has gone to the client.
+    pub(super) fn is_released(&self) -> bool {
+        self.released
+    }
+
     /// Whether the client has all of it.
     pub(super) fn is_over(&self) -> bool {
         self.writer.has_ended()

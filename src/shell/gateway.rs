@@ -57,15 +57,11 @@ impl GatewayFilter {
             Output::Forward { cluster, account } => {
                 host::set_filter_state(CLUSTER, &cluster);
                 host::set_filter_state("attache_account", &account);
-                host::clear_route_cache();
+                // Envoy chooses the route again after a header was touched, and only then.
+                host::remove_request_header(ACCOUNT);
                 Action::Continue
             }
-            Output::Pass(headers) => {
-                for (name, value) in headers {
-                    host::set_response_header(name, &value);
-                }
-                Action::Continue
-            }
+            Output::Pass => Action::Continue,
         }
     }
 }

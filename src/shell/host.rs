@@ -58,12 +58,6 @@ pub(super) fn set_headers(map: MapType, headers: Vec<(&str, &str)>) {
     noted("set headers", hostcalls::set_map(map, headers));
 }
 
-/// Adds a header to the answer, in the place of one of the same name.
-pub(super) fn set_response_header(name: &str, value: &str) {
-    let set = hostcalls::set_map_value(MapType::HttpResponseHeaders, name, Some(value));
-    noted("set a header", set);
-}
-
 /// Answers in the provider's or Envoy's place.
 pub(super) fn reply(reply: &Reply) {
     let headers = reply.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
@@ -75,10 +69,10 @@ pub(super) fn set_filter_state(name: &str, value: &str) {
     noted("set filter state", hostcalls::set_property(vec![name], Some(value.as_bytes())));
 }
 
-/// Has Envoy choose the route again.
-pub(super) fn clear_route_cache() {
-    let cleared = hostcalls::call_foreign_function("clear_route_cache", None).map(drop);
-    noted("clear the route cache", cleared);
+/// Takes a header off the request.
+pub(super) fn remove_request_header(name: &str) {
+    let removed = hostcalls::set_map_value(MapType::HttpRequestHeaders, name, None);
+    noted("remove a header", removed);
 }
 
 fn noted(what: &str, done: Result<(), Status>) {
