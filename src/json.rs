@@ -53,6 +53,34 @@ impl<'o> Object<'o> {
     }
 }
 
+/// An array being written at the end of a buffer.
+#[derive(Debug)]
+pub struct List<'o> {
+    out: &'o mut Vec<u8>,
+    empty: bool,
+}
+
+impl<'o> List<'o> {
+    /// Opens an array at the end of `out`.
+    pub fn open(out: &'o mut Vec<u8>) -> Self {
+        out.push(b'[');
+        Self { out, empty: true }
+    }
+
+    /// Begins an item; the caller appends it to the buffer this returns.
+    pub fn item(&mut self) -> &mut Vec<u8> {
+        if !std::mem::replace(&mut self.empty, false) {
+            self.out.push(b',');
+        }
+        self.out
+    }
+
+    /// Closes the array.
+    pub fn close(self) {
+        self.out.push(b']');
+    }
+}
+
 /// Appends `value` as JSON. A value that cannot be JSON, which no type of ours is, becomes `null`.
 pub fn write(out: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) {
     let start = out.len();
@@ -107,6 +135,17 @@ mod tests {
         object.object("e", |_| {});
         object.close();
         assert_eq!(String::from_utf8_lossy(&out), r#"{"a":"x\"y","b":[1],"c":{"d":1},"e":{}}"#);
+    }
+
+    #[test]
+    fn lists_separate_their_items() {
+        for (count, json) in [(0, "[]"), (1, "[0]"), (3, "[0,1,2]")] {
+            let mut out = Vec::new();
+            let mut list = List::open(&mut out);
+            (0..count).for_each(|item| write(list.item(), &item));
+            list.close();
+            assert_eq!(String::from_utf8_lossy(&out), json);
+        }
     }
 
     #[test]

@@ -87,11 +87,13 @@ pub enum Quirk {
     ReasoningWithToolCalls,
     /// `enable_thinking: false` is sent when the answer is not streamed.
     ThinkingOnlyStreamed,
+    /// Claude on Vertex AI: the model goes into the path, `:rawPredict`, and not into the body.
+    RawPredict,
 }
 
 impl Quirk {
     /// The words in the configuration.
-    pub const WORDS: [(&'static str, Self); 8] = [
+    pub const WORDS: [(&'static str, Self); 9] = [
         ("max_tokens", Self::MaxTokens),
         ("system_for_developer", Self::SystemForDeveloper),
         ("name_in_content", Self::NameInContent),
@@ -100,6 +102,7 @@ impl Quirk {
         ("no_strict_tools", Self::NoStrictTools),
         ("reasoning_with_tool_calls", Self::ReasoningWithToolCalls),
         ("thinking_only_streamed", Self::ThinkingOnlyStreamed),
+        ("raw_predict", Self::RawPredict),
     ];
 }
 

@@ -14,6 +14,10 @@ pub(super) fn classify(origin: Origin<'_>, body: &[u8]) -> Error {
     let (provider, head) = (origin.provider.to_owned(), origin.head);
     match head.status {
         _ if is_context_length(code.as_deref(), &message) => Error::ContextLength { message },
+        // Anthropic says so with a 400.
+        _ if message.contains("credit balance is too low") => {
+            Error::Refused { provider, status: head.status }
+        }
         401..=404 => Error::Refused { provider, status: head.status },
         410 => Error::Retired { model: origin.model.to_owned() },
         413 => {
@@ -55,6 +59,7 @@ fn is_context_length(code: Option<&str>, message: &str) -> bool {
     code == Some("context_length_exceeded")
         || message.contains("maximum context length")
         || message.contains("prompt is too long")
+        || message.contains("exceed context limit")
 }
 
 /// What an error body says, in any of the shapes that servers use.
