@@ -4,8 +4,14 @@
 pub mod model;
 pub mod provider;
 pub mod read;
+#[cfg(test)]
+mod tests;
 
-use std::{collections::BTreeMap, num::NonZeroU32, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    num::NonZeroU32,
+    time::Duration,
+};
 
 use serde_json::Value;
 
@@ -50,6 +56,16 @@ pub struct Address {
     pub address: String,
     /// 1 to 65535.
     pub port: u16,
+}
+
+impl Address {
+    /// Whether only one of two can be listened on.
+    fn overlaps(&self, other: &Self) -> bool {
+        let is_any = |address: &str| matches!(address, "0.0.0.0" | "::");
+        let addresses = [self.address.as_str(), other.address.as_str()];
+        self.port == other.port
+            && (self.address == other.address || addresses.into_iter().any(is_any))
+    }
 }
 
 /// A gateway's own socket.
@@ -178,11 +194,13 @@ impl Config {
             top.optional("deadlines").map(|node| read_deadlines(&node, Deadlines::default()));
         let deadlines = deadlines.unwrap_or_default();
         let plans = entries(&mut top, "plans", read_plan);
-        let accounts = entries(&mut top, "accounts", |node| read_account(node, &plans));
-        let providers = entries(&mut top, "providers", Provider::read);
+        let mut keys = BTreeSet::new();
+        let accounts = entries(&mut top, "accounts", |node| read_account(node, &plans, &mut keys));
+        let providers = entries(&mut top, "providers", |node| Provider::read(node, &keys));
+        let admin = top.optional("admin").map_or_else(default_admin, |node| read_admin(&node));
         let config = Self {
-            listeners: read_listeners(&mut top),
-            admin: top.optional("admin").map_or_else(default_admin, |node| read_admin(&node)),
+            listeners: read_listeners(&mut top, &admin),
+            admin,
             request_body: top
                 .optional("request_body_bytes")
                 .map_or(REQUEST_BODY, |node| node.positive()),
@@ -205,16 +223,26 @@ fn entries<T>(
     mut read: impl FnMut(&Node<'_>) -> T,
 ) -> BTreeMap<String, T> {
     let Some(node) = top.required(key, "an object, name to entry") else { return BTreeMap::new() };
-    node.entries()
-        .into_iter()
-        .map(|(name, entry)| {
-            if !is_name(name) {
-                entry.wrong_name(name);
-            }
-            (name.to_owned(), read(&entry))
-        })
-        .collect()
+    let found = node.entries();
+    if found.is_empty() && node.value().is_object() {
+        node.wrong("at least one entry");
+    }
+    let mut entries: BTreeMap<String, T> = BTreeMap::new();
+    for (name, entry) in found {
+        if !is_name(name) {
+            entry.wrong_name(name, NAMES);
+        }
+        // A client may write a model's name in any case.
+        if let Some(twin) = entries.keys().find(|other| other.eq_ignore_ascii_case(name)) {
+            entry.wrong_name(name, format!("a name that differs from `{twin}` in more than case"));
+        }
+        entries.insert(name.to_owned(), read(&entry));
+    }
+    entries
 }
+
+/// What an operator may call an entry.
+const NAMES: &str = "up to 64 letters, digits and `-_.`, the first a letter or digit";
 
 /// A name becomes part of file names, cluster names, headers and metrics.
 fn is_name(name: &str) -> bool {
@@ -224,25 +252,32 @@ fn is_name(name: &str) -> bool {
         && name.chars().all(plain)
 }
 
-fn read_listeners(top: &mut Object<'_>) -> PerRegion<Listener> {
+fn read_listeners(top: &mut Object<'_>, admin: &Address) -> PerRegion<Listener> {
     let mut listeners = PerRegion::default();
     let Some(node) = top.required("listeners", "`us`, `eu` or both") else { return listeners };
     let mut regions = node.object();
+    let mut taken = vec![admin.clone()];
     for region in [Region::Us, Region::Eu] {
         if let Some(entry) = regions.optional(region.name()) {
-            listeners.set(region, read_listener(&entry));
+            let listener = read_listener(&entry, &taken);
+            taken.push(listener.socket.clone());
+            listeners.set(region, listener);
         }
     }
     regions.finish();
-    if listeners.iter().next().is_none() {
+    if listeners.iter().next().is_none() && node.value().is_object() {
         node.wrong("`us`, `eu` or both");
     }
     listeners
 }
 
-fn read_listener(node: &Node<'_>) -> Listener {
+fn read_listener(node: &Node<'_>, taken: &[Address]) -> Listener {
+    let before = node.mistakes();
     let mut entry = node.object();
     let socket = read_address(&mut entry);
+    if node.mistakes() == before && taken.iter().any(|other| other.overlaps(&socket)) {
+        entry.wrong("port", "a port that neither `admin` nor another listener has");
+    }
     let tls = entry.optional("tls").map(|node| {
         let mut files = node.object();
         let mut file = |key| {
@@ -290,14 +325,7 @@ fn read_address(entry: &mut Object<'_>) -> Address {
 /// Deadlines where those that are not named are `otherwise`.
 fn read_deadlines(node: &Node<'_>, otherwise: Deadlines) -> Deadlines {
     let mut entry = node.object();
-    let mut read = |key, otherwise| {
-        let Some(node) = entry.optional(key) else { return otherwise };
-        let duration = node.duration();
-        if duration.is_zero() {
-            node.wrong("a duration longer than zero");
-        }
-        duration
-    };
+    let mut read = |key, otherwise| entry.optional(key).map_or(otherwise, |node| node.duration());
     let deadlines = Deadlines {
         connect: read("connect", otherwise.connect),
         first_content: read("first_content", otherwise.first_content),
@@ -316,14 +344,33 @@ fn read_plan(node: &Node<'_>) -> Plan {
     Plan { requests_per_minute: NonZeroU32::new(requests) }
 }
 
-fn read_account(node: &Node<'_>, plans: &BTreeMap<String, Plan>) -> Account {
+fn read_account(
+    node: &Node<'_>,
+    plans: &BTreeMap<String, Plan>,
+    keys: &mut BTreeSet<String>,
+) -> Account {
     let mut entry = node.object();
     let allowed = one_of(plans.keys().map(String::as_str));
     let plan = entry.required("plan", &allowed);
     let plan = plan.map(|node| node.name_in(plans)).unwrap_or_default();
     let files = entry.required("key_files", "a list of files that hold one key each");
-    let files = files.map(|node| node.list()).unwrap_or_default();
-    let key_files = files.iter().map(Node::string).collect();
+    let key_files = files.map(|node| read_key_files(&node, keys)).unwrap_or_default();
     entry.finish();
     Account { plan, key_files }
+}
+
+/// `keys` are the files named so far: a key is one account's.
+fn read_key_files(node: &Node<'_>, keys: &mut BTreeSet<String>) -> Vec<String> {
+    let items = node.list();
+    if items.is_empty() && node.value().is_array() {
+        node.wrong("at least one file");
+    }
+    let read = |item: &Node<'_>| {
+        let file = item.string();
+        if !file.is_empty() && !keys.insert(file.clone()) {
+            item.wrong("a file that no account has named yet");
+        }
+        file
+    };
+    items.iter().map(read).collect()
 }

@@ -128,7 +128,9 @@ impl Exchange {
             }
             // Envoy's own reply to a request that never became an attempt, or one of ours.
             (state, Input::Answer { .. }) => {
-                self.state = state;
+                if matches!(state, State::Answered(_)) {
+                    self.state = state;
+                }
                 Output::Pass(Vec::new())
             }
             (state, _) => {

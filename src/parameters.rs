@@ -2,7 +2,10 @@
 //! [`crate::chat::fit`] obeys and the documentation shows. What a single model lacks is in its entry
 //! in the configuration; what an API schema lacks, no entry can add.
 
-use crate::{chat::parameter::Parameter, config::ApiSchema};
+use crate::{
+    chat::parameter::{Parameter, Place},
+    config::ApiSchema,
+};
 
 /// What becomes of a parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +59,7 @@ fn openai(parameter: Parameter) -> Fate {
         P::MaxTokens | P::MaxCompletionTokens | P::Temperature | P::ReasoningEffort => {
             Fate::Clamped
         }
-        ours if ours.is_ours() => Fate::Emulated,
+        ours if ours.place() == Place::Gateway => Fate::Emulated,
         _ => Fate::Mapped,
     }
 }
@@ -97,7 +100,8 @@ mod tests {
     #[test]
     fn what_the_gateway_does_itself_is_emulated_everywhere() {
         for schema in [ApiSchema::OpenAi, ApiSchema::Anthropic, ApiSchema::Gemini] {
-            for parameter in Parameter::ALL.iter().filter(|parameter| parameter.is_ours()) {
+            let ours = |own: &&Parameter| own.place() == Place::Gateway;
+            for parameter in Parameter::ALL.iter().filter(ours) {
                 let fate = fate(*parameter, schema);
                 assert_eq!(fate, Fate::Emulated, "{} {}", schema.name(), parameter.name());
             }

@@ -137,7 +137,8 @@ impl Attempt {
             request_id: request_id.to_owned(),
             model: target.name.to_owned(),
             created: now.as_secs(),
-            request: fit.echo(target.name),
+            // A stream has no place for it.
+            request: if fit.stream == Stream::Off { fit.echo(target.name) } else { Vec::new() },
             include_usage: request.include_usage,
         };
         let (site, stream, report) = (Rc::clone(site), fit.stream, fit.report());
@@ -160,6 +161,8 @@ impl Attempt {
     /// Takes in a piece of the answer's body, or its end.
     pub fn body(&mut self, piece: &[u8], end: bool, now: Timestamp) -> Step {
         match std::mem::replace(&mut self.state, State::Over) {
+            // The usual answer comes in one piece and needs no copy.
+            State::Whole { head, body } if end && body.is_empty() => self.whole(&head, piece, now),
             State::Whole { head, mut body } => {
                 body.extend_from_slice(piece);
                 if body.len() > MAX_ANSWER {

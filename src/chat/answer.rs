@@ -1,5 +1,7 @@
 //! An answer in one piece: what a provider said, as OpenAI's clients read it.
 
+use std::collections::BTreeSet;
+
 use serde_json::value::RawValue;
 
 use super::{chunk::Writer, envelope::Envelope, text::Text, usage::Usage};
@@ -198,14 +200,16 @@ impl Choice<'_> {
     }
 }
 
+/// Ids that some providers give twice count the first time only: results are matched by them.
 fn write_calls(out: &mut Vec<u8>, calls: &[Call<'_>], choice: usize, envelope: &Envelope) {
+    let mut given = BTreeSet::new();
     out.push(b'[');
     for (index, call) in calls.iter().enumerate() {
         if index > 0 {
             out.push(b',');
         }
         let mut item = Object::open(out);
-        match &call.id {
+        match call.id.as_ref().filter(|id| given.insert(id.json())) {
             Some(id) => item.value("id", id),
             None => item.value("id", &envelope.call_id(choice, index)),
         };

@@ -37,7 +37,7 @@ struct Call {
     /// The provider's number of it: running, but some start at 1, leave numbers out, or give
     /// several calls the same one.
     number: usize,
-    /// As JSON.
+    /// The provider's, or the one it was given. As JSON.
     id: String,
     /// Whether any of its arguments have left.
     argued: bool,
@@ -110,9 +110,17 @@ impl Writer {
         }
     }
 
-    /// How many tools a choice has called.
-    pub fn calls(&self, choice: usize) -> usize {
-        self.choices.get(choice).map_or(0, |choice| choice.calls.len())
+    /// The number of a call whose provider gives it none. A new id begins a call, and so does a
+    /// name without an id; anything else belongs to the last one.
+    pub fn number(&self, choice: usize, id: Option<&Text<'_>>, name: Option<&Text<'_>>) -> usize {
+        let calls = self.choices.get(choice).map_or(&[][..], |choice| &choice.calls);
+        let next = calls.iter().map(|call| call.number.saturating_add(1)).max().unwrap_or_default();
+        let says = |text: Option<&Text<'_>>| text.is_some_and(|text| !text.is_empty());
+        if let Some(id) = id.filter(|id| !id.is_empty()) {
+            let known = calls.iter().find(|call| call.id == id.json());
+            return known.map_or(next, |call| call.number);
+        }
+        if says(name) { next } else { calls.last().map_or(next, |call| call.number) }
     }
 
     /// The model calls a tool. `number` is the provider's; repeated without another id, it is the
@@ -135,11 +143,14 @@ impl Writer {
         if index >= MAX_ITEMS {
             return;
         }
-        let minted = || Text::new(&self.envelope.call_id(choice, index)).json().to_owned();
-        let id = id.map_or_else(minted, |id| id.json().to_owned());
+        let minted = Text::new(&self.envelope.call_id(choice, index));
+        // One that the provider gave to another call already would confuse the client.
+        let taken = |id: &&Text<'_>| state.calls.iter().any(|call| call.id == id.json());
+        let shown = id.filter(|id| !taken(id)).unwrap_or(&minted).json().to_owned();
+        let id = id.unwrap_or(&minted).json().to_owned();
         let extra = extra_content.map(|extra| format!(",\"extra_content\":{extra}"));
         let delta = format!(
-            "{{\"tool_calls\":[{{\"index\":{index},\"id\":{id},\"type\":\"function\",\
+            "{{\"tool_calls\":[{{\"index\":{index},\"id\":{shown},\"type\":\"function\",\
              \"function\":{{\"name\":{},\"arguments\":\"\"}}{}}}]}}",
             name.json(),
             extra.unwrap_or_default()

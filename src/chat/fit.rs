@@ -6,7 +6,7 @@ use std::{borrow::Cow, num::NonZeroU32};
 use super::{
     effort::Effort,
     message::{Content, Message},
-    parameter::Parameter,
+    parameter::{Parameter, Place},
     request::{Mistake, Request},
 };
 use crate::{
@@ -68,10 +68,14 @@ impl<'a> Fit<'a> {
         fit.think(request, model);
         fit.stream(request, model);
         for (parameter, raw) in request.parameters.present() {
-            if parameter.is_optional() {
-                fit.parameter(parameter, raw.get(), request, target);
-            } else if NOT_BUILT.contains(&parameter) {
-                fit.dropped.push(Cow::Borrowed(parameter.name()));
+            match parameter.place() {
+                Place::Optional | Place::Legacy => {
+                    fit.parameter(parameter, raw.get(), request, target);
+                }
+                Place::Gateway if NOT_BUILT.contains(&parameter) => {
+                    fit.dropped.push(Cow::Borrowed(parameter.name()));
+                }
+                Place::Core | Place::Gateway => {}
             }
         }
         for (index, message) in request.messages.iter().enumerate() {
@@ -246,8 +250,9 @@ impl<'a> Fit<'a> {
     }
 
     fn refuse(&mut self, parameter: Parameter, model: &str) {
+        let hint = if parameter.place() == Place::Legacy { ", use tools" } else { "" };
         let parameter = parameter.name();
-        let message = format!("model {model} does not support {parameter}");
+        let message = format!("model {model} does not support {parameter}{hint}");
         self.refused.push(Mistake::new(parameter, message));
     }
 
@@ -307,8 +312,8 @@ fn asks_nothing(parameter: Parameter, json: &str, request: &Request<'_>) -> bool
 }
 
 fn is_sampling(parameter: Parameter) -> bool {
-    use Parameter::{Logprobs, Temperature, TopLogprobs, TopP};
-    matches!(parameter, Temperature | TopP | Logprobs | TopLogprobs)
+    use Parameter::{Logprobs, Temperature, TopK, TopLogprobs, TopP};
+    matches!(parameter, Temperature | TopP | TopK | Logprobs | TopLogprobs)
 }
 
 /// Whether an answer without the parameter would be an answer to another question.

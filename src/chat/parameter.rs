@@ -80,36 +80,42 @@ parameters! {
     ModelRegion = "model_region",
 }
 
-impl Parameter {
-    /// Whether some models take it and others do not, so that the configuration says which.
-    pub fn is_optional(self) -> bool {
-        !(self.is_ours()
-            || matches!(
-                self,
-                Self::Model
-                    | Self::Messages
-                    | Self::Prompt
-                    | Self::MaxTokens
-                    | Self::MaxCompletionTokens
-                    | Self::StreamOptions
-            ))
-    }
+/// What a parameter has to do with models.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Every model takes it.
+    Core,
+    /// Some models take it: their configuration says so.
+    Optional,
+    /// It was replaced long ago, and no model takes it here.
+    Legacy,
+    /// It speaks to the gateway: no provider ever sees it.
+    Gateway,
+}
 
-    /// Whether it speaks to the gateway, so that no provider ever sees it.
-    pub fn is_ours(self) -> bool {
-        matches!(
-            self,
-            Self::Fallbacks
-                | Self::FallbackConfig
-                | Self::PostProcessingSteps
-                | Self::TranscriptId
-                | Self::ModelRegion
-        )
+impl Parameter {
+    /// What the parameter has to do with models.
+    pub fn place(self) -> Place {
+        match self {
+            Self::Model | Self::Messages | Self::Prompt | Self::StreamOptions => Place::Core,
+            Self::MaxTokens | Self::MaxCompletionTokens => Place::Core,
+            Self::Functions | Self::FunctionCall => Place::Legacy,
+            Self::Fallbacks | Self::FallbackConfig | Self::ModelRegion => Place::Gateway,
+            Self::PostProcessingSteps | Self::TranscriptId => Place::Gateway,
+            _ => Place::Optional,
+        }
     }
 }
 
 /// How many parameters there are.
 pub const COUNT: usize = Parameter::ALL.len();
+
+/// Names of which one says what the other would.
+const SYNONYMS: [[Parameter; 2]; 3] = [
+    [Parameter::Messages, Parameter::Prompt],
+    [Parameter::MaxTokens, Parameter::MaxCompletionTokens],
+    [Parameter::ReasoningEffort, Parameter::Reasoning],
+];
 
 /// A request's parameters as they came. `null` is absent.
 #[derive(Clone, Debug)]
@@ -138,9 +144,15 @@ impl<'a> Parameters<'a> {
             .filter_map(|(parameter, raw)| Some((*parameter, (*raw)?)))
     }
 
-    /// These parameters with those of `over` put in their place.
+    /// These parameters with those of `over` put in their place, whichever of two names they have.
     pub fn merged(&self, over: &Self) -> Self {
         let mut merged = self.clone();
+        for names in SYNONYMS {
+            if names.into_iter().any(|name| over.has(name)) {
+                names.into_iter().for_each(|name| merged.remove(name));
+            }
+        }
+        merged.unknown.retain(|(key, _)| over.unknown.iter().all(|(other, _)| other != key));
         for (slot, raw) in merged.known.iter_mut().zip(&over.known) {
             *slot = raw.or(*slot);
         }
@@ -177,7 +189,9 @@ impl<'de> Visitor<'de> for Table {
         while let Some(Key(key)) = map.next_key()? {
             let raw: &RawValue = map.next_value()?;
             let Some(parameter) = Parameter::parse(&key) else {
-                table.unknown.push((key, raw));
+                if raw.get() != "null" {
+                    table.unknown.push((key, raw));
+                }
                 continue;
             };
             // Two readers of a doubled key would disagree about which one counts.
@@ -213,7 +227,8 @@ mod tests {
 
     #[test]
     fn null_is_absent_and_unknown_keys_are_kept_apart() {
-        let json = r#"{"model":"m","temp\u0065rature":0.5,"seed":null,"call":{"id":1}}"#;
+        let json =
+            r#"{"model":"m","temp\u0065rature":0.5,"seed":null,"call":{"id":1},"none":null}"#;
         let table: Parameters<'_> = serde_json::from_str(json).unwrap();
         assert_eq!(table.get(Parameter::Temperature).unwrap().get(), "0.5");
         assert!(!table.has(Parameter::Seed));
@@ -238,5 +253,26 @@ mod tests {
         assert_eq!(merged.get(Parameter::Model).unwrap().get(), "\"b\"");
         assert_eq!(merged.get(Parameter::Seed).unwrap().get(), "1");
         assert_eq!(merged.unknown.len(), 2);
+    }
+
+    #[test]
+    fn a_merge_replaces_what_goes_under_another_name_too() {
+        let cases = [
+            (r#"{"prompt":"p"}"#, r#"{"messages":[]}"#, &["messages"][..]),
+            (r#"{"messages":[]}"#, r#"{"prompt":"p"}"#, &["prompt"]),
+            (r#"{"max_completion_tokens":9}"#, r#"{"max_tokens":1}"#, &["max_tokens"]),
+            (r#"{"reasoning_effort":"low"}"#, r#"{"reasoning":{}}"#, &["reasoning"]),
+            (r#"{"max_tokens":9,"prompt":"p"}"#, r#"{"n":1}"#, &["prompt", "max_tokens", "n"]),
+        ];
+        for (base, over, left) in cases {
+            let base: Parameters<'_> = serde_json::from_str(base).unwrap();
+            let merged = base.merged(&serde_json::from_str(over).unwrap());
+            let names: Vec<_> = merged.present().map(|(parameter, _)| parameter.name()).collect();
+            assert_eq!(names, left, "{over}");
+        }
+        let base: Parameters<'_> = serde_json::from_str(r#"{"x":1,"y":1}"#).unwrap();
+        let merged = base.merged(&serde_json::from_str(r#"{"x":2}"#).unwrap());
+        let unknown: Vec<_> = merged.unknown.iter().map(|(key, raw)| (key, raw.get())).collect();
+        assert_eq!(unknown, [(&Cow::from("y"), "1"), (&Cow::from("x"), "2")]);
     }
 }

@@ -207,6 +207,9 @@ impl<'a> Reader<'_, 'a> {
             Ok(messages) => messages,
             Err(_) => self.locate(raw),
         };
+        if is_empty(raw) {
+            self.must_be(Parameter::Messages, "an array with at least one message");
+        }
         for (index, message) in messages.iter().enumerate() {
             self.check_message(index, message);
         }
@@ -286,7 +289,7 @@ impl<'a> Reader<'_, 'a> {
             "none, auto, required, allowed_tools or {type: \"function\", function: {name}}",
         )?;
         let harmless = matches!(choice, ToolChoice::None | ToolChoice::Auto);
-        if !harmless && !self.parameters.has(Parameter::Tools) {
+        if !harmless && self.parameters.get(Parameter::Tools).is_none_or(is_empty) {
             self.wrong("tool_choice", format!("tool_choice {} needs tools", choice.form()));
         }
         Some(choice)
@@ -426,6 +429,11 @@ fn user(content: Text<'_>) -> Message<'_> {
         reasoning_details: None,
         cache_control: None,
     }
+}
+
+/// Whether an array holds nothing.
+fn is_empty(array: &RawValue) -> bool {
+    array.get().strip_prefix('[').is_some_and(|rest| rest.trim_start() == "]")
 }
 
 /// What serde_json says, without the line and column inside a fragment nobody sees.

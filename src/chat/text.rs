@@ -82,6 +82,16 @@ impl<'a> Text<'a> {
         Text(Token::Made(format!("\"{}{between}{}\"", self.escaped(), other.escaped())))
     }
 
+    /// All texts as one. `None` when nothing is in any of them.
+    pub fn concat(mut texts: Vec<Text<'a>>) -> Option<Self> {
+        texts.retain(|text| !text.is_empty());
+        if texts.len() < 2 {
+            return texts.pop();
+        }
+        let all: String = texts.iter().map(Text::escaped).collect();
+        Some(Text(Token::Made(format!("\"{all}\""))))
+    }
+
     /// The text on its own feet.
     pub fn into_owned(self) -> Text<'static> {
         Text(Token::Made(self.json().to_owned()))

@@ -11,7 +11,7 @@ use crate::{
     chat::{
         effort::Effort,
         message::Input,
-        parameter::Parameter,
+        parameter::{Parameter, Place},
         tools::{ResponseFormat, ToolChoice},
     },
     region::{PerRegion, Region},
@@ -92,11 +92,8 @@ impl Model {
         providers: &BTreeMap<String, Provider>,
         deadlines: Deadlines,
     ) -> Self {
+        let before = node.mistakes();
         let mut entry = node.object();
-        let mut words = |key, words: &[_]| entry.optional(key).map(|node| node.words(words));
-        let tool_choices = words("tool_choices", &ToolChoice::FORMS.map(|form| (form, form)));
-        let response_formats =
-            words("response_formats", &ResponseFormat::FORMS.map(|form| (form, form)));
         let model = Self {
             name: entry
                 .required("name", "what people call it")
@@ -110,8 +107,10 @@ impl Model {
                 .map_or(NonZeroU32::MIN, |node| node.positive()),
             input: read_input(&mut entry),
             supported_parameters: read_parameters(&mut entry),
-            tool_choices: tool_choices.unwrap_or_else(|| ToolChoice::FORMS.to_vec()),
-            response_formats: response_formats.unwrap_or_default(),
+            tool_choices: read_forms(&mut entry, "tool_choices", ToolChoice::FORMS)
+                .unwrap_or_else(|| ToolChoice::FORMS.to_vec()),
+            response_formats: read_forms(&mut entry, "response_formats", ResponseFormat::FORMS)
+                .unwrap_or_default(),
             reasoning_efforts: entry
                 .optional("reasoning_efforts")
                 .map(|node| node.words(&efforts()))
@@ -132,10 +131,59 @@ impl Model {
             deadlines: entry
                 .optional("deadlines")
                 .map_or(deadlines, |node| read_deadlines(&node, deadlines)),
-            retirement_date: entry.optional("retirement_date").map(|node| node.string()),
+            retirement_date: entry.optional("retirement_date").map(|node| node.date()),
         };
+        // Where a value is wrong, so is what follows from it.
+        if node.mistakes() == before {
+            model.check(&entry);
+        }
         entry.finish();
         model
+    }
+
+    /// Keeps the mistakes that take two values to see.
+    fn check(&self, entry: &Object<'_>) {
+        let (context, most) = (self.context_length, self.max_output_tokens);
+        if most > context {
+            let allowed = format!("at most the context_length, `{context}`");
+            entry.wrong("max_output_tokens", allowed);
+        }
+        if self.min_output_tokens > most {
+            entry.wrong("min_output_tokens", format!("at most the max_output_tokens, `{most}`"));
+        }
+        self.check_forms(entry);
+        self.check_efforts(entry);
+    }
+
+    fn check_forms(&self, entry: &Object<'_>) {
+        let forms = [
+            ("tool_choices", self.tool_choices.is_empty(), Parameter::ToolChoice),
+            ("response_formats", self.response_formats.is_empty(), Parameter::ResponseFormat),
+            ("reasoning_efforts", self.reasoning_efforts.is_empty(), Parameter::ReasoningEffort),
+        ];
+        for (key, is_empty, parameter) in forms {
+            let name = parameter.name();
+            match (self.supports(parameter), is_empty) {
+                (true, true) => {
+                    entry.wrong(key, format!("at least one, as supported_parameters has `{name}`"))
+                }
+                // All forms of `tool_choice` are there without a word.
+                (false, false) if parameter != Parameter::ToolChoice => {
+                    entry.wrong(key, format!("nothing, unless supported_parameters has `{name}`"));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn check_efforts(&self, entry: &Object<'_>) {
+        let offered = &self.reasoning_efforts;
+        let default = self.default_reasoning_effort;
+        let none_of_none = offered.is_empty() && default == Effort::None;
+        if !offered.contains(&default) && !none_of_none {
+            let offered = one_of(offered.iter().map(|effort| effort.name()));
+            entry.wrong("default_reasoning_effort", format!("one of reasoning_efforts: {offered}"));
+        }
     }
 
     /// Whether it takes a parameter.
@@ -173,6 +221,9 @@ fn read_endpoints(
         }
     }
     regions.finish();
+    if endpoints.iter().next().is_none() && node.value().is_object() {
+        node.wrong("`us`, `eu` or `global`, at least one of them");
+    }
     endpoints
 }
 
@@ -187,9 +238,12 @@ fn read_endpoint(
     let provider = named.as_ref().map(|node| node.name_in(providers)).unwrap_or_default();
     if let (Some(node), Some(known)) = (&named, providers.get(&provider))
         && known.base_urls.get(region).is_none()
+        // Without any URL it has a mistake of its own.
+        && known.base_urls.iter().next().is_some()
     {
-        let region = region.name();
-        node.wrong(format!("a provider whose base_url has `{region}`"));
+        let there = providers.iter().filter(|(_, other)| other.base_urls.get(region).is_some());
+        let there = one_of(there.map(|(name, _)| name.as_str()));
+        node.wrong(format!("a provider whose base_url has `{}`: {there}", region.name()));
     }
     let upstream = entry.required("upstream_model", "what the provider calls the model");
     let upstream_model = upstream.map(|node| upstream_name(&node)).unwrap_or_default();
@@ -210,13 +264,27 @@ fn upstream_name(node: &Node<'_>) -> String {
 
 fn read_input(entry: &mut Object<'_>) -> Vec<Input> {
     let words = Input::ALL.map(|input| (input.name(), input));
-    entry.optional("input").map_or_else(|| vec![Input::Text], |node| node.words(&words))
+    let Some(node) = entry.optional("input") else { return vec![Input::Text] };
+    let before = node.mistakes();
+    let input = node.words(&words);
+    if node.mistakes() == before && !input.contains(&Input::Text) {
+        node.wrong("a list with `text` in it");
+    }
+    input
+}
+
+fn read_forms<const N: usize>(
+    entry: &mut Object<'_>,
+    key: &'static str,
+    forms: [&'static str; N],
+) -> Option<Vec<&'static str>> {
+    entry.optional(key).map(|node| node.words(&forms.map(|form| (form, form))))
 }
 
 fn read_parameters(entry: &mut Object<'_>) -> Vec<Parameter> {
     let words: Vec<_> = Parameter::ALL
         .iter()
-        .filter(|own| own.is_optional())
+        .filter(|own| own.place() == Place::Optional)
         .map(|own| (own.name(), *own))
         .collect();
     entry.optional("supported_parameters").map(|node| node.words(&words)).unwrap_or_default()

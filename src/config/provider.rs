@@ -1,6 +1,9 @@
 //! Who runs the models, and how they are spoken to.
 
-use std::net::IpAddr;
+use std::{
+    collections::BTreeSet,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+};
 
 use http::Uri;
 
@@ -143,6 +146,7 @@ impl BaseUrl {
         if self.port == usual { self.host.clone() } else { format!("{}:{}", self.host, self.port) }
     }
 
+    /// None if it is no URL that requests can be sent to.
     fn parse(url: &str) -> Option<Self> {
         let uri: Uri = url.parse().ok()?;
         let tls = match uri.scheme_str()? {
@@ -151,50 +155,61 @@ impl BaseUrl {
             _ => return None,
         };
         let authority = uri.authority()?;
-        if uri.query().is_some() || authority.as_str().contains('@') {
-            return None;
-        }
-        Some(Self {
-            tls,
-            host: authority.host().to_ascii_lowercase(),
-            port: authority.port_u16().unwrap_or(if tls { 443 } else { 80 }),
-            path: uri.path().trim_end_matches('/').to_owned(),
-        })
+        let host = authority.host();
+        let port = match authority.port_u16() {
+            Some(port) if port > 0 => port,
+            // What is there is no port.
+            _ if authority.as_str() != host => return None,
+            _ if tls => 443,
+            _ => 80,
+        };
+        let path = uri.path().trim_end_matches('/').to_owned();
+        Some(Self { tls, host: host.to_ascii_lowercase(), port, path })
     }
 
     /// Whether the host is one that only machines near the gateway can reach.
     fn is_private(&self) -> bool {
         let host = self.host.trim_matches(['[', ']']);
-        let local = |suffix: &str| host.ends_with(suffix);
         match host.parse() {
-            Ok(IpAddr::V4(v4)) => {
-                v4.is_private()
-                    || v4.is_loopback()
-                    || v4.is_link_local()
-                    || v4.is_unspecified()
-                    || matches!(v4.octets(), [100, 64..=127, ..])
-            }
-            Ok(IpAddr::V6(v6)) => {
-                let mapped =
-                    v6.to_ipv4_mapped().map(|v4| Self { host: v4.to_string(), ..self.clone() });
-                v6.is_loopback()
-                    || v6.is_unspecified()
-                    || v6.is_unique_local()
-                    || v6.is_unicast_link_local()
-                    || mapped.is_some_and(|mapped| mapped.is_private())
-            }
-            Err(_) => {
-                host == "localhost"
-                    || [".localhost", ".local", ".internal"].into_iter().any(local)
-                    || !host.contains('.')
-            }
+            Ok(IpAddr::V4(address)) => is_private_v4(address),
+            Ok(IpAddr::V6(address)) => is_private_v6(address),
+            Err(_) => is_private_name(host.trim_end_matches('.')),
         }
     }
 }
 
+/// Addresses the IANA keeps from the public internet (RFC 6890), those of carriers' networks
+/// (RFC 6598) among them.
+fn is_private_v4(address: Ipv4Addr) -> bool {
+    address.is_private()
+        || address.is_loopback()
+        || address.is_link_local()
+        || address.is_multicast()
+        || address.is_broadcast()
+        || matches!(address.octets(), [0, ..] | [100, 64..=127, ..])
+}
+
+fn is_private_v6(address: Ipv6Addr) -> bool {
+    address.is_loopback()
+        || address.is_unspecified()
+        || address.is_unique_local()
+        || address.is_unicast_link_local()
+        || address.is_multicast()
+        || address.to_ipv4_mapped().is_some_and(is_private_v4)
+}
+
+/// Names without a dot and those under the domains of RFC 6761, RFC 6762 and RFC 8375; `internal`
+/// is kept for private use by ICANN. Resolvers read `127.1` and `0x7f.1` as addresses.
+fn is_private_name(host: &str) -> bool {
+    let Some((rest, last)) = host.rsplit_once('.') else { return true };
+    matches!(last, "localhost" | "local" | "internal")
+        || last.starts_with(|c: char| c.is_ascii_digit())
+        || (last == "arpa" && (rest == "home" || rest.ends_with(".home")))
+}
+
 impl Provider {
-    /// Reads one entry of `providers`.
-    pub(super) fn read(node: &Node<'_>) -> Self {
+    /// Reads one entry of `providers`. `keys` are the files that hold accounts' keys.
+    pub(super) fn read(node: &Node<'_>, keys: &BTreeSet<String>) -> Self {
         let mut entry = node.object();
         let api_schema = entry
             .required("api_schema", "`openai`, `anthropic` or `gemini`")
@@ -204,7 +219,7 @@ impl Provider {
         let provider = Self {
             api_schema,
             base_urls: read_base_urls(&mut entry, allow_private),
-            key_file: entry.optional("key_file").map(|node| node.string()),
+            key_file: entry.optional("key_file").map(|node| read_key_file(&node, keys)),
             key_header: entry
                 .optional("key_header")
                 .and_then(|node| node.word(&KeyHeader::WORDS))
@@ -215,6 +230,16 @@ impl Provider {
                 .unwrap_or_default(),
             forward_unknown: entry.optional("forward_unknown").is_some_and(|node| node.bool()),
         };
+        if api_schema != ApiSchema::OpenAi {
+            let only = "nothing, it is for `api_schema: openai` only";
+            let set = [
+                ("quirks", !provider.quirks.is_empty()),
+                ("forward_unknown", provider.forward_unknown),
+            ];
+            set.into_iter()
+                .filter(|(_, is_set)| *is_set)
+                .for_each(|(key, _)| entry.wrong(key, only));
+        }
         entry.finish();
         provider
     }
@@ -225,27 +250,44 @@ impl Provider {
     }
 }
 
+fn read_key_file(node: &Node<'_>, keys: &BTreeSet<String>) -> String {
+    let file = node.string();
+    if keys.contains(&file) {
+        node.wrong("a file that holds no account's key");
+    }
+    file
+}
+
 fn read_base_urls(entry: &mut Object<'_>, allow_private: bool) -> PerRegion<BaseUrl> {
     let mut urls = PerRegion::default();
-    let Some(node) = entry.required("base_url", "an object, `us`, `eu` or `global` to URL") else {
-        return urls;
-    };
+    let allowed = "an object, `us`, `eu` or `global` to URL";
+    let Some(node) = entry.required("base_url", allowed) else { return urls };
     let mut regions = node.object();
     for region in Region::ALL {
-        if let Some(url) =
-            regions.optional(region.name()).and_then(|node| read_url(&node, allow_private))
-        {
-            urls.set(region, url);
+        if let Some(url) = regions.optional(region.name()) {
+            urls.set(region, read_url(&url, allow_private));
         }
     }
     regions.finish();
+    if urls.iter().next().is_none() && node.value().is_object() {
+        node.wrong("`us`, `eu` or `global`, at least one of them");
+    }
     urls
 }
 
-fn read_url(node: &Node<'_>, allow_private: bool) -> Option<BaseUrl> {
-    let Some(url) = BaseUrl::parse(&node.string()) else {
-        node.wrong("a URL such as `https://api.example.com/v1`");
-        return None;
+/// One that is wrong stands for itself, so that no model's region seems to be missing.
+fn read_url(node: &Node<'_>, allow_private: bool) -> BaseUrl {
+    let allowed = "a URL such as `https://api.example.com/v1`";
+    let text = node.value().as_str().unwrap_or_default();
+    // There may be a password or a key in it, so the message does not show it.
+    let has_more = text.contains(['@', '?', '#']);
+    let parsed = BaseUrl::parse(text).filter(|_| !has_more);
+    let Some(url) = parsed else {
+        match has_more {
+            true => node.wrong_as("a URL with `@`, `?` or `#`", allowed),
+            false => node.wrong(allowed),
+        }
+        return BaseUrl { tls: true, host: String::new(), port: 443, path: String::new() };
     };
     if !allow_private && !url.tls {
         node.wrong("`https`, or `allow_private: true` in this entry");
@@ -253,5 +295,5 @@ fn read_url(node: &Node<'_>, allow_private: bool) -> Option<BaseUrl> {
     if !allow_private && url.is_private() {
         node.wrong("a public host, or `allow_private: true` in this entry");
     }
-    Some(url)
+    url
 }

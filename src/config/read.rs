@@ -1,7 +1,9 @@
 //! Walking a configuration document: every mistake is kept, with its path, what was found and what
 //! is allowed, so that one run shows them all.
 
-use std::{cell::RefCell, collections::BTreeMap, fmt, num::NonZeroU32, time::Duration};
+use std::{
+    cell::RefCell, collections::BTreeMap, fmt, num::NonZeroU32, ops::RangeInclusive, time::Duration,
+};
 
 use serde_json::{Map, Value};
 
@@ -49,8 +51,9 @@ impl fmt::Display for Invalid {
     }
 }
 
-/// What an operator may call an entry.
-const NAMES: &str = "up to 64 letters, digits and `-_.`, the first a letter or digit";
+/// The shortest deadline Envoy can keep, and one longer than any answer takes: `5M` is months.
+const DURATIONS: RangeInclusive<Duration> =
+    Duration::from_millis(1)..=Duration::from_secs(24 * 60 * 60);
 
 /// The mistakes found so far.
 #[derive(Debug, Default)]
@@ -60,6 +63,11 @@ impl Mistakes {
     /// Keeps one more.
     pub fn add(&self, path: &str, problem: Problem) {
         self.0.borrow_mut().push(Invalid { path: path.to_owned(), problem });
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.0.borrow().len()
     }
 
     /// All of them, in the order they were met.
@@ -90,8 +98,18 @@ impl<'d> Node<'d> {
 
     /// Keeps a mistake at this place.
     pub fn wrong(&self, allowed: impl Into<String>) {
-        let (found, allowed) = (shown(self.value), allowed.into());
+        self.wrong_as(shown(self.value), allowed);
+    }
+
+    /// Keeps a mistake at this place, in other words than the value's own.
+    pub fn wrong_as(&self, found: impl Into<String>, allowed: impl Into<String>) {
+        let (found, allowed) = (found.into(), allowed.into());
         self.mistakes.add(&self.path, Problem::Wrong { found, allowed });
+    }
+
+    /// How many mistakes there are so far, here and elsewhere.
+    pub fn mistakes(&self) -> usize {
+        self.mistakes.count()
     }
 
     /// An object with keys of fixed names.
@@ -125,7 +143,11 @@ impl<'d> Node<'d> {
 
     /// A string that is not empty.
     pub fn string(&self) -> String {
-        self.text("a string").to_owned()
+        let text = self.value.as_str().filter(|text| !text.is_empty());
+        text.map(str::to_owned).unwrap_or_else(|| {
+            self.wrong("a string");
+            String::new()
+        })
     }
 
     /// `true` or `false`.
@@ -160,29 +182,36 @@ impl<'d> Node<'d> {
 
     /// A span of time such as `500ms` or `20s`.
     pub fn duration(&self) -> Duration {
-        let allowed = "a duration such as `500ms`, `20s` or `5m`";
-        let text = self.text(allowed);
-        humantime::parse_duration(text).unwrap_or_else(|_| {
-            if !text.is_empty() {
-                self.wrong(allowed);
-            }
+        let span = self.value.as_str().and_then(|text| humantime::parse_duration(text).ok());
+        span.filter(|span| DURATIONS.contains(span)).unwrap_or_else(|| {
+            self.wrong("a duration from `1ms` to `24h`, such as `500ms`, `20s` or `5m`");
             Duration::ZERO
         })
     }
 
-    /// A name that must be a key of `known`.
+    /// A day of the calendar.
+    pub fn date(&self) -> String {
+        let text = self.value.as_str().unwrap_or_default();
+        // The parser would take a time in the place of our own.
+        let is_short = text.len() == "YYYY-MM-DD".len();
+        if !is_short || humantime::parse_rfc3339(&format!("{text}T00:00:00Z")).is_err() {
+            self.wrong("a date, `YYYY-MM-DD`");
+        }
+        text.to_owned()
+    }
+
+    /// A name that must be a key of `known`. That `known` is empty is a mistake of its own.
     pub fn name_in<T>(&self, known: &BTreeMap<String, T>) -> String {
         let name = self.string();
-        if !name.is_empty() && !known.contains_key(&name) {
+        if !name.is_empty() && !known.is_empty() && !known.contains_key(&name) {
             self.wrong(one_of(known.keys().map(String::as_str)));
         }
         name
     }
 
     /// Keeps a mistake in the name of this entry itself.
-    pub fn wrong_name(&self, name: &str) {
-        let (found, allowed) = (format!("the name `{name}`"), NAMES.to_owned());
-        self.mistakes.add(&self.path, Problem::Wrong { found, allowed });
+    pub fn wrong_name(&self, name: &str, allowed: impl Into<String>) {
+        self.wrong_as(format!("the name {}", quoted(name)), allowed);
     }
 
     /// One of some words: what `parse` makes of it.
@@ -206,13 +235,6 @@ impl<'d> Node<'d> {
             }
         }
         found
-    }
-
-    fn text(&self, allowed: &str) -> &'d str {
-        self.value.as_str().filter(|text| !text.is_empty()).unwrap_or_else(|| {
-            self.wrong(allowed);
-            ""
-        })
     }
 
     fn child(&self, key: &str, value: &'d Value) -> Node<'d> {
@@ -248,6 +270,16 @@ impl<'d> Object<'d> {
         node
     }
 
+    /// Keeps a mistake under a key, whether or not something stands there.
+    pub fn wrong(&self, key: &str, allowed: impl Into<String>) {
+        let (path, allowed) = (joined(&self.path, key), allowed.into());
+        let problem = match self.fields.and_then(|fields| fields.get(key)) {
+            None | Some(Value::Null) => Problem::Missing { allowed },
+            Some(value) => Problem::Wrong { found: shown(value), allowed },
+        };
+        self.mistakes.add(&path, problem);
+    }
+
     /// Keeps a mistake for every key that nobody asked for.
     pub fn finish(self) {
         for key in self.fields.into_iter().flat_map(Map::keys) {
@@ -272,9 +304,26 @@ fn joined(path: &str, key: &str) -> String {
 /// A value as a message shows it: short, and of an object or list only that it is one.
 fn shown(value: &Value) -> String {
     match value {
+        Value::Object(fields) if fields.is_empty() => "an empty object".to_owned(),
         Value::Object(_) => "an object".to_owned(),
+        Value::Array(items) if items.is_empty() => "an empty list".to_owned(),
         Value::Array(_) => "a list".to_owned(),
-        Value::String(text) => format!("`{}`", text.chars().take(60).collect::<String>()),
+        Value::String(text) => quoted(text),
         other => format!("`{other}`"),
     }
 }
+
+/// A text as a message shows it, in one line. One that could be a number or a word of JSON is told
+/// apart from it: `"8080"` is not `8080`.
+fn quoted(text: &str) -> String {
+    let plain = |c: char| if c.is_control() { ' ' } else { c };
+    let mut short: String = text.chars().take(SHOWN).map(plain).collect();
+    if text.chars().nth(SHOWN).is_some() {
+        short.push('…');
+    }
+    let is_json = text.is_empty() || serde_json::from_str::<Value>(text).is_ok();
+    if is_json { format!("`\"{short}\"`") } else { format!("`{short}`") }
+}
+
+/// The most characters of a value that a message shows.
+const SHOWN: usize = 60;

@@ -25,7 +25,7 @@ pub fn classify(status: u16, source: &Source, provider: &str) -> Option<Error> {
         || about("http2.")
     {
         None
-    } else if about("timeout") {
+    } else if about("timeout") || about("max_stream_duration") {
         Some(Error::Timeout { provider })
     } else if about("overflow") || about("no_healthy_upstream") {
         let message = "Envoy holds no more requests for it".to_owned();
@@ -55,6 +55,7 @@ mod tests {
         let cases = [
             ("upstream_response_timeout", Some(504)),
             ("upstream_per_try_timeout", Some(504)),
+            ("upstream_max_stream_duration_reached", Some(504)),
             ("upstream_reset_before_response_started{connection_termination}", Some(502)),
             ("upstream_reset_before_response_started{remote_connection_failure}", Some(502)),
             ("upstream_reset_before_response_started{overflow}", Some(503)),

@@ -103,7 +103,7 @@ fn check(gateway: &Gateway, request: &Request<'_>, mistakes: &mut Vec<Mistake>) 
     if request.model.is_empty() {
         return None;
     }
-    let region = region(gateway, request, mistakes)?;
+    let region = region(gateway, request, mistakes);
     let model = request.model.as_ref();
     let Some(target) = gateway.config.target(model, region) else {
         let problem = match gateway.config.target(model, gateway.region) {
@@ -133,17 +133,18 @@ fn check(gateway: &Gateway, request: &Request<'_>, mistakes: &mut Vec<Mistake>) 
     })
 }
 
-fn region(gateway: &Gateway, request: &Request<'_>, mistakes: &mut Vec<Mistake>) -> Option<Region> {
+/// Where a request is to be served. One that may not go there is checked as if it stayed.
+fn region(gateway: &Gateway, request: &Request<'_>, mistakes: &mut Vec<Mistake>) -> Region {
     if !request.global {
-        return Some(gateway.region);
+        return gateway.region;
     }
     if gateway.region.may_reach(Region::Global) {
-        return Some(Region::Global);
+        return Region::Global;
     }
     let here = gateway.region.name();
     let problem = format!("model_region global is not available in region {here}");
     mistakes.push(Mistake::new("model_region", problem));
-    None
+    gateway.region
 }
 
 /// Checks each fallback as if it had been asked for itself.
@@ -154,16 +155,20 @@ fn check_fallbacks(gateway: &Gateway, request: &Request<'_>, mistakes: &mut Vec<
         mistakes.push(Mistake::new("fallbacks", "fallbacks must be an array of objects"));
         return;
     };
+    let of_request = mistakes.clone();
     for (index, entry) in entries.into_iter().enumerate() {
         for mistake in check_fallback(gateway, request, entry) {
-            let param = format!("fallbacks[{index}].{}", mistake.param);
-            let message = format!("fallbacks[{index}]: {}", mistake.message);
-            mistakes.push(Mistake { param, message });
+            // What it inherits has been said.
+            if !of_request.contains(&mistake) {
+                let param = format!("fallbacks[{index}].{}", mistake.param);
+                let message = format!("fallbacks[{index}]: {}", mistake.message);
+                mistakes.push(Mistake { param, message });
+            }
         }
     }
 }
 
-/// The mistakes of a fallback that the request itself does not have.
+/// The mistakes of a fallback, those of the request it takes the rest from among them.
 fn check_fallback(gateway: &Gateway, request: &Request<'_>, entry: &RawValue) -> Vec<Mistake> {
     let Ok(mut over) = serde_json::from_str::<Parameters<'_>>(entry.get()) else {
         return vec![Mistake::new("model", "must be an object with model")];
@@ -174,8 +179,6 @@ fn check_fallback(gateway: &Gateway, request: &Request<'_>, entry: &RawValue) ->
     over.remove(Parameter::Fallbacks);
     over.remove(Parameter::FallbackConfig);
     let (merged, mut mistakes) = Request::read(request.parameters.merged(&over));
-    let (_, inherited) = Request::read(request.parameters.clone());
-    mistakes.retain(|mistake| !inherited.contains(mistake));
     check(gateway, &merged, &mut mistakes);
     mistakes
 }

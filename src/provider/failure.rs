@@ -47,12 +47,36 @@ fn status_in(error: &RawValue) -> Option<u16> {
         code: Option<&'a RawValue>,
         #[serde(borrow, default)]
         status: Option<&'a RawValue>,
+        #[serde(borrow, default, rename = "type")]
+        kind: Option<&'a RawValue>,
     }
     let coded: Coded<'_> = serde_json::from_str(error.get()).ok()?;
-    let number = |raw: &RawValue| raw.get().trim_matches('"').parse().ok();
-    let status = coded.code.and_then(number).or_else(|| coded.status.and_then(number))?;
+    let bare = |raw: &'_ RawValue| raw.get().trim_matches('"').to_owned();
+    let said = [coded.code, coded.status, coded.kind].map(|raw| raw.map(bare).unwrap_or_default());
+    let number = said.iter().find_map(|said| said.parse().ok());
+    let word = || said.iter().find_map(|said| WORDS.iter().find(|(word, _)| word == said));
+    let status = number.or_else(|| word().map(|(_, status)| *status))?;
     (400..=599).contains(&status).then_some(status)
 }
+
+/// Codes and types of OpenAI and Anthropic, with the status each has when it is not hidden.
+/// OpenAI, *Error codes*; Anthropic, *Errors*.
+const WORDS: [(&str, u16); 14] = [
+    ("invalid_api_key", 401),
+    ("authentication_error", 401),
+    ("billing_error", 402),
+    ("permission_error", 403),
+    ("model_not_found", 404),
+    ("not_found_error", 404),
+    ("request_too_large", 413),
+    ("rate_limit_exceeded", 429),
+    ("rate_limit_error", 429),
+    ("insufficient_quota", 429),
+    ("api_error", 500),
+    ("timeout_error", 504),
+    ("overloaded_error", 529),
+    ("invalid_request_error", 400),
+];
 
 /// OpenAI's code, and the words that servers without codes use for it.
 fn is_context_length(code: Option<&str>, message: &str) -> bool {
@@ -176,6 +200,11 @@ mod tests {
             (r#"{"message":"m","code":429}"#, 429),
             (r#"{"message":"m","code":"503"}"#, 503),
             (r#"{"message":"m","code":"server_error"}"#, 502),
+            (r#"{"message":"m","type":"requests","code":"rate_limit_exceeded"}"#, 429),
+            (r#"{"message":"m","type":"overloaded_error"}"#, 503),
+            (r#"{"message":"m","type":"invalid_request_error","code":null}"#, 400),
+            (r#"{"message":"m","type":"invalid_request_error","code":"invalid_api_key"}"#, 502),
+            (r#"{"message":"m","type":"timeout_error","code":{}}"#, 504),
             (r#""m""#, 502),
         ];
         for (error, status) in cases {

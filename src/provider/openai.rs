@@ -99,16 +99,19 @@ struct Completion<'a> {
     service_tier: Option<&'a RawValue>,
 }
 
-/// A choice of an answer or of a chunk: they differ in what they call the message.
+/// A choice of an answer, with a `message`, or of a chunk, with a `delta`. Perplexity sends both in
+/// both.
 #[derive(Deserialize)]
 struct WireChoice<'a> {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     index: Option<usize>,
-    #[serde(borrow, default, alias = "delta")]
+    #[serde(borrow, default)]
     message: Option<WireMessage<'a>>,
     #[serde(borrow, default)]
-    finish_reason: Option<Text<'a>>,
+    delta: Option<WireMessage<'a>>,
     #[serde(borrow, default)]
+    finish_reason: Option<Text<'a>>,
+    #[serde(borrow, default, deserialize_with = "lenient")]
     native_finish_reason: Option<Text<'a>>,
     #[serde(borrow, default)]
     logprobs: Option<&'a RawValue>,
@@ -123,10 +126,10 @@ struct WireMessage<'a> {
     content: Option<Text<'a>>,
     #[serde(borrow, default)]
     refusal: Option<Text<'a>>,
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "lenient")]
     reasoning_content: Option<Text<'a>>,
     /// The same, as OpenRouter and newer vLLM call it.
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "lenient")]
     reasoning: Option<Text<'a>>,
     #[serde(borrow, default)]
     tool_calls: Option<Vec<WireCall<'a>>>,
@@ -138,9 +141,9 @@ struct WireMessage<'a> {
 
 #[derive(Deserialize)]
 struct WireCall<'a> {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     index: Option<usize>,
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "lenient")]
     id: Option<Text<'a>>,
     #[serde(borrow, default)]
     function: Option<WireFunction<'a>>,
@@ -161,7 +164,8 @@ pub(super) fn answer<'a>(body: &'a [u8], origin: Origin<'_>) -> Result<Answer<'a
     if let Some(error) = wire.error {
         return Err(failure::hidden(origin, error));
     }
-    let choices = wire.choices.unwrap_or_default();
+    let mut choices = wire.choices.unwrap_or_default();
+    choices.sort_by_key(|choice| choice.index);
     if choices.is_empty() {
         return Err(origin.bad("has no choices"));
     }
@@ -179,7 +183,8 @@ pub(super) fn answer<'a>(body: &'a [u8], origin: Origin<'_>) -> Result<Answer<'a
 
 fn choice(wire: WireChoice<'_>) -> Choice<'_> {
     let finish = reason(&wire).1.unwrap_or(Finish::Stop);
-    let message = wire.message.unwrap_or_default();
+    let word = wire.finish_reason.filter(|word| !word.is_empty());
+    let message = wire.message.or(wire.delta).unwrap_or_default();
     let calls: Vec<Call<'_>> = message.tool_calls.into_iter().flatten().filter_map(call).collect();
     let silent = calls.is_empty() && message.refusal.is_none();
     Choice {
@@ -189,7 +194,7 @@ fn choice(wire: WireChoice<'_>) -> Choice<'_> {
         reasoning_details: Vec::new(),
         finish: finish.with_calls(!calls.is_empty()),
         calls,
-        native_finish: wire.native_finish_reason.or(wire.finish_reason),
+        native_finish: wire.native_finish_reason.or(word),
         logprobs: wire.logprobs,
         annotations: message.annotations,
         audio: message.audio,
@@ -234,6 +239,10 @@ fn reason<'w>(wire: &'w WireChoice<'_>) -> (Option<Cow<'w, str>>, Option<Finish>
 
 /// Reads one event of a stream.
 pub(super) fn event(data: &[u8], writer: &mut Writer, origin: Origin<'_>) -> Result<(), Error> {
+    let data = data.trim_ascii();
+    if data.is_empty() {
+        return Ok(());
+    }
     if data == b"[DONE]" {
         if !writer.has_begun() {
             return Err(origin.bad("ended before it began"));
@@ -265,7 +274,7 @@ fn delta(wire: WireChoice<'_>, writer: &mut Writer) {
     if let Some(usage) = wire.usage {
         writer.usage(usage);
     }
-    let message = wire.message.unwrap_or_default();
+    let message = wire.delta.or(wire.message).unwrap_or_default();
     if let Some(text) = message.reasoning_content.or(message.reasoning) {
         writer.reasoning(index, &text);
     }
@@ -285,14 +294,11 @@ fn delta(wire: WireChoice<'_>, writer: &mut Writer) {
     }
 }
 
-/// Servers without indices begin a call with its id and go on with the last one.
 fn delta_call(choice: usize, call: &WireCall<'_>, writer: &mut Writer) {
-    let begins = call.id.as_ref().is_some_and(|id| !id.is_empty());
-    let next = writer.calls(choice);
-    let otherwise = if begins { next } else { next.saturating_sub(1) };
-    let number = call.index.unwrap_or(otherwise);
     let Some(function) = &call.function else { return };
-    writer.call(choice, number, call.id.as_ref(), function.name.as_ref(), None);
+    let (id, name) = (call.id.as_ref(), function.name.as_ref());
+    let number = call.index.unwrap_or_else(|| writer.number(choice, id, name));
+    writer.call(choice, number, id, name, None);
     if let Some(text) = function.arguments.and_then(arguments) {
         writer.arguments(choice, number, &text);
     }

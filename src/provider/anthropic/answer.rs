@@ -11,7 +11,7 @@ use crate::{
         text::{Text, lenient},
         usage::Usage,
     },
-    provider::{Head, failure, reader::Origin},
+    provider::{failure, reader::Origin},
 };
 
 #[derive(Deserialize)]
@@ -156,91 +156,65 @@ pub(super) fn read<'a>(
     let message: Message<'a> =
         serde_json::from_slice(body).map_err(|_| origin.bad("is not a message"))?;
     if let Some(error) = message.error {
-        return Err(self::error(origin, error));
+        return Err(failure::hidden(origin, error));
     }
     let content = message.content.ok_or_else(|| origin.bad("has no content"))?;
-    let mut choice = Choice {
-        content: None,
-        refusal: message.stop_details.and_then(|details| details.explanation),
-        reasoning: None,
-        reasoning_details: Vec::new(),
-        calls: Vec::new(),
-        finish: finish(message.stop_reason.as_ref()),
+    let mut said = Said::default();
+    for raw in content {
+        let block: Block<'a> =
+            serde_json::from_str(raw.get()).map_err(|_| origin.bad("holds no block"))?;
+        said.add(block.piece(), names);
+    }
+    let finish = finish(message.stop_reason.as_ref()).with_calls(!said.calls.is_empty());
+    let refusal = message.stop_details.and_then(|details| details.explanation);
+    let is_silent = said.calls.is_empty();
+    let choice = Choice {
+        content: Text::concat(said.texts).or_else(|| is_silent.then(|| Text::new(""))),
+        refusal: refusal.filter(|_| finish == Finish::ContentFilter),
+        reasoning: Text::concat(said.thoughts),
+        reasoning_details: said.details,
+        calls: said.calls,
+        finish,
         native_finish: message.stop_reason,
         logprobs: None,
         annotations: None,
         audio: None,
     };
-    for raw in content {
-        let block: Block<'a> =
-            serde_json::from_str(raw.get()).map_err(|_| origin.bad("holds no block"))?;
-        add(&mut choice, block.piece(), names);
-    }
-    choice.finish = choice.finish.with_calls(!choice.calls.is_empty());
-    choice.refusal = choice.refusal.filter(|_| choice.finish == Finish::ContentFilter);
-    if choice.calls.is_empty() {
-        choice.content = choice.content.or_else(|| Some(Text::new("")));
-    }
     let usage = message.usage.map(Tokens::usage);
     Ok(Answer { choices: vec![choice], usage, system_fingerprint: None, service_tier: None })
 }
 
-fn add<'a>(choice: &mut Choice<'a>, piece: Piece<'a>, names: &Names) {
-    match piece {
-        Piece::Text(text) => join(&mut choice.content, text),
-        Piece::Thought(thought) => {
-            choice.reasoning_details.push(thought.detail(choice.reasoning_details.len()));
-            if let Thought::Signed { text, .. } = thought {
-                join(&mut choice.reasoning, text);
-            }
-        }
-        Piece::Call { id, name, input } => choice.calls.push(Call {
-            id: id.filter(|id| !id.is_empty()),
-            name: names.received(&name),
-            arguments: Text::new(arguments(input)),
-            extra_content: None,
-        }),
-        Piece::Other => {}
-    }
+/// What a message says, block by block.
+#[derive(Default)]
+struct Said<'a> {
+    texts: Vec<Text<'a>>,
+    thoughts: Vec<Text<'a>>,
+    details: Vec<String>,
+    calls: Vec<Call<'a>>,
 }
 
-fn join<'a>(all: &mut Option<Text<'a>>, more: Text<'a>) {
-    if !more.is_empty() {
-        *all = Some(match all.take() {
-            Some(before) => before.join("", &more),
-            None => more,
-        });
+impl<'a> Said<'a> {
+    fn add(&mut self, piece: Piece<'a>, names: &Names) {
+        match piece {
+            Piece::Text(text) => self.texts.push(text),
+            Piece::Thought(thought) => {
+                self.details.push(thought.detail(self.details.len()));
+                if let Thought::Signed { text, .. } = thought {
+                    self.thoughts.push(text);
+                }
+            }
+            Piece::Call { id, name, input } => self.calls.push(Call {
+                id: id.filter(|id| !id.is_empty()),
+                name: names.received(&name),
+                arguments: Text::new(arguments(input)),
+                extra_content: None,
+            }),
+            Piece::Other => {}
+        }
     }
 }
 
 /// The arguments of a call: an object, whatever came.
 pub(super) fn arguments(input: Option<&RawValue>) -> &str {
     input.map(RawValue::get).filter(|json| json.starts_with('{')).unwrap_or("{}")
-}
-
-/// The error in a body that came with status 200, or in a stream: its type stands for the status
-/// it would have had. Claude API, *Errors*.
-pub(super) fn error(origin: Origin<'_>, error: &RawValue) -> Error {
-    #[derive(Deserialize)]
-    struct Typed<'a> {
-        #[serde(borrow, rename = "type")]
-        kind: Text<'a>,
-    }
-    let kind = serde_json::from_str::<Typed<'_>>(error.get()).map(|typed| typed.kind);
-    let status = match kind.as_ref().map(Text::decode).unwrap_or_default().as_ref() {
-        "invalid_request_error" => 400,
-        "authentication_error" => 401,
-        "billing_error" => 402,
-        "permission_error" => 403,
-        "not_found_error" => 404,
-        "request_too_large" => 413,
-        "rate_limit_error" => 429,
-        "api_error" => 500,
-        "timeout_error" => 504,
-        "overloaded_error" => 529,
-        _ => return failure::hidden(origin, error),
-    };
-    let head = Head { status, retry_after: origin.head.retry_after, ..Head::default() };
-    let body = format!("{{\"error\":{}}}", error.get());
-    failure::classify(Origin { head: &head, ..origin }, body.as_bytes())
 }

@@ -45,6 +45,8 @@ pub(in crate::provider) fn fit<'a>(fit: &mut Fit<'a>, request: &Request<'a>, tar
     if conversation.is_open && !may_stay_open(fit, target) {
         fit.emulated.push("prefill");
     }
+    // What the model lacks has been said.
+    mistakes.retain(|own| fit.refused.iter().all(|other| other.param != own.param));
     fit.refused.append(&mut mistakes);
 }
 

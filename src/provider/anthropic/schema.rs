@@ -241,11 +241,12 @@ impl Converter {
         self.differs |= is_open;
         let properties = self.named(properties.unwrap_or_else(|| json!({})))?;
         let known = |name: &Value| name.as_str().is_some_and(|n| properties.get(n).is_some());
-        if let Some(Value::Array(mut required)) = from.shift_remove("required") {
-            required.retain(known);
-            to.insert("required".to_owned(), Value::Array(required));
+        let mut required = from.shift_remove("required");
+        if let Some(Value::Array(names)) = &mut required {
+            names.retain(known);
         }
         to.insert("properties".to_owned(), properties);
+        to.extend(required.map(|names| ("required".to_owned(), names)));
         to.insert("additionalProperties".to_owned(), json!(false));
         Some(())
     }

@@ -19,6 +19,9 @@ use crate::chat::{
     text::Text,
 };
 
+/// The most mistakes that are named: a body has room for millions.
+pub(super) const MAX_MISTAKES: usize = 64;
+
 /// Sorts messages. What cannot be said to the provider is among the mistakes.
 pub(super) fn sort<'q>(
     messages: &'q [Message<'_>],
@@ -190,7 +193,9 @@ impl<'q> Sorter<'q, '_> {
     }
 
     fn wrong(&mut self, place: &str, problem: &str) {
-        self.mistakes.push(Mistake::new(place, format!("{place}: {problem}")));
+        if self.mistakes.len() < MAX_MISTAKES {
+            self.mistakes.push(Mistake::new(place, format!("{place}: {problem}")));
+        }
     }
 }
 
@@ -198,6 +203,9 @@ impl<'q> Sorter<'q, '_> {
 fn block<'q>(part: &'q Part<'_>, may_show: bool) -> Result<Option<Block<'q>>, String> {
     if let Some(said) = part.as_text() {
         return Ok(text(said, part.cache_control));
+    }
+    if part.kind == "input_audio" {
+        return Err("sound cannot be sent to this provider".to_owned());
     }
     let media = part::media(part)?.filter(|_| may_show);
     let media = media.ok_or_else(|| format!("{} cannot be sent from this role", part.kind))?;

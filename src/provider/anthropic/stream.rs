@@ -15,7 +15,7 @@ use crate::{
         error::Error,
         text::{Text, lenient},
     },
-    provider::reader::Origin,
+    provider::{failure, reader::Origin},
     sse::MAX_EVENT,
 };
 
@@ -56,8 +56,8 @@ struct Thinking {
 struct Event<'a> {
     #[serde(borrow, default, rename = "type")]
     kind: Option<Text<'a>>,
-    #[serde(default)]
-    index: Option<usize>,
+    #[serde(default, deserialize_with = "lenient")]
+    index: Option<u64>,
     #[serde(default)]
     message: Option<Started>,
     #[serde(borrow, default)]
@@ -111,9 +111,10 @@ impl Progress {
         let event: Event<'_> = serde_json::from_slice(data)
             .map_err(|_| origin.bad("holds an event that is not JSON"))?;
         if let Some(error) = event.error {
-            return Err(answer::error(origin, error));
+            return Err(failure::hidden(origin, error));
         }
-        let index = event.index.unwrap_or_default();
+        // An index beyond this machine's numbers is beyond any bound too.
+        let index = usize::try_from(event.index.unwrap_or_default()).unwrap_or(usize::MAX);
         match event.kind.as_ref().map(Text::decode).unwrap_or_default().as_ref() {
             "message_start" => self.begin(event.message),
             "content_block_start" => self.open(index, event.content_block, names, writer),

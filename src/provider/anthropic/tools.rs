@@ -6,7 +6,7 @@ use std::{borrow::Cow, collections::BTreeSet};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{message::Conversation, names::Names, part::write_cache, schema};
+use super::{message::Conversation, names::Names, part::write_cache, schema, sort::MAX_MISTAKES};
 use crate::{
     chat::{
         fit::Fit,
@@ -118,7 +118,7 @@ impl<'q> Tools<'q> {
         let mut seen = BTreeSet::new();
         for (index, tool) in self.declared.iter().enumerate() {
             let name = tool.function.name.decode();
-            if !seen.insert(name.clone()) {
+            if !seen.insert(name.clone()) && mistakes.len() < MAX_MISTAKES {
                 let place = format!("tools[{index}]");
                 let problem = format!("{place}: there is another tool called `{name}`");
                 mistakes.push(Mistake::new(place, problem));

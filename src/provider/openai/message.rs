@@ -104,7 +104,7 @@ fn write_text(out: &mut Vec<u8>, text: &Text<'_>, prefix: Option<&Text<'_>>) {
 
 /// A name goes into the first part that is text, or into a part of its own.
 fn write_parts(out: &mut Vec<u8>, parts: &[Part<'_>], prefix: Option<&Text<'_>>) {
-    let first_text = parts.iter().position(|part| part.text.is_some());
+    let first_text = parts.iter().position(|part| plain_text(part).is_some());
     out.push(b'[');
     let mut separator: &[u8] = b"";
     if let Some(name) = prefix.filter(|_| first_text.is_none()) {
@@ -114,7 +114,7 @@ fn write_parts(out: &mut Vec<u8>, parts: &[Part<'_>], prefix: Option<&Text<'_>>)
     for (index, part) in parts.iter().enumerate() {
         out.extend_from_slice(separator);
         separator = b",";
-        match &part.text {
+        match plain_text(part) {
             Some(text) => {
                 write_text_part(out, text, prefix.filter(|_| first_text == Some(index)));
             }
@@ -122,6 +122,11 @@ fn write_parts(out: &mut Vec<u8>, parts: &[Part<'_>], prefix: Option<&Text<'_>>)
         }
     }
     out.push(b']');
+}
+
+/// The text of a text part. A stray `text` in another part is not its content.
+fn plain_text<'p, 'a>(part: &'p Part<'a>) -> Option<&'p Text<'a>> {
+    part.text.as_ref().filter(|_| part.kind == "text")
 }
 
 fn write_text_part(out: &mut Vec<u8>, text: &Text<'_>, prefix: Option<&Text<'_>>) {
@@ -132,18 +137,19 @@ fn write_text_part(out: &mut Vec<u8>, text: &Text<'_>, prefix: Option<&Text<'_>>
 
 fn write_other_part(out: &mut Vec<u8>, part: &Part<'_>) {
     let mut object = Object::open(out);
-    object.value("type", &part.kind);
-    if let Some(refusal) = &part.refusal {
+    let kind = part.kind.as_ref();
+    object.value("type", kind);
+    if let Some(refusal) = part.refusal.as_ref().filter(|_| kind == "refusal") {
         object.value("refusal", refusal);
     }
-    if let Some(image) = &part.image_url {
+    if let Some(image) = part.image_url.as_ref().filter(|_| kind == "image_url") {
         object.object("image_url", |fields| {
             fields.value("url", &image.url);
             image.detail.as_ref().map(|detail| fields.value("detail", detail));
         });
     }
     for (key, raw) in [("input_audio", part.input_audio), ("file", part.file)] {
-        raw.map(|raw| object.raw(key, raw.get()));
+        raw.filter(|_| kind == key).map(|raw| object.raw(key, raw.get()));
     }
     object.close();
 }
