@@ -82,14 +82,13 @@ impl<'a> Text<'a> {
         Text(Token::Made(format!("\"{}{between}{}\"", self.escaped(), other.escaped())))
     }
 
-    /// All texts as one. `None` when nothing is in any of them.
-    pub fn concat(mut texts: Vec<Text<'a>>) -> Option<Self> {
-        texts.retain(|text| !text.is_empty());
-        if texts.len() < 2 {
-            return texts.pop();
+    /// Texts as one.
+    pub fn concat(texts: &[Self]) -> Self {
+        if let [one] = texts {
+            return one.clone();
         }
-        let all: String = texts.iter().map(Text::escaped).collect();
-        Some(Text(Token::Made(format!("\"{all}\""))))
+        let all: String = texts.iter().map(Self::escaped).collect();
+        Self(Token::Made(format!("\"{all}\"")))
     }
 
     /// The text on its own feet.

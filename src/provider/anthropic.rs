@@ -17,6 +17,9 @@ mod sort;
 mod stream;
 mod tools;
 
+#[cfg(test)]
+mod tests;
+
 use std::rc::Rc;
 
 pub(super) use self::{fit::fit, request::request};

@@ -169,9 +169,9 @@ pub(super) fn read<'a>(
     let refusal = message.stop_details.and_then(|details| details.explanation);
     let is_silent = said.calls.is_empty();
     let choice = Choice {
-        content: Text::concat(said.texts).or_else(|| is_silent.then(|| Text::new(""))),
+        content: concat(&said.texts).or_else(|| is_silent.then(|| Text::new(""))),
         refusal: refusal.filter(|_| finish == Finish::ContentFilter),
-        reasoning: Text::concat(said.thoughts),
+        reasoning: concat(&said.thoughts),
         reasoning_details: said.details,
         calls: said.calls,
         finish,
@@ -196,11 +196,12 @@ struct Said<'a> {
 impl<'a> Said<'a> {
     fn add(&mut self, piece: Piece<'a>, names: &Names) {
         match piece {
+            Piece::Text(text) if text.is_empty() => {}
             Piece::Text(text) => self.texts.push(text),
             Piece::Thought(thought) => {
                 self.details.push(thought.detail(self.details.len()));
                 if let Thought::Signed { text, .. } = thought {
-                    self.thoughts.push(text);
+                    self.thoughts.extend((!text.is_empty()).then_some(text));
                 }
             }
             Piece::Call { id, name, input } => self.calls.push(Call {
@@ -212,6 +213,10 @@ impl<'a> Said<'a> {
             Piece::Other => {}
         }
     }
+}
+
+fn concat<'a>(texts: &[Text<'a>]) -> Option<Text<'a>> {
+    (!texts.is_empty()).then(|| Text::concat(texts))
 }
 
 /// The arguments of a call: an object, whatever came.

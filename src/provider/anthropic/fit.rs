@@ -66,8 +66,6 @@ pub(super) enum Thoughts {
     Adaptive(Effort),
     /// With so many tokens.
     Budget(u32),
-    /// It is not asked to, only to make an effort.
-    Effort(Effort),
 }
 
 impl Thoughts {
@@ -77,21 +75,17 @@ impl Thoughts {
         match (fit.budget, effort, target.model.thinking) {
             (Some(budget), _, _) => Self::Budget(budget.get()),
             (None, None, _) => Self::None,
-            (None, Some(effort), Some(Thinking::Budget)) => Self::Budget(budget_of(effort).1),
-            (None, Some(effort), Some(Thinking::Effort)) => Self::Effort(effort),
-            (None, Some(effort), Some(Thinking::Adaptive) | None) => Self::Adaptive(effort),
+            (None, Some(effort), Thinking::Level) => Self::Adaptive(effort),
+            (None, Some(effort), Thinking::Budget { least, most }) => {
+                Self::Budget(budget_of(effort).min(most).max(least))
+            }
         }
-    }
-
-    /// Whether thoughts will come.
-    pub(super) fn come(self) -> bool {
-        matches!(self, Self::Adaptive(_) | Self::Budget(_))
     }
 }
 
-fn budget_of(effort: Effort) -> (Effort, u32) {
-    let fits = |(own, _): &&(Effort, u32)| *own <= effort;
-    *BUDGETS.iter().find(fits).unwrap_or(&(Effort::Low, MIN_BUDGET))
+fn budget_of(effort: Effort) -> u32 {
+    let found = BUDGETS.iter().find(|(own, _)| *own <= effort);
+    found.map_or(MIN_BUDGET, |(_, budget)| *budget)
 }
 
 /// Leaves thinking out where the provider refuses it: when a tool must be called, when a turn under
@@ -112,7 +106,7 @@ fn think<'a>(
     }
     let thoughts = Thoughts::of(fit, target);
     let may = match thoughts {
-        Thoughts::None | Thoughts::Effort(_) => return,
+        Thoughts::None => return,
         Thoughts::Adaptive(_) => !is_forced,
         Thoughts::Budget(budget) => {
             !is_forced && !conversation.lacks_thoughts() && make_room(fit, budget)
@@ -127,7 +121,7 @@ fn think<'a>(
     fit.leave_out(Parameter::ReasoningEffort);
     fit.leave_out(Parameter::Reasoning);
     (fit.effort, fit.budget) = (None, None);
-    for parameter in [Parameter::Temperature, Parameter::TopP] {
+    for parameter in [Parameter::Temperature, Parameter::TopP, Parameter::TopK] {
         fit.take_back(parameter, request, target);
     }
 }
@@ -143,14 +137,13 @@ fn make_room(fit: &mut Fit<'_>, budget: u32) -> bool {
         fit.budget = NonZeroU32::new(room);
         if room != budget {
             let json = format!("{{\"max_tokens\":{room}}}");
-            fit.clamp(Parameter::Reasoning, json, room.to_string());
+            fit.clamp(Parameter::Reasoning, json);
         }
     } else if budget >= limit {
         let fits = BUDGETS.iter().find(|(_, budget)| *budget < limit);
         let (effort, _) = *fits.unwrap_or(&(Effort::Low, MIN_BUDGET));
         fit.effort = Some(effort);
-        let json = format!("\"{}\"", effort.name());
-        fit.clamp(Parameter::ReasoningEffort, json, effort.name().to_owned());
+        fit.clamp(Parameter::ReasoningEffort, format!("\"{}\"", effort.name()));
     }
     true
 }
@@ -163,7 +156,7 @@ fn sample(fit: &mut Fit<'_>, request: &Request<'_>) {
     }
     fit.leave_out(Parameter::TopP);
     if request.temperature.is_some_and(|asked| asked > 1.0) {
-        fit.clamp(Parameter::Temperature, "1".to_owned(), "1".to_owned());
+        fit.clamp(Parameter::Temperature, "1".to_owned());
     }
 }
 
@@ -174,10 +167,16 @@ fn stop(fit: &mut Fit<'_>) {
     let rest: Vec<&str> = all.iter().filter(|text| !text.is_blank()).map(Text::json).collect();
     let (left, asked) = (rest.len(), all.len());
     let json = format!("[{}]", rest.join(","));
-    if left == 0 {
+    if asked == 0 {
+        fit.kept.retain(|(kept, _)| *kept != Parameter::Stop);
+    } else if left == 0 {
         fit.leave_out(Parameter::Stop);
     } else if left < asked {
-        fit.clamp(Parameter::Stop, json, format!("{left}_of_{asked}"));
+        fit.clamp(Parameter::Stop, json);
+        // The sequences are the client's text, which does not belong into a header.
+        if let Some((_, told)) = fit.clamped.last_mut() {
+            *told = format!("{left}_of_{asked}");
+        }
     }
 }
 
