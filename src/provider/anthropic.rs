@@ -36,12 +36,12 @@ pub(super) const HEADERS: &[(&str, &str)] = &[("anthropic-version", "2023-06-01"
 pub(super) struct Reader {
     /// What tools are called on the other side.
     names: Rc<Names>,
-    progress: Progress,
+    progress: Box<Progress>,
 }
 
 impl Reader {
     fn new(names: Names) -> Self {
-        Self { names: Rc::new(names), progress: Progress::default() }
+        Self { names: Rc::new(names), progress: Box::default() }
     }
 
     /// Reads an answer in one piece.

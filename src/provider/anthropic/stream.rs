@@ -245,7 +245,9 @@ impl Progress {
             writer.refusal(0, refusal);
         }
         writer.finish(0, finish, stop.as_ref().map(|stop| &stop.native));
-        self.tokens.map(|tokens| writer.usage(tokens.usage()));
+        if let Some(tokens) = self.tokens {
+            writer.usage(tokens.usage());
+        }
         writer.end();
         Ok(())
     }

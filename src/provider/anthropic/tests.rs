@@ -4,6 +4,7 @@ mod answers;
 mod requests;
 mod schemas;
 mod streams;
+mod tools;
 
 use std::{rc::Rc, time::Duration};
 
@@ -19,69 +20,10 @@ use crate::{
 
 const REQUEST_ID: &str = "7f3c1e52-9b1d-4e6a-8c2f-0d4b5a697887";
 
-/// `level` thinks by an effort, `budget` by tokens and goes on with an answer, `plain` has nothing
-/// that a model need not have.
+/// `level` thinks by an effort, `budget` by tokens and goes on with an answer, `vertex` is `level`
+/// elsewhere.
 fn site(provider: &str) -> Rc<Site> {
-    let parameters = [
-        "temperature",
-        "top_p",
-        "top_k",
-        "stop",
-        "response_format",
-        "tools",
-        "tool_choice",
-        "parallel_tool_calls",
-        "stream",
-        "reasoning_effort",
-        "reasoning",
-        "cache_control",
-        "user",
-        "safety_identifier",
-        "seed",
-        "n",
-    ];
-    let model = |provider: &str, more: Value| {
-        let mut model = json!({
-            "name": "Claude",
-            "regions": {"us": {"provider": provider, "upstream_model": "claude-x"}},
-            "context_length": 200_000,
-            "max_output_tokens": 64_000,
-            "input": ["text", "image", "file"],
-            "supported_parameters": parameters,
-            "response_formats": ["json_object", "json_schema"],
-            "reasoning_efforts": ["none", "low", "medium", "high"],
-            "sampling": "effort_none",
-        });
-        let more = more.as_object().cloned().unwrap();
-        model.as_object_mut().unwrap().extend(more);
-        model
-    };
-    let plain = json!({
-        "supported_parameters": [], "response_formats": [], "reasoning_efforts": [], "input": ["text"],
-    });
-    let budget = json!({"thinking_budget": {"least": 1024, "most": 63_999}, "prefill": true});
-    let document = json!({
-        "listeners": {"us": {"port": 1}},
-        "plans": {"paid": {"requests_per_minute": 1}},
-        "accounts": {"acme": {"plan": "paid", "key_files": ["acme.key"]}},
-        "providers": {
-            "anthropic": {
-                "api_schema": "anthropic",
-                "base_url": {"us": "https://api.anthropic.com/v1"},
-            },
-            "vertex": {
-                "api_schema": "anthropic",
-                "base_url": {"us": "https://us-east5-aiplatform.googleapis.com/v1/projects/p/locations/us-east5/publishers/anthropic"},
-                "quirks": ["raw_predict"],
-            },
-        },
-        "models": {
-            "level": model("anthropic", json!({})),
-            "budget": model("anthropic", budget),
-            "plain": model("anthropic", plain),
-            "vertex": model("vertex", json!({})),
-        },
-    });
+    let document = serde_json::from_str(include_str!("tests/gateway.json")).unwrap();
     let config = Rc::new(Config::parse(&document).unwrap());
     Rc::new(Site { config, provider: provider.to_owned(), region: Region::Us })
 }
@@ -148,4 +90,48 @@ fn message(fields: &Value) -> Vec<u8> {
     });
     message.as_object_mut().unwrap().extend(fields.as_object().cloned().unwrap());
     serde_json::to_vec(&message).unwrap()
+}
+
+/// Each case: parameters, and the fields of the body that say what became of them. `null`: none.
+fn check(cases: &[(Value, Value)]) {
+    for (parameters, expected) in cases {
+        let body = sent(parameters);
+        for (field, value) in expected.as_object().unwrap() {
+            let found = body.get(field).unwrap_or(&Value::Null);
+            assert_eq!(found, value, "{field} of {parameters}");
+        }
+    }
+}
+
+fn text(text: &str) -> Value {
+    json!({"type": "text", "text": text})
+}
+
+fn user(blocks: &[Value]) -> Value {
+    json!({"role": "user", "content": blocks})
+}
+
+fn assistant(blocks: &[Value]) -> Value {
+    json!({"role": "assistant", "content": blocks})
+}
+
+fn tool(name: &str) -> Value {
+    json!({"type": "function", "function": {"name": name}})
+}
+
+fn call(id: &str, name: &str, arguments: &str) -> Value {
+    json!({"id": id, "type": "function", "function": {"name": name, "arguments": arguments}})
+}
+
+fn tool_use(id: &str, name: &str, input: &Value) -> Value {
+    json!({"type": "tool_use", "id": id, "name": name, "input": input})
+}
+
+fn result(id: &str, said: &str) -> Value {
+    json!({"type": "tool_result", "tool_use_id": id, "content": [{"type": "text", "text": said}]})
+}
+
+fn missing(id: &str) -> Value {
+    json!({"type": "tool_result", "tool_use_id": id, "content": "This call has no result.",
+        "is_error": true})
 }
