@@ -1,5 +1,6 @@
 //! Writing JSON objects key by key, without a tree, and bounding how deep one may nest.
 
+use memchr::memchr2;
 use serde::Serialize;
 
 /// An object being written at the end of a buffer. Keys are the program's own: they are not escaped.
@@ -53,32 +54,20 @@ impl<'o> Object<'o> {
     }
 }
 
-/// An array being written at the end of a buffer.
-#[derive(Debug)]
-pub struct List<'o> {
-    out: &'o mut Vec<u8>,
-    empty: bool,
-}
-
-impl<'o> List<'o> {
-    /// Opens an array at the end of `out`.
-    pub fn open(out: &'o mut Vec<u8>) -> Self {
-        out.push(b'[');
-        Self { out, empty: true }
-    }
-
-    /// Begins an item; the caller appends it to the buffer this returns.
-    pub fn item(&mut self) -> &mut Vec<u8> {
-        if !std::mem::replace(&mut self.empty, false) {
-            self.out.push(b',');
+/// Appends an array, each item as `write` puts it.
+pub fn list<T>(
+    out: &mut Vec<u8>,
+    items: impl IntoIterator<Item = T>,
+    mut write: impl FnMut(&mut Vec<u8>, T),
+) {
+    out.push(b'[');
+    for (index, item) in items.into_iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
         }
-        self.out
+        write(out, item);
     }
-
-    /// Closes the array.
-    pub fn close(self) {
-        self.out.push(b']');
-    }
+    out.push(b']');
 }
 
 /// Appends `value` as JSON. A value that cannot be JSON, which no type of ours is, becomes `null`.
@@ -94,20 +83,31 @@ pub fn write(out: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) {
 ///
 /// serde_json bounds the depth of what it parses, not of what it passes over unread.
 pub fn too_deep(json: &[u8], limit: usize) -> Option<(usize, usize)> {
-    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
-    for (offset, byte) in json.iter().enumerate() {
+    let (mut depth, mut offset) = (0_usize, 0);
+    while let Some(byte) = json.get(offset) {
         match byte {
-            _ if escaped => escaped = false,
-            b'\\' if in_string => escaped = true,
-            b'"' => in_string = !in_string,
-            _ if in_string => {}
+            b'"' => offset = end_of_string(json, offset + 1),
             b'[' | b'{' if depth == limit => return Some(place(json, offset)),
             b'[' | b'{' => depth += 1,
             b']' | b'}' => depth = depth.saturating_sub(1),
             _ => {}
         }
+        offset += 1;
     }
     None
+}
+
+/// Where the string whose content begins at `start` has its closing quote, or the end of `json`.
+fn end_of_string(json: &[u8], start: usize) -> usize {
+    let mut offset = start;
+    while let Some(found) = memchr2(b'"', b'\\', json.get(offset..).unwrap_or_default()) {
+        offset += found;
+        if json.get(offset) == Some(&b'"') {
+            return offset;
+        }
+        offset += 2;
+    }
+    json.len()
 }
 
 /// Line and column of a byte, both counted from 1.
@@ -135,17 +135,6 @@ mod tests {
         object.object("e", |_| {});
         object.close();
         assert_eq!(String::from_utf8_lossy(&out), r#"{"a":"x\"y","b":[1],"c":{"d":1},"e":{}}"#);
-    }
-
-    #[test]
-    fn lists_separate_their_items() {
-        for (count, json) in [(0, "[]"), (1, "[0]"), (3, "[0,1,2]")] {
-            let mut out = Vec::new();
-            let mut list = List::open(&mut out);
-            (0..count).for_each(|item| write(list.item(), &item));
-            list.close();
-            assert_eq!(String::from_utf8_lossy(&out), json);
-        }
     }
 
     #[test]

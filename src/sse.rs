@@ -3,6 +3,8 @@
 //! WHATWG HTML, section 9.2.6. Left out on purpose: `event`, `id` and `retry` fields, because every
 //! API schema repeats the event's type inside its data.
 
+use memchr::memchr;
+
 /// The longest event a provider may send, in bytes: images and long tool arguments come in one piece.
 pub const MAX_EVENT: usize = 4 << 20;
 
@@ -25,7 +27,7 @@ impl Decoder {
     /// Takes in a chunk and hands the data of each event it completes to `event`.
     pub fn feed(&mut self, chunk: &[u8], mut event: impl FnMut(&[u8])) -> Result<(), TooLong> {
         let mut chunk = self.skip_mark(chunk);
-        while let Some(end) = chunk.iter().position(|byte| *byte == b'\n') {
+        while let Some(end) = memchr(b'\n', chunk) {
             let (line, tail) = chunk.split_at(end);
             chunk = tail.get(1..).unwrap_or_default();
             if self.rest.is_empty() {

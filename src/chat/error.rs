@@ -5,8 +5,8 @@ use std::{fmt, time::Duration};
 use super::request::{Mistake, Unreadable};
 use crate::json::Object;
 
-/// The longest piece of a provider's message that is passed on, in characters.
-pub const MAX_PROVIDER_MESSAGE: usize = 500;
+/// The longest piece of a provider's or a client's text that an error holds, in characters.
+pub const MAX_MESSAGE: usize = 500;
 
 /// Why a request was not answered. The variant fixes the status.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -292,7 +292,7 @@ impl Error {
     }
 }
 
-/// A provider's message, no longer than a client wants to read.
+/// A message, no longer than a client wants to read.
 pub fn shortened(message: &str) -> String {
-    message.chars().take(MAX_PROVIDER_MESSAGE).collect()
+    message.chars().take(MAX_MESSAGE).collect()
 }

@@ -7,7 +7,7 @@ use super::{
     effort::Effort,
     message::{Content, Message},
     parameter::{Parameter, Place},
-    request::{Mistake, Request},
+    request::{MAX_MISTAKES, Mistake, Request},
 };
 use crate::{
     config::{Model, Sampling, Target},
@@ -275,7 +275,7 @@ impl<'a> Fit<'a> {
         let Content::Parts(parts) = &message.content else { return };
         for (number, part) in parts.iter().enumerate() {
             let Some((input, _)) = part.input() else { continue };
-            if !model.input.contains(&input) {
+            if !model.input.contains(&input) && self.refused.len() < MAX_MISTAKES {
                 let param = format!("messages[{index}].content[{number}]");
                 let input = input.name();
                 let message = format!("{param}: model {name} does not support {input} input");

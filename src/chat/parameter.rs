@@ -1,6 +1,6 @@
 //! The names of the chat request's parameters, and a request as a table of them, unread.
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, collections::BTreeSet, fmt};
 
 use serde::{
     Deserialize, Deserializer,
@@ -152,7 +152,8 @@ impl<'a> Parameters<'a> {
                 names.into_iter().for_each(|name| merged.remove(name));
             }
         }
-        merged.unknown.retain(|(key, _)| over.unknown.iter().all(|(other, _)| other != key));
+        let replaced: BTreeSet<&str> = over.unknown.iter().map(|(key, _)| key.as_ref()).collect();
+        merged.unknown.retain(|(key, _)| !replaced.contains(key.as_ref()));
         for (slot, raw) in merged.known.iter_mut().zip(&over.known) {
             *slot = raw.or(*slot);
         }

@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 
 use super::{
     effort::Effort,
+    error::shortened,
     message::{Content, Message, Role},
     parameter::{Parameter, Parameters},
     text::Text,
@@ -19,6 +20,9 @@ pub const DEFAULT_MAX_TOKENS: NonZeroU32 = NonZeroU32::new(1000).unwrap();
 
 /// How deep a body may nest: what serde_json bounds its own recursion to.
 pub const MAX_DEPTH: usize = 128;
+
+/// The most mistakes of a request that are named: a body has room for millions.
+pub const MAX_MISTAKES: usize = 64;
 
 /// A mistake in a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,7 +36,8 @@ pub struct Mistake {
 impl Mistake {
     /// A mistake in a parameter.
     pub fn new(param: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { param: param.into(), message: message.into() }
+        // What the client wrote may stand in it, at any length.
+        Self { param: param.into(), message: shortened(&message.into()) }
     }
 }
 
@@ -82,7 +87,7 @@ pub fn parameters(body: &[u8]) -> Result<Parameters<'_>, Unreadable> {
     }
     serde_json::from_slice(body).map_err(|error| {
         let place = (error.line(), error.column());
-        Unreadable { problem: without_place(&error), place }
+        Unreadable { problem: shortened(&without_place(&error)), place }
     })
 }
 
@@ -126,15 +131,27 @@ struct Reader<'p, 'a> {
 
 impl<'a> Reader<'_, 'a> {
     fn wrong(&mut self, param: impl Into<String>, message: impl Into<String>) {
-        self.mistakes.push(Mistake::new(param, message));
+        if self.mistakes.len() < MAX_MISTAKES {
+            self.mistakes.push(Mistake::new(param, message));
+        }
     }
 
     /// A parameter of type `T`, whose values are `expected`.
     fn get<T: Deserialize<'a>>(&mut self, parameter: Parameter, expected: &str) -> Option<T> {
+        self.get_if(parameter, |_| true, || expected.to_owned())
+    }
+
+    /// A parameter of type `T` that fits. What is expected is only put into words for a mistake.
+    fn get_if<T: Deserialize<'a>>(
+        &mut self,
+        parameter: Parameter,
+        fits: impl FnOnce(&T) -> bool,
+        expected: impl FnOnce() -> String,
+    ) -> Option<T> {
         let raw = self.parameters.get(parameter)?;
-        let value = serde_json::from_str(raw.get()).ok();
+        let value = serde_json::from_str(raw.get()).ok().filter(fits);
         if value.is_none() {
-            self.must_be(parameter, expected);
+            self.must_be(parameter, &expected());
         }
         value
     }
@@ -149,26 +166,16 @@ impl<'a> Reader<'_, 'a> {
     }
 
     fn number(&mut self, parameter: Parameter, range: RangeInclusive<f64>) -> Option<f64> {
-        let expected = format!("a number from {} to {}", range.start(), range.end());
-        let number = self.get(parameter, &expected)?;
-        if range.contains(&number) {
-            return Some(number);
-        }
-        self.must_be(parameter, &expected);
-        None
+        let expected = || format!("a number from {} to {}", range.start(), range.end());
+        self.get_if(parameter, |number| range.contains(number), expected)
     }
 
     fn whole(&mut self, parameter: Parameter, range: RangeInclusive<u32>) -> Option<u32> {
-        let expected = match *range.end() {
+        let expected = || match *range.end() {
             u32::MAX => format!("an integer of at least {}", range.start()),
             most => format!("an integer from {} to {most}", range.start()),
         };
-        let number = self.get(parameter, &expected)?;
-        if range.contains(&number) {
-            return Some(number);
-        }
-        self.must_be(parameter, &expected);
-        None
+        self.get_if(parameter, |number| range.contains(number), expected)
     }
 
     fn model(&mut self) -> Cow<'a, str> {
@@ -323,10 +330,10 @@ impl<'a> Reader<'_, 'a> {
             effort: Option<Effort>,
             max_tokens: Option<NonZeroU32>,
         }
-        let names = Effort::ALL.map(Effort::name).join(", ");
-        let flat = self.get(Parameter::ReasoningEffort, &format!("one of {names}"));
-        let expected = format!("an object with effort, one of {names}, or max_tokens");
-        let nested: Option<Reasoning> = self.get(Parameter::Reasoning, &expected);
+        let efforts = || format!("one of {}", Effort::ALL.map(Effort::name).join(", "));
+        let fields = || format!("an object with effort, {}, or max_tokens", efforts());
+        let flat = self.get_if(Parameter::ReasoningEffort, |_| true, efforts);
+        let nested: Option<Reasoning> = self.get_if(Parameter::Reasoning, |_| true, fields);
         let (effort, budget) = nested.map_or((None, None), |own| (own.effort, own.max_tokens));
         (flat.or(effort), budget)
     }

@@ -121,6 +121,10 @@ where
     T: Deserialize<'de>,
 {
     let raw = <&RawValue>::deserialize(deserializer)?;
+    // Not even asked: an error is dear, and this is what stands in most events of a stream.
+    if raw.get() == "null" {
+        return Ok(None);
+    }
     Ok(serde_json::from_str(raw.get()).ok())
 }
 

@@ -19,6 +19,10 @@ use crate::{
 /// The most fallbacks a request may ask to be traversed. LLM Gateway, *Fallbacks*.
 const MAX_DEPTH: u8 = 2;
 
+/// The most fallbacks a request may name. More than two are never asked; each is read as a whole
+/// request of its own, and a body has room for a hundred thousand.
+const MAX_FALLBACKS: usize = 8;
+
 /// The attempts of one exchange.
 #[derive(Debug)]
 pub struct Plan {
@@ -106,17 +110,7 @@ fn check(gateway: &Gateway, request: &Request<'_>, mistakes: &mut Vec<Mistake>) 
     let region = region(gateway, request, mistakes);
     let model = request.model.as_ref();
     let Some(target) = gateway.config.target(model, region) else {
-        let problem = match gateway.config.target(model, gateway.region) {
-            Some(_) => "cannot be used with model_region = 'global'",
-            None if gateway.config.target(model, Region::Global).is_some()
-                && gateway.region == Region::Us =>
-            {
-                "can only be used with model_region = 'global'"
-            }
-            None => "is not supported",
-        };
-        let shown: String = model.chars().take(100).collect();
-        mistakes.push(Mistake::new("model", format!("model {shown} {problem}")));
+        mistakes.push(not_here(gateway, model));
         return None;
     };
     let mut fit = provider::fit(request, &target);
@@ -131,6 +125,20 @@ fn check(gateway: &Gateway, request: &Request<'_>, mistakes: &mut Vec<Mistake>) 
         region,
         cluster: target.cluster(),
     })
+}
+
+/// Why a model cannot be had where it was asked for.
+fn not_here(gateway: &Gateway, model: &str) -> Mistake {
+    let is_in = |region| gateway.config.target(model, region).is_some();
+    let problem = if is_in(gateway.region) {
+        "cannot be used with model_region = 'global'"
+    } else if gateway.region.may_reach(Region::Global) && is_in(Region::Global) {
+        "can only be used with model_region = 'global'"
+    } else {
+        "is not supported"
+    };
+    let shown: String = model.chars().take(100).collect();
+    Mistake::new("model", format!("model {shown} {problem}"))
 }
 
 /// Where a request is to be served. One that may not go there is checked as if it stayed.
@@ -155,6 +163,11 @@ fn check_fallbacks(gateway: &Gateway, request: &Request<'_>, mistakes: &mut Vec<
         mistakes.push(Mistake::new("fallbacks", "fallbacks must be an array of objects"));
         return;
     };
+    if entries.len() > MAX_FALLBACKS {
+        let problem = format!("fallbacks cannot be more than {MAX_FALLBACKS}");
+        mistakes.push(Mistake::new("fallbacks", problem));
+        return;
+    }
     let of_request = mistakes.clone();
     for (index, entry) in entries.into_iter().enumerate() {
         for mistake in check_fallback(gateway, request, entry) {
@@ -170,15 +183,16 @@ fn check_fallbacks(gateway: &Gateway, request: &Request<'_>, mistakes: &mut Vec<
 
 /// The mistakes of a fallback, those of the request it takes the rest from among them.
 fn check_fallback(gateway: &Gateway, request: &Request<'_>, entry: &RawValue) -> Vec<Mistake> {
-    let Ok(mut over) = serde_json::from_str::<Parameters<'_>>(entry.get()) else {
+    let Ok(over) = serde_json::from_str::<Parameters<'_>>(entry.get()) else {
         return vec![Mistake::new("model", "must be an object with model")];
     };
     if !over.has(Parameter::Model) {
         return vec![Mistake::new("model", "model is required")];
     }
-    over.remove(Parameter::Fallbacks);
-    over.remove(Parameter::FallbackConfig);
-    let (merged, mut mistakes) = Request::read(request.parameters.merged(&over));
+    let mut merged = request.parameters.merged(&over);
+    merged.remove(Parameter::Fallbacks);
+    merged.remove(Parameter::FallbackConfig);
+    let (merged, mut mistakes) = Request::read(merged);
     check(gateway, &merged, &mut mistakes);
     mistakes
 }

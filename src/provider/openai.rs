@@ -104,7 +104,7 @@ struct Completion<'a> {
 #[derive(Deserialize)]
 struct WireChoice<'a> {
     #[serde(default, deserialize_with = "lenient")]
-    index: Option<usize>,
+    index: Option<u64>,
     #[serde(borrow, default)]
     message: Option<WireMessage<'a>>,
     #[serde(borrow, default)]
@@ -142,7 +142,7 @@ struct WireMessage<'a> {
 #[derive(Deserialize)]
 struct WireCall<'a> {
     #[serde(default, deserialize_with = "lenient")]
-    index: Option<usize>,
+    index: Option<u64>,
     #[serde(borrow, default, deserialize_with = "lenient")]
     id: Option<Text<'a>>,
     #[serde(borrow, default)]
@@ -269,7 +269,7 @@ pub(super) fn event(data: &[u8], writer: &mut Writer, origin: Origin<'_>) -> Res
 }
 
 fn delta(wire: WireChoice<'_>, writer: &mut Writer) {
-    let index = wire.index.unwrap_or_default();
+    let index = wire.index.map_or(0, place);
     let finish = reason(&wire).1;
     if let Some(usage) = wire.usage {
         writer.usage(usage);
@@ -297,9 +297,14 @@ fn delta(wire: WireChoice<'_>, writer: &mut Writer) {
 fn delta_call(choice: usize, call: &WireCall<'_>, writer: &mut Writer) {
     let Some(function) = &call.function else { return };
     let (id, name) = (call.id.as_ref(), function.name.as_ref());
-    let number = call.index.unwrap_or_else(|| writer.number(choice, id, name));
+    let number = call.index.map_or_else(|| writer.number(choice, id, name), place);
     writer.call(choice, number, id, name, None);
     if let Some(text) = function.arguments.and_then(arguments) {
         writer.arguments(choice, number, &text);
     }
+}
+
+/// A provider's index as ours. One that is beyond this machine's numbers is beyond any bound too.
+fn place(index: u64) -> usize {
+    usize::try_from(index).unwrap_or(usize::MAX)
 }

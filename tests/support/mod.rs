@@ -1,4 +1,8 @@
 //! What the integration tests share. Each of them uses a part of it.
 
 #[allow(dead_code)]
+pub mod client;
+#[allow(dead_code)]
+pub mod envoy;
+#[allow(dead_code)]
 pub mod provider;

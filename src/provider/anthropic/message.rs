@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     chat::text::Text,
-    json::{List, Object},
+    json::{Object, list},
 };
 
 /// What a user says where the provider needs a user to speak and nobody did.
@@ -145,11 +145,7 @@ impl<'q> Conversation<'q> {
 
     /// Writes the turns, with thoughts only for a model that is going to think.
     pub(super) fn write_turns(&self, out: &mut Vec<u8>, names: &Names, thinks: bool) {
-        let mut list = List::open(out);
-        for turn in &self.turns {
-            turn.write(list.item(), names, thinks);
-        }
-        list.close();
+        list(out, &self.turns, |out, turn| turn.write(out, names, thinks));
     }
 }
 
@@ -188,18 +184,21 @@ impl Turn<'_> {
     fn write(&self, out: &mut Vec<u8>, names: &Names, thinks: bool) {
         let mut turn = Object::open(out);
         turn.value("role", if self.is_users() { "user" } else { "assistant" });
-        let mut content = List::open(turn.key("content"));
-        for result in &self.results {
-            result.write(content.item());
-        }
-        for block in &self.blocks {
-            if thinks || !matches!(block.says, Says::Thought(_)) {
-                block.write(content.item(), names);
-            }
-        }
-        content.close();
+        let said = |block: &&Block<'_>| thinks || !matches!(block.says, Says::Thought(_));
+        let blocks = self.blocks.iter().filter(said).map(Item::Block);
+        let items = self.results.iter().map(Item::Result).chain(blocks);
+        list(turn.key("content"), items, |out, item| match item {
+            Item::Result(result) => result.write(out),
+            Item::Block(block) => block.write(out, names),
+        });
         turn.close();
     }
+}
+
+/// What a turn is made of.
+enum Item<'t, 'q> {
+    Result(&'t ToolResult<'q>),
+    Block(&'t Block<'q>),
 }
 
 impl Block<'_> {
@@ -242,9 +241,5 @@ impl ToolResult<'_> {
 
 /// Writes blocks in which no tool is called.
 fn write_blocks(out: &mut Vec<u8>, blocks: &[Block<'_>]) {
-    let mut list = List::open(out);
-    for block in blocks {
-        block.write(list.item(), &Names::default());
-    }
-    list.close();
+    list(out, blocks, |out, block| block.write(out, &Names::default()));
 }

@@ -17,7 +17,7 @@ use crate::{
         parameter::Parameter,
     },
     config::{Quirk, Target},
-    json::{List, Object},
+    json::{Object, list},
     provider::Asked,
 };
 
@@ -79,11 +79,9 @@ fn write_sampling(body: &mut Object<'_>, fit: &Fit<'_>) {
         fit.value(parameter).map(|json| body.raw(parameter.name(), json));
     }
     if let Some(json) = fit.value(Parameter::Stop) {
-        let mut list = List::open(body.key("stop_sequences"));
-        for sequence in sequences(json) {
-            list.item().extend_from_slice(sequence.json().as_bytes());
-        }
-        list.close();
+        list(body.key("stop_sequences"), sequences(json), |out, sequence| {
+            out.extend_from_slice(sequence.json().as_bytes());
+        });
     }
 }
 

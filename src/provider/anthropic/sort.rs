@@ -15,12 +15,9 @@ use super::{
 };
 use crate::chat::{
     message::{Content, Function, Message, Part, Role},
-    request::Mistake,
+    request::{MAX_MISTAKES, Mistake},
     text::Text,
 };
-
-/// The most mistakes that are named: a body has room for millions.
-pub(super) const MAX_MISTAKES: usize = 64;
 
 /// Sorts messages. What cannot be said to the provider is among the mistakes.
 pub(super) fn sort<'q>(

@@ -6,16 +6,16 @@ use std::{borrow::Cow, collections::BTreeSet};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{message::Conversation, names::Names, part::write_cache, schema, sort::MAX_MISTAKES};
+use super::{message::Conversation, names::Names, part::write_cache, schema};
 use crate::{
     chat::{
         fit::Fit,
         parameter::Parameter,
-        request::{Mistake, Request},
+        request::{MAX_MISTAKES, Mistake, Request},
         text::Text,
         tools::{FunctionTool, ToolChoice},
     },
-    json::{List, Object},
+    json::{Object, list},
 };
 
 /// The most tools whose arguments the model is held to: guide *Structured outputs*, "Schema
@@ -181,24 +181,22 @@ impl<'q> Tools<'q> {
     }
 
     fn write_tools(&self, out: &mut Vec<u8>, names: &Names) {
-        let (mut list, mut strict) = (List::open(out), 0);
-        for tool in &self.declared {
+        let mut strict = 0;
+        list(out, &self.declared, |out, tool| {
             let function = tool.function;
-            let mut object = Object::open(list.item());
+            let mut object = Object::open(out);
             object.value("name", &names.sent(&function.name));
             if let Some(text) = function.description.as_ref().filter(|text| !text.is_empty()) {
                 object.value("description", text);
             }
             let wanted = function.strict == Some(true) && strict < MAX_STRICT;
-            let is_strict = write_schema(object.key("input_schema"), function.parameters, wanted);
-            if is_strict {
+            if write_schema(object.key("input_schema"), function.parameters, wanted) {
                 strict += 1;
                 object.value("strict", &true);
             }
             write_cache(&mut object, tool.cache);
             object.close();
-        }
-        list.close();
+        });
     }
 
     fn write_choice(&self, body: &mut Object<'_>, names: &Names) {
@@ -239,14 +237,12 @@ fn write_schema(out: &mut Vec<u8>, parameters: Option<&RawValue>, wanted: bool) 
 
 /// Writes a tool for each that was called.
 fn write_called(out: &mut Vec<u8>, conversation: &Conversation<'_>, names: &Names) {
-    let (mut list, mut seen) = (List::open(out), BTreeSet::new());
-    for name in conversation.called() {
-        let name = names.sent(name);
-        if seen.insert(name.decode().into_owned()) {
-            let mut object = Object::open(list.item());
-            object.value("name", &name).raw("input_schema", NOTHING);
-            object.close();
-        }
-    }
-    list.close();
+    let mut seen = BTreeSet::new();
+    let called = conversation.called().map(|name| names.sent(name));
+    let called = called.filter(|name| seen.insert(name.decode().into_owned()));
+    list(out, called, |out, name| {
+        let mut object = Object::open(out);
+        object.value("name", &name).raw("input_schema", NOTHING);
+        object.close();
+    });
 }

@@ -84,11 +84,7 @@ fn write_content(
         Content::Parts(parts) => {
             let texts: Option<Vec<&Text<'_>>> = parts.iter().map(Part::as_text).collect();
             match texts.filter(|_| provider.has(Quirk::TextInOneString)) {
-                Some(texts) => {
-                    let joined =
-                        texts.into_iter().fold(Text::new(""), |all, one| all.join("", one));
-                    write_text(out, &joined, prefix);
-                }
+                Some(texts) => write_texts(out, &texts, prefix),
                 None => write_parts(out, parts, prefix),
             }
         }
@@ -96,10 +92,20 @@ fn write_content(
 }
 
 fn write_text(out: &mut Vec<u8>, text: &Text<'_>, prefix: Option<&Text<'_>>) {
-    match prefix {
-        Some(name) => out.extend_from_slice(name.join(": ", text).json().as_bytes()),
-        None => out.extend_from_slice(text.json().as_bytes()),
+    write_texts(out, &[text], prefix);
+}
+
+/// Several texts as one string.
+fn write_texts(out: &mut Vec<u8>, texts: &[&Text<'_>], prefix: Option<&Text<'_>>) {
+    out.push(b'"');
+    if let Some(name) = prefix {
+        out.extend_from_slice(name.escaped().as_bytes());
+        out.extend_from_slice(b": ");
     }
+    for text in texts {
+        out.extend_from_slice(text.escaped().as_bytes());
+    }
+    out.push(b'"');
 }
 
 /// A name goes into the first part that is text, or into a part of its own.

@@ -1,0 +1,116 @@
+#!/usr/bin/env python3
+"""Measures what the module costs Envoy. Run by `just bench`, which builds everything first.
+
+Two Envoys run side by side, one worker each, in front of one scripted provider. One is configured
+as `attache render` says. The other, the baseline, has the same configuration with three blocks
+taken out: the gateway role, the provider role, and the route's choice of a cluster, in whose place
+the cluster's name is written. Keys, header mutation, access log, limits and buffers stay. So does
+the request: it is valid as it is, and asks for usage if it streams, so the provider does the same
+work for both, and its bytes differ in little but the answer's envelope.
+
+* CPU per request is the time on the CPU of all of an Envoy's threads during a run of `wrk`, as the
+  scheduler counts it, divided by the requests that wrk saw completed. The clock has no part in it,
+  so somebody else's work on the machine disturbs it only by way of caches. Runs with and without
+  the module take turns; the first pair is not counted; a row shows medians, and the ratio is that
+  of the medians. Its spread over the pairs says how far to trust it.
+* Requests per second and percentiles are wrk's own. wrk, the provider and Envoy share the machine,
+  so they say little about another one.
+* Start-up is from the start of the program to the first answer of its listener.
+* Growth is judged at a fresh Envoy with plain requests and streams in turn: the resident memory
+  after the last chunk against that after the second one, and so the memory of the VMs. That never
+  shrinks, so it shows a leak which the allocator of Envoy would hide.
+
+An answer that is no success, a broken connection or a crashed VM ends the run. The exit code is 1
+then, and if a limit is missed.
+"""
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import signal
+import sys
+import tempfile
+from pathlib import Path
+
+sys.dont_write_bytecode = True
+
+from bench import measure, report
+from bench.processes import Failed, Provider, needed
+from bench.setting import Setting
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def main():
+    options = arguments()
+    # Whatever is started here ends when the `with` blocks do.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        figures, setup = run(options)
+    except Failed as failed:
+        sys.exit(f"bench: {failed}")
+    except KeyboardInterrupt:
+        sys.exit(130)
+    print(report.table(figures))
+    if options.json:
+        options.json.write_text(json.dumps(report.document(figures, setup), indent=2) + "\n")
+    sys.exit(0 if all(figure.ok for figure in figures) else 1)
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description="Measures what the module costs Envoy.")
+    parser.add_argument("--quick", action="store_true",
+                        help="three rounds of a second, no growth: to see that it runs")
+    parser.add_argument("--growth", action="store_true", help="only whether memory grows")
+    parser.add_argument("--case", metavar="TEXT", default="",
+                        help="only what requests with TEXT in their name cost")
+    parser.add_argument("--json", metavar="FILE", type=Path, help="the figures, for programs")
+    return parser.parse_args()
+
+
+def run(options):
+    """All figures asked for, and what they were measured with."""
+    target = Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target").absolute()
+    module = os.environ.get("ATTACHE_MODULE") or target / "wasm32-wasip1/filter/attache.wasm"
+    envoy = os.environ.get("ATTACHE_ENVOY") or ROOT / ".build/bin/envoy"
+    scripted = needed(target / "release/examples/scripted-provider", "the scripted provider")
+    if not shutil.which("wrk"):
+        raise Failed("wrk is missing: apt-get install -y wrk")
+    with tempfile.TemporaryDirectory(prefix="attache-bench-") as name:
+        directory = Path(name)
+        with Provider(scripted, directory) as provider:
+            setting = Setting(
+                directory, needed(envoy, "Envoy"), needed(target / "release/attache", "attache"),
+                needed(module, "the module"), provider.port)
+            figures = measured(setting, options)
+            return figures, described(setting, options)
+
+
+def measured(setting, options):
+    """One part after the other; a part that was asked for alone is alone."""
+    rounds, seconds = (3, 1) if options.quick else (5, 4)
+    if options.growth:
+        return measure.growth(setting)
+    cases = [case for case in measure.CASES if options.case in case.name]
+    figures = measure.costs(setting, cases, rounds, seconds)
+    if options.case:
+        return figures
+    figures += measure.size(setting) + measure.startup(setting, rounds)
+    return figures if options.quick else figures + measure.growth(setting)
+
+
+def described(setting, options):
+    """What a figure has to be read with."""
+    return {
+        "quick": options.quick,
+        "cores": os.cpu_count(),
+        "machine": platform.machine(),
+        "envoy": str(setting.envoy),
+        "module_bytes": setting.module.stat().st_size,
+    }
+
+
+if __name__ == "__main__":
+    main()

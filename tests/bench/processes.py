@@ -1,0 +1,175 @@
+"""Programs that a measurement starts, and what the kernel says of them.
+
+Everything here ends what it started, by its process id, however the measurement ends.
+"""
+
+import os
+import re
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+# What stays on this machine takes no proxy.
+DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+# How long a program may take to answer. Our own number: a hundred times what Envoy takes.
+PATIENCE = 30.0
+
+
+class Failed(Exception):
+    """Why there are no figures."""
+
+
+class Process:
+    """A program that runs until the `with` block it is used in ends."""
+
+    def __init__(self, command, log):
+        self.command, self.log = [str(word) for word in command], Path(log)
+
+    def __enter__(self):
+        """Starts it and waits until it is ready. A Ctrl-C in the terminal does not reach it: it has
+        a session of its own, and is ended in order."""
+        self.started = time.monotonic()
+        with self.log.open("wb") as log:
+            self.popen = subprocess.Popen(
+                self.command, stdin=subprocess.DEVNULL, stdout=self.stdout, stderr=log,
+                start_new_session=True,
+            )
+        try:
+            self.wait()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        self.popen.terminate()
+        try:
+            self.popen.wait(5)
+        except subprocess.TimeoutExpired:
+            self.popen.kill()
+            self.popen.wait()
+        if self.popen.stdout:
+            self.popen.stdout.close()
+
+    # Where its output goes: an access log to nowhere.
+    stdout = subprocess.DEVNULL
+
+    def wait(self):
+        """Returns when it is ready, or fails."""
+
+    def cpu(self):
+        """CPU seconds of all its threads, user and system: `schedstat` of each, in nanoseconds.
+        `stat` would count in clock ticks of 10 ms."""
+        tasks = Path(f"/proc/{self.popen.pid}/task").glob("*/schedstat")
+        return sum(int(task.read_text().split()[0]) for task in tasks) / 1e9
+
+    def rss(self):
+        """Resident memory in KiB."""
+        status = Path(f"/proc/{self.popen.pid}/status").read_text()
+        return int(re.search(r"VmRSS:\s+(\d+) kB", status)[1])
+
+    def linear_memory(self):
+        """The wasm VMs' own memory in KiB. V8 reserves 4 GiB and more for each and opens as much of
+        it as the module has grown to: a writable mapping right in front of a huge closed one."""
+        total, before = 0, (0, 0, "")
+        for line in Path(f"/proc/{self.popen.pid}/maps").read_text().splitlines():
+            span, mode, *_ = line.split()
+            start, end = (int(bound, 16) for bound in span.split("-"))
+            huge = mode == "---p" and end - start > 3 << 30
+            if huge and before[1] == start and before[2] == "rw-p":
+                total += before[1] - before[0]
+            before = (start, end, mode)
+        return total // 1024
+
+    def ended(self):
+        return self.popen.poll() is not None
+
+    def complaint(self):
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-15:])
+
+
+class Provider(Process):
+    """The scripted provider, on one thread and without a memory of what it was asked."""
+
+    def __init__(self, program, directory):
+        super().__init__([program, "--threads", "1", "--journal", "0"], directory / "provider.log")
+
+    # It says where it listens.
+    stdout = subprocess.PIPE
+
+    def wait(self):
+        line = self.popen.stdout.readline().decode()
+        found = re.search(r"http://127\.0\.0\.1:(\d+)", line)
+        if not found:
+            raise Failed(f"the scripted provider did not start: {line}{self.complaint()}")
+        self.port = int(found[1])
+
+
+class Envoy(Process):
+    """Envoy with one worker, answering at `port`."""
+
+    def __init__(self, program, directory, port, admin):
+        # Hot restart is off, because its shared memory is one per machine.
+        super().__init__(
+            [program, "--config-path", directory / "envoy.yaml", "--concurrency", "1",
+             "--disable-hot-restart"],
+            directory / "envoy.log",
+        )
+        self.port, self.admin = port, admin
+
+    def wait(self):
+        """Waits for its first answer. `status` is that answer's, `start` how long it took to come:
+        seconds of the clock and of the CPU."""
+        while time.monotonic() < self.started + PATIENCE and not self.ended():
+            try:
+                self.status = get(self.port, "/healthz")[0]
+                self.start = (time.monotonic() - self.started, self.cpu())
+                return
+            except OSError:
+                time.sleep(0.002)
+        raise Failed(f"Envoy did not start:\n{self.complaint()}")
+
+    def allocated(self):
+        """What its allocator has given out, in KiB."""
+        page = get(self.admin, "/memory")[1]
+        return int(re.search(r'"allocated": "(\d+)"', page)[1]) // 1024
+
+    def reloads(self):
+        """How many VMs crashed and were made anew."""
+        page = get(self.admin, "/stats?filter=wasm.*(reload|crash)")[1]
+        return sum(int(count) for count in re.findall(r": (\d+)$", page, re.MULTILINE))
+
+
+def get(port, path):
+    """Status and body of a page on this machine."""
+    return send(urllib.request.Request(f"http://127.0.0.1:{port}{path}"))
+
+
+def send(request):
+    """Status and body of an answer, whatever it says."""
+    try:
+        with DIRECT.open(request, timeout=10) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+
+
+def free_ports(count):
+    """Ports that nothing listened at a moment ago."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
+
+
+def needed(path, what):
+    """The path, if there is such a file."""
+    if not path or not os.path.isfile(path):
+        raise Failed(f"{what} is missing at `{path}`: run `just bench`, which builds it first")
+    return Path(path).resolve()

@@ -1,0 +1,83 @@
+"""Two configurations of Envoy that differ in nothing but the module, and how the second is made."""
+
+import re
+import shutil
+import string
+import subprocess
+from pathlib import Path
+
+from .processes import Envoy, Failed, free_ports
+
+# The name `attache render` gives to the provider's cluster in `gateway.yaml` beside this file.
+CLUSTER = "scripted-us"
+
+# What a client sends, and what the provider is sent.
+CLIENT_KEY, PROVIDER_KEY = "client-key", "provider-key"
+
+
+class Setting:
+    """Where programs, module and configurations are. Holds `ours` and `baseline`."""
+
+    def __init__(self, directory, envoy, attache, module, provider_port):
+        self.directory, self.envoy, self.attache = directory, envoy, attache
+        # A build that ends during the run must not change what is measured.
+        self.module = Path(shutil.copy(module, directory / "attache.wasm"))
+        self.provider_port = provider_port
+        for name, key in ("account", CLIENT_KEY), ("provider", PROVIDER_KEY):
+            (directory / f"{name}.key").write_text(key)
+
+    def ours(self, name="ours"):
+        """An Envoy as the operator would run it."""
+        gateway, admin = free_ports(2)
+        return Envoy(self.envoy, self.render(name, gateway, admin), gateway, admin)
+
+    def baseline(self, name="baseline"):
+        """The same without the module."""
+        gateway, admin = free_ports(2)
+        directory = self.render(name, gateway, admin)
+        for file, change in ("listeners.yaml", plain_listeners), ("clusters.yaml", plain_clusters):
+            path = directory / file
+            path.write_text(change(path.read_text()))
+        return Envoy(self.envoy, directory, gateway, admin)
+
+    def render(self, name, gateway, admin):
+        """The directory of a rendered configuration."""
+        template = string.Template((Path(__file__).parent / "gateway.yaml").read_text())
+        file = self.directory / f"{name}.yaml"
+        file.write_text(
+            template.substitute(gateway=gateway, admin=admin, provider=self.provider_port))
+        out = self.directory / name
+        command = [self.attache, "render", file, "--out", out, "--module", self.module]
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode:
+            raise Failed(f"`attache render` refused the configuration:\n{done.stderr}")
+        return out
+
+
+def plain_listeners(text):
+    """The listener without the gateway role: the route names the cluster that the role would."""
+    text = replace_block(text, "- name: attache.gateway", "")
+    text = replace_block(text, "inline_cluster_specifier_plugin:", f"cluster: {CLUSTER}")
+    return without_module(text)
+
+
+def plain_clusters(text):
+    """The clusters without the provider role."""
+    return without_module(replace_block(text, "- name: attache.provider", ""))
+
+
+def replace_block(text, head, instead):
+    """Puts one line, or none, in the place of the only block that begins with the line `head`: that
+    line and the deeper ones after it, as YAML's indentation has it."""
+    pattern = rf"^( *){re.escape(head)}\n(?:\1 .*(?:\n|\Z))*"
+    line = (lambda found: f"{found[1]}{instead}\n") if instead else ""
+    text, count = re.subn(pattern, line, text, flags=re.MULTILINE)
+    if count != 1:
+        raise Failed(f"the rendered configuration has {count} blocks `{head}`, not one")
+    return text
+
+
+def without_module(text):
+    if "attache.wasm" in text:
+        raise Failed("the baseline still names the module")
+    return text
