@@ -126,26 +126,21 @@ impl<'a> Fit<'a> {
         kept.map(|(_, json)| json.as_ref())
     }
 
-    /// Leaves out a parameter that was to go on.
+    /// Leaves out a parameter that would have gone on.
     pub fn leave_out(&mut self, parameter: Parameter) {
         let before = self.kept.len();
         self.kept.retain(|(kept, _)| *kept != parameter);
         if self.kept.len() < before {
-            let name = match parameter {
-                Parameter::Reasoning => "reasoning.max_tokens",
-                other => other.name(),
-            };
-            self.clamped.retain(|(clamped, _)| *clamped != parameter.name());
-            self.dropped.push(Cow::Borrowed(name));
+            self.clamped.retain(|(name, _)| *name != parameter.name());
+            self.dropped.push(Cow::Borrowed(parameter.name()));
         }
     }
 
-    /// Changes the value of a parameter that goes on.
-    pub fn clamp(&mut self, parameter: Parameter, json: String) {
-        if let Some((_, value)) = self.kept.iter_mut().find(|(kept, _)| *kept == parameter) {
-            let told = json.replace(['"', '{', '}'], "");
-            *value = Cow::Owned(json);
-            self.clamped.retain(|(clamped, _)| *clamped != parameter.name());
+    /// Changes a parameter that goes on to `json`, and reports it as `told`.
+    pub fn clamp(&mut self, parameter: Parameter, json: String, told: String) {
+        if let Some((_, kept)) = self.kept.iter_mut().find(|(kept, _)| *kept == parameter) {
+            *kept = Cow::Owned(json);
+            self.clamped.retain(|(name, _)| *name != parameter.name());
             self.clamped.push((parameter.name(), told));
         }
     }

@@ -396,9 +396,8 @@ fn every_value_of_a_model_is_checked() {
 /models/gpt-4.1/reasoning_efforts = ["extreme"]
   models.gpt-4.1.reasoning_efforts[0]: found `extreme`, allowed: `none`, `minimal`, `low`,
     `medium`, `high`, `xhigh`, `max`
-/models/gpt-4.1/thinking_budget = {"least": 1024, "most": 63999}
-/models/gpt-4.1/thinking_budget = {"least": 3, "most": 2}
-  models.gpt-4.1.thinking_budget.most: found `2`, allowed: at least the `least`, `3`
+/models/gpt-4.1/thinking = "hard"
+  models.gpt-4.1.thinking: found `hard`, allowed: `adaptive`, `budget`, `effort`
 /models/gpt-4.1/prefill = 1
   models.gpt-4.1.prefill: found `1`, allowed: `true` or `false`
 /models/gpt-4.1/sampling = "never"
@@ -411,8 +410,8 @@ fn every_value_of_a_model_is_checked() {
 /models/gpt-4.1/price = 1
   models.gpt-4.1.price: unknown key, allowed: `name`, `regions`, `context_length`,
     `max_output_tokens`, `min_output_tokens`, `input`, `supported_parameters`, `tool_choices`,
-    `response_formats`, `reasoning_efforts`, `default_reasoning_effort`, `thinking_budget`,
-    `prefill`, `sampling`, `max_temperature`, `deadlines`, `retirement_date`
+    `response_formats`, `reasoning_efforts`, `default_reasoning_effort`, `thinking`, `prefill`,
+    `sampling`, `max_temperature`, `deadlines`, `retirement_date`
 "#);
 }
 

@@ -54,7 +54,7 @@ pub(in crate::provider) fn fit<'a>(fit: &mut Fit<'a>, request: &Request<'a>, tar
 /// thinks, or is held to a schema: guides *Extended thinking* and *Structured outputs*.
 pub(super) fn may_stay_open(fit: &Fit<'_>, target: &Target<'_>) -> bool {
     let is_free = fit.value(Parameter::ResponseFormat).is_none();
-    target.model.prefill && is_free && Thoughts::of(fit, target) == Thoughts::None
+    target.model.prefill && is_free && !Thoughts::of(fit, target).come()
 }
 
 /// How a request asks the model to think.
@@ -66,19 +66,25 @@ pub(super) enum Thoughts {
     Adaptive(Effort),
     /// With so many tokens.
     Budget(u32),
+    /// It is not asked to, only to make an effort.
+    Effort(Effort),
 }
 
 impl Thoughts {
+    /// Whether thoughts will come.
+    pub(super) fn come(self) -> bool {
+        matches!(self, Self::Adaptive(_) | Self::Budget(_))
+    }
+
     /// How a fitted request asks.
     pub(super) fn of(fit: &Fit<'_>, target: &Target<'_>) -> Self {
         let effort = fit.effort.filter(|effort| *effort != Effort::None);
         match (fit.budget, effort, target.model.thinking) {
             (Some(budget), _, _) => Self::Budget(budget.get()),
             (None, None, _) => Self::None,
-            (None, Some(effort), Thinking::Level) => Self::Adaptive(effort),
-            (None, Some(effort), Thinking::Budget { least, most }) => {
-                Self::Budget(budget_of(effort).min(most).max(least))
-            }
+            (None, Some(effort), Some(Thinking::Budget)) => Self::Budget(budget_of(effort)),
+            (None, Some(effort), Some(Thinking::Effort)) => Self::Effort(effort),
+            (None, Some(effort), Some(Thinking::Adaptive) | None) => Self::Adaptive(effort),
         }
     }
 }
@@ -106,7 +112,7 @@ fn think<'a>(
     }
     let thoughts = Thoughts::of(fit, target);
     let may = match thoughts {
-        Thoughts::None => return,
+        Thoughts::None | Thoughts::Effort(_) => return,
         Thoughts::Adaptive(_) => !is_forced,
         Thoughts::Budget(budget) => {
             !is_forced && !conversation.lacks_thoughts() && make_room(fit, budget)
@@ -137,13 +143,14 @@ fn make_room(fit: &mut Fit<'_>, budget: u32) -> bool {
         fit.budget = NonZeroU32::new(room);
         if room != budget {
             let json = format!("{{\"max_tokens\":{room}}}");
-            fit.clamp(Parameter::Reasoning, json);
+            fit.clamp(Parameter::Reasoning, json, format!("max_tokens:{room}"));
         }
     } else if budget >= limit {
         let fits = BUDGETS.iter().find(|(_, budget)| *budget < limit);
         let (effort, _) = *fits.unwrap_or(&(Effort::Low, MIN_BUDGET));
         fit.effort = Some(effort);
-        fit.clamp(Parameter::ReasoningEffort, format!("\"{}\"", effort.name()));
+        let word = effort.name();
+        fit.clamp(Parameter::ReasoningEffort, format!("\"{word}\""), word.to_owned());
     }
     true
 }
@@ -156,7 +163,7 @@ fn sample(fit: &mut Fit<'_>, request: &Request<'_>) {
     }
     fit.leave_out(Parameter::TopP);
     if request.temperature.is_some_and(|asked| asked > 1.0) {
-        fit.clamp(Parameter::Temperature, "1".to_owned());
+        fit.clamp(Parameter::Temperature, "1".to_owned(), "1".to_owned());
     }
 }
 
@@ -172,11 +179,8 @@ fn stop(fit: &mut Fit<'_>) {
     } else if left == 0 {
         fit.leave_out(Parameter::Stop);
     } else if left < asked {
-        fit.clamp(Parameter::Stop, json);
         // The sequences are the client's text, which does not belong into a header.
-        if let Some((_, told)) = fit.clamped.last_mut() {
-            *told = format!("{left}_of_{asked}");
-        }
+        fit.clamp(Parameter::Stop, json, format!("{left}_of_{asked}"));
     }
 }
 

@@ -48,7 +48,7 @@ pub(in crate::provider) fn request(
     begin(&mut body, target);
     body.raw("max_tokens", fit.value(Parameter::MaxTokens).unwrap_or("1"));
     conversation.write_system(&mut body);
-    conversation.write_turns(body.key("messages"), &names, thoughts != Thoughts::None);
+    conversation.write_turns(body.key("messages"), &names, thoughts.come());
     tools.write(&mut body, &conversation, &names);
     write_sampling(&mut body, fit);
     write_thoughts(&mut body, thoughts, &format);
@@ -102,6 +102,7 @@ fn write_thoughts(body: &mut Object<'_>, thoughts: Thoughts, format: &Format) {
             });
             Some(effort)
         }
+        Thoughts::Effort(effort) => Some(effort),
     };
     if effort.is_some() || matches!(format, Format::Held(_)) {
         body.object("output_config", |output| {

@@ -312,7 +312,7 @@ fn what_became_of_parameters_is_reported() {
             json!({"reasoning": {"max_tokens": 9000}, "max_tokens": 3000}),
             "clamped=reasoning:max_tokens:2999",
         ),
-        (json!({"reasoning": {"max_tokens": 9000}}), "dropped=reasoning.max_tokens"),
+        (json!({"reasoning": {"max_tokens": 9000}}), "dropped=reasoning"),
         (
             json!({"model": "budget", "reasoning_effort": "high", "max_tokens": 3000}),
             "clamped=reasoning_effort:medium",
