@@ -48,7 +48,8 @@ impl Fate {
 pub fn fate(parameter: Parameter, schema: ApiSchema) -> Fate {
     match schema {
         ApiSchema::Anthropic => anthropic(parameter),
-        ApiSchema::OpenAi | ApiSchema::Gemini => openai(parameter),
+        ApiSchema::Gemini => gemini(parameter),
+        ApiSchema::OpenAi => openai(parameter),
     }
 }
 
@@ -87,6 +88,29 @@ fn anthropic(parameter: Parameter) -> Fate {
         | P::PostProcessingSteps
         | P::TranscriptId
         | P::ModelRegion => Fate::Emulated,
+    }
+}
+
+/// ai.google.dev, *GenerateContentRequest*. It takes no field that it does not know.
+fn gemini(parameter: Parameter) -> Fate {
+    use Parameter as P;
+    match parameter {
+        P::Model | P::Messages | P::Prompt | P::Stream | P::TopP | P::TopK => Fate::Mapped,
+        P::N | P::Stop | P::FrequencyPenalty | P::PresencePenalty => Fate::Mapped,
+        P::Logprobs | P::TopLogprobs | P::ResponseFormat => Fate::Mapped,
+        P::Tools | P::ToolChoice => Fate::Mapped,
+        P::MaxTokens | P::MaxCompletionTokens | P::Temperature | P::Seed => Fate::Clamped,
+        P::ReasoningEffort | P::Reasoning => Fate::Clamped,
+        // As with Anthropic.
+        P::StreamOptions => Fate::Emulated,
+        P::Fallbacks | P::FallbackConfig | P::ModelRegion => Fate::Emulated,
+        P::PostProcessingSteps | P::TranscriptId => Fate::Emulated,
+        P::LogitBias | P::ParallelToolCalls | P::Prediction | P::Verbosity => Fate::Dropped,
+        P::CacheControl | P::PromptCacheKey | P::PromptCacheRetention => Fate::Dropped,
+        P::Metadata | P::SafetyIdentifier | P::ServiceTier | P::Store => Fate::Dropped,
+        P::User => Fate::Dropped,
+        P::Audio | P::Modalities | P::WebSearchOptions => Fate::Refused,
+        P::Functions | P::FunctionCall => Fate::Refused,
     }
 }
 
