@@ -1,7 +1,7 @@
 //! What Claude's Messages cannot do that the chat API can: known before the request leaves, so that
 //! `x-attache-params` says it and `strict_parameters` can refuse it.
 
-use std::num::NonZeroU32;
+use std::{borrow::Cow, num::NonZeroU32};
 
 use serde_json::value::RawValue;
 
@@ -125,7 +125,10 @@ fn think<'a>(
         return;
     }
     fit.leave_out(Parameter::ReasoningEffort);
-    fit.leave_out(Parameter::Reasoning);
+    if fit.value(Parameter::Reasoning).is_some() {
+        fit.kept.retain(|(kept, _)| *kept != Parameter::Reasoning);
+        fit.dropped.push(Cow::Borrowed("reasoning.max_tokens"));
+    }
     (fit.effort, fit.budget) = (None, None);
     for parameter in [Parameter::Temperature, Parameter::TopP, Parameter::TopK] {
         fit.take_back(parameter, request, target);
@@ -143,7 +146,7 @@ fn make_room(fit: &mut Fit<'_>, budget: u32) -> bool {
         fit.budget = NonZeroU32::new(room);
         if room != budget {
             let json = format!("{{\"max_tokens\":{room}}}");
-            fit.clamp(Parameter::Reasoning, json, format!("max_tokens:{room}"));
+            fit.clamp(Parameter::Reasoning, json, room.to_string());
         }
     } else if budget >= limit {
         let fits = BUDGETS.iter().find(|(_, budget)| *budget < limit);
@@ -200,6 +203,10 @@ fn user(fit: &mut Fit<'_>) {
         if id.is_some_and(|id| id.is_empty() || id.len() > MAX_USER || is_personal(&id)) {
             fit.leave_out(parameter);
         }
+    }
+    // There is room for one, and the newer name wins.
+    if fit.value(Parameter::SafetyIdentifier).is_some() {
+        fit.leave_out(Parameter::User);
     }
 }
 

@@ -119,7 +119,6 @@ fn effort_word(effort: Effort) -> &'static str {
 
 fn write_rest(body: &mut Object<'_>, asked: &Asked<'_, '_>) {
     let fit = asked.fit;
-    // The newer name wins.
     let user = fit.value(Parameter::SafetyIdentifier).or_else(|| fit.value(Parameter::User));
     if let Some(user) = user {
         body.object("metadata", |metadata| {

@@ -305,14 +305,12 @@ fn what_became_of_parameters_is_reported() {
         (json!({"temperature": 1.5, "top_p": 0.5}), "dropped=top_p; clamped=temperature:1"),
         (json!({"stop": ["END", " "], "user": "a@b.c"}), "dropped=user; clamped=stop:1_of_2"),
         (json!({"stop": " "}), "dropped=stop"),
+        (json!({"user": "u", "safety_identifier": "s"}), "dropped=user"),
         (json!({"response_format": {"type": "json_object"}}), "emulated=response_format"),
         (json!({"tools": [strict]}), "emulated=tools.strict"),
         (json!({"messages": [{"role": "assistant", "content": "a"}]}), "emulated=prefill"),
-        (
-            json!({"reasoning": {"max_tokens": 9000}, "max_tokens": 3000}),
-            "clamped=reasoning:max_tokens:2999",
-        ),
-        (json!({"reasoning": {"max_tokens": 9000}}), "dropped=reasoning"),
+        (json!({"reasoning": {"max_tokens": 9000}, "max_tokens": 3000}), "clamped=reasoning:2999"),
+        (json!({"reasoning": {"max_tokens": 9000}}), "dropped=reasoning.max_tokens"),
         (
             json!({"model": "budget", "reasoning_effort": "high", "max_tokens": 3000}),
             "clamped=reasoning_effort:medium",
