@@ -25,6 +25,9 @@ const MAX_STRICT: usize = 20;
 /// The schema of a tool without arguments.
 const NOTHING: &str = r#"{"type":"object","properties":{}}"#;
 
+/// The same, of a tool that the model is held to.
+const NOTHING_MORE: &str = r#"{"type":"object","properties":{},"additionalProperties":false}"#;
+
 /// The tools of a request that the model may call.
 #[derive(Debug)]
 pub(super) struct Tools<'q> {
@@ -222,7 +225,7 @@ impl<'q> Tools<'q> {
 /// Writes the schema of a tool's arguments. True if the model is held to it, as `wanted`.
 fn write_schema(out: &mut Vec<u8>, parameters: Option<&RawValue>, wanted: bool) -> bool {
     let Some(raw) = parameters.filter(|raw| raw.get() != "null") else {
-        out.extend_from_slice(NOTHING.as_bytes());
+        out.extend_from_slice(if wanted { NOTHING_MORE } else { NOTHING }.as_bytes());
         return wanted;
     };
     let is_object = |own: &schema::Converted| own.schema.get("type").is_some_and(|t| t == "object");

@@ -137,6 +137,9 @@ fn a_strict_tool_is_held_to_what_can_be_and_another_keeps_its_schema() {
         (false, &bounded, json!({"name": "f", "input_schema": bounded})),
         (true, &map, json!({"name": "f", "input_schema": map})),
     ];
+    let none = json!({"type": "object", "properties": {}, "additionalProperties": false});
+    let none = json!({"name": "f", "input_schema": none, "strict": true});
+    assert_eq!(sent(&tool(true, &Value::Null))["tools"][0], none);
     for (strict, parameters, expected) in cases {
         assert_eq!(sent(&tool(strict, parameters))["tools"][0], expected, "{strict} {parameters}");
     }
