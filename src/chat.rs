@@ -8,6 +8,7 @@ pub mod envelope;
 pub mod error;
 pub mod fit;
 pub mod message;
+pub mod object;
 pub mod parameter;
 pub mod request;
 pub mod text;

@@ -52,6 +52,8 @@ pub struct Head {
 pub enum Input<'a> {
     /// The request began.
     Head(Head),
+    /// So many bytes of the request's body have come, and it goes on.
+    Received(usize),
     /// The request's body is complete.
     Body(&'a [u8]),
     /// The request ended in trailers.
@@ -114,17 +116,21 @@ impl Exchange {
     /// The model being asked, once that is known.
     pub fn model(&self) -> Option<&str> {
         let (State::Asked(plan) | State::Answered(plan)) = &self.state else { return None };
-        plan.current().map(|attempt| attempt.model.as_str())
+        Some(&plan.primary.model)
     }
 
-    /// Takes in what happened at `now` and says what to do next.
-    pub fn on(&mut self, input: Input<'_>, now: Timestamp) -> Output {
+    /// Takes in what happened and says what to do next. The clock is only asked where time matters:
+    /// every call of a host has its price.
+    pub fn on(&mut self, input: Input<'_>, clock: impl FnOnce() -> Timestamp) -> Output {
         match (std::mem::replace(&mut self.state, State::Over), input) {
             (State::Fresh, Input::Head(head)) => self.head(head),
-            (State::Reading { account }, Input::Body(body)) => self.body(body, account, now),
+            (State::Reading { .. }, Input::Received(size)) if self.is_too_large(size) => {
+                self.refuse(&self.too_large())
+            }
+            (State::Reading { account }, Input::Body(body)) => self.body(body, account, clock()),
             (State::Reading { .. }, Input::Trailers) => self.refuse(&Error::Trailers),
             (State::Asked(plan), Input::Answer { status, source }) => {
-                self.answer(plan, status, &source, now)
+                self.answer(plan, status, &source, clock())
             }
             // Envoy's own reply to a request that never became an attempt, or one of ours.
             (state, Input::Answer { .. }) => {
@@ -171,15 +177,23 @@ impl Exchange {
             Ok(plan) => plan,
             Err(error) => return self.refuse(&error),
         };
-        let Some(attempt) = plan.current() else {
-            return self.refuse(&Error::Misconfigured { problem: "a plan without attempts" });
-        };
-        let cluster = attempt.cluster.clone();
+        let cluster = plan.primary.cluster.clone();
         self.state = State::Asked(plan);
         Output::Forward { cluster, account }
     }
 
+    fn is_too_large(&self, size: usize) -> bool {
+        size > usize::try_from(self.gateway.config.request_body.get()).unwrap_or(usize::MAX)
+    }
+
+    fn too_large(&self) -> Error {
+        Error::TooLarge { limit: self.gateway.config.request_body.get() }
+    }
+
     fn plan(&self, body: &[u8], now: Timestamp) -> Result<Plan, Error> {
+        if self.is_too_large(body.len()) {
+            return Err(self.too_large());
+        }
         if body.is_empty() {
             return Err(Error::NoBody);
         }
@@ -189,9 +203,12 @@ impl Exchange {
 
     fn answer(&mut self, mut plan: Plan, status: u16, source: &Source, now: Timestamp) -> Output {
         plan.record(status, now);
-        let headers = self.headers(&plan);
-        let provider = plan.current().map(|attempt| attempt.provider.as_str()).unwrap_or_default();
-        let output = match outcome::classify(status, source, provider) {
+        let mut headers = vec![("x-attache-attempts", plan.told())];
+        // The provider role has said it already.
+        if *source != Source::Provider {
+            headers.push(("x-attache-region", plan.primary.region.name().to_owned()));
+        }
+        let output = match outcome::classify(status, source, &plan.primary.provider) {
             None => Output::Pass(headers),
             Some(error) => {
                 let mut reply = Reply::error(&error, &self.request_id);
@@ -201,11 +218,6 @@ impl Exchange {
         };
         self.state = State::Answered(plan);
         output
-    }
-
-    fn headers(&self, plan: &Plan) -> Vec<(&'static str, String)> {
-        let region = plan.current().map_or(self.gateway.region, |attempt| attempt.region);
-        vec![("x-attache-region", region.name().to_owned()), ("x-attache-attempts", plan.told())]
     }
 
     fn json(&self, body: Vec<u8>) -> Output {

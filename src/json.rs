@@ -79,6 +79,11 @@ pub fn write(out: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) {
     }
 }
 
+/// Whether an array holds nothing.
+pub fn is_empty_array(json: &str) -> bool {
+    json.strip_prefix('[').is_some_and(|rest| rest.trim_start() == "]")
+}
+
 /// Where `json` first nests deeper than `limit`, as line and column counted from 1.
 ///
 /// serde_json bounds the depth of what it parses, not of what it passes over unread.

@@ -5,6 +5,7 @@ mod anthropic;
 mod failure;
 mod openai;
 mod reader;
+mod repeat;
 mod stream;
 
 use std::{rc::Rc, time::Duration};
@@ -65,8 +66,6 @@ pub struct Head {
     pub status: u16,
     /// `content-type`, empty if there is none.
     pub content_type: String,
-    /// Whether `content-encoding` names anything.
-    pub encoded: bool,
     /// `retry-after`, as far as it is a number of seconds.
     pub retry_after: Option<Duration>,
 }
@@ -122,7 +121,7 @@ impl Attempt {
         body: &[u8],
         now: Timestamp,
     ) -> Result<(Self, Outgoing), Error> {
-        let parameters = request::parameters(body).map_err(Error::Unreadable)?;
+        let parameters = request::checked_parameters(body).map_err(Error::Unreadable)?;
         let (request, mistakes) = Request::read(parameters);
         if !mistakes.is_empty() {
             return Err(Error::Invalid(mistakes));
@@ -149,27 +148,36 @@ impl Attempt {
     /// Takes in the head of the answer. It is held until [`Self::body`] says otherwise.
     pub fn head(&mut self, head: Head) {
         let is_stream = head.content_type.starts_with("text/event-stream");
-        self.state =
-            if head.status == 200 && is_stream && self.stream == Stream::On && !head.encoded {
-                let (reader, envelope) = (self.reader.clone(), self.envelope.clone());
-                State::Streaming(Box::new(Streaming::new(head, reader, envelope)))
-            } else {
-                State::Whole { head, body: Vec::new() }
-            };
+        self.state = if head.status == 200 && is_stream && self.stream == Stream::On {
+            let (reader, envelope) = (self.reader.clone(), self.envelope.clone());
+            State::Streaming(Box::new(Streaming::new(head, reader, envelope)))
+        } else {
+            State::Whole { head, body: Vec::new() }
+        };
     }
 
-    /// Takes in a piece of the answer's body, or its end.
-    pub fn body(&mut self, piece: &[u8], end: bool, now: Timestamp) -> Step {
+    /// Whether so many bytes of the answer, with more to come, may stay where they are: an answer
+    /// in one piece is only read when it is complete.
+    pub fn may_wait(&self, size: usize) -> bool {
+        let State::Whole { body, .. } = &self.state else { return false };
+        body.is_empty() && size <= MAX_ANSWER
+    }
+
+    /// Takes in a piece of the answer's body, or its end. The clock is only asked where time
+    /// matters: every call of a host has its price.
+    pub fn body(&mut self, piece: &[u8], end: bool, clock: impl FnOnce() -> Timestamp) -> Step {
         match std::mem::replace(&mut self.state, State::Over) {
             // The usual answer comes in one piece and needs no copy.
-            State::Whole { head, body } if end && body.is_empty() => self.whole(&head, piece, now),
+            State::Whole { head, body } if end && body.is_empty() => {
+                self.whole(&head, piece, clock())
+            }
             State::Whole { head, mut body } => {
                 body.extend_from_slice(piece);
                 if body.len() > MAX_ANSWER {
                     return self.fail(self.origin(&head).bad("is longer than 32 MiB"));
                 }
                 if end {
-                    return self.whole(&head, &body, now);
+                    return self.whole(&head, &body, clock());
                 }
                 self.state = State::Whole { head, body };
                 Step::Hold
@@ -180,6 +188,17 @@ impl Attempt {
     }
 
     fn whole(&self, head: &Head, body: &[u8], now: Timestamp) -> Step {
+        let step = self.whole_of_any_length(head, body, now);
+        match &step {
+            // What is escaped on the way grows.
+            Step::Answer(reply) | Step::Begin(reply) if reply.body.len() > MAX_ANSWER => {
+                self.fail(self.origin(head).bad("is longer than 32 MiB"))
+            }
+            _ => step,
+        }
+    }
+
+    fn whole_of_any_length(&self, head: &Head, body: &[u8], now: Timestamp) -> Step {
         match self.reader.answer(body, self.origin(head)) {
             Err(error) => self.fail(error),
             Ok(answer) if self.stream == Stream::Off => {
@@ -191,7 +210,7 @@ impl Attempt {
             Ok(answer) => {
                 let mut writer = Writer::new(self.envelope.clone());
                 answer.stream(&mut writer);
-                Step::Answer(Reply::ok(self.stream_headers(), writer.take()))
+                Step::Begin(Reply::ok(self.stream_headers(), writer.take()))
             }
         }
     }
@@ -213,11 +232,15 @@ impl Attempt {
     }
 
     fn fail(&self, error: Error) -> Step {
-        Step::Answer(Reply::error(&error, &self.envelope.request_id))
+        let mut reply = Reply::error(&error, &self.envelope.request_id);
+        reply.headers.push(("x-attache-region", self.site.region.name().to_owned()));
+        Step::Answer(reply)
     }
 
     fn headers(&self, content_type: &str) -> Vec<(&'static str, String)> {
-        let mut headers = vec![("content-type", content_type.to_owned())];
+        let region = self.site.region.name().to_owned();
+        let mut headers =
+            vec![("content-type", content_type.to_owned()), ("x-attache-region", region)];
         if !self.report.is_empty() {
             headers.push(("x-attache-params", self.report.clone()));
         }

@@ -2,7 +2,7 @@
 
 /// A region of the gateway, or of a provider's endpoint. AssemblyAI, *Cloud endpoints and data
 /// residency*.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Region {
     /// The United States.
     Us,

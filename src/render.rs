@@ -15,6 +15,7 @@ use serde_json::Value as Document;
 
 use crate::{
     config::{BaseUrl, Config, KeyHeader, Listener, Provider, cluster},
+    provider::MAX_ANSWER,
     region::Region,
     role::Role,
 };
@@ -75,7 +76,8 @@ struct View<'c> {
     module: &'c Path,
     ca_file: &'c Path,
     admin: AddressView<'c>,
-    request_body: u32,
+    /// What Envoy may hold of one body, in bytes.
+    buffer: usize,
     replies: Vec<OwnReply>,
     keys: Vec<AccountKey<'c>>,
     listeners: Vec<ListenerView<'c>>,
@@ -168,8 +170,8 @@ pub fn render(config: &Config, document: &Document, options: &Options) -> Result
         module: &options.module,
         ca_file: &options.ca_file,
         admin: AddressView { address: &config.admin.address, port: config.admin.port },
-        request_body: config.request_body.get(),
-        replies: replies(config),
+        buffer: buffer(config),
+        replies: replies(),
         keys: account_keys(config, options)?,
         listeners: listeners(config, document, options),
         clusters: clusters(config, document, options)?,
@@ -304,10 +306,16 @@ fn stand_in(provider: &str, options: &Options) -> Result<Option<BaseUrl>, Error>
     Ok(Some(BaseUrl { tls: false, host: host.to_owned(), port, path: String::new() }))
 }
 
-fn replies(config: &Config) -> Vec<OwnReply> {
+/// Room for the longest request and for the longest answer: the module writes an answer in one
+/// piece, and Envoy breaks down over one that does not fit. The module itself refuses what is too
+/// long, in either direction.
+fn buffer(config: &Config) -> usize {
+    let request = usize::try_from(config.request_body.get()).unwrap_or(usize::MAX);
+    request.max(MAX_ANSWER).saturating_add(1 << 20)
+}
+
+fn replies() -> Vec<OwnReply> {
     let invalid = "invalid_request_error";
-    let limit = config.request_body;
-    let too_large = format!("the body is longer than {limit} bytes");
     let reply = |op, status, kind, code, message: &str| {
         let message = message.to_owned();
         OwnReply { op, status, kind, code, message }
@@ -321,8 +329,9 @@ fn replies(config: &Config) -> Vec<OwnReply> {
             "Authentication error, API token missing/invalid",
         ),
         reply("EQ", 408, "timeout", "timeout", "the request took too long to arrive"),
-        reply("EQ", 413, invalid, "request_too_large", &too_large),
+        reply("EQ", 413, invalid, "request_too_large", "the body is too long"),
         reply("EQ", 431, invalid, "headers_too_large", "the headers are too long"),
+        reply("EQ", 501, invalid, "invalid_request", "the transfer encoding is not supported"),
         reply("EQ", 503, "server_error", "overloaded", "the gateway cannot serve this now"),
         reply("EQ", 504, "timeout", "timeout", "the request took too long"),
         reply("GE", 500, "server_error", "internal_error", "the gateway failed"),

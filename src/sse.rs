@@ -13,8 +13,11 @@ pub const MAX_EVENT: usize = 4 << 20;
 pub struct Decoder {
     /// Bytes after the last complete line. Invariant: holds no line end but a trailing `\r`.
     rest: Vec<u8>,
-    /// Lines of the event under way, joined by `\n`.
-    data: Option<Vec<u8>>,
+    /// Lines of the event under way, joined by `\n`. Meaningless while `lines` is 0: its memory
+    /// is kept for the next event.
+    data: Vec<u8>,
+    /// How many lines that is.
+    lines: usize,
     /// Whether anything came yet: a byte order mark may stand before the first byte only.
     started: bool,
 }
@@ -44,13 +47,19 @@ impl Decoder {
     }
 
     /// Takes in the end of the stream. An event that lacks only its blank line is complete:
-    /// providers are known to forget it.
-    pub fn finish(&mut self, mut event: impl FnMut(&[u8])) {
+    /// providers are known to forget it. Says whether there was one.
+    pub fn finish(&mut self, mut event: impl FnMut(&[u8])) -> bool {
         let last = std::mem::take(&mut self.rest);
-        if self.line(&last, &mut event).is_ok()
-            && let Some(data) = self.data.take()
-        {
-            event(&data);
+        let there = self.line(&last, &mut event).is_ok() && self.lines > 0;
+        self.dispatch(&mut event);
+        there
+    }
+
+    /// Hands on the event under way, if there is one.
+    fn dispatch(&mut self, event: &mut impl FnMut(&[u8])) {
+        if std::mem::take(&mut self.lines) > 0 {
+            event(&self.data);
+            self.data.clear();
         }
     }
 
@@ -66,9 +75,7 @@ impl Decoder {
     fn line(&mut self, line: &[u8], event: &mut impl FnMut(&[u8])) -> Result<(), TooLong> {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         if line.is_empty() {
-            if let Some(data) = self.data.take() {
-                event(&data);
-            }
+            self.dispatch(event);
             return Ok(());
         }
         match line.strip_prefix(b"data") {
@@ -79,15 +86,14 @@ impl Decoder {
     }
 
     fn append(&mut self, value: &[u8]) -> Result<(), TooLong> {
-        let Some(data) = &mut self.data else {
-            self.data = Some(value.to_vec());
-            return Ok(());
-        };
-        if data.len() + value.len() >= MAX_EVENT {
+        if self.data.len() + value.len() >= MAX_EVENT {
             return Err(TooLong);
         }
-        data.push(b'\n');
-        data.extend_from_slice(value);
+        if self.lines > 0 {
+            self.data.push(b'\n');
+        }
+        self.lines += 1;
+        self.data.extend_from_slice(value);
         Ok(())
     }
 

@@ -20,6 +20,8 @@ pub enum Error {
     NoBody,
     /// HTTP trailers came with the request.
     Trailers,
+    /// The body is longer than the operator allows.
+    TooLarge { limit: u32 },
     /// A content type other than JSON.
     ContentType { found: String },
     /// No key that Envoy knows.
@@ -37,17 +39,17 @@ pub enum Error {
     /// The provider ended the model.
     Retired { model: String },
     /// The provider is out of quota for us.
-    RateLimited { provider: String, message: String, retry_after: Option<Duration> },
+    RateLimited { provider: String, retry_after: Option<Duration> },
     /// The provider refused the gateway's key, or does not know the model.
     Refused { provider: String, status: u16 },
     /// The provider failed.
-    Failed { provider: String, status: u16, message: String },
+    Failed { provider: String, status: u16 },
     /// The provider could not be reached.
     Unreachable { provider: String },
     /// The provider took too long.
     Timeout { provider: String },
     /// The provider is busy.
-    Overloaded { provider: String, message: String },
+    Overloaded { provider: String },
     /// The provider's answer makes no sense.
     BadAnswer { provider: String, problem: &'static str },
     /// The provider's API schema is not built yet.
@@ -68,6 +70,7 @@ impl Error {
             Self::NoSuchPath => 404,
             Self::Method { .. } => 405,
             Self::Retired { .. } => 410,
+            Self::TooLarge { .. } => 413,
             Self::ContentType { .. } => 415,
             Self::RateLimited { .. } => 429,
             Self::Misconfigured { .. } => 500,
@@ -94,7 +97,9 @@ impl Error {
     pub fn code(&self) -> &str {
         match self {
             Self::Rejected { code: Some(code), .. } => code,
-            Self::Invalid(mistakes) => mistakes.first().map_or("invalid_value", code_of),
+            Self::Invalid(mistakes) => {
+                mistakes.first().map_or("invalid_value", |own| own.kind.code())
+            }
             other => other.reason(),
         }
     }
@@ -105,6 +110,7 @@ impl Error {
             Self::Unreadable(_) | Self::NoBody => "invalid_json",
             Self::Invalid(_) | Self::Rejected { .. } => "invalid_value",
             Self::Trailers => "invalid_request",
+            Self::TooLarge { .. } => "request_too_large",
             Self::ContentType { .. } => "unsupported_media_type",
             Self::NoAccount => "invalid_api_key",
             Self::NoAccess => "model_not_allowed",
@@ -193,7 +199,7 @@ impl Error {
             Self::RateLimited { provider, .. }
             | Self::Unreachable { provider }
             | Self::Timeout { provider }
-            | Self::Overloaded { provider, .. }
+            | Self::Overloaded { provider }
             | Self::BadAnswer { provider, .. } => {
                 object.value("provider", provider);
             }
@@ -206,20 +212,6 @@ impl Error {
 
 /// The message of every validation error. LLM Gateway, *Troubleshooting*.
 const HEADLINE: &str = "invalid request body";
-
-/// OpenAI's word for a mistake, told from its sentence.
-fn code_of(mistake: &Mistake) -> &'static str {
-    let message = mistake.message.as_str();
-    if message.ends_with("required") || message.ends_with("missing") {
-        "missing_required_parameter"
-    } else if message.starts_with("model ") && message.ends_with("is not supported") {
-        "model_not_found"
-    } else if message.contains(" does not support ") {
-        "unsupported_parameter"
-    } else {
-        "invalid_value"
-    }
-}
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -240,6 +232,7 @@ impl fmt::Display for Error {
             }
             Self::NoBody => f.write_str("the request has no body, a JSON object is needed"),
             Self::Trailers => f.write_str("HTTP trailers are not supported"),
+            Self::TooLarge { limit } => write!(f, "the body is longer than {limit} bytes"),
             Self::ContentType { found } => {
                 write!(f, "content-type `{found}` is not supported, send `application/json`")
             }
@@ -264,20 +257,21 @@ impl Error {
             Self::Rejected { message, .. } | Self::ContextLength { message } => {
                 f.write_str(message)
             }
-            Self::RateLimited { provider, message, .. } => {
-                write!(f, "rate limit of provider `{provider}` reached: {message}")
+            Self::RateLimited { provider, .. } => {
+                write!(f, "the gateway's rate limit at provider `{provider}` is reached")
             }
             Self::Refused { provider, .. } => {
                 write!(f, "provider `{provider}` refused the gateway, its operator must act")
             }
-            Self::Failed { provider, status, message } => {
-                write!(f, "provider `{provider}` failed with status {status}: {message}")
+            Self::Failed { provider, status: 200 } => {
+                write!(f, "provider `{provider}` failed after it had accepted the request")
+            }
+            Self::Failed { provider, status } => {
+                write!(f, "provider `{provider}` failed with status {status}")
             }
             Self::Unreachable { provider } => write!(f, "provider `{provider}` cannot be reached"),
             Self::Timeout { provider } => write!(f, "provider `{provider}` took too long"),
-            Self::Overloaded { provider, message } => {
-                write!(f, "provider `{provider}` is overloaded: {message}")
-            }
+            Self::Overloaded { provider } => write!(f, "provider `{provider}` is overloaded"),
             Self::BadAnswer { provider, problem } => {
                 write!(f, "provider `{provider}` sent an answer that {problem}")
             }

@@ -7,11 +7,11 @@ use super::{
     effort::Effort,
     message::{Content, Message},
     parameter::{Parameter, Place},
-    request::{MAX_MISTAKES, Mistake, Request},
+    request::{Kind, MAX_MISTAKES, Mistake, Request},
 };
 use crate::{
     config::{Model, Sampling, Target},
-    json::Object,
+    json::{Object, is_empty_array},
     parameters::fate,
 };
 
@@ -128,10 +128,10 @@ impl<'a> Fit<'a> {
 
     /// Leaves out a parameter that would have gone on.
     pub fn leave_out(&mut self, parameter: Parameter) {
-        let before = self.kept.len();
-        self.kept.retain(|(kept, _)| *kept != parameter);
-        if self.kept.len() < before {
-            self.clamped.retain(|(name, _)| *name != parameter.name());
+        let Some(at) = self.kept.iter().position(|(kept, _)| *kept == parameter) else { return };
+        let (_, json) = self.kept.remove(at);
+        self.clamped.retain(|(name, _)| *name != parameter.name());
+        if !is_usual(parameter, &json) {
             self.dropped.push(Cow::Borrowed(parameter.name()));
         }
     }
@@ -159,7 +159,7 @@ impl<'a> Fit<'a> {
         let asked = request.max_tokens;
         if asked >= model.context_length {
             let message = "model context limit exceeded";
-            self.refused.push(Mistake::new("max_tokens", message));
+            self.refused.push(Mistake::new(Kind::Invalid, "max_tokens", message));
         }
         let limit = asked.min(model.max_output_tokens).max(model.min_output_tokens);
         if limit != asked {
@@ -183,7 +183,11 @@ impl<'a> Fit<'a> {
             }
             Some(_) => {}
         }
-        if let Some(effort) = self.effort {
+        // Where `reasoning` goes on whole, its effort is inside.
+        let inside = named == Parameter::Reasoning
+            && request.reasoning_max_tokens.is_some()
+            && model.supports(Parameter::Reasoning);
+        if let Some(effort) = self.effort.filter(|_| !inside) {
             let json = Cow::Owned(format!("\"{}\"", effort.name()));
             self.kept.push((Parameter::ReasoningEffort, json));
         }
@@ -216,7 +220,7 @@ impl<'a> Fit<'a> {
             _ if !self.supports(parameter, request, target) => {
                 if changes_meaning(parameter, request) {
                     self.refuse(parameter, target.name);
-                } else {
+                } else if !is_usual(parameter, json) {
                     self.dropped.push(Cow::Borrowed(parameter.name()));
                 }
             }
@@ -226,21 +230,21 @@ impl<'a> Fit<'a> {
     }
 
     fn supports(&self, parameter: Parameter, request: &Request<'_>, target: &Target<'_>) -> bool {
-        let form = match parameter {
-            Parameter::ToolChoice => request.tool_choice.as_ref().map(|choice| choice.form()),
-            Parameter::ResponseFormat => {
-                request.response_format.as_ref().and_then(|format| format.form())
+        let model = target.model;
+        let takes_form = match parameter {
+            Parameter::ToolChoice => {
+                let form = request.tool_choice.as_ref().map(|choice| choice.form());
+                form.is_none_or(|form| model.tool_choices.contains(&form))
             }
-            _ => None,
+            Parameter::ResponseFormat => {
+                let form = request.response_format.as_ref().and_then(|format| format.form());
+                form.is_none_or(|form| model.response_formats.contains(&form))
+            }
+            _ => !is_sampling(parameter) || self.samples(model),
         };
-        let forms = match parameter {
-            Parameter::ToolChoice => &target.model.tool_choices,
-            _ => &target.model.response_formats,
-        };
-        target.model.supports(parameter)
+        takes_form
+            && model.supports(parameter)
             && fate(parameter, target.provider.api_schema).goes_on()
-            && form.is_none_or(|form| forms.contains(&form))
-            && (!is_sampling(parameter) || self.samples(target.model))
     }
 
     /// Whether the model takes sampling parameters, thinking as hard as it now is to.
@@ -253,7 +257,7 @@ impl<'a> Fit<'a> {
         let hint = if parameter.place() == Place::Legacy { ", use tools" } else { "" };
         let parameter = parameter.name();
         let message = format!("model {model} does not support {parameter}{hint}");
-        self.refused.push(Mistake::new(parameter, message));
+        self.refused.push(Mistake::new(Kind::Unsupported, parameter, &message));
     }
 
     fn temperature(&mut self, json: &'a str, request: &Request<'a>, model: &Model) {
@@ -274,7 +278,7 @@ impl<'a> Fit<'a> {
                 let param = format!("messages[{index}].content[{number}]");
                 let input = input.name();
                 let message = format!("{param}: model {name} does not support {input} input");
-                self.refused.push(Mistake::new(param, message));
+                self.refused.push(Mistake::new(Kind::Unsupported, param, &message));
             }
         }
     }
@@ -304,9 +308,20 @@ fn asks_nothing(parameter: Parameter, json: &str, request: &Request<'_>) -> bool
         Parameter::ResponseFormat => {
             request.response_format.as_ref().is_some_and(|format| format.form().is_none())
         }
-        Parameter::Tools | Parameter::Functions => json.trim_start_matches('[').trim() == "]",
+        Parameter::Tools | Parameter::Functions => is_empty_array(json),
         Parameter::ToolChoice => request.tools.is_empty(),
         Parameter::ParallelToolCalls => request.tools.is_empty(),
+        _ => false,
+    }
+}
+
+/// Whether a value is what every model takes for granted.
+fn is_usual(parameter: Parameter, json: &str) -> bool {
+    match parameter {
+        Parameter::Temperature | Parameter::TopP => matches!(json, "1" | "1.0"),
+        Parameter::FrequencyPenalty | Parameter::PresencePenalty => matches!(json, "0" | "0.0"),
+        Parameter::ParallelToolCalls => json == "true",
+        Parameter::Logprobs | Parameter::Store => json == "false",
         _ => false,
     }
 }

@@ -2,40 +2,31 @@
 
 use std::borrow::Cow;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
-use serde_json::value::RawValue;
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
+use serde_json::value::{RawValue, to_raw_value};
 
 /// A string as a JSON token, quotes and escapes included. Borrowed from a body, or made here.
-#[derive(Clone, Debug)]
-pub struct Text<'a>(Token<'a>);
-
-#[derive(Clone, Debug)]
-enum Token<'a> {
+#[derive(Clone, Debug, Serialize)]
+#[serde(transparent)]
+pub struct Text<'a>(
     /// Invariant: a JSON string.
-    Borrowed(&'a RawValue),
-    /// Invariant: a JSON string.
-    Made(String),
-}
+    Cow<'a, RawValue>,
+);
 
 impl<'a> Text<'a> {
     /// A text from plain characters.
     pub fn new(plain: &str) -> Self {
-        let mut json = Vec::with_capacity(plain.len() + 2);
-        crate::json::write(&mut json, plain);
-        Self(Token::Made(String::from_utf8(json).unwrap_or_else(|_| "\"\"".to_owned())))
+        Self(to_raw_value(plain).map_or_else(|_| nothing(), Cow::Owned))
     }
 
     /// The text in `raw`, if that is a string.
     pub fn from_raw(raw: &'a RawValue) -> Option<Self> {
-        raw.get().starts_with('"').then_some(Self(Token::Borrowed(raw)))
+        raw.get().starts_with('"').then_some(Self(Cow::Borrowed(raw)))
     }
 
     /// The token, with its quotes.
     pub fn json(&self) -> &str {
-        match &self.0 {
-            Token::Borrowed(raw) => raw.get(),
-            Token::Made(json) => json,
-        }
+        self.0.get()
     }
 
     /// What stands between the quotes, still escaped.
@@ -56,7 +47,7 @@ impl<'a> Text<'a> {
     /// The characters themselves, borrowed from where the text came from if they can be.
     pub fn into_decoded(self) -> Cow<'a, str> {
         match self.0 {
-            Token::Borrowed(raw) if !raw.get().contains('\\') => {
+            Cow::Borrowed(raw) if !raw.get().contains('\\') => {
                 let json = raw.get();
                 Cow::Borrowed(json.get(1..json.len() - 1).unwrap_or_default())
             }
@@ -79,7 +70,8 @@ impl<'a> Text<'a> {
 
     /// Both texts as one, with `between`, which needs no escaping, in the middle.
     pub fn join(&self, between: &str, other: &Text<'_>) -> Text<'static> {
-        Text(Token::Made(format!("\"{}{between}{}\"", self.escaped(), other.escaped())))
+        let json = format!("\"{}{between}{}\"", self.escaped(), other.escaped());
+        Text(RawValue::from_string(json).map_or_else(|_| nothing(), Cow::Owned))
     }
 
     /// Texts as one.
@@ -88,28 +80,24 @@ impl<'a> Text<'a> {
             return one.clone();
         }
         let all: String = texts.iter().map(Self::escaped).collect();
-        Self(Token::Made(format!("\"{all}\"")))
+        Self(RawValue::from_string(format!("\"{all}\"")).map_or_else(|_| nothing(), Cow::Owned))
     }
 
     /// The text on its own feet.
     pub fn into_owned(self) -> Text<'static> {
-        Text(Token::Made(self.json().to_owned()))
+        Text(Cow::Owned(self.0.into_owned()))
     }
+}
+
+/// What a string is that cannot be written as JSON, which no string is.
+fn nothing() -> Cow<'static, RawValue> {
+    Cow::Borrowed(RawValue::NULL)
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let raw = <&RawValue>::deserialize(deserializer)?;
         Self::from_raw(raw).ok_or_else(|| D::Error::custom("expected a string"))
-    }
-}
-
-impl Serialize for Text<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match &self.0 {
-            Token::Borrowed(raw) => raw.serialize(serializer),
-            Token::Made(_) => self.decode().serialize(serializer),
-        }
     }
 }
 
@@ -143,7 +131,7 @@ mod tests {
         assert_eq!(serde_json::to_string(&text).unwrap(), text.json());
         let joined = Text::new("A\"").join(": ", &text);
         assert_eq!(joined.decode(), "A\": a\né \"b\"");
-        assert_eq!(serde_json::to_string(&joined).unwrap(), r#""A\": a\né \"b\"""#);
+        assert_eq!(serde_json::to_string(&joined).unwrap(), joined.json());
     }
 
     #[test]

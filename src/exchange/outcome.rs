@@ -18,28 +18,33 @@ pub enum Source {
 pub fn classify(status: u16, source: &Source, provider: &str) -> Option<Error> {
     let Source::Envoy(details) = source else { return None };
     let provider = provider.to_owned();
-    let about = |word: &str| details.contains(word);
-    if about("request_payload_too_large")
-        || about("downstream")
-        || about("http1.")
-        || about("http2.")
-    {
-        None
-    } else if about("timeout") || about("max_stream_duration") {
-        Some(Error::Timeout { provider })
-    } else if about("overflow") || about("no_healthy_upstream") {
-        let message = "Envoy holds no more requests for it".to_owned();
-        Some(Error::Overloaded { provider, message })
-    } else if about("inject") {
-        Some(Error::Refused { provider, status })
-    } else if about("cluster_not_found") || about("route_not_found") {
-        Some(Error::Misconfigured { problem: "Envoy has no cluster for this model" })
-    } else if about("response_payload_too_large") {
-        Some(Error::BadAnswer { provider, problem: "is too long" })
-    } else if about("upstream_reset_after_response_started") || about("protocol_error") {
-        Some(Error::BadAnswer { provider, problem: "broke off" })
-    } else {
-        Some(Error::Unreachable { provider })
+    // `upstream_reset_before_response_started{connection_termination}`: what, and why.
+    let (what, why) = details.split_once('{').unwrap_or((details, ""));
+    match what {
+        "upstream_response_timeout" | "upstream_per_try_timeout" => {
+            Some(Error::Timeout { provider })
+        }
+        "upstream_max_stream_duration_reached" | "response_timeout" => {
+            Some(Error::Timeout { provider })
+        }
+        "upstream_reset_before_response_started" if why.starts_with("overflow") => {
+            Some(Error::Overloaded { provider })
+        }
+        "upstream_reset_before_response_started" if why.starts_with("protocol_error") => {
+            Some(Error::BadAnswer { provider, problem: "is not HTTP" })
+        }
+        "upstream_reset_before_response_started" | "no_healthy_upstream" => {
+            Some(Error::Unreachable { provider })
+        }
+        "upstream_reset_after_response_started" => {
+            Some(Error::BadAnswer { provider, problem: "broke off" })
+        }
+        "response_payload_too_large" => Some(Error::BadAnswer { provider, problem: "is too long" }),
+        "failed_to_inject_credential" => Some(Error::Refused { provider, status }),
+        "cluster_not_found" | "route_not_found" => {
+            Some(Error::Misconfigured { problem: "Envoy has no cluster for this model" })
+        }
+        _ => None,
     }
 }
 
@@ -59,7 +64,7 @@ mod tests {
             ("upstream_reset_before_response_started{connection_termination}", Some(502)),
             ("upstream_reset_before_response_started{remote_connection_failure}", Some(502)),
             ("upstream_reset_before_response_started{overflow}", Some(503)),
-            ("no_healthy_upstream", Some(503)),
+            ("no_healthy_upstream", Some(502)),
             ("cluster_not_found", Some(500)),
             ("failed_to_inject_credential", Some(502)),
             ("request_payload_too_large", None),

@@ -9,7 +9,7 @@ use super::Gateway;
 use crate::{
     chat::{
         parameter::{Parameter, Parameters},
-        request::{Mistake, Request},
+        request::{Kind, Mistake, Request},
     },
     provider,
     region::Region,
@@ -26,7 +26,8 @@ const MAX_FALLBACKS: usize = 8;
 /// The attempts of one exchange.
 #[derive(Debug)]
 pub struct Plan {
-    attempts: Vec<Planned>,
+    /// The attempt that is made first. There is no other yet.
+    pub primary: Planned,
     /// Attempts that came to an end, in order.
     made: Vec<Made>,
     /// When the attempt under way began.
@@ -70,28 +71,21 @@ impl Plan {
         parameters: Parameters<'_>,
         now: Timestamp,
     ) -> Result<Self, Vec<Mistake>> {
-        let (request, mut mistakes) = Request::read(parameters);
+        let (request, mut mistakes) = Request::check(parameters);
         let primary = check(gateway, &request, &mut mistakes);
         check_fallbacks(gateway, &request, &mut mistakes);
         match primary {
             Some(primary) if mistakes.is_empty() => {
-                Ok(Self { attempts: vec![primary], made: Vec::new(), begun: now })
+                Ok(Self { primary, made: Vec::new(), begun: now })
             }
             _ => Err(mistakes),
         }
     }
 
-    /// The attempt under way.
-    pub fn current(&self) -> Option<&Planned> {
-        self.attempts.first()
-    }
-
     /// Keeps how the attempt under way ended.
     pub fn record(&mut self, status: u16, now: Timestamp) {
         let took = now.since(self.begun);
-        if let Some(model) = self.current().map(|attempt| attempt.model.clone()) {
-            self.made.push(Made { model, status, took });
-        }
+        self.made.push(Made { model: self.primary.model.clone(), status, took });
     }
 
     /// The value of `x-attache-attempts`: model, status, and the time until that was known.
@@ -117,7 +111,11 @@ fn check(gateway: &Gateway, request: &Request<'_>, mistakes: &mut Vec<Mistake>) 
     mistakes.append(&mut fit.refused);
     if gateway.config.strict_parameters {
         let strict = |name: &str| format!("model {} does not take {name}", target.name);
-        mistakes.extend(fit.dropped.iter().map(|name| Mistake::new(name.as_ref(), strict(name))));
+        mistakes.extend(
+            fit.dropped
+                .iter()
+                .map(|name| Mistake::new(Kind::Unsupported, name.as_ref(), &strict(name))),
+        );
     }
     Some(Planned {
         model: target.name.to_owned(),
@@ -138,7 +136,7 @@ fn not_here(gateway: &Gateway, model: &str) -> Mistake {
         "is not supported"
     };
     let shown: String = model.chars().take(100).collect();
-    Mistake::new("model", format!("model {shown} {problem}"))
+    Mistake::new(Kind::NoModel, "model", &format!("model {shown} {problem}"))
 }
 
 /// Where a request is to be served. One that may not go there is checked as if it stayed.
@@ -151,7 +149,7 @@ fn region(gateway: &Gateway, request: &Request<'_>, mistakes: &mut Vec<Mistake>)
     }
     let here = gateway.region.name();
     let problem = format!("model_region global is not available in region {here}");
-    mistakes.push(Mistake::new("model_region", problem));
+    mistakes.push(Mistake::new(Kind::Invalid, "model_region", &problem));
     gateway.region
 }
 
@@ -160,12 +158,16 @@ fn check_fallbacks(gateway: &Gateway, request: &Request<'_>, mistakes: &mut Vec<
     check_depth(request, mistakes);
     let Some(raw) = request.parameters.get(Parameter::Fallbacks) else { return };
     let Ok(entries) = serde_json::from_str::<Vec<&RawValue>>(raw.get()) else {
-        mistakes.push(Mistake::new("fallbacks", "fallbacks must be an array of objects"));
+        mistakes.push(Mistake::new(
+            Kind::Invalid,
+            "fallbacks",
+            "fallbacks must be an array of objects",
+        ));
         return;
     };
     if entries.len() > MAX_FALLBACKS {
         let problem = format!("fallbacks cannot be more than {MAX_FALLBACKS}");
-        mistakes.push(Mistake::new("fallbacks", problem));
+        mistakes.push(Mistake::new(Kind::Invalid, "fallbacks", &problem));
         return;
     }
     let of_request = mistakes.clone();
@@ -175,7 +177,7 @@ fn check_fallbacks(gateway: &Gateway, request: &Request<'_>, mistakes: &mut Vec<
             if !of_request.contains(&mistake) {
                 let param = format!("fallbacks[{index}].{}", mistake.param);
                 let message = format!("fallbacks[{index}]: {}", mistake.message);
-                mistakes.push(Mistake { param, message });
+                mistakes.push(Mistake { param, message, ..mistake });
             }
         }
     }
@@ -184,15 +186,15 @@ fn check_fallbacks(gateway: &Gateway, request: &Request<'_>, mistakes: &mut Vec<
 /// The mistakes of a fallback, those of the request it takes the rest from among them.
 fn check_fallback(gateway: &Gateway, request: &Request<'_>, entry: &RawValue) -> Vec<Mistake> {
     let Ok(over) = serde_json::from_str::<Parameters<'_>>(entry.get()) else {
-        return vec![Mistake::new("model", "must be an object with model")];
+        return vec![Mistake::new(Kind::Invalid, "model", "must be an object with model")];
     };
     if !over.has(Parameter::Model) {
-        return vec![Mistake::new("model", "model is required")];
+        return vec![Mistake::new(Kind::Missing, "model", "model is required")];
     }
     let mut merged = request.parameters.merged(&over);
     merged.remove(Parameter::Fallbacks);
     merged.remove(Parameter::FallbackConfig);
-    let (merged, mut mistakes) = Request::read(merged);
+    let (merged, mut mistakes) = Request::check(merged);
     check(gateway, &merged, &mut mistakes);
     mistakes
 }
@@ -201,11 +203,11 @@ fn check_depth(request: &Request<'_>, mistakes: &mut Vec<Mistake>) {
     let Some(raw) = request.parameters.get(Parameter::FallbackConfig) else { return };
     let Ok(config) = serde_json::from_str::<FallbackConfig>(raw.get()) else {
         let problem = "fallback_config must be an object with retry, depth and hedge_ms";
-        mistakes.push(Mistake::new("fallback_config", problem));
+        mistakes.push(Mistake::new(Kind::Invalid, "fallback_config", problem));
         return;
     };
     if config.depth.is_some_and(|depth| depth > MAX_DEPTH) {
         let problem = "fallback_config depth cannot be greater than 2";
-        mistakes.push(Mistake::new("fallback_config", problem));
+        mistakes.push(Mistake::new(Kind::Invalid, "fallback_config", problem));
     }
 }

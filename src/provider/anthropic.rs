@@ -25,7 +25,7 @@ use std::rc::Rc;
 pub(super) use self::{fit::fit, request::request};
 use self::{names::Names, stream::Progress};
 use super::reader::Origin;
-use crate::chat::{answer::Answer, chunk::Writer, error::Error};
+use crate::chat::{answer::Answer, chunk::Writer, error::Error, text::Text};
 
 /// What every request has in its head: Claude API, *Versioning*. The version after this one takes
 /// no sampling parameters from any model.
@@ -53,13 +53,13 @@ impl Reader {
         answer::read(body, &self.names, origin)
     }
 
-    /// Reads one event of a stream.
-    pub(super) fn event(
+    /// Reads one event of a stream. If all it said was more text, that is given back.
+    pub(super) fn event<'d>(
         &mut self,
-        data: &[u8],
+        data: &'d [u8],
         writer: &mut Writer,
         origin: Origin<'_>,
-    ) -> Result<(), Error> {
+    ) -> Result<Option<(usize, Text<'d>)>, Error> {
         self.progress.event(data, &self.names, writer, origin)
     }
 }

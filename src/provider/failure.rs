@@ -6,7 +6,10 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{Head, reader::Origin};
-use crate::chat::error::{Error, shortened};
+use crate::{
+    chat::error::{Error, shortened},
+    id::is_uuid,
+};
 
 /// The error behind an answer whose status is not 200.
 pub(super) fn classify(origin: Origin<'_>, body: &[u8]) -> Error {
@@ -23,11 +26,11 @@ pub(super) fn classify(origin: Origin<'_>, body: &[u8]) -> Error {
         413 => {
             Error::Rejected { status: 413, message, code: Some("request_too_large".into()), param }
         }
-        429 => Error::RateLimited { provider, message, retry_after: head.retry_after },
-        408 | 409 | 425 | 503 | 529 => Error::Overloaded { provider, message },
+        429 => Error::RateLimited { provider, retry_after: head.retry_after },
+        408 | 409 | 425 | 503 | 529 => Error::Overloaded { provider },
         504 | 524 => Error::Timeout { provider },
         400..=499 => Error::Rejected { status: 400, message, code, param },
-        status => Error::Failed { provider, status, message },
+        status => Error::Failed { provider, status },
     }
 }
 
@@ -35,7 +38,7 @@ pub(super) fn classify(origin: Origin<'_>, body: &[u8]) -> Error {
 /// has one.
 pub(super) fn hidden(origin: Origin<'_>, error: &RawValue) -> Error {
     let body = format!("{{\"error\":{}}}", error.get());
-    let status = status_in(error).unwrap_or(502);
+    let status = status_in(error).unwrap_or(origin.head.status);
     let head = Head { status, retry_after: origin.head.retry_after, ..Head::default() };
     classify(Origin { head: &head, ..origin }, body.as_bytes())
 }
@@ -124,9 +127,36 @@ impl Said {
         let param = inner.param.or(fields.param).and_then(plain);
         let message = message.or_else(|| fields.detail.map(|raw| Cow::Borrowed(raw.get())));
         let message = message.unwrap_or(Cow::Borrowed("no reason given"));
-        let owned = |text: Cow<'_, str>| shortened(&text);
-        Self { message: shortened(&message), code: code.map(owned), param: param.map(owned) }
+        let owned = |text: Cow<'_, str>| shortened(&without_keys(&text));
+        Self { message: owned(message), code: code.map(owned), param: param.map(owned) }
     }
+}
+
+/// How keys of the providers we know begin.
+const KEY_PREFIXES: [&str; 9] =
+    ["sk-", "sk_", "pk-", "AIza", "ya29.", "ABSK", "AKIA", "gsk_", "bedrock-api-key-"];
+
+/// A text in which whatever looks like a key is masked: some providers repeat the one they refuse.
+fn without_keys(text: &str) -> String {
+    let in_key = |c: char| c.is_ascii_alphanumeric() || "-_.+/=".contains(c);
+    let mut masked = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find(in_key) {
+        let (before, word) = rest.split_at(start);
+        let (word, after) = word.split_at(word.find(|c| !in_key(c)).unwrap_or(word.len()));
+        masked.push_str(before);
+        masked.push_str(if is_key(word) { "[key]" } else { word });
+        rest = after;
+    }
+    masked + rest
+}
+
+/// A known beginning, or a length no word has. A UUID is no key.
+fn is_key(word: &str) -> bool {
+    let has = |kind: fn(&u8) -> bool| word.bytes().any(|byte| kind(&byte));
+    let known = word.len() >= 12 && KEY_PREFIXES.iter().any(|prefix| word.starts_with(prefix));
+    let long = word.len() >= 32 && has(u8::is_ascii_digit) && has(u8::is_ascii_alphabetic);
+    known || (long && !is_uuid(word))
 }
 
 fn plain(raw: &RawValue) -> Option<Cow<'_, str>> {
@@ -159,6 +189,21 @@ mod tests {
         ];
         for (body, message) in cases {
             assert_eq!(Said::read(body.as_bytes()).message, message, "{body}");
+        }
+    }
+
+    #[test]
+    fn what_looks_like_a_key_is_masked() {
+        let cases = [
+            ("bad key sk-proj-0123456789abcdef.", "bad key [key]"),
+            ("`AIzaSyA0123456789` is not valid", "`[key]` is not valid"),
+            ("Bearer 0123456789abcdefghijABCDEFGHIJklm!", "Bearer [key]!"),
+            ("no model claude-haiku-4-5-20251001", "no model claude-haiku-4-5-20251001"),
+            ("id 8077c0fe-2422-4590-a675-187a4d96f2b1", "id 8077c0fe-2422-4590-a675-187a4d96f2b1"),
+            ("é: sk-", "é: sk-"),
+        ];
+        for (said, masked) in cases {
+            assert_eq!(without_keys(said), masked);
         }
     }
 

@@ -237,11 +237,15 @@ fn reason<'w>(wire: &'w WireChoice<'_>) -> (Option<Cow<'w, str>>, Option<Finish>
     (Some(word), Some(finish))
 }
 
-/// Reads one event of a stream.
-pub(super) fn event(data: &[u8], writer: &mut Writer, origin: Origin<'_>) -> Result<(), Error> {
+/// Reads one event of a stream. If all it said was more text, that is given back.
+pub(super) fn event<'d>(
+    data: &'d [u8],
+    writer: &mut Writer,
+    origin: Origin<'_>,
+) -> Result<Option<(usize, Text<'d>)>, Error> {
     let data = data.trim_ascii();
     if data.is_empty() {
-        return Ok(());
+        return Ok(None);
     }
     if data == b"[DONE]" {
         if !writer.has_begun() {
@@ -249,13 +253,14 @@ pub(super) fn event(data: &[u8], writer: &mut Writer, origin: Origin<'_>) -> Res
         }
         writer.finish_rest();
         writer.end();
-        return Ok(());
+        return Ok(None);
     }
-    let chunk: Completion<'_> = serde_json::from_slice(data)
+    let chunk: Completion<'d> = serde_json::from_slice(data)
         .map_err(|_| origin.bad("holds an event that is not a chunk"))?;
     if let Some(error) = chunk.error {
         return Err(failure::hidden(origin, error));
     }
+    let plain = chunk.plain();
     if let Some(usage) = chunk.usage {
         writer.usage(usage);
     }
@@ -265,7 +270,26 @@ pub(super) fn event(data: &[u8], writer: &mut Writer, origin: Origin<'_>) -> Res
         }
         delta(choice, writer);
     }
-    Ok(())
+    Ok(plain)
+}
+
+impl<'a> Completion<'a> {
+    /// The choice and the text of a chunk that holds nothing else.
+    fn plain(&self) -> Option<(usize, Text<'a>)> {
+        let [choice] = self.choices.as_deref()? else { return None };
+        let WireChoice { index, delta: Some(delta), message: None, .. } = choice else {
+            return None;
+        };
+        let silent = choice.finish_reason.is_none()
+            && choice.logprobs.is_none()
+            && choice.usage.is_none()
+            && self.usage.is_none()
+            && delta.refusal.is_none()
+            && delta.reasoning_content.is_none()
+            && delta.reasoning.is_none()
+            && delta.tool_calls.is_none();
+        delta.content.clone().filter(|_| silent).map(|text| (index.map_or(0, place), text))
+    }
 }
 
 fn delta(wire: WireChoice<'_>, writer: &mut Writer) {

@@ -8,9 +8,13 @@ use crate::{
         error::Error,
         fit::{Fit, Stream},
         request::Request,
+        text::Text,
     },
     config::{ApiSchema, Target},
 };
+
+/// How gzip (RFC 1952) and Zstandard (RFC 8878) begin.
+const COMPRESSED: [&[u8]; 2] = [&[0x1f, 0x8b], &[0x28, 0xb5, 0x2f, 0xfd]];
 
 /// What reads an attempt's answer, with what its request left to remember.
 #[derive(Clone, Debug)]
@@ -83,7 +87,8 @@ impl Reader {
         origin: Origin<'_>,
     ) -> Result<Answer<'b>, Error> {
         let head = origin.head;
-        if head.encoded {
+        // Nobody asked for that: the header is not worth a look at every answer.
+        if COMPRESSED.iter().any(|magic| body.starts_with(magic)) {
             return Err(origin.bad("is compressed, which was not asked for"));
         }
         if head.status != 200 {
@@ -98,13 +103,13 @@ impl Reader {
         }
     }
 
-    /// Reads one event of a stream.
-    pub(super) fn event(
+    /// Reads one event of a stream. If all it said was more text, that is given back.
+    pub(super) fn event<'d>(
         &mut self,
-        data: &[u8],
+        data: &'d [u8],
         writer: &mut Writer,
         origin: Origin<'_>,
-    ) -> Result<(), Error> {
+    ) -> Result<Option<(usize, Text<'d>)>, Error> {
         match self {
             Self::OpenAi => openai::event(data, writer, origin),
             Self::Anthropic(reader) => reader.event(data, writer, origin),

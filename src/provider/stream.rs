@@ -3,6 +3,7 @@
 use super::{
     Head,
     reader::{Origin, Reader},
+    repeat::Repeat,
 };
 use crate::{
     chat::{chunk::Writer, envelope::Envelope, error::Error},
@@ -16,6 +17,7 @@ pub(super) struct Streaming {
     reader: Reader,
     sse: sse::Decoder,
     writer: Writer,
+    repeat: Repeat,
     /// Whether the head has gone to the client: from then on a failure is an event.
     released: bool,
 }
@@ -36,7 +38,7 @@ impl Streaming {
     /// A stream of which only the head has come.
     pub(super) fn new(head: Head, reader: Reader, envelope: Envelope) -> Self {
         let (sse, writer) = (sse::Decoder::default(), Writer::new(envelope));
-        Self { head, reader, sse, writer, released: false }
+        Self { head, reader, sse, writer, repeat: Repeat::default(), released: false }
     }
 
     /// Whether the client has all of it.
@@ -70,18 +72,26 @@ impl Streaming {
         provider: &str,
         model: &str,
     ) -> Result<(), Error> {
-        let Self { head, reader, sse, writer, .. } = self;
+        let Self { head, reader, sse, writer, repeat, .. } = self;
         let origin = Origin { provider, model, head };
         let mut decoded = Ok(());
         // After a failure, and after the end, nothing counts.
         let mut event = |data: &[u8]| {
-            if decoded.is_ok() && !writer.has_ended() {
-                decoded = reader.event(data, writer, origin);
+            if decoded.is_err() || writer.has_ended() {
+                return;
+            }
+            if let Some((choice, text)) = repeat.text(data) {
+                return writer.content(choice, &text, None);
+            }
+            match reader.event(data, writer, origin) {
+                Ok(plain) => repeat.learn(data, plain),
+                Err(error) => decoded = Err(error),
             }
         };
         let fed = sse.feed(piece, &mut event);
-        if end && fed.is_ok() {
-            sse.finish(&mut event);
+        let rest = fed.is_ok() && end && sse.finish(&mut event);
+        if rest && decoded.is_err() {
+            return Err(origin.bad("broke off"));
         }
         decoded?;
         if fed.is_err() {

@@ -35,12 +35,12 @@ impl GatewayFilter {
 
     fn count(&self, status: u16) {
         let model = self.exchange.as_ref().and_then(Exchange::model).unwrap_or("none");
-        metrics::count_request(self.gateway.region.name(), model, status);
+        metrics::count_request(self.gateway.region, model, status);
     }
 
     fn tell(&mut self, input: Input<'_>) -> Action {
         let Some(exchange) = &mut self.exchange else { return Action::Continue };
-        let output = exchange.on(input, host::now());
+        let output = exchange.on(input, host::now);
         self.perform(output)
     }
 
@@ -74,15 +74,18 @@ impl Context for GatewayFilter {}
 
 impl HttpContext for GatewayFilter {
     fn on_http_request_headers(&mut self, _count: usize, end: bool) -> Action {
-        let get = |name| host::header(MapType::HttpRequestHeaders, name);
-        let head = Head {
-            method: get(":method").unwrap_or_default(),
-            path: get(":path").unwrap_or_default(),
-            content_type: get("content-type"),
-            account: get(ACCOUNT),
-            end,
-        };
-        let request_id = get("x-request-id").filter(|text| id::is_uuid(text));
+        let (mut head, mut request_id) = (Head { end, ..Head::default() }, None);
+        for (name, value) in host::headers(MapType::HttpRequestHeaders) {
+            match name.as_str() {
+                ":method" => head.method = host::text(value),
+                ":path" => head.path = host::text(value),
+                "content-type" => head.content_type = Some(host::text(value)),
+                ACCOUNT => head.account = Some(host::text(value)),
+                "x-request-id" => request_id = Some(host::text(value)),
+                _ => {}
+            }
+        }
+        let request_id = request_id.filter(|text| id::is_uuid(text));
         let request_id = request_id.unwrap_or_else(new_request_id);
         self.exchange = Some(Exchange::new(Rc::clone(&self.gateway), request_id));
         self.tell(Input::Head(head))
@@ -90,7 +93,7 @@ impl HttpContext for GatewayFilter {
 
     fn on_http_request_body(&mut self, size: usize, end: bool) -> Action {
         if !end {
-            return Action::Pause;
+            return self.tell(Input::Received(size));
         }
         let body = host::buffer(BufferType::HttpRequestBody, size);
         self.tell(Input::Body(&body))

@@ -19,11 +19,20 @@ pub(super) fn now() -> Timestamp {
 
 /// A header's value, where bytes that are no UTF-8 become U+FFFD.
 pub(super) fn header(map: MapType, name: &str) -> Option<String> {
-    let value = hostcalls::get_map_value_bytes(map, name).ok()??;
-    Some(match String::from_utf8(value) {
+    hostcalls::get_map_value_bytes(map, name).ok()?.map(text)
+}
+
+/// Bytes as text, where those that are no UTF-8 become U+FFFD.
+pub(super) fn text(bytes: Vec<u8>) -> String {
+    match String::from_utf8(bytes) {
         Ok(text) => text,
         Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
-    })
+    }
+}
+
+/// All headers of a map: one call of the host costs as much as two single headers.
+pub(super) fn headers(map: MapType) -> Vec<(String, Vec<u8>)> {
+    hostcalls::get_map_bytes(map).unwrap_or_default()
 }
 
 /// A property's bytes.

@@ -45,8 +45,11 @@ impl ProviderFilter {
     /// Takes in `size` bytes of the answer's body.
     fn receive(&mut self, size: usize, end: bool) -> Action {
         let Some(attempt) = &mut self.attempt else { return Action::Continue };
+        if !end && attempt.may_wait(size) {
+            return Action::Pause;
+        }
         let piece = host::buffer(BufferType::HttpResponseBody, size);
-        match attempt.body(&piece, end, host::now()) {
+        match attempt.body(&piece, end, host::now) {
             Step::Hold => {
                 if size > 0 {
                     host::set_buffer(BufferType::HttpResponseBody, size, b"");
@@ -106,12 +109,10 @@ fn answer(reply: &Reply, length: Option<&str>, size: usize) {
 fn head() -> Head {
     let get = |name| host::header(MapType::HttpResponseHeaders, name);
     let status = get(":status").and_then(|status| status.parse().ok()).unwrap_or_default();
-    let encoding = get("content-encoding").unwrap_or_default();
     let retry_after = if status == 200 { None } else { get("retry-after") };
     Head {
         status,
         content_type: get("content-type").unwrap_or_default().to_ascii_lowercase(),
-        encoded: !matches!(encoding.as_str(), "" | "identity"),
         retry_after: retry_after.and_then(|wait| wait.parse().ok()).map(Duration::from_secs),
     }
 }
@@ -134,7 +135,7 @@ impl HttpContext for ProviderFilter {
             return Action::Pause;
         }
         // There is no body to put anything in the place of.
-        if let Step::Answer(reply) = attempt.body(b"", true, host::now()) {
+        if let Step::Answer(reply) = attempt.body(b"", true, host::now) {
             note_error(reply.reason);
             host::reply(&reply);
         }

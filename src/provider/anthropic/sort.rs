@@ -15,7 +15,7 @@ use super::{
 };
 use crate::chat::{
     message::{Content, Function, Message, Part, Role},
-    request::{MAX_MISTAKES, Mistake},
+    request::{Kind, MAX_MISTAKES, Mistake},
     text::Text,
 };
 
@@ -191,7 +191,8 @@ impl<'q> Sorter<'q, '_> {
 
     fn wrong(&mut self, place: &str, problem: &str) {
         if self.mistakes.len() < MAX_MISTAKES {
-            self.mistakes.push(Mistake::new(place, format!("{place}: {problem}")));
+            let message = format!("{place}: {problem}");
+            self.mistakes.push(Mistake::new(Kind::Invalid, place, &message));
         }
     }
 }

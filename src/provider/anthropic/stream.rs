@@ -96,19 +96,21 @@ struct Delta<'a> {
 }
 
 impl Progress {
-    /// Takes in one event. Pings, and events that are new to us, say nothing.
-    pub(super) fn event(
+    /// Takes in one event. Pings, and events that are new to us, say nothing. If all it said was more
+    /// text, that is given back.
+    pub(super) fn event<'d>(
         &mut self,
-        data: &[u8],
+        data: &'d [u8],
         names: &Names,
         writer: &mut Writer,
         origin: Origin<'_>,
-    ) -> Result<(), Error> {
+    ) -> Result<Option<(usize, Text<'d>)>, Error> {
+        let data = data.trim_ascii();
         // No word of Anthropic's, but servers that speak its schema add it.
-        if data == b"[DONE]" {
-            return Ok(());
+        if data.is_empty() || data == b"[DONE]" {
+            return Ok(None);
         }
-        let event: Event<'_> = serde_json::from_slice(data)
+        let event: Event<'d> = serde_json::from_slice(data)
             .map_err(|_| origin.bad("holds an event that is not JSON"))?;
         if let Some(error) = event.error {
             return Err(failure::hidden(origin, error));
@@ -118,18 +120,18 @@ impl Progress {
         match event.kind.as_ref().map(Text::decode).unwrap_or_default().as_ref() {
             "message_start" => self.begin(event.message),
             "content_block_start" => self.open(index, event.content_block, names, writer),
-            "content_block_delta" => self.more(index, event.delta, writer),
+            "content_block_delta" => return Ok(self.more(index, event.delta, writer)),
             "content_block_stop" => self.close(writer),
             "message_delta" => {
                 self.close(writer);
                 self.count(event.usage);
                 self.stop(event.delta);
             }
-            "message_stop" => return self.end(writer, origin),
+            "message_stop" => self.end(writer, origin)?,
             "error" => return Err(origin.bad("ended in an error it does not name")),
             _ => {}
         }
-        Ok(())
+        Ok(None)
     }
 
     fn begin(&mut self, message: Option<Started>) {
@@ -162,36 +164,41 @@ impl Progress {
         }
     }
 
-    fn more(&mut self, index: usize, delta: Option<&RawValue>, writer: &mut Writer) {
-        let delta = delta.and_then(|raw| serde_json::from_str::<Delta<'_>>(raw.get()).ok());
-        let Some(delta) = delta else { return };
-        let text = |raw: Option<&'_ RawValue>| raw.and_then(Text::from_raw).map(Text::into_owned);
+    /// More of a block. Text is given back, as it changes nothing here.
+    fn more<'d>(
+        &mut self,
+        index: usize,
+        delta: Option<&'d RawValue>,
+        writer: &mut Writer,
+    ) -> Option<(usize, Text<'d>)> {
+        let delta: Delta<'d> = serde_json::from_str(delta?.get()).ok()?;
         match delta.kind.as_ref().map(Text::decode).unwrap_or_default().as_ref() {
             "text_delta" => {
-                delta.text.and_then(Text::from_raw).iter().for_each(|text| {
-                    writer.content(0, text, None);
-                });
+                let text = Text::from_raw(delta.text?)?;
+                writer.content(0, &text, None);
+                return Some((0, text));
             }
             "input_json_delta" => {
-                let json = delta.partial_json.and_then(Text::from_raw);
-                if let Some(json) = json.filter(|json| !json.is_empty()) {
+                let json = Text::from_raw(delta.partial_json?)?;
+                if !json.is_empty() {
                     self.input = None;
                     writer.arguments(0, index, &json);
                 }
             }
             "thinking_delta" => {
-                if let Some(text) = delta.thinking.and_then(Text::from_raw) {
-                    self.think(&text);
-                    writer.reasoning(0, &text);
-                }
+                let text = Text::from_raw(delta.thinking?)?;
+                self.think(&text);
+                writer.reasoning(0, &text);
             }
             "signature_delta" => {
-                if let (Some(own), Some(signature)) = (&mut self.thinking, text(delta.signature)) {
-                    own.signature = signature;
+                let signature = Text::from_raw(delta.signature?)?;
+                if let Some(own) = &mut self.thinking {
+                    own.signature = signature.into_owned();
                 }
             }
             _ => {}
         }
+        None
     }
 
     fn think(&mut self, text: &Text<'_>) {

@@ -70,9 +70,9 @@ fn receive(attempt: &mut Attempt, head: Head, pieces: &[&[u8]]) -> (u16, String,
     };
     attempt.head(head);
     for piece in pieces {
-        take(attempt.body(piece, false, now()));
+        take(attempt.body(piece, false, now));
     }
-    take(attempt.body(b"", true, now()));
+    take(attempt.body(b"", true, now));
     (status, report, body)
 }
 

@@ -11,7 +11,7 @@ use crate::{
     chat::{
         fit::Fit,
         parameter::Parameter,
-        request::{MAX_MISTAKES, Mistake, Request},
+        request::{Kind, MAX_MISTAKES, Mistake, Request},
         text::Text,
         tools::{FunctionTool, ToolChoice},
     },
@@ -74,7 +74,8 @@ impl<'q> Tools<'q> {
         if fit.value(Parameter::ToolChoice).is_some() {
             let choice = request.tool_choice.as_ref();
             let problem = choice.and_then(|choice| tools.choose(choice).err());
-            mistakes.extend(problem.map(|problem| Mistake::new("tool_choice", problem)));
+            let mistake = |problem: String| Mistake::new(Kind::Invalid, "tool_choice", &problem);
+            mistakes.extend(problem.map(mistake));
         }
         tools
     }
@@ -124,7 +125,7 @@ impl<'q> Tools<'q> {
             if !seen.insert(name.clone()) && mistakes.len() < MAX_MISTAKES {
                 let place = format!("tools[{index}]");
                 let problem = format!("{place}: there is another tool called `{name}`");
-                mistakes.push(Mistake::new(place, problem));
+                mistakes.push(Mistake::new(Kind::Invalid, place, &problem));
             }
         }
     }

@@ -1,0 +1,144 @@
+//! Reading what is said, and the tools at hand.
+
+use serde_json::value::RawValue;
+
+use super::{Kind, reader::Reader, without_place};
+use crate::{
+    chat::{
+        message::{Content, Message, Part, Role},
+        object::Object,
+        parameter::Parameter,
+        text::Text,
+        tools::{Tool, ToolChoice},
+    },
+    json::is_empty_array,
+};
+
+impl<'a> Reader<'_, 'a> {
+    pub(super) fn messages(&mut self) -> Vec<Message<'a>> {
+        let prompt: Option<Text<'a>> = self.get(Parameter::Prompt, "a string");
+        let Some(raw) = self.parameters.get(Parameter::Messages) else {
+            if !self.parameters.has(Parameter::Prompt) {
+                self.add(Kind::Missing, "messages", "one of messages or prompt required");
+            }
+            return prompt.map(user).into_iter().collect();
+        };
+        if self.parameters.has(Parameter::Prompt) {
+            self.wrong("prompt", "only one of messages or prompt allowed");
+        }
+        let messages = match serde_json::from_str::<Vec<Object<Message<'a>>>>(raw.get()) {
+            Ok(messages) => messages.into_iter().map(|Object(message)| message).collect(),
+            Err(_) => self.locate(raw),
+        };
+        if is_empty_array(raw.get()) {
+            self.must_be(Parameter::Messages, "an array with at least one message");
+        }
+        for (index, message) in messages.iter().enumerate() {
+            self.check_message(index, message);
+        }
+        messages
+    }
+
+    /// The messages that can be read, and a mistake for each that cannot.
+    pub(super) fn locate(&mut self, raw: &'a RawValue) -> Vec<Message<'a>> {
+        let Ok(items) = serde_json::from_str::<Vec<&'a RawValue>>(raw.get()) else {
+            self.must_be(Parameter::Messages, "an array of messages");
+            return Vec::new();
+        };
+        let mut messages = Vec::new();
+        for (index, item) in items.into_iter().enumerate() {
+            match serde_json::from_str(item.get()) {
+                Ok(Object(message)) => messages.push(message),
+                Err(error) => {
+                    let path = format!("messages[{index}]");
+                    self.wrong_in(Kind::Invalid, &path, &without_place(&error));
+                }
+            }
+        }
+        messages
+    }
+
+    fn check_message(&mut self, index: usize, message: &Message<'a>) {
+        let missing = match message.role {
+            Role::Tool if message.tool_call_id.is_none() => {
+                "tool_call_id is required for role tool"
+            }
+            Role::Function if message.name.is_none() => "name is required for role function",
+            _ => "",
+        };
+        if !missing.is_empty() {
+            self.wrong_in(Kind::Missing, &format!("messages[{index}]"), missing);
+        }
+        let Content::Parts(parts) = &message.content else { return };
+        for (number, part) in parts.iter().enumerate() {
+            self.check_part(index, number, part);
+        }
+    }
+
+    fn check_part(&mut self, index: usize, number: usize, part: &Part<'a>) {
+        let (kind, problem) = match part.input() {
+            Some((_, true)) => return,
+            Some((_, false)) => (Kind::Missing, format!("{} is missing", part.kind)),
+            None => (Kind::Invalid, format!("unknown type `{}`", part.kind)),
+        };
+        self.wrong_in(kind, &format!("messages[{index}].content[{number}]"), &problem);
+    }
+
+    pub(super) fn tools(&mut self) -> Vec<Tool<'a>> {
+        let expected = "an array of tools, each {type: \"function\", function: {name, …}}";
+        let tools: Vec<Object<Tool<'a>>> = self.get(Parameter::Tools, expected).unwrap_or_default();
+        let tools: Vec<Tool<'a>> = tools.into_iter().map(|Object(tool)| tool).collect();
+        for (index, tool) in tools.iter().enumerate() {
+            if let Err((kind, problem)) = check_tool(tool) {
+                self.wrong_in(kind, &format!("tools[{index}]"), &problem);
+            }
+        }
+        tools
+    }
+
+    pub(super) fn tool_choice(&mut self) -> Option<ToolChoice<'a>> {
+        let choice = self.get(
+            Parameter::ToolChoice,
+            "none, auto, required, allowed_tools or {type: \"function\", function: {name}}",
+        )?;
+        let harmless = matches!(choice, ToolChoice::None | ToolChoice::Auto);
+        if !harmless
+            && self.parameters.get(Parameter::Tools).is_none_or(|tools| is_empty_array(tools.get()))
+        {
+            self.wrong("tool_choice", &format!("tool_choice {} needs tools", choice.form()));
+        }
+        Some(choice)
+    }
+}
+
+fn check_tool(tool: &Tool<'_>) -> Result<(), (Kind, String)> {
+    if tool.kind != "function" {
+        let problem = format!("unknown type `{}`, there is `function`", tool.kind);
+        return Err((Kind::Invalid, problem));
+    }
+    let Some(function) = &tool.function else {
+        return Err((Kind::Missing, "function is missing".to_owned()));
+    };
+    if function.name.is_empty() {
+        return Err((Kind::Invalid, "name is empty".to_owned()));
+    }
+    if function.parameters.is_some_and(|schema| !schema.get().starts_with('{')) {
+        return Err((Kind::Invalid, "parameters must be a JSON schema object".to_owned()));
+    }
+    Ok(())
+}
+
+fn user(content: Text<'_>) -> Message<'_> {
+    Message {
+        role: Role::User,
+        content: Content::Text(content),
+        name: None,
+        tool_calls: None,
+        tool_call_id: None,
+        function_call: None,
+        refusal: None,
+        reasoning_content: None,
+        reasoning_details: None,
+        cache_control: None,
+    }
+}

@@ -1,0 +1,163 @@
+//! Reading single parameters, and keeping every mistake.
+
+use std::{borrow::Cow, num::NonZeroU32, ops::RangeInclusive};
+
+use serde::Deserialize;
+
+use super::{DEFAULT_MAX_TOKENS, Kind, MAX_MISTAKES, Mistake, without_place};
+use crate::chat::{
+    effort::Effort,
+    parameter::{Parameter, Parameters},
+    text::Text,
+    tools::ResponseFormat,
+};
+
+/// Reads parameters and keeps the mistakes.
+pub(super) struct Reader<'p, 'a> {
+    pub(super) parameters: &'p Parameters<'a>,
+    pub(super) mistakes: Vec<Mistake>,
+}
+
+impl<'a> Reader<'_, 'a> {
+    /// Keeps a mistake, as long as there are not too many.
+    pub(super) fn add(&mut self, kind: Kind, param: &str, message: &str) {
+        if self.mistakes.len() < MAX_MISTAKES {
+            self.mistakes.push(Mistake::new(kind, param, message));
+        }
+    }
+
+    /// Keeps a mistake in a value.
+    pub(super) fn wrong(&mut self, param: &str, problem: &str) {
+        self.add(Kind::Invalid, param, problem);
+    }
+
+    /// Keeps a mistake in something inside a parameter, whose path the message begins with.
+    pub(super) fn wrong_in(&mut self, kind: Kind, path: &str, problem: &str) {
+        self.add(kind, path, &format!("{path}: {problem}"));
+    }
+
+    /// A parameter of type `T`, whose values are `expected`.
+    pub(super) fn get<T: Deserialize<'a>>(
+        &mut self,
+        parameter: Parameter,
+        expected: &str,
+    ) -> Option<T> {
+        self.get_if(parameter, |_| true, || expected.to_owned())
+    }
+
+    /// A parameter of type `T` that fits. What is expected is only put into words for a mistake.
+    pub(super) fn get_if<T: Deserialize<'a>>(
+        &mut self,
+        parameter: Parameter,
+        fits: impl FnOnce(&T) -> bool,
+        expected: impl FnOnce() -> String,
+    ) -> Option<T> {
+        let raw = self.parameters.get(parameter)?;
+        let value = serde_json::from_str(raw.get()).ok().filter(fits);
+        if value.is_none() {
+            self.must_be(parameter, &expected());
+        }
+        value
+    }
+
+    pub(super) fn must_be(&mut self, parameter: Parameter, expected: &str) {
+        let name = parameter.name();
+        self.wrong(name, &format!("{name} must be {expected}"));
+    }
+
+    pub(super) fn bool(&mut self, parameter: Parameter) -> Option<bool> {
+        self.get(parameter, "true or false")
+    }
+
+    pub(super) fn number(
+        &mut self,
+        parameter: Parameter,
+        range: RangeInclusive<f64>,
+    ) -> Option<f64> {
+        let expected = || format!("a number from {} to {}", range.start(), range.end());
+        self.get_if(parameter, |number| range.contains(number), expected)
+    }
+
+    pub(super) fn whole(
+        &mut self,
+        parameter: Parameter,
+        range: RangeInclusive<u32>,
+    ) -> Option<u32> {
+        let expected = || match *range.end() {
+            u32::MAX => format!("an integer of at least {}", range.start()),
+            most => format!("an integer from {} to {most}", range.start()),
+        };
+        self.get_if(parameter, |number| range.contains(number), expected)
+    }
+
+    pub(super) fn model(&mut self) -> Cow<'a, str> {
+        let model = match self.parameters.get(Parameter::Model) {
+            None => {
+                self.add(Kind::Missing, "model", "model is required");
+                return Cow::Borrowed("");
+            }
+            Some(raw) => Text::from_raw(raw).map(|text| Cow::Owned(text.decode().into_owned())),
+        };
+        model.filter(|model: &Cow<'_, str>| !model.is_empty()).unwrap_or_else(|| {
+            self.must_be(Parameter::Model, "the name of a model");
+            Cow::Borrowed("")
+        })
+    }
+
+    /// `max_completion_tokens` wins: it is the newer name, and clients send both for old servers.
+    pub(super) fn max_tokens(&mut self) -> NonZeroU32 {
+        let old = self.whole(Parameter::MaxTokens, 1..=u32::MAX);
+        let new = self.whole(Parameter::MaxCompletionTokens, 1..=u32::MAX);
+        new.or(old).and_then(NonZeroU32::new).unwrap_or(DEFAULT_MAX_TOKENS)
+    }
+
+    pub(super) fn response_format(&mut self) -> Option<ResponseFormat<'a>> {
+        let raw = self.parameters.get(Parameter::ResponseFormat)?;
+        match serde_json::from_str(raw.get()) {
+            Ok(format) => Some(format),
+            Err(error) => {
+                let problem = format!("response_format is invalid: {}", without_place(&error));
+                self.wrong("response_format", &problem);
+                None
+            }
+        }
+    }
+
+    pub(super) fn include_usage(&mut self) -> bool {
+        #[derive(Deserialize)]
+        struct Options {
+            include_usage: Option<bool>,
+        }
+        let options: Option<Options> =
+            self.get(Parameter::StreamOptions, "an object such as {include_usage: true}");
+        options.and_then(|options| options.include_usage).unwrap_or_default()
+    }
+
+    pub(super) fn reasoning(&mut self) -> (Option<Effort>, Option<NonZeroU32>) {
+        #[derive(Deserialize)]
+        struct Reasoning {
+            effort: Option<Effort>,
+            max_tokens: Option<NonZeroU32>,
+        }
+        let efforts = || format!("one of {}", Effort::ALL.map(Effort::name).join(", "));
+        let fields = || format!("an object with effort, {}, or max_tokens", efforts());
+        let flat = self.get_if(Parameter::ReasoningEffort, |_| true, efforts);
+        let nested: Option<Reasoning> = self.get_if(Parameter::Reasoning, |_| true, fields);
+        let (effort, budget) = nested.map_or((None, None), |own| (own.effort, own.max_tokens));
+        (flat.or(effort), budget)
+    }
+
+    pub(super) fn audio(&mut self) -> bool {
+        let expected = "an array of text and audio";
+        let modalities: Option<Vec<Cow<'a, str>>> = self.get(Parameter::Modalities, expected);
+        modalities.is_some_and(|names| names.iter().any(|name| name == "audio"))
+    }
+
+    pub(super) fn global(&mut self) -> bool {
+        let Some(raw) = self.parameters.get(Parameter::ModelRegion) else { return false };
+        if raw.get() != "\"global\"" {
+            self.wrong("model_region", "model_region can only be set to global");
+        }
+        raw.get() == "\"global\""
+    }
+}

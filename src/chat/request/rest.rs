@@ -1,0 +1,79 @@
+//! Checking parameters whose value nobody here reads: they go on as they came, or not at all.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+
+use super::reader::Reader;
+use crate::chat::{parameter::Parameter, text::Text};
+
+impl<'a> Reader<'_, 'a> {
+    /// Parameters whose type is checked here and whose value nobody here reads.
+    pub(super) fn rest(&mut self) {
+        for parameter in [Parameter::FrequencyPenalty, Parameter::PresencePenalty] {
+            self.number(parameter, -2.0..=2.0);
+        }
+        self.number(Parameter::TopP, 0.0..=1.0);
+        self.whole(Parameter::TopK, 0..=u32::MAX);
+        self.whole(Parameter::TopLogprobs, 0..=20);
+        self.get::<i64>(Parameter::Seed, "an integer");
+        for parameter in [Parameter::ParallelToolCalls, Parameter::Store] {
+            self.bool(parameter);
+        }
+        self.stop();
+        self.shapes();
+        self.steps();
+    }
+
+    fn stop(&mut self) {
+        let Some(raw) = self.parameters.get(Parameter::Stop) else { return };
+        let several = || serde_json::from_str::<Vec<Text<'_>>>(raw.get());
+        if Text::from_raw(raw).is_none() && several().is_err() {
+            self.must_be(Parameter::Stop, "a string or an array of strings");
+        }
+    }
+
+    /// Parameters that are strings, objects or arrays to us, and no more.
+    fn shapes(&mut self) {
+        const STRINGS: [Parameter; 7] = [
+            Parameter::User,
+            Parameter::SafetyIdentifier,
+            Parameter::ServiceTier,
+            Parameter::Verbosity,
+            Parameter::PromptCacheKey,
+            Parameter::PromptCacheRetention,
+            Parameter::TranscriptId,
+        ];
+        const OBJECTS: [Parameter; 5] = [
+            Parameter::LogitBias,
+            Parameter::Audio,
+            Parameter::Prediction,
+            Parameter::WebSearchOptions,
+            Parameter::CacheControl,
+        ];
+        let shapes = STRINGS.map(|parameter| (parameter, '"', "a string")).into_iter();
+        let shapes = shapes.chain(OBJECTS.map(|parameter| (parameter, '{', "an object")));
+        for (parameter, first, expected) in shapes.chain([(Parameter::Functions, '[', "an array")])
+        {
+            if self.parameters.get(parameter).is_some_and(|raw| !raw.get().starts_with(first)) {
+                self.must_be(parameter, expected);
+            }
+        }
+    }
+
+    fn steps(&mut self) {
+        #[derive(Deserialize)]
+        struct Step<'a> {
+            #[serde(borrow, rename = "type")]
+            kind: Cow<'a, str>,
+        }
+        let steps: Option<Vec<Step<'a>>> =
+            self.get(Parameter::PostProcessingSteps, "an array of steps, each {type}");
+        for (index, step) in steps.iter().flatten().enumerate() {
+            if step.kind != "json-repair" {
+                let path = format!("post_processing_steps[{index}]");
+                self.wrong(&path, &format!("{path}.type `{}` is not supported", step.kind));
+            }
+        }
+    }
+}

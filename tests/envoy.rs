@@ -1,0 +1,19 @@
+//! The gateway in a real Envoy, with a scripted provider behind it: what only Envoy can prove.
+//!
+//! Most tests share one Envoy and find their own requests in the provider's journal by a marker.
+
+#![cfg(not(target_family = "wasm"))]
+
+mod support;
+
+mod envoy {
+    mod answers;
+    mod bad_input;
+    mod claims;
+    mod configuration;
+    mod failures;
+    mod keys;
+    mod pages;
+    mod requests;
+    mod streams;
+}

@@ -1,0 +1,559 @@
+//! Bad input of every kind: each is refused in the one shape, nothing reaches a provider, and the
+//! module lives on.
+
+use super::claims::*;
+use crate::support::client::{Client, Request};
+use crate::support::envoy::{Setup, marker};
+use hyper::header::HeaderValue;
+use serde_json::{Value, json};
+
+/// Sends a request that must be refused, by both protocols. `marker` is somewhere in it.
+#[track_caller]
+fn refused(request: &Request, marker: &str, status: u16, code: &str) -> Value {
+    let mut body = Value::Null;
+    for client in [shared().us(), shared().us().over_http2()] {
+        let answer = client.send(request.clone());
+        assert_eq!(answer.status, status, "{answer:?}");
+        body = assert_error(&answer, status, code);
+        assert!(shared().reached(marker).is_empty(), "it reached the provider: {request:?}");
+    }
+    body
+}
+
+/// The status line and the JSON of an answer in bytes.
+#[track_caller]
+fn read_raw(answer: &str) -> (u16, Value) {
+    let (head, body) =
+        answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: `{answer}`"));
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+    let body = serde_json::from_str(body).unwrap_or_default();
+    (status.unwrap_or_else(|| panic!("no status: {answer}")), body)
+}
+
+/// A chat request in bytes, with more lines in its head.
+fn raw(client: &Client, lines: &str, body: &str) -> Vec<u8> {
+    let key = client.key.as_deref().expect("a key");
+    let head = format!(
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: gateway\r\nauthorization: Bearer {key}\r\n\
+         content-type: application/json\r\n{lines}\r\n"
+    );
+    [head.as_bytes(), body.as_bytes()].concat()
+}
+
+fn length(body: &str) -> String {
+    format!("content-length: {}\r\n", body.len())
+}
+
+#[test]
+fn no_body() {
+    refused(&Request::chat(""), &marker(), 400, "invalid_json");
+    shared().assert_unharmed();
+}
+
+#[test]
+fn an_empty_object() {
+    let error = refused(&Request::chat("{}"), &marker(), 400, "missing_required_parameter");
+    assert_eq!(error["error"]["param"], "model");
+    let expected = json!(["model is required", "one of messages or prompt required"]);
+    assert_eq!(error["metadata"]["errors"], expected);
+    assert_eq!(error["message"], "invalid request body");
+    shared().assert_unharmed();
+}
+
+#[test]
+fn broken_json_names_the_place() {
+    let valid = chat("gpt", "x").to_string();
+    let bodies = [
+        "{".to_owned(),
+        "[]".to_owned(),
+        "null".to_owned(),
+        "\"text\"".to_owned(),
+        "7".to_owned(),
+        "not json".to_owned(),
+        "{'model': 'gpt'}".to_owned(),
+        "{\"model\": \"gpt\",}".to_owned(),
+        "{\"model\": NaN}".to_owned(),
+        valid[..valid.len() - 1].to_owned(),
+        format!("{valid}x"),
+        format!("{valid}{valid}"),
+        format!("\u{feff}{valid}"),
+        "\n\n\n".to_owned(),
+    ];
+    for body in bodies {
+        let marker = marker();
+        let error = refused(&Request::chat(body.clone()), &marker, 400, "invalid_json");
+        let message = error["message"].as_str().unwrap();
+        assert!(message.contains("line ") && message.contains("column "), "{body}: {message}");
+    }
+    shared().assert_unharmed();
+}
+
+#[test]
+fn a_body_that_is_no_utf8() {
+    let marker = marker();
+    let text = format!("{marker} \u{7f}");
+    let mut body = chat("gpt", &text).to_string().into_bytes();
+    let at = body.iter().position(|byte| *byte == 0x7f).unwrap();
+    for bad in [0xff, 0xc0, 0x80, 0xf5] {
+        body[at] = bad;
+        refused(&Request::chat(body.clone()), &marker, 400, "invalid_json");
+    }
+    let utf16: Vec<u8> = "{}".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    refused(&Request::chat(utf16), &marker, 400, "invalid_json");
+    shared().assert_unharmed();
+}
+
+#[test]
+fn a_body_nested_200_levels_deep() {
+    for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
+        for depth in [129, 200, 100_000] {
+            let marker = marker();
+            let leaf = if open == "[" { "" } else { "1" };
+            let deep = format!("{}{leaf}{}", open.repeat(depth), close.repeat(depth));
+            let bodies = [
+                format!("{{\"model\":\"gpt\",\"prompt\":\"{marker}\",\"metadata\":{deep}}}"),
+                format!("{{\"model\":\"gpt\",\"prompt\":\"{marker}\",\"x\":{deep}}}"),
+                deep,
+            ];
+            for body in bodies {
+                refused(&Request::chat(body), &marker, 400, "invalid_json");
+            }
+        }
+    }
+    shared().assert_unharmed();
+}
+
+#[test]
+fn a_body_of_11_megabytes() {
+    let marker = marker();
+    let request = Request::chat(chat("gpt", &(marker.clone() + &"x".repeat(11 << 20))).to_string());
+    let error = refused(&request, &marker, 413, "request_too_large");
+    assert!(error["message"].as_str().unwrap().contains("10485760"), "{error}");
+    shared().assert_unharmed();
+}
+
+#[test]
+fn a_body_longer_than_the_operator_allows() {
+    let gateway = Setup::new(&format!("{YAML}\nrequest_body_bytes: 65536\n")).start();
+    for client in [gateway.us(), gateway.us().over_http2()] {
+        assert_eq!(client.chat(&chat("gpt", &"x".repeat(60_000))).status, 200);
+        for size in [70_000, 2_000_000] {
+            let marker = marker();
+            let answer = client.chat(&chat("gpt", &(marker.clone() + &"x".repeat(size))));
+            assert_eq!(answer.status, 413, "{size}: {answer:?}");
+            let error = assert_error(&answer, 413, "request_too_large");
+            assert!(error["message"].as_str().unwrap().contains("65536"), "{error}");
+            assert!(gateway.reached(&marker).is_empty());
+        }
+    }
+    gateway.assert_unharmed();
+}
+
+#[test]
+fn a_body_that_is_cut_off() {
+    for client in [shared().us(), shared().eu()] {
+        let marker = marker();
+        let body = chat("gpt", &marker).to_string();
+        let half = &body[..body.len() - 2];
+        let answer = client.raw_and_close(&raw(&client, &length(&body), half));
+        assert!(!answer.starts_with("HTTP/1.1 200"), "{answer}");
+        let chunked = format!("{:x}\r\n{half}", body.len());
+        let answer =
+            client.raw_and_close(&raw(&client, "transfer-encoding: chunked\r\n", &chunked));
+        assert!(!answer.starts_with("HTTP/1.1 200"), "{answer}");
+        assert!(shared().reached(&marker).is_empty());
+    }
+    shared().assert_unharmed();
+}
+
+#[test]
+fn http2_trailers() {
+    let marker = marker();
+    for name in ["x-trailer", "x-attache-account", "x-gw-cluster"] {
+        let request = Request::chat(chat("gpt", &marker).to_string()).trailer(name, "openai-us");
+        let answer = shared().us().over_http2().send(request);
+        assert_error(&answer, 400, "invalid_request");
+    }
+    // A message that is already whole when the trailers come, and one that never was.
+    for body in ["", "{"] {
+        let request = Request::chat(body).trailer("x-trailer", "1");
+        let answer = shared().us().over_http2().send(request);
+        assert_eq!(answer.status, 400, "{answer:?}");
+    }
+    assert!(shared().reached(&marker).is_empty());
+    shared().assert_unharmed();
+}
+
+#[test]
+fn header_values_that_are_no_text() {
+    let bytes = |bytes: &[u8]| HeaderValue::from_bytes(bytes).unwrap();
+    let bad = [bytes(b"\xff"), bytes(b"a\xffb"), bytes(b"\x80\xc3\x28")];
+    let harmless =
+        ["x-anything", "user-agent", "x-request-id", "accept", "cookie", "x-forwarded-for"];
+    for value in &bad {
+        for name in harmless {
+            for client in [shared().us(), shared().us().over_http2()] {
+                let request = Request::chat(chat("gpt", "hi").to_string());
+                let answer = client.send(request.header(name, value.clone()));
+                assert_eq!(answer.status, 200, "{name}: {answer:?}");
+                assert_request_id(&answer);
+            }
+        }
+        let marker = marker();
+        let request = Request::chat(chat("gpt", &marker).to_string());
+        let typed = request.clone().header("content-type", value.clone());
+        refused(&typed, &marker, 415, "unsupported_media_type");
+        let keyed = request.clone().header("authorization", value.clone());
+        refused(&keyed, &marker, 401, "invalid_api_key");
+        let spoofed = request.header("x-attache-account", value.clone());
+        let spoofed = spoofed.header("authorization", shared().secret("visitor"));
+        refused(&spoofed, &marker, 403, "model_not_allowed");
+    }
+    shared().assert_unharmed();
+}
+
+#[test]
+fn a_chunked_body_is_as_good_as_one_with_a_length() {
+    let client = shared().us();
+    let marker = marker();
+    let body = chat("gpt", &marker).to_string();
+    let (first, second) = body.split_at(body.len() / 2);
+    let chunks =
+        format!("{:x}\r\n{first}\r\n{:X}\r\n{second}\r\n0\r\n\r\n", first.len(), second.len());
+    let answer = client.raw(&raw(&client, "transfer-encoding: chunked\r\n", &chunks));
+    assert_eq!(read_raw(&answer).0, 200, "{answer}");
+    let entry = shared().reached_once(&marker);
+    let length = entry.body.len().to_string();
+    assert_eq!(entry.header("content-length"), Some(length.as_bytes()));
+    assert_eq!(entry.header("transfer-encoding"), None);
+    shared().assert_unharmed();
+}
+
+#[test]
+fn trailers_of_a_chunked_body() {
+    let client = shared().us();
+    let marker = marker();
+    let body = chat("gpt", &marker).to_string();
+    let chunks = format!("{:x}\r\n{body}\r\n0\r\nx-attache-account: acme\r\n\r\n", body.len());
+    let answer = client.raw(&raw(&client, "transfer-encoding: chunked\r\n", &chunks));
+    // Envoy drops trailers of HTTP/1.1 unless told to keep them.
+    let (status, _) = read_raw(&answer);
+    assert!([200, 400].contains(&status), "{answer}");
+    assert!(shared().reached(&marker).len() <= 1);
+    shared().assert_unharmed();
+}
+
+#[test]
+fn a_body_that_is_broken_in_its_chunks() {
+    for chunks in ["zz\r\n{}\r\n0\r\n\r\n", "-1\r\n{}\r\n0\r\n\r\n", "ffffffffffffffffff\r\n{}\r\n"]
+    {
+        let client = shared().us();
+        let answer = client.raw(&raw(&client, "transfer-encoding: chunked\r\n", chunks));
+        assert_eq!(read_raw(&answer).0, 400, "{chunks}: {answer}");
+    }
+    shared().assert_unharmed();
+}
+
+#[test]
+fn another_content_type() {
+    let types = [
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; boundary=x",
+        "application/jsonx",
+        "application/json-patch+json",
+        "json",
+        "",
+    ];
+    for kind in types {
+        let marker = marker();
+        let request = Request::chat(chat("gpt", &marker).to_string()).header("content-type", kind);
+        refused(&request, &marker, 415, "unsupported_media_type");
+    }
+    shared().assert_unharmed();
+}
+
+#[test]
+fn every_field_with_a_wrong_type_is_reported_at_once() {
+    let marker = marker();
+    let wrong = json!({
+        "model": 7, "messages": {"text": marker}, "max_tokens": "many",
+        "max_completion_tokens": -1, "temperature": "hot", "top_p": 2, "top_k": -1, "n": 0, "stop": 7,
+        "seed": 1.5, "frequency_penalty": 3, "presence_penalty": "x", "logit_bias": [],
+        "logprobs": "yes", "top_logprobs": 99, "response_format": {"type": "xml"}, "tools": "all",
+        "tool_choice": 7, "parallel_tool_calls": 1, "functions": {}, "stream": "yes",
+        "stream_options": true, "reasoning_effort": "huge", "reasoning": {"effort": 7},
+        "verbosity": 1, "modalities": "text", "audio": "loud", "prediction": 1,
+        "web_search_options": 1, "prompt_cache_key": 1, "prompt_cache_retention": 1,
+        "cache_control": 1, "service_tier": 1, "store": "no", "user": 1, "safety_identifier": 1,
+        "fallbacks": {}, "fallback_config": 7, "post_processing_steps": "all", "transcript_id": 1,
+        "model_region": "mars",
+    });
+    let error = refused(&Request::chat(wrong.to_string()), &marker, 400, "invalid_value");
+    let errors: Vec<&str> =
+        error["metadata"]["errors"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    for name in keys(&wrong) {
+        assert!(
+            errors.iter().any(|told| told.starts_with(name)),
+            "{name} is missing in {errors:#?}"
+        );
+    }
+    let param = error["error"]["param"].as_str().unwrap();
+    assert!(errors[0].starts_with(param), "{param} is not the first of {errors:#?}");
+    assert_eq!(error["error"]["message"], errors.join("; "));
+    shared().assert_unharmed();
+}
+
+#[test]
+fn messages_that_are_none() {
+    let cases = [
+        (json!([7]), "messages[0]"),
+        (json!([{}]), "messages[0]"),
+        (json!([{"role": "user"}, {"role": "nobody", "content": "x"}]), "messages[1]"),
+        (json!([{"role": "user", "content": 7}]), "messages[0]"),
+        (json!([{"role": "tool", "content": "x"}]), "messages[0]"),
+        (json!([{"role": "user", "content": [{"type": "text"}]}]), "messages[0].content[0]"),
+        (json!([{"role": "user", "content": [{"type": "smell"}]}]), "messages[0].content[0]"),
+        (json!([{"role": "assistant", "tool_calls": [{"id": 7}]}]), "messages[0]"),
+    ];
+    for (messages, param) in cases {
+        let marker = marker();
+        let body = json!({"model": "gpt", "messages": messages, "user": marker});
+        let answer = shared().us().chat(&body);
+        assert_eq!(answer.status, 400, "{messages}: {answer:?}");
+        let error = answer.json();
+        assert_error_shape(&error, 400, error["error"]["code"].as_str().unwrap_or_default());
+        assert_eq!(error["error"]["param"], param, "{messages}");
+        assert!(shared().reached(&marker).is_empty(), "{messages}");
+    }
+    let both =
+        json!({"model": "gpt", "prompt": "a", "messages": [{"role": "user", "content": "b"}]});
+    let error = assert_error(&shared().us().chat(&both), 400, "invalid_value");
+    assert_eq!(error["metadata"]["errors"], json!(["only one of messages or prompt allowed"]));
+    shared().assert_unharmed();
+}
+
+#[test]
+fn a_key_that_comes_twice() {
+    let marker = marker();
+    let message = format!("{{\"role\":\"user\",\"content\":\"{marker}\"}}");
+    let bodies = [
+        format!("{{\"model\":\"gpt\",\"model\":\"kimi\",\"messages\":[{message}]}}"),
+        format!("{{\"model\":\"gpt\",\"mod\\u0065l\":\"kimi\",\"messages\":[{message}]}}"),
+        format!("{{\"model\":\"gpt\",\"messages\":[],\"messages\":[{message}]}}"),
+        format!("{{\"model\":\"gpt\",\"stream\":null,\"stream\":true,\"messages\":[{message}]}}"),
+    ];
+    for body in bodies {
+        let error = refused(&Request::chat(body), &marker, 400, "invalid_json");
+        assert!(error["message"].as_str().unwrap().contains("duplicate key"), "{error}");
+    }
+    let inside = format!(
+        "{{\"model\":\"gpt\",\"messages\":[{{\"role\":\"user\",\"role\":\"system\",\"content\":\"{marker}\"}}]}}"
+    );
+    let answer = shared().us().send(Request::chat(inside));
+    assert_eq!(answer.status, 400, "{answer:?}");
+    assert!(shared().reached(&marker).is_empty());
+    shared().assert_unharmed();
+}
+
+#[test]
+fn no_key_a_wrong_key_and_a_plan_without_access() {
+    let key = shared().secret("acme").to_owned();
+    let wrong = [
+        "Bearer wrong".to_owned(),
+        "wrong".to_owned(),
+        String::new(),
+        "Bearer ".to_owned(),
+        format!("Bearer {}", &key[..key.len() - 1]),
+        format!("Bearer {key}x"),
+        format!("Basic {key}"),
+        format!("Bearer {}", shared().secret("openai")),
+    ];
+    for value in wrong {
+        let marker = marker();
+        let request =
+            Request::chat(chat("gpt", &marker).to_string()).header("authorization", value);
+        let error = refused(&request, &marker, 401, "invalid_api_key");
+        assert_eq!(error["message"], "Authentication error, API token missing/invalid");
+    }
+    let marker = marker();
+    let body = chat("gpt", &marker);
+    for client in [shared().us(), shared().eu(), shared().us().over_http2()] {
+        assert_error(&client.without_key().chat(&body), 401, "invalid_api_key");
+        let visitor = client.with_key(shared().secret("visitor"));
+        let error = assert_error(&visitor.chat(&body), 403, "model_not_allowed");
+        assert!(error["message"].as_str().unwrap().contains("does not have access"), "{error}");
+    }
+    assert!(shared().reached(&marker).is_empty());
+    shared().assert_unharmed();
+}
+
+#[test]
+fn nobody_speaks_for_another_account() {
+    let marker = marker();
+    for name in ["x-attache-account", "X-Attache-Account"] {
+        let request = Request::chat(chat("gpt", &marker).to_string()).header(name, "acme");
+        for client in [shared().us(), shared().us().over_http2()] {
+            let answer = client.without_key().send(request.clone());
+            assert_error(&answer, 401, "invalid_api_key");
+            let visitor = client.with_key(shared().secret("visitor"));
+            assert_error(&visitor.send(request.clone()), 403, "model_not_allowed");
+            // Pages that need no key are no way in either.
+            let page = request.clone().at("/v1/models");
+            assert_error(&client.without_key().send(page), 405, "method_not_allowed");
+        }
+    }
+    // Two of them, the second one after Envoy has looked.
+    let client = shared().us().with_key(shared().secret("visitor"));
+    let body = chat("gpt", &marker).to_string();
+    let lines =
+        "x-attache-account: acme\r\nx-attache-account: acme\r\n".to_owned() + &length(&body);
+    assert_eq!(read_raw(&client.raw(&raw(&client, &lines, &body))).0, 403);
+    assert!(shared().reached(&marker).is_empty());
+    shared().assert_unharmed();
+}
+
+#[test]
+fn no_header_of_the_client_steers_envoy() {
+    let headers = [
+        ("x-envoy-upstream-rq-timeout-ms", "1"),
+        ("x-envoy-upstream-rq-per-try-timeout-ms", "1"),
+        ("x-envoy-retry-on", "5xx,retriable-4xx,gateway-error"),
+        ("x-envoy-retriable-status-codes", "500"),
+        ("x-envoy-max-retries", "5"),
+        ("x-envoy-original-path", "/v1/models"),
+        ("x-envoy-internal", "true"),
+        ("x-envoy-expected-rq-timeout-ms", "1"),
+        ("x-envoy-upstream-alt-stat-name", "evil"),
+        ("x-envoy-decorator-operation", "evil"),
+        ("x-envoy-ip-tags", "evil"),
+        ("x-envoy-attempt-count", "9"),
+        ("x-gw-cluster", "openai-eu"),
+        ("x-attache-cluster", "openai-eu"),
+        ("x-attache-region", "eu"),
+        ("attache_cluster", "openai-eu"),
+        ("x-envoy-orignal-dst-host", "127.0.0.1:1"),
+        ("x-forwarded-host", "eu.api.openai.example"),
+        ("host", "eu.api.openai.example"),
+        ("x-http-method-override", "GET"),
+        ("te", "trailers"),
+    ];
+    let calm = marker();
+    let mut requests = Vec::new();
+    for (name, value) in headers {
+        let text = format!("{calm} #script head-delay=100");
+        requests.push(Request::chat(chat("gpt", &text).to_string()).header(name, value));
+    }
+    let all =
+        headers.iter().fold(requests[0].clone(), |all, (name, value)| all.header(name, *value));
+    requests.push(all.clone());
+    for request in &requests {
+        let answer = shared().us().send(request.clone());
+        assert_eq!(answer.status, 200, "{request:?}: {answer:?}");
+        assert_eq!(answer.header("x-attache-region"), Some("us"), "{request:?}");
+    }
+    let entries = shared().reached(&calm);
+    assert_eq!(entries.len(), requests.len());
+    for entry in entries {
+        assert_eq!(entry.header("host"), Some(b"api.openai.example".as_slice()));
+        let foreign =
+            entry.headers.iter().find(|(name, _)| name.starts_with("x-") && name != "x-request-id");
+        assert_eq!(foreign, None, "it reached the provider");
+    }
+    // A client cannot have its requests repeated.
+    let failing = marker();
+    let body = chat("gpt", &format!("{failing} #script status=400")).to_string();
+    let answer = shared().us().send(Request { body: body.into(), ..all });
+    assert_eq!(answer.status, 400, "{answer:?}");
+    assert_eq!(shared().reached(&failing).len(), 1);
+    shared().assert_unharmed();
+}
+
+#[test]
+fn requests_cannot_be_smuggled() {
+    let client = shared().us();
+    let inner = marker();
+    let body = chat("gpt", &inner).to_string();
+    let key = client.key.clone().unwrap();
+    let hidden = format!(
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: {key}\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let both = "content-length: 5\r\ntransfer-encoding: chunked\r\n";
+    let attempts = [
+        raw(&client, both, &format!("0\r\n\r\n{hidden}")),
+        raw(
+            &client,
+            "transfer-encoding: chunked\r\ncontent-length: 5\r\n",
+            &format!("0\r\n\r\n{hidden}"),
+        ),
+        raw(&client, "transfer-encoding: chunked, identity\r\n", &format!("0\r\n\r\n{hidden}")),
+        raw(&client, "transfer-encoding: xchunked\r\n", &format!("0\r\n\r\n{hidden}")),
+        raw(&client, "transfer-encoding : chunked\r\n", &format!("0\r\n\r\n{hidden}")),
+        raw(&client, "content-length: 0\r\ncontent-length: 4\r\n", &hidden),
+        raw(&client, "content-length: 0, 4\r\n", &hidden),
+        raw(&client, "content-length: +0\r\n", &hidden),
+        raw(&client, "content-length: -1\r\n", &hidden),
+        raw(&client, "x: a\0b\r\ncontent-length: 0\r\n", &hidden),
+    ];
+    for attempt in attempts {
+        let answer = client.raw(&attempt);
+        let told = String::from_utf8_lossy(&attempt).into_owned();
+        assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "two answers to {told}: {answer}");
+        let (status, _) = read_raw(&answer);
+        assert!([400, 501].contains(&status), "{told}: {answer}");
+        assert!(shared().reached(&inner).is_empty(), "smuggled by {told}");
+    }
+    shared().assert_unharmed();
+}
+
+#[test]
+fn heads_that_are_no_http() {
+    let client = shared().us();
+    let attempts = [
+        "\r\n\r\n\r\n",
+        "GET\r\n\r\n",
+        "GET / HTTP/9.9\r\n\r\n",
+        "POST /v1/chat/completions HTTP/1.1\r\n\r\n",
+        "GET /healthz HTTP/1.1\r\nhost: x\r\nbad header\r\n\r\n",
+        "GET /\u{1}healthz HTTP/1.1\r\nhost: x\r\n\r\n",
+        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\nnonsense",
+        "\u{16}\u{3}\u{1}\u{2}\u{0}\u{1}\u{0}\u{1}\u{fc}\u{3}\u{3}",
+    ];
+    for attempt in attempts {
+        let answer = client.raw_and_close(attempt.as_bytes());
+        assert!(!answer.starts_with("HTTP/1.1 2"), "{attempt:?}: {answer}");
+    }
+    let long = format!("GET /healthz HTTP/1.1\r\nhost: x\r\nx: {}\r\n\r\n", "x".repeat(100_000));
+    assert_eq!(read_raw(&client.raw(long.as_bytes())).0, 431);
+    let fine = client.raw(b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+    assert!(fine.starts_with("HTTP/1.1 200"), "{fine}");
+    shared().assert_unharmed();
+}
+
+#[test]
+fn paths_that_are_no_paths() {
+    let client = shared().us();
+    let key = client.key.clone().unwrap();
+    for path in [
+        "/v1/%",
+        "/v1/%zz",
+        "/%00",
+        "/../../etc/passwd",
+        "/v1/\u{fe}",
+        "*",
+        "http://x/y",
+        "/#/v1/models",
+    ] {
+        let head = format!(
+            "GET {path} HTTP/1.1\r\nhost: x\r\nauthorization: {key}\r\nconnection: close\r\n\r\n"
+        );
+        let (status, body) = read_raw(&client.raw(head.as_bytes()));
+        assert!([400, 404].contains(&status), "{path}: {status}");
+        if body != Value::Null {
+            let code = body["error"]["code"].as_str().unwrap_or_default();
+            assert_error_shape(&body, status, code);
+        }
+    }
+    shared().assert_unharmed();
+}

@@ -1,0 +1,217 @@
+//! What every test with a real Envoy needs: the gateway they share, and the shapes that always hold.
+
+use crate::support::client::Answer;
+use crate::support::envoy::{Gateway, Setup, closed_port};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::sync::OnceLock;
+
+/// The configuration of most tests.
+pub const YAML: &str = include_str!("gateway.yaml");
+
+/// The gateway that tests share. None of them stops it, changes its files, or breaks its module.
+pub fn shared() -> &'static Gateway {
+    static GATEWAY: OnceLock<Gateway> = OnceLock::new();
+    GATEWAY.get_or_init(|| Setup::new(YAML).start())
+}
+
+/// A gateway for what is so large that every later look into the journal would be slow.
+pub fn spacious() -> &'static Gateway {
+    static GATEWAY: OnceLock<Gateway> = OnceLock::new();
+    GATEWAY.get_or_init(|| Setup::new(YAML).start())
+}
+
+/// A gateway two of whose providers cannot be reached, and where patience is short.
+pub fn troubled() -> &'static Gateway {
+    static GATEWAY: OnceLock<Gateway> = OnceLock::new();
+    GATEWAY.get_or_init(|| {
+        let impatient = format!("{YAML}\ndeadlines: {{total: 1s, connect: 500ms}}\n");
+        Setup::new(&impatient)
+            .upstream(format!("moonshot=127.0.0.1:{}", closed_port()))
+            .upstream("alibaba=nowhere.invalid:80")
+            .start()
+    })
+}
+
+/// A chat request with one message.
+pub fn chat(model: &str, text: &str) -> Value {
+    json!({"model": model, "messages": [{"role": "user", "content": text}]})
+}
+
+/// The same, streamed.
+pub fn streamed(model: &str, text: &str) -> Value {
+    with(chat(model, text), json!({"stream": true}))
+}
+
+/// A request with more parameters.
+pub fn with(mut request: Value, more: Value) -> Value {
+    let more = more.as_object().expect("parameters").clone();
+    request.as_object_mut().expect("a request").extend(more);
+    request
+}
+
+/// Base64url, which scripts take bytes in: RFC 4648, section 5, without padding.
+pub fn base64(bytes: impl AsRef<[u8]>) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let mut text = String::new();
+    for triple in bytes.as_ref().chunks(3) {
+        let bits =
+            (0..3).fold(0, |bits, at| bits << 8 | triple.get(at).map_or(0, |b| usize::from(*b)));
+        for letter in 0..=triple.len() {
+            text.push(char::from(ALPHABET[bits >> (18 - 6 * letter) & 63]));
+        }
+    }
+    text
+}
+
+/// The keys of an object.
+pub fn keys(value: &Value) -> BTreeSet<&str> {
+    let object = value.as_object().unwrap_or_else(|| panic!("not an object: {value}"));
+    object.keys().map(String::as_str).collect()
+}
+
+/// Every answer has an id, and it is a UUID of version 4: RFC 9562, section 5.4.
+pub fn assert_request_id(answer: &Answer) -> String {
+    let id = answer.header("x-request-id").unwrap_or_else(|| panic!("no id: {answer:?}"));
+    let groups: Vec<&str> = id.split('-').collect();
+    let lengths: Vec<usize> = groups.iter().map(|group| group.len()).collect();
+    assert_eq!(lengths, [8, 4, 4, 4, 12], "`{id}` is no UUID");
+    assert!(id.bytes().all(|byte| byte == b'-' || byte.is_ascii_hexdigit()), "`{id}` is no UUID");
+    assert!(groups[2].starts_with('4'), "`{id}` is a UUID of another version");
+    assert!(groups[3].starts_with(['8', '9', 'a', 'b']), "`{id}` is a UUID of another variant");
+    id.to_owned()
+}
+
+/// Every error has one shape, whoever found it: flat, and once more below `error`.
+#[track_caller]
+pub fn assert_error(answer: &Answer, status: u16, code: &str) -> Value {
+    assert_eq!(answer.status, status, "{answer:?}");
+    assert!(!answer.broken, "{answer:?}");
+    assert_eq!(answer.header("content-type"), Some("application/json"), "{answer:?}");
+    let length = answer.body.len().to_string();
+    assert_eq!(answer.header("content-length"), Some(length.as_str()), "{answer:?}");
+    let body = answer.json();
+    assert_error_shape(&body, status, code);
+    assert_eq!(body["request_id"], assert_request_id(answer), "{answer:?}");
+    body
+}
+
+/// The same for an error inside a stream.
+#[track_caller]
+pub fn assert_error_shape(body: &Value, status: u16, code: &str) {
+    let flat = ["code", "error", "message", "metadata", "request_id"];
+    let inner = ["code", "message", "metadata", "param", "type"];
+    assert_eq!(keys(body), flat.into(), "{body}");
+    let error = &body["error"];
+    assert_eq!(keys(error), inner.into(), "{body}");
+    assert_eq!(body["code"], status, "{body}");
+    assert_eq!(error["code"], code, "{body}");
+    assert_eq!(error["metadata"], body["metadata"], "{body}");
+    assert!(body["metadata"].is_object(), "{body}");
+    assert!(error["param"].is_null() || error["param"].is_string(), "{body}");
+    for message in [&body["message"], &error["message"]] {
+        assert!(message.as_str().is_some_and(|text| !text.is_empty()), "{body}");
+    }
+    let kind = match status {
+        403 => "permission_error",
+        429 => "rate_limit_error",
+        408 | 504 => "timeout",
+        500.. => "server_error",
+        _ => "invalid_request_error",
+    };
+    assert_eq!(error["type"], kind, "{body}");
+}
+
+/// An answer as a stream of chunks.
+#[derive(Debug)]
+pub struct Streamed {
+    pub chunks: Vec<Value>,
+    /// The error that ended it.
+    pub error: Option<Value>,
+    /// Whether `[DONE]` ended it.
+    pub done: bool,
+}
+
+impl Streamed {
+    /// Reads an answer that has to be a legal stream.
+    #[track_caller]
+    pub fn read(answer: &Answer) -> Self {
+        assert_eq!(answer.status, 200, "{answer:?}");
+        let expected = [
+            ("content-type", Some("text/event-stream; charset=utf-8")),
+            ("cache-control", Some("no-cache")),
+            ("x-accel-buffering", Some("no")),
+            ("content-length", None),
+        ];
+        for (name, value) in expected {
+            assert_eq!(answer.header(name), value, "{name} of {answer:?}");
+        }
+        let mut streamed = Self { chunks: Vec::new(), error: None, done: false };
+        for data in answer.events() {
+            assert!(!streamed.done && streamed.error.is_none(), "{data} after the end: {answer:?}");
+            if data == "[DONE]" {
+                streamed.done = true;
+                continue;
+            }
+            let event: Value = serde_json::from_str(&data).expect("events are JSON");
+            match event.get("error") {
+                Some(_) => streamed.error = Some(event),
+                None => streamed.chunks.push(event),
+            }
+        }
+        streamed.assert_legal(&assert_request_id(answer));
+        streamed
+    }
+
+    /// What holds for every stream, ended or not.
+    fn assert_legal(&self, request_id: &str) {
+        let first = &self.chunks[0];
+        let mut finished = 0;
+        for (index, chunk) in self.chunks.iter().enumerate() {
+            for key in ["id", "created", "model"] {
+                assert_eq!(chunk[key], first[key], "{key} of chunk {index}: {self:#?}");
+            }
+            assert_eq!(chunk["object"], "chat.completion.chunk", "{chunk}");
+            assert_eq!(chunk["request_id"], request_id, "{chunk}");
+            for choice in chunk["choices"].as_array().expect("choices") {
+                let delta = &choice["delta"];
+                assert_eq!(finished, 0, "{chunk} after the finish: {self:#?}");
+                assert_eq!(delta.get("role").is_some(), index == 0, "the role's chunk: {self:#?}");
+                if !choice["finish_reason"].is_null() {
+                    finished += 1;
+                    assert_eq!(*delta, json!({}), "{chunk}");
+                }
+            }
+        }
+        assert_eq!(first["choices"][0]["delta"]["role"], "assistant", "{first}");
+        if self.done {
+            assert_eq!(finished, 1, "a stream that is done has one finish: {self:#?}");
+        }
+        if let Some(error) = &self.error {
+            assert_eq!(error["request_id"], request_id, "{error}");
+        }
+    }
+
+    /// The choices of all chunks.
+    pub fn choices(&self) -> impl Iterator<Item = &Value> {
+        self.chunks.iter().flat_map(|chunk| chunk["choices"].as_array().expect("choices"))
+    }
+
+    /// What was said, in one piece.
+    pub fn text(&self) -> String {
+        self.choices().filter_map(|choice| choice["delta"]["content"].as_str()).collect()
+    }
+
+    /// Why the model stopped.
+    pub fn finish_reason(&self) -> Option<&str> {
+        self.choices().find_map(|choice| choice["finish_reason"].as_str())
+    }
+
+    /// The usage chunk, which comes last.
+    pub fn usage(&self) -> Option<&Value> {
+        let at = self.chunks.iter().position(|chunk| chunk.get("usage").is_some())?;
+        assert_eq!(at, self.chunks.len() - 1, "usage is in the last chunk: {self:#?}");
+        assert_eq!(self.chunks[at]["choices"], json!([]), "{self:#?}");
+        Some(&self.chunks[at]["usage"])
+    }
+}

@@ -1,0 +1,258 @@
+//! Keys: a provider's reaches the provider and nobody else, a client's goes no further than Envoy.
+
+use super::claims::*;
+use crate::support::client::Request;
+use crate::support::envoy::{Gateway, Setup, marker};
+use serde_json::{Value, json};
+use std::fs;
+use std::time::{Duration, Instant};
+
+#[test]
+fn a_provider_gets_its_own_key_and_no_other() {
+    let places = [
+        ("gpt", "openai", "authorization", "Bearer "),
+        ("kimi", "moonshot", "authorization", "Bearer "),
+        ("qwen", "alibaba", "api-key", ""),
+    ];
+    let names = ["authorization", "x-api-key", "api-key", "x-goog-api-key", "cookie"];
+    for (model, provider, header, prefix) in places {
+        let marker = marker();
+        for request in [chat(model, &marker), streamed(model, &marker)] {
+            let request = Request::chat(request.to_string());
+            // The client's key, wherever a provider would look for one.
+            let request = names[1..]
+                .iter()
+                .fold(request, |request, name| request.header(name, shared().secret("acme")));
+            assert_eq!(shared().us().send(request).status, 200);
+        }
+        for entry in shared().reached(&marker) {
+            let sent = entry.to_json().to_string();
+            for (name, key) in shared().secrets() {
+                assert_eq!(sent.contains(key), name == provider, "the key {name}: {sent}");
+            }
+            let key = format!("{prefix}{}", shared().secret(provider));
+            for name in names {
+                let expected = (name == header).then_some(key.as_bytes());
+                assert_eq!(entry.header(name), expected, "{name} for {provider}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_server_without_a_key_gets_none() {
+    let marker = marker();
+    assert_eq!(shared().us().chat(&chat("oss", &marker)).status, 200);
+    let sent = shared().reached_once(&marker).to_json().to_string();
+    for (name, key) in shared().secrets() {
+        assert!(!sent.contains(key), "the key {name}: {sent}");
+    }
+    assert!(!sent.contains("authorization"), "{sent}");
+}
+
+#[test]
+fn no_key_is_in_an_answer_a_log_or_a_dump() {
+    let mut gateway = Setup::new(YAML).start();
+    let scripts =
+        ["fine", "#script status=401", "#script status=500", "#script cut=40", "#script reset"];
+    let mut told = String::new();
+    for script in scripts {
+        for request in [chat("gpt", script), streamed("gpt", script), chat("nobody", script)] {
+            for client in [gateway.us(), gateway.us().without_key(), gateway.us().with_key("wrong")]
+            {
+                told.push_str(&format!("{:?}", client.chat(&request)));
+            }
+        }
+    }
+    let told = told + &format!("{:?}", gateway.us().send(Request::get("/v1/models")));
+    let pages =
+        ["/config_dump?include_eds", "/clusters?format=json", "/stats", "/certs", "/server_info"];
+    let dump = pages.map(|page| gateway.admin(page)).concat();
+    assert!(dump.contains("attache.provider") && dump.contains("gpt-upstream"), "no configuration");
+    gateway.stop();
+    let logs = gateway.logs();
+    assert!(logs.contains("\"account\":\"acme\""), "the access log is not there: {logs}");
+    for (name, key) in gateway.secrets() {
+        for (place, text) in [("answers", &told), ("dump", &dump), ("logs", &logs)] {
+            assert!(!text.contains(key), "the key {name} is in the {place}");
+        }
+    }
+}
+
+#[test]
+fn no_rendered_file_holds_a_providers_key_and_only_the_owner_reads_clients_keys() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = shared().dir().join("envoy");
+    let folders = [dir.clone(), dir.join("secrets")];
+    let files = folders.iter().flat_map(|folder| fs::read_dir(folder).expect("a directory"));
+    let files: Vec<_> =
+        files.map(|file| file.unwrap().path()).filter(|path| path.is_file()).collect();
+    assert!(files.len() >= 5, "{files:?}");
+    for file in files {
+        let text = fs::read_to_string(&file).expect("a file");
+        for name in ["openai", "moonshot", "alibaba", "anthropic"] {
+            assert!(!text.contains(shared().secret(name)), "the key {name} is in {file:?}");
+        }
+        let mode = fs::metadata(&file).unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "others may read {file:?}");
+    }
+}
+
+#[test]
+fn a_key_that_a_provider_repeats_is_not_passed_on() {
+    let key = shared().secret("openai");
+    let body =
+        json!({"error": {"message": format!("the key {key} may not use top_p")}}).to_string();
+    for status in [400, 401, 403, 422, 429, 500, 503] {
+        let script = format!("#script status={status} body={}", base64(&body));
+        for request in [chat("gpt", &script), streamed("gpt", &script)] {
+            let answer = shared().us().chat(&request);
+            assert!(!answer.text().contains(key), "{status}: {answer:?}");
+        }
+    }
+}
+
+/// The memory of every VM, read from outside, while and after keys went through Envoy.
+#[test]
+#[cfg(target_os = "linux")]
+fn no_key_is_in_the_memory_of_the_module() {
+    let gateway = Setup::new(YAML).start();
+    let needle = marker();
+    for count in 0..10 {
+        let request = if count % 2 == 0 { chat("gpt", &needle) } else { streamed("kimi", &needle) };
+        let request =
+            Request::chat(request.to_string()).header("x-api-key", gateway.secret("acme"));
+        assert_eq!(gateway.us().send(request).status, 200);
+        let failing = format!("{needle} #script status=401");
+        assert_eq!(gateway.us().chat(&chat("gpt", &failing)).status, 502);
+    }
+    let memories = linear_memories(gateway.pid());
+    let stats = gateway.admin("/stats?filter=wasm_vm_count");
+    assert_eq!(
+        stats.trim(),
+        format!("wasm.wasm_vm_count: {}", memories.len()),
+        "not all VMs found"
+    );
+    let holds = |memory: &&Vec<u8>, text: &str| {
+        memory.windows(text.len()).any(|window| window == text.as_bytes())
+    };
+    // What the module did see is there to be found: its requests, in both roles.
+    let seen = memories.iter().filter(|memory| holds(memory, &needle)).count();
+    assert!(seen >= 2, "the search finds nothing: {seen} of {}", memories.len());
+    for (name, key) in gateway.secrets() {
+        let seen = memories.iter().filter(|memory| holds(memory, key)).count();
+        assert_eq!(seen, 0, "the key {name} was in {seen} VMs");
+    }
+}
+
+/// What wasm can address, for each VM of a process: V8 reserves the gigabytes after it, so that
+/// nothing else can be there (`v8/src/objects/backing-store.cc`, guard regions).
+#[cfg(target_os = "linux")]
+fn linear_memories(pid: u32) -> Vec<Vec<u8>> {
+    use std::os::unix::fs::FileExt;
+    let maps = fs::read_to_string(format!("/proc/{pid}/maps")).expect("the process");
+    let regions: Vec<(u64, u64, &str)> = maps
+        .lines()
+        .map(|line| {
+            let (range, rest) = line.split_once(' ').expect("a range");
+            let (start, end) = range.split_once('-').expect("a range");
+            let number = |text| u64::from_str_radix(text, 16).expect("an address");
+            (number(start), number(end), &rest[..4])
+        })
+        .collect();
+    let memory = fs::File::open(format!("/proc/{pid}/mem")).expect("a process of our own");
+    let is_linear = |pair: &&[(u64, u64, &str)]| {
+        let ((_, end, rights), (start, last, guard)) = (pair[0], pair[1]);
+        rights == "rw-p" && guard == "---p" && start == end && last - start > 1 << 32
+    };
+    let read = |pair: &[(u64, u64, &str)]| {
+        let mut bytes = vec![0; usize::try_from(pair[0].1 - pair[0].0).unwrap()];
+        memory.read_exact_at(&mut bytes, pair[0].0).expect("memory that can be read");
+        bytes
+    };
+    regions.windows(2).filter(is_linear).map(read).collect()
+}
+
+#[test]
+fn the_module_stands_where_no_key_is_in_every_cluster_and_listener() {
+    let dump: Value = serde_json::from_str(&shared().admin("/config_dump")).expect("JSON");
+    let mut chains = Vec::new();
+    filter_chains(&dump, &mut chains);
+    let with = |name: &str| -> Vec<&Vec<&Value>> {
+        chains.iter().filter(|chain| position(chain, name).is_some()).collect()
+    };
+    assert_eq!(with("attache.gateway").len(), 2);
+    assert_eq!(with("attache.provider").len(), 7, "clusters");
+    for chain in with("attache.gateway") {
+        assert_eq!(position(chain, "envoy.filters.http.api_key_auth"), Some(0));
+        assert_eq!(position(chain, "envoy.filters.http.header_mutation"), Some(1));
+        assert_eq!(position(chain, "attache.gateway"), Some(2));
+        assert_eq!(chain[0]["typed_config"]["forwarding"]["hide_credentials"], true);
+    }
+    for chain in with("attache.provider") {
+        assert_eq!(position(chain, "envoy.filters.http.header_mutation"), Some(0), "{chain:?}");
+        let removed = chain[0]["typed_config"]["mutations"]["request_mutations"].to_string();
+        for header in ["authorization", "x-api-key", "x-goog-api-key", "api-key"] {
+            assert!(removed.contains(&format!("\"{header}\"")), "{header} is not in {removed}");
+        }
+        assert_eq!(position(chain, "attache.provider"), Some(1), "{chain:?}");
+        let injector = position(chain, "envoy.filters.http.credential_injector");
+        assert!(injector.is_none_or(|at| at == 2), "{chain:?}");
+        let codec = position(chain, "envoy.filters.http.upstream_codec");
+        assert_eq!(codec, Some(chain.len() - 1), "{chain:?}");
+    }
+}
+
+/// Every list of HTTP filters in a document.
+fn filter_chains<'v>(value: &'v Value, chains: &mut Vec<Vec<&'v Value>>) {
+    match value {
+        Value::Object(fields) => {
+            if let Some(Value::Array(filters)) = fields.get("http_filters") {
+                chains.push(filters.iter().collect());
+            }
+            fields.values().for_each(|value| filter_chains(value, chains));
+        }
+        Value::Array(items) => items.iter().for_each(|value| filter_chains(value, chains)),
+        _ => {}
+    }
+}
+
+fn position(chain: &[&Value], name: &str) -> Option<usize> {
+    chain.iter().position(|filter| filter["name"] == name)
+}
+
+#[test]
+fn a_new_key_counts_without_a_restart() {
+    let gateway = Setup::new(YAML).start();
+    assert_eq!(key_at_provider(&gateway), gateway.secret("openai"));
+    for fresh in ["sk-planted-second", "sk-planted-third"] {
+        let secrets = gateway.dir().join("secrets");
+        fs::write(secrets.join("openai.key.new"), fresh).expect("a file");
+        fs::rename(secrets.join("openai.key.new"), secrets.join("openai.key")).expect("a file");
+        let started = Instant::now();
+        while key_at_provider(&gateway) != fresh {
+            assert!(started.elapsed() < Duration::from_secs(10), "still the old key");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+    gateway.assert_unharmed();
+}
+
+fn key_at_provider(gateway: &Gateway) -> String {
+    let marker = marker();
+    assert_eq!(gateway.us().chat(&chat("gpt", &marker)).status, 200);
+    let entry = gateway.reached_once(&marker);
+    let header = String::from_utf8(entry.header("authorization").expect("a key").to_vec()).unwrap();
+    header.strip_prefix("Bearer ").expect("a bearer").to_owned()
+}
+
+#[test]
+fn without_its_key_a_provider_is_not_asked() {
+    let gateway = Setup::new(YAML).without_secret("openai").start();
+    for request in [chat("gpt", "keyless"), streamed("gpt", "keyless")] {
+        assert_error(&gateway.us().chat(&request), 502, "provider_refused");
+    }
+    assert!(gateway.reached("keyless").is_empty());
+    assert_eq!(gateway.us().chat(&chat("kimi", "another")).status, 200);
+    gateway.assert_unharmed();
+}

@@ -1,0 +1,100 @@
+"""A gateway for the official SDK: the built command renders the configuration, a real Envoy runs it,
+and a scripted provider stands behind it. All of it stops when the tests are over."""
+
+import os
+import pathlib
+import re
+import socket
+import subprocess
+import time
+import types
+import urllib.request
+
+import openai
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+TARGET = ROOT / os.environ.get("CARGO_TARGET_DIR", "target")
+ENVOY = pathlib.Path(os.environ.get("ATTACHE_ENVOY", ROOT / ".build/bin/envoy"))
+MODULE = pathlib.Path(
+    os.environ.get("ATTACHE_MODULE", ROOT / "target/wasm32-wasip1/filter/attache.wasm")
+)
+
+
+def found(path, recipe):
+    assert path.is_file(), f"no {path}, `{recipe}` makes it"
+    return str(path)
+
+
+def free_ports(count):
+    """Ports nobody listens on. All are held until all are found, so they differ."""
+    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [one.getsockname()[1] for one in held]
+    for one in held:
+        one.close()
+    return ports
+
+
+@pytest.fixture(scope="session")
+def gateway(tmp_path_factory):
+    """Where the gateway listens (`us`, `eu`) and its keys (`key`, `visitor`)."""
+    directory = tmp_path_factory.mktemp("gateway")
+    us, eu, admin = free_ports(3)
+    text = (ROOT / "tests/envoy/gateway.yaml").read_text()
+    for written, port in (("8080", us), ("8081", eu), ("9901", admin)):
+        text = text.replace(f"port: {written}", f"port: {port}")
+    (directory / "gateway.yaml").write_text(text)
+    (directory / "secrets").mkdir()
+    for name in set(re.findall(r"secrets/([\w-]+)\.key", text)):
+        (directory / f"secrets/{name}.key").write_text(f"sk-planted-{name}")
+
+    program = found(TARGET / "debug/examples/scripted-provider", "cargo test")
+    provider = subprocess.Popen([program], stdout=subprocess.PIPE, text=True)
+    envoy = None
+    try:
+        upstream = provider.stdout.readline().strip().rpartition("/")[2]
+        attache = found(TARGET / "debug/attache", "cargo test")
+        render = [attache, "render", directory / "gateway.yaml", "--out", directory / "envoy"]
+        render += ["--module", found(MODULE, "just filter"), "--upstream", f"*={upstream}"]
+        subprocess.run(render, check=True, stdout=subprocess.DEVNULL)
+        log = directory / "envoy.log"
+        command = [found(ENVOY, "just setup"), "--disable-hot-restart", "--concurrency", "2"]
+        command += ["--config-path", directory / "envoy/envoy.yaml", "--log-path", log]
+        with open(directory / "access.log", "wb") as access:
+            envoy = subprocess.Popen(command, stdout=access, stderr=subprocess.STDOUT)
+        for port in (us, eu):
+            wait(envoy, f"http://127.0.0.1:{port}/healthz", log)
+        yield types.SimpleNamespace(
+            us=f"http://127.0.0.1:{us}/v1",
+            eu=f"http://127.0.0.1:{eu}/v1",
+            key="sk-planted-acme",
+            visitor="sk-planted-visitor",
+            journal=f"http://{upstream}/__journal",
+        )
+        harm = [line for line in log.read_text().splitlines() if "[critical]" in line]
+        assert not harm, "the module broke"
+        assert envoy.poll() is None, "Envoy is gone"
+    finally:
+        for process in (envoy, provider):
+            if process is not None:
+                process.terminate()
+                process.wait()
+
+
+def wait(envoy, url, log):
+    end = time.monotonic() + 60
+    while True:
+        try:
+            urllib.request.urlopen(url, timeout=5).close()
+            return
+        except OSError:
+            late = envoy.poll() is not None or time.monotonic() > end
+            assert not late, f"Envoy does not start:\n{log.read_text()[-3000:]}"
+            time.sleep(0.05)
+
+
+@pytest.fixture
+def client(gateway):
+    """The SDK as everybody starts it, but without its own retries."""
+    with openai.OpenAI(base_url=gateway.us, api_key=gateway.key, max_retries=0) as client:
+        yield client

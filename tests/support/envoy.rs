@@ -1,0 +1,341 @@
+//! A real Envoy with the module inside, started from a `gateway.yaml` as an operator would, and a
+//! scripted provider behind it.
+
+use super::client::{Client, Protocol};
+use super::provider::{Entry, Provider};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::io::Write;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
+use tempfile::TempDir;
+
+/// How long Envoy may take to start. It compiles the module first.
+const START: Duration = Duration::from_secs(60);
+
+/// How the ports are spelled in every `gateway.yaml` of the repository.
+const PORTS: [&str; 3] = ["8080", "8081", "9901"];
+
+/// A gateway about to be started.
+pub struct Setup {
+    yaml: String,
+    upstreams: Vec<String>,
+    /// Whose key files are not there.
+    unplanted: Vec<String>,
+}
+
+impl Setup {
+    /// A gateway with this file, and the scripted provider in the place of every other.
+    pub fn new(yaml: &str) -> Self {
+        Self { yaml: yaml.to_owned(), upstreams: Vec::new(), unplanted: Vec::new() }
+    }
+
+    /// The same where a provider is at another address: `NAME=HOST:PORT`.
+    pub fn upstream(mut self, upstream: impl Into<String>) -> Self {
+        self.upstreams.push(upstream.into());
+        self
+    }
+
+    /// The same without the file `secrets/NAME.key`.
+    pub fn without_secret(mut self, name: &str) -> Self {
+        self.unplanted.push(name.to_owned());
+        self
+    }
+
+    /// Starts Envoy, and returns once it answers.
+    pub fn start(self) -> Gateway {
+        let files = self.render();
+        let log = files.dir.join("envoy.log");
+        let mut command = Command::new(envoy());
+        command
+            .args(["--disable-hot-restart", "--concurrency", "2", "--log-level", "info"])
+            .arg("--config-path")
+            .arg(files.dir.join("envoy/envoy.yaml"))
+            .arg("--log-path")
+            .arg(&log)
+            .stdin(Stdio::null())
+            .stdout(File::create(files.dir.join("access.log")).expect("a file"))
+            .stderr(File::create(files.dir.join("envoy.err")).expect("a file"));
+        let mut envoy = command.spawn().expect("Envoy starts");
+        let watchdog = watch(&envoy, &files.dir);
+        let [us, eu, admin] = files.ports;
+        files.wait(&mut envoy, &[us, eu]);
+        Gateway { files, us, eu, admin, envoy, watchdog }
+    }
+
+    /// Writes the file, its secrets, and what the command makes of it.
+    pub fn render(self) -> Files {
+        let temporary = tempfile::Builder::new().prefix("attache-").tempdir();
+        let temporary = temporary.expect("a directory");
+        let dir = temporary.path().to_owned();
+        let ports = free_ports();
+        let mut yaml = self.yaml.clone();
+        for (written, port) in PORTS.iter().zip(ports) {
+            yaml = yaml.replace(&format!("port: {written}"), &format!("port: {port}"));
+        }
+        fs::write(dir.join("gateway.yaml"), &yaml).expect("a file");
+        let secrets = plant_secrets(&dir, &yaml);
+        for name in &self.unplanted {
+            fs::remove_file(dir.join(format!("secrets/{name}.key"))).expect("a key file");
+        }
+        let provider = Provider::start();
+        let mut upstreams = self.upstreams;
+        upstreams.push(format!("*={}", provider.address()));
+        let files = Files { dir, ports, secrets, provider, upstreams, _temporary: temporary };
+        let output = files.attache_render();
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "attache render: {complaint}");
+        files
+    }
+}
+
+/// The files of a gateway, and the provider they lead to.
+pub struct Files {
+    /// `gateway.yaml`, `secrets/`, and Envoy's configuration in `envoy/`.
+    pub dir: PathBuf,
+    ports: [u16; 3],
+    secrets: BTreeMap<String, String>,
+    provider: Provider,
+    upstreams: Vec<String>,
+    _temporary: TempDir,
+}
+
+impl Files {
+    fn attache_render(&self) -> Output {
+        let mut render = attache(&["render"]);
+        render.arg(self.dir.join("gateway.yaml")).arg("--out").arg(self.dir.join("envoy"));
+        render.arg("--module").arg(module());
+        for upstream in &self.upstreams {
+            render.args(["--upstream", upstream]);
+        }
+        render.output().expect("attache runs")
+    }
+
+    fn wait(&self, envoy: &mut Child, ports: &[u16]) {
+        let started = Instant::now();
+        let yaml = fs::read_to_string(self.dir.join("gateway.yaml")).unwrap_or_default();
+        for port in ports.iter().filter(|port| yaml.contains(&format!("port: {port}"))) {
+            while !is_healthy(*port) {
+                let gone = envoy.try_wait().expect("our own child");
+                let late = started.elapsed() > START;
+                assert!(
+                    gone.is_none() && !late,
+                    "Envoy does not start ({gone:?}). The end of its log:\n{}{}",
+                    tail(&self.dir.join("envoy.log")),
+                    tail(&self.dir.join("envoy.err")),
+                );
+                thread::sleep(Duration::from_millis(20));
+            }
+        }
+    }
+}
+
+/// A running gateway. It stops when dropped, or when the process ends however it ends.
+pub struct Gateway {
+    files: Files,
+    us: u16,
+    eu: u16,
+    admin: u16,
+    envoy: Child,
+    watchdog: Child,
+}
+
+impl Gateway {
+    /// A client of the US listener, with the key of the account `acme`.
+    pub fn us(&self) -> Client {
+        self.client(self.us)
+    }
+
+    /// A client of the EU listener, with the key of the account `acme`.
+    pub fn eu(&self) -> Client {
+        self.client(self.eu)
+    }
+
+    /// What the file `secrets/NAME.key` held when Envoy was started.
+    pub fn secret(&self, name: &str) -> &str {
+        &self.files.secrets[name]
+    }
+
+    /// All of them.
+    pub fn secrets(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.files.secrets.iter().map(|(name, key)| (name.as_str(), key.as_str()))
+    }
+
+    /// Where its files are.
+    pub fn dir(&self) -> &Path {
+        &self.files.dir
+    }
+
+    /// Renders the file again, as it is now.
+    pub fn render_again(&self) -> Output {
+        self.files.attache_render()
+    }
+
+    /// The requests that reached the provider and contain `marker`.
+    pub fn reached(&self, marker: &str) -> Vec<Entry> {
+        self.files.provider.requests_about(marker)
+    }
+
+    /// The one request that reached the provider and contains `marker`.
+    pub fn reached_once(&self, marker: &str) -> Entry {
+        let mut entries = self.reached(marker);
+        assert_eq!(entries.len(), 1, "requests about {marker}");
+        entries.remove(0)
+    }
+
+    /// Stops Envoy, which then writes what it held back.
+    pub fn stop(&mut self) {
+        let Some(mut pipe) = self.watchdog.stdin.take() else { return };
+        let _ = pipe.write_all(b"stop\n");
+        let _ = self.envoy.wait();
+        let _ = self.watchdog.wait();
+    }
+
+    /// What Envoy wrote. Of the access log, what it wrote so far.
+    pub fn logs(&self) -> String {
+        let read = |name| fs::read(self.files.dir.join(name)).expect("a log");
+        let logs = ["envoy.log", "envoy.err", "access.log"].map(read).concat();
+        String::from_utf8_lossy(&logs).into_owned()
+    }
+
+    /// A page of Envoy's administration interface.
+    pub fn admin(&self, path: &str) -> String {
+        let client = Client { key: None, ..self.client(self.admin) };
+        let answer = client.send(super::client::Request::get(path));
+        assert_eq!(answer.status, 200, "{path}: {answer:?}");
+        answer.text().to_owned()
+    }
+
+    /// The process of Envoy.
+    pub fn pid(&self) -> u32 {
+        self.envoy.id()
+    }
+
+    /// Fails if the module ever broke: a panic, a reload, or a call the host refused.
+    pub fn assert_unharmed(&self) {
+        let stats = self.admin("/stats?filter=^wasm.*(reload|active)");
+        let value = |line: &str| line.rsplit(' ').next().and_then(|number| number.parse().ok());
+        for (name, vms) in [("vm_reload", 0..=0), ("active", 1..=u64::MAX)] {
+            let mut found = stats.lines().filter(|line| line.contains(name)).peekable();
+            assert!(found.peek().is_some(), "Envoy has no counter `{name}` any more: {stats}");
+            let odd = found.find(|line| value(line).is_none_or(|count| !vms.contains(&count)));
+            assert_eq!(odd, None, "the module broke:\n{}", self.complaints());
+        }
+        assert_eq!(self.complaints(), "", "the module complained");
+    }
+
+    /// What Envoy and the module logged as going wrong inside the module.
+    fn complaints(&self) -> String {
+        let logs = self.logs();
+        let bad = |line: &&str| {
+            line.contains("[critical]")
+                || line.contains("panicked")
+                || (line.contains("[error]") && line.contains("[wasm]"))
+        };
+        logs.lines().filter(bad).collect::<Vec<_>>().join("\n")
+    }
+
+    fn client(&self, port: u16) -> Client {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let key = self.files.secrets.get("acme").cloned();
+        Client { address, key, protocol: Protocol::Http1 }
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// The command `attache` with arguments.
+pub fn attache(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_attache"));
+    command.args(arguments);
+    command
+}
+
+/// The program to test with.
+pub fn envoy() -> PathBuf {
+    found("ATTACHE_ENVOY", ".build/bin/envoy", "no Envoy at {}, fetch it with `just setup`")
+}
+
+/// The module to test.
+pub fn module() -> PathBuf {
+    let module = "target/wasm32-wasip1/filter/attache.wasm";
+    found("ATTACHE_MODULE", module, "no module at {}, build it with `just filter`")
+}
+
+fn found(variable: &str, usual: &str, complaint: &str) -> PathBuf {
+    let usual = || Path::new(env!("CARGO_MANIFEST_DIR")).join(usual);
+    let path = std::env::var_os(variable).map_or_else(usual, PathBuf::from);
+    assert!(path.is_file(), "{}", complaint.replace("{}", &path.display().to_string()));
+    path
+}
+
+/// A word no other request of this process has: the journal is searched for it.
+pub fn marker() -> String {
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    format!("marker-{}-{}.", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// Kills Envoy when it reads a line, or when the pipe is closed because this process is gone: then
+/// the directory goes too, for a gateway that all tests share is never dropped.
+fn watch(envoy: &Child, dir: &Path) -> Child {
+    let mut watchdog = Command::new("sh");
+    watchdog.args(["-c", r#"read -r word; kill "$1"; [ -n "$word" ] || rm -rf "$2""#, "sh"]);
+    watchdog.arg(envoy.id().to_string()).arg(dir);
+    watchdog.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+    watchdog.spawn().expect("sh starts")
+}
+
+/// Ports nobody listens on. All are held until all are found, so they differ.
+fn free_ports() -> [u16; 3] {
+    let bind = |_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    let held = PORTS.map(bind);
+    held.map(|listener| listener.local_addr().expect("it listens").port())
+}
+
+/// A port nobody will listen on for as long as the listener lives: it takes no connection.
+pub fn closed_port() -> u16 {
+    let [port, ..] = free_ports();
+    port
+}
+
+/// Writes a key of its own into every `secrets/NAME.key` the file names.
+fn plant_secrets(dir: &Path, yaml: &str) -> BTreeMap<String, String> {
+    let now = SystemTime::UNIX_EPOCH.elapsed().expect("after 1970").as_nanos();
+    let names: BTreeSet<&str> = yaml
+        .split("secrets/")
+        .skip(1)
+        .filter_map(|rest| rest.split_once(".key").map(|(name, _)| name))
+        .collect();
+    fs::create_dir_all(dir.join("secrets")).expect("a directory");
+    let plant = |name: &str| {
+        let key = format!("sk-planted-{name}-{:x}-{now:x}", std::process::id());
+        fs::write(dir.join(format!("secrets/{name}.key")), &key).expect("a file");
+        (name.to_owned(), key)
+    };
+    names.into_iter().map(plant).collect()
+}
+
+fn is_healthy(port: u16) -> bool {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    if std::net::TcpStream::connect(address).is_err() {
+        return false;
+    }
+    let client = Client { address, key: None, protocol: Protocol::Http1 };
+    let answer = client.raw(b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+    answer.starts_with("HTTP/1.1 200 ")
+}
+
+fn tail(path: &Path) -> String {
+    let log = fs::read(path).unwrap_or_default();
+    let log = String::from_utf8_lossy(&log);
+    let lines: Vec<&str> = log.lines().collect();
+    lines[lines.len().saturating_sub(30)..].join("\n")
+}
