@@ -15,6 +15,7 @@ pub mod config;
 pub mod exchange;
 pub mod id;
 pub mod json;
+pub mod parameters;
 pub mod provider;
 pub mod region;
 pub mod reply;

@@ -1,6 +1,7 @@
 //! The provider role: one attempt, in the provider's own API schema. A chat request goes out, the
 //! provider's answer, stream or error comes back as the chat API's.
 
+mod anthropic;
 mod failure;
 mod openai;
 mod reader;
@@ -9,6 +10,7 @@ mod stream;
 
 use std::{rc::Rc, time::Duration};
 
+pub use self::reader::fit;
 use self::{
     reader::{Origin, Reader, translate},
     stream::Streaming,
@@ -51,6 +53,8 @@ pub struct Outgoing {
     pub path: String,
     /// The value of `accept`.
     pub accept: &'static str,
+    /// What else the API schema wants in the head.
+    pub headers: &'static [(&'static str, &'static str)],
     /// JSON.
     pub body: Vec<u8>,
 }
@@ -123,7 +127,10 @@ impl Attempt {
             return Err(Error::Invalid(mistakes));
         }
         let target = site.target(&request)?;
-        let fit = Fit::new(&request, &target);
+        let fit = fit(&request, &target);
+        if !fit.refused.is_empty() {
+            return Err(Error::Invalid(fit.refused));
+        }
         let (outgoing, reader) = translate(&Asked { request: &request, fit: &fit, target })?;
         let envelope = Envelope {
             request_id: request_id.to_owned(),

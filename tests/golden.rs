@@ -102,8 +102,11 @@ fn play_request(request: &Value) -> Value {
     show("authority", json!(outgoing.authority));
     show("path", json!(outgoing.path));
     show("accept", json!(outgoing.accept));
+    for (name, value) in outgoing.headers {
+        show(name, json!(value));
+    }
     show("body", serde_json::from_slice(&outgoing.body).unwrap());
-    let answer = json!({"body": {"choices": [{"message": {"content": "Hello."}}]}});
+    let answer = json!({"body": hello()});
     let pieces = [answer["body"].to_string()];
     let got = play::receive(&mut attempt, play::head(&answer), &[pieces[0].as_bytes()]);
     if let Some((_, report)) = got.headers.iter().find(|(name, _)| *name == "x-attache-params") {
@@ -113,6 +116,15 @@ fn play_request(request: &Value) -> Value {
         show("echo", got.show()["body"]["request"].clone());
     }
     Value::Object(shown)
+}
+
+/// An answer in every API schema at once.
+fn hello() -> Value {
+    json!({
+        "choices": [{"message": {"content": "Hello."}}],
+        "content": [{"type": "text", "text": "Hello."}],
+        "candidates": [{"content": {"parts": [{"text": "Hello."}]}, "finishReason": "STOP"}],
+    })
 }
 
 fn play_answer(input: &Value, answer: &Value) -> Value {

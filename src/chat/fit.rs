@@ -1,7 +1,7 @@
 //! What becomes of a request's parameters on one model: kept, clamped, dropped, or refused. The one
 //! place that knows, for the request that leaves, for `x-attache-params`, and for the answer's echo.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, num::NonZeroU32};
 
 use super::{
     effort::Effort,
@@ -12,6 +12,7 @@ use super::{
 use crate::{
     config::{Model, Sampling, Target},
     json::{Object, is_empty_array},
+    parameters::fate,
 };
 
 /// What the API has and this version of the gateway does not do yet.
@@ -32,12 +33,16 @@ pub struct Fit<'a> {
     pub kept: Vec<(Parameter, Cow<'a, str>)>,
     /// The effort that goes on.
     pub effort: Option<Effort>,
+    /// The budget for thoughts that goes on, in tokens, where a schema has one.
+    pub budget: Option<NonZeroU32>,
     /// Whether the model streams, as far as the client asked for it.
     pub stream: Stream,
     /// Names of what is left out.
     pub dropped: Vec<Cow<'a, str>>,
     /// Names of what was changed, with what it became.
     pub clamped: Vec<(&'static str, String)>,
+    /// Names of what is asked for in another way than the client's.
+    pub emulated: Vec<&'static str>,
     /// What the model lacks and the client cannot do without.
     pub refused: Vec<Mistake>,
 }
@@ -57,7 +62,7 @@ pub enum Stream {
 impl<'a> Fit<'a> {
     /// Fits a request to where it is to run.
     pub fn new(request: &Request<'a>, target: &Target<'_>) -> Self {
-        let (name, model) = (target.name, target.model);
+        let model = target.model;
         let mut fit = Self::default();
         fit.limit(request, model);
         fit.think(request, model);
@@ -65,7 +70,7 @@ impl<'a> Fit<'a> {
         for (parameter, raw) in request.parameters.present() {
             match parameter.place() {
                 Place::Optional | Place::Legacy => {
-                    fit.parameter(parameter, raw.get(), request, name, model);
+                    fit.parameter(parameter, raw.get(), request, target);
                 }
                 Place::Gateway if NOT_BUILT.contains(&parameter) => {
                     fit.dropped.push(Cow::Borrowed(parameter.name()));
@@ -74,7 +79,7 @@ impl<'a> Fit<'a> {
             }
         }
         for (index, message) in request.messages.iter().enumerate() {
-            fit.message(index, message, name, model);
+            fit.message(index, message, target.name, model);
         }
         if !target.provider.forward_unknown {
             fit.unknown(request);
@@ -105,10 +110,49 @@ impl<'a> Fit<'a> {
                 self.clamped.iter().map(|(name, value)| format!("{name}:{value}")).collect();
             parts.push(format!("clamped={}", clamped.join(",")));
         }
+        let mut emulated = self.emulated.clone();
         if self.stream == Stream::Emulated {
-            parts.push("emulated=stream".to_owned());
+            emulated.push("stream");
+        }
+        if !emulated.is_empty() {
+            parts.push(format!("emulated={}", emulated.join(",")));
         }
         parts.join("; ")
+    }
+
+    /// The value of a parameter that goes on.
+    pub fn value(&self, parameter: Parameter) -> Option<&str> {
+        let kept = self.kept.iter().find(|(kept, _)| *kept == parameter);
+        kept.map(|(_, json)| json.as_ref())
+    }
+
+    /// Leaves out a parameter that would have gone on.
+    pub fn leave_out(&mut self, parameter: Parameter) {
+        let Some(at) = self.kept.iter().position(|(kept, _)| *kept == parameter) else { return };
+        let (_, json) = self.kept.remove(at);
+        self.clamped.retain(|(name, _)| *name != parameter.name());
+        if !is_usual(parameter, &json) {
+            self.dropped.push(Cow::Borrowed(parameter.name()));
+        }
+    }
+
+    /// Changes a parameter that goes on to `json`, and reports it as `told`.
+    pub fn clamp(&mut self, parameter: Parameter, json: String, told: String) {
+        if let Some((_, kept)) = self.kept.iter_mut().find(|(kept, _)| *kept == parameter) {
+            *kept = Cow::Owned(json);
+            self.clamped.retain(|(name, _)| *name != parameter.name());
+            self.clamped.push((parameter.name(), told));
+        }
+    }
+
+    /// Looks again at a parameter that was left out because the model was to think.
+    pub fn take_back(&mut self, parameter: Parameter, request: &Request<'a>, target: &Target<'_>) {
+        let Some(raw) = request.parameters.get(parameter) else { return };
+        let before = self.dropped.len();
+        self.dropped.retain(|name| name != parameter.name());
+        if self.dropped.len() < before {
+            self.parameter(parameter, raw.get(), request, target);
+        }
     }
 
     fn limit(&mut self, request: &Request<'a>, model: &Model) {
@@ -162,9 +206,9 @@ impl<'a> Fit<'a> {
         parameter: Parameter,
         json: &'a str,
         request: &Request<'a>,
-        name: &str,
-        model: &Model,
+        target: &Target<'_>,
     ) {
+        let model = target.model;
         match parameter {
             Parameter::Stream | Parameter::ReasoningEffort => {}
             // Its effort goes on under the flat name.
@@ -173,9 +217,9 @@ impl<'a> Fit<'a> {
                 self.dropped.push(Cow::Borrowed("reasoning.max_tokens"));
             }
             _ if asks_nothing(parameter, json, request) => {}
-            _ if !supports(parameter, request, model) => {
+            _ if !self.supports(parameter, request, target) => {
                 if changes_meaning(parameter, request) {
-                    self.refuse(parameter, name);
+                    self.refuse(parameter, target.name);
                 } else if !is_usual(parameter, json) {
                     self.dropped.push(Cow::Borrowed(parameter.name()));
                 }
@@ -183,6 +227,30 @@ impl<'a> Fit<'a> {
             Parameter::Temperature => self.temperature(json, request, model),
             _ => self.kept.push((parameter, Cow::Borrowed(json))),
         }
+    }
+
+    fn supports(&self, parameter: Parameter, request: &Request<'_>, target: &Target<'_>) -> bool {
+        let model = target.model;
+        let takes_form = match parameter {
+            Parameter::ToolChoice => {
+                let form = request.tool_choice.as_ref().map(|choice| choice.form());
+                form.is_none_or(|form| model.tool_choices.contains(&form))
+            }
+            Parameter::ResponseFormat => {
+                let form = request.response_format.as_ref().and_then(|format| format.form());
+                form.is_none_or(|form| model.response_formats.contains(&form))
+            }
+            _ => !is_sampling(parameter) || self.samples(model),
+        };
+        takes_form
+            && model.supports(parameter)
+            && fate(parameter, target.provider.api_schema).goes_on()
+    }
+
+    /// Whether the model takes sampling parameters, thinking as hard as it now is to.
+    fn samples(&self, model: &Model) -> bool {
+        let effort = self.effort.unwrap_or(model.default_reasoning_effort);
+        model.sampling == Sampling::Always || effort == Effort::None
     }
 
     fn refuse(&mut self, parameter: Parameter, model: &str) {
@@ -258,30 +326,9 @@ fn is_usual(parameter: Parameter, json: &str) -> bool {
     }
 }
 
-fn supports(parameter: Parameter, request: &Request<'_>, model: &Model) -> bool {
-    let takes_form = match parameter {
-        Parameter::ToolChoice => {
-            let form = request.tool_choice.as_ref().map(|choice| choice.form());
-            form.is_none_or(|form| model.tool_choices.contains(&form))
-        }
-        Parameter::ResponseFormat => {
-            let form = request.response_format.as_ref().and_then(|format| format.form());
-            form.is_none_or(|form| model.response_formats.contains(&form))
-        }
-        _ => !is_sampling(parameter) || samples(request, model),
-    };
-    takes_form && model.supports(parameter)
-}
-
 fn is_sampling(parameter: Parameter) -> bool {
     use Parameter::{Logprobs, Temperature, TopK, TopLogprobs, TopP};
     matches!(parameter, Temperature | TopP | TopK | Logprobs | TopLogprobs)
-}
-
-fn samples(request: &Request<'_>, model: &Model) -> bool {
-    let asked = request.effort.and_then(|effort| effort.closest(&model.reasoning_efforts));
-    let effort = asked.unwrap_or(model.default_reasoning_effort);
-    model.sampling == Sampling::Always || effort == Effort::None
 }
 
 /// Whether an answer without the parameter would be an answer to another question.

@@ -44,6 +44,25 @@ impl<'a> Text<'a> {
         Cow::Owned(serde_json::from_str(self.json()).unwrap_or_default())
     }
 
+    /// The characters themselves, borrowed from where the text came from if they can be.
+    pub fn into_decoded(self) -> Cow<'a, str> {
+        match self.0 {
+            Cow::Borrowed(raw) if !raw.get().contains('\\') => {
+                let json = raw.get();
+                Cow::Borrowed(json.get(1..json.len() - 1).unwrap_or_default())
+            }
+            token => Cow::Owned(Self(token).decode().into_owned()),
+        }
+    }
+
+    /// Whether nothing but white space is in it.
+    pub fn is_blank(&self) -> bool {
+        let first = self.escaped().bytes().next();
+        // Most texts begin with a character that says so.
+        let may_be = first.is_none_or(|byte| matches!(byte, b' ' | b'\\' | 0x7f..));
+        may_be && self.decode().trim().is_empty()
+    }
+
     /// Whether no character is in it.
     pub fn is_empty(&self) -> bool {
         self.escaped().is_empty()
@@ -53,6 +72,20 @@ impl<'a> Text<'a> {
     pub fn join(&self, between: &str, other: &Text<'_>) -> Text<'static> {
         let json = format!("\"{}{between}{}\"", self.escaped(), other.escaped());
         Text(RawValue::from_string(json).map_or_else(|_| nothing(), Cow::Owned))
+    }
+
+    /// Texts as one.
+    pub fn concat(texts: &[Self]) -> Self {
+        if let [one] = texts {
+            return one.clone();
+        }
+        let all: String = texts.iter().map(Self::escaped).collect();
+        Self(RawValue::from_string(format!("\"{all}\"")).map_or_else(|_| nothing(), Cow::Owned))
+    }
+
+    /// The text on its own feet.
+    pub fn into_owned(self) -> Text<'static> {
+        Text(Cow::Owned(self.0.into_owned()))
     }
 }
 

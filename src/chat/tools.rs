@@ -15,6 +15,8 @@ pub struct Tool<'a> {
     pub kind: Cow<'a, str>,
     #[serde(borrow, default)]
     pub function: Option<FunctionTool<'a>>,
+    #[serde(borrow, default)]
+    pub cache_control: Option<&'a RawValue>,
 }
 
 /// A function as a tool.

@@ -26,6 +26,17 @@ pub enum Sampling {
     EffortNone,
 }
 
+/// How a model is told to think.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Thinking {
+    /// By an effort; it decides itself when and how long.
+    Adaptive,
+    /// By a number of tokens.
+    Budget,
+    /// By an effort alone, without a word about thoughts.
+    Effort,
+}
+
 /// A model clients may ask for.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Model {
@@ -51,6 +62,10 @@ pub struct Model {
     pub reasoning_efforts: Vec<Effort>,
     /// The effort of a request that names none.
     pub default_reasoning_effort: Effort,
+    /// How it is told to think, where its API schema has several ways. `None`: the usual way there.
+    pub thinking: Option<Thinking>,
+    /// Whether it goes on with an answer that the conversation ends in.
+    pub prefill: bool,
     /// When it takes sampling parameters.
     pub sampling: Sampling,
     /// The highest temperature it takes.
@@ -104,6 +119,8 @@ impl Model {
                 .optional("default_reasoning_effort")
                 .and_then(|node| node.word(&efforts()))
                 .unwrap_or(Effort::None),
+            thinking: entry.optional("thinking").and_then(|node| node.word(&THINKING)),
+            prefill: entry.optional("prefill").is_some_and(|node| node.bool()),
             sampling: entry
                 .optional("sampling")
                 .and_then(|node| node.word(&SAMPLING))
@@ -177,6 +194,9 @@ impl Model {
 
 const SAMPLING: [(&str, Sampling); 2] =
     [("always", Sampling::Always), ("effort_none", Sampling::EffortNone)];
+
+const THINKING: [(&str, Thinking); 3] =
+    [("adaptive", Thinking::Adaptive), ("budget", Thinking::Budget), ("effort", Thinking::Effort)];
 
 fn efforts() -> [(&'static str, Effort); 7] {
     Effort::ALL.map(|effort| (effort.name(), effort))

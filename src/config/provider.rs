@@ -90,11 +90,21 @@ pub enum Quirk {
     ReasoningWithToolCalls,
     /// `enable_thinking: false` is sent when the answer is not streamed.
     ThinkingOnlyStreamed,
+    /// Claude on Vertex AI: the model goes into the path, `:rawPredict`, and not into the body.
+    RawPredict,
 }
 
 impl Quirk {
+    /// The API schema whose servers have it.
+    pub fn api_schema(self) -> ApiSchema {
+        match self {
+            Self::RawPredict => ApiSchema::Anthropic,
+            _ => ApiSchema::OpenAi,
+        }
+    }
+
     /// The words in the configuration.
-    pub const WORDS: [(&'static str, Self); 8] = [
+    pub const WORDS: [(&'static str, Self); 9] = [
         ("max_tokens", Self::MaxTokens),
         ("system_for_developer", Self::SystemForDeveloper),
         ("name_in_content", Self::NameInContent),
@@ -103,6 +113,7 @@ impl Quirk {
         ("no_strict_tools", Self::NoStrictTools),
         ("reasoning_with_tool_calls", Self::ReasoningWithToolCalls),
         ("thinking_only_streamed", Self::ThinkingOnlyStreamed),
+        ("raw_predict", Self::RawPredict),
     ];
 }
 
@@ -227,15 +238,14 @@ impl Provider {
                 .unwrap_or_default(),
             forward_unknown: entry.optional("forward_unknown").is_some_and(|node| node.bool()),
         };
-        if api_schema != ApiSchema::OpenAi {
-            let only = "nothing, it is for `api_schema: openai` only";
-            let set = [
-                ("quirks", !provider.quirks.is_empty()),
-                ("forward_unknown", provider.forward_unknown),
-            ];
-            set.into_iter()
-                .filter(|(_, is_set)| *is_set)
-                .for_each(|(key, _)| entry.wrong(key, only));
+        let only =
+            |schema: ApiSchema| format!("nothing, it is for `api_schema: {}` only", schema.name());
+        let others = provider.quirks.iter().map(|quirk| quirk.api_schema());
+        if let Some(other) = others.into_iter().find(|other| *other != api_schema) {
+            entry.wrong("quirks", only(other));
+        }
+        if api_schema != ApiSchema::OpenAi && provider.forward_unknown {
+            entry.wrong("forward_unknown", only(ApiSchema::OpenAi));
         }
         entry.finish();
         provider

@@ -274,7 +274,7 @@ fn every_value_of_a_provider_is_checked() {
 /providers/openai/quirks = ["no_stream"]
   providers.openai.quirks[0]: found `no_stream`, allowed: `max_tokens`, `system_for_developer`,
     `name_in_content`, `text_in_one_string`, `no_stream_options`, `no_strict_tools`,
-    `reasoning_with_tool_calls`, `thinking_only_streamed`
+    `reasoning_with_tool_calls`, `thinking_only_streamed`, `raw_predict`
 /providers/openai/forward_unknown = 1
   providers.openai.forward_unknown: found `1`, allowed: `true` or `false`
 /providers/bedrock/forward_unknown = false
@@ -283,6 +283,9 @@ fn every_value_of_a_provider_is_checked() {
     only
 /providers/bedrock/quirks = ["max_tokens"]
   providers.bedrock.quirks: found a list, allowed: nothing, it is for `api_schema: openai` only
+/providers/bedrock/quirks = ["raw_predict"]
+/providers/openai/quirks = ["raw_predict"]
+  providers.openai.quirks: found a list, allowed: nothing, it is for `api_schema: anthropic` only
 /providers/openai/api_key = "sk-1"
   providers.openai.api_key: unknown key, allowed: `api_schema`, `allow_private`, `base_url`,
     `key_file`, `key_header`, `quirks`, `forward_unknown`
@@ -393,6 +396,10 @@ fn every_value_of_a_model_is_checked() {
 /models/gpt-4.1/reasoning_efforts = ["extreme"]
   models.gpt-4.1.reasoning_efforts[0]: found `extreme`, allowed: `none`, `minimal`, `low`,
     `medium`, `high`, `xhigh`, `max`
+/models/gpt-4.1/thinking = "hard"
+  models.gpt-4.1.thinking: found `hard`, allowed: `adaptive`, `budget`, `effort`
+/models/gpt-4.1/prefill = 1
+  models.gpt-4.1.prefill: found `1`, allowed: `true` or `false`
 /models/gpt-4.1/sampling = "never"
   models.gpt-4.1.sampling: found `never`, allowed: `always`, `effort_none`
 /models/gpt-4.1/max_temperature = 2.1
@@ -403,8 +410,8 @@ fn every_value_of_a_model_is_checked() {
 /models/gpt-4.1/price = 1
   models.gpt-4.1.price: unknown key, allowed: `name`, `regions`, `context_length`,
     `max_output_tokens`, `min_output_tokens`, `input`, `supported_parameters`, `tool_choices`,
-    `response_formats`, `reasoning_efforts`, `default_reasoning_effort`, `sampling`,
-    `max_temperature`, `deadlines`, `retirement_date`
+    `response_formats`, `reasoning_efforts`, `default_reasoning_effort`, `thinking`, `prefill`,
+    `sampling`, `max_temperature`, `deadlines`, `retirement_date`
 "#);
 }
 

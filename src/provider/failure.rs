@@ -17,6 +17,10 @@ pub(super) fn classify(origin: Origin<'_>, body: &[u8]) -> Error {
     let (provider, head) = (origin.provider.to_owned(), origin.head);
     match head.status {
         _ if is_context_length(code.as_deref(), &message) => Error::ContextLength { message },
+        // Anthropic says so with a 400.
+        _ if message.contains("credit balance is too low") => {
+            Error::Refused { provider, status: head.status }
+        }
         401..=404 => Error::Refused { provider, status: head.status },
         410 => Error::Retired { model: origin.model.to_owned() },
         413 => {
@@ -60,14 +64,18 @@ fn status_in(error: &RawValue) -> Option<u16> {
 
 /// Codes and types of OpenAI and Anthropic, with the status each has when it is not hidden.
 /// OpenAI, *Error codes*; Anthropic, *Errors*.
-const WORDS: [(&str, u16); 10] = [
+const WORDS: [(&str, u16); 14] = [
     ("invalid_api_key", 401),
     ("authentication_error", 401),
+    ("billing_error", 402),
     ("permission_error", 403),
     ("model_not_found", 404),
+    ("not_found_error", 404),
+    ("request_too_large", 413),
     ("rate_limit_exceeded", 429),
     ("rate_limit_error", 429),
     ("insufficient_quota", 429),
+    ("api_error", 500),
     ("timeout_error", 504),
     ("overloaded_error", 529),
     ("invalid_request_error", 400),
@@ -78,6 +86,7 @@ fn is_context_length(code: Option<&str>, message: &str) -> bool {
     code == Some("context_length_exceeded")
         || message.contains("maximum context length")
         || message.contains("prompt is too long")
+        || message.contains("exceed context limit")
 }
 
 /// What an error body says, in any of the shapes that servers use.

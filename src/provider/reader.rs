@@ -1,9 +1,16 @@
 //! Reads what comes back from one attempt, by the provider's API schema.
 
-use super::{Asked, Head, Outgoing, failure, openai};
+use super::{Asked, Head, Outgoing, anthropic, failure, openai};
 use crate::{
-    chat::{answer::Answer, chunk::Writer, error::Error, fit::Stream, text::Text},
-    config::ApiSchema,
+    chat::{
+        answer::Answer,
+        chunk::Writer,
+        error::Error,
+        fit::{Fit, Stream},
+        request::Request,
+        text::Text,
+    },
+    config::{ApiSchema, Target},
 };
 
 /// How gzip (RFC 1952) and Zstandard (RFC 8878) begin.
@@ -14,6 +21,8 @@ const COMPRESSED: [&[u8]; 2] = [&[0x1f, 0x8b], &[0x28, 0xb5, 0x2f, 0xfd]];
 pub(super) enum Reader {
     /// OpenAI's chat completions.
     OpenAi,
+    /// Anthropic's Messages.
+    Anthropic(anthropic::Reader),
 }
 
 /// Who answered, and how the answer began.
@@ -34,11 +43,27 @@ impl Origin<'_> {
     }
 }
 
+/// Fits a request to where it is to run: to the model, and to the provider's API schema.
+pub fn fit<'a>(request: &Request<'a>, target: &Target<'_>) -> Fit<'a> {
+    let mut fit = Fit::new(request, target);
+    match target.provider.api_schema {
+        ApiSchema::Anthropic => anthropic::fit(&mut fit, request, target),
+        ApiSchema::OpenAi | ApiSchema::Gemini => {}
+    }
+    fit
+}
+
 /// Translates a request, and says what will read its answer.
 pub(super) fn translate(asked: &Asked<'_, '_>) -> Result<(Outgoing, Reader), Error> {
+    let mut headers: &'static [(&'static str, &'static str)] = &[];
     let ((path, body), reader) = match asked.target.provider.api_schema {
         ApiSchema::OpenAi => (openai::request(asked), Reader::OpenAi),
-        ApiSchema::Anthropic | ApiSchema::Gemini => {
+        ApiSchema::Anthropic => {
+            let (request, reader) = anthropic::request(asked)?;
+            headers = anthropic::HEADERS;
+            (request, Reader::Anthropic(reader))
+        }
+        ApiSchema::Gemini => {
             let provider = asked.target.endpoint.provider.clone();
             return Err(Error::NotBuilt { provider });
         }
@@ -48,6 +73,7 @@ pub(super) fn translate(asked: &Asked<'_, '_>) -> Result<(Outgoing, Reader), Err
         authority: asked.target.base.authority(),
         path: format!("{}{path}", asked.target.base.path),
         accept: if streams { "text/event-stream" } else { "application/json" },
+        headers,
         body,
     };
     Ok((outgoing, reader))
@@ -73,6 +99,7 @@ impl Reader {
         }
         match self {
             Self::OpenAi => openai::answer(body, origin),
+            Self::Anthropic(reader) => reader.answer(body, origin),
         }
     }
 
@@ -85,6 +112,7 @@ impl Reader {
     ) -> Result<Option<(usize, Text<'d>)>, Error> {
         match self {
             Self::OpenAi => openai::event(data, writer, origin),
+            Self::Anthropic(reader) => reader.event(data, writer, origin),
         }
     }
 }

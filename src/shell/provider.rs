@@ -79,7 +79,7 @@ impl ProviderFilter {
 /// Puts the provider's request in the place of the client's. No header of the client goes along.
 fn send(outgoing: &Outgoing, request_id: &str, size: usize) {
     let length = outgoing.body.len().to_string();
-    let headers = vec![
+    let mut headers = vec![
         (":method", "POST"),
         (":scheme", "https"),
         (":authority", &outgoing.authority),
@@ -90,6 +90,7 @@ fn send(outgoing: &Outgoing, request_id: &str, size: usize) {
         ("user-agent", concat!("attache/", env!("CARGO_PKG_VERSION"))),
         ("x-request-id", request_id),
     ];
+    headers.extend(outgoing.headers);
     host::set_headers(MapType::HttpRequestHeaders, headers);
     host::set_buffer(BufferType::HttpRequestBody, size, &outgoing.body);
 }

@@ -1,0 +1,170 @@
+//! Names and ids that the provider takes: letters, digits, `_` and `-`.
+//! Claude API reference, *Create a Message*: `tools.name`, `tool_use.id`.
+
+use std::collections::BTreeMap;
+
+use crate::chat::text::Text;
+
+/// The longest name of a tool, in characters.
+const MAX_NAME: usize = 128;
+
+/// What tools with impossible names are called instead, in one request and its answer.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Names {
+    /// The client's name to ours, for each that had to change.
+    sent: BTreeMap<String, String>,
+    /// The way back.
+    received: BTreeMap<String, String>,
+}
+
+impl Names {
+    /// Finds a name for each of `names` that cannot stay. None takes the place of another.
+    pub(super) fn new<'n>(names: impl Iterator<Item = &'n Text<'n>> + Clone) -> Self {
+        let mut own = Self::default();
+        if names.clone().all(|name| is_possible(&name.decode())) {
+            return own;
+        }
+        let mut taken = Taken::default();
+        let (possible, impossible): (Vec<_>, Vec<_>) =
+            names.map(Text::decode).partition(|name| is_possible(name));
+        for name in possible {
+            taken.names.insert(name.into_owned(), 1);
+        }
+        for name in impossible {
+            if !own.sent.contains_key(name.as_ref()) {
+                let ours = taken.take(plain(&name, "tool"));
+                own.received.insert(ours.clone(), name.clone().into_owned());
+                own.sent.insert(name.into_owned(), ours);
+            }
+        }
+        own
+    }
+
+    /// The name to send.
+    pub(super) fn sent<'t>(&self, name: &Text<'t>) -> Text<'t> {
+        look_up(&self.sent, name)
+    }
+
+    /// The name the client knows.
+    pub(super) fn received<'t>(&self, name: &Text<'t>) -> Text<'t> {
+        look_up(&self.received, name)
+    }
+}
+
+fn look_up<'t>(names: &BTreeMap<String, String>, name: &Text<'t>) -> Text<'t> {
+    if names.is_empty() {
+        return name.clone();
+    }
+    names.get(name.decode().as_ref()).map_or_else(|| name.clone(), |other| Text::new(other))
+}
+
+/// The ids of tool calls, none used twice in a conversation.
+#[derive(Debug, Default)]
+pub(super) struct Ids(Taken);
+
+impl Ids {
+    /// An id for a call: its own, if the provider takes it and no earlier call had it.
+    pub(super) fn assign(&mut self, id: &str) -> String {
+        self.0.take(match id {
+            "" => format!("call_{}", self.0.names.len()),
+            id => plain(id, "call"),
+        })
+    }
+}
+
+/// Names that are in use.
+#[derive(Debug, Default)]
+struct Taken {
+    /// With the last number that was put behind each.
+    names: BTreeMap<String, usize>,
+}
+
+impl Taken {
+    /// Takes the name, with a number behind it if it is taken.
+    fn take(&mut self, name: String) -> String {
+        let Some(mut number) = self.names.get(&name).copied() else {
+            self.names.insert(name.clone(), 1);
+            return name;
+        };
+        loop {
+            number += 1;
+            let suffix = format!("_{number}");
+            let room = MAX_NAME.saturating_sub(suffix.len());
+            let numbered = format!("{}{suffix}", name.get(..room).unwrap_or(&name));
+            if !self.names.contains_key(&numbered) {
+                self.names.insert(name, number);
+                self.names.insert(numbered.clone(), 1);
+                return numbered;
+            }
+        }
+    }
+}
+
+fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')
+}
+
+fn is_possible(name: &str) -> bool {
+    (1..=MAX_NAME).contains(&name.len()) && name.bytes().all(is_plain)
+}
+
+/// A name with `_` for every character that cannot be, or `otherwise` for nothing at all.
+fn plain(name: &str, otherwise: &str) -> String {
+    let letter = |c: char| if c.is_ascii() && is_plain(c as u8) { c } else { '_' };
+    let plain: String = name.chars().take(MAX_NAME).map(letter).collect();
+    if plain.is_empty() { otherwise.to_owned() } else { plain }
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+
+    fn names(names: &[&str]) -> (Names, Vec<Text<'static>>) {
+        let texts: Vec<Text<'static>> = names.iter().map(|name| Text::new(name)).collect();
+        (Names::new(texts.iter()), texts)
+    }
+
+    #[test]
+    fn every_name_is_possible_alone_and_found_again() {
+        let long = "x".repeat(200);
+        let twin = format!("{}y", "x".repeat(199));
+        let cases: [(&[&str], &[&str]); 4] = [
+            (&["a", "b-C_9"], &["a", "b-C_9"]),
+            (
+                &["ns.get/it:v1", "ns_get_it_v1", "ns_get_it_v1_2"],
+                &["ns_get_it_v1_3", "ns_get_it_v1", "ns_get_it_v1_2"],
+            ),
+            (&["a.b", "a/b", "", "é\n", "a.b"], &["a_b", "a_b_2", "tool", "__", "a_b"]),
+            (&[&long, &twin], &[&"x".repeat(128), &format!("{}_2", "x".repeat(126))]),
+        ];
+        for (client, ours) in cases {
+            let (names, texts) = names(client);
+            for ((client, text), ours) in client.iter().zip(&texts).zip(ours) {
+                let sent = names.sent(text);
+                assert_eq!(sent.decode(), *ours);
+                assert!(is_possible(&sent.decode()), "{ours}");
+                assert_eq!(names.received(&sent).decode(), *client);
+            }
+        }
+    }
+
+    #[test]
+    fn ids_are_possible_and_never_used_twice() {
+        let mut ids = Ids::default();
+        let cases = [
+            ("call_1", "call_1"),
+            ("call_1", "call_1_2"),
+            ("functions.f:0", "functions_f_0"),
+            ("functions_f_0", "functions_f_0_2"),
+            ("", "call_4"),
+            ("", "call_5"),
+            ("☃", "_"),
+        ];
+        for (id, assigned) in cases {
+            assert_eq!(ids.assign(id), assigned, "{id:?}");
+        }
+    }
+}

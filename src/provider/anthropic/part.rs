@@ -1,0 +1,336 @@
+//! Pieces of content: what a part of a chat message becomes in a Claude message.
+//! Claude API reference, *Create a Message*; guides *Vision* and *PDF support*.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::{
+    chat::{
+        message::{ImageUrl, Part},
+        text::Text,
+    },
+    json::Object,
+};
+
+/// A picture or a document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Media<'q> {
+    /// A picture.
+    Image(Source<'q>),
+    /// A document and its name.
+    Document(Source<'q>, Option<String>),
+}
+
+/// Where a picture or a document is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Source<'q> {
+    /// Here, in base64.
+    Base64 {
+        /// One the provider takes.
+        media_type: &'static str,
+        /// Base64 without the `data:` before it.
+        data: Cow<'q, str>,
+    },
+    /// There.
+    Url(Cow<'q, str>),
+    /// Here, as text.
+    Text(String),
+}
+
+/// A picture, or why it cannot be shown.
+pub(super) fn image<'q>(image: &'q ImageUrl<'_>) -> Result<Media<'q>, String> {
+    let url = image.url.decode();
+    let Some((media_type, data)) = data_url(&url)? else {
+        return web_url(url).map(|url| Media::Image(Source::Url(url)));
+    };
+    let media_type = image_type(&media_type).ok_or_else(|| {
+        format!("images of type `{media_type}` cannot be sent, send jpeg, png, gif or webp")
+    })?;
+    Ok(Media::Image(Source::Base64 { media_type, data: tail(&url, data) }))
+}
+
+/// A file: a PDF, a text, a picture. Or why it cannot be shown.
+pub(super) fn file<'q>(raw: &'q RawValue) -> Result<Media<'q>, String> {
+    #[derive(Deserialize)]
+    struct File<'a> {
+        #[serde(borrow, default)]
+        filename: Option<Text<'a>>,
+        #[serde(borrow, default)]
+        file_data: Option<Text<'a>>,
+    }
+    let wrong = || "a file needs file_data, a data URL; a file_id is another provider's".to_owned();
+    let File { filename, file_data } = serde_json::from_str(raw.get()).map_err(|_| wrong())?;
+    let url = file_data.ok_or_else(wrong)?.into_decoded();
+    let title = filename.map(|name| name.decode().into_owned()).filter(|name| !name.is_empty());
+    let Some((media_type, data)) = data_url(&url)? else {
+        return web_url(url).map(|url| Media::Document(Source::Url(url), title));
+    };
+    if let Some(media_type) = image_type(&media_type) {
+        return Ok(Media::Image(Source::Base64 { media_type, data: tail(&url, data) }));
+    }
+    match media_type.as_str() {
+        "application/pdf" => {
+            let source = Source::Base64 { media_type: "application/pdf", data: tail(&url, data) };
+            Ok(Media::Document(source, title))
+        }
+        "application/json" => text_file(&url, data, title),
+        text if text.starts_with("text/") => text_file(&url, data, title),
+        other => Err(format!("files of type `{other}` cannot be sent, send a PDF or a text")),
+    }
+}
+
+fn text_file(url: &str, data: usize, title: Option<String>) -> Result<Media<'static>, String> {
+    let bytes = base64(url.get(data..).unwrap_or_default().as_bytes());
+    let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
+    let text = text.ok_or_else(|| "the file is no UTF-8 text in base64".to_owned())?;
+    if text.trim().is_empty() {
+        return Err("the file is empty".to_owned());
+    }
+    Ok(Media::Document(Source::Text(text), title))
+}
+
+fn image_type(media_type: &str) -> Option<&'static str> {
+    match media_type {
+        "image/jpeg" | "image/jpg" => Some("image/jpeg"),
+        "image/png" => Some("image/png"),
+        "image/gif" => Some("image/gif"),
+        "image/webp" => Some("image/webp"),
+        _ => None,
+    }
+}
+
+/// The media type of a `data:` URL (RFC 2397) and where its base64 begins. `None`: another URL.
+fn data_url(url: &str) -> Result<Option<(String, usize)>, String> {
+    let scheme = url.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("data:"));
+    let Some(rest) = url.get(5..).filter(|_| scheme) else { return Ok(None) };
+    let head = rest.split_once(',').map(|(head, _)| head);
+    let Some((head, described)) = head.and_then(|head| Some((head, head.strip_suffix(";base64")?)))
+    else {
+        return Err("a data URL must be `data:TYPE;base64,DATA`".to_owned());
+    };
+    let media_type = described.split(';').next().unwrap_or_default().trim();
+    Ok(Some((media_type.to_ascii_lowercase(), 5 + head.len() + 1)))
+}
+
+fn web_url(url: Cow<'_, str>) -> Result<Cow<'_, str>, String> {
+    if url.starts_with("https://") || url.starts_with("http://") {
+        return Ok(url);
+    }
+    Err("the URL must begin with `https://`, `http://` or `data:`".to_owned())
+}
+
+/// What of a text comes from `start` on.
+fn tail<'q>(text: &Cow<'q, str>, start: usize) -> Cow<'q, str> {
+    match text {
+        Cow::Borrowed(text) => Cow::Borrowed(text.get(start..).unwrap_or_default()),
+        Cow::Owned(text) => Cow::Owned(text.get(start..).unwrap_or_default().to_owned()),
+    }
+}
+
+/// Base64 with the standard alphabet (RFC 4648, section 4), padded or not.
+fn base64(text: &[u8]) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(text.len() / 4 * 3);
+    let (mut bits, mut held) = (0_u32, 0_u32);
+    for byte in text.iter().filter(|byte| !matches!(byte, b'=' | b'\r' | b'\n')) {
+        let six = match byte {
+            b'A'..=b'Z' => byte - b'A',
+            b'a'..=b'z' => byte - b'a' + 26,
+            b'0'..=b'9' => byte - b'0' + 52,
+            b'+' => 62,
+            b'/' => 63,
+            _ => return None,
+        };
+        bits = (bits << 6 | u32::from(six)) & 0xffff;
+        held += 6;
+        if held >= 8 {
+            held -= 8;
+            bytes.push((bits >> held & 0xff) as u8);
+        }
+    }
+    Some(bytes)
+}
+
+impl Media<'_> {
+    /// Writes the keys of its block.
+    pub(super) fn write(&self, block: &mut Object<'_>) {
+        match self {
+            Self::Image(source) => {
+                block.value("type", "image").object("source", |object| source.write(object));
+            }
+            Self::Document(source, title) => {
+                block.value("type", "document").object("source", |object| source.write(object));
+                title.as_ref().map(|title| block.value("title", title));
+            }
+        }
+    }
+}
+
+impl Source<'_> {
+    fn write(&self, object: &mut Object<'_>) {
+        match self {
+            Self::Base64 { media_type, data } => {
+                object.value("type", "base64").value("media_type", media_type).value("data", data);
+            }
+            Self::Url(url) => {
+                object.value("type", "url").value("url", url);
+            }
+            Self::Text(text) => {
+                object.value("type", "text").value("media_type", "text/plain").value("data", text);
+            }
+        }
+    }
+}
+
+/// What a part shows besides text, or why it cannot be shown. `None` when it is text.
+pub(super) fn media<'q>(part: &'q Part<'_>) -> Result<Option<Media<'q>>, String> {
+    if let Some(picture) = part.image_url.as_ref().filter(|_| part.kind == "image_url") {
+        return image(picture).map(Some);
+    }
+    if let Some(raw) = part.file.filter(|_| part.kind == "file") {
+        return file(raw).map(Some);
+    }
+    Ok(None)
+}
+
+/// Writes a mark for the cache, if it is one that the provider knows: `{"type": "ephemeral"}`,
+/// perhaps with `ttl`. Guide *Prompt caching*.
+pub(super) fn write_cache(object: &mut Object<'_>, cache: Option<&RawValue>) {
+    #[derive(Deserialize)]
+    struct Mark<'a> {
+        #[serde(borrow, rename = "type")]
+        kind: Cow<'a, str>,
+        #[serde(borrow, default)]
+        ttl: Option<Text<'a>>,
+    }
+    let Some(raw) = cache else { return };
+    let Ok(mark) = serde_json::from_str::<Mark<'_>>(raw.get()) else { return };
+    if mark.kind != "ephemeral" {
+        return;
+    }
+    object.object("cache_control", |fields| {
+        fields.value("type", "ephemeral");
+        if let Some(ttl) = mark.ttl.filter(|ttl| matches!(ttl.decode().as_ref(), "5m" | "1h")) {
+            fields.value("ttl", &ttl);
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+
+    fn written(media: &Media<'_>) -> String {
+        let mut out = Vec::new();
+        let mut object = Object::open(&mut out);
+        media.write(&mut object);
+        object.close();
+        String::from_utf8(out).unwrap()
+    }
+
+    fn shown(part: &str) -> Result<String, String> {
+        let part: Part<'_> = serde_json::from_str(part).unwrap();
+        media(&part).map(|media| media.map_or_else(String::new, |media| written(&media)))
+    }
+
+    #[test]
+    fn every_image_source_becomes_a_block_or_says_why_not() {
+        let base64 = |kind: &str| {
+            let source = format!(r#"{{"type":"base64","media_type":"{kind}","data":"AA=="}}"#);
+            Ok(format!(r#"{{"type":"image","source":{source}}}"#))
+        };
+        let url = |url: &str| {
+            Ok(format!(r#"{{"type":"image","source":{{"type":"url","url":"{url}"}}}}"#))
+        };
+        let cases = [
+            ("data:image/png;base64,AA==", base64("image/png")),
+            ("data:image/jpeg;base64,AA==", base64("image/jpeg")),
+            ("data:image/jpg;base64,AA==", base64("image/jpeg")),
+            ("DATA:Image/GIF;base64,AA==", base64("image/gif")),
+            ("data:image/webp;x=y;base64,AA==", base64("image/webp")),
+            (r"data:image\/png;base64,AA==", base64("image/png")),
+            ("https://x/y.svg", url("https://x/y.svg")),
+            ("http://x/y", url("http://x/y")),
+            (
+                "data:image/svg+xml;base64,AA==",
+                Err("images of type `image/svg+xml` cannot be sent, send jpeg, png, gif or webp"),
+            ),
+            ("data:image/png,AA", Err("a data URL must be `data:TYPE;base64,DATA`")),
+            ("data:", Err("a data URL must be `data:TYPE;base64,DATA`")),
+            ("gs://x", Err("the URL must begin with `https://`, `http://` or `data:`")),
+            ("", Err("the URL must begin with `https://`, `http://` or `data:`")),
+        ];
+        for (source, expected) in cases {
+            let part = format!(r#"{{"type":"image_url","image_url":{{"url":"{source}"}}}}"#);
+            assert_eq!(shown(&part), expected.map_err(str::to_owned), "{source}");
+        }
+    }
+
+    #[test]
+    fn every_file_becomes_a_document_or_says_why_not() {
+        let pdf = r#"{"type":"document","source":{"type":"base64","media_type":"application/pdf","data":"JVBE"},"title":"a.pdf"}"#;
+        let text = r#"{"type":"document","source":{"type":"text","media_type":"text/plain","data":"é,1"}}"#;
+        let link = r#"{"type":"document","source":{"type":"url","url":"https://x/a.pdf"}}"#;
+        let picture =
+            r#"{"type":"image","source":{"type":"base64","media_type":"image/png","data":"AA=="}}"#;
+        let cases = [
+            (r#"{"filename":"a.pdf","file_data":"data:application/pdf;base64,JVBE"}"#, Ok(pdf)),
+            (r#"{"file_data":"data:text/csv;base64,w6ksMQ=="}"#, Ok(text)),
+            (r#"{"file_data":"data:application/json;charset=utf-8;base64,w6ksMQ"}"#, Ok(text)),
+            (r#"{"file_data":"https://x/a.pdf"}"#, Ok(link)),
+            (r#"{"file_data":"data:image/png;base64,AA=="}"#, Ok(picture)),
+            (
+                r#"{"file_id":"file-1"}"#,
+                Err("a file needs file_data, a data URL; a file_id is another provider's"),
+            ),
+            (
+                r#"{"file_data":1}"#,
+                Err("a file needs file_data, a data URL; a file_id is another provider's"),
+            ),
+            (
+                r#"{"file_data":"data:text/plain;base64,_w=="}"#,
+                Err("the file is no UTF-8 text in base64"),
+            ),
+            (
+                r#"{"file_data":"data:text/plain;base64,/w=="}"#,
+                Err("the file is no UTF-8 text in base64"),
+            ),
+            (r#"{"file_data":"data:text/plain;base64,"}"#, Err("the file is empty")),
+            (
+                r#"{"file_data":"data:application/zip;base64,AA=="}"#,
+                Err("files of type `application/zip` cannot be sent, send a PDF or a text"),
+            ),
+        ];
+        for (file, expected) in cases {
+            let part = format!(r#"{{"type":"file","file":{file}}}"#);
+            let expected = expected.map(str::to_owned).map_err(str::to_owned);
+            assert_eq!(shown(&part), expected, "{file}");
+        }
+    }
+
+    #[test]
+    fn only_marks_the_provider_knows_go_to_its_cache() {
+        let cases = [
+            (r#"{"type":"ephemeral"}"#, r#"{"cache_control":{"type":"ephemeral"}}"#),
+            (
+                r#"{"type":"ephemeral","ttl":"1h","x":1}"#,
+                r#"{"cache_control":{"type":"ephemeral","ttl":"1h"}}"#,
+            ),
+            (r#"{"type":"ephemeral","ttl":"9h"}"#, r#"{"cache_control":{"type":"ephemeral"}}"#),
+            (r#"{"type":"persistent"}"#, "{}"),
+            ("true", "{}"),
+        ];
+        for (mark, expected) in cases {
+            let raw: &RawValue = serde_json::from_str(mark).unwrap();
+            let mut out = Vec::new();
+            let mut object = Object::open(&mut out);
+            write_cache(&mut object, Some(raw));
+            object.close();
+            assert_eq!(String::from_utf8(out).unwrap(), expected, "{mark}");
+        }
+    }
+}

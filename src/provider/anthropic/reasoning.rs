@@ -1,0 +1,148 @@
+//! Thoughts across turns. Claude signs them and wants them back unchanged (guide *Extended
+//! thinking*, "Preserving thinking blocks"); clients get them as `reasoning_details`, in the form
+//! OpenRouter made known (guide *Reasoning Tokens*): `{"type": "reasoning.text", "index", "text",
+//! "signature", "format"}` and `{"type": "reasoning.encrypted", "index", "data", "format"}`.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::{chat::text::Text, json::Object};
+
+/// The word that marks details as Claude's: those of other providers stay away from it.
+const FORMAT: &str = "anthropic-claude-v1";
+
+/// A block of thoughts.
+#[derive(Clone, Debug)]
+pub(super) enum Thought<'q> {
+    /// Thoughts in words, which may be left out, and Claude's signature under them.
+    Signed {
+        /// The words.
+        text: Text<'q>,
+        /// Opaque.
+        signature: Text<'q>,
+    },
+    /// Thoughts that only Claude can read.
+    Redacted {
+        /// Opaque.
+        data: Text<'q>,
+    },
+}
+
+#[derive(Deserialize)]
+struct Detail<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Cow<'a, str>,
+    #[serde(borrow)]
+    format: Cow<'a, str>,
+    #[serde(borrow, default)]
+    text: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    signature: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    data: Option<Text<'a>>,
+}
+
+/// The thoughts in a message's `reasoning_details`, as far as they are Claude's own.
+pub(super) fn thoughts(raw: Option<&RawValue>) -> Vec<Thought<'_>> {
+    let items: Option<Vec<&RawValue>> = raw.and_then(|raw| serde_json::from_str(raw.get()).ok());
+    items.into_iter().flatten().filter_map(thought).collect()
+}
+
+fn thought(raw: &RawValue) -> Option<Thought<'_>> {
+    let detail: Detail<'_> = serde_json::from_str(raw.get()).ok()?;
+    let there = |text: Option<Text<'_>>| text.is_some_and(|text| !text.is_empty());
+    match (detail.kind.as_ref(), detail.format.as_ref()) {
+        ("reasoning.text", FORMAT) if there(detail.signature.clone()) => Some(Thought::Signed {
+            text: detail.text.unwrap_or_else(|| Text::new("")),
+            signature: detail.signature?,
+        }),
+        ("reasoning.encrypted", FORMAT) if there(detail.data.clone()) => {
+            Some(Thought::Redacted { data: detail.data? })
+        }
+        _ => None,
+    }
+}
+
+impl Thought<'_> {
+    /// One of `reasoning_details`. `index` keeps OpenAI's SDKs from joining two of a stream.
+    pub(super) fn detail(&self, index: usize) -> String {
+        let mut out = Vec::new();
+        let mut detail = Object::open(&mut out);
+        match self {
+            Self::Signed { text, signature } => {
+                detail.value("type", "reasoning.text").value("index", &index);
+                detail.value("text", text).value("signature", signature);
+            }
+            Self::Redacted { data } => {
+                detail.value("type", "reasoning.encrypted").value("index", &index);
+                detail.value("data", data);
+            }
+        }
+        detail.value("format", FORMAT);
+        detail.close();
+        String::from_utf8(out).unwrap_or_default()
+    }
+
+    /// Writes the block it was.
+    pub(super) fn write(&self, out: &mut Vec<u8>) {
+        let mut block = Object::open(out);
+        match self {
+            Self::Signed { text, signature } => {
+                block.value("type", "thinking");
+                block.value("thinking", text).value("signature", signature);
+            }
+            Self::Redacted { data } => {
+                block.value("type", "redacted_thinking").value("data", data);
+            }
+        }
+        block.close();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+
+    #[test]
+    fn what_is_handed_out_comes_back_as_the_block_it_was() {
+        let signed = Thought::Signed { text: Text::new("a\n\"b\""), signature: Text::new("s==") };
+        let cases = [
+            (signed, r#"{"type":"thinking","thinking":"a\n\"b\"","signature":"s=="}"#),
+            (
+                Thought::Redacted { data: Text::new("x") },
+                r#"{"type":"redacted_thinking","data":"x"}"#,
+            ),
+        ];
+        for (thought, block) in cases {
+            let details = format!("[{}]", thought.detail(3));
+            assert!(details.contains(r#""index":3"#), "{details}");
+            let raw: &RawValue = serde_json::from_str(&details).unwrap();
+            let mut out = Vec::new();
+            thoughts(Some(raw)).iter().for_each(|thought| thought.write(&mut out));
+            assert_eq!(String::from_utf8(out).unwrap(), block);
+        }
+    }
+
+    #[test]
+    fn what_is_not_claudes_own_is_left_out() {
+        let cases = [
+            r#"[{"type":"reasoning.text","text":"a","format":"anthropic-claude-v1"}]"#,
+            r#"[{"type":"reasoning.text","text":"a","signature":"","format":"anthropic-claude-v1"}]"#,
+            r#"[{"type":"reasoning.text","text":"a","signature":"s"}]"#,
+            r#"[{"type":"reasoning.encrypted","data":"x","format":"google-gemini-v1"}]"#,
+            r#"[{"type":"reasoning.summary","summary":"x","format":"anthropic-claude-v1"}]"#,
+            r#"[1,null,"a",{}]"#,
+            r#"{"type":"reasoning.text"}"#,
+            "null",
+        ];
+        for details in cases {
+            let raw: &RawValue = serde_json::from_str(details).unwrap();
+            assert!(thoughts(Some(raw)).is_empty(), "{details}");
+        }
+    }
+}
