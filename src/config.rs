@@ -17,7 +17,7 @@ use serde_json::Value;
 
 use self::read::{Mistakes, Node, Object, one_of};
 pub use self::{
-    model::{Endpoint, Model, Sampling},
+    model::{Endpoint, Model, Sampling, Thinking},
     provider::{ApiSchema, BaseUrl, KeyHeader, Provider, Quirk},
     read::{Invalid, Problem},
 };

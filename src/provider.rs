@@ -2,6 +2,7 @@
 //! provider's answer, stream or error comes back as the chat API's.
 
 mod failure;
+mod gemini;
 mod openai;
 mod reader;
 mod stream;
@@ -9,7 +10,7 @@ mod stream;
 use std::{rc::Rc, time::Duration};
 
 use self::{
-    reader::{Origin, Reader, translate},
+    reader::{Origin, Reader, settle, translate},
     stream::Streaming,
 };
 use crate::{
@@ -124,8 +125,10 @@ impl Attempt {
             return Err(Error::Invalid(mistakes));
         }
         let target = site.target(&request)?;
-        let fit = Fit::new(&request, &target);
-        let (outgoing, reader) = translate(&Asked { request: &request, fit: &fit, target })?;
+        let mut fit = Fit::new(&request, &target);
+        settle(&mut fit, &request, &target);
+        let asked = Asked { request: &request, fit: &fit, target, request_id };
+        let (outgoing, reader) = translate(&asked)?;
         let envelope = Envelope {
             request_id: request_id.to_owned(),
             model: target.name.to_owned(),
@@ -244,4 +247,5 @@ struct Asked<'q, 'a> {
     request: &'q Request<'a>,
     fit: &'q Fit<'a>,
     target: Target<'q>,
+    request_id: &'q str,
 }

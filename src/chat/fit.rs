@@ -111,6 +111,24 @@ impl<'a> Fit<'a> {
         parts.join("; ")
     }
 
+    /// Leaves out a parameter that was to go on.
+    pub fn leave_out(&mut self, parameter: Parameter) {
+        self.kept.retain(|(kept, _)| *kept != parameter);
+        let name = match parameter {
+            Parameter::Reasoning => "reasoning.max_tokens",
+            other => other.name(),
+        };
+        self.dropped.push(Cow::Borrowed(name));
+    }
+
+    /// Changes the value of a parameter that goes on.
+    pub fn clamp(&mut self, parameter: Parameter, json: String) {
+        if let Some((_, value)) = self.kept.iter_mut().find(|(kept, _)| *kept == parameter) {
+            *value = Cow::Owned(json.clone());
+            self.clamped.push((parameter.name(), json));
+        }
+    }
+
     fn limit(&mut self, request: &Request<'a>, model: &Model) {
         let asked = request.max_tokens;
         if asked >= model.context_length {

@@ -63,6 +63,15 @@ impl<'a> Text<'a> {
         Text(Token::Made(format!("\"{}{between}{}\"", self.escaped(), other.escaped())))
     }
 
+    /// Texts as one.
+    pub fn concat(texts: &[Self]) -> Self {
+        if let [one] = texts {
+            return one.clone();
+        }
+        let all: String = texts.iter().map(Self::escaped).collect();
+        Self(Token::Made(format!("\"{all}\"")))
+    }
+
     /// The text on its own feet.
     pub fn into_owned(self) -> Text<'static> {
         Text(Token::Made(self.json().to_owned()))

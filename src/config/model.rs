@@ -26,6 +26,20 @@ pub enum Sampling {
     EffortNone,
 }
 
+/// How a model is told how hard to think, where its API schema knows more than one way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Thinking {
+    /// By a word.
+    Level,
+    /// By a number of tokens within these bounds. Where it need not think at all, 0 is one too.
+    Budget {
+        /// The fewest.
+        least: u32,
+        /// The most.
+        most: u32,
+    },
+}
+
 /// A model clients may ask for.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Model {
@@ -51,6 +65,8 @@ pub struct Model {
     pub reasoning_efforts: Vec<Effort>,
     /// The effort of a request that names none.
     pub default_reasoning_effort: Effort,
+    /// How it is told how hard to think.
+    pub thinking: Thinking,
     /// When it takes sampling parameters.
     pub sampling: Sampling,
     /// The highest temperature it takes.
@@ -104,6 +120,9 @@ impl Model {
                 .optional("default_reasoning_effort")
                 .and_then(|node| node.word(&efforts()))
                 .unwrap_or(Effort::None),
+            thinking: entry
+                .optional("thinking_budget")
+                .map_or(Thinking::Level, |node| read_budget(&node)),
             sampling: entry
                 .optional("sampling")
                 .and_then(|node| node.word(&SAMPLING))
@@ -240,6 +259,20 @@ fn upstream_name(node: &Node<'_>) -> String {
         node.wrong("letters, digits and `-_.:@/`");
     }
     name
+}
+
+fn read_budget(node: &Node<'_>) -> Thinking {
+    let mut entry = node.object();
+    let mut read = |key| {
+        let node = entry.required(key, "a number of tokens");
+        node.map_or(1, |node| node.positive().get())
+    };
+    let (least, most) = (read("least"), read("most"));
+    if least > most {
+        entry.wrong("most", format!("at least the `least`, `{least}`"));
+    }
+    entry.finish();
+    Thinking::Budget { least, most }
 }
 
 fn read_input(entry: &mut Object<'_>) -> Vec<Input> {

@@ -1,9 +1,15 @@
 //! Reads what comes back from one attempt, by the provider's API schema.
 
-use super::{Asked, Head, Outgoing, failure, openai};
+use super::{Asked, Head, Outgoing, failure, gemini, openai};
 use crate::{
-    chat::{answer::Answer, chunk::Writer, error::Error, fit::Stream},
-    config::ApiSchema,
+    chat::{
+        answer::Answer,
+        chunk::Writer,
+        error::Error,
+        fit::{Fit, Stream},
+        request::Request,
+    },
+    config::{ApiSchema, Target},
 };
 
 /// What reads an attempt's answer, with what its request left to remember.
@@ -11,6 +17,8 @@ use crate::{
 pub(super) enum Reader {
     /// OpenAI's chat completions.
     OpenAi,
+    /// Gemini's `generateContent`.
+    Gemini(gemini::Reader),
 }
 
 /// Who answered, and how the answer began.
@@ -31,11 +39,22 @@ impl Origin<'_> {
     }
 }
 
+/// Takes out of a request what its API schema has nothing like.
+pub(super) fn settle(fit: &mut Fit<'_>, request: &Request<'_>, target: &Target<'_>) {
+    if target.provider.api_schema == ApiSchema::Gemini {
+        gemini::settle(fit, request, target.model);
+    }
+}
+
 /// Translates a request, and says what will read its answer.
 pub(super) fn translate(asked: &Asked<'_, '_>) -> Result<(Outgoing, Reader), Error> {
     let ((path, body), reader) = match asked.target.provider.api_schema {
         ApiSchema::OpenAi => (openai::request(asked), Reader::OpenAi),
-        ApiSchema::Anthropic | ApiSchema::Gemini => {
+        ApiSchema::Gemini => {
+            let (path, body, reader) = gemini::request(asked)?;
+            ((path, body), Reader::Gemini(reader))
+        }
+        ApiSchema::Anthropic => {
             let provider = asked.target.endpoint.provider.clone();
             return Err(Error::NotBuilt { provider });
         }
@@ -62,13 +81,17 @@ impl Reader {
             return Err(origin.bad("is compressed, which was not asked for"));
         }
         if head.status != 200 {
-            return Err(failure::classify(origin, body));
+            return Err(match self {
+                Self::OpenAi => failure::classify(origin, body),
+                Self::Gemini(_) => gemini::classify(origin, body),
+            });
         }
         if !head.content_type.is_empty() && !head.content_type.starts_with("application/json") {
             return Err(origin.bad("is not JSON, by its content type"));
         }
         match self {
             Self::OpenAi => openai::answer(body, origin),
+            Self::Gemini(reader) => reader.answer(body, origin),
         }
     }
 
@@ -81,6 +104,7 @@ impl Reader {
     ) -> Result<(), Error> {
         match self {
             Self::OpenAi => openai::event(data, writer, origin),
+            Self::Gemini(reader) => reader.event(data, writer, origin),
         }
     }
 }

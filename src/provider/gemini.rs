@@ -1,0 +1,169 @@
+//! Gemini's `generateContent`, as AI Studio and Vertex AI speak it: ai.google.dev, *Generating
+//! content*; cloud.google.com, *GenerateContentRequest*. Both refuse names they do not know, so the
+//! body is written from scratch.
+
+use std::collections::BTreeMap;
+
+use super::{Asked, reader::Origin};
+use crate::{
+    chat::{
+        answer::Answer, chunk::Writer, error::Error, fit::Stream, parameter::Parameter,
+        request::Mistake,
+    },
+    config::Target,
+    json::Object,
+};
+
+mod answer;
+mod contents;
+mod failure;
+mod generation;
+mod logprobs;
+mod media;
+mod names;
+
+mod schema;
+mod signature;
+mod stream;
+mod tools;
+mod turns;
+
+use self::names::Names;
+pub(super) use self::{failure::classify, generation::settle};
+
+/// What a request leaves to remember for its answer.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Reader {
+    /// Names of tools as the client knows them, by those that were sent in their place.
+    names: BTreeMap<String, String>,
+    /// The request's id: calls that come without an id get one that follows from it.
+    request_id: String,
+    /// What has been said so far in a stream, per candidate.
+    said: BTreeMap<usize, stream::Said>,
+}
+
+/// What becomes of a parameter of the chat API here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Disposition {
+    /// It goes on, under its name here.
+    Mapped,
+    /// There is nothing like it: it is left out, and the answer says so.
+    Dropped,
+    /// There is nothing like it, and the answer would be one to another question.
+    Refused,
+}
+
+/// Gemini's column of the table of parameters. What a model lacks of it, its entry says.
+pub(super) fn disposition(parameter: Parameter) -> Disposition {
+    use Parameter::{
+        Audio, CacheControl, LogitBias, Metadata, Modalities, ParallelToolCalls, Prediction,
+        PromptCacheKey, PromptCacheRetention, SafetyIdentifier, ServiceTier, Store, User,
+        Verbosity, WebSearchOptions,
+    };
+    match parameter {
+        Audio | Modalities | WebSearchOptions => Disposition::Refused,
+        LogitBias | ParallelToolCalls | Prediction | Verbosity => Disposition::Dropped,
+        CacheControl | PromptCacheKey | PromptCacheRetention => Disposition::Dropped,
+        Metadata | SafetyIdentifier | ServiceTier | Store | User => Disposition::Dropped,
+        _ => Disposition::Mapped,
+    }
+}
+
+/// Path below the base URL, body, and what will read the answer.
+pub(super) fn request(asked: &Asked<'_, '_>) -> Result<(String, Vec<u8>, Reader), Error> {
+    let mut draft = Draft::new(asked);
+    let body = draft.body();
+    if !draft.mistakes.is_empty() {
+        return Err(Error::Invalid(draft.mistakes));
+    }
+    let names = draft.names.into_originals();
+    let reader = Reader { names, request_id: asked.request_id.to_owned(), said: BTreeMap::new() };
+    Ok((path(asked), body, reader))
+}
+
+fn path(asked: &Asked<'_, '_>) -> String {
+    let model = &asked.target.endpoint.upstream_model;
+    match asked.fit.stream {
+        Stream::On => format!("/models/{model}:streamGenerateContent?alt=sse"),
+        Stream::Off | Stream::Emulated => format!("/models/{model}:generateContent"),
+    }
+}
+
+/// Whether this is Vertex AI, told by its path: it takes files by URL, which AI Studio does not.
+fn is_vertex(target: &Target<'_>) -> bool {
+    target.base.path.ends_with("/publishers/google")
+}
+
+/// A request being written, with what is found wrong on the way.
+struct Draft<'q, 'a> {
+    asked: &'q Asked<'q, 'a>,
+    names: Names,
+    mistakes: Vec<Mistake>,
+}
+
+impl<'q, 'a> Draft<'q, 'a> {
+    fn new(asked: &'q Asked<'q, 'a>) -> Self {
+        Self { asked, names: Names::default(), mistakes: Vec::new() }
+    }
+
+    fn wrong(&mut self, param: impl Into<String>, problem: &str) {
+        let param = param.into();
+        let message = format!("{param}: {problem}");
+        self.mistakes.push(Mistake::new(param, message));
+    }
+
+    /// Refuses a parameter, or where it stands.
+    fn lacks(&mut self, parameter: Parameter, place: &str) {
+        let (model, name) = (self.asked.target.name, parameter.name());
+        let message = format!("model {model} does not support {name}{place}");
+        self.mistakes.push(Mistake::new(name, message));
+    }
+
+    fn body(&mut self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(1024);
+        let mut body = Object::open(&mut out);
+        // Names of declared tools come first: those that can stay as they are do.
+        let tools = self.tools();
+        if let Some(parts) = self.system() {
+            body.object("systemInstruction", |system| {
+                system.raw("parts", parts);
+            });
+        }
+        let contents = self.contents();
+        body.raw("contents", contents);
+        if let Some(declarations) = &tools.declarations {
+            body.raw("tools", declarations);
+        }
+        if let Some(config) = &tools.config {
+            body.raw("toolConfig", config);
+        }
+        let generation = self.generation(tools.declarations.is_some());
+        body.raw("generationConfig", generation);
+        body.close();
+        out
+    }
+}
+
+impl Reader {
+    /// Reads an answer in one piece.
+    pub(super) fn answer<'b>(
+        &self,
+        body: &'b [u8],
+        origin: Origin<'_>,
+    ) -> Result<Answer<'b>, Error> {
+        answer::read(self, body, origin)
+    }
+
+    /// Reads one event of a stream.
+    pub(super) fn event(
+        &mut self,
+        data: &[u8],
+        writer: &mut Writer,
+        origin: Origin<'_>,
+    ) -> Result<(), Error> {
+        stream::read(self, data, writer, origin)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,133 @@
+//! Which values a schema allows: fixed ones, bounds, null, and which properties must be there.
+
+use serde_json::{Map, Value, json};
+
+use super::said;
+
+/// Translates the keywords of `map` that take more than one of them to see.
+pub(super) fn settle(
+    map: &Map<String, Value>,
+    out: &mut Map<String, Value>,
+    notes: &mut Vec<String>,
+) {
+    bound(map, out, notes, "exclusiveMinimum", "minimum", 1);
+    bound(map, out, notes, "exclusiveMaximum", "maximum", -1);
+    if let Some(value) = map.get("const") {
+        fix(std::slice::from_ref(value), out, notes);
+    } else if let Some(values) = map.get("enum").and_then(Value::as_array) {
+        fix(values, out, notes);
+    }
+    if map.get("nullable") == Some(&json!(true)) {
+        allow_null(out);
+    }
+    require(out);
+}
+
+/// A bound that is not itself allowed: the next whole number, or the bound and a word about it.
+fn bound(
+    map: &Map<String, Value>,
+    out: &mut Map<String, Value>,
+    notes: &mut Vec<String>,
+    exclusive: &str,
+    inclusive: &str,
+    step: i64,
+) {
+    let Some(value) = map.get(exclusive) else { return };
+    let whole = value.as_i64().filter(|_| out.get("type") == Some(&json!("integer")));
+    let next = whole.and_then(|whole| whole.checked_add(step));
+    if next.is_none() && value != &json!(false) {
+        notes.push(said(exclusive, value));
+    }
+    if value.is_number() && !out.contains_key(inclusive) {
+        out.insert(inclusive.to_owned(), next.map_or_else(|| value.clone(), |next| json!(next)));
+    }
+}
+
+/// Allows these values only. An `enum` here holds strings and numbers.
+fn fix(values: &[Value], out: &mut Map<String, Value>, notes: &mut Vec<String>) {
+    let (plain, others): (Vec<&Value>, Vec<&Value>) =
+        values.iter().partition(|value| value.is_string() || value.is_number());
+    let booleans = others.iter().filter(|value| value.is_boolean()).count();
+    let nulls = others.iter().filter(|value| value.is_null()).count();
+    if let Some(kind) = common_type(values).filter(|_| !out.contains_key("type")) {
+        out.insert("type".to_owned(), json!(kind));
+    }
+    if !plain.is_empty() {
+        out.insert("enum".to_owned(), json!(plain));
+    }
+    let is_any_boolean = plain.is_empty() && booleans == 2;
+    if others.len() > nulls && !is_any_boolean {
+        notes.push(said("enum", &json!(values)));
+    }
+    if nulls > 0 {
+        allow_null(out);
+    }
+}
+
+/// The type of all values but null, if there is one.
+fn common_type(values: &[Value]) -> Option<&'static str> {
+    let all =
+        |is_it: fn(&Value) -> bool| values.iter().all(|value| value.is_null() || is_it(value));
+    let types: [(&str, fn(&Value) -> bool); 5] = [
+        ("null", Value::is_null),
+        ("string", Value::is_string),
+        ("integer", |value| value.is_i64() || value.is_u64()),
+        ("number", Value::is_number),
+        ("boolean", Value::is_boolean),
+    ];
+    types.into_iter().find(|(_, is_it)| all(*is_it)).map(|(name, _)| name)
+}
+
+/// Allows null too.
+fn allow_null(out: &mut Map<String, Value>) {
+    if let Some(options) = out.get_mut("anyOf").and_then(Value::as_array_mut) {
+        let null = json!({"type": "null"});
+        if !options.contains(&null) {
+            options.push(null);
+        }
+        return;
+    }
+    if let Some(values) = out.shift_remove("enum") {
+        let mut fixed = json!({"enum": values});
+        if let Some(kind) = out.shift_remove("type") {
+            fixed = json!({"type": but_null(&kind), "enum": values});
+        }
+        out.insert("anyOf".to_owned(), json!([fixed, {"type": "null"}]));
+        return;
+    }
+    if let Some(reference) = out.shift_remove("$ref") {
+        out.insert("anyOf".to_owned(), json!([{"$ref": reference}, {"type": "null"}]));
+        return;
+    }
+    if let Some(Value::String(kind)) = out.get("type").filter(|kind| *kind != "null") {
+        let kinds = json!([kind, "null"]);
+        out.insert("type".to_owned(), kinds);
+    }
+}
+
+fn but_null(kind: &Value) -> Value {
+    let Some(kinds) = kind.as_array() else { return kind.clone() };
+    let rest: Vec<&Value> = kinds.iter().filter(|kind| *kind != "null").collect();
+    match rest.as_slice() {
+        [one] => (*one).clone(),
+        rest => json!(rest),
+    }
+}
+
+/// Only what is there can be required.
+fn require(out: &mut Map<String, Value>) {
+    let Some(Value::Array(names)) = out.get("required") else {
+        out.shift_remove("required");
+        return;
+    };
+    let fields = out.get("properties").and_then(Value::as_object);
+    let is_there = |name: &&Value| {
+        name.as_str().is_some_and(|name| fields.is_some_and(|fields| fields.contains_key(name)))
+    };
+    let names: Vec<Value> = names.iter().filter(is_there).cloned().collect();
+    if names.is_empty() {
+        out.shift_remove("required");
+    } else {
+        out.insert("required".to_owned(), json!(names));
+    }
+}
