@@ -128,11 +128,16 @@ impl Draft<'_, '_> {
         }
     }
 
-    /// The form of the answer. Gemini 2.5 refuses one beside tools ("Function calling with a
-    /// response mime type: 'application/json' is unsupported"); without it the answer would be
-    /// another than the one asked for.
+    /// Whether an answer may have a form while there are tools. Gemini 2.5 refuses that: "Function
+    /// calling with a response mime type: 'application/json' is unsupported".
+    pub(super) fn takes_form_with_tools(&self) -> bool {
+        let asks = self.asked.request.response_format.as_ref().and_then(ResponseFormat::form);
+        asks.is_none() || self.asked.target.model.thinking == Thinking::Level
+    }
+
+    /// The form of the answer. Without it, the answer would be one to another question.
     fn form(&mut self, config: &mut Object<'_>, has_tools: bool) {
-        if has_tools && self.asked.target.model.thinking != Thinking::Level {
+        if has_tools && !self.takes_form_with_tools() {
             return self.lacks(Parameter::ResponseFormat, " together with tools");
         }
         let format = self.asked.request.response_format.as_ref();

@@ -75,8 +75,8 @@ impl<'a> Draft<'_, 'a> {
             return Tools::default();
         }
         match self.choice() {
-            // Without declarations nothing can be called, and an answer may have a form.
-            Choice::None => Tools::default(),
+            // Without declarations nothing can be called, and the answer may have a form.
+            Choice::None if !self.takes_form_with_tools() => Tools::default(),
             choice => {
                 Tools { declarations: Some(self.declarations(&functions)), config: config(&choice) }
             }
@@ -196,7 +196,8 @@ impl<'a> Draft<'_, 'a> {
 
 fn config(choice: &Choice) -> Option<Vec<u8>> {
     let (mode, names) = match choice {
-        Choice::None | Choice::Auto => return None,
+        Choice::Auto => return None,
+        Choice::None => ("NONE", None),
         Choice::Any => ("ANY", None),
         Choice::AnyOf(names) => ("ANY", Some(names)),
         Choice::Validated(names) => ("VALIDATED", Some(names)),
