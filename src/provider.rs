@@ -9,8 +9,9 @@ mod stream;
 
 use std::{rc::Rc, time::Duration};
 
+pub use self::reader::fit;
 use self::{
-    reader::{Origin, Reader, settle, translate},
+    reader::{Origin, Reader, translate},
     stream::Streaming,
 };
 use crate::{
@@ -125,8 +126,10 @@ impl Attempt {
             return Err(Error::Invalid(mistakes));
         }
         let target = site.target(&request)?;
-        let mut fit = Fit::new(&request, &target);
-        settle(&mut fit, &request, &target);
+        let fit = fit(&request, &target);
+        if !fit.refused.is_empty() {
+            return Err(Error::Invalid(fit.refused));
+        }
         let asked = Asked { request: &request, fit: &fit, target, request_id };
         let (outgoing, reader) = translate(&asked)?;
         let envelope = Envelope {

@@ -1,7 +1,7 @@
 //! What becomes of a request's parameters on one model: kept, clamped, dropped, or refused. The one
 //! place that knows, for the request that leaves, for `x-attache-params`, and for the answer's echo.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, num::NonZeroU32};
 
 use super::{
     effort::Effort,
@@ -32,6 +32,8 @@ pub struct Fit<'a> {
     pub kept: Vec<(Parameter, Cow<'a, str>)>,
     /// The effort that goes on.
     pub effort: Option<Effort>,
+    /// The budget for thoughts that goes on, in tokens, where a schema has one.
+    pub budget: Option<NonZeroU32>,
     /// Whether the model streams, as far as the client asked for it.
     pub stream: Stream,
     /// Names of what is left out.
@@ -111,21 +113,22 @@ impl<'a> Fit<'a> {
         parts.join("; ")
     }
 
-    /// Leaves out a parameter that was to go on.
+    /// Leaves out a parameter that would have gone on.
     pub fn leave_out(&mut self, parameter: Parameter) {
+        let before = self.kept.len();
         self.kept.retain(|(kept, _)| *kept != parameter);
-        let name = match parameter {
-            Parameter::Reasoning => "reasoning.max_tokens",
-            other => other.name(),
-        };
-        self.dropped.push(Cow::Borrowed(name));
+        if self.kept.len() < before {
+            self.clamped.retain(|(name, _)| *name != parameter.name());
+            self.dropped.push(Cow::Borrowed(parameter.name()));
+        }
     }
 
-    /// Changes the value of a parameter that goes on.
-    pub fn clamp(&mut self, parameter: Parameter, json: String) {
-        if let Some((_, value)) = self.kept.iter_mut().find(|(kept, _)| *kept == parameter) {
-            *value = Cow::Owned(json.clone());
-            self.clamped.push((parameter.name(), json));
+    /// Changes a parameter that goes on to `json`, and reports it as `told`.
+    pub fn clamp(&mut self, parameter: Parameter, json: String, told: String) {
+        if let Some((_, kept)) = self.kept.iter_mut().find(|(kept, _)| *kept == parameter) {
+            *kept = Cow::Owned(json);
+            self.clamped.retain(|(name, _)| *name != parameter.name());
+            self.clamped.push((parameter.name(), told));
         }
     }
 

@@ -26,18 +26,15 @@ pub enum Sampling {
     EffortNone,
 }
 
-/// How a model is told how hard to think, where its API schema knows more than one way.
+/// How a model is told to think.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Thinking {
-    /// By a word.
-    Level,
-    /// By a number of tokens within these bounds. Where it need not think at all, 0 is one too.
-    Budget {
-        /// The fewest.
-        least: u32,
-        /// The most.
-        most: u32,
-    },
+    /// By an effort; it decides itself when and how long.
+    Adaptive,
+    /// By a number of tokens.
+    Budget,
+    /// By an effort alone, without a word about thoughts.
+    Effort,
 }
 
 /// A model clients may ask for.
@@ -65,8 +62,8 @@ pub struct Model {
     pub reasoning_efforts: Vec<Effort>,
     /// The effort of a request that names none.
     pub default_reasoning_effort: Effort,
-    /// How it is told how hard to think.
-    pub thinking: Thinking,
+    /// How it is told to think, where its API schema has several ways. `None`: the usual way there.
+    pub thinking: Option<Thinking>,
     /// When it takes sampling parameters.
     pub sampling: Sampling,
     /// The highest temperature it takes.
@@ -120,9 +117,7 @@ impl Model {
                 .optional("default_reasoning_effort")
                 .and_then(|node| node.word(&efforts()))
                 .unwrap_or(Effort::None),
-            thinking: entry
-                .optional("thinking_budget")
-                .map_or(Thinking::Level, |node| read_budget(&node)),
+            thinking: entry.optional("thinking").and_then(|node| node.word(&THINKING)),
             sampling: entry
                 .optional("sampling")
                 .and_then(|node| node.word(&SAMPLING))
@@ -197,6 +192,9 @@ impl Model {
 const SAMPLING: [(&str, Sampling); 2] =
     [("always", Sampling::Always), ("effort_none", Sampling::EffortNone)];
 
+const THINKING: [(&str, Thinking); 3] =
+    [("adaptive", Thinking::Adaptive), ("budget", Thinking::Budget), ("effort", Thinking::Effort)];
+
 fn efforts() -> [(&'static str, Effort); 7] {
     Effort::ALL.map(|effort| (effort.name(), effort))
 }
@@ -259,20 +257,6 @@ fn upstream_name(node: &Node<'_>) -> String {
         node.wrong("letters, digits and `-_.:@/`");
     }
     name
-}
-
-fn read_budget(node: &Node<'_>) -> Thinking {
-    let mut entry = node.object();
-    let mut read = |key| {
-        let node = entry.required(key, "a number of tokens");
-        node.map_or(1, |node| node.positive().get())
-    };
-    let (least, most) = (read("least"), read("most"));
-    if least > most {
-        entry.wrong("most", format!("at least the `least`, `{least}`"));
-    }
-    entry.finish();
-    Thinking::Budget { least, most }
 }
 
 fn read_input(entry: &mut Object<'_>) -> Vec<Input> {

@@ -8,10 +8,10 @@ use serde_json::value::RawValue;
 use super::Gateway;
 use crate::{
     chat::{
-        fit::Fit,
         parameter::{Parameter, Parameters},
         request::{Mistake, Request},
     },
+    provider,
     region::Region,
     time::Timestamp,
 };
@@ -113,7 +113,7 @@ fn check(gateway: &Gateway, request: &Request<'_>, mistakes: &mut Vec<Mistake>) 
         mistakes.push(not_here(gateway, model));
         return None;
     };
-    let mut fit = Fit::new(request, &target);
+    let mut fit = provider::fit(request, &target);
     mistakes.append(&mut fit.refused);
     if gateway.config.strict_parameters {
         let strict = |name: &str| format!("model {} does not take {name}", target.name);

@@ -6,10 +6,7 @@ use std::collections::BTreeMap;
 
 use super::{Asked, reader::Origin};
 use crate::{
-    chat::{
-        answer::Answer, chunk::Writer, error::Error, fit::Stream, parameter::Parameter,
-        request::Mistake,
-    },
+    chat::{answer::Answer, chunk::Writer, error::Error, fit::Stream, request::Mistake},
     config::Target,
     json::Object,
 };
@@ -17,6 +14,7 @@ use crate::{
 mod answer;
 mod contents;
 mod failure;
+mod fit;
 mod generation;
 mod logprobs;
 mod media;
@@ -29,7 +27,7 @@ mod tools;
 mod turns;
 
 use self::names::Names;
-pub(super) use self::{failure::classify, generation::settle};
+pub(super) use self::{failure::classify, fit::fit};
 
 /// What a request leaves to remember for its answer.
 #[derive(Clone, Debug, Default)]
@@ -42,35 +40,8 @@ pub(super) struct Reader {
     said: BTreeMap<usize, stream::Said>,
 }
 
-/// What becomes of a parameter of the chat API here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Disposition {
-    /// It goes on, under its name here.
-    Mapped,
-    /// There is nothing like it: it is left out, and the answer says so.
-    Dropped,
-    /// There is nothing like it, and the answer would be one to another question.
-    Refused,
-}
-
-/// Gemini's column of the table of parameters. What a model lacks of it, its entry says.
-pub(super) fn disposition(parameter: Parameter) -> Disposition {
-    use Parameter::{
-        Audio, CacheControl, LogitBias, Metadata, Modalities, ParallelToolCalls, Prediction,
-        PromptCacheKey, PromptCacheRetention, SafetyIdentifier, ServiceTier, Store, User,
-        Verbosity, WebSearchOptions,
-    };
-    match parameter {
-        Audio | Modalities | WebSearchOptions => Disposition::Refused,
-        LogitBias | ParallelToolCalls | Prediction | Verbosity => Disposition::Dropped,
-        CacheControl | PromptCacheKey | PromptCacheRetention => Disposition::Dropped,
-        Metadata | SafetyIdentifier | ServiceTier | Store | User => Disposition::Dropped,
-        _ => Disposition::Mapped,
-    }
-}
-
 /// Path below the base URL, body, and what will read the answer.
-pub(super) fn request(asked: &Asked<'_, '_>) -> Result<(String, Vec<u8>, Reader), Error> {
+pub(super) fn request(asked: &Asked<'_, '_>) -> Result<((String, Vec<u8>), Reader), Error> {
     let mut draft = Draft::new(asked);
     let body = draft.body();
     if !draft.mistakes.is_empty() {
@@ -78,7 +49,7 @@ pub(super) fn request(asked: &Asked<'_, '_>) -> Result<(String, Vec<u8>, Reader)
     }
     let names = draft.names.into_originals();
     let reader = Reader { names, request_id: asked.request_id.to_owned(), said: BTreeMap::new() };
-    Ok((path(asked), body, reader))
+    Ok(((path(asked), body), reader))
 }
 
 fn path(asked: &Asked<'_, '_>) -> String {
@@ -112,13 +83,6 @@ impl<'q, 'a> Draft<'q, 'a> {
         self.mistakes.push(Mistake::new(param, message));
     }
 
-    /// Refuses a parameter, or where it stands.
-    fn lacks(&mut self, parameter: Parameter, place: &str) {
-        let (model, name) = (self.asked.target.name, parameter.name());
-        let message = format!("model {model} does not support {name}{place}");
-        self.mistakes.push(Mistake::new(name, message));
-    }
-
     fn body(&mut self) -> Vec<u8> {
         let mut out = Vec::with_capacity(1024);
         let mut body = Object::open(&mut out);
@@ -137,7 +101,7 @@ impl<'q, 'a> Draft<'q, 'a> {
         if let Some(config) = &tools.config {
             body.raw("toolConfig", config);
         }
-        let generation = self.generation(tools.declarations.is_some());
+        let generation = self.generation();
         body.raw("generationConfig", generation);
         body.close();
         out

@@ -39,11 +39,14 @@ impl Origin<'_> {
     }
 }
 
-/// Takes out of a request what its API schema has nothing like.
-pub(super) fn settle(fit: &mut Fit<'_>, request: &Request<'_>, target: &Target<'_>) {
-    if target.provider.api_schema == ApiSchema::Gemini {
-        gemini::settle(fit, request, target.model);
+/// Fits a request to where it is to run: to the model, and to the provider's API schema.
+pub fn fit<'a>(request: &Request<'a>, target: &Target<'_>) -> Fit<'a> {
+    let mut fit = Fit::new(request, target);
+    match target.provider.api_schema {
+        ApiSchema::Gemini => gemini::fit(&mut fit, request, target),
+        ApiSchema::OpenAi | ApiSchema::Anthropic => {}
     }
+    fit
 }
 
 /// Translates a request, and says what will read its answer.
@@ -51,8 +54,8 @@ pub(super) fn translate(asked: &Asked<'_, '_>) -> Result<(Outgoing, Reader), Err
     let ((path, body), reader) = match asked.target.provider.api_schema {
         ApiSchema::OpenAi => (openai::request(asked), Reader::OpenAi),
         ApiSchema::Gemini => {
-            let (path, body, reader) = gemini::request(asked)?;
-            ((path, body), Reader::Gemini(reader))
+            let (request, reader) = gemini::request(asked)?;
+            (request, Reader::Gemini(reader))
         }
         ApiSchema::Anthropic => {
             let provider = asked.target.endpoint.provider.clone();

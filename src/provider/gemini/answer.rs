@@ -113,13 +113,13 @@ pub(super) enum End {
 impl<'a> Response<'a> {
     /// Reads a response. Some servers put it into an array. An error inside is an error.
     pub(super) fn read(body: &'a [u8], origin: Origin<'_>) -> Result<Self, Error> {
+        let wrong = |_| origin.bad("is not a response of generateContent");
         let response = if body.trim_ascii_start().starts_with(b"[") {
-            serde_json::from_slice::<Vec<Self>>(body)
-                .map(|all| all.into_iter().next().unwrap_or_default())
+            let [response] = serde_json::from_slice(body).map_err(wrong)?;
+            response
         } else {
-            serde_json::from_slice(body)
+            serde_json::from_slice::<Self>(body).map_err(wrong)?
         };
-        let response = response.map_err(|_| origin.bad("is not a response of generateContent"))?;
         match response.error {
             Some(error) => Err(failure::hidden(origin, error)),
             None => Ok(response),

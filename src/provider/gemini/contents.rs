@@ -6,7 +6,9 @@ use serde::{Deserialize, de::IgnoredAny};
 use serde_json::value::RawValue;
 
 use super::{
-    Draft, is_vertex,
+    Draft,
+    fit::has_budget,
+    is_vertex,
     media::Media,
     signature::{LOST, Signatures, same},
     turns::{self, Turns},
@@ -16,7 +18,6 @@ use crate::{
         message::{Content, Message, Part, Role, ToolCall},
         text::Text,
     },
-    config::Thinking,
     json::Object,
 };
 
@@ -92,7 +93,7 @@ impl<'q, 'a> Draft<'q, 'a> {
 
     /// Whether calls have ids, and signatures are asked for: Gemini 3 and later.
     fn takes_ids(&self) -> bool {
-        self.asked.target.model.thinking == Thinking::Level
+        !has_budget(self.asked.target.model)
     }
 
     /// What a message says, its speaker's name in front. Anything but text is a mistake.

@@ -23,7 +23,7 @@ use crate::{
 pub(in crate::provider) struct Said {
     /// Whether that was more than thoughts.
     anything: bool,
-    /// How many signatures.
+    calls: usize,
     signatures: usize,
 }
 
@@ -65,7 +65,8 @@ impl Reader {
         origin: Origin<'_>,
     ) -> Result<(), Error> {
         let mut logprobs = candidate.logprobs_result.and_then(logprobs::translate);
-        for part in candidate.said(self, choice, writer.calls(choice)) {
+        let calls = self.said(choice).calls;
+        for part in candidate.said(self, choice, calls) {
             let said = self.said(choice);
             match part {
                 Part::Thought(text) => writer.reasoning(choice, &text),
@@ -80,7 +81,8 @@ impl Reader {
                 }
                 Part::Call(call) => {
                     said.anything = true;
-                    write_call(&call, choice, writer);
+                    write_call(&call, choice, said.calls, writer);
+                    said.calls += 1;
                 }
             }
         }
@@ -103,8 +105,7 @@ impl Reader {
     }
 }
 
-fn write_call(call: &Call<'_>, choice: usize, writer: &mut Writer) {
-    let number = writer.calls(choice);
+fn write_call(call: &Call<'_>, choice: usize, number: usize, writer: &mut Writer) {
     let extra = call.extra_content.as_deref();
     writer.call(choice, number, call.id.as_ref(), Some(&call.name), extra);
     writer.arguments(choice, number, &call.arguments);

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{Draft, schema};
+use super::{Draft, fit::forms_beside_tools, schema};
 use crate::{
     chat::{
         parameter::Parameter,
@@ -76,32 +76,22 @@ impl<'a> Draft<'_, 'a> {
         }
         match self.choice() {
             // Without declarations nothing can be called, and the answer may have a form.
-            Choice::None if !self.takes_form_with_tools() => Tools::default(),
+            Choice::None if forms_beside_tools(self.asked.request, self.asked.target.model) => {
+                Tools::default()
+            }
             choice => {
                 Tools { declarations: Some(self.declarations(&functions)), config: config(&choice) }
             }
         }
     }
 
-    /// Functions in the new form and in the old, each with its place in the request.
-    fn functions(&mut self) -> Vec<(String, FunctionTool<'a>)> {
-        let request = self.asked.request;
-        let tools = request.tools.iter().filter(|_| self.keeps(Parameter::Tools)).enumerate();
+    /// The functions, each with its place in the request.
+    fn functions(&self) -> Vec<(String, FunctionTool<'a>)> {
+        let tools = self.asked.request.tools.iter().filter(|_| self.keeps(Parameter::Tools));
         let tools = tools
+            .enumerate()
             .filter_map(|(index, tool)| Some((format!("tools[{index}]"), tool.function.clone()?)));
-        let mut functions: Vec<_> = tools.collect();
-        let old = request.parameters.get(Parameter::Functions);
-        if let Some(raw) = old.filter(|_| self.keeps(Parameter::Functions)) {
-            match serde_json::from_str::<Vec<FunctionTool<'a>>>(raw.get()) {
-                Ok(old) => functions.extend(
-                    old.into_iter()
-                        .enumerate()
-                        .map(|(index, tool)| (format!("functions[{index}]"), tool)),
-                ),
-                Err(_) => self.wrong("functions", "must be an array, each {name, …}"),
-            }
-        }
-        functions
+        tools.collect()
     }
 
     fn declarations(&mut self, functions: &[(String, FunctionTool<'_>)]) -> Vec<u8> {
@@ -140,7 +130,7 @@ impl<'a> Draft<'_, 'a> {
                 Choice::AnyOf(self.named([name], "tool_choice.function.name"))
             }
             Some(ToolChoice::AllowedTools(raw)) => self.allowed(raw.get()),
-            None => self.old_choice(),
+            None => Choice::Auto,
         }
     }
 
@@ -152,23 +142,6 @@ impl<'a> Draft<'_, 'a> {
         let names = tools.iter().map(|tool| &tool.function.name);
         let names = self.named(names, "tool_choice.allowed_tools.tools");
         if mode == Mode::Required { Choice::AnyOf(names) } else { Choice::Validated(names) }
-    }
-
-    /// `function_call`, the old form of `tool_choice`.
-    fn old_choice(&mut self) -> Choice {
-        let raw = self.asked.request.parameters.get(Parameter::FunctionCall);
-        let Some(raw) = raw.filter(|_| self.keeps(Parameter::FunctionCall)) else {
-            return Choice::Auto;
-        };
-        match (raw.get(), serde_json::from_str::<Named<'_>>(raw.get())) {
-            ("\"none\"", _) => Choice::None,
-            ("\"auto\"", _) => Choice::Auto,
-            (_, Ok(named)) => Choice::AnyOf(self.named([&named.name], "function_call.name")),
-            _ => {
-                self.wrong("function_call", "must be none, auto or {name}");
-                Choice::Auto
-            }
-        }
     }
 
     /// The names that are sent for these, all of which must be declared.

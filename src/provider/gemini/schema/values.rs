@@ -20,7 +20,7 @@ pub(super) fn settle(
     if map.get("nullable") == Some(&json!(true)) {
         allow_null(out);
     }
-    require(out);
+    require(out, notes);
 }
 
 /// A bound that is not itself allowed: the next whole number, or the bound and a word about it.
@@ -45,6 +45,9 @@ fn bound(
 
 /// Allows these values only. An `enum` here holds strings and numbers.
 fn fix(values: &[Value], out: &mut Map<String, Value>, notes: &mut Vec<String>) {
+    if values.is_empty() {
+        return;
+    }
     let (plain, others): (Vec<&Value>, Vec<&Value>) =
         values.iter().partition(|value| value.is_string() || value.is_number());
     let booleans = others.iter().filter(|value| value.is_boolean()).count();
@@ -115,19 +118,17 @@ fn but_null(kind: &Value) -> Value {
 }
 
 /// Only what is there can be required.
-fn require(out: &mut Map<String, Value>) {
-    let Some(Value::Array(names)) = out.get("required") else {
-        out.shift_remove("required");
-        return;
-    };
+fn require(out: &mut Map<String, Value>, notes: &mut Vec<String>) {
+    let Some(Value::Array(names)) = out.shift_remove("required") else { return };
     let fields = out.get("properties").and_then(Value::as_object);
-    let is_there = |name: &&Value| {
+    let is_there = |name: &Value| {
         name.as_str().is_some_and(|name| fields.is_some_and(|fields| fields.contains_key(name)))
     };
-    let names: Vec<Value> = names.iter().filter(is_there).cloned().collect();
-    if names.is_empty() {
-        out.shift_remove("required");
-    } else {
-        out.insert("required".to_owned(), json!(names));
+    let (there, missing): (Vec<Value>, Vec<Value>) = names.into_iter().partition(is_there);
+    if !missing.is_empty() {
+        notes.push(said("required", &json!(missing)));
+    }
+    if !there.is_empty() {
+        out.insert("required".to_owned(), json!(there));
     }
 }
