@@ -403,7 +403,7 @@ fn every_value_of_a_model_is_checked() {
 /models/gpt-4.1/price = 1
   models.gpt-4.1.price: unknown key, allowed: `name`, `regions`, `context_length`,
     `max_output_tokens`, `min_output_tokens`, `input`, `supported_parameters`, `tool_choices`,
-    `response_formats`, `reasoning_efforts`, `default_reasoning_effort`, `sampling`,
+    `response_formats`, `reasoning_efforts`, `default_reasoning_effort`, `thinking`, `sampling`,
     `max_temperature`, `deadlines`, `retirement_date`
 "#);
 }

@@ -94,7 +94,7 @@ fn references_stand_alone_and_point_at_definitions() {
         ),
         (
             r##"{"type":"object","properties":{"kids":{"type":"array","items":{"$ref":"#"}}}}"##,
-            r##"{"type":"object","properties":{"kids":{"type":"array","items":{"$ref":"#/$defs/#"}}},"$defs":{"#":{"type":"object","properties":{"kids":{"type":"array","items":{"$ref":"#/$defs/#"}}}}}}"##,
+            r##"{"type":"object","properties":{"kids":{"type":"array","items":{"$ref":"#/$defs/_"}}},"$defs":{"_":{"type":"object","properties":{"kids":{"type":"array","items":{"$ref":"#/$defs/_"}}}}}}"##,
         ),
         (
             r#"{"properties":{"a":{"$ref":"https://example.com/a"}}}"#,
@@ -114,11 +114,7 @@ fn references_stand_alone_and_point_at_definitions() {
         ),
     ];
     for (schema, translated) in cases {
-        assert_eq!(
-            answer(schema),
-            translated.replace("$defs/#", "$defs/_").replace("\"#\":", "\"_\":"),
-            "{schema}"
-        );
+        assert_eq!(answer(schema), translated, "{schema}");
     }
 }
 

@@ -69,16 +69,24 @@ fn fix(values: &[Value], out: &mut Map<String, Value>, notes: &mut Vec<String>) 
 
 /// The type of all values but null, if there is one.
 fn common_type(values: &[Value]) -> Option<&'static str> {
-    let all =
-        |is_it: fn(&Value) -> bool| values.iter().all(|value| value.is_null() || is_it(value));
-    let types: [(&str, fn(&Value) -> bool); 5] = [
-        ("null", Value::is_null),
-        ("string", Value::is_string),
-        ("integer", |value| value.is_i64() || value.is_u64()),
-        ("number", Value::is_number),
-        ("boolean", Value::is_boolean),
-    ];
-    types.into_iter().find(|(_, is_it)| all(*is_it)).map(|(name, _)| name)
+    let mut kinds = values.iter().map(kind).filter(|kind| *kind != "null");
+    let first = kinds.next().unwrap_or("null");
+    let common = kinds.try_fold(first, |common, kind| match (common, kind) {
+        ("integer", "number") | ("number", "integer") => Some("number"),
+        (common, kind) => (common == kind).then_some(kind),
+    })?;
+    (common != "other").then_some(common)
+}
+
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(number) if number.is_f64() => "number",
+        Value::Number(_) => "integer",
+        Value::String(_) => "string",
+        Value::Array(_) | Value::Object(_) => "other",
+    }
 }
 
 /// Allows null too.
@@ -119,7 +127,10 @@ fn but_null(kind: &Value) -> Value {
 
 /// Only what is there can be required.
 fn require(out: &mut Map<String, Value>, notes: &mut Vec<String>) {
-    let Some(Value::Array(names)) = out.shift_remove("required") else { return };
+    let Some(names) = out.get("required").and_then(Value::as_array).cloned() else {
+        out.shift_remove("required");
+        return;
+    };
     let fields = out.get("properties").and_then(Value::as_object);
     let is_there = |name: &Value| {
         name.as_str().is_some_and(|name| fields.is_some_and(|fields| fields.contains_key(name)))
@@ -128,7 +139,9 @@ fn require(out: &mut Map<String, Value>, notes: &mut Vec<String>) {
     if !missing.is_empty() {
         notes.push(said("required", &json!(missing)));
     }
-    if !there.is_empty() {
+    if there.is_empty() {
+        out.shift_remove("required");
+    } else {
         out.insert("required".to_owned(), json!(there));
     }
 }
