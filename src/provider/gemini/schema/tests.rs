@@ -42,10 +42,14 @@ fn what_gemini_does_not_read_becomes_what_it_does_or_words() {
         (r#"{"enum":[true,false]}"#, r#"{"type":"boolean"}"#),
         (r#"{"enum":[]}"#, ""),
         (
+            r#"{"enum":["a",true]}"#,
+            r#"{"anyOf":[{"type":"string","enum":["a"]},{"type":"boolean"}],"description":"(enum: [\"a\",true])"}"#,
+        ),
+        (
             r#"{"type":["string","null"],"enum":["a",null]}"#,
             r#"{"anyOf":[{"type":"string","enum":["a"]},{"type":"null"}]}"#,
         ),
-        (r#"{"enum":["a",1,{}]}"#, r#"{"enum":["a",1],"description":"(enum: [\"a\",1,{}])"}"#),
+        (r#"{"enum":["a",1,{}]}"#, r#"{"description":"(enum: [\"a\",1,{}])"}"#),
         (
             r#"{"type":"integer","exclusiveMinimum":1,"exclusiveMaximum":9}"#,
             r#"{"type":"integer","minimum":2,"maximum":8}"#,

@@ -43,39 +43,56 @@ fn bound(
     }
 }
 
-/// Allows these values only. An `enum` here holds strings and numbers.
+/// Allows these values only. An `enum` here holds strings and numbers; other values are choices of
+/// their own.
 fn fix(values: &[Value], out: &mut Map<String, Value>, notes: &mut Vec<String>) {
-    if values.is_empty() {
-        return;
+    let plain: Vec<&Value> =
+        values.iter().filter(|value| value.is_string() || value.is_number()).collect();
+    let has = |wanted| values.iter().any(|value| kind(value) == wanted);
+    if plain.len() == values.len() {
+        return put_enum(&plain, out);
     }
-    let (plain, others): (Vec<&Value>, Vec<&Value>) =
-        values.iter().partition(|value| value.is_string() || value.is_number());
-    let booleans = others.iter().filter(|value| value.is_boolean()).count();
-    let nulls = others.iter().filter(|value| value.is_null()).count();
-    if let Some(kind) = common_type(values).filter(|_| !out.contains_key("type")) {
-        out.insert("type".to_owned(), json!(kind));
-    }
-    if !plain.is_empty() {
-        out.insert("enum".to_owned(), json!(plain));
-    }
-    let is_any_boolean = plain.is_empty() && booleans == 2;
-    if others.len() > nulls && !is_any_boolean {
+    let is_any_boolean = values.contains(&json!(true)) && values.contains(&json!(false));
+    let is_chosen = out.contains_key("anyOf") || out.contains_key("$ref");
+    if has("other") || is_chosen || (has("boolean") && !is_any_boolean) {
         notes.push(said("enum", &json!(values)));
     }
-    if nulls > 0 {
-        allow_null(out);
+    if has("other") || is_chosen {
+        return;
+    }
+    out.shift_remove("type");
+    let mut options = Vec::new();
+    if !plain.is_empty() {
+        let mut option = Map::new();
+        put_enum(&plain, &mut option);
+        options.push(Value::Object(option));
+    }
+    let others = ["boolean", "null"].into_iter().filter(|kind| has(kind));
+    options.extend(others.map(|kind| json!({"type": kind})));
+    match options.as_slice() {
+        [Value::Object(one)] => out.extend(one.clone()),
+        _ => drop(out.insert("anyOf".to_owned(), json!(options))),
     }
 }
 
-/// The type of all values but null, if there is one.
-fn common_type(values: &[Value]) -> Option<&'static str> {
-    let mut kinds = values.iter().map(kind).filter(|kind| *kind != "null");
-    let first = kinds.next().unwrap_or("null");
-    let common = kinds.try_fold(first, |common, kind| match (common, kind) {
+fn put_enum(values: &[&Value], out: &mut Map<String, Value>) {
+    if values.is_empty() {
+        return;
+    }
+    if let Some(kind) = common_type(values).filter(|_| !out.contains_key("type")) {
+        out.insert("type".to_owned(), json!(kind));
+    }
+    out.insert("enum".to_owned(), json!(values));
+}
+
+/// The type of strings or numbers, if they have one.
+fn common_type(values: &[&Value]) -> Option<&'static str> {
+    let mut kinds = values.iter().map(|value| kind(value));
+    let first = kinds.next()?;
+    kinds.try_fold(first, |common, kind| match (common, kind) {
         ("integer", "number") | ("number", "integer") => Some("number"),
         (common, kind) => (common == kind).then_some(kind),
-    })?;
-    (common != "other").then_some(common)
+    })
 }
 
 fn kind(value: &Value) -> &'static str {
