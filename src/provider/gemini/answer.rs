@@ -44,8 +44,8 @@ struct PromptFeedback<'a> {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Candidate<'a> {
-    #[serde(default)]
-    pub(super) index: Option<usize>,
+    #[serde(default, deserialize_with = "lenient")]
+    index: Option<u64>,
     #[serde(borrow, default)]
     content: Option<Content<'a>>,
     #[serde(borrow, default)]
@@ -65,9 +65,9 @@ struct Content<'a> {
 struct Part<'a> {
     #[serde(borrow, default)]
     text: Option<Text<'a>>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     thought: Option<bool>,
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "lenient")]
     thought_signature: Option<Text<'a>>,
     #[serde(borrow, default)]
     function_call: Option<FunctionCall<'a>>,
@@ -75,7 +75,7 @@ struct Part<'a> {
 
 #[derive(Deserialize)]
 pub(super) struct FunctionCall<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "lenient")]
     id: Option<Text<'a>>,
     #[serde(borrow, default)]
     name: Option<Text<'a>>,
@@ -148,6 +148,11 @@ impl<'a> Response<'a> {
 }
 
 impl<'a> Candidate<'a> {
+    /// Its number. One that is beyond this machine's numbers is beyond any bound too.
+    pub(super) fn choice(&self, position: usize) -> usize {
+        self.index.map_or(position, |index| usize::try_from(index).unwrap_or(usize::MAX))
+    }
+
     /// What it says, part by part. `calls` is how many calls came before.
     pub(super) fn said(
         &mut self,

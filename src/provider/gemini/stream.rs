@@ -48,7 +48,7 @@ pub(super) fn read(
     }
     let candidates = response.candidates.take().unwrap_or_default();
     for (position, candidate) in candidates.into_iter().enumerate() {
-        let choice = candidate.index.unwrap_or(position);
+        let choice = candidate.choice(position);
         if choice < MAX_ITEMS {
             reader.candidate(candidate, choice, writer, origin)?;
         }
