@@ -6,7 +6,13 @@ use std::collections::BTreeMap;
 
 use super::{Asked, reader::Origin};
 use crate::{
-    chat::{answer::Answer, chunk::Writer, error::Error, fit::Stream, request::Mistake},
+    chat::{
+        answer::Answer,
+        chunk::Writer,
+        error::Error,
+        fit::Stream,
+        request::{MAX_MISTAKES, Mistake},
+    },
     config::Target,
     json::Object,
 };
@@ -26,8 +32,8 @@ mod stream;
 mod tools;
 mod turns;
 
-use self::names::Names;
 pub(super) use self::{failure::classify, fit::fit};
+use self::{names::Names, schema::Schemas};
 
 /// What a request leaves to remember for its answer.
 #[derive(Clone, Debug, Default)]
@@ -69,18 +75,21 @@ fn is_vertex(target: &Target<'_>) -> bool {
 struct Draft<'q, 'a> {
     asked: &'q Asked<'q, 'a>,
     names: Names,
+    schemas: Schemas,
     mistakes: Vec<Mistake>,
 }
 
 impl<'q, 'a> Draft<'q, 'a> {
     fn new(asked: &'q Asked<'q, 'a>) -> Self {
-        Self { asked, names: Names::default(), mistakes: Vec::new() }
+        Self { asked, names: Names::default(), schemas: Schemas::default(), mistakes: Vec::new() }
     }
 
     fn wrong(&mut self, param: impl Into<String>, problem: &str) {
         let param = param.into();
         let message = format!("{param}: {problem}");
-        self.mistakes.push(Mistake::new(param, message));
+        if self.mistakes.len() < MAX_MISTAKES {
+            self.mistakes.push(Mistake::new(param, message));
+        }
     }
 
     fn body(&mut self) -> Vec<u8> {

@@ -2,6 +2,8 @@
 //! `model`, no turn is empty, and right after calls comes one turn with a response to each, in
 //! their order. ai.google.dev, *Content*; *Function calling*.
 
+use std::collections::{BTreeMap, VecDeque};
+
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::value::RawValue;
 
@@ -10,7 +12,7 @@ use super::{
     fit::has_budget,
     is_vertex,
     media::Media,
-    signature::{LOST, Signatures, same},
+    signature::{LOST, Signatures},
     turns::{self, Turns},
 };
 use crate::{
@@ -48,6 +50,8 @@ struct OldCall<'a> {
 struct Conversation<'q, 'a> {
     turns: Turns,
     pending: Vec<Pending<'q, 'a>>,
+    /// Places of those without a result, by their ids.
+    open: BTreeMap<String, VecDeque<usize>>,
 }
 
 impl<'q, 'a> Draft<'q, 'a> {
@@ -167,7 +171,7 @@ impl<'q, 'a> Draft<'q, 'a> {
         for (number, text) in texts.iter().enumerate() {
             // The signature of a whole answer comes with the last of it.
             let signature = signatures.of_text().filter(|_| number + 1 == last);
-            turns::text(conversation.turns.part(MODEL), text, signature.as_deref());
+            turns::text(conversation.turns.part(MODEL), text, signature);
         }
         let calls = message.tool_calls.iter().flatten();
         for (number, call) in calls.enumerate() {
@@ -194,7 +198,7 @@ impl<'q, 'a> Draft<'q, 'a> {
         let lost = self.takes_ids() && conversation.pending.is_empty();
         let signature = signature.or(lost.then_some(LOST));
         turns::call(conversation.turns.part(MODEL), id, &name, &args, signature);
-        conversation.pending.push(Pending { id: Some(&call.id), name, response: None });
+        conversation.await_result(Some(&call.id), name);
     }
 
     fn old_call(&mut self, conversation: &mut Conversation<'q, 'a>, index: usize, raw: &RawValue) {
@@ -206,7 +210,7 @@ impl<'q, 'a> Draft<'q, 'a> {
         let name = self.names.sent(&call.name.decode());
         let signature = self.takes_ids().then_some(LOST);
         turns::call(conversation.turns.part(MODEL), None, &name, &args, signature);
-        conversation.pending.push(Pending { id: None, name, response: None });
+        conversation.await_result(None, name);
     }
 
     /// Arguments as the object they must be here.
@@ -230,14 +234,15 @@ impl<'q, 'a> Draft<'q, 'a> {
         message: &Message<'a>,
     ) {
         let texts = self.texts(index, message);
-        let own = message.name.as_ref().filter(|_| message.role == Role::Function);
-        let own = own.map(|name| self.names.sent(&name.decode()));
-        let mut open = conversation.pending.iter_mut().filter(|call| call.response.is_none());
-        let call = open.find(|call| match (&message.tool_call_id, &own) {
-            (_, Some(name)) => call.name == *name,
-            (Some(id), None) => call.id.is_some_and(|other| same(id, other)),
-            (None, None) => false,
-        });
+        let old = message.name.as_ref().filter(|_| message.role == Role::Function);
+        let call = match (old, &message.tool_call_id) {
+            (Some(name), _) => {
+                let name = self.names.sent(&name.decode());
+                conversation.old(&name)
+            }
+            (None, Some(id)) => conversation.take(&id.decode()),
+            (None, None) => None,
+        };
         match call {
             Some(call) => call.response = Some(response(&texts)),
             None => self.wrong(format!("messages[{index}]"), "answers no tool call before it"),
@@ -245,13 +250,35 @@ impl<'q, 'a> Draft<'q, 'a> {
     }
 }
 
-impl Conversation<'_, '_> {
+impl<'q, 'a> Conversation<'q, 'a> {
+    /// Keeps a call until its result comes.
+    fn await_result(&mut self, id: Option<&'q Text<'a>>, name: String) {
+        if let Some(id) = id {
+            let places = self.open.entry(id.decode().into_owned()).or_default();
+            places.push_back(self.pending.len());
+        }
+        self.pending.push(Pending { id, name, response: None });
+    }
+
+    /// The call with an id that has no result yet.
+    fn take(&mut self, id: &str) -> Option<&mut Pending<'q, 'a>> {
+        let place = self.open.get_mut(id)?.pop_front()?;
+        self.pending.get_mut(place)
+    }
+
+    /// The call in the old form, of which there is one at a time.
+    fn old(&mut self, name: &str) -> Option<&mut Pending<'q, 'a>> {
+        let waits = |call: &&mut Pending<'_, '_>| call.id.is_none() && call.response.is_none();
+        self.pending.first_mut().filter(waits).filter(|call| call.name == name)
+    }
+
     /// Writes the turn that answers the calls, if there were any.
     fn respond(&mut self, with_ids: bool) {
         if self.pending.is_empty() {
             return;
         }
         self.turns.close();
+        self.open.clear();
         for call in self.pending.drain(..) {
             let mut part = Object::open(self.turns.part(USER));
             part.object("functionResponse", |response| {

@@ -50,7 +50,7 @@ impl Draft<'_, '_> {
             Some(ResponseFormat::JsonSchema(own)) => own.schema,
         };
         config.value("responseMimeType", "application/json");
-        match schema.map(|raw| schema::of_answer(raw.get())).unwrap_or(Ok(None)) {
+        match schema.map(|raw| self.schemas.of_answer(raw.get())).unwrap_or(Ok(None)) {
             Ok(Some(schema)) => drop(config.raw("responseJsonSchema", schema)),
             Ok(None) => {}
             Err(schema::TooLarge) => self.wrong("response_format", "its schema is too large"),

@@ -6,21 +6,45 @@ use std::collections::{BTreeMap, BTreeSet};
 /// ai.google.dev, *Function calling*, *Function declarations*.
 const MAX_NAME: usize = 64;
 
+/// Names of which no two are the same.
+#[derive(Debug, Default)]
+pub(super) struct Unique {
+    taken: BTreeSet<String>,
+    /// The number to try next, by what the names begin with.
+    next: BTreeMap<String, u32>,
+}
+
+impl Unique {
+    /// A name that nobody has, `wanted` itself if it is one. `limit` is how long it may be.
+    pub(super) fn name(&mut self, wanted: String, limit: usize) -> String {
+        if self.taken.insert(wanted.clone()) {
+            return wanted;
+        }
+        let next = self.next.entry(wanted.clone()).or_insert(1);
+        loop {
+            *next += 1;
+            let ending = format!("_{next}");
+            let stem = wanted.chars().take(limit.saturating_sub(ending.len()));
+            let name: String = stem.chain(ending.chars()).collect();
+            if self.taken.insert(name.clone()) {
+                return name;
+            }
+        }
+    }
+}
+
 /// Every name that has been met, with the one that is sent for it.
 #[derive(Debug, Default)]
 pub(super) struct Names {
     sent: BTreeMap<String, String>,
-    /// Every name that is sent.
-    taken: BTreeSet<String>,
+    unique: Unique,
 }
 
 impl Names {
     /// Meets the names of all declared tools, those first that can stay as they are.
     pub(super) fn declare<'n>(&mut self, names: impl Iterator<Item = &'n str> + Clone) {
-        for name in names.clone().filter(|name| is_plain(name)) {
-            self.keep(name, name.to_owned());
-        }
-        for name in names {
+        let (plain, rest) = (names.clone().filter(|name| is_plain(name)), names);
+        for name in plain.chain(rest) {
             self.sent(name);
         }
     }
@@ -35,8 +59,8 @@ impl Names {
         if let Some(sent) = self.sent.get(name) {
             return sent.clone();
         }
-        let sent = self.free(name);
-        self.keep(name, sent.clone());
+        let sent = self.unique.name(plain(name), MAX_NAME);
+        self.sent.insert(name.to_owned(), sent.clone());
         sent
     }
 
@@ -44,23 +68,6 @@ impl Names {
     pub(super) fn into_originals(self) -> BTreeMap<String, String> {
         let renamed = self.sent.into_iter().filter(|(name, sent)| name != sent);
         renamed.map(|(name, sent)| (sent, name)).collect()
-    }
-
-    fn keep(&mut self, name: &str, sent: String) {
-        self.taken.insert(sent.clone());
-        self.sent.insert(name.to_owned(), sent);
-    }
-
-    /// A name like this one that nobody has.
-    fn free(&self, name: &str) -> String {
-        let plain = plain(name);
-        let numbered = (2_u32..).map(|number| {
-            let ending = format!("_{number}");
-            let stem: String = plain.chars().take(MAX_NAME - ending.len()).collect();
-            stem + &ending
-        });
-        let mut candidates = std::iter::once(plain.clone()).chain(numbered);
-        candidates.find(|name| !self.taken.contains(name)).unwrap_or_default()
     }
 }
 

@@ -1,7 +1,7 @@
 //! Thought signatures: what Gemini must get back with a call it made, on their way through clients
 //! that know nothing of them. ai.google.dev, *Thought signatures*.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -42,48 +42,55 @@ pub(super) fn detail(signature: &Text<'_>, id: Option<&Text<'_>>, index: usize) 
 
 /// The signatures a client gave back with one message.
 #[derive(Debug, Default)]
-pub(super) struct Signatures<'a>(Vec<Detail<'a>>);
+pub(super) struct Signatures {
+    of_calls: BTreeMap<String, String>,
+    of_text: Option<String>,
+}
 
-#[derive(Debug, Deserialize)]
+#[derive(Deserialize)]
 struct Detail<'a> {
-    #[serde(borrow, default)]
-    data: Option<Text<'a>>,
+    #[serde(borrow)]
+    data: Text<'a>,
     #[serde(borrow, default)]
     id: Option<Text<'a>>,
     #[serde(borrow, default)]
     format: Option<Cow<'a, str>>,
 }
 
-impl Detail<'_> {
-    /// Whether Gemini wrote it: others' signatures mean nothing to it.
-    fn is_ours(&self) -> bool {
-        self.format.as_deref().is_none_or(|format| format == FORMAT)
-    }
-}
-
-impl<'a> Signatures<'a> {
-    /// What can be read of a message's `reasoning_details`.
-    pub(super) fn of(message: &Message<'a>) -> Self {
+impl Signatures {
+    /// What can be read of a message's `reasoning_details`. Others' signatures mean nothing here.
+    pub(super) fn of(message: &Message<'_>) -> Self {
+        let mut signatures = Self::default();
         let raw = message.reasoning_details;
         let details = raw.and_then(|raw| serde_json::from_str::<Vec<&RawValue>>(raw.get()).ok());
-        let details = details.into_iter().flatten();
-        let details = details.filter_map(|raw| serde_json::from_str(raw.get()).ok());
-        Self(details.filter(Detail::is_ours).collect())
+        for raw in details.into_iter().flatten() {
+            if let Ok(Detail { data, id, format }) = serde_json::from_str(raw.get())
+                && format.is_none_or(|format| format == FORMAT)
+            {
+                signatures.keep(id.as_ref(), genuine(&data));
+            }
+        }
+        signatures
+    }
+
+    fn keep(&mut self, id: Option<&Text<'_>>, signature: Option<String>) {
+        match (id, signature) {
+            (Some(id), Some(signature)) => {
+                self.of_calls.entry(id.decode().into_owned()).or_insert(signature);
+            }
+            (None, Some(signature)) => self.of_text = Some(signature),
+            (_, None) => {}
+        }
     }
 
     /// The signature of a call: in the call itself, or among the details under its id.
-    pub(super) fn of_call(&self, call: &ToolCall<'a>) -> Option<String> {
-        in_call(call).or_else(|| self.find(|id| id.is_some_and(|id| same(id, &call.id))))
+    pub(super) fn of_call(&self, call: &ToolCall<'_>) -> Option<String> {
+        in_call(call).or_else(|| self.of_calls.get(call.id.decode().as_ref()).cloned())
     }
 
     /// The signature of what the message says.
-    pub(super) fn of_text(&self) -> Option<String> {
-        self.find(|id| id.is_none())
-    }
-
-    fn find(&self, is_it: impl Fn(Option<&Text<'a>>) -> bool) -> Option<String> {
-        let found = self.0.iter().find(|detail| is_it(detail.id.as_ref()))?;
-        genuine(found.data.as_ref()?)
+    pub(super) fn of_text(&self) -> Option<&str> {
+        self.of_text.as_deref()
     }
 }
 
@@ -106,9 +113,4 @@ fn in_call(call: &ToolCall<'_>) -> Option<String> {
 fn genuine(text: &Text<'_>) -> Option<String> {
     let plain = text.decode();
     (!plain.is_empty() && super::media::is_base64(&plain)).then(|| plain.into_owned())
-}
-
-/// Whether two ids are the same, however they are escaped.
-pub(super) fn same(one: &Text<'_>, other: &Text<'_>) -> bool {
-    one.json() == other.json() || one.decode() == other.decode()
 }

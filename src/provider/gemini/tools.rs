@@ -1,5 +1,7 @@
 //! Tools and which of them the model may call. ai.google.dev, *Function calling*.
 
+use std::collections::BTreeSet;
+
 use serde::Deserialize;
 
 use super::{Draft, fit::forms_beside_tools, schema};
@@ -66,8 +68,9 @@ impl<'a> Draft<'_, 'a> {
         let functions = self.functions();
         let names: Vec<_> = functions.iter().map(|(_, tool)| tool.name.decode()).collect();
         self.names.declare(names.iter().map(AsRef::as_ref));
-        for (index, ((param, _), name)) in functions.iter().zip(&names).enumerate() {
-            if names.get(..index).is_some_and(|before| before.contains(name)) {
+        let mut known = BTreeSet::new();
+        for ((param, _), name) in functions.iter().zip(&names) {
+            if !known.insert(name) {
                 self.wrong(param, &format!("`{name}` is there twice"));
             }
         }
@@ -105,7 +108,7 @@ impl<'a> Draft<'_, 'a> {
             let description = function.description.as_ref().filter(|text| !text.is_empty());
             description.map(|text| declaration.raw("description", text.json()));
             // Real JSON Schema, where `parameters` is a dialect of OpenAPI's.
-            let schema = function.parameters.map(|raw| schema::of_parameters(raw.get()));
+            let schema = function.parameters.map(|raw| self.schemas.of_parameters(raw.get()));
             match schema.unwrap_or(Ok(None)) {
                 Ok(Some(schema)) => drop(declaration.raw("parametersJsonSchema", schema)),
                 Ok(None) => {}

@@ -1,96 +1,67 @@
 //! `allOf`, which Gemini does not read, as one schema.
 
-use std::borrow::Cow;
-
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::{MAX_NODES, Translation};
 
 /// How deep schemas that are put together may nest: some contain themselves.
-const MAX_INLINED: usize = 4;
+const MAX_MERGED: usize = 4;
 
-impl Translation<'_> {
-    /// The schema with the parts of its `allOf` put into it. The first of two values counts.
-    pub(super) fn merged<'m>(
+/// One of the schemas that a schema is put together from.
+pub(super) struct Part<'r> {
+    map: &'r Map<String, Value>,
+    /// Keywords whose meaning is among the other parts.
+    done: &'static [&'static str],
+}
+
+impl<'r> Part<'r> {
+    /// What it says itself.
+    pub(super) fn keywords(&self) -> impl Iterator<Item = (&'r str, &'r Value)> {
+        let keywords = self.map.iter().filter(|(key, _)| !self.done.contains(&key.as_str()));
+        keywords.map(|(key, value)| (key.as_str(), value))
+    }
+}
+
+impl<'r> Translation<'r> {
+    /// A schema and the parts of its `allOf`.
+    pub(super) fn parts(&mut self, map: &'r Map<String, Value>) -> Vec<Part<'r>> {
+        let mut parts = Vec::with_capacity(1);
+        self.collect(map, false, MAX_MERGED, &mut parts);
+        parts
+    }
+
+    /// One part alone may stay a reference; of several, only one could, so `resolve` takes in what
+    /// they point at. What is too deep stays as it is.
+    fn collect(
         &mut self,
-        map: &'m Map<String, Value>,
-    ) -> Cow<'m, Map<String, Value>> {
-        match map.get("allOf").and_then(Value::as_array).map(Vec::as_slice) {
-            None => Cow::Borrowed(map),
-            // References stay references: what they point at may contain them.
-            Some([part]) => Cow::Owned(with(map, part)),
-            Some(_) if self.inlined >= MAX_INLINED => Cow::Borrowed(map),
-            Some(parts) => {
-                let mut all = without_all_of(map);
-                for part in parts {
-                    self.join(&mut all, part, MAX_INLINED);
-                }
-                Cow::Owned(all)
-            }
-        }
-    }
-
-    /// Puts a part into the whole, with what it refers to and what it consists of.
-    fn join(&mut self, all: &mut Map<String, Value>, part: &Value, depth: usize) {
+        map: &'r Map<String, Value>,
+        resolve: bool,
+        depth: usize,
+        parts: &mut Vec<Part<'r>>,
+    ) {
         self.nodes += 1;
-        let is_small = depth > 0 && self.nodes <= MAX_NODES;
-        let Some(part) = part.as_object().filter(|_| is_small) else { return };
-        for (key, value) in part {
-            match key.as_str() {
-                "$ref" => {
-                    let target = value.as_str().and_then(|pointer| self.target(pointer));
-                    if let Some(target) = target {
-                        self.join(all, target, depth - 1);
-                    }
-                }
-                "allOf" => {
-                    let parts = value.as_array().into_iter().flatten();
-                    parts.for_each(|part| self.join(all, part, depth - 1));
-                }
-                _ => add(all, key, value),
-            }
+        if self.nodes > MAX_NODES {
+            return;
         }
-    }
-}
-
-/// A schema with the one part of its `allOf`.
-fn with(map: &Map<String, Value>, part: &Value) -> Map<String, Value> {
-    let mut all = without_all_of(map);
-    for (key, value) in part.as_object().into_iter().flatten() {
-        add(&mut all, key, value);
-    }
-    all
-}
-
-fn without_all_of(map: &Map<String, Value>) -> Map<String, Value> {
-    let rest = map.iter().filter(|(key, _)| *key != "allOf");
-    rest.map(|(key, value)| (key.clone(), value.clone())).collect()
-}
-
-fn add(all: &mut Map<String, Value>, key: &str, value: &Value) {
-    match key {
-        "properties" => union(all, value),
-        "required" => append(all, value),
-        _ => {
-            all.entry(key).or_insert_with(|| value.clone());
+        let all = map
+            .get("allOf")
+            .and_then(Value::as_array)
+            .filter(|all| depth > 0 && (all.len() == 1 || self.merged < MAX_MERGED));
+        let reference = map.get("$ref").and_then(Value::as_str).filter(|_| resolve && depth > 0);
+        let target = reference.and_then(|pointer| self.target(pointer)?.as_object());
+        let done: &[&str] = match (all, target) {
+            (Some(_), Some(_)) => &["allOf", "$ref"],
+            (Some(_), None) => &["allOf"],
+            (None, Some(_)) => &["$ref"],
+            (None, None) => &[],
+        };
+        parts.push(Part { map, done });
+        if let Some(target) = target {
+            self.collect(target, true, depth - 1, parts);
         }
-    }
-}
-
-fn union(all: &mut Map<String, Value>, properties: &Value) {
-    let own = all.entry("properties").or_insert_with(|| json!({}));
-    let (Some(own), Some(more)) = (own.as_object_mut(), properties.as_object()) else { return };
-    for (name, schema) in more {
-        own.entry(name).or_insert_with(|| schema.clone());
-    }
-}
-
-fn append(all: &mut Map<String, Value>, names: &Value) {
-    let own = all.entry("required").or_insert_with(|| json!([]));
-    let (Some(own), Some(more)) = (own.as_array_mut(), names.as_array()) else { return };
-    for name in more {
-        if !own.contains(name) {
-            own.push(name.clone());
+        let resolve = resolve || all.is_some_and(|all| all.len() > 1);
+        for part in all.into_iter().flatten().filter_map(Value::as_object) {
+            self.collect(part, resolve, depth - 1, parts);
         }
     }
 }

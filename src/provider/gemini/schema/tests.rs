@@ -6,12 +6,15 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 use super::*;
 
 fn answer(schema: &str) -> String {
-    let schema = of_answer(schema).unwrap().unwrap_or_default();
+    let schema = Schemas::default().of_answer(schema).unwrap().unwrap_or_default();
     String::from_utf8(schema).unwrap()
 }
 
 fn parameters(schema: &str) -> Option<String> {
-    of_parameters(schema).unwrap().map(|schema| String::from_utf8(schema).unwrap())
+    Schemas::default()
+        .of_parameters(schema)
+        .unwrap()
+        .map(|schema| String::from_utf8(schema).unwrap())
 }
 
 #[test]
@@ -142,13 +145,13 @@ fn a_function_without_parameters_needs_no_schema() {
 #[test]
 fn schemas_that_contain_themselves_come_to_an_end() {
     let part = r##"{"$ref":"#/$defs/A"}"##;
-    let parts = [part; 40].join(",");
+    let parts = [part; 300].join(",");
     let bomb = format!(
         r#"{{"properties":{{"a":{part}}},"$defs":{{"A":{{"allOf":[{parts}],"properties":{{"x":{{"allOf":[{parts}]}}}}}}}}}}"#
     );
-    assert_eq!(of_answer(&bomb), Err(TooLarge));
+    assert_eq!(Schemas::default().of_answer(&bomb), Err(TooLarge));
     let two = r##"{"allOf":[{"$ref":"#"},{"$ref":"#"}],"properties":{"a":{"$ref":"#"}}}"##;
-    assert!(of_answer(two).unwrap().is_some());
+    assert!(Schemas::default().of_answer(two).unwrap().is_some());
     let long = format!(r#"{{"description":"{}"}}"#, "d".repeat(MAX_LENGTH));
-    assert_eq!(of_answer(&long), Err(TooLarge));
+    assert_eq!(Schemas::default().of_answer(&long), Err(TooLarge));
 }

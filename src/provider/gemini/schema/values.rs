@@ -1,23 +1,25 @@
 //! Which values a schema allows: fixed ones, bounds, null, and which properties must be there.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde_json::{Map, Value, json};
 
 use super::said;
 
 /// Translates the keywords of `map` that take more than one of them to see.
 pub(super) fn settle(
-    map: &Map<String, Value>,
+    map: &BTreeMap<&str, &Value>,
     out: &mut Map<String, Value>,
     notes: &mut Vec<String>,
 ) {
     bound(map, out, notes, "exclusiveMinimum", "minimum", 1);
     bound(map, out, notes, "exclusiveMaximum", "maximum", -1);
     if let Some(value) = map.get("const") {
-        fix(std::slice::from_ref(value), out, notes);
-    } else if let Some(values) = map.get("enum").and_then(Value::as_array) {
+        fix(std::slice::from_ref(*value), out, notes);
+    } else if let Some(values) = map.get("enum").and_then(|values| values.as_array()) {
         fix(values, out, notes);
     }
-    if map.get("nullable") == Some(&json!(true)) {
+    if map.get("nullable").is_some_and(|value| **value == json!(true)) {
         allow_null(out);
     }
     require(out, notes);
@@ -25,7 +27,7 @@ pub(super) fn settle(
 
 /// A bound that is not itself allowed: the next whole number, or the bound and a word about it.
 fn bound(
-    map: &Map<String, Value>,
+    map: &BTreeMap<&str, &Value>,
     out: &mut Map<String, Value>,
     notes: &mut Vec<String>,
     exclusive: &str,
@@ -35,11 +37,11 @@ fn bound(
     let Some(value) = map.get(exclusive) else { return };
     let whole = value.as_i64().filter(|_| out.get("type") == Some(&json!("integer")));
     let next = whole.and_then(|whole| whole.checked_add(step));
-    if next.is_none() && value != &json!(false) {
+    if next.is_none() && **value != json!(false) {
         notes.push(said(exclusive, value));
     }
     if value.is_number() && !out.contains_key(inclusive) {
-        out.insert(inclusive.to_owned(), next.map_or_else(|| value.clone(), |next| json!(next)));
+        out.insert(inclusive.to_owned(), next.map_or_else(|| (*value).clone(), |next| json!(next)));
     }
 }
 
@@ -152,10 +154,12 @@ fn require(out: &mut Map<String, Value>, notes: &mut Vec<String>) {
     let is_there = |name: &Value| {
         name.as_str().is_some_and(|name| fields.is_some_and(|fields| fields.contains_key(name)))
     };
-    let (there, missing): (Vec<Value>, Vec<Value>) = names.into_iter().partition(is_there);
+    let (mut there, missing): (Vec<Value>, Vec<Value>) = names.into_iter().partition(is_there);
     if !missing.is_empty() {
         notes.push(said("required", &json!(missing)));
     }
+    let mut known = BTreeSet::new();
+    there.retain(|name| known.insert(name.as_str().unwrap_or_default().to_owned()));
     if there.is_empty() {
         out.shift_remove("required");
     } else {
