@@ -25,7 +25,6 @@ mod generation;
 mod logprobs;
 mod media;
 mod names;
-
 mod schema;
 mod signature;
 mod stream;

@@ -64,9 +64,9 @@ pub(super) fn disposition(parameter: Parameter) -> Disposition {
     }
 }
 
-/// Whether a model is told how hard to think by a number of tokens, as Gemini 2.5 is. Later ones are
-/// told by a word; they also give calls ids, and want signatures back with them. ai.google.dev,
-/// *Gemini 3*.
+/// Whether a model is told how hard to think by a number of tokens, as Gemini 2.5 is. Later ones
+/// are told by a word; they also give calls ids, and want signatures back with them.
+/// ai.google.dev, *Gemini 3*.
 pub(super) fn has_budget(model: &Model) -> bool {
     model.thinking == Some(Thinking::Budget)
 }
