@@ -3,6 +3,7 @@
 
 mod anthropic;
 mod failure;
+mod gemini;
 mod openai;
 mod reader;
 mod repeat;
@@ -131,7 +132,8 @@ impl Attempt {
         if !fit.refused.is_empty() {
             return Err(Error::Invalid(fit.refused));
         }
-        let (outgoing, reader) = translate(&Asked { request: &request, fit: &fit, target })?;
+        let asked = Asked { request: &request, fit: &fit, target, request_id };
+        let (outgoing, reader) = translate(&asked)?;
         let envelope = Envelope {
             request_id: request_id.to_owned(),
             model: target.name.to_owned(),
@@ -286,4 +288,5 @@ struct Asked<'q, 'a> {
     request: &'q Request<'a>,
     fit: &'q Fit<'a>,
     target: Target<'q>,
+    request_id: &'q str,
 }

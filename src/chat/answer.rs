@@ -1,6 +1,6 @@
 //! An answer in one piece: what a provider said, as OpenAI's clients read it.
 
-use std::collections::BTreeSet;
+use std::{borrow::Cow, collections::BTreeSet};
 
 use serde_json::value::RawValue;
 
@@ -70,8 +70,8 @@ pub struct Choice<'a> {
     pub finish: Finish,
     /// The provider's own word for why.
     pub native_finish: Option<Text<'a>>,
-    /// `logprobs`, as they came.
-    pub logprobs: Option<&'a RawValue>,
+    /// `logprobs`, as they came or as they were translated.
+    pub logprobs: Option<Cow<'a, RawValue>>,
     /// `annotations`, as they came.
     pub annotations: Option<&'a RawValue>,
     /// `audio`, as it came.
@@ -189,7 +189,7 @@ impl Choice<'_> {
             writer.refusal(index, refusal);
         }
         if let Some(content) = &self.content {
-            writer.content(index, content, self.logprobs);
+            writer.content(index, content, self.logprobs.as_deref());
         }
         for (number, call) in self.calls.iter().enumerate() {
             let extra = call.extra_content.as_deref();

@@ -23,7 +23,12 @@ impl Envelope {
 
     /// An id for a tool call whose provider gave none: unique as the request's id is.
     pub fn call_id(&self, choice: usize, call: usize) -> String {
-        let unique: String = self.request_id.chars().filter(|c| *c != '-').take(20).collect();
-        format!("call_{unique}{choice:02x}{call:04x}")
+        call_id(&self.request_id, choice, call)
     }
+}
+
+/// [`Envelope::call_id`], for whoever needs the id before there is an envelope.
+pub fn call_id(request_id: &str, choice: usize, call: usize) -> String {
+    let unique: String = request_id.chars().filter(|c| *c != '-').take(20).collect();
+    format!("call_{unique}{choice:02x}{call:04x}")
 }

@@ -52,8 +52,6 @@ pub enum Error {
     Overloaded { provider: String },
     /// The provider's answer makes no sense.
     BadAnswer { provider: String, problem: &'static str },
-    /// The provider's API schema is not built yet.
-    NotBuilt { provider: String },
     /// The gateway's own configuration and Envoy's do not agree.
     Misconfigured { problem: &'static str },
 }
@@ -74,7 +72,6 @@ impl Error {
             Self::ContentType { .. } => 415,
             Self::RateLimited { .. } => 429,
             Self::Misconfigured { .. } => 500,
-            Self::NotBuilt { .. } => 501,
             Self::Refused { .. } | Self::Failed { .. } | Self::BadAnswer { .. } => 502,
             Self::Unreachable { .. } => 502,
             Self::Overloaded { .. } => 503,
@@ -120,7 +117,6 @@ impl Error {
             Self::Retired { .. } => "model_retired",
             Self::RateLimited { .. } => "rate_limit_exceeded",
             Self::Misconfigured { .. } => "misconfigured",
-            Self::NotBuilt { .. } => "not_implemented",
             Self::Refused { .. } => "provider_refused",
             Self::Failed { .. } | Self::BadAnswer { .. } => "upstream_error",
             Self::Unreachable { .. } => "upstream_unreachable",
@@ -274,9 +270,6 @@ impl Error {
             Self::Overloaded { provider } => write!(f, "provider `{provider}` is overloaded"),
             Self::BadAnswer { provider, problem } => {
                 write!(f, "provider `{provider}` sent an answer that {problem}")
-            }
-            Self::NotBuilt { provider } => {
-                write!(f, "the API schema of provider `{provider}` is not supported yet")
             }
             Self::Misconfigured { problem } => {
                 write!(f, "the gateway is misconfigured: {problem}")

@@ -17,7 +17,8 @@ pub enum ApiSchema {
     OpenAi,
     /// `POST {base_url}/messages`.
     Anthropic,
-    /// `POST {base_url}/models/{model}:generateContent`.
+    /// `POST {base_url}/models/{model}:generateContent`. On Vertex AI the base URL ends in
+    /// `/publishers/google`.
     Gemini,
 }
 

@@ -195,7 +195,7 @@ fn choice(wire: WireChoice<'_>) -> Choice<'_> {
         finish: finish.with_calls(!calls.is_empty()),
         calls,
         native_finish: wire.native_finish_reason.or(word),
-        logprobs: wire.logprobs,
+        logprobs: wire.logprobs.map(Cow::Borrowed),
         annotations: message.annotations,
         audio: message.audio,
     }

@@ -1,6 +1,6 @@
 //! Reads what comes back from one attempt, by the provider's API schema.
 
-use super::{Asked, Head, Outgoing, anthropic, failure, openai};
+use super::{Asked, Head, Outgoing, anthropic, failure, gemini, openai};
 use crate::{
     chat::{
         answer::Answer,
@@ -23,6 +23,8 @@ pub(super) enum Reader {
     OpenAi,
     /// Anthropic's Messages.
     Anthropic(anthropic::Reader),
+    /// Gemini's `generateContent`.
+    Gemini(gemini::Reader),
 }
 
 /// Who answered, and how the answer began.
@@ -48,7 +50,8 @@ pub fn fit<'a>(request: &Request<'a>, target: &Target<'_>) -> Fit<'a> {
     let mut fit = Fit::new(request, target);
     match target.provider.api_schema {
         ApiSchema::Anthropic => anthropic::fit(&mut fit, request, target),
-        ApiSchema::OpenAi | ApiSchema::Gemini => {}
+        ApiSchema::Gemini => gemini::fit(&mut fit, request, target),
+        ApiSchema::OpenAi => {}
     }
     fit
 }
@@ -64,8 +67,8 @@ pub(super) fn translate(asked: &Asked<'_, '_>) -> Result<(Outgoing, Reader), Err
             (request, Reader::Anthropic(reader))
         }
         ApiSchema::Gemini => {
-            let provider = asked.target.endpoint.provider.clone();
-            return Err(Error::NotBuilt { provider });
+            let (request, reader) = gemini::request(asked)?;
+            (request, Reader::Gemini(reader))
         }
     };
     let streams = asked.fit.stream == Stream::On;
@@ -92,7 +95,10 @@ impl Reader {
             return Err(origin.bad("is compressed, which was not asked for"));
         }
         if head.status != 200 {
-            return Err(failure::classify(origin, body));
+            return Err(match self {
+                Self::OpenAi | Self::Anthropic(_) => failure::classify(origin, body),
+                Self::Gemini(_) => gemini::classify(origin, body),
+            });
         }
         if !head.content_type.is_empty() && !head.content_type.starts_with("application/json") {
             return Err(origin.bad("is not JSON, by its content type"));
@@ -100,6 +106,7 @@ impl Reader {
         match self {
             Self::OpenAi => openai::answer(body, origin),
             Self::Anthropic(reader) => reader.answer(body, origin),
+            Self::Gemini(reader) => reader.answer(body, origin),
         }
     }
 
@@ -113,6 +120,7 @@ impl Reader {
         match self {
             Self::OpenAi => openai::event(data, writer, origin),
             Self::Anthropic(reader) => reader.event(data, writer, origin),
+            Self::Gemini(reader) => reader.event(data, writer, origin),
         }
     }
 }

@@ -1,0 +1,349 @@
+//! An answer in one piece, and the wire types a stream's events share with it. ai.google.dev,
+//! *GenerateContentResponse*.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::{
+    Reader, failure, logprobs,
+    signature::{detail, extra_content},
+};
+use crate::{
+    chat::{
+        answer::{Answer, Call, Choice, Finish},
+        envelope,
+        error::Error,
+        text::{Text, lenient},
+        usage::Usage,
+    },
+    provider::reader::Origin,
+};
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Response<'a> {
+    #[serde(borrow, default)]
+    pub(super) candidates: Option<Vec<Candidate<'a>>>,
+    #[serde(borrow, default)]
+    prompt_feedback: Option<PromptFeedback<'a>>,
+    #[serde(default, deserialize_with = "lenient")]
+    usage_metadata: Option<UsageMetadata>,
+    #[serde(borrow, default)]
+    error: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PromptFeedback<'a> {
+    #[serde(borrow, default)]
+    block_reason: Option<Text<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Candidate<'a> {
+    #[serde(default, deserialize_with = "lenient")]
+    index: Option<u64>,
+    #[serde(borrow, default)]
+    content: Option<Content<'a>>,
+    #[serde(borrow, default)]
+    pub(super) finish_reason: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    pub(super) logprobs_result: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Content<'a> {
+    #[serde(borrow, default)]
+    parts: Option<Vec<Part<'a>>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Part<'a> {
+    #[serde(borrow, default)]
+    text: Option<Text<'a>>,
+    #[serde(default, deserialize_with = "lenient")]
+    thought: Option<bool>,
+    #[serde(borrow, default, deserialize_with = "lenient")]
+    thought_signature: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    function_call: Option<FunctionCall<'a>>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct FunctionCall<'a> {
+    #[serde(borrow, default, deserialize_with = "lenient")]
+    id: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    name: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    args: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct UsageMetadata {
+    prompt_token_count: Option<u64>,
+    tool_use_prompt_token_count: Option<u64>,
+    candidates_token_count: Option<u64>,
+    thoughts_token_count: Option<u64>,
+    cached_content_token_count: Option<u64>,
+}
+
+/// What a part says.
+pub(super) enum Said<'a> {
+    Text(Text<'a>),
+    Thought(Text<'a>),
+    Call(Call<'a>),
+    /// What must come back with the text, or under an id with a call.
+    Signature(Text<'a>, Option<Text<'a>>),
+}
+
+/// What a candidate's end means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    Finish(Finish),
+    /// The model failed, in a way that another attempt may not.
+    Failed,
+}
+
+impl<'a> Response<'a> {
+    /// Reads a response. Some servers put it into an array. An error inside is an error.
+    pub(super) fn read(body: &'a [u8], origin: Origin<'_>) -> Result<Self, Error> {
+        let wrong = |_| origin.bad("is not a response of generateContent");
+        let response = if body.trim_ascii_start().starts_with(b"[") {
+            let [response] = serde_json::from_slice(body).map_err(wrong)?;
+            response
+        } else {
+            serde_json::from_slice::<Self>(body).map_err(wrong)?
+        };
+        match response.error {
+            Some(error) => Err(failure::hidden(origin, error)),
+            None => Ok(response),
+        }
+    }
+
+    /// Why the prompt was not answered at all.
+    pub(super) fn blocked(&self) -> Option<&Text<'a>> {
+        let none = self.candidates.as_ref().is_none_or(Vec::is_empty);
+        self.prompt_feedback.as_ref()?.block_reason.as_ref().filter(|_| none)
+    }
+
+    /// What it cost so far. Some events have no counts, only other facts.
+    pub(super) fn usage(&self) -> Option<Usage> {
+        let usage = self.usage_metadata.as_ref()?;
+        let prompt = usage.prompt_token_count?;
+        let thoughts = usage.thoughts_token_count.unwrap_or_default();
+        Some(Usage {
+            prompt: prompt.saturating_add(usage.tool_use_prompt_token_count.unwrap_or_default()),
+            completion: usage.candidates_token_count.unwrap_or_default().saturating_add(thoughts),
+            cached: usage.cached_content_token_count.unwrap_or_default().min(prompt),
+            cache_written: 0,
+            reasoning: thoughts,
+        })
+    }
+}
+
+impl<'a> Candidate<'a> {
+    /// Its number. One that is beyond this machine's numbers is beyond any bound too.
+    pub(super) fn choice(&self, position: usize) -> usize {
+        self.index.map_or(position, |index| usize::try_from(index).unwrap_or(usize::MAX))
+    }
+
+    /// What it says, part by part. `calls` is how many calls came before.
+    pub(super) fn said(
+        &mut self,
+        reader: &Reader,
+        choice: usize,
+        mut calls: usize,
+    ) -> Vec<Said<'a>> {
+        let parts = self.content.take().and_then(|content| content.parts).unwrap_or_default();
+        let mut said = Vec::with_capacity(parts.len());
+        for part in parts {
+            let thought = part.thought == Some(true);
+            let signature = part.thought_signature.filter(|text| !text.is_empty() && !thought);
+            if let Some(call) = part.function_call.and_then(|call| call.read()) {
+                let (id, call) = reader.call(call, signature.as_ref(), choice, calls);
+                calls += 1;
+                said.extend(signature.map(|signature| Said::Signature(signature, Some(id))));
+                said.push(Said::Call(call));
+                continue;
+            }
+            let text = part.text.filter(|text| !text.is_empty());
+            said.extend(text.map(if thought { Said::Thought } else { Said::Text }));
+            said.extend(signature.map(|signature| Said::Signature(signature, None)));
+        }
+        said
+    }
+
+    /// What its end means, if it has come to one.
+    pub(super) fn end(&self) -> Option<End> {
+        let word = self.finish_reason.as_ref().filter(|word| !word.is_empty())?;
+        Some(end(&word.decode()))
+    }
+}
+
+/// ai.google.dev and cloud.google.com, *FinishReason*.
+fn end(word: &str) -> End {
+    match word {
+        "MAX_TOKENS" | "CONTINUATION" => End::Finish(Finish::Length),
+        "SAFETY" | "RECITATION" | "LANGUAGE" | "BLOCKLIST" | "PROHIBITED_CONTENT" | "SPII"
+        | "MODEL_ARMOR" | "ESCALATION" | "NO_IMAGE" | "OTHER" => End::Finish(Finish::ContentFilter),
+        image if image.starts_with("IMAGE_") => End::Finish(Finish::ContentFilter),
+        "MALFORMED_FUNCTION_CALL"
+        | "MALFORMED_RESPONSE"
+        | "MISSING_THOUGHT_SIGNATURE"
+        | "TOO_MANY_TOOL_CALLS"
+        | "UNEXPECTED_TOOL_CALL" => End::Failed,
+        _ => End::Finish(Finish::Stop),
+    }
+}
+
+/// A call with a name.
+pub(super) struct Named<'a> {
+    id: Option<Text<'a>>,
+    name: Text<'a>,
+    args: Option<&'a RawValue>,
+}
+
+impl<'a> FunctionCall<'a> {
+    /// A call without a name is none.
+    fn read(self) -> Option<Named<'a>> {
+        let name = self.name.filter(|name| !name.is_empty())?;
+        Some(Named { id: self.id.filter(|id| !id.is_empty()), name, args: self.args })
+    }
+}
+
+impl Reader {
+    /// A call under the client's own name for it, and its id: Gemini 2.5 gives none.
+    fn call<'a>(
+        &self,
+        call: Named<'a>,
+        signature: Option<&Text<'a>>,
+        choice: usize,
+        number: usize,
+    ) -> (Text<'a>, Call<'a>) {
+        let minted = || Text::new(&envelope::call_id(&self.request_id, choice, number));
+        let id = call.id.unwrap_or_else(minted);
+        let name = match self.names.get(call.name.decode().as_ref()) {
+            Some(original) => Text::new(original),
+            None => call.name,
+        };
+        let call = Call {
+            id: Some(id.clone()),
+            name,
+            arguments: arguments(call.args),
+            extra_content: signature.map(extra_content),
+        };
+        (id, call)
+    }
+}
+
+/// Arguments as a string without the white space between tokens that some answers have.
+fn arguments(args: Option<&RawValue>) -> Text<'static> {
+    match args.map(RawValue::get) {
+        None | Some("null") => Text::new("{}"),
+        Some(json) => Text::new(&compact(json)),
+    }
+}
+
+fn compact(json: &str) -> Cow<'_, str> {
+    if !json.contains(['\n', ' ', '\t', '\r']) {
+        return Cow::Borrowed(json);
+    }
+    let (mut in_string, mut escaped) = (false, false);
+    let kept = json.chars().filter(|c| {
+        let was_escaped = std::mem::replace(&mut escaped, false);
+        match c {
+            '"' if !was_escaped => in_string = !in_string,
+            '\\' if !was_escaped => escaped = true,
+            ' ' | '\n' | '\t' | '\r' => return in_string,
+            _ => {}
+        }
+        true
+    });
+    Cow::Owned(kept.collect())
+}
+
+/// Reads an answer in one piece.
+pub(super) fn read<'a>(
+    reader: &Reader,
+    body: &'a [u8],
+    origin: Origin<'_>,
+) -> Result<Answer<'a>, Error> {
+    let mut response = Response::read(body, origin)?;
+    let usage = response.usage();
+    if let Some(reason) = response.blocked().cloned() {
+        return Ok(Answer { choices: vec![blocked(reason)], usage, ..Answer::default() });
+    }
+    let mut candidates = response.candidates.take().unwrap_or_default();
+    if candidates.is_empty() {
+        return Err(origin.bad("has no candidates"));
+    }
+    candidates.sort_by_key(|candidate| candidate.index);
+    let choices = candidates.into_iter().enumerate();
+    let choices = choices.map(|(index, candidate)| choice(reader, candidate, index, origin));
+    Ok(Answer { choices: choices.collect::<Result<_, _>>()?, usage, ..Answer::default() })
+}
+
+/// A prompt that was not let through.
+fn blocked(reason: Text<'_>) -> Choice<'_> {
+    Choice {
+        content: None,
+        refusal: Some(reason.clone()),
+        reasoning: None,
+        reasoning_details: Vec::new(),
+        calls: Vec::new(),
+        finish: Finish::ContentFilter,
+        native_finish: Some(reason),
+        logprobs: None,
+        annotations: None,
+        audio: None,
+    }
+}
+
+fn choice<'a>(
+    reader: &Reader,
+    mut candidate: Candidate<'a>,
+    index: usize,
+    origin: Origin<'_>,
+) -> Result<Choice<'a>, Error> {
+    let (mut texts, mut thoughts) = (Vec::new(), Vec::new());
+    let (mut calls, mut reasoning_details) = (Vec::new(), Vec::new());
+    for said in candidate.said(reader, index, 0) {
+        match said {
+            Said::Text(text) => texts.push(text),
+            Said::Thought(text) => thoughts.push(text),
+            Said::Call(call) => calls.push(call),
+            Said::Signature(signature, id) => {
+                let number = reasoning_details.len();
+                reasoning_details.push(detail(&signature, id.as_ref(), number));
+            }
+        }
+    }
+    let silent = texts.is_empty() && calls.is_empty();
+    let finish = match candidate.end() {
+        None if silent => return Err(origin.bad("says nothing and has no end")),
+        Some(End::Failed) if silent => return Err(origin.bad(FAILED)),
+        None | Some(End::Failed) => Finish::Stop,
+        Some(End::Finish(finish)) => finish,
+    };
+    Ok(Choice {
+        content: (!texts.is_empty() || calls.is_empty()).then(|| Text::concat(&texts)),
+        refusal: None,
+        reasoning: (!thoughts.is_empty()).then(|| Text::concat(&thoughts)),
+        reasoning_details,
+        finish: finish.with_calls(!calls.is_empty()),
+        calls,
+        native_finish: candidate.finish_reason,
+        logprobs: candidate.logprobs_result.and_then(logprobs::translate).map(Cow::Owned),
+        annotations: None,
+        audio: None,
+    })
+}
+
+/// What is wrong with an answer that ended in the model's own failure.
+pub(super) const FAILED: &str = "ended in a call or a response that the model got wrong";

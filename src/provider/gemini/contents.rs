@@ -1,0 +1,313 @@
+//! The conversation: `systemInstruction` and `contents`. Two speakers take turns, `user` and
+//! `model`, no turn is empty, and right after calls comes one turn with a response to each, in
+//! their order. ai.google.dev, *Content*; *Function calling*.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use serde::{Deserialize, de::IgnoredAny};
+use serde_json::value::RawValue;
+
+use super::{
+    Draft,
+    fit::has_budget,
+    is_vertex,
+    media::Media,
+    signature::{LOST, Signatures},
+    turns::{self, Turns},
+};
+use crate::{
+    chat::{
+        message::{Content, Message, Part, Role, ToolCall},
+        text::Text,
+    },
+    json::Object,
+};
+
+const USER: &str = "user";
+const MODEL: &str = "model";
+
+/// A call that waits for its result.
+struct Pending<'q, 'a> {
+    /// None for a call in the old form, which goes by its name.
+    id: Option<&'q Text<'a>>,
+    /// The name that is sent.
+    name: String,
+    /// An object.
+    response: Option<Vec<u8>>,
+}
+
+/// A call in the old form, `function_call`.
+#[derive(Deserialize)]
+struct OldCall<'a> {
+    #[serde(borrow)]
+    name: Text<'a>,
+    #[serde(borrow, default)]
+    arguments: Option<Text<'a>>,
+}
+
+/// The conversation so far.
+#[derive(Default)]
+struct Conversation<'q, 'a> {
+    turns: Turns,
+    pending: Vec<Pending<'q, 'a>>,
+    /// Places of those without a result, by their ids.
+    open: BTreeMap<String, VecDeque<usize>>,
+}
+
+impl<'q, 'a> Draft<'q, 'a> {
+    /// The parts of `systemInstruction`: what system and developer messages say, wherever they
+    /// stand.
+    pub(super) fn system(&mut self) -> Option<Vec<u8>> {
+        let mut parts = Vec::new();
+        for (index, message) in self.asked.request.messages.iter().enumerate() {
+            if !matches!(message.role, Role::System | Role::Developer) {
+                continue;
+            }
+            for text in self.texts(index, message) {
+                parts.push(if parts.is_empty() { b'[' } else { b',' });
+                turns::text(&mut parts, &text, None);
+            }
+        }
+        (!parts.is_empty()).then(|| {
+            parts.push(b']');
+            parts
+        })
+    }
+
+    /// `contents`.
+    pub(super) fn contents(&mut self) -> Vec<u8> {
+        let mut conversation = Conversation::default();
+        for (index, message) in self.asked.request.messages.iter().enumerate() {
+            match message.role {
+                Role::System | Role::Developer => {}
+                Role::User => {
+                    conversation.respond(self.takes_ids());
+                    self.user(&mut conversation.turns, index, message);
+                }
+                Role::Assistant => {
+                    conversation.respond(self.takes_ids());
+                    self.assistant(&mut conversation, index, message);
+                }
+                Role::Tool | Role::Function => self.result(&mut conversation, index, message),
+            }
+        }
+        conversation.respond(self.takes_ids());
+        conversation.turns.finish()
+    }
+
+    /// Whether calls have ids, and signatures are asked for: Gemini 3 and later.
+    fn takes_ids(&self) -> bool {
+        !has_budget(self.asked.target.model)
+    }
+
+    /// What a message says, its speaker's name in front. Anything but text is a mistake.
+    fn texts(&mut self, index: usize, message: &Message<'a>) -> Vec<Text<'a>> {
+        let mut texts = match &message.content {
+            Content::Absent => Vec::new(),
+            Content::Text(text) => vec![text.clone()],
+            Content::Parts(parts) => {
+                for (number, part) in parts.iter().enumerate() {
+                    if part.as_text().is_none() {
+                        let param = format!("messages[{index}].content[{number}]");
+                        self.wrong(param, "only text is supported here");
+                    }
+                }
+                parts.iter().filter_map(Part::as_text).cloned().collect()
+            }
+        };
+        texts.retain(|text| !text.is_empty());
+        if let (Some(first), Some(name)) = (texts.first_mut(), speaker(message)) {
+            *first = name.join(": ", first);
+        }
+        texts
+    }
+
+    fn user(&mut self, turns: &mut Turns, index: usize, message: &Message<'a>) {
+        let Content::Parts(parts) = &message.content else {
+            for text in self.texts(index, message) {
+                turns::text(turns.part(USER), &text, None);
+            }
+            return;
+        };
+        let first =
+            parts.iter().position(|part| part.as_text().is_some_and(|text| !text.is_empty()));
+        let name = speaker(message);
+        if let Some(name) = name.filter(|_| first.is_none() && !parts.is_empty()) {
+            turns::text(turns.part(USER), &name.join(":", &Text::new("")), None);
+        }
+        for (number, part) in parts.iter().enumerate() {
+            match part.as_text() {
+                Some(text) if text.is_empty() => {}
+                Some(text) => match name.filter(|_| first == Some(number)) {
+                    Some(name) => turns::text(turns.part(USER), &name.join(": ", text), None),
+                    None => turns::text(turns.part(USER), text, None),
+                },
+                None => self.media(turns, index, number, part),
+            }
+        }
+    }
+
+    fn media(&mut self, turns: &mut Turns, index: usize, number: usize, part: &Part<'_>) {
+        match Media::read(part, is_vertex(&self.asked.target)) {
+            Ok(media) => media.write(turns.part(USER)),
+            Err(problem) => {
+                let param = format!("messages[{index}].content[{number}]");
+                self.wrong(param, &format!("{}: {problem}", part.kind));
+            }
+        }
+    }
+
+    /// What the model said, and then what it called.
+    fn assistant(
+        &mut self,
+        conversation: &mut Conversation<'q, 'a>,
+        index: usize,
+        message: &'q Message<'a>,
+    ) {
+        let signatures = Signatures::of(message);
+        let mut texts = self.texts(index, message);
+        texts.extend(message.refusal.clone().filter(|text| !text.is_empty()));
+        let last = texts.len();
+        for (number, text) in texts.iter().enumerate() {
+            // The signature of a whole answer comes with the last of it.
+            let signature = signatures.of_text().filter(|_| number + 1 == last);
+            turns::text(conversation.turns.part(MODEL), text, signature);
+        }
+        let calls = message.tool_calls.iter().flatten();
+        for (number, call) in calls.enumerate() {
+            let param = format!("messages[{index}].tool_calls[{number}].function.arguments");
+            let signature = signatures.of_call(call);
+            self.call(conversation, call, &param, signature.as_deref());
+        }
+        if let Some(raw) = message.function_call.filter(|_| conversation.pending.is_empty()) {
+            self.old_call(conversation, index, raw);
+        }
+    }
+
+    fn call(
+        &mut self,
+        conversation: &mut Conversation<'q, 'a>,
+        call: &'q ToolCall<'a>,
+        param: &str,
+        signature: Option<&str>,
+    ) {
+        let args = self.args(call.function.arguments.as_ref(), param);
+        let name = self.names.sent(&call.function.name.decode());
+        let id = self.takes_ids().then_some(&call.id);
+        // The first call of a step must have one, also where it was lost.
+        let lost = self.takes_ids() && conversation.pending.is_empty();
+        let signature = signature.or(lost.then_some(LOST));
+        turns::call(conversation.turns.part(MODEL), id, &name, &args, signature);
+        conversation.await_result(Some(&call.id), name);
+    }
+
+    fn old_call(&mut self, conversation: &mut Conversation<'q, 'a>, index: usize, raw: &RawValue) {
+        let param = format!("messages[{index}].function_call");
+        let Ok(call) = serde_json::from_str::<OldCall<'_>>(raw.get()) else {
+            return self.wrong(param, "must hold name and arguments");
+        };
+        let args = self.args(call.arguments.as_ref(), &format!("{param}.arguments"));
+        let name = self.names.sent(&call.name.decode());
+        let signature = self.takes_ids().then_some(LOST);
+        turns::call(conversation.turns.part(MODEL), None, &name, &args, signature);
+        conversation.await_result(None, name);
+    }
+
+    /// Arguments as the object they must be here.
+    fn args(&mut self, arguments: Option<&Text<'_>>, param: &str) -> String {
+        let decoded = arguments.map(Text::decode).unwrap_or_default();
+        let json = decoded.trim();
+        if json.is_empty() {
+            return "{}".to_owned();
+        }
+        if serde_json::from_str::<IgnoredAny>(json).is_err() {
+            self.wrong(param, "is not JSON");
+        }
+        if json.starts_with('{') { json.to_owned() } else { format!("{{\"value\":{json}}}") }
+    }
+
+    /// Finds the call a result belongs to.
+    fn result(
+        &mut self,
+        conversation: &mut Conversation<'q, 'a>,
+        index: usize,
+        message: &Message<'a>,
+    ) {
+        let texts = self.texts(index, message);
+        let old = message.name.as_ref().filter(|_| message.role == Role::Function);
+        let call = match (old, &message.tool_call_id) {
+            (Some(name), _) => {
+                let name = self.names.sent(&name.decode());
+                conversation.old(&name)
+            }
+            (None, Some(id)) => conversation.take(&id.decode()),
+            (None, None) => None,
+        };
+        match call {
+            Some(call) => call.response = Some(response(&texts)),
+            None => self.wrong(format!("messages[{index}]"), "answers no tool call before it"),
+        }
+    }
+}
+
+impl<'q, 'a> Conversation<'q, 'a> {
+    /// Keeps a call until its result comes.
+    fn await_result(&mut self, id: Option<&'q Text<'a>>, name: String) {
+        if let Some(id) = id {
+            let places = self.open.entry(id.decode().into_owned()).or_default();
+            places.push_back(self.pending.len());
+        }
+        self.pending.push(Pending { id, name, response: None });
+    }
+
+    /// The call with an id that has no result yet.
+    fn take(&mut self, id: &str) -> Option<&mut Pending<'q, 'a>> {
+        let place = self.open.get_mut(id)?.pop_front()?;
+        self.pending.get_mut(place)
+    }
+
+    /// The call in the old form, of which there is one at a time.
+    fn old(&mut self, name: &str) -> Option<&mut Pending<'q, 'a>> {
+        let waits = |call: &&mut Pending<'_, '_>| call.id.is_none() && call.response.is_none();
+        self.pending.first_mut().filter(waits).filter(|call| call.name == name)
+    }
+
+    /// Writes the turn that answers the calls, if there were any.
+    fn respond(&mut self, with_ids: bool) {
+        if self.pending.is_empty() {
+            return;
+        }
+        self.turns.close();
+        self.open.clear();
+        for call in self.pending.drain(..) {
+            let mut part = Object::open(self.turns.part(USER));
+            part.object("functionResponse", |response| {
+                if let Some(id) = call.id.filter(|_| with_ids) {
+                    response.raw("id", id.json());
+                }
+                response.value("name", &call.name);
+                let missing = || br#"{"error":"the call was not answered"}"#.to_vec();
+                response.raw("response", call.response.unwrap_or_else(missing));
+            });
+            part.close();
+        }
+        self.turns.close();
+    }
+}
+
+/// A result as an object: itself, if it is one. ai.google.dev, *FunctionResponse*, `response`.
+fn response(texts: &[Text<'_>]) -> Vec<u8> {
+    let text = Text::concat(texts);
+    let decoded = text.decode();
+    let json = decoded.trim();
+    if json.starts_with('{') && serde_json::from_str::<IgnoredAny>(json).is_ok() {
+        return json.as_bytes().to_vec();
+    }
+    format!("{{\"output\":{}}}", text.json()).into_bytes()
+}
+
+/// The name that goes in front of what a message says. A function's name is no speaker's.
+fn speaker<'m, 'a>(message: &'m Message<'a>) -> Option<&'m Text<'a>> {
+    let speaks = !matches!(message.role, Role::Tool | Role::Function);
+    message.name.as_ref().filter(|name| speaks && !name.is_empty())
+}

@@ -1,0 +1,168 @@
+//! Which values a schema allows: fixed ones, bounds, null, and which properties must be there.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value, json};
+
+use super::said;
+
+/// Translates the keywords of `map` that take more than one of them to see.
+pub(super) fn settle(
+    map: &BTreeMap<&str, &Value>,
+    out: &mut Map<String, Value>,
+    notes: &mut Vec<String>,
+) {
+    bound(map, out, notes, "exclusiveMinimum", "minimum", 1);
+    bound(map, out, notes, "exclusiveMaximum", "maximum", -1);
+    if let Some(value) = map.get("const") {
+        fix(std::slice::from_ref(*value), out, notes);
+    } else if let Some(values) = map.get("enum").and_then(|values| values.as_array()) {
+        fix(values, out, notes);
+    }
+    if map.get("nullable").is_some_and(|value| **value == json!(true)) {
+        allow_null(out);
+    }
+    require(out, notes);
+}
+
+/// A bound that is not itself allowed: the next whole number, or the bound and a word about it.
+fn bound(
+    map: &BTreeMap<&str, &Value>,
+    out: &mut Map<String, Value>,
+    notes: &mut Vec<String>,
+    exclusive: &str,
+    inclusive: &str,
+    step: i64,
+) {
+    let Some(value) = map.get(exclusive) else { return };
+    let whole = value.as_i64().filter(|_| out.get("type") == Some(&json!("integer")));
+    let next = whole.and_then(|whole| whole.checked_add(step));
+    if next.is_none() && **value != json!(false) {
+        notes.push(said(exclusive, value));
+    }
+    if value.is_number() && !out.contains_key(inclusive) {
+        out.insert(inclusive.to_owned(), next.map_or_else(|| (*value).clone(), |next| json!(next)));
+    }
+}
+
+/// Allows these values only. An `enum` here holds strings and numbers; other values are choices of
+/// their own.
+fn fix(values: &[Value], out: &mut Map<String, Value>, notes: &mut Vec<String>) {
+    let plain: Vec<&Value> =
+        values.iter().filter(|value| value.is_string() || value.is_number()).collect();
+    let has = |wanted| values.iter().any(|value| kind(value) == wanted);
+    if plain.len() == values.len() {
+        return put_enum(&plain, out);
+    }
+    let is_any_boolean = values.contains(&json!(true)) && values.contains(&json!(false));
+    let is_chosen = out.contains_key("anyOf") || out.contains_key("$ref");
+    if has("other") || is_chosen || (has("boolean") && !is_any_boolean) {
+        notes.push(said("enum", &json!(values)));
+    }
+    if has("other") || is_chosen {
+        return;
+    }
+    out.shift_remove("type");
+    let mut options = Vec::new();
+    if !plain.is_empty() {
+        let mut option = Map::new();
+        put_enum(&plain, &mut option);
+        options.push(Value::Object(option));
+    }
+    let others = ["boolean", "null"].into_iter().filter(|kind| has(kind));
+    options.extend(others.map(|kind| json!({"type": kind})));
+    match options.as_slice() {
+        [Value::Object(one)] => out.extend(one.clone()),
+        _ => drop(out.insert("anyOf".to_owned(), json!(options))),
+    }
+}
+
+fn put_enum(values: &[&Value], out: &mut Map<String, Value>) {
+    if values.is_empty() {
+        return;
+    }
+    if let Some(kind) = common_type(values).filter(|_| !out.contains_key("type")) {
+        out.insert("type".to_owned(), json!(kind));
+    }
+    out.insert("enum".to_owned(), json!(values));
+}
+
+/// The type of strings or numbers, if they have one.
+fn common_type(values: &[&Value]) -> Option<&'static str> {
+    let mut kinds = values.iter().map(|value| kind(value));
+    let first = kinds.next()?;
+    kinds.try_fold(first, |common, kind| match (common, kind) {
+        ("integer", "number") | ("number", "integer") => Some("number"),
+        (common, kind) => (common == kind).then_some(kind),
+    })
+}
+
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(number) if number.is_f64() => "number",
+        Value::Number(_) => "integer",
+        Value::String(_) => "string",
+        Value::Array(_) | Value::Object(_) => "other",
+    }
+}
+
+/// Allows null too.
+fn allow_null(out: &mut Map<String, Value>) {
+    if let Some(options) = out.get_mut("anyOf").and_then(Value::as_array_mut) {
+        let null = json!({"type": "null"});
+        if !options.contains(&null) {
+            options.push(null);
+        }
+        return;
+    }
+    if let Some(values) = out.shift_remove("enum") {
+        let mut fixed = json!({"enum": values});
+        if let Some(kind) = out.shift_remove("type") {
+            fixed = json!({"type": but_null(&kind), "enum": values});
+        }
+        out.insert("anyOf".to_owned(), json!([fixed, {"type": "null"}]));
+        return;
+    }
+    if let Some(reference) = out.shift_remove("$ref") {
+        out.insert("anyOf".to_owned(), json!([{"$ref": reference}, {"type": "null"}]));
+        return;
+    }
+    if let Some(Value::String(kind)) = out.get("type").filter(|kind| *kind != "null") {
+        let kinds = json!([kind, "null"]);
+        out.insert("type".to_owned(), kinds);
+    }
+}
+
+fn but_null(kind: &Value) -> Value {
+    let Some(kinds) = kind.as_array() else { return kind.clone() };
+    let rest: Vec<&Value> = kinds.iter().filter(|kind| *kind != "null").collect();
+    match rest.as_slice() {
+        [one] => (*one).clone(),
+        rest => json!(rest),
+    }
+}
+
+/// Only what is there can be required.
+fn require(out: &mut Map<String, Value>, notes: &mut Vec<String>) {
+    let Some(names) = out.get("required").and_then(Value::as_array).cloned() else {
+        out.shift_remove("required");
+        return;
+    };
+    let fields = out.get("properties").and_then(Value::as_object);
+    let is_there = |name: &Value| {
+        name.as_str().is_some_and(|name| fields.is_some_and(|fields| fields.contains_key(name)))
+    };
+    let (mut there, missing): (Vec<Value>, Vec<Value>) = names.into_iter().partition(is_there);
+    if !missing.is_empty() {
+        notes.push(said("required", &json!(missing)));
+    }
+    let mut known = BTreeSet::new();
+    there.retain(|name| known.insert(name.as_str().unwrap_or_default().to_owned()));
+    if there.is_empty() {
+        out.shift_remove("required");
+    } else {
+        out.insert("required".to_owned(), json!(there));
+    }
+}
