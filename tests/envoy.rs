@@ -15,5 +15,6 @@ mod envoy {
     mod keys;
     mod pages;
     mod requests;
+    mod schemas;
     mod streams;
 }

@@ -13,6 +13,8 @@ fn a_provider_gets_its_own_key_and_no_other() {
         ("gpt", "openai", "authorization", "Bearer "),
         ("kimi", "moonshot", "authorization", "Bearer "),
         ("qwen", "alibaba", "api-key", ""),
+        ("claude", "anthropic", "x-api-key", ""),
+        ("gemini", "google", "x-goog-api-key", ""),
     ];
     let names = ["authorization", "x-api-key", "api-key", "x-goog-api-key", "cookie"];
     for (model, provider, header, prefix) in places {
@@ -90,7 +92,7 @@ fn no_rendered_file_holds_a_providers_key_and_only_the_owner_reads_clients_keys(
     assert!(files.len() >= 5, "{files:?}");
     for file in files {
         let text = fs::read_to_string(&file).expect("a file");
-        for name in ["openai", "moonshot", "alibaba", "anthropic"] {
+        for name in ["openai", "moonshot", "alibaba", "anthropic", "google"] {
             assert!(!text.contains(shared().secret(name)), "the key {name} is in {file:?}");
         }
         let mode = fs::metadata(&file).unwrap().permissions().mode();
@@ -182,7 +184,7 @@ fn the_module_stands_where_no_key_is_in_every_cluster_and_listener() {
         chains.iter().filter(|chain| position(chain, name).is_some()).collect()
     };
     assert_eq!(with("attache.gateway").len(), 2);
-    assert_eq!(with("attache.provider").len(), 7, "clusters");
+    assert_eq!(with("attache.provider").len(), 8, "clusters");
     for chain in with("attache.gateway") {
         assert_eq!(position(chain, "envoy.filters.http.api_key_auth"), Some(0));
         assert_eq!(position(chain, "envoy.filters.http.header_mutation"), Some(1));

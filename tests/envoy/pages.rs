@@ -29,10 +29,10 @@ fn the_models_of_a_region_are_listed_with_what_they_can_do() {
     };
     let us = list(shared().us(), "/v1/models");
     assert_eq!(us["object"], "list");
-    assert_eq!(names(&us), ["claude", "gpt", "kimi", "oss", "qwen", "worldly"]);
+    assert_eq!(names(&us), ["claude", "gemini", "gpt", "kimi", "oss", "qwen", "worldly"]);
     assert_eq!(names(&list(shared().eu(), "/v1/models?limit=1")), ["european", "gpt"]);
     assert_eq!(list(shared().us(), "/models"), us);
-    let gpt = &us["data"][1];
+    let gpt = &us["data"][2];
     assert_eq!(gpt["object"], "model");
     assert_eq!(gpt["created"], 0);
     assert_eq!(gpt["owned_by"], "openai");

@@ -26,6 +26,10 @@ LOOK = {
 }
 
 
+# One model of each API schema: OpenAI's, Anthropic's, Gemini's.
+SCHEMAS = ["gpt", "claude", "gemini"]
+
+
 def said(text):
     return [{"role": "user", "content": text}]
 
@@ -34,13 +38,14 @@ def is_uuid4(text):
     return uuid.UUID(text).version == 4
 
 
-def test_an_answer_is_a_chat_completion(client):
+@pytest.mark.parametrize("model", SCHEMAS)
+def test_an_answer_is_a_chat_completion(client, model):
     completion = client.chat.completions.create(
-        model="gpt", messages=said("#script text=Good_day"), temperature=0.5
+        model=model, messages=said("#script text=Good_day"), temperature=0.5
     )
     choice = completion.choices[0]
     assert completion.object == "chat.completion"
-    assert completion.model == "gpt"
+    assert completion.model == model
     assert choice.message.role == "assistant"
     assert choice.message.content == "Good day"
     assert choice.finish_reason == "stop"
@@ -52,7 +57,7 @@ def test_an_answer_is_a_chat_completion(client):
     assert completion.model_extra["http_status_code"] == 200
 
 
-@pytest.mark.parametrize("model", ["gpt", "kimi", "oss", "qwen"])
+@pytest.mark.parametrize("model", [*SCHEMAS, "kimi", "oss", "qwen"])
 def test_every_model_streams(client, model):
     stream = client.chat.completions.create(
         model=model,
@@ -72,27 +77,30 @@ def test_every_model_streams(client, model):
     assert chunks[-1].usage.completion_tokens == 3
 
 
-def test_the_stream_helper_puts_the_answer_together(client):
+@pytest.mark.parametrize("model", SCHEMAS)
+def test_the_stream_helper_puts_the_answer_together(client, model):
     seen = []
     with client.chat.completions.stream(
-        model="gpt", messages=said("#script text=one_two_three reasoning=hm")
+        model=model, messages=said("#script text=one_two_three reasoning=hm")
     ) as stream:
         for event in stream:
             seen.append(event.type)
         final = stream.get_final_completion()
     assert final.choices[0].message.content == "one two three"
+    assert final.choices[0].message.reasoning_content == "hm"
     assert final.choices[0].finish_reason == "stop"
     assert seen.count("content.delta") >= 3
     assert "content.done" in seen
 
 
-@pytest.mark.parametrize("model", ["gpt", "kimi", "oss"])
+@pytest.mark.parametrize("model", [*SCHEMAS, "kimi", "oss"])
 @pytest.mark.parametrize("streams", [False, True])
-def test_two_turns_with_a_tool(client, model, streams):
-    messages = said("What is the weather in Paris?")
+def test_two_turns_with_a_tool(client, gateway, model, streams):
+    marker = uuid.uuid4().hex
+    messages = said(f"{marker} What is the weather in Paris? #script reasoning=hm")
 
     def turn():
-        asked = {"model": model, "messages": messages, "tools": [LOOK]}
+        asked = {"model": model, "messages": messages, "tools": [LOOK], "reasoning_effort": "high"}
         if not streams:
             return client.chat.completions.create(**asked).choices[0]
         with client.chat.completions.stream(**asked) as stream:
@@ -108,11 +116,16 @@ def test_two_turns_with_a_tool(client, model, streams):
     second = turn()
     assert second.finish_reason == "stop"
     assert second.message.content
+    # What the provider signed goes through the SDK and back.
+    sent = journal_about(gateway, marker)[1]["body"]
+    signed = {"claude": '"signature":"EqQB', "gemini": '"thoughtSignature":"CiRz'}
+    assert signed.get(model, "") in sent
 
 
-def test_several_calls_come_apart_in_a_stream(client):
+@pytest.mark.parametrize("model", SCHEMAS)
+def test_several_calls_come_apart_in_a_stream(client, model):
     with client.chat.completions.stream(
-        model="gpt", messages=said("#script tools=3"), tools=[LOOK]
+        model=model, messages=said("#script tools=3"), tools=[LOOK]
     ) as stream:
         calls = stream.get_final_completion().choices[0].message.tool_calls
     places = [json.loads(call.function.arguments)["location"] for call in calls]
@@ -125,16 +138,18 @@ class Person(pydantic.BaseModel):
     age: int
 
 
-def test_an_answer_is_parsed_into_a_class(client):
+@pytest.mark.parametrize("model", SCHEMAS)
+def test_an_answer_is_parsed_into_a_class(client, model):
     completion = client.chat.completions.parse(
-        model="gpt", messages=said("Who is it?"), response_format=Person
+        model=model, messages=said("Who is it?"), response_format=Person
     )
     assert isinstance(completion.choices[0].message.parsed, Person)
 
 
-def test_a_stream_is_parsed_into_a_class(client):
+@pytest.mark.parametrize("model", SCHEMAS)
+def test_a_stream_is_parsed_into_a_class(client, model):
     with client.chat.completions.stream(
-        model="gpt", messages=said("Who is it?"), response_format=Person
+        model=model, messages=said("Who is it?"), response_format=Person
     ) as stream:
         parsed = stream.get_final_completion().choices[0].message.parsed
     assert isinstance(parsed, Person)
@@ -151,6 +166,12 @@ REFUSALS = [
     ("gpt", "#script status=503", openai.InternalServerError, 503, "overloaded", None),
     ("gpt", "#script error-first", openai.InternalServerError, 502, "upstream_error", None),
     ("gpt", "#script gzip", openai.InternalServerError, 502, "upstream_error", None),
+    ("claude", "#script status=429", openai.RateLimitError, 429, "rate_limit_exceeded", None),
+    ("claude", "#script status=529", openai.InternalServerError, 503, "overloaded", None),
+    ("claude", "#script error-first", openai.InternalServerError, 503, "overloaded", None),
+    ("gemini", "#script status=429", openai.RateLimitError, 429, "rate_limit_exceeded", None),
+    ("gemini", "#script status=503", openai.InternalServerError, 503, "overloaded", None),
+    ("gemini", "#script error-first", openai.InternalServerError, 503, "overloaded", None),
 ]
 
 
@@ -192,22 +213,26 @@ def test_every_mistake_is_in_the_error(client):
     assert len(raised.value.body["metadata"]["errors"]) == 3
 
 
-def test_a_stream_that_breaks_off_raises(client):
-    stream = client.chat.completions.create(
-        model="gpt", messages=said("#script text=one_two_three error-after=2"), stream=True
-    )
+@pytest.mark.parametrize(
+    "model, events, code",
+    [("gpt", 2, "upstream_error"), ("claude", 3, "overloaded"), ("gemini", 1, "overloaded")],
+)
+def test_a_stream_that_breaks_off_raises(client, model, events, code):
+    script = f"#script text=one_two_three error-after={events}"
+    stream = client.chat.completions.create(model=model, messages=said(script), stream=True)
     text = ""
     with pytest.raises(openai.APIError) as raised:
         for chunk in stream:
             text += chunk.choices[0].delta.content or ""
     assert text == "one "
-    assert raised.value.code == "upstream_error"
+    assert raised.value.code == code
 
 
 def test_models_are_listed(client, gateway):
     models = client.models.list()
-    assert [model.id for model in models] == ["claude", "gpt", "kimi", "oss", "qwen", "worldly"]
-    assert models.data[1].owned_by == "openai"
+    names = ["claude", "gemini", "gpt", "kimi", "oss", "qwen", "worldly"]
+    assert [model.id for model in models] == names
+    assert models.data[2].owned_by == "openai"
     eu = client.with_options(base_url=gateway.eu).models.list()
     assert [model.id for model in eu] == ["european", "gpt"]
 
