@@ -60,7 +60,7 @@ pub enum Input<'a> {
     Trailers,
     /// An answer began: the provider's, as the provider role left it, or Envoy's own.
     Answer {
-        /// Its status.
+        /// Its status, where it is Envoy's own.
         status: u16,
         /// Whose answer it is.
         source: Source,
@@ -78,8 +78,6 @@ pub enum Output {
     Forward {
         /// The cluster's name.
         cluster: String,
-        /// Whose request it is, for the access log.
-        account: String,
     },
     /// Let the answer go to the client.
     Pass,
@@ -98,7 +96,7 @@ enum State {
     /// Nothing has come yet.
     Fresh,
     /// A chat request's body is coming.
-    Reading { account: String },
+    Reading,
     /// An attempt is under way.
     Asked(Plan),
     /// The client has its answer, or is getting it.
@@ -123,12 +121,12 @@ impl Exchange {
     /// every call of a host has its price.
     pub fn on(&mut self, input: Input<'_>, clock: impl FnOnce() -> Timestamp) -> Output {
         match (std::mem::replace(&mut self.state, State::Over), input) {
-            (State::Fresh, Input::Head(head)) => self.head(head),
-            (State::Reading { .. }, Input::Received(size)) if self.is_too_large(size) => {
+            (State::Fresh, Input::Head(head)) => self.head(&head),
+            (State::Reading, Input::Received(size)) if self.is_too_large(size) => {
                 self.refuse(&self.too_large())
             }
-            (State::Reading { account }, Input::Body(body)) => self.body(body, account, clock()),
-            (State::Reading { .. }, Input::Trailers) => self.refuse(&Error::Trailers),
+            (State::Reading, Input::Body(body)) => self.body(body, clock()),
+            (State::Reading, Input::Trailers) => self.refuse(&Error::Trailers),
             (State::Asked(plan), Input::Answer { status, source }) => {
                 self.answer(plan, status, &source, clock)
             }
@@ -146,10 +144,10 @@ impl Exchange {
         }
     }
 
-    fn head(&mut self, head: Head) -> Output {
-        match self.open(&head) {
+    fn head(&mut self, head: &Head) -> Output {
+        match self.open(head) {
             Ok(Page::Chat) => {
-                self.state = State::Reading { account: head.account.unwrap_or_default() };
+                self.state = State::Reading;
                 Output::Wait
             }
             Ok(Page::Models) => self.json(models::list(&self.gateway)),
@@ -172,14 +170,14 @@ impl Exchange {
         if head.end { Err(Error::NoBody) } else { Ok(page) }
     }
 
-    fn body(&mut self, body: &[u8], account: String, now: Timestamp) -> Output {
+    fn body(&mut self, body: &[u8], now: Timestamp) -> Output {
         let plan = match self.plan(body, now) {
             Ok(plan) => plan,
             Err(error) => return self.refuse(&error),
         };
         let cluster = plan.primary.cluster.clone();
         self.state = State::Asked(plan);
-        Output::Forward { cluster, account }
+        Output::Forward { cluster }
     }
 
     fn is_too_large(&self, size: usize) -> bool {

@@ -147,6 +147,11 @@ impl Attempt {
         Ok((Self { site, envelope, stream, report, reader, sent: now, state }, outgoing))
     }
 
+    /// The model being asked, under the name clients know.
+    pub fn model(&self) -> &str {
+        &self.envelope.model
+    }
+
     /// Takes in the head of the answer. It is held until [`Self::body`] says otherwise.
     pub fn head(&mut self, head: Head) {
         let is_stream = head.content_type.starts_with("text/event-stream");

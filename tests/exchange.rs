@@ -121,8 +121,7 @@ fn a_reply_of_envoy_says_what_happened_to_the_request() {
         let mut exchange = Exchange::new(play::gateway(Us), REQUEST_ID.to_owned());
         exchange.on(Input::Head(play::client_head()), play::sent);
         let forwarded = exchange.on(Input::Body(&play::request(&json!({}))), play::sent);
-        let expected_forward =
-            Output::Forward { cluster: "openai-us".to_owned(), account: "acme".to_owned() };
+        let expected_forward = Output::Forward { cluster: "openai-us".to_owned() };
         assert_eq!(forwarded, expected_forward);
         assert_eq!(exchange.model(), Some("gpt-4.1"));
         let source = Source::Envoy(details.to_owned());

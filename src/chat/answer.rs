@@ -103,7 +103,8 @@ pub struct Service {
 impl Answer<'_> {
     /// The body of the gateway's answer.
     pub fn to_json(&self, envelope: &Envelope, service: Service) -> Vec<u8> {
-        let mut out = Vec::with_capacity(1024);
+        let said: usize = self.choices.iter().map(Choice::length).sum();
+        let mut out = Vec::with_capacity(said + envelope.request.len() + 1024);
         let mut body = Object::open(&mut out);
         body.value("id", &envelope.completion_id())
             .value("object", "chat.completion")
@@ -151,6 +152,14 @@ impl Answer<'_> {
 }
 
 impl Choice<'_> {
+    /// About how many bytes it says.
+    fn length(&self) -> usize {
+        let texts = [&self.content, &self.refusal, &self.reasoning];
+        let texts =
+            texts.into_iter().flatten().chain(self.calls.iter().map(|call| &call.arguments));
+        texts.map(|text| text.json().len()).sum()
+    }
+
     fn write(&self, out: &mut Vec<u8>, index: usize, envelope: &Envelope) {
         let mut choice = Object::open(out);
         choice.value("index", &index);

@@ -131,6 +131,11 @@ impl<'a> Parameters<'a> {
         self.known.get(parameter as usize).copied().flatten()
     }
 
+    /// How many bytes the values of all parameters take.
+    pub fn length(&self) -> usize {
+        self.known.iter().flatten().map(|raw| raw.get().len()).sum()
+    }
+
     /// Whether a parameter is there.
     pub fn has(&self, parameter: Parameter) -> bool {
         self.get(parameter).is_some()

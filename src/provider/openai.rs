@@ -27,7 +27,7 @@ mod message;
 /// Path below the base URL, and body.
 pub(super) fn request(asked: &Asked<'_, '_>) -> (String, Vec<u8>) {
     let provider = asked.target.provider;
-    let mut out = Vec::with_capacity(1024);
+    let mut out = Vec::with_capacity(asked.request.parameters.length() + 256);
     let mut body = Object::open(&mut out);
     body.value("model", &asked.target.endpoint.upstream_model);
     message::write(body.key("messages"), &asked.request.messages, provider);

@@ -54,9 +54,8 @@ impl GatewayFilter {
                 host::reply(&reply);
                 Action::Pause
             }
-            Output::Forward { cluster, account } => {
+            Output::Forward { cluster } => {
                 host::set_filter_state(CLUSTER, &cluster);
-                host::set_filter_state("attache_account", &account);
                 // Envoy chooses the route again after a header was touched, and only then.
                 host::remove_request_header(ACCOUNT);
                 Action::Continue
@@ -103,10 +102,10 @@ impl HttpContext for GatewayFilter {
         if self.replaced {
             return Action::Continue;
         }
-        let status = host::header(MapType::HttpResponseHeaders, ":status");
-        let status = status.and_then(|status| status.parse().ok()).unwrap_or_default();
-        let action = self.tell(Input::Answer { status, source: source(status) });
-        if !self.replaced {
+        let (status, source) = origin();
+        let action = self.tell(Input::Answer { status, source });
+        // The provider role has counted its own answers, and `perform` those that were replaced.
+        if status > 0 && !self.replaced {
             self.count(status);
         }
         action
@@ -117,14 +116,16 @@ impl HttpContext for GatewayFilter {
     }
 }
 
-/// Whose answer has begun. Only asked of failures: an answer below 400 is always the provider's.
-fn source(status: u16) -> Source {
-    let details = (status >= 400).then(|| host::property(&["response", "code_details"])).flatten();
-    let details = String::from_utf8(details.unwrap_or_default()).unwrap_or_default();
-    match details.as_str() {
-        "" | "via_upstream" => Source::Provider,
-        _ => Source::Envoy(details),
+/// Whose answer has begun, and the status if it is Envoy's own. Details are cheaper to get than the
+/// status, and say it all for the usual answer.
+fn origin() -> (u16, Source) {
+    let details = host::property(&["response", "code_details"]).unwrap_or_default();
+    if details.is_empty() || details == b"via_upstream" {
+        return (0, Source::Provider);
     }
+    let status = host::header(MapType::HttpResponseHeaders, ":status");
+    let status = status.and_then(|status| status.parse().ok()).unwrap_or_default();
+    (status, Source::Envoy(host::text(details)))
 }
 
 /// Envoy gives every request an id; this is for one that lost it.

@@ -7,7 +7,7 @@ use proxy_wasm::{
     types::{Action, BufferType, MapType},
 };
 
-use super::{host, note_error};
+use super::{host, metrics, note_error};
 use crate::{
     provider::{Attempt, Head, Outgoing, Site, Step},
     reply::Reply,
@@ -36,6 +36,7 @@ impl ProviderFilter {
             }
             Err(error) => {
                 note_error(Some(error.reason()));
+                metrics::count_request(self.site.region, "none", error.status());
                 host::reply(&Reply::error(&error, &request_id));
                 Action::Pause
             }
@@ -57,11 +58,13 @@ impl ProviderFilter {
                 Action::Pause
             }
             Step::Answer(reply) => {
+                metrics::count_request(self.site.region, attempt.model(), reply.status);
                 let length = reply.body.len().to_string();
                 answer(&reply, Some(&length), size);
                 Action::Continue
             }
             Step::Begin(reply) => {
+                metrics::count_request(self.site.region, attempt.model(), reply.status);
                 answer(&reply, None, size);
                 Action::Continue
             }
@@ -137,6 +140,7 @@ impl HttpContext for ProviderFilter {
         // There is no body to put anything in the place of.
         if let Step::Answer(reply) = attempt.body(b"", true, host::now) {
             note_error(reply.reason);
+            metrics::count_request(self.site.region, attempt.model(), reply.status);
             host::reply(&reply);
         }
         Action::Pause

@@ -187,8 +187,8 @@ fn the_module_stands_where_no_key_is_in_every_cluster_and_listener() {
     assert_eq!(with("attache.provider").len(), 8, "clusters");
     for chain in with("attache.gateway") {
         assert_eq!(position(chain, "envoy.filters.http.api_key_auth"), Some(0));
-        assert_eq!(position(chain, "envoy.filters.http.header_mutation"), Some(1));
-        assert_eq!(position(chain, "attache.gateway"), Some(2));
+        assert_eq!(position(chain, "envoy.filters.http.header_mutation"), Some(2));
+        assert_eq!(position(chain, "attache.gateway"), Some(3));
         assert_eq!(chain[0]["typed_config"]["forwarding"]["hide_credentials"], true);
     }
     for chain in with("attache.provider") {
