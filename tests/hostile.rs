@@ -33,14 +33,30 @@ const GROWTH: usize = 6;
 /// What surrounds a piece of text in the client's stream: a chunk with its ids.
 const FRAME: usize = 1024;
 
-fn inputs(key: &str) -> Vec<Value> {
+/// What golden cases hold under a key, each with the request of its case.
+fn inputs(key: &str) -> Vec<(Value, Value)> {
     let mut found = Vec::new();
     for (_, text) in CASES {
         let document: Value = serde_json::from_str(text).unwrap();
         let pairs = document.as_array().cloned().unwrap_or_else(|| vec![document]);
-        found.extend(pairs.iter().filter_map(|pair| pair["input"].get(key).cloned()));
+        let inputs = pairs.iter().map(|pair| &pair["input"]);
+        found.extend(
+            inputs.filter_map(|input| Some((input["asked"].clone(), input.get(key)?.clone()))),
+        );
     }
     found
+}
+
+/// The request of a case, or now and then of a case in perhaps another API schema, with more in it.
+fn asked(random: &mut Random, cases: &[(Value, Value)], own: &Value, more: &Value) -> Vec<u8> {
+    let mut asked = if random.below(8) == 0 { &random.one_of(cases).0 } else { own }.clone();
+    if asked.is_null() {
+        asked = json!({});
+    }
+    for (name, value) in more.as_object().unwrap() {
+        asked[name] = value.clone();
+    }
+    play::request(&asked)
 }
 
 /// Puts something else in the place of a value somewhere in a document, or drops it.
@@ -141,7 +157,7 @@ fn any_request_is_forwarded_or_refused() {
     let (mut random, gateway) = (Random(2), play::gateway(Region::Us));
     let requests = inputs("request");
     for _ in 0..ROUNDS {
-        let mut parameters = random.one_of(&requests).clone();
+        let (_, mut parameters) = random.one_of(&requests).clone();
         for _ in 0..=random.below(2) {
             mutate(&mut random, &mut parameters);
         }
@@ -172,14 +188,13 @@ fn any_request_is_forwarded_or_refused() {
 fn any_answer_is_translated_or_refused() {
     let (mut random, gateway) = (Random(3), play::gateway(Region::Us));
     let answers = inputs("answer");
-    let asked = [
+    let ways = [
         json!({}),
         json!({"stream": true}),
-        json!({"model": "gpt-oss-20b", "stream": true, "stream_options": {"include_usage": true}}),
+        json!({"stream": true, "stream_options": {"include_usage": true}}),
     ];
-    let requests = asked.map(|asked| play::request(&asked));
     for _ in 0..ROUNDS {
-        let mut answer = random.one_of(&answers).clone();
+        let (own, mut answer) = random.one_of(&answers).clone();
         let mut body = std::mem::take(&mut answer["body"]);
         for _ in 0..=random.below(2) {
             mutate(&mut random, &mut body);
@@ -188,7 +203,9 @@ fn any_answer_is_translated_or_refused() {
         if random.below(3) == 0 {
             damage(&mut random, &mut said);
         }
-        let (mut attempt, ..) = play::ask(&gateway, &requests[random.below(3)]).unwrap();
+        let way = &ways[random.below(3)];
+        let request = asked(&mut random, &answers, &own, way);
+        let (mut attempt, ..) = play::ask(&gateway, &request).unwrap();
         let pieces = pieces(&mut random, &said);
         let got = play::receive(&mut attempt, play::head(&answer), &pieces);
         check(&got, said.len(), &String::from_utf8_lossy(&said));
@@ -199,10 +216,9 @@ fn any_answer_is_translated_or_refused() {
 fn any_stream_is_translated_or_refused() {
     let (mut random, gateway) = (Random(4), play::gateway(Region::Us));
     let streams = inputs("stream");
-    let request =
-        play::request(&json!({"stream": true, "stream_options": {"include_usage": true}}));
+    let streamed = json!({"stream": true, "stream_options": {"include_usage": true}});
     for _ in 0..ROUNDS {
-        let mut events = random.one_of(&streams).clone();
+        let (own, mut events) = random.one_of(&streams).clone();
         for _ in 0..=random.below(2) {
             mutate(&mut random, &mut events);
         }
@@ -211,6 +227,7 @@ fn any_stream_is_translated_or_refused() {
         if random.below(3) == 0 {
             damage(&mut random, &mut said);
         }
+        let request = asked(&mut random, &streams, &own, &streamed);
         let (mut attempt, ..) = play::ask(&gateway, &request).unwrap();
         let pieces = pieces(&mut random, &said);
         let got = play::receive(&mut attempt, play::stream_head(), &pieces);
