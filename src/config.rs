@@ -1,6 +1,7 @@
 //! The operator's file, `gateway.yaml`, as the gateway may rely on it. The command `attache` and
 //! the module inside Envoy read the same document through the same code.
 
+pub mod health;
 pub mod model;
 pub mod provider;
 pub mod read;
@@ -21,7 +22,10 @@ pub use self::{
     provider::{ApiSchema, BaseUrl, KeyHeader, Provider, Quirk},
     read::{Invalid, Problem},
 };
-use crate::region::{PerRegion, Region};
+use crate::{
+    region::{PerRegion, Region},
+    ticket::BACK_OFF,
+};
 
 /// The longest request body there is without a word from the operator.
 const REQUEST_BODY: NonZeroU32 = NonZeroU32::new(10 << 20).unwrap();
@@ -87,15 +91,17 @@ pub struct Tls {
 }
 
 /// How long each part of an exchange may take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Deadlines {
     /// To reach the provider.
     pub connect: Duration,
-    /// From the request to the first content.
+    /// From the request to the first content of a stream.
     pub first_content: Duration,
-    /// From one content to the next.
+    /// From one content of a stream to the next.
     pub idle: Duration,
-    /// The whole exchange.
+    /// From the request to the end of an answer in one piece.
+    pub answer: Duration,
+    /// The whole exchange, all attempts of it.
     pub total: Duration,
 }
 
@@ -106,6 +112,7 @@ impl Default for Deadlines {
             connect: Duration::from_secs(3),
             first_content: Duration::from_secs(20),
             idle: Duration::from_secs(30),
+            answer: Duration::from_secs(120),
             total: Duration::from_secs(300),
         }
     }
@@ -165,6 +172,14 @@ impl Config {
         if found.is_empty() { Ok(config) } else { Err(found) }
     }
 
+    /// The deadlines that models have, each once: Envoy has a route for each, and a request's ticket
+    /// names its class by the place in this list.
+    pub fn deadline_classes(&self) -> Vec<Deadlines> {
+        let classes: BTreeSet<Deadlines> =
+            self.models.values().map(|model| model.deadlines).collect();
+        classes.into_iter().collect()
+    }
+
     /// The model a client names, by its exact name or by one that differs in case only.
     pub fn model(&self, name: &str) -> Option<(&str, &Model)> {
         let entry = self.models.get_key_value(name);
@@ -188,6 +203,14 @@ impl Config {
         plan.is_some_and(|plan| plan.requests_per_minute.is_some())
     }
 
+    fn classify(&mut self) {
+        let classes = self.deadline_classes();
+        for model in self.models.values_mut() {
+            let class = classes.iter().position(|class| *class == model.deadlines);
+            model.class = class.unwrap_or_default();
+        }
+    }
+
     fn read(node: &Node<'_>) -> Self {
         let mut top = node.object();
         let deadlines =
@@ -197,8 +220,11 @@ impl Config {
         let mut keys = BTreeSet::new();
         let accounts = entries(&mut top, "accounts", |node| read_account(node, &plans, &mut keys));
         let providers = entries(&mut top, "providers", |node| Provider::read(node, &keys));
+        let names = node.value().get("models").and_then(Value::as_object);
+        let names = names.into_iter().flat_map(|models| models.keys());
+        let names: Vec<&str> = names.map(String::as_str).collect();
         let admin = top.optional("admin").map_or_else(default_admin, |node| read_admin(&node));
-        let config = Self {
+        let mut config = Self {
             listeners: read_listeners(&mut top, &admin),
             admin,
             request_body: top
@@ -206,11 +232,17 @@ impl Config {
                 .map_or(REQUEST_BODY, |node| node.positive()),
             strict_parameters: top.optional("strict_parameters").is_some_and(|node| node.bool()),
             deadlines,
-            models: entries(&mut top, "models", |node| Model::read(node, &providers, deadlines)),
+            models: entries(&mut top, "models", |node| {
+                Model::read(
+                    node,
+                    &model::Around { names: &names, providers: &providers, deadlines },
+                )
+            }),
             plans,
             accounts,
             providers,
         };
+        config.classify();
         top.finish();
         config
     }
@@ -330,8 +362,13 @@ fn read_deadlines(node: &Node<'_>, otherwise: Deadlines) -> Deadlines {
         connect: read("connect", otherwise.connect),
         first_content: read("first_content", otherwise.first_content),
         idle: read("idle", otherwise.idle),
+        answer: read("answer", otherwise.answer),
         total: read("total", otherwise.total),
     };
+    if !deadlines.first_content.is_zero() && deadlines.first_content <= BACK_OFF {
+        let wait = BACK_OFF.as_millis();
+        entry.wrong("first_content", format!("longer than the wait before a retry, {wait}ms"));
+    }
     entry.finish();
     deadlines
 }

@@ -1,17 +1,19 @@
 //! The gateway role: one client request from its head to the last word about its answer.
 //!
-//! What happened comes in as [`Input`], what to do next goes out as [`Output`]. There is one
-//! attempt so far; the plan that retries and falls back takes its place in [`plan`].
+//! What happened comes in as [`Input`], what to do next goes out as [`Output`]. Which attempts there
+//! may be stands in [`plan`], how they go in `attempts`.
 
+mod attempts;
 pub mod models;
 pub mod outcome;
 pub mod plan;
 mod surface;
 
-use std::rc::Rc;
+use std::{rc::Rc, time::Duration};
 
 use self::{
-    outcome::Source,
+    attempts::Attempts,
+    outcome::{Called, Source},
     plan::Plan,
     surface::{Page, page},
 };
@@ -20,6 +22,7 @@ use crate::{
     config::Config,
     region::Region,
     reply::Reply,
+    ticket::Ticket,
     time::Timestamp,
 };
 
@@ -49,22 +52,31 @@ pub struct Head {
 
 /// What happened.
 #[derive(Clone, Debug)]
-pub enum Input<'a> {
+pub enum Input {
     /// The request began.
     Head(Head),
     /// So many bytes of the request's body have come, and it goes on.
     Received(usize),
     /// The request's body is complete.
-    Body(&'a [u8]),
+    Body(Vec<u8>),
     /// The request ended in trailers.
     Trailers,
-    /// An answer began: the provider's, as the provider role left it, or Envoy's own.
+    /// An answer began that came through Envoy's router.
     Answer {
-        /// Its status, where it is Envoy's own.
+        /// Its status.
         status: u16,
         /// Whose answer it is.
         source: Source,
     },
+    /// A call came to its end.
+    Called {
+        /// The place in the plan of the attempt it was.
+        place: usize,
+        /// What came of it.
+        called: Called,
+    },
+    /// The moment has come that an output asked to be woken at.
+    Due,
 }
 
 /// What to do next.
@@ -74,13 +86,46 @@ pub enum Output {
     Wait,
     /// Answer the client.
     Reply(Reply),
-    /// Let the request go to a cluster, its body as it came.
+    /// Let the request go to the first attempt's cluster, its body as it came.
     Forward {
-        /// The cluster's name.
-        cluster: String,
+        /// What the attempt is told. It names the cluster.
+        ticket: Ticket,
+        /// How often Envoy's router may make another.
+        retries: usize,
+        /// After how long without an answer to begin the next attempt beside it.
+        hedge: Option<Duration>,
+    },
+    /// Hold what there is, and wake the exchange at this moment.
+    Sleep(Timestamp),
+    /// Call a cluster with the request's body, [`Exchange::asked`].
+    Call {
+        /// The attempt's place in the plan.
+        place: usize,
+        /// What the attempt is told. It names the cluster.
+        ticket: Ticket,
+        /// How long it may take.
+        timeout: Duration,
+        /// Why it is made.
+        why: Why,
     },
     /// Let the answer go to the client.
     Pass,
+    /// The same with a stream, in which no silence may be longer than this.
+    Stream {
+        /// From one content to the next.
+        idle: Duration,
+    },
+}
+
+/// Why an attempt is made after the first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// The same again.
+    Retry,
+    /// Another model.
+    Fallback,
+    /// Nothing has come yet of the one before.
+    Hedge,
 }
 
 /// One client request and its answer.
@@ -88,6 +133,8 @@ pub enum Output {
 pub struct Exchange {
     gateway: Rc<Gateway>,
     request_id: String,
+    /// The model that was asked for, once nothing more is.
+    model: String,
     state: State,
 }
 
@@ -97,51 +144,66 @@ enum State {
     Fresh,
     /// A chat request's body is coming.
     Reading,
-    /// An attempt is under way.
-    Asked(Plan),
-    /// The client has its answer, or is getting it.
-    Answered(Plan),
-    /// The client was refused, or asked for something else than a chat.
+    /// Attempts are under way.
+    Asked(Box<Attempts>),
+    /// The client has its answer, or is getting it, or asked for something else than a chat.
     Over,
 }
 
 impl Exchange {
     /// An exchange in which nothing has happened.
     pub fn new(gateway: Rc<Gateway>, request_id: String) -> Self {
-        Self { gateway, request_id, state: State::Fresh }
+        Self { gateway, request_id, model: "none".to_owned(), state: State::Fresh }
     }
 
-    /// The model being asked, once that is known.
-    pub fn model(&self) -> Option<&str> {
-        let (State::Asked(plan) | State::Answered(plan)) = &self.state else { return None };
-        Some(&plan.primary.model)
+    /// The model that the client asked for, once that is known.
+    pub fn model(&self) -> &str {
+        if let State::Asked(attempts) = &self.state { attempts.model() } else { &self.model }
+    }
+
+    /// The request's body, for as long as attempts are under way.
+    pub fn asked(&self) -> &[u8] {
+        if let State::Asked(attempts) = &self.state { attempts.body() } else { &[] }
     }
 
     /// Takes in what happened and says what to do next. The clock is only asked where time matters:
     /// every call of a host has its price.
-    pub fn on(&mut self, input: Input<'_>, clock: impl FnOnce() -> Timestamp) -> Output {
-        match (std::mem::replace(&mut self.state, State::Over), input) {
+    pub fn on(&mut self, input: Input, clock: impl FnOnce() -> Timestamp) -> Output {
+        match (&mut self.state, input) {
             (State::Fresh, Input::Head(head)) => self.head(&head),
-            (State::Reading, Input::Received(size)) if self.is_too_large(size) => {
-                self.refuse(&self.too_large())
-            }
+            (State::Reading, Input::Received(size)) => self.received(size),
             (State::Reading, Input::Body(body)) => self.body(body, clock()),
             (State::Reading, Input::Trailers) => self.refuse(&Error::Trailers),
-            (State::Asked(plan), Input::Answer { status, source }) => {
-                self.answer(plan, status, &source, clock)
+            (State::Asked(attempts), Input::Answer { status: 200, .. }) => {
+                let output = attempts.good();
+                self.end(output)
             }
+            (State::Asked(attempts), Input::Answer { status, source }) => {
+                let output = attempts.answer(status, source, clock());
+                self.end(output)
+            }
+            (State::Asked(attempts), Input::Called { place, called }) => {
+                let output = attempts.called(place, called, clock());
+                self.end(output)
+            }
+            (State::Asked(attempts), Input::Due) => attempts.due(clock()),
             // Envoy's own reply to a request that never became an attempt, or one of ours.
-            (state, Input::Answer { .. }) => {
-                if matches!(state, State::Answered(_)) {
-                    self.state = state;
-                }
+            (_, Input::Answer { .. }) => {
+                self.state = State::Over;
                 Output::Pass
             }
-            (state, _) => {
-                self.state = state;
-                Output::Wait
-            }
+            _ => Output::Wait,
         }
+    }
+
+    /// After an output that answers the client there is nothing more to do.
+    fn end(&mut self, output: Output) -> Output {
+        if matches!(output, Output::Pass | Output::Stream { .. } | Output::Reply(_))
+            && let State::Asked(attempts) = std::mem::replace(&mut self.state, State::Over)
+        {
+            self.model = attempts.into_model();
+        }
+        output
     }
 
     fn head(&mut self, head: &Head) -> Output {
@@ -170,14 +232,19 @@ impl Exchange {
         if head.end { Err(Error::NoBody) } else { Ok(page) }
     }
 
-    fn body(&mut self, body: &[u8], now: Timestamp) -> Output {
-        let plan = match self.plan(body, now) {
+    fn body(&mut self, body: Vec<u8>, now: Timestamp) -> Output {
+        let plan = match self.plan(&body) {
             Ok(plan) => plan,
             Err(error) => return self.refuse(&error),
         };
-        let cluster = plan.primary.cluster.clone();
-        self.state = State::Asked(plan);
-        Output::Forward { cluster }
+        let mut attempts = Attempts::new(plan, body, self.request_id.clone(), now);
+        let output = attempts.begin();
+        self.state = State::Asked(Box::new(attempts));
+        output
+    }
+
+    fn received(&mut self, size: usize) -> Output {
+        if self.is_too_large(size) { self.refuse(&self.too_large()) } else { Output::Wait }
     }
 
     fn is_too_large(&self, size: usize) -> bool {
@@ -188,7 +255,7 @@ impl Exchange {
         Error::TooLarge { limit: self.gateway.config.request_body.get() }
     }
 
-    fn plan(&self, body: &[u8], now: Timestamp) -> Result<Plan, Error> {
+    fn plan(&self, body: &[u8]) -> Result<Plan, Error> {
         if self.is_too_large(body.len()) {
             return Err(self.too_large());
         }
@@ -196,31 +263,7 @@ impl Exchange {
             return Err(Error::NoBody);
         }
         let parameters = request::parameters(body).map_err(Error::Unreadable)?;
-        Plan::new(&self.gateway, parameters, now).map_err(Error::Invalid)
-    }
-
-    fn answer(
-        &mut self,
-        mut plan: Plan,
-        status: u16,
-        source: &Source,
-        clock: impl FnOnce() -> Timestamp,
-    ) -> Output {
-        let output = match outcome::classify(status, source, &plan.primary.provider) {
-            // The provider role has said where and how already, and Envoy's words about the
-            // request itself are right as they are.
-            None => Output::Pass,
-            Some(error) => {
-                plan.record(error.status(), clock());
-                let mut reply = Reply::error(&error, &self.request_id);
-                let region = plan.primary.region.name().to_owned();
-                reply.headers.push(("x-attache-region", region));
-                reply.headers.push(("x-attache-attempts", plan.told()));
-                Output::Reply(reply)
-            }
-        };
-        self.state = State::Answered(plan);
-        output
+        Plan::new(&self.gateway, parameters).map_err(Error::Invalid)
     }
 
     fn json(&self, body: Vec<u8>) -> Output {

@@ -13,6 +13,7 @@
 pub mod chat;
 pub mod config;
 pub mod exchange;
+pub mod fallbacks;
 pub mod id;
 pub mod json;
 pub mod parameters;
@@ -21,6 +22,7 @@ pub mod region;
 pub mod reply;
 pub mod role;
 pub mod sse;
+pub mod ticket;
 pub mod time;
 
 #[cfg(not(target_family = "wasm"))]

@@ -23,16 +23,22 @@ use crate::{
         envelope::Envelope,
         error::Error,
         fit::{Fit, Stream},
-        request::{self, Request},
+        parameter::Parameters,
+        request::{self, Mistake, Request},
     },
     config::{Config, Target},
+    fallbacks::Fallbacks,
     region::Region,
     reply::Reply,
+    ticket::{Lane, Made, Next, Ticket},
     time::Timestamp,
 };
 
 /// The longest answer in one piece, in bytes. Envoy's own limit for a called answer is the same.
 pub const MAX_ANSWER: usize = 32 << 20;
+
+/// How much earlier than due Envoy's timers may ring by our clock.
+const TOLERANCE: Duration = Duration::from_millis(20);
 
 /// A provider in one region: what a cluster of Envoy stands for.
 #[derive(Clone, Debug)]
@@ -78,6 +84,8 @@ pub enum Step {
     Hold,
     /// Replaces head and body. The answer is complete.
     Answer(Reply),
+    /// The same, and another attempt is to be made in its place, with this ticket.
+    Yield(Reply, Ticket),
     /// Lets go the head of a stream, with the first of its body.
     Begin(Reply),
     /// Puts these bytes in the place of the piece.
@@ -89,6 +97,13 @@ pub enum Step {
     },
 }
 
+/// The answer to a request that no provider can be asked.
+pub fn refused(error: &Error, request_id: &str) -> Reply {
+    let mut reply = Reply::error(error, request_id);
+    reply.headers.push(("x-attache-next", Next::tell(error)));
+    reply
+}
+
 /// One attempt at one provider.
 #[derive(Debug)]
 pub struct Attempt {
@@ -98,6 +113,10 @@ pub struct Attempt {
     /// The value of `x-attache-params`.
     report: String,
     reader: Reader,
+    ticket: Ticket,
+    /// When this attempt became ours, and Envoy's clock started.
+    begun: Timestamp,
+    /// When its request left.
     sent: Timestamp,
     state: State,
 }
@@ -118,12 +137,12 @@ impl Attempt {
     /// Translates a chat request. An error is one the client gets at once.
     pub fn new(
         site: &Rc<Site>,
-        request_id: &str,
+        ticket: Ticket,
         body: &[u8],
         now: Timestamp,
     ) -> Result<(Self, Outgoing), Error> {
         let parameters = request::checked_parameters(body).map_err(Error::Unreadable)?;
-        let (request, mistakes) = Request::read(parameters);
+        let (request, mistakes) = site.read(parameters, ticket.leg.entry)?;
         if !mistakes.is_empty() {
             return Err(Error::Invalid(mistakes));
         }
@@ -132,10 +151,10 @@ impl Attempt {
         if !fit.refused.is_empty() {
             return Err(Error::Invalid(fit.refused));
         }
-        let asked = Asked { request: &request, fit: &fit, target, request_id };
+        let asked = Asked { request: &request, fit: &fit, target, request_id: &ticket.request_id };
         let (outgoing, reader) = translate(&asked)?;
         let envelope = Envelope {
-            request_id: request_id.to_owned(),
+            request_id: ticket.request_id.clone(),
             model: target.name.to_owned(),
             created: now.as_secs(),
             // A stream has no place for it.
@@ -143,8 +162,30 @@ impl Attempt {
             include_usage: request.include_usage,
         };
         let (site, stream, report) = (Rc::clone(site), fit.stream, fit.report());
-        let state = State::Asked;
-        Ok((Self { site, envelope, stream, report, reader, sent: now, state }, outgoing))
+        let (sent, state) = (ticket.due.map_or(now, |due| due.max(now)), State::Asked);
+        Ok((
+            Self { site, ticket, envelope, stream, report, reader, begun: now, sent, state },
+            outgoing,
+        ))
+    }
+
+    /// When the request may leave, if not at once.
+    pub fn due(&self) -> Option<Timestamp> {
+        self.ticket.due.filter(|due| *due == self.sent)
+    }
+
+    /// Whether the client's answer is a stream that Envoy's router looks after.
+    pub fn is_streamed(&self) -> bool {
+        self.ticket.lane == Lane::Stream
+    }
+
+    /// Whether nothing has been said to the client yet.
+    pub fn is_open(&self) -> bool {
+        match &self.state {
+            State::Over => false,
+            State::Streaming(stream) => !stream.is_released(),
+            State::Asked | State::Whole { .. } => true,
+        }
     }
 
     /// The model being asked, under the name clients know.
@@ -175,75 +216,104 @@ impl Attempt {
     pub fn body(&mut self, piece: &[u8], end: bool, clock: impl FnOnce() -> Timestamp) -> Step {
         let is_released = matches!(&self.state, State::Streaming(stream) if stream.is_released());
         let now = if is_released { self.sent } else { clock() };
-        let mut step = self.step(piece, end, now);
+        let mut step = match self.step(piece, end, now) {
+            Ok(step) => step,
+            Err(error) => return self.fail(&error, now),
+        };
         if let Step::Answer(reply) | Step::Begin(reply) = &mut step {
             self.sign(reply, now);
         }
         step
     }
 
-    /// Says where the attempt was made and how it went.
-    fn sign(&self, reply: &mut Reply, now: Timestamp) {
-        let (model, status) = (&self.envelope.model, reply.status);
-        let took = now.since(self.sent).as_millis();
-        reply.headers.push(("x-attache-region", self.site.region.name().to_owned()));
-        reply.headers.push(("x-attache-attempts", format!("{model}={status}/{took}ms")));
+    /// What it means that this attempt was broken off without an answer: the error, and the ticket
+    /// of the next attempt, which leads nowhere if there is none.
+    pub fn broken(&self, now: Timestamp) -> Option<(Error, Ticket)> {
+        if !self.is_open() || self.ticket.lane == Lane::Answer {
+            return None;
+        }
+        let provider = self.site.provider.clone();
+        let error = match self.has_timed_out(now) {
+            true => Error::Timeout { provider },
+            false => Error::Unreachable { provider },
+        };
+        let made = self.made(error.status(), now);
+        let next = self.ticket.after(Next::after(&error), made.clone(), now);
+        Some((error, next.unwrap_or_else(|| self.ticket.none(made))))
     }
 
-    fn step(&mut self, piece: &[u8], end: bool, now: Timestamp) -> Step {
+    /// Whether Envoy gave up waiting for a first content. It does not tell, but it is punctual.
+    fn has_timed_out(&self, now: Timestamp) -> bool {
+        let patience = self.site.config.deadline_classes().get(self.ticket.class).copied();
+        let patience = patience.unwrap_or_default().first_content;
+        now.since(self.begun) + TOLERANCE >= patience
+    }
+
+    /// Says where the attempt was made and how it went.
+    fn sign(&self, reply: &mut Reply, now: Timestamp) {
+        reply.headers.push(("x-attache-region", self.site.region.name().to_owned()));
+        reply.headers.push(("x-attache-attempts", self.made(reply.status, now).to_string()));
+    }
+
+    /// The attempts that were made, this one among them.
+    fn made(&self, status: u16, now: Timestamp) -> Made {
+        self.ticket.made.and(&self.envelope.model, status, now.since(self.sent))
+    }
+
+    fn step(&mut self, piece: &[u8], end: bool, now: Timestamp) -> Result<Step, Error> {
         match std::mem::replace(&mut self.state, State::Over) {
             // The usual answer comes in one piece and needs no copy.
             State::Whole { head, body } if end && body.is_empty() => self.whole(&head, piece, now),
             State::Whole { head, mut body } => {
                 body.extend_from_slice(piece);
                 if body.len() > MAX_ANSWER {
-                    return self.fail(self.origin(&head).bad("is longer than 32 MiB"));
+                    return Err(self.origin(&head).bad("is longer than 32 MiB"));
                 }
                 if end {
                     return self.whole(&head, &body, now);
                 }
                 self.state = State::Whole { head, body };
-                Step::Hold
+                Ok(Step::Hold)
             }
             State::Streaming(stream) => self.streaming(stream, piece, end),
-            State::Asked | State::Over => Step::Continue { bytes: Vec::new(), reason: None },
+            State::Asked | State::Over => Ok(Step::Continue { bytes: Vec::new(), reason: None }),
         }
     }
 
-    fn whole(&self, head: &Head, body: &[u8], now: Timestamp) -> Step {
-        let step = self.whole_of_any_length(head, body, now);
-        match &step {
-            // What is escaped on the way grows.
-            Step::Answer(reply) | Step::Begin(reply) if reply.body.len() > MAX_ANSWER => {
-                self.fail(self.origin(head).bad("is longer than 32 MiB"))
-            }
-            _ => step,
-        }
-    }
-
-    fn whole_of_any_length(&self, head: &Head, body: &[u8], now: Timestamp) -> Step {
-        match self.reader.answer(body, self.origin(head)) {
-            Err(error) => self.fail(error),
-            Ok(answer) if self.stream == Stream::Off => {
+    fn whole(&self, head: &Head, body: &[u8], now: Timestamp) -> Result<Step, Error> {
+        let answer = self.reader.answer(body, self.origin(head))?;
+        let reply = match self.stream {
+            Stream::Off => {
                 let response_time = now.since(self.sent).as_nanos().try_into().unwrap_or(u64::MAX);
                 let service = Service { status: head.status, response_time };
                 let body = answer.to_json(&self.envelope, service);
-                Step::Answer(Reply::ok(self.headers("application/json"), body))
+                Reply::ok(self.headers("application/json"), body)
             }
-            Ok(answer) => {
+            _ => {
                 let mut writer = Writer::new(self.envelope.clone());
                 answer.stream(&mut writer);
-                Step::Begin(Reply::ok(self.stream_headers(), writer.take()))
+                Reply::ok(self.stream_headers(), writer.take())
             }
+        };
+        // What is escaped on the way grows.
+        if reply.body.len() > MAX_ANSWER {
+            return Err(self.origin(head).bad("is longer than 32 MiB"));
         }
+        Ok(if self.stream == Stream::Off { Step::Answer(reply) } else { Step::Begin(reply) })
     }
 
-    fn streaming(&mut self, mut stream: Box<Streaming>, piece: &[u8], end: bool) -> Step {
+    fn streaming(
+        &mut self,
+        mut stream: Box<Streaming>,
+        piece: &[u8],
+        end: bool,
+    ) -> Result<Step, Error> {
         let (provider, model) = (&self.site.provider, &self.envelope.model);
         let step = match stream.feed(piece, end, provider, model) {
             stream::Outcome::Hold => Step::Hold,
-            stream::Outcome::Fail(error) => return self.fail(error),
+            stream::Outcome::Fail(error) => return Err(error),
             stream::Outcome::Begin { bytes, reason } => {
+                let reason = reason.map(Into::into);
                 Step::Begin(Reply { reason, ..Reply::ok(self.stream_headers(), bytes) })
             }
             stream::Outcome::Continue { bytes, reason } => Step::Continue { bytes, reason },
@@ -251,11 +321,27 @@ impl Attempt {
         if !stream.is_over() {
             self.state = State::Streaming(stream);
         }
-        step
+        Ok(step)
     }
 
-    fn fail(&self, error: Error) -> Step {
-        Step::Answer(Reply::error(&error, &self.envelope.request_id))
+    /// What a failure comes to: the client's answer, or a word to whoever makes the next attempt.
+    fn fail(&self, error: &Error, now: Timestamp) -> Step {
+        let made = self.made(error.status(), now);
+        let mut reply = Reply::failed(error, &self.envelope.request_id, &made);
+        reply.headers.push(("x-attache-region", self.site.region.name().to_owned()));
+        match self.ticket.lane {
+            Lane::Answer => {
+                reply.headers.push(("x-attache-next", Next::tell(error)));
+                Step::Answer(reply)
+            }
+            Lane::Stream => match self.ticket.after(Next::after(error), made, now) {
+                None => Step::Answer(reply),
+                Some(ticket) => {
+                    reply.headers.push(("x-attache-next", Next::tell(error)));
+                    Step::Yield(reply, ticket)
+                }
+            },
+        }
     }
 
     fn headers(&self, content_type: &str) -> Vec<(&'static str, String)> {
@@ -280,6 +366,20 @@ impl Attempt {
 }
 
 impl Site {
+    /// Reads the request that an entry of the plan stands for: 0 is the client's own.
+    fn read<'a>(
+        &'a self,
+        parameters: Parameters<'a>,
+        entry: usize,
+    ) -> Result<(Request<'a>, Vec<Mistake>), Error> {
+        let Some(index) = entry.checked_sub(1) else { return Ok(Request::read(parameters)) };
+        let (own, _) = Request::read(parameters);
+        let invalid = |mistake| Error::Invalid(vec![mistake]);
+        let fallbacks = Fallbacks::of(&own.parameters, &own.model, &self.config);
+        let merged = fallbacks.and_then(|fallbacks| fallbacks.merged(&own.parameters, index));
+        Ok(Request::read(merged.map_err(invalid)?))
+    }
+
     fn target(&self, request: &Request<'_>) -> Result<Target<'_>, Error> {
         let target = self.config.target(&request.model, self.region);
         target

@@ -14,7 +14,7 @@ use serde::Serialize;
 use serde_json::Value as Document;
 
 use crate::{
-    config::{BaseUrl, Config, KeyHeader, Listener, Provider, cluster},
+    config::{BaseUrl, Config, Deadlines, KeyHeader, Listener, Model, Provider, cluster},
     provider::MAX_ANSWER,
     region::Region,
     role::Role,
@@ -80,6 +80,7 @@ struct View<'c> {
     buffer: usize,
     replies: Vec<OwnReply>,
     keys: Vec<AccountKey<'c>>,
+    classes: Vec<ClassView>,
     listeners: Vec<ListenerView<'c>>,
     clusters: Vec<ClusterView<'c>>,
 }
@@ -110,6 +111,24 @@ struct ListenerView<'c> {
     clusters: Vec<String>,
 }
 
+/// Deadlines that some models have.
+#[derive(Serialize)]
+struct ClassView {
+    first_content: String,
+    answer: String,
+    total: String,
+}
+
+impl From<Deadlines> for ClassView {
+    fn from(deadlines: Deadlines) -> Self {
+        Self {
+            first_content: seconds(deadlines.first_content),
+            answer: seconds(deadlines.answer.min(deadlines.total)),
+            total: seconds(deadlines.total),
+        }
+    }
+}
+
 #[derive(Serialize)]
 struct TlsView {
     certificate_file: PathBuf,
@@ -126,6 +145,11 @@ struct ClusterView<'c> {
     port: u16,
     tls: bool,
     connect: String,
+    max_connections: u32,
+    max_pending_requests: u32,
+    max_requests: u32,
+    consecutive_5xx: u32,
+    base_ejection_time: String,
     key: Option<KeyView>,
     configuration: String,
 }
@@ -173,6 +197,7 @@ pub fn render(config: &Config, document: &Document, options: &Options) -> Result
         buffer: buffer(config),
         replies: replies(),
         keys: account_keys(config, options)?,
+        classes: config.deadline_classes().into_iter().map(ClassView::from).collect(),
         listeners: listeners(config, document, options),
         clusters: clusters(config, document, options)?,
     }));
@@ -281,12 +306,24 @@ fn clusters<'c>(
                 host,
                 port: url.port,
                 tls: url.tls,
-                connect: seconds(config.deadlines.connect),
+                connect: seconds(connect(config, name)),
+                max_connections: provider.circuit_breakers.max_connections.get(),
+                max_pending_requests: provider.circuit_breakers.max_pending_requests.get(),
+                max_requests: provider.circuit_breakers.max_requests.get(),
+                consecutive_5xx: provider.outlier_detection.consecutive_5xx.get(),
+                base_ejection_time: seconds(provider.outlier_detection.base_ejection_time),
                 key: key(provider, options),
                 configuration: Role::provider(name, region, document).to_string(),
             })
         })
         .collect()
+}
+
+/// How long a connection to a provider may take: as long as the most patient of its models allows.
+fn connect(config: &Config, provider: &str) -> Duration {
+    let runs = |model: &&Model| model.endpoints.iter().any(|(_, end)| end.provider == provider);
+    let of_models = config.models.values().filter(runs).map(|model| model.deadlines.connect);
+    of_models.max().unwrap_or(config.deadlines.connect)
 }
 
 fn key(provider: &Provider, options: &Options) -> Option<KeyView> {

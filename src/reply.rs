@@ -1,6 +1,8 @@
 //! An answer that the gateway writes itself.
 
-use crate::chat::error::Error;
+use std::borrow::Cow;
+
+use crate::{chat::error::Error, ticket::Made};
 
 /// A head and a body of the gateway's own.
 #[derive(Debug, PartialEq, Eq)]
@@ -12,7 +14,7 @@ pub struct Reply {
     /// The body, or the first part of it.
     pub body: Vec<u8>,
     /// Why it is an error, in a word for logs and metrics.
-    pub reason: Option<&'static str>,
+    pub reason: Option<Cow<'static, str>>,
 }
 
 impl Reply {
@@ -21,8 +23,17 @@ impl Reply {
         let mut headers = vec![("content-type", "application/json".to_owned())];
         headers.extend(error.retry_after().map(|wait| ("retry-after", wait.to_string())));
         headers.extend(error.allow().map(|allow| ("allow", allow.to_owned())));
-        let (body, reason) = (error.to_json(request_id), Some(error.reason()));
+        let (body, reason) =
+            (error.to_json(request_id, &Made::default()), Some(error.reason().into()));
         Self { status: error.status(), headers, body, reason }
+    }
+
+    /// An error, with the attempts that led to it.
+    pub fn failed(error: &Error, request_id: &str, made: &Made) -> Self {
+        let mut reply = Self::error(error, request_id);
+        reply.body = error.to_json(request_id, made);
+        reply.headers.push(("x-attache-attempts", made.to_string()));
+        reply
     }
 
     /// What was asked for.

@@ -9,16 +9,24 @@ mod host;
 mod metrics;
 mod provider;
 mod root;
+mod timer;
+mod watch;
 
 use proxy_wasm::types::LogLevel;
 
 proxy_wasm::main! {{
     proxy_wasm::set_log_level(LogLevel::Info);
-    proxy_wasm::set_root_context(|_| Box::new(root::Root::default()));
+    proxy_wasm::set_root_context(|id| Box::new(root::Root::new(id)));
 }}
 
+/// The filter state in which an attempt finds its ticket, and the route its cluster.
+const TICKET: &str = "attache_ticket";
+
+/// The header in which a call carries its ticket: it has no filter state.
+const TICKET_HEADER: &str = "x-attache-ticket";
+
 /// Leaves the reason of an error for the access log, and counts it.
-fn note_error(reason: Option<&'static str>) {
+fn note_error(reason: Option<&str>) {
     if let Some(reason) = reason {
         host::set_filter_state("attache_error", reason);
         metrics::count_error(reason);

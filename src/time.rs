@@ -17,6 +17,16 @@ impl Timestamp {
         self.0.as_secs()
     }
 
+    /// Whole milliseconds since the epoch.
+    pub fn as_millis(self) -> u128 {
+        self.0.as_millis()
+    }
+
+    /// The moment this long after it.
+    pub fn plus(self, span: Duration) -> Self {
+        Self(self.0.saturating_add(span))
+    }
+
     /// How long after `earlier` this is. Zero if a clock went backwards.
     pub fn since(self, earlier: Self) -> Duration {
         self.0.saturating_sub(earlier.0)

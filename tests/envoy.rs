@@ -8,6 +8,7 @@ mod support;
 
 mod envoy {
     mod answers;
+    mod attempts;
     mod bad_input;
     mod claims;
     mod configuration;

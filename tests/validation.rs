@@ -397,10 +397,10 @@ fn strict_parameters_refuse_what_would_be_dropped() {
             ],
         ),
         (
-            json!({"fallbacks": [{"model": "gpt-5", "top_p": 0.5}]}),
+            json!({"fallbacks": [{"model": "gpt-5", "top_p": 0.5, "fallbacks": []}]}),
             vec![
-                "model gpt-4.1 does not take fallbacks",
                 "fallbacks[0]: model gpt-5 does not take top_p",
+                "fallbacks[0]: model gpt-5 does not take fallbacks",
             ],
         ),
     ];

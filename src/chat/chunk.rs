@@ -4,7 +4,7 @@
 use serde_json::value::RawValue;
 
 use super::{answer::Finish, envelope::Envelope, error::Error, text::Text, usage::Usage};
-use crate::json::Object;
+use crate::{json::Object, ticket::Made};
 
 /// The most choices and the most calls in one choice that a provider may stream: more is an attack
 /// on the gateway's memory.
@@ -230,7 +230,7 @@ impl Writer {
             return;
         }
         self.out.extend_from_slice(b"data: ");
-        self.out.extend_from_slice(&error.to_json(&self.envelope.request_id));
+        self.out.extend_from_slice(&error.to_json(&self.envelope.request_id, &Made::default()));
         self.out.extend_from_slice(b"\n\n");
     }
 

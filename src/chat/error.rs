@@ -3,7 +3,10 @@
 use std::{fmt, time::Duration};
 
 use super::request::{Mistake, Unreadable};
-use crate::json::Object;
+use crate::{
+    json::{Object, list},
+    ticket::Made,
+};
 
 /// The longest piece of a provider's or a client's text that an error holds, in characters.
 pub const MAX_MESSAGE: usize = 500;
@@ -148,17 +151,17 @@ impl Error {
 
     /// The body: flat for AssemblyAI's clients, with `error` inside for OpenAI's and for older ones
     /// of AssemblyAI's.
-    pub fn to_json(&self, request_id: &str) -> Vec<u8> {
+    pub fn to_json(&self, request_id: &str, made: &Made) -> Vec<u8> {
         let mut out = Vec::with_capacity(512);
         let mut body = Object::open(&mut out);
-        self.write(&mut body, request_id);
+        self.write(&mut body, request_id, made);
         body.close();
         out
     }
 
     /// Writes the keys of the body into an object.
-    pub fn write(&self, body: &mut Object<'_>, request_id: &str) {
-        let metadata = self.metadata();
+    pub fn write(&self, body: &mut Object<'_>, request_id: &str, made: &Made) {
+        let metadata = self.metadata(made);
         let headline = match self {
             Self::Invalid(_) => HEADLINE.to_owned(),
             other => other.to_string(),
@@ -177,7 +180,7 @@ impl Error {
             });
     }
 
-    fn metadata(&self) -> Vec<u8> {
+    fn metadata(&self, made: &Made) -> Vec<u8> {
         let mut out = Vec::new();
         let mut object = Object::open(&mut out);
         match self {
@@ -200,6 +203,13 @@ impl Error {
                 object.value("provider", provider);
             }
             _ => {}
+        }
+        if !made.is_empty() {
+            list(object.key("attempts"), made.list(), |out, (model, status, took)| {
+                let mut attempt = Object::open(out);
+                attempt.value("model", model).value("status", &status).value("duration_ms", &took);
+                attempt.close();
+            });
         }
         object.close();
         out

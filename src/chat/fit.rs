@@ -16,12 +16,7 @@ use crate::{
 };
 
 /// What the API has and this version of the gateway does not do yet.
-const NOT_BUILT: [Parameter; 4] = [
-    Parameter::Fallbacks,
-    Parameter::FallbackConfig,
-    Parameter::PostProcessingSteps,
-    Parameter::TranscriptId,
-];
+const NOT_BUILT: [Parameter; 2] = [Parameter::PostProcessingSteps, Parameter::TranscriptId];
 
 /// The longest list of unknown keys that is reported one by one.
 const MAX_REPORTED: usize = 16;
@@ -72,7 +67,7 @@ impl<'a> Fit<'a> {
                 Place::Optional | Place::Legacy => {
                     fit.parameter(parameter, raw.get(), request, target);
                 }
-                Place::Gateway if NOT_BUILT.contains(&parameter) => {
+                Place::Gateway if means_nothing(parameter, request) => {
                     fit.dropped.push(Cow::Borrowed(parameter.name()));
                 }
                 Place::Core | Place::Gateway => {}
@@ -297,6 +292,12 @@ impl<'a> Fit<'a> {
             self.dropped.push(Cow::Owned(format!("+{rest}")));
         }
     }
+}
+
+/// Whether a parameter for the gateway is passed over.
+fn means_nothing(parameter: Parameter, request: &Request<'_>) -> bool {
+    let of_plan = matches!(parameter, Parameter::Fallbacks | Parameter::FallbackConfig);
+    NOT_BUILT.contains(&parameter) || (of_plan && request.parameters.is_fallback)
 }
 
 /// Whether a value says what is so anyway, so that leaving it out changes nothing.

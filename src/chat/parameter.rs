@@ -123,6 +123,8 @@ pub struct Parameters<'a> {
     known: [Option<&'a RawValue>; COUNT],
     /// Top-level keys the API does not have, in the order they came.
     pub unknown: Vec<(Cow<'a, str>, &'a RawValue)>,
+    /// Whether these are a fallback's, whose own fallbacks mean nothing.
+    pub is_fallback: bool,
 }
 
 impl<'a> Parameters<'a> {
@@ -190,7 +192,8 @@ impl<'de> Visitor<'de> for Table {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut table = Parameters { known: [None; COUNT], unknown: Vec::new() };
+        let mut table =
+            Parameters { known: [None; COUNT], unknown: Vec::new(), is_fallback: false };
         let mut seen = [false; COUNT];
         while let Some(Key(key)) = map.next_key()? {
             let raw: &RawValue = map.next_value()?;

@@ -1,6 +1,8 @@
 //! What clients may ask for, and what it can do.
 
-use std::{collections::BTreeMap, num::NonZeroU32};
+use std::{collections::BTreeMap, num::NonZeroU32, time::Duration};
+
+use serde_json::json;
 
 use super::{
     Deadlines, Provider,
@@ -14,6 +16,7 @@ use crate::{
         parameter::{Parameter, Place},
         tools::{ResponseFormat, ToolChoice},
     },
+    fallbacks::MAX_DEPTH,
     region::{PerRegion, Region},
 };
 
@@ -72,6 +75,14 @@ pub struct Model {
     pub max_temperature: f64,
     /// How long its answers may take.
     pub deadlines: Deadlines,
+    /// The place of its deadlines in `Config::deadline_classes`.
+    pub class: usize,
+    /// Requests that are made in its place when it fails and the client has named none, as JSON
+    /// objects that go over the client's request.
+    pub fallbacks: Vec<String>,
+    /// After how long without content the next attempt begins beside the first, where the client
+    /// does not say. `None`: never.
+    pub hedge: Option<Duration>,
     /// The day its provider ends it, `YYYY-MM-DD`. Listed, not acted upon.
     pub retirement_date: Option<String>,
 }
@@ -87,11 +98,8 @@ pub struct Endpoint {
 
 impl Model {
     /// Reads one entry of `models`.
-    pub(super) fn read(
-        node: &Node<'_>,
-        providers: &BTreeMap<String, Provider>,
-        deadlines: Deadlines,
-    ) -> Self {
+    pub(super) fn read(node: &Node<'_>, around: &Around<'_>) -> Self {
+        let Around { names, providers, deadlines } = *around;
         let before = node.mistakes();
         let mut entry = node.object();
         let model = Self {
@@ -131,6 +139,12 @@ impl Model {
             deadlines: entry
                 .optional("deadlines")
                 .map_or(deadlines, |node| read_deadlines(&node, deadlines)),
+            class: 0,
+            fallbacks: entry
+                .optional("fallbacks")
+                .map(|node| read_fallbacks(&node, names))
+                .unwrap_or_default(),
+            hedge: entry.optional("hedge").map(|node| node.duration()),
             retirement_date: entry.optional("retirement_date").map(|node| node.date()),
         };
         // Where a value is wrong, so is what follows from it.
@@ -190,6 +204,33 @@ impl Model {
     pub fn supports(&self, parameter: Parameter) -> bool {
         self.supported_parameters.contains(&parameter)
     }
+}
+
+/// What an entry of `models` may refer to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Around<'c> {
+    /// Every model's name.
+    pub(super) names: &'c [&'c str],
+    /// Who runs models.
+    pub(super) providers: &'c BTreeMap<String, Provider>,
+    /// The deadlines of a model that names none.
+    pub(super) deadlines: Deadlines,
+}
+
+/// Names of models, as the objects that a client would send.
+fn read_fallbacks(node: &Node<'_>, names: &[&str]) -> Vec<String> {
+    let items = node.list();
+    if items.len() > usize::from(MAX_DEPTH) {
+        node.wrong(format!("at most {MAX_DEPTH} models"));
+    }
+    let read = |item: &Node<'_>| {
+        let name = item.string();
+        if !name.is_empty() && !names.contains(&name.as_str()) {
+            item.wrong(one_of(names.iter().copied()));
+        }
+        json!({ "model": name }).to_string()
+    };
+    items.iter().map(read).collect()
 }
 
 const SAMPLING: [(&str, Sampling); 2] =

@@ -7,7 +7,10 @@ use std::{
 
 use http::Uri;
 
-use super::read::{Node, Object};
+use super::{
+    health::{CircuitBreakers, OutlierDetection},
+    read::{Node, Object},
+};
 use crate::region::{PerRegion, Region};
 
 /// The wire format a provider speaks.
@@ -133,6 +136,10 @@ pub struct Provider {
     pub quirks: Vec<Quirk>,
     /// Whether it is sent the keys of a request that our API does not have.
     pub forward_unknown: bool,
+    /// How much may be asked of it at a time.
+    pub circuit_breakers: CircuitBreakers,
+    /// When it is left alone.
+    pub outlier_detection: OutlierDetection,
 }
 
 /// The beginning of a provider's URLs.
@@ -238,6 +245,8 @@ impl Provider {
                 .map(|node| node.words(&Quirk::WORDS))
                 .unwrap_or_default(),
             forward_unknown: entry.optional("forward_unknown").is_some_and(|node| node.bool()),
+            circuit_breakers: CircuitBreakers::read(&mut entry),
+            outlier_detection: OutlierDetection::read(&mut entry),
         };
         let only =
             |schema: ApiSchema| format!("nothing, it is for `api_schema: {}` only", schema.name());

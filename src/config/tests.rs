@@ -190,7 +190,11 @@ fn every_value_of_the_top_is_checked() {
   deadlines.total: found `300`, allowed: a duration from `1ms` to `24h`, such as `500ms`, `20s` or
     `5m`
 /deadlines = {"first_token": "20s"}
-  deadlines.first_token: unknown key, allowed: `connect`, `first_content`, `idle`, `total`
+  deadlines.first_token: unknown key, allowed: `connect`, `first_content`, `idle`, `answer`,
+    `total`
+/deadlines = {"first_content": "500ms"}
+  deadlines.first_content: found `500ms`, allowed: longer than the wait before a retry, 500ms
+/deadlines = {"answer": "2s"}
 /plans/paid = {}
   plans.paid.requests_per_minute: missing, allowed: a whole number, 0 for no access
 /plans/paid/requests_per_minute = -1
@@ -288,7 +292,17 @@ fn every_value_of_a_provider_is_checked() {
   providers.openai.quirks: found a list, allowed: nothing, it is for `api_schema: anthropic` only
 /providers/openai/api_key = "sk-1"
   providers.openai.api_key: unknown key, allowed: `api_schema`, `allow_private`, `base_url`,
-    `key_file`, `key_header`, `quirks`, `forward_unknown`
+    `key_file`, `key_header`, `quirks`, `forward_unknown`, `circuit_breakers`, `outlier_detection`
+/providers/openai/circuit_breakers = {"max_requests": 0, "max_retries": 3}
+  providers.openai.circuit_breakers.max_requests: found `0`, allowed: a whole number from 1 to
+    4294967295
+  providers.openai.circuit_breakers.max_retries: unknown key, allowed: `max_connections`,
+    `max_pending_requests`, `max_requests`
+/providers/openai/outlier_detection = {"consecutive_5xx": "5", "base_ejection_time": 30}
+  providers.openai.outlier_detection.consecutive_5xx: found `"5"`, allowed: a whole number from 1 to
+    4294967295
+  providers.openai.outlier_detection.base_ejection_time: found `30`, allowed: a duration from `1ms`
+    to `24h`, such as `500ms`, `20s` or `5m`
 "#);
 }
 
@@ -411,7 +425,14 @@ fn every_value_of_a_model_is_checked() {
   models.gpt-4.1.price: unknown key, allowed: `name`, `regions`, `context_length`,
     `max_output_tokens`, `min_output_tokens`, `input`, `supported_parameters`, `tool_choices`,
     `response_formats`, `reasoning_efforts`, `default_reasoning_effort`, `thinking`, `prefill`,
-    `sampling`, `max_temperature`, `deadlines`, `retirement_date`
+    `sampling`, `max_temperature`, `deadlines`, `fallbacks`, `hedge`, `retirement_date`
+/models/gpt-4.1/fallbacks = ["gpt-4.1", "gpt-6"]
+  models.gpt-4.1.fallbacks[1]: found `gpt-6`, allowed: `gpt-4.1`
+/models/gpt-4.1/fallbacks = ["gpt-4.1", "gpt-4.1", "gpt-4.1"]
+  models.gpt-4.1.fallbacks: found a list, allowed: at most 2 models
+/models/gpt-4.1/hedge = 2
+  models.gpt-4.1.hedge: found `2`, allowed: a duration from `1ms` to `24h`, such as `500ms`, `20s` or
+    `5m`
 "#);
 }
 

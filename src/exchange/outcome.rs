@@ -1,50 +1,94 @@
 //! What an answer means for the plan.
 
-use crate::chat::error::Error;
+use crate::{
+    chat::error::Error,
+    ticket::{Made, Next, Ticket},
+};
 
-/// Whose answer it is.
+/// Whose answer it is that came through Envoy's router.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
     /// The provider's, which the provider role has translated already.
     Provider,
-    /// Envoy's own, with its `code_details`. Envoy, *Response code details*.
-    Envoy(String),
+    /// The provider role's word that the attempt failed.
+    Failed {
+        /// What that means.
+        next: Next,
+        /// This attempt and those before it.
+        made: Made,
+    },
+    /// Envoy's own.
+    Envoy {
+        /// Its `code_details`. Envoy, *Response code details*.
+        details: String,
+        /// The ticket of the attempt that was to be made, as the last one left it.
+        ticket: Option<Ticket>,
+    },
 }
 
-/// The error that takes the place of an answer, or `None` for one that may pass.
+/// What came of a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Called {
+    /// A whole answer: the provider role's, or Envoy's own.
+    Answer {
+        /// Its status.
+        status: u16,
+        /// Its headers.
+        headers: Vec<(String, String)>,
+        /// Its body.
+        body: Vec<u8>,
+    },
+    /// The provider went away in the middle, or said more than fits.
+    Broken,
+    /// Envoy did not even try: no host is healthy, or a breaker is open.
+    TurnedDown,
+}
+
+/// The error that takes the place of an answer of Envoy's own and what it means for the plan, or
+/// `None` for one that may pass.
 ///
 /// Envoy's own replies say what happened inside Envoy; a client needs to know what happened to its
 /// request. Those about the request itself are right as they are.
-pub fn classify(status: u16, source: &Source, provider: &str) -> Option<Error> {
-    let Source::Envoy(details) = source else { return None };
+pub fn classify(status: u16, details: &str, provider: &str) -> Option<(Error, Next)> {
     let provider = provider.to_owned();
     // `upstream_reset_before_response_started{connection_termination}`: what, and why.
     let (what, why) = details.split_once('{').unwrap_or((details, ""));
-    match what {
-        "upstream_response_timeout" | "upstream_per_try_timeout" => {
-            Some(Error::Timeout { provider })
-        }
-        "upstream_max_stream_duration_reached" | "response_timeout" => {
-            Some(Error::Timeout { provider })
-        }
+    let error = match what {
+        "upstream_response_timeout"
+        | "upstream_per_try_timeout"
+        | "upstream_per_try_idle_timeout" => Error::Timeout { provider },
+        "upstream_max_stream_duration_reached" | "response_timeout" => Error::Timeout { provider },
         "upstream_reset_before_response_started" if why.starts_with("overflow") => {
-            Some(Error::Overloaded { provider })
+            // A breaker that is open stays so for a while.
+            return Some((Error::Overloaded { provider }, Next::Move));
         }
         "upstream_reset_before_response_started" if why.starts_with("protocol_error") => {
-            Some(Error::BadAnswer { provider, problem: "is not HTTP" })
+            Error::BadAnswer { provider, problem: "is not HTTP" }
         }
-        "upstream_reset_before_response_started" | "no_healthy_upstream" => {
-            Some(Error::Unreachable { provider })
-        }
+        "upstream_reset_before_response_started" => Error::Unreachable { provider },
+        // All of its hosts are ejected, or its name does not resolve.
+        "no_healthy_upstream" => return Some((Error::Unreachable { provider }, Next::Move)),
         "upstream_reset_after_response_started" => {
-            Some(Error::BadAnswer { provider, problem: "broke off" })
+            Error::BadAnswer { provider, problem: "broke off" }
         }
-        "response_payload_too_large" => Some(Error::BadAnswer { provider, problem: "is too long" }),
-        "failed_to_inject_credential" => Some(Error::Refused { provider, status }),
+        "response_payload_too_large" => Error::BadAnswer { provider, problem: "is too long" },
+        "failed_to_inject_credential" => Error::Refused { provider, status },
         "cluster_not_found" | "route_not_found" => {
-            Some(Error::Misconfigured { problem: "Envoy has no cluster for this model" })
+            Error::Misconfigured { problem: "Envoy has no cluster for this model" }
         }
-        _ => None,
+        _ => return None,
+    };
+    let next = Next::after(&error);
+    Some((error, next))
+}
+
+/// The error of a call that Envoy answered itself, by the status. [`classify`] has no details to go
+/// by then.
+pub fn of_call(status: u16, provider: &str) -> Error {
+    let provider = provider.to_owned();
+    match status {
+        504 => Error::Timeout { provider },
+        _ => Error::Unreachable { provider },
     }
 }
 
@@ -70,9 +114,8 @@ mod tests {
             ("request_payload_too_large", None),
         ];
         for (details, status) in cases {
-            let error = classify(503, &Source::Envoy(details.to_owned()), "p");
-            assert_eq!(error.map(|error| error.status()), status, "{details}");
+            let error = classify(503, details, "p");
+            assert_eq!(error.map(|(error, _)| error.status()), status, "{details}");
         }
-        assert_eq!(classify(503, &Source::Provider, "p"), None);
     }
 }

@@ -2,41 +2,39 @@
 
 use std::time::Duration;
 
-use serde::Deserialize;
-use serde_json::value::RawValue;
-
 use super::Gateway;
 use crate::{
     chat::{
-        parameter::{Parameter, Parameters},
+        parameter::Parameters,
         request::{Kind, Mistake, Request},
     },
+    config::{Deadlines, Target},
+    fallbacks::{By, FallbackConfig, Fallbacks},
     provider,
     region::Region,
-    time::Timestamp,
+    ticket::{Lane, Leg, Made, Next, Ticket, skip},
 };
 
-/// The most fallbacks a request may ask to be traversed. LLM Gateway, *Fallbacks*.
-const MAX_DEPTH: u8 = 2;
-
-/// The most fallbacks a request may name. More than two are never asked; each is read as a whole
-/// request of its own, and a body has room for a hundred thousand.
-const MAX_FALLBACKS: usize = 8;
-
 /// The attempts of one exchange.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
-    /// The attempt that is made first. There is no other yet.
+    /// Who makes the attempts after the first.
+    pub lane: Lane,
+    /// After how long without content the next attempt begins beside the first.
+    pub hedge: Option<Duration>,
+    /// The first.
     pub primary: Planned,
-    /// Attempts that came to an end, in order.
-    made: Vec<Made>,
-    /// When the attempt under way began.
-    begun: Timestamp,
+    /// Whether the first is made a second time before anybody else is asked.
+    retry: bool,
+    /// Those that may follow then.
+    fallbacks: Vec<Planned>,
 }
 
 /// An attempt that may be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Planned {
+    /// Which request is made: 0 is the client's own, then its fallbacks in order.
+    pub entry: usize,
     /// The model, as the operator spells it.
     pub model: String,
     /// Who is asked.
@@ -45,59 +43,108 @@ pub struct Planned {
     pub region: Region,
     /// Envoy's cluster for it.
     pub cluster: String,
-}
-
-/// An attempt that was made.
-#[derive(Debug)]
-struct Made {
-    model: String,
-    status: u16,
-    took: Duration,
-}
-
-#[derive(Default, Deserialize)]
-struct FallbackConfig {
-    depth: Option<u8>,
-    #[serde(rename = "retry")]
-    _retry: Option<bool>,
-    #[serde(rename = "hedge_ms")]
-    _hedge_ms: Option<u32>,
+    /// How long it may take.
+    pub deadlines: Deadlines,
+    /// The place of its deadlines in the configuration's list.
+    class: usize,
+    /// After how long without content its operator would have another attempt begin.
+    hedge: Option<Duration>,
 }
 
 impl Plan {
     /// Plans for a request, or names all that is wrong with it and with its fallbacks.
-    pub fn new(
-        gateway: &Gateway,
-        parameters: Parameters<'_>,
-        now: Timestamp,
-    ) -> Result<Self, Vec<Mistake>> {
+    pub fn new(gateway: &Gateway, parameters: Parameters<'_>) -> Result<Self, Vec<Mistake>> {
         let (request, mut mistakes) = Request::check(parameters);
-        let primary = check(gateway, &request, &mut mistakes);
-        check_fallbacks(gateway, &request, &mut mistakes);
-        match primary {
-            Some(primary) if mistakes.is_empty() => {
-                Ok(Self { primary, made: Vec::new(), begun: now })
-            }
-            _ => Err(mistakes),
-        }
+        let primary = check(gateway, &request, 0, &mut mistakes);
+        let config = FallbackConfig::of(&request.parameters);
+        let config = config.unwrap_or_else(|mistake| {
+            mistakes.push(mistake);
+            FallbackConfig::default()
+        });
+        let fallbacks = check_fallbacks(gateway, &request, &mut mistakes);
+        let Some(primary) = primary.filter(|_| mistakes.is_empty()) else { return Err(mistakes) };
+        let asked = config.hedge_ms.map(u64::from).map(Duration::from_millis);
+        let Checked { mut planned, depth } = fallbacks;
+        planned.truncate(config.depth.map_or(depth, usize::from));
+        Ok(Self {
+            lane: if request.stream { Lane::Stream } else { Lane::Answer },
+            hedge: asked.or(primary.hedge).filter(|hedge| !hedge.is_zero()),
+            retry: config.retry.unwrap_or(true),
+            fallbacks: planned,
+            primary,
+        })
     }
 
-    /// Keeps how the attempt under way ended.
-    pub fn record(&mut self, status: u16, now: Timestamp) {
-        let took = now.since(self.begun);
-        self.made.push(Made { model: self.primary.model.clone(), status, took });
+    /// How many attempts may follow the first.
+    pub fn following(&self) -> usize {
+        usize::from(self.retry) + self.fallbacks.len()
     }
 
-    /// The value of `x-attache-attempts`: model, status, and the time until that was known.
-    pub fn told(&self) -> String {
-        let told =
-            |made: &Made| format!("{}={}/{}ms", made.model, made.status, made.took.as_millis());
-        self.made.iter().map(told).collect::<Vec<_>>().join(" ")
+    /// The attempt at a place in the plan.
+    pub fn get(&self, place: usize) -> Option<&Planned> {
+        let first = 1 + usize::from(self.retry);
+        place.checked_sub(first).map_or(Some(&self.primary), |place| self.fallbacks.get(place))
+    }
+
+    /// The longest silence in a stream that any of its models may need.
+    pub fn patience(&self) -> Duration {
+        let others = self.fallbacks.iter().map(|planned| planned.deadlines.idle);
+        others.fold(self.primary.deadlines.idle, Duration::max)
+    }
+
+    fn rest(&self, place: usize) -> impl Iterator<Item = &Planned> {
+        (place + 1..=self.following()).filter_map(|place| self.get(place))
+    }
+
+    /// The place of the attempt that a stream's ticket is for.
+    pub fn place(&self, ticket: &Ticket) -> usize {
+        self.following().saturating_sub(ticket.rest.len())
+    }
+
+    /// The place of the attempt that follows one which ended so.
+    pub fn after(&self, place: usize, next: Next) -> Option<usize> {
+        let entry = self.get(place)?.entry;
+        let rest = self.rest(place).map(|planned| planned.entry);
+        skip(next, entry, rest).map(|skipped| place + 1 + skipped)
+    }
+
+    /// The ticket of the first attempt.
+    pub fn first_ticket(&self, request_id: &str) -> Ticket {
+        let rest = match self.lane {
+            Lane::Answer => Vec::new(),
+            Lane::Stream => self.rest(0).map(Planned::leg).collect(),
+        };
+        // Envoy's router has one deadline for every attempt: the most patient model's.
+        let patient = match self.lane {
+            Lane::Answer => None,
+            Lane::Stream => self.fallbacks.iter().max_by_key(|own| own.deadlines.first_content),
+        };
+        let longer =
+            |own: &&Planned| own.deadlines.first_content > self.primary.deadlines.first_content;
+        let class = patient.filter(longer).unwrap_or(&self.primary).class;
+        Ticket { rest, class, ..self.primary.ticket(self.lane, request_id, Made::default()) }
+    }
+}
+
+impl Planned {
+    /// The ticket of this attempt alone.
+    pub fn ticket(&self, lane: Lane, request_id: &str, made: Made) -> Ticket {
+        let (leg, request_id) = (self.leg(), request_id.to_owned());
+        Ticket { lane, class: self.class, request_id, leg, rest: Vec::new(), due: None, made }
+    }
+
+    fn leg(&self) -> Leg {
+        Leg { entry: self.entry, cluster: self.cluster.clone() }
     }
 }
 
 /// Whether a request can be served, and where.
-fn check(gateway: &Gateway, request: &Request<'_>, mistakes: &mut Vec<Mistake>) -> Option<Planned> {
+fn check(
+    gateway: &Gateway,
+    request: &Request<'_>,
+    entry: usize,
+    mistakes: &mut Vec<Mistake>,
+) -> Option<Planned> {
     if request.model.is_empty() {
         return None;
     }
@@ -107,7 +154,26 @@ fn check(gateway: &Gateway, request: &Request<'_>, mistakes: &mut Vec<Mistake>) 
         mistakes.push(not_here(gateway, model));
         return None;
     };
-    let mut fit = provider::fit(request, &target);
+    check_fit(gateway, request, &target, mistakes);
+    Some(Planned {
+        entry,
+        model: target.name.to_owned(),
+        provider: target.endpoint.provider.clone(),
+        region,
+        cluster: target.cluster(),
+        deadlines: target.model.deadlines,
+        class: target.model.class,
+        hedge: target.model.hedge,
+    })
+}
+
+fn check_fit(
+    gateway: &Gateway,
+    request: &Request<'_>,
+    target: &Target<'_>,
+    mistakes: &mut Vec<Mistake>,
+) {
+    let mut fit = provider::fit(request, target);
     mistakes.append(&mut fit.refused);
     if gateway.config.strict_parameters {
         let strict = |name: &str| format!("model {} does not take {name}", target.name);
@@ -117,12 +183,6 @@ fn check(gateway: &Gateway, request: &Request<'_>, mistakes: &mut Vec<Mistake>) 
                 .map(|name| Mistake::new(Kind::Unsupported, name.as_ref(), &strict(name))),
         );
     }
-    Some(Planned {
-        model: target.name.to_owned(),
-        provider: target.endpoint.provider.clone(),
-        region,
-        cluster: target.cluster(),
-    })
 }
 
 /// Why a model cannot be had where it was asked for.
@@ -153,61 +213,64 @@ fn region(gateway: &Gateway, request: &Request<'_>, mistakes: &mut Vec<Mistake>)
     gateway.region
 }
 
+/// The fallbacks that may be asked, and how many of them are when nobody says.
+#[derive(Default)]
+struct Checked {
+    planned: Vec<Planned>,
+    depth: usize,
+}
+
 /// Checks each fallback as if it had been asked for itself.
-fn check_fallbacks(gateway: &Gateway, request: &Request<'_>, mistakes: &mut Vec<Mistake>) {
-    check_depth(request, mistakes);
-    let Some(raw) = request.parameters.get(Parameter::Fallbacks) else { return };
-    let Ok(entries) = serde_json::from_str::<Vec<&RawValue>>(raw.get()) else {
-        mistakes.push(Mistake::new(
-            Kind::Invalid,
-            "fallbacks",
-            "fallbacks must be an array of objects",
-        ));
-        return;
-    };
-    if entries.len() > MAX_FALLBACKS {
-        let problem = format!("fallbacks cannot be more than {MAX_FALLBACKS}");
-        mistakes.push(Mistake::new(Kind::Invalid, "fallbacks", &problem));
-        return;
-    }
-    let of_request = mistakes.clone();
-    for (index, entry) in entries.into_iter().enumerate() {
-        for mistake in check_fallback(gateway, request, entry) {
-            // What it inherits has been said.
-            if !of_request.contains(&mistake) {
-                let param = format!("fallbacks[{index}].{}", mistake.param);
-                let message = format!("fallbacks[{index}]: {}", mistake.message);
-                mistakes.push(Mistake { param, message, ..mistake });
-            }
+fn check_fallbacks(
+    gateway: &Gateway,
+    request: &Request<'_>,
+    mistakes: &mut Vec<Mistake>,
+) -> Checked {
+    let fallbacks = match Fallbacks::of(&request.parameters, &request.model, &gateway.config) {
+        Ok(fallbacks) => fallbacks,
+        Err(mistake) => {
+            mistakes.push(mistake);
+            return Checked::default();
         }
+    };
+    let of_request = if fallbacks.count() > 0 { mistakes.clone() } else { Vec::new() };
+    let mut planned = Vec::new();
+    for index in 0..fallbacks.count() {
+        let (fallback, wrong) = check_fallback(gateway, request, &fallbacks, index);
+        match fallbacks.by {
+            By::Client => report(index, wrong, &of_request, mistakes),
+            // What the operator's fallbacks lack is no mistake of the client's.
+            By::Operator if !wrong.is_empty() => continue,
+            By::Operator => {}
+        }
+        planned.extend(fallback);
+    }
+    // An operator names no more than are to be asked.
+    let depth = if fallbacks.by == By::Client { 1 } else { planned.len() };
+    Checked { planned, depth }
+}
+
+/// Keeps the mistakes of a fallback, but for those it has in common with the request.
+fn report(index: usize, wrong: Vec<Mistake>, of_request: &[Mistake], mistakes: &mut Vec<Mistake>) {
+    for mistake in wrong.into_iter().filter(|mistake| !of_request.contains(mistake)) {
+        let param = format!("fallbacks[{index}].{}", mistake.param);
+        let message = format!("fallbacks[{index}]: {}", mistake.message);
+        mistakes.push(Mistake { param, message, ..mistake });
     }
 }
 
-/// The mistakes of a fallback, those of the request it takes the rest from among them.
-fn check_fallback(gateway: &Gateway, request: &Request<'_>, entry: &RawValue) -> Vec<Mistake> {
-    let Ok(over) = serde_json::from_str::<Parameters<'_>>(entry.get()) else {
-        return vec![Mistake::new(Kind::Invalid, "model", "must be an object with model")];
+/// A fallback and its mistakes, those of the request it takes the rest from among them.
+fn check_fallback<'a>(
+    gateway: &'a Gateway,
+    request: &Request<'a>,
+    fallbacks: &Fallbacks<'a>,
+    index: usize,
+) -> (Option<Planned>, Vec<Mistake>) {
+    let merged = match fallbacks.merged(&request.parameters, index) {
+        Ok(merged) => merged,
+        Err(mistake) => return (None, vec![mistake]),
     };
-    if !over.has(Parameter::Model) {
-        return vec![Mistake::new(Kind::Missing, "model", "model is required")];
-    }
-    let mut merged = request.parameters.merged(&over);
-    merged.remove(Parameter::Fallbacks);
-    merged.remove(Parameter::FallbackConfig);
     let (merged, mut mistakes) = Request::check(merged);
-    check(gateway, &merged, &mut mistakes);
-    mistakes
-}
-
-fn check_depth(request: &Request<'_>, mistakes: &mut Vec<Mistake>) {
-    let Some(raw) = request.parameters.get(Parameter::FallbackConfig) else { return };
-    let Ok(config) = serde_json::from_str::<FallbackConfig>(raw.get()) else {
-        let problem = "fallback_config must be an object with retry, depth and hedge_ms";
-        mistakes.push(Mistake::new(Kind::Invalid, "fallback_config", problem));
-        return;
-    };
-    if config.depth.is_some_and(|depth| depth > MAX_DEPTH) {
-        let problem = "fallback_config depth cannot be greater than 2";
-        mistakes.push(Mistake::new(Kind::Invalid, "fallback_config", problem));
-    }
+    let planned = check(gateway, &merged, index + 1, &mut mistakes);
+    (planned, mistakes)
 }

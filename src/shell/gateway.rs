@@ -1,71 +1,174 @@
 //! The gateway role's callbacks: a filter of the listener.
 
-use std::rc::Rc;
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+    time::Duration,
+};
 
 use log::warn;
 use proxy_wasm::{
+    hostcalls,
     traits::{Context, HttpContext},
     types::{Action, BufferType, MapType},
 };
 
-use super::{host, metrics, note_error};
+use super::{TICKET, host, metrics, note_error, timer, watch};
 use crate::{
-    exchange::{Exchange, Gateway, Head, Input, Output, outcome::Source},
+    exchange::{
+        Exchange, Gateway, Head, Input, Output,
+        outcome::{Called, Source},
+    },
     id,
+    ticket::{Made, Next, Ticket},
+    time::Timestamp,
 };
 
 /// Where Envoy's `api_key_auth` puts the account's name, over whatever a client sent.
 const ACCOUNT: &str = "x-attache-account";
 
-/// Where the route looks for the cluster.
-const CLUSTER: &str = "attache_cluster";
+/// By what the provider role tells that an attempt failed.
+const NEXT: &str = "x-attache-next";
 
 /// One client request.
-pub(super) struct GatewayFilter {
+pub(super) struct GatewayFilter(Rc<RefCell<Inner>>);
+
+struct Inner {
     gateway: Rc<Gateway>,
+    context: u32,
     exchange: Option<Exchange>,
+    /// Calls under way: the host's token, and the place in the plan.
+    calls: Vec<(u32, usize)>,
     /// Whether the answer that is coming has been replaced, so that none of it may pass.
     replaced: bool,
+    /// Whether an answer that is coming is held.
+    held: bool,
+    /// What the watch over a stream is told by.
+    spoke: Option<Rc<Cell<bool>>>,
 }
 
 impl GatewayFilter {
-    pub(super) fn new(gateway: Rc<Gateway>) -> Self {
-        Self { gateway, exchange: None, replaced: false }
+    pub(super) fn new(gateway: Rc<Gateway>, context: u32) -> Self {
+        let (exchange, calls) = (None, Vec::new());
+        let (replaced, held, spoke) = (false, false, None);
+        let inner = Inner { gateway, context, exchange, calls, replaced, held, spoke };
+        Self(Rc::new(RefCell::new(inner)))
     }
 
-    fn count(&self, status: u16) {
-        let model = self.exchange.as_ref().and_then(Exchange::model).unwrap_or("none");
-        metrics::count_request(self.gateway.region, model, status);
-    }
-
-    fn tell(&mut self, input: Input<'_>) -> Action {
-        let Some(exchange) = &mut self.exchange else { return Action::Continue };
-        let output = exchange.on(input, host::now);
+    fn tell(&self, input: Input) -> Action {
+        let Some(output) = self.0.borrow_mut().ask(input) else { return Action::Continue };
         self.perform(output)
     }
 
-    fn perform(&mut self, output: Output) -> Action {
-        match output {
-            Output::Wait => Action::Pause,
-            Output::Reply(reply) => {
-                self.replaced = true;
-                self.count(reply.status);
-                note_error(reply.reason);
-                host::reply(&reply);
-                Action::Pause
+    fn perform(&self, mut output: Output) -> Action {
+        loop {
+            match output {
+                Output::Wait => {}
+                Output::Reply(reply) => self.0.borrow_mut().reply(&reply),
+                Output::Pass => return Action::Continue,
+                Output::Stream { idle } => {
+                    let mut inner = self.0.borrow_mut();
+                    let spoke = Rc::default();
+                    watch::watch(inner.context, idle, Rc::clone(&spoke));
+                    inner.spoke = Some(spoke);
+                    return Action::Continue;
+                }
+                Output::Forward { ticket, retries, hedge } => {
+                    forward(&ticket, retries);
+                    if let Some(hedge) = hedge {
+                        self.wake(host::now().plus(hedge));
+                    }
+                    return Action::Continue;
+                }
+                Output::Sleep(due) => self.wake(due),
+                Output::Call { place, ticket, timeout, why } => {
+                    metrics::count_next(why, &ticket.leg.cluster);
+                    if self.call(place, &ticket, timeout).is_none() {
+                        let input = Input::Called { place, called: Called::TurnedDown };
+                        if let Some(next) = self.0.borrow_mut().ask(input) {
+                            output = next;
+                            continue;
+                        }
+                    }
+                }
             }
-            Output::Forward { cluster } => {
-                host::set_filter_state(CLUSTER, &cluster);
-                // Envoy chooses the route again after a header was touched, and only then.
-                host::remove_request_header(ACCOUNT);
-                Action::Continue
-            }
-            Output::Pass => Action::Continue,
+            return Action::Pause;
         }
+    }
+
+    /// Comes back to this exchange at a moment, if it still is there.
+    fn wake(&self, due: Timestamp) {
+        let (inner, context) = (Rc::clone(&self.0), self.0.borrow().context);
+        timer::at(due, move || {
+            if hostcalls::set_effective_context(context).is_ok() {
+                Self(inner).tell(Input::Due);
+            }
+        });
+    }
+
+    /// Calls a cluster. None if the host turns that down.
+    fn call(&self, place: usize, ticket: &Ticket, timeout: Duration) -> Option<()> {
+        let mut inner = self.0.borrow_mut();
+        let exchange = inner.exchange.as_ref()?;
+        let token = host::call(ticket, exchange.asked(), timeout)?;
+        inner.calls.push((token, place));
+        if timer::is_at_root() {
+            let (shared, context) = (Rc::clone(&self.0), inner.context);
+            timer::expect(token, move |headers, body| {
+                let filter = Self(shared);
+                // The answer is the root's to read, the exchange's to use.
+                let called = host::called(headers, body);
+                if hostcalls::set_effective_context(context).is_ok() {
+                    filter.called(token, called);
+                }
+            });
+        }
+        Some(())
+    }
+
+    fn called(&self, token: u32, called: Called) {
+        let mut inner = self.0.borrow_mut();
+        let Some(at) = inner.calls.iter().position(|(other, _)| *other == token) else { return };
+        let (_, place) = inner.calls.swap_remove(at);
+        drop(inner);
+        self.tell(Input::Called { place, called });
     }
 }
 
-impl Context for GatewayFilter {}
+impl Inner {
+    fn ask(&mut self, input: Input) -> Option<Output> {
+        if self.replaced {
+            return None;
+        }
+        Some(self.exchange.as_mut()?.on(input, host::now))
+    }
+
+    fn count(&self, status: u16) {
+        let model = self.exchange.as_ref().map_or("none", Exchange::model);
+        metrics::count_request(self.gateway.region, model, status);
+    }
+
+    fn reply(&mut self, reply: &crate::reply::Reply) {
+        self.replaced = true;
+        self.count(reply.status);
+        note_error(reply.reason.as_deref());
+        host::reply(reply);
+    }
+}
+
+impl Context for GatewayFilter {
+    fn on_http_call_response(&mut self, token: u32, headers: usize, body: usize, _: usize) {
+        self.called(token, host::called(headers, body));
+    }
+
+    fn on_done(&mut self) -> bool {
+        let inner = self.0.borrow();
+        if inner.spoke.is_some() {
+            watch::forget(inner.context);
+        }
+        true
+    }
+}
 
 impl HttpContext for GatewayFilter {
     fn on_http_request_headers(&mut self, _count: usize, end: bool) -> Action {
@@ -82,7 +185,9 @@ impl HttpContext for GatewayFilter {
         }
         let request_id = request_id.filter(|text| id::is_uuid(text));
         let request_id = request_id.unwrap_or_else(new_request_id);
-        self.exchange = Some(Exchange::new(Rc::clone(&self.gateway), request_id));
+        let mut inner = self.0.borrow_mut();
+        inner.exchange = Some(Exchange::new(Rc::clone(&inner.gateway), request_id));
+        drop(inner);
         self.tell(Input::Head(head))
     }
 
@@ -91,7 +196,7 @@ impl HttpContext for GatewayFilter {
             return self.tell(Input::Received(size));
         }
         let body = host::buffer(BufferType::HttpRequestBody, size);
-        self.tell(Input::Body(&body))
+        self.tell(Input::Body(body))
     }
 
     fn on_http_request_trailers(&mut self, _count: usize) -> Action {
@@ -99,33 +204,62 @@ impl HttpContext for GatewayFilter {
     }
 
     fn on_http_response_headers(&mut self, _count: usize, _end: bool) -> Action {
-        if self.replaced {
+        if self.0.borrow().replaced {
             return Action::Continue;
         }
-        let (status, source) = origin();
+        // The usual answer is told from all others by one cheap question.
+        if host::response_code() == 200 {
+            return self.tell(Input::Answer { status: 200, source: Source::Provider });
+        }
+        let (status, source, reason) = origin();
+        let is_counted = source == Source::Provider;
         let action = self.tell(Input::Answer { status, source });
-        // The provider role has counted its own answers, and `perform` those that were replaced.
-        if status > 0 && !self.replaced {
-            self.count(status);
+        let mut inner = self.0.borrow_mut();
+        inner.held = action == Action::Pause;
+        if !inner.held {
+            host::remove_header(MapType::HttpResponseHeaders, NEXT);
+            if !is_counted {
+                inner.count(status);
+                note_error(reason.as_deref());
+            }
         }
         action
     }
 
     fn on_http_response_body(&mut self, _size: usize, _end: bool) -> Action {
-        Action::Continue
+        let inner = self.0.borrow();
+        if let Some(spoke) = &inner.spoke {
+            spoke.set(true);
+        }
+        if inner.held && !inner.replaced { Action::Pause } else { Action::Continue }
     }
 }
 
-/// Whose answer has begun, and the status if it is Envoy's own. Details are cheaper to get than the
-/// status, and say it all for the usual answer.
-fn origin() -> (u16, Source) {
-    let details = host::property(&["response", "code_details"]).unwrap_or_default();
-    if details.is_empty() || details == b"via_upstream" {
-        return (0, Source::Provider);
+/// Lets the request go to the cluster that the ticket names. Envoy chooses the route again after a
+/// header was touched, and only then.
+fn forward(ticket: &Ticket, retries: usize) {
+    host::set_filter_state(TICKET, &ticket.to_string());
+    // The routes of the stream lane allow one.
+    if ticket.lane == crate::ticket::Lane::Stream && retries != 1 {
+        host::set_request_header("x-envoy-max-retries", &retries.to_string());
     }
-    let status = host::header(MapType::HttpResponseHeaders, ":status");
-    let status = status.and_then(|status| status.parse().ok()).unwrap_or_default();
-    (status, Source::Envoy(host::text(details)))
+    host::remove_header(MapType::HttpRequestHeaders, ACCOUNT);
+}
+
+/// The status of an answer that is not 200, whose it is, and the reason if it is a failure.
+fn origin() -> (u16, Source, Option<String>) {
+    let get = |name| host::header(MapType::HttpResponseHeaders, name);
+    let status = get(":status").and_then(|status| status.parse().ok()).unwrap_or_default();
+    let details = host::property(&["response", "code_details"]).unwrap_or_default();
+    if !details.is_empty() && details != b"via_upstream" {
+        let ticket = host::property(&[TICKET]).and_then(|text| Ticket::parse(&host::text(text)));
+        let source = Source::Envoy { details: host::text(details), ticket };
+        return (status, source, None);
+    }
+    let Some(told) = get(NEXT) else { return (status, Source::Provider, None) };
+    let made = Made::parse(get("x-attache-attempts").unwrap_or_default());
+    let reason = told.split(' ').nth(1).map(str::to_owned);
+    (status, Source::Failed { next: Next::told(&told), made }, reason)
 }
 
 /// Envoy gives every request an id; this is for one that lost it.

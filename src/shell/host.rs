@@ -1,15 +1,16 @@
 //! The host's calls as the two roles need them. Those that fail are logged once here: they only do
 //! when a filter asks for something at the wrong time, which no input can bring about.
 
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, UNIX_EPOCH};
 
-use log::error;
+use log::{debug, error};
 use proxy_wasm::{
     hostcalls,
     types::{BufferType, MapType, Status},
 };
 
-use crate::{reply::Reply, time::Timestamp};
+use super::TICKET_HEADER;
+use crate::{exchange::outcome::Called, reply::Reply, ticket::Ticket, time::Timestamp};
 
 /// Now.
 pub(super) fn now() -> Timestamp {
@@ -69,10 +70,61 @@ pub(super) fn set_filter_state(name: &str, value: &str) {
     noted("set filter state", hostcalls::set_property(vec![name], Some(value.as_bytes())));
 }
 
-/// Takes a header off the request.
-pub(super) fn remove_request_header(name: &str) {
-    let removed = hostcalls::set_map_value(MapType::HttpRequestHeaders, name, None);
-    noted("remove a header", removed);
+/// Takes a header off.
+pub(super) fn remove_header(map: MapType, name: &str) {
+    noted("remove a header", hostcalls::set_map_value(map, name, None));
+}
+
+/// Puts a header on the request.
+pub(super) fn set_request_header(name: &str, value: &str) {
+    let set = hostcalls::set_map_value(MapType::HttpRequestHeaders, name, Some(value));
+    noted("set a header", set);
+}
+
+/// The status of the answer, 0 while there is none.
+pub(super) fn response_code() -> u64 {
+    let bytes = property(&["response", "code"]).and_then(|bytes| bytes.try_into().ok());
+    u64::from_le_bytes(bytes.unwrap_or_default())
+}
+
+/// Whether the end of an attempt is the client's doing. Envoy, *Response code details*.
+pub(super) fn is_client_gone() -> bool {
+    let details = property(&["response", "code_details"]).unwrap_or_default();
+    details.starts_with(b"downstream_")
+}
+
+/// Sends a chat request to a cluster, whose provider role translates it. None if Envoy turns it
+/// down at once: no host is healthy, or a breaker is open.
+pub(super) fn call(ticket: &Ticket, body: &[u8], timeout: Duration) -> Option<u32> {
+    let text = ticket.to_string();
+    let headers = vec![
+        (":method", "POST"),
+        (":scheme", "https"),
+        (":authority", "attache"),
+        (":path", "/v1/chat/completions"),
+        ("content-type", "application/json"),
+        (TICKET_HEADER, &text),
+    ];
+    let called = hostcalls::dispatch_http_call(
+        &ticket.leg.cluster,
+        headers,
+        Some(body),
+        Vec::new(),
+        timeout,
+    );
+    called.inspect_err(|status| debug!("call to {}: {status:?}", ticket.leg.cluster)).ok()
+}
+
+/// The answer to a call. Without headers there is none, and none may be asked for.
+pub(super) fn called(headers: usize, body: usize) -> Called {
+    if headers == 0 {
+        return Called::Broken;
+    }
+    let map = hostcalls::get_map_bytes(MapType::HttpCallResponseHeaders).unwrap_or_default();
+    let headers: Vec<_> = map.into_iter().map(|(name, value)| (name, text(value))).collect();
+    let status = headers.iter().find(|(name, _)| name == ":status");
+    let status = status.and_then(|(_, status)| status.parse().ok()).unwrap_or_default();
+    Called::Answer { status, headers, body: buffer(BufferType::HttpCallResponseBody, body) }
 }
 
 fn noted(what: &str, done: Result<(), Status>) {

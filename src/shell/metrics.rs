@@ -6,12 +6,13 @@ use std::{cell::RefCell, collections::HashMap};
 use log::error;
 use proxy_wasm::{hostcalls, types::MetricType};
 
-use crate::region::Region;
+use crate::{exchange::Why, region::Region};
 
 thread_local! {
     /// Defining a metric twice makes two of it: ids are kept.
     static REQUESTS: RefCell<HashMap<(Region, u16), HashMap<String, u32>>> = RefCell::default();
-    static ERRORS: RefCell<HashMap<&'static str, u32>> = RefCell::default();
+    /// Those that are rare enough to be found by their whole name.
+    static NAMED: RefCell<HashMap<String, u32>> = RefCell::default();
 }
 
 /// Counts an answered request, whatever the answer.
@@ -30,11 +31,32 @@ pub(super) fn count_request(region: Region, model: &str, status: u16) {
 }
 
 /// Counts an error that was told to a client.
-pub(super) fn count_error(reason: &'static str) {
-    let known = ERRORS.with_borrow(|ids| ids.get(reason).copied());
+pub(super) fn count_error(reason: &str) {
+    count_named(&format!("attache_errors_reason_=_{reason}_="));
+}
+
+/// Counts an attempt that failed, whether or not the client ever hears of it.
+pub(super) fn count_failure(provider: &str, model: &str, reason: &str) {
+    count_named(&format!(
+        "attache_failures_provider_=_{provider}_=_model_=_{model}_=_reason_=_{reason}_="
+    ));
+}
+
+/// Counts an attempt that follows another, by the cluster it goes to.
+pub(super) fn count_next(why: Why, cluster: &str) {
+    let kind = match why {
+        Why::Retry => "retries",
+        Why::Fallback => "fallbacks",
+        Why::Hedge => "hedges",
+    };
+    count_named(&format!("attache_{kind}_cluster_=_{cluster}_="));
+}
+
+fn count_named(name: &str) {
+    let known = NAMED.with_borrow(|ids| ids.get(name).copied());
     count(known.or_else(|| {
-        let id = define(&format!("attache_errors_reason_=_{reason}_="))?;
-        ERRORS.with_borrow_mut(|ids| ids.insert(reason, id));
+        let id = define(name)?;
+        NAMED.with_borrow_mut(|ids| ids.insert(name.to_owned(), id));
         Some(id)
     }));
 }

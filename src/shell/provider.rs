@@ -2,45 +2,74 @@
 
 use std::{rc::Rc, time::Duration};
 
+use log::error;
 use proxy_wasm::{
+    hostcalls,
     traits::{Context, HttpContext},
     types::{Action, BufferType, MapType},
 };
 
-use super::{host, metrics, note_error};
+use super::{TICKET, TICKET_HEADER, host, metrics, note_error, timer};
 use crate::{
-    provider::{Attempt, Head, Outgoing, Site, Step},
+    chat::error::Error,
+    exchange::Why,
+    provider::{self, Attempt, Head, Outgoing, Site, Step},
     reply::Reply,
+    ticket::{Lane, Ticket},
+    time::Timestamp,
 };
 
 /// One attempt.
 pub(super) struct ProviderFilter {
     site: Rc<Site>,
+    context: u32,
     attempt: Option<Attempt>,
 }
 
 impl ProviderFilter {
-    pub(super) fn new(site: Rc<Site>) -> Self {
-        Self { site, attempt: None }
+    pub(super) fn new(site: Rc<Site>, context: u32) -> Self {
+        Self { site, context, attempt: None }
     }
 
     fn ask(&mut self, size: usize) -> Action {
-        let request_id =
-            host::header(MapType::HttpRequestHeaders, "x-request-id").unwrap_or_default();
+        let Some(ticket) = ticket() else {
+            let problem = "a request came to a provider without a ticket";
+            let error = Error::Misconfigured { problem };
+            host::reply(&Reply::error(&error, ""));
+            return Action::Pause;
+        };
+        let (request_id, lane) = (ticket.request_id.clone(), ticket.lane);
         let body = host::buffer(BufferType::HttpRequestBody, size);
-        match Attempt::new(&self.site, &request_id, &body, host::now()) {
+        match Attempt::new(&self.site, ticket, &body, host::now()) {
             Ok((attempt, outgoing)) => {
-                self.attempt = Some(attempt);
                 send(&outgoing, &request_id, size);
-                Action::Continue
+                let due = attempt.due();
+                self.attempt = Some(attempt);
+                due.map_or(Action::Continue, |due| self.wait(due))
             }
             Err(error) => {
-                note_error(Some(error.reason()));
-                metrics::count_request(self.site.region, "none", error.status());
-                host::reply(&Reply::error(&error, &request_id));
+                let reply = provider::refused(&error, &request_id);
+                if lane == Lane::Stream {
+                    note_error(reply.reason.as_deref());
+                    metrics::count_request(self.site.region, "none", reply.status);
+                }
+                host::reply(&reply);
                 Action::Pause
             }
         }
+    }
+
+    /// Holds the request until a moment.
+    fn wait(&self, due: Timestamp) -> Action {
+        let context = self.context;
+        timer::at(due, move || {
+            if hostcalls::set_effective_context(context).is_ok()
+                && let Err(status) = hostcalls::resume_http_request()
+            {
+                error!("cannot let a request go: {status:?}");
+            }
+        });
+        Action::Pause
     }
 
     /// Takes in `size` bytes of the answer's body.
@@ -58,14 +87,19 @@ impl ProviderFilter {
                 Action::Pause
             }
             Step::Answer(reply) => {
-                metrics::count_request(self.site.region, attempt.model(), reply.status);
-                let length = reply.body.len().to_string();
-                answer(&reply, Some(&length), size);
+                note(&self.site, attempt, &reply);
+                answer(&reply, Some(&reply.body.len().to_string()), size);
                 Action::Continue
             }
             Step::Begin(reply) => {
-                metrics::count_request(self.site.region, attempt.model(), reply.status);
+                note(&self.site, attempt, &reply);
                 answer(&reply, None, size);
+                Action::Continue
+            }
+            Step::Yield(reply, ticket) => {
+                metrics::count_failure(&self.site.provider, attempt.model(), reason(&reply));
+                yield_to(&ticket);
+                answer(&reply, Some(&reply.body.len().to_string()), size);
                 Action::Continue
             }
             Step::Continue { bytes, reason } => {
@@ -76,6 +110,55 @@ impl ProviderFilter {
                 Action::Continue
             }
         }
+    }
+
+    /// Takes in the end of an answer that has no body, so that nothing can be put in its place.
+    fn receive_nothing(&mut self) -> Action {
+        let Some(attempt) = &mut self.attempt else { return Action::Continue };
+        match attempt.body(b"", true, host::now) {
+            Step::Answer(reply) | Step::Begin(reply) => {
+                note(&self.site, attempt, &reply);
+                host::reply(&reply);
+                Action::Pause
+            }
+            // Envoy's router makes the next attempt of an answer, not of a local reply.
+            Step::Yield(reply, ticket) => {
+                metrics::count_failure(&self.site.provider, attempt.model(), reason(&reply));
+                yield_to(&ticket);
+                let reply = Reply { body: Vec::new(), ..reply };
+                set_head(&reply, Some("0"));
+                Action::Continue
+            }
+            Step::Hold | Step::Continue { .. } => Action::Continue,
+        }
+    }
+}
+
+/// What this attempt is told: in filter state, or in a header if it is a call.
+fn ticket() -> Option<Ticket> {
+    let header = || host::header(MapType::HttpRequestHeaders, TICKET_HEADER);
+    let text = host::property(&[TICKET]).map(host::text).or_else(header)?;
+    Ticket::parse(&text)
+}
+
+/// Leaves it to Envoy's router to make another attempt, if there is one.
+fn yield_to(ticket: &Ticket) {
+    host::set_filter_state(TICKET, &ticket.to_string());
+    if !ticket.leg.cluster.is_empty() {
+        let why = if ticket.due.is_some() { Why::Retry } else { Why::Fallback };
+        metrics::count_next(why, &ticket.leg.cluster);
+    }
+}
+
+/// Counts an answer. Of one that failed in the answer lane, only the gateway role knows whether it
+/// is the client's.
+fn note(site: &Site, attempt: &Attempt, reply: &Reply) {
+    if let Some(reason) = &reply.reason {
+        metrics::count_failure(&site.provider, attempt.model(), reason);
+    }
+    if reply.reason.is_none() || attempt.is_streamed() {
+        metrics::count_request(site.region, attempt.model(), reply.status);
+        note_error(reply.reason.as_deref());
     }
 }
 
@@ -98,15 +181,23 @@ fn send(outgoing: &Outgoing, request_id: &str, size: usize) {
     host::set_buffer(BufferType::HttpRequestBody, size, &outgoing.body);
 }
 
-/// Puts the gateway's answer in the place of the provider's. No header of the provider goes along.
+/// Puts the gateway's answer in the place of the provider's.
 fn answer(reply: &Reply, length: Option<&str>, size: usize) {
-    note_error(reply.reason);
+    set_head(reply, length);
+    host::set_buffer(BufferType::HttpResponseBody, size, &reply.body);
+}
+
+/// Puts the gateway's head in the place of the provider's. No header of the provider goes along.
+fn set_head(reply: &Reply, length: Option<&str>) {
     let status = reply.status.to_string();
     let mut headers = vec![(":status", status.as_str())];
     headers.extend(reply.headers.iter().map(|(name, value)| (*name, value.as_str())));
     headers.extend(length.map(|length| ("content-length", length)));
     host::set_headers(MapType::HttpResponseHeaders, headers);
-    host::set_buffer(BufferType::HttpResponseBody, size, &reply.body);
+}
+
+fn reason(reply: &Reply) -> &str {
+    reply.reason.as_deref().unwrap_or_default()
 }
 
 fn head() -> Head {
@@ -120,7 +211,20 @@ fn head() -> Head {
     }
 }
 
-impl Context for ProviderFilter {}
+impl Context for ProviderFilter {
+    /// Envoy is done with this attempt. If that is news, the next one is told.
+    fn on_done(&mut self) -> bool {
+        let Some(attempt) = &mut self.attempt else { return true };
+        if attempt.is_open()
+            && !host::is_client_gone()
+            && let Some((error, ticket)) = attempt.broken(host::now())
+        {
+            metrics::count_failure(&self.site.provider, attempt.model(), error.reason());
+            yield_to(&ticket);
+        }
+        true
+    }
+}
 
 impl HttpContext for ProviderFilter {
     fn on_http_request_headers(&mut self, _count: usize, end: bool) -> Action {
@@ -134,16 +238,7 @@ impl HttpContext for ProviderFilter {
     fn on_http_response_headers(&mut self, _count: usize, end: bool) -> Action {
         let Some(attempt) = &mut self.attempt else { return Action::Continue };
         attempt.head(head());
-        if !end {
-            return Action::Pause;
-        }
-        // There is no body to put anything in the place of.
-        if let Step::Answer(reply) = attempt.body(b"", true, host::now) {
-            note_error(reply.reason);
-            metrics::count_request(self.site.region, attempt.model(), reply.status);
-            host::reply(&reply);
-        }
-        Action::Pause
+        if end { self.receive_nothing() } else { Action::Pause }
     }
 
     fn on_http_response_body(&mut self, size: usize, end: bool) -> Action {

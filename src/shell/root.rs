@@ -9,16 +9,27 @@ use proxy_wasm::{
     types::{BufferType, ContextType},
 };
 
-use super::{gateway::GatewayFilter, provider::ProviderFilter};
+use super::{gateway::GatewayFilter, provider::ProviderFilter, timer};
 use crate::role::Role;
 
-/// The root context. Without a role until it is configured.
-#[derive(Default)]
+/// The root context.
 pub(super) struct Root {
+    id: u32,
+    /// None until it is configured.
     role: Option<Role>,
 }
 
-impl Context for Root {}
+impl Root {
+    pub(super) fn new(id: u32) -> Self {
+        Self { id, role: None }
+    }
+}
+
+impl Context for Root {
+    fn on_http_call_response(&mut self, token: u32, headers: usize, body: usize, _: usize) {
+        timer::answered(self.id, token, headers, body);
+    }
+}
 
 impl RootContext for Root {
     /// A configuration that is refused changes nothing.
@@ -39,14 +50,18 @@ impl RootContext for Root {
         }
     }
 
+    fn on_tick(&mut self) {
+        timer::tick(self.id);
+    }
+
     fn get_type(&self) -> Option<ContextType> {
         Some(ContextType::HttpContext)
     }
 
-    fn create_http_context(&self, _id: u32) -> Option<Box<dyn HttpContext>> {
+    fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
         Some(match self.role.as_ref()? {
-            Role::Gateway(gateway) => Box::new(GatewayFilter::new(Rc::clone(gateway))),
-            Role::Provider(site) => Box::new(ProviderFilter::new(Rc::clone(site))),
+            Role::Gateway(gateway) => Box::new(GatewayFilter::new(Rc::clone(gateway), id)),
+            Role::Provider(site) => Box::new(ProviderFilter::new(Rc::clone(site), id)),
         })
     }
 }

@@ -33,9 +33,10 @@ pub fn troubled() -> &'static Gateway {
     })
 }
 
-/// A chat request with one message.
+/// A chat request with one message, in one attempt.
 pub fn chat(model: &str, text: &str) -> Value {
-    json!({"model": model, "messages": [{"role": "user", "content": text}]})
+    json!({"model": model, "messages": [{"role": "user", "content": text}],
+        "fallback_config": {"retry": false}})
 }
 
 /// The same, streamed.

@@ -81,7 +81,8 @@ fn the_clients_fault_is_told_in_the_providers_words_and_ours_is_not() {
         let answer = play(&format!("status={status} body={}", base64(body(secret))));
         let error = assert_error(&answer, 502, "provider_refused");
         assert!(!error.to_string().contains("sk-very"), "{error}");
-        assert_eq!(error["metadata"], json!({"provider": "openai", "llm_status_code": status}));
+        assert_eq!(error["metadata"]["provider"], "openai");
+        assert_eq!(error["metadata"]["llm_status_code"], status);
     }
     let page = play(&format!(
         "status=503 content-type=text/html body={}",
@@ -173,7 +174,7 @@ fn a_provider_that_cannot_be_reached_is_named() {
             let answer = troubled().us().chat(&request);
             let error = assert_error(&answer, 502, "upstream_unreachable");
             let provider = if model == "kimi" { "moonshot" } else { "alibaba" };
-            assert_eq!(error["metadata"], json!({"provider": provider}));
+            assert_eq!(error["metadata"]["provider"], provider);
             let attempts = answer.header("x-attache-attempts").expect("attempts");
             assert!(attempts.starts_with(&format!("{model}=")), "{attempts}");
         }

@@ -3,7 +3,7 @@
 
 #![allow(dead_code, reason = "each test program uses its part of it")]
 
-use std::{rc::Rc, time::Duration};
+use std::{borrow::Cow, rc::Rc, time::Duration};
 
 use attache::{
     config::Config,
@@ -11,6 +11,7 @@ use attache::{
     provider::{Attempt, Head, Outgoing, Site, Step},
     region::Region,
     reply::Reply,
+    ticket::Ticket,
     time::Timestamp,
 };
 use serde_json::{Map, Value, json};
@@ -54,24 +55,31 @@ pub fn client_head() -> ClientHead {
 pub fn exchange(gateway: &Rc<Gateway>, body: &[u8]) -> Output {
     let mut exchange = Exchange::new(Rc::clone(gateway), REQUEST_ID.to_owned());
     assert_eq!(exchange.on(Input::Head(client_head()), sent), Output::Wait);
-    exchange.on(Input::Body(body), sent)
+    exchange.on(Input::Body(body.to_vec()), sent)
 }
 
 /// A request on its way: through the gateway role to the cluster it names, and out of there.
 pub fn ask(gateway: &Rc<Gateway>, body: &[u8]) -> Result<(Attempt, Outgoing, String), Reply> {
-    let cluster = match exchange(gateway, body) {
-        Output::Forward { cluster, .. } => cluster,
+    let ticket = match exchange(gateway, body) {
+        Output::Forward { ticket, .. } => ticket,
         Output::Reply(reply) => return Err(reply),
         other => panic!("neither forwarded nor refused: {other:?}"),
     };
-    let (provider, region) = cluster.rsplit_once('-').unwrap();
-    let region = Region::ALL.into_iter().find(|own| own.name() == region).unwrap();
-    let config = Rc::clone(&gateway.config);
-    let site = Rc::new(Site { config, provider: provider.to_owned(), region });
-    match Attempt::new(&site, REQUEST_ID, body, sent()) {
+    // What fails is told to the client, not tried again: that has tests of its own.
+    let ticket = Ticket { rest: Vec::new(), ..ticket };
+    let cluster = ticket.leg.cluster.clone();
+    match Attempt::new(&site(gateway, &cluster), ticket, body, sent()) {
         Ok((attempt, outgoing)) => Ok((attempt, outgoing, cluster)),
         Err(error) => Err(Reply::error(&error, REQUEST_ID)),
     }
+}
+
+/// The provider role of a cluster.
+pub fn site(gateway: &Rc<Gateway>, cluster: &str) -> Rc<Site> {
+    let (provider, region) = cluster.rsplit_once('-').unwrap();
+    let region = Region::ALL.into_iter().find(|own| own.name() == region).unwrap();
+    let config = Rc::clone(&gateway.config);
+    Rc::new(Site { config, provider: provider.to_owned(), region })
 }
 
 /// Everything the client gets of an answer.
@@ -80,7 +88,7 @@ pub struct Got {
     pub status: u16,
     pub headers: Vec<(&'static str, String)>,
     pub body: Vec<u8>,
-    pub reason: Option<&'static str>,
+    pub reason: Option<Cow<'static, str>>,
 }
 
 /// Gives an attempt its answer in pieces. The last piece comes with the end, or before it.
@@ -102,12 +110,15 @@ impl Got {
                 assert_eq!(self.status, 0, "a second head");
                 self.status = reply.status;
                 self.headers = reply.headers;
+                // Between the roles only: no client gets it.
+                self.headers.retain(|(name, _)| *name != "x-attache-next");
                 self.body = reply.body;
                 self.reason = reply.reason;
             }
+            Step::Yield(reply, ticket) => panic!("another attempt: {reply:?} {ticket:?}"),
             Step::Continue { bytes, reason } => {
                 self.body.extend_from_slice(&bytes);
-                self.reason = self.reason.or(reason);
+                self.reason = self.reason.take().or(reason.map(Into::into));
             }
         }
     }
@@ -123,7 +134,7 @@ impl Got {
         shown.insert("status".to_owned(), json!(self.status));
         let headers = self.headers.iter().map(|(name, value)| ((*name).to_owned(), json!(value)));
         shown.insert("headers".to_owned(), Value::Object(headers.collect()));
-        if let Some(reason) = self.reason {
+        if let Some(reason) = &self.reason {
             shown.insert("reason".to_owned(), json!(reason));
         }
         let (key, body) = match self.is_stream() {

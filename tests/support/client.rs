@@ -244,6 +244,19 @@ impl Client {
         self.raw_until(bytes, Then::Close)
     }
 
+    /// Sends a chat request, and leaves after a while without an answer.
+    pub fn leave(&self, body: &str, after: Duration) {
+        let mut stream = std::net::TcpStream::connect(self.address).expect("a listener");
+        let key = self.key.as_deref().unwrap_or_default();
+        let head = format!(
+            "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\n\
+             content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        stream.write_all(head.as_bytes()).expect("a request");
+        std::thread::sleep(after);
+    }
+
     fn raw_until(&self, bytes: &[u8], then: Then) -> String {
         let mut stream = std::net::TcpStream::connect(self.address).expect("a listener");
         // Who refuses early may close before it has read everything.

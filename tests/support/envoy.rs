@@ -26,12 +26,22 @@ pub struct Setup {
     upstreams: Vec<String>,
     /// Whose key files are not there.
     unplanted: Vec<String>,
+    /// The providers whose place the scripted one takes. None: of all.
+    scripted: Option<Vec<String>>,
 }
 
 impl Setup {
     /// A gateway with this file, and the scripted provider in the place of every other.
     pub fn new(yaml: &str) -> Self {
-        Self { yaml: yaml.to_owned(), upstreams: Vec::new(), unplanted: Vec::new() }
+        let (yaml, upstreams, unplanted) = (yaml.to_owned(), Vec::new(), Vec::new());
+        Self { yaml, upstreams, unplanted, scripted: None }
+    }
+
+    /// The same where the scripted provider takes the place of these only. Its port stands where the
+    /// file says 7777.
+    pub fn scripted(mut self, providers: &[&str]) -> Self {
+        self.scripted = Some(providers.iter().map(|name| (*name).to_owned()).collect());
+        self
     }
 
     /// The same where a provider is at another address: `NAME=HOST:PORT`.
@@ -77,14 +87,16 @@ impl Setup {
         for (written, port) in PORTS.iter().zip(ports) {
             yaml = yaml.replace(&format!("port: {written}"), &format!("port: {port}"));
         }
+        let provider = Provider::start();
+        yaml = yaml.replace(":7777/", &format!(":{}/", provider.address().port()));
         fs::write(dir.join("gateway.yaml"), &yaml).expect("a file");
         let secrets = plant_secrets(&dir, &yaml);
         for name in &self.unplanted {
             fs::remove_file(dir.join(format!("secrets/{name}.key"))).expect("a key file");
         }
-        let provider = Provider::start();
         let mut upstreams = self.upstreams;
-        upstreams.push(format!("*={}", provider.address()));
+        let scripted = self.scripted.unwrap_or_else(|| vec!["*".to_owned()]);
+        upstreams.extend(scripted.iter().map(|name| format!("{name}={}", provider.address())));
         let files = Files { dir, ports, secrets, provider, upstreams, _temporary: temporary };
         let output = files.attache_render();
         let complaint = String::from_utf8_lossy(&output.stderr);

@@ -15,6 +15,7 @@ use crate::{
     config::Config,
     provider::{Attempt, Head, Outgoing, Site, Step},
     region::Region,
+    ticket::Ticket,
     time::Timestamp,
 };
 
@@ -38,7 +39,8 @@ fn ask(parameters: &Value) -> Result<(Attempt, Outgoing), Error> {
         json!({"model": "level", "max_tokens": 9, "messages": [{"role": "user", "content": "Hi"}]});
     request.as_object_mut().unwrap().extend(parameters.as_object().cloned().unwrap());
     let provider = if request["model"] == "vertex" { "vertex" } else { "anthropic" };
-    Attempt::new(&site(provider), REQUEST_ID, &serde_json::to_vec(&request).unwrap(), now())
+    let (ticket, body) = (Ticket::alone(REQUEST_ID), serde_json::to_vec(&request).unwrap());
+    Attempt::new(&site(provider), ticket, &body, now())
 }
 
 /// What leaves for the provider.
@@ -67,6 +69,7 @@ fn receive(attempt: &mut Attempt, head: Head, pieces: &[&[u8]]) -> (u16, String,
             report = found.map(|(_, value)| value.clone()).unwrap_or_default();
             (status, body) = (reply.status, reply.body);
         }
+        Step::Yield(..) => panic!("there is no other attempt"),
     };
     attempt.head(head);
     for piece in pieces {

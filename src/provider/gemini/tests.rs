@@ -14,6 +14,7 @@ use crate::{
     provider::{Attempt, Head, Outgoing, Site, Step},
     region::Region,
     reply::Reply,
+    ticket::Ticket,
     time::Timestamp,
 };
 
@@ -70,7 +71,7 @@ fn ask_in(region: Region, model: &str, request: &Value) -> Result<(Attempt, Outg
         body[name] = value.clone();
     }
     let id = "7f3c1e52-9b1d-4e6a-8c2f-0d4b5a697887";
-    Attempt::new(&site(region), id, body.to_string().as_bytes(), now())
+    Attempt::new(&site(region), Ticket::alone(id), body.to_string().as_bytes(), now())
 }
 
 /// The body of a request that can be sent.
@@ -98,8 +99,9 @@ fn receive(attempt: &mut Attempt, head: Head, pieces: &[&[u8]]) -> Reply {
             Step::Answer(reply) | Step::Begin(reply) => got = reply,
             Step::Continue { bytes, reason } => {
                 got.body.extend_from_slice(&bytes);
-                got.reason = got.reason.or(reason);
+                got.reason = got.reason.or(reason.map(Into::into));
             }
+            Step::Yield(..) => panic!("there is no other attempt"),
         }
     }
     got

@@ -96,7 +96,7 @@ fn errors_are_told_by_status_and_by_what_google_says() {
     ];
     for (status, body, ours, reason, wait) in cases {
         let got = answer(status, body);
-        assert_eq!((got.status, got.reason), (ours, Some(reason)), "{body}");
+        assert_eq!((got.status, got.reason.as_deref()), (ours, Some(reason)), "{body}");
         let header = got.headers.iter().find(|(name, _)| *name == "retry-after");
         assert_eq!(header.map(|(_, value)| value.as_str()), wait, "{body}");
     }

@@ -111,7 +111,7 @@ fn a_stream_without_an_end_is_an_error_and_never_a_stop() {
     responses.truncate(5);
     let got = stream(&[events(&responses).as_bytes()]);
     let text = String::from_utf8(got.body).unwrap();
-    assert_eq!(got.reason, Some("upstream_error"));
+    assert_eq!(got.reason.as_deref(), Some("upstream_error"));
     assert!(!text.contains("[DONE]") && !text.contains("\"stop\""), "{text}");
     assert!(text.contains("\"error\""), "{text}");
 
@@ -123,7 +123,7 @@ fn a_stream_without_an_end_is_an_error_and_never_a_stop() {
     );
     responses.push(error);
     let got = stream(&[events(&responses).as_bytes()]);
-    assert_eq!((got.status, got.reason), (200, Some("rate_limit_exceeded")));
+    assert_eq!((got.status, got.reason.as_deref()), (200, Some("rate_limit_exceeded")));
 
     let failed = json!({"candidates": [{"finishReason": "MALFORMED_FUNCTION_CALL"}]});
     assert_eq!(stream(&[events(&[failed]).as_bytes()]).status, 502);

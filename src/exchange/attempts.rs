@@ -1,0 +1,310 @@
+//! The attempts of an exchange while they are made.
+//!
+//! The first goes through Envoy's router. In the answer lane the gateway calls the clusters of those
+//! that follow; in the stream lane the router goes on by itself, so that tokens flow, and the
+//! gateway only comes in where the router gives up before the plan does.
+
+use std::time::Duration;
+
+use super::{
+    Output, Why,
+    outcome::{Called, Source, classify, of_call},
+    plan::Plan,
+};
+use crate::{
+    chat::error::Error,
+    reply::Reply,
+    ticket::{BACK_OFF, Lane, Made, Next, Ticket},
+    time::Timestamp,
+};
+
+/// Attempts of a plan, made and to be made.
+#[derive(Debug)]
+pub(super) struct Attempts {
+    plan: Plan,
+    /// The client's request, which every attempt reads anew.
+    body: Vec<u8>,
+    request_id: String,
+    started: Timestamp,
+    /// Those that came to an end.
+    made: Made,
+    /// Those under way: their place in the plan, and when they began.
+    pending: Vec<(usize, Timestamp)>,
+    /// The place of the one that began beside the first.
+    hedged: Option<usize>,
+    /// What the next awakening is for.
+    sleep: Sleep,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sleep {
+    /// Nothing.
+    None,
+    /// The attempt at this place.
+    Retry(usize),
+    /// The one after the first, beside it.
+    Hedge,
+}
+
+/// How the client is told of a failure if nothing comes after it.
+enum Told {
+    /// By the answer that is held.
+    Held,
+    /// By this one.
+    Reply(Reply),
+}
+
+impl Attempts {
+    /// The attempts of a plan, none made.
+    pub(super) fn new(plan: Plan, body: Vec<u8>, request_id: String, now: Timestamp) -> Self {
+        let (made, pending) = (Made::default(), vec![(0, now)]);
+        let (hedged, sleep) = (None, Sleep::None);
+        Self { plan, body, request_id, started: now, made, pending, hedged, sleep }
+    }
+
+    /// The model that was asked for.
+    pub(super) fn model(&self) -> &str {
+        &self.plan.primary.model
+    }
+
+    /// The model that was asked for.
+    pub(super) fn into_model(self) -> String {
+        self.plan.primary.model
+    }
+
+    /// The client's request.
+    pub(super) fn body(&self) -> &[u8] {
+        &self.body
+    }
+
+    /// Makes the first attempt.
+    pub(super) fn begin(&mut self) -> Output {
+        let ticket = self.plan.first_ticket(&self.request_id);
+        let hedge = self.plan.hedge.filter(|_| self.plan.lane == Lane::Answer);
+        if hedge.is_some() {
+            self.sleep = Sleep::Hedge;
+        }
+        let retries = match self.plan.lane {
+            Lane::Answer => 0,
+            Lane::Stream => self.plan.following(),
+        };
+        Output::Forward { ticket, retries, hedge }
+    }
+
+    /// Takes in the answer that was hoped for.
+    pub(super) fn good(&self) -> Output {
+        match self.plan.lane {
+            Lane::Answer => Output::Pass,
+            Lane::Stream => Output::Stream { idle: self.plan.patience() },
+        }
+    }
+
+    /// Takes in an answer that is not the one that was hoped for.
+    pub(super) fn answer(&mut self, status: u16, source: Source, now: Timestamp) -> Output {
+        match source {
+            Source::Provider => Output::Pass,
+            Source::Failed { next, made } => {
+                self.made.add_last_of(&made);
+                match self.plan.lane {
+                    Lane::Answer => self.failed(0, next, Told::Held, now),
+                    // The router knew the plan and could not follow it.
+                    Lane::Stream => Output::Pass,
+                }
+            }
+            Source::Envoy { details, ticket } => self.envoys(status, &details, ticket, now),
+        }
+    }
+
+    /// Takes in an answer of Envoy's own.
+    fn envoys(
+        &mut self,
+        status: u16,
+        details: &str,
+        ticket: Option<Ticket>,
+        now: Timestamp,
+    ) -> Output {
+        let ticket = ticket.filter(|_| self.plan.lane == Lane::Stream);
+        self.pending.retain(|(place, _)| *place > 0);
+        let place = ticket.as_ref().map_or(0, |ticket| self.plan.place(ticket));
+        let Some(planned) = self.plan.get(place) else { return Output::Pass };
+        let Some((error, next)) = classify(status, details, &planned.provider) else {
+            return Output::Pass;
+        };
+        match ticket {
+            // Envoy's router makes no attempt after one that a breaker turned down, whatever that
+            // one has said to the ticket: it did not know why it ended.
+            Some(Ticket { made, leg, .. }) if matches!(error, Error::Overloaded { .. }) => {
+                let place = if leg.cluster.is_empty() { place } else { place.saturating_sub(1) };
+                self.made = made.with_last_status(error.status());
+                self.failed_with(place, next, &error, now)
+            }
+            // The plan is at its end, and the router did not know.
+            Some(Ticket { made, leg, .. })
+                if leg.cluster.is_empty() && details == "no_healthy_upstream" =>
+            {
+                let last = made.list().last().map_or(status, |(_, status, _)| status);
+                let error = of_call(last, &planned.provider);
+                self.made = made;
+                self.failed_with(place, next, &error, now)
+            }
+            // The last attempt has said that it ended, Envoy knows why.
+            Some(Ticket { made, leg, .. }) if leg.cluster.is_empty() => {
+                self.made = made.with_last_status(error.status());
+                self.failed_with(place, next, &error, now)
+            }
+            ticket => {
+                self.made = ticket.map_or_else(|| self.made.clone(), |ticket| ticket.made);
+                self.record(place, &error, now);
+                self.failed_with(place, next, &error, now)
+            }
+        }
+    }
+
+    /// Takes in what came of a call.
+    pub(super) fn called(&mut self, place: usize, called: Called, now: Timestamp) -> Output {
+        let Some(planned) = self.plan.get(place) else { return Output::Wait };
+        let provider = planned.provider.clone();
+        match called {
+            Called::Answer { status, headers, body } => {
+                let told = header(&headers, NEXT).map(Next::told);
+                if told.is_none() && status != 200 {
+                    return self.fails(place, &of_call(status, &provider), now);
+                }
+                let made = header(&headers, ATTEMPTS).unwrap_or_default().to_owned();
+                self.made.add_last_of(&Made::parse(made));
+                let reply = self.reply(status, headers, body);
+                match told {
+                    None => Output::Reply(reply),
+                    Some(next) => self.failed(place, next, Told::Reply(reply), now),
+                }
+            }
+            Called::Broken => {
+                self.fails(place, &Error::BadAnswer { provider, problem: "broke off" }, now)
+            }
+            Called::TurnedDown => {
+                let error = Error::Unreachable { provider };
+                self.record(place, &error, now);
+                self.failed_with(place, Next::Move, &error, now)
+            }
+        }
+    }
+
+    /// The moment has come for which the exchange slept.
+    pub(super) fn due(&mut self, now: Timestamp) -> Output {
+        match std::mem::replace(&mut self.sleep, Sleep::None) {
+            Sleep::Retry(place) => self.call(place, Why::Retry, now),
+            Sleep::Hedge if self.pending == [(0, self.started)] => {
+                match self.plan.after(0, Next::Move) {
+                    Some(place) => {
+                        self.hedged = Some(place);
+                        self.call(place, Why::Hedge, now)
+                    }
+                    None => Output::Wait,
+                }
+            }
+            Sleep::Hedge | Sleep::None => Output::Wait,
+        }
+    }
+
+    /// An attempt failed of which only the gateway knows.
+    fn fails(&mut self, place: usize, error: &Error, now: Timestamp) -> Output {
+        self.record(place, error, now);
+        self.failed_with(place, Next::after(error), error, now)
+    }
+
+    fn record(&mut self, place: usize, error: &Error, now: Timestamp) {
+        let Some(planned) = self.plan.get(place) else { return };
+        self.made = self.made.and(&planned.model, error.status(), self.took(place, now));
+    }
+
+    fn took(&self, place: usize, now: Timestamp) -> Duration {
+        let begun = self.pending.iter().find(|(other, _)| *other == place);
+        now.since(begun.map_or(self.started, |(_, begun)| *begun))
+    }
+
+    fn failed_with(&mut self, place: usize, next: Next, error: &Error, now: Timestamp) -> Output {
+        let mut reply = Reply::failed(error, &self.request_id, &self.made);
+        let region = self.plan.primary.region.name().to_owned();
+        reply.headers.push(("x-attache-region", region));
+        self.failed(place, next, Told::Reply(reply), now)
+    }
+
+    /// Goes on after an attempt that failed.
+    fn failed(&mut self, place: usize, next: Next, told: Told, now: Timestamp) -> Output {
+        self.pending.retain(|(other, _)| *other != place);
+        if next != Next::Stop && !self.pending.is_empty() {
+            return Output::Wait;
+        }
+        match self.following(place, next) {
+            None => match told {
+                Told::Held => Output::Pass,
+                Told::Reply(reply) => Output::Reply(reply),
+            },
+            Some(following) if self.is_same(place, following) => {
+                self.sleep = Sleep::Retry(following);
+                Output::Sleep(now.plus(BACK_OFF))
+            }
+            Some(following) => self.call(following, Why::Fallback, now),
+        }
+    }
+
+    /// The place of the next attempt. The one that was made beside the first is not made again.
+    fn following(&self, place: usize, next: Next) -> Option<usize> {
+        let following = self.plan.after(place, next)?;
+        if self.hedged == Some(following) {
+            self.plan.after(following, next)
+        } else {
+            Some(following)
+        }
+    }
+
+    fn is_same(&self, place: usize, other: usize) -> bool {
+        self.plan.get(place).map(|own| own.entry) == self.plan.get(other).map(|own| own.entry)
+    }
+
+    /// The provider role's answer to a call, as the client gets it.
+    fn reply(&self, status: u16, headers: Vec<(String, String)>, body: Vec<u8>) -> Reply {
+        let reason = header(&headers, NEXT).and_then(|told| told.split(' ').nth(1));
+        let reason = reason.map(|reason| reason.to_owned().into());
+        let known = |(name, value): (String, String)| {
+            TOLD.into_iter().find(|known| *known == name).map(|known| (known, value))
+        };
+        let mut headers: Vec<_> = headers.into_iter().filter_map(known).collect();
+        headers.push((ATTEMPTS, self.made.to_string()));
+        Reply { status, headers, body, reason }
+    }
+
+    fn call(&mut self, place: usize, why: Why, now: Timestamp) -> Output {
+        let Some(planned) = self.plan.get(place) else { return Output::Wait };
+        let left = self.plan.primary.deadlines.total.saturating_sub(now.since(self.started));
+        let timeout = planned.deadlines.answer.min(left);
+        if timeout.is_zero() {
+            let error = Error::Timeout { provider: planned.provider.clone() };
+            return self.failed_with(place, Next::Stop, &error, now);
+        }
+        let ticket = planned.ticket(Lane::Answer, &self.request_id, self.made.clone());
+        self.pending.push((place, now));
+        Output::Call { place, ticket, timeout, why }
+    }
+}
+
+fn header<'h>(headers: &'h [(String, String)], name: &str) -> Option<&'h str> {
+    headers.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
+}
+
+/// By what the provider role tells that an attempt failed.
+const NEXT: &str = "x-attache-next";
+
+/// Where attempts are listed.
+const ATTEMPTS: &str = "x-attache-attempts";
+
+/// Headers of the provider role's that a client gets.
+const TOLD: [&str; 7] = [
+    "content-type",
+    "cache-control",
+    "retry-after",
+    "x-accel-buffering",
+    "x-attache-params",
+    "x-attache-region",
+    "x-attache-repair",
+];

@@ -1,0 +1,115 @@
+//! The requests an exchange may make in place of the client's own: one per entry of `fallbacks`,
+//! merged over it. Both roles read them from the same body and come to the same.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::{
+    chat::{
+        parameter::{Parameter, Parameters},
+        request::{Kind, Mistake},
+    },
+    config::Config,
+};
+
+/// The most fallbacks a request may name. More than two are never asked; each is read as a whole
+/// request of its own, and a body has room for a hundred thousand.
+const MAX_ENTRIES: usize = 8;
+
+/// The entries of `fallbacks`, in order.
+#[derive(Debug)]
+pub struct Fallbacks<'a> {
+    /// Objects in JSON.
+    entries: Vec<&'a str>,
+    /// Who named them.
+    pub by: By,
+}
+
+/// Who named the fallbacks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By {
+    /// The client, in its request.
+    Client,
+    /// The operator, for a model whose request names none.
+    Operator,
+}
+
+impl<'a> Fallbacks<'a> {
+    /// The fallbacks of a request, the operator's where it names none.
+    pub fn of<'c: 'a>(
+        parameters: &Parameters<'a>,
+        model: &str,
+        config: &'c Config,
+    ) -> Result<Self, Mistake> {
+        let Some(raw) = parameters.get(Parameter::Fallbacks) else {
+            let entries = config.model(model).map(|(_, model)| model.fallbacks.as_slice());
+            let entries = entries.unwrap_or_default().iter().map(String::as_str).collect();
+            return Ok(Self { entries, by: By::Operator });
+        };
+        let wrong = |problem: &str| Mistake::new(Kind::Invalid, "fallbacks", problem);
+        let entries: Vec<&'a RawValue> = serde_json::from_str(raw.get())
+            .map_err(|_| wrong("fallbacks must be an array of objects"))?;
+        if entries.len() > MAX_ENTRIES {
+            return Err(wrong(&format!("fallbacks cannot be more than {MAX_ENTRIES}")));
+        }
+        Ok(Self { entries: entries.into_iter().map(RawValue::get).collect(), by: By::Client })
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// The request that the entry with this index makes of `parameters`, or what is wrong with it.
+    pub fn merged(
+        &self,
+        parameters: &Parameters<'a>,
+        index: usize,
+    ) -> Result<Parameters<'a>, Mistake> {
+        let entry = self.entries.get(index).and_then(|entry| serde_json::from_str(entry).ok());
+        let Some(over): Option<Parameters<'a>> = entry else {
+            return Err(Mistake::new(Kind::Invalid, "model", "must be an object with model"));
+        };
+        if !over.has(Parameter::Model) {
+            return Err(Mistake::new(Kind::Missing, "model", "model is required"));
+        }
+        // What a fallback says of fallbacks means nothing, and is reported as dropped.
+        let mut request = parameters.clone();
+        request.remove(Parameter::Fallbacks);
+        request.remove(Parameter::FallbackConfig);
+        let mut merged = request.merged(&over);
+        merged.is_fallback = true;
+        Ok(merged)
+    }
+}
+
+/// `fallback_config`, read.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+pub struct FallbackConfig {
+    /// How many fallbacks may be asked.
+    pub depth: Option<u8>,
+    /// Whether the model itself is asked again first.
+    pub retry: Option<bool>,
+    /// After how many milliseconds without content the next attempt begins beside the first.
+    pub hedge_ms: Option<u32>,
+}
+
+/// The most fallbacks a request may ask to be traversed. LLM Gateway, *Fallbacks*.
+pub const MAX_DEPTH: u8 = 2;
+
+impl FallbackConfig {
+    /// Reads what a request says.
+    pub fn of(parameters: &Parameters<'_>) -> Result<Self, Mistake> {
+        let Some(raw) = parameters.get(Parameter::FallbackConfig) else {
+            return Ok(Self::default());
+        };
+        let wrong = |problem| Mistake::new(Kind::Invalid, "fallback_config", problem);
+        let config: Self = serde_json::from_str(raw.get()).map_err(|_| {
+            wrong("fallback_config must be an object with retry, depth and hedge_ms")
+        })?;
+        if config.depth.is_some_and(|depth| depth > MAX_DEPTH) {
+            return Err(wrong("fallback_config depth cannot be greater than 2"));
+        }
+        Ok(config)
+    }
+}

@@ -1,0 +1,299 @@
+//! What one attempt is told about the exchange it belongs to, and what it leaves to the next.
+//!
+//! A ticket travels as text: from the gateway role to the provider role, and from one attempt of a
+//! stream to the next. Clients can neither see nor write one.
+
+use std::{fmt, time::Duration};
+
+use crate::{chat::error::Error, time::Timestamp};
+
+/// How long a model is left alone before it is asked again. LLM Gateway, *Fallbacks*: retries.
+pub const BACK_OFF: Duration = Duration::from_millis(500);
+
+/// Who makes the attempts after the first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lane {
+    /// The gateway role: the answer comes in one piece.
+    Answer,
+    /// Envoy's router: tokens go on to the client as they come.
+    Stream,
+}
+
+/// What a failed attempt means for the exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// The same may work a moment later.
+    Retry,
+    /// Another model may do it.
+    Move,
+    /// Nobody else would do better.
+    Stop,
+}
+
+impl Next {
+    /// What to do about an error.
+    pub fn after(error: &Error) -> Self {
+        match error {
+            Error::Failed { .. } | Error::Unreachable { .. } => Self::Retry,
+            Error::Overloaded { .. } | Error::BadAnswer { .. } => Self::Retry,
+            Error::RateLimited { .. } | Error::Timeout { .. } => Self::Move,
+            Error::Refused { .. } | Error::Retired { .. } | Error::Misconfigured { .. } => {
+                Self::Move
+            }
+            _ => Self::Stop,
+        }
+    }
+
+    /// How the provider role tells the gateway role of a failure, in the header `x-attache-next`:
+    /// what it means, and its reason.
+    pub fn tell(error: &Error) -> String {
+        let word = match Self::after(error) {
+            Self::Retry => "retry",
+            Self::Move => "move",
+            Self::Stop => "stop",
+        };
+        format!("{word} {}", error.reason())
+    }
+
+    /// What was told by [`Self::tell`]. Whatever else stands there stops.
+    pub fn told(header: &str) -> Self {
+        match header.split(' ').next() {
+            Some("retry") => Self::Retry,
+            Some("move") => Self::Move,
+            _ => Self::Stop,
+        }
+    }
+}
+
+/// One attempt of a plan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leg {
+    /// Which request is made: 0 is the client's own, then its fallbacks in order.
+    pub entry: usize,
+    /// Envoy's cluster for it.
+    pub cluster: String,
+}
+
+/// What an attempt is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ticket {
+    /// Who makes the next attempt.
+    pub lane: Lane,
+    /// Which of the configuration's deadlines hold. See `Config::deadline_classes`.
+    pub class: usize,
+    /// The exchange's id.
+    pub request_id: String,
+    /// This attempt.
+    pub leg: Leg,
+    /// Those that may follow, in order. None in the answer lane: the gateway role has them.
+    pub rest: Vec<Leg>,
+    /// When it may begin, if not at once.
+    pub due: Option<Timestamp>,
+    /// Attempts that came to an end.
+    pub made: Made,
+}
+
+impl Ticket {
+    /// Reads what [`fmt::Display`] wrote.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut fields = text.split(';');
+        let cluster = fields.next()?.to_owned();
+        let (lane, class) = parse_lane(fields.next()?)?;
+        let request_id = fields.next()?.to_owned();
+        let leg = Leg { entry: fields.next()?.parse().ok()?, cluster };
+        let rest = fields.next()?.split(',').filter(|leg| !leg.is_empty()).map(parse_leg);
+        let rest = rest.collect::<Option<_>>()?;
+        let due = fields.next()?.parse().ok();
+        let due = due.map(|due| Timestamp::from_epoch(Duration::from_millis(due)));
+        let made = Made(fields.next()?.to_owned());
+        Some(Self { lane, class, request_id, leg, rest, due, made })
+    }
+
+    /// The ticket of a request of which nothing but its own attempt is known.
+    #[cfg(test)]
+    pub fn alone(request_id: &str) -> Self {
+        let leg = Leg { entry: 0, cluster: String::new() };
+        let (lane, made) = (Lane::Stream, Made::default());
+        let request_id = request_id.to_owned();
+        Self { lane, class: 0, request_id, leg, rest: Vec::new(), due: None, made }
+    }
+
+    /// The ticket of the attempt after this one, which ended at `now`; `None` if there is none.
+    pub fn after(&self, next: Next, made: Made, now: Timestamp) -> Option<Self> {
+        let skip = skip(next, self.leg.entry, self.rest.iter().map(|leg| leg.entry))?;
+        let mut rest = self.rest.iter().skip(skip).cloned();
+        let leg = rest.next()?;
+        let due = (leg.entry == self.leg.entry).then(|| now.plus(BACK_OFF));
+        let rest = rest.collect();
+        Some(Self { leg, rest, due, made, request_id: self.request_id.clone(), ..*self })
+    }
+
+    /// A ticket that leads nowhere: the plan is over, whatever Envoy's router may still try.
+    pub fn none(&self, made: Made) -> Self {
+        let leg = Leg { entry: self.leg.entry, cluster: String::new() };
+        Self { leg, rest: Vec::new(), due: None, made, ..self.clone() }
+    }
+}
+
+/// How many attempts of the rest of a plan are passed over: a retry asks whoever is next, a move
+/// only who is asked something else.
+pub fn skip(next: Next, entry: usize, mut rest: impl Iterator<Item = usize>) -> Option<usize> {
+    match next {
+        Next::Stop => None,
+        Next::Retry => rest.next().map(|_| 0),
+        Next::Move => rest.position(|other| other != entry),
+    }
+}
+
+impl fmt::Display for Ticket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lane = match self.lane {
+            Lane::Answer => 'a',
+            Lane::Stream => 's',
+        };
+        let Leg { entry, cluster } = &self.leg;
+        write!(f, "{cluster};{lane}{};{};{entry};", self.class, self.request_id)?;
+        for Leg { entry, cluster } in &self.rest {
+            write!(f, "{entry}:{cluster},")?;
+        }
+        f.write_str(";")?;
+        if let Some(due) = self.due {
+            write!(f, "{}", due.as_millis())?;
+        }
+        write!(f, ";{}", self.made.0)
+    }
+}
+
+fn parse_lane(field: &str) -> Option<(Lane, usize)> {
+    let (lane, class) = field.split_at_checked(1)?;
+    let lane = match lane {
+        "a" => Lane::Answer,
+        "s" => Lane::Stream,
+        _ => return None,
+    };
+    Some((lane, class.parse().ok()?))
+}
+
+fn parse_leg(field: &str) -> Option<Leg> {
+    let (entry, cluster) = field.split_once(':')?;
+    Some(Leg { entry: entry.parse().ok()?, cluster: cluster.to_owned() })
+}
+
+/// Attempts that came to an end, as `x-attache-attempts` lists them:
+/// `gpt-5=503/120ms claude-sonnet-4-6=200/812ms`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Made(String);
+
+impl Made {
+    /// Reads a header's value.
+    pub fn parse(header: String) -> Self {
+        Self(header)
+    }
+
+    /// These and one more: its model, its status, and the time until that was known.
+    pub fn and(&self, model: &str, status: u16, took: Duration) -> Self {
+        let separator = if self.0.is_empty() { "" } else { " " };
+        Self(format!("{}{separator}{model}={status}/{}ms", self.0, took.as_millis()))
+    }
+
+    /// Adds the last of others.
+    pub fn add_last_of(&mut self, others: &Self) {
+        let last = others.0.rsplit(' ').next().unwrap_or_default();
+        if !self.0.is_empty() && !last.is_empty() {
+            self.0.push(' ');
+        }
+        self.0.push_str(last);
+    }
+
+    /// The same where the last has this status.
+    pub fn with_last_status(&self, status: u16) -> Self {
+        let (before, rest) = self.0.rsplit_once('=').unwrap_or((&self.0, ""));
+        let took = rest.split_once('/').map_or("", |(_, took)| took);
+        Self(format!("{before}={status}/{took}"))
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Model, status and milliseconds of each.
+    pub fn list(&self) -> impl Iterator<Item = (&str, u16, u64)> {
+        self.0.split(' ').filter_map(|one| {
+            let (model, rest) = one.rsplit_once('=')?;
+            let (status, took) = rest.strip_suffix("ms")?.split_once('/')?;
+            Some((model, status.parse().ok()?, took.parse().ok()?))
+        })
+    }
+}
+
+impl fmt::Display for Made {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+
+    fn leg(entry: usize, cluster: &str) -> Leg {
+        Leg { entry, cluster: cluster.to_owned() }
+    }
+
+    fn ticket() -> Ticket {
+        Ticket {
+            lane: Lane::Stream,
+            class: 1,
+            request_id: "id".to_owned(),
+            leg: leg(0, "openai-us"),
+            rest: vec![leg(0, "openai-us"), leg(1, "anthropic-us")],
+            due: None,
+            made: Made::default(),
+        }
+    }
+
+    fn at(millis: u64) -> Timestamp {
+        Timestamp::from_epoch(Duration::from_millis(millis))
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let made = Made::default().and("gpt-5", 503, Duration::from_millis(12));
+        let late = Ticket { due: Some(at(17)), made, ..ticket() };
+        let bare = Ticket { lane: Lane::Answer, rest: Vec::new(), ..ticket() };
+        for ticket in [ticket(), late, bare] {
+            let text = ticket.to_string();
+            assert_eq!(Ticket::parse(&text), Some(ticket), "{text}");
+        }
+        for text in ["", "c", "c;x0;id;0;;;", "c;s;id;0;;;", "c;s0;id;;;;", "c;s0;id;0;x;;"] {
+            assert_eq!(Ticket::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_retry_waits_and_a_move_does_not() {
+        let made = || Made::default().and("gpt-5", 503, Duration::from_millis(7));
+        let retry = ticket().after(Next::Retry, made(), at(100)).unwrap();
+        assert_eq!((retry.leg.entry, retry.due, retry.rest.len()), (0, Some(at(600)), 1));
+        let moved = retry.after(Next::Retry, made(), at(900)).unwrap();
+        assert_eq!((moved.leg.cluster.as_str(), moved.due), ("anthropic-us", None));
+        assert_eq!(ticket().after(Next::Move, made(), at(100)), Some(moved.clone()));
+        for next in [Next::Retry, Next::Move, Next::Stop] {
+            assert_eq!(moved.after(next, made(), at(100)), None);
+        }
+    }
+
+    #[test]
+    fn attempts_are_listed_as_they_were_made() {
+        let made = Made::default().and("gpt-5", 503, Duration::from_millis(120));
+        let made = made.and("org/a=b", 200, Duration::from_micros(812_900));
+        assert_eq!(made.to_string(), "gpt-5=503/120ms org/a=b=200/812ms");
+        let listed: Vec<_> = made.list().collect();
+        assert_eq!(listed, [("gpt-5", 503, 120), ("org/a=b", 200, 812)]);
+        assert_eq!(made.with_last_status(504).to_string(), "gpt-5=503/120ms org/a=b=504/812ms");
+    }
+}
