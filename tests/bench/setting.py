@@ -54,11 +54,19 @@ class Setting:
         return out
 
 
+# A route that only requests with a ticket of the module's take.
+BLOCK_OF_TICKETS = re.compile(r"^( *)- match:\n(?:\1 .*\n)*", re.MULTILINE)
+
+
 def plain_listeners(text):
     """The listener without the gateway role: the route names the cluster that the role would."""
     text = replace_block(text, "- name: attache.gateway", "")
-    text = replace_block(text, "inline_cluster_specifier_plugin:", f"cluster: {CLUSTER}")
-    return without_module(text)
+    text = replace_block(text, "cluster_specifier_plugins:", "")
+    text = BLOCK_OF_TICKETS.sub("", text)
+    plain = text.replace("route: {cluster_specifier_plugin: cluster}", f"route: {{cluster: {CLUSTER}}}")
+    if plain == text or "cluster_specifier" in plain:
+        raise Failed("the rendered configuration has other routes than this program knows")
+    return without_module(plain)
 
 
 def plain_clusters(text):
