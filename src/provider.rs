@@ -37,6 +37,10 @@ use crate::{
 /// The longest answer in one piece, in bytes. Envoy's own limit for a called answer is the same.
 pub const MAX_ANSWER: usize = 32 << 20;
 
+/// Where nobody listens: what Envoy tries when no host of a provider can be asked. Port 1 is reserved
+/// for a service that nobody runs (IANA, *tcpmux*).
+pub const NOBODY: (&str, u16) = ("127.255.255.254", 1);
+
 /// How much earlier than due Envoy's timers may ring by our clock.
 const TOLERANCE: Duration = Duration::from_millis(20);
 
@@ -102,6 +106,15 @@ pub fn refused(error: &Error, request_id: &str) -> Reply {
     let mut reply = Reply::error(error, request_id);
     reply.headers.push(("x-attache-next", Next::tell(error)));
     reply
+}
+
+/// How an attempt ended without an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The connection broke, or Envoy gave up waiting.
+    Broken,
+    /// No host of the provider could be asked.
+    NoHost,
 }
 
 /// One attempt at one provider.
@@ -228,7 +241,7 @@ impl Attempt {
 
     /// What it means that this attempt was broken off without an answer: the error, and the ticket
     /// of the next attempt, which leads nowhere if there is none.
-    pub fn broken(&self, now: Timestamp) -> Option<(Error, Ticket)> {
+    pub fn broken(&self, end: End, now: Timestamp) -> Option<(Error, Ticket)> {
         if !self.is_open() || self.ticket.lane == Lane::Answer {
             return None;
         }
@@ -238,7 +251,11 @@ impl Attempt {
             false => Error::Unreachable { provider },
         };
         let made = self.made(error.status(), now);
-        let next = self.ticket.after(Next::after(&error), made.clone(), now);
+        let next = match end {
+            End::NoHost => Next::Move,
+            End::Broken => Next::after(&error),
+        };
+        let next = self.ticket.after(next, made.clone(), now);
         Some((error, next.unwrap_or_else(|| self.ticket.none(made))))
     }
 

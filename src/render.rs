@@ -15,7 +15,7 @@ use serde_json::Value as Document;
 
 use crate::{
     config::{BaseUrl, Config, Deadlines, KeyHeader, Listener, Model, Provider, cluster},
-    provider::MAX_ANSWER,
+    provider::{MAX_ANSWER, NOBODY},
     region::Region,
     role::Role,
 };
@@ -80,6 +80,7 @@ struct View<'c> {
     buffer: usize,
     replies: Vec<OwnReply>,
     keys: Vec<AccountKey<'c>>,
+    nobody: AddressView<'static>,
     classes: Vec<ClassView>,
     listeners: Vec<ListenerView<'c>>,
     clusters: Vec<ClusterView<'c>>,
@@ -197,6 +198,7 @@ pub fn render(config: &Config, document: &Document, options: &Options) -> Result
         buffer: buffer(config),
         replies: replies(),
         keys: account_keys(config, options)?,
+        nobody: AddressView { address: NOBODY.0, port: NOBODY.1 },
         classes: config.deadline_classes().into_iter().map(ClassView::from).collect(),
         listeners: listeners(config, document, options),
         clusters: clusters(config, document, options)?,

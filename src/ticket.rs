@@ -10,6 +10,10 @@ use crate::{chat::error::Error, time::Timestamp};
 /// How long a model is left alone before it is asked again. LLM Gateway, *Fallbacks*: retries.
 pub const BACK_OFF: Duration = Duration::from_millis(500);
 
+/// The cluster of an attempt that is not to be made: nobody listens there. Envoy's router would go
+/// on with the last cluster if a ticket named none.
+pub const NOBODY: &str = "nobody";
+
 /// Who makes the attempts after the first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lane {
@@ -130,8 +134,13 @@ impl Ticket {
 
     /// A ticket that leads nowhere: the plan is over, whatever Envoy's router may still try.
     pub fn none(&self, made: Made) -> Self {
-        let leg = Leg { entry: self.leg.entry, cluster: String::new() };
+        let leg = Leg { entry: self.leg.entry, cluster: NOBODY.to_owned() };
         Self { leg, rest: Vec::new(), due: None, made, ..self.clone() }
+    }
+
+    /// Whether it leads nowhere.
+    pub fn is_none(&self) -> bool {
+        self.leg.cluster == NOBODY
     }
 }
 

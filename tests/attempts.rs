@@ -15,7 +15,7 @@ use attache::{
         Exchange, Gateway, Input, Output,
         outcome::{Called, Source},
     },
-    provider::{Attempt, Head, Step},
+    provider::{Attempt, End, Head, Step},
     region::Region::Us,
     reply::Reply,
     ticket::{Lane, Made, Next, Ticket},
@@ -195,7 +195,7 @@ impl<'k> World<'k> {
     /// Envoy's router: attempts until one is not to be followed by another.
     fn route(&mut self, mut ticket: Ticket, retries: usize) -> Result<Output, Story> {
         for left in (0..=retries).rev() {
-            if ticket.leg.cluster.is_empty() {
+            if ticket.is_none() {
                 return Ok(self.envoys("no_healthy_upstream", &ticket));
             }
             self.now = self.now.max(ticket.due.unwrap_or_default());
@@ -203,7 +203,8 @@ impl<'k> World<'k> {
             self.pass(kind);
             let Some(step) = self.said(kind, &mut attempt) else {
                 // Without a host, the filters of the cluster are not even made.
-                let broken = (kind != Ejected).then(|| attempt.broken(self.now)).flatten();
+                let broken =
+                    (kind != Ejected).then(|| attempt.broken(End::Broken, self.now)).flatten();
                 ticket = broken.map_or(ticket, |(_, next)| next);
                 let gives_up = matches!(kind, Ejected | Overflow) || left == 0;
                 if gives_up {
@@ -246,7 +247,7 @@ impl<'k> World<'k> {
             return Called::TurnedDown;
         }
         let Some(step) = self.said(kind, &mut attempt) else {
-            assert_eq!(attempt.broken(self.now), None, "the gateway knows");
+            assert_eq!(attempt.broken(End::Broken, self.now), None, "the gateway knows");
             let status = if kind == Silent { 504 } else { 503 };
             return Called::Answer { status, headers: Vec::new(), body: b"Envoy's".to_vec() };
         };

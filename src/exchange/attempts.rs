@@ -133,23 +133,21 @@ impl Attempts {
         match ticket {
             // Envoy's router makes no attempt after one that a breaker turned down, whatever that
             // one has said to the ticket: it did not know why it ended.
-            Some(Ticket { made, leg, .. }) if matches!(error, Error::Overloaded { .. }) => {
-                let place = if leg.cluster.is_empty() { place } else { place.saturating_sub(1) };
-                self.made = made.with_last_status(error.status());
+            Some(ticket) if matches!(error, Error::Overloaded { .. }) => {
+                let place = if ticket.is_none() { place } else { place.saturating_sub(1) };
+                self.made = ticket.made.with_last_status(error.status());
                 self.failed_with(place, next, &error, now)
             }
             // The plan is at its end, and the router did not know.
-            Some(Ticket { made, leg, .. })
-                if leg.cluster.is_empty() && details == "no_healthy_upstream" =>
-            {
-                let last = made.list().last().map_or(status, |(_, status, _)| status);
+            Some(ticket) if ticket.is_none() && details == "no_healthy_upstream" => {
+                let last = ticket.made.list().last().map_or(status, |(_, status, _)| status);
                 let error = of_call(last, &planned.provider);
-                self.made = made;
+                self.made = ticket.made;
                 self.failed_with(place, next, &error, now)
             }
             // The last attempt has said that it ended, Envoy knows why.
-            Some(Ticket { made, leg, .. }) if leg.cluster.is_empty() => {
-                self.made = made.with_last_status(error.status());
+            Some(ticket) if ticket.is_none() => {
+                self.made = ticket.made.with_last_status(error.status());
                 self.failed_with(place, next, &error, now)
             }
             ticket => {

@@ -20,6 +20,7 @@ use crate::{
         outcome::{Called, Source},
     },
     id,
+    provider::End,
     ticket::{Made, Next, Ticket},
     time::Timestamp,
 };
@@ -253,7 +254,11 @@ fn origin() -> (u16, Source, Option<String>) {
     let details = host::property(&["response", "code_details"]).unwrap_or_default();
     if !details.is_empty() && details != b"via_upstream" {
         let ticket = host::property(&[TICKET]).and_then(|text| Ticket::parse(&host::text(text)));
-        let source = Source::Envoy { details: host::text(details), ticket };
+        let details = match host::end() {
+            End::NoHost => "no_healthy_upstream".to_owned(),
+            End::Broken => host::text(details),
+        };
+        let source = Source::Envoy { details, ticket };
         return (status, source, None);
     }
     let Some(told) = get(NEXT) else { return (status, Source::Provider, None) };

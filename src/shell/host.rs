@@ -10,7 +10,13 @@ use proxy_wasm::{
 };
 
 use super::TICKET_HEADER;
-use crate::{exchange::outcome::Called, reply::Reply, ticket::Ticket, time::Timestamp};
+use crate::{
+    exchange::outcome::Called,
+    provider::{End, NOBODY},
+    reply::Reply,
+    ticket::Ticket,
+    time::Timestamp,
+};
 
 /// Now.
 pub(super) fn now() -> Timestamp {
@@ -91,6 +97,13 @@ pub(super) fn response_code() -> u64 {
 pub(super) fn is_client_gone() -> bool {
     let details = property(&["response", "code_details"]).unwrap_or_default();
     details.starts_with(b"downstream_")
+}
+
+/// How an attempt ended of which nothing was heard.
+pub(super) fn end() -> End {
+    let (address, port) = NOBODY;
+    let asked = property(&["upstream", "address"]).unwrap_or_default();
+    if asked == format!("{address}:{port}").as_bytes() { End::NoHost } else { End::Broken }
 }
 
 /// Sends a chat request to a cluster, whose provider role translates it. None if Envoy turns it

@@ -144,7 +144,7 @@ fn ticket() -> Option<Ticket> {
 /// Leaves it to Envoy's router to make another attempt, if there is one.
 fn yield_to(ticket: &Ticket) {
     host::set_filter_state(TICKET, &ticket.to_string());
-    if !ticket.leg.cluster.is_empty() {
+    if !ticket.is_none() {
         let why = if ticket.due.is_some() { Why::Retry } else { Why::Fallback };
         metrics::count_next(why, &ticket.leg.cluster);
     }
@@ -217,7 +217,7 @@ impl Context for ProviderFilter {
         let Some(attempt) = &mut self.attempt else { return true };
         if attempt.is_open()
             && !host::is_client_gone()
-            && let Some((error, ticket)) = attempt.broken(host::now())
+            && let Some((error, ticket)) = attempt.broken(host::end(), host::now())
         {
             metrics::count_failure(&self.site.provider, attempt.model(), error.reason());
             yield_to(&ticket);

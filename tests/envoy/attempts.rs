@@ -442,3 +442,23 @@ fn attempts_are_counted() {
         assert!(is_there, "{metric} is not in\n{stats}");
     }
 }
+
+#[test]
+fn no_attempt_is_made_that_the_plan_does_not_have() {
+    let cases = [
+        ("status=429 | reset | text=wrong", vec![("first", 429), ("again", 502)]),
+        ("hang-head | reset | text=wrong", vec![("first", 504), ("again", 502)]),
+        ("status=429 | hang-head | text=wrong", vec![("first", 429), ("again", 504)]),
+        ("status=429 | cut=0 | text=wrong", vec![("first", 429), ("again", 502)]),
+    ];
+    for (script, expected) in cases {
+        let marker = marker();
+        let script = format!("header=x-marker:{marker} {script}");
+        let answer = failing().us().chat(&request("first", &script, true, &["again"]));
+        let expected: Vec<_> =
+            expected.into_iter().map(|(model, status)| (model.to_owned(), status)).collect();
+        assert_eq!(attempts(&answer), expected, "{script}: {answer:?}");
+        assert_eq!(answer.status, expected[1].1, "{script}");
+        assert_eq!(failing().reached(&marker).len(), 2, "{script}");
+    }
+}
