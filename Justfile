@@ -51,6 +51,11 @@ test: filter
 golden:
     UPDATE=1 cargo test --test golden
 
+# Ten thousand requests while providers fail at random; ATTACHE_SEED repeats a run
+chaos: filter
+    @bash .ci/setup envoy
+    cargo test --test envoy chaos_harms_nobody -- --ignored --nocapture
+
 # Measures what the module costs Envoy
 bench: filter programs
     @bash .ci/setup envoy wrk

@@ -10,6 +10,7 @@ mod envoy {
     mod answers;
     mod attempts;
     mod bad_input;
+    mod chaos;
     mod claims;
     mod configuration;
     mod failures;

@@ -12,10 +12,13 @@ use std::time::{Duration, Instant};
 /// A gateway whose providers fail as they are told, or cannot be reached at all.
 fn failing() -> &'static Gateway {
     static GATEWAY: OnceLock<Gateway> = OnceLock::new();
-    GATEWAY.get_or_init(|| {
-        let setup = Setup::new(include_str!("failing.yaml"));
-        setup.scripted(&["one", "two", "three", "narrow"]).start()
-    })
+    GATEWAY.get_or_init(|| failing_setup().start())
+}
+
+/// The same, about to be started.
+pub fn failing_setup() -> Setup {
+    let setup = Setup::new(include_str!("failing.yaml"));
+    setup.scripted(&["one", "two", "three", "narrow"])
 }
 
 /// A request whose provider plays `script`, attempt by attempt.
@@ -27,7 +30,7 @@ fn request(model: &str, script: &str, is_stream: bool, fallbacks: &[&str]) -> Va
 }
 
 /// Models and statuses of the attempts that the client is told of.
-fn attempts(answer: &Answer) -> Vec<(String, u16)> {
+pub fn attempts(answer: &Answer) -> Vec<(String, u16)> {
     let told = answer.header("x-attache-attempts").unwrap_or_else(|| panic!("{answer:?}"));
     let one = |one: &str| {
         let (model, rest) = one.split_once('=').expect("a model");
@@ -38,7 +41,7 @@ fn attempts(answer: &Answer) -> Vec<(String, u16)> {
 }
 
 /// The text of an answer, whole or streamed.
-fn text(answer: &Answer) -> String {
+pub fn text(answer: &Answer) -> String {
     if answer.header("content-type") == Some("application/json") {
         let text = &answer.json()["choices"][0]["message"]["content"];
         return text.as_str().unwrap_or_else(|| panic!("{answer:?}")).to_owned();

@@ -6,3 +6,4 @@ pub mod client;
 pub mod envoy;
 #[allow(dead_code)]
 pub mod provider;
+pub mod random;
