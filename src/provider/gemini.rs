@@ -93,7 +93,7 @@ impl<'q, 'a> Draft<'q, 'a> {
     }
 
     fn body(&mut self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(1024);
+        let mut out = Vec::with_capacity(self.asked.request.parameters.length() + 256);
         let mut body = Object::open(&mut out);
         // Names of declared tools come first: those that can stay as they are do.
         let tools = self.tools();

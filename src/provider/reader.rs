@@ -62,7 +62,7 @@ pub fn fit<'a>(request: &Request<'a>, target: &Target<'_>) -> Fit<'a> {
     match target.provider.api_schema {
         ApiSchema::Anthropic => anthropic::fit(&mut fit, request, target),
         ApiSchema::Gemini => gemini::fit(&mut fit, request, target),
-        ApiSchema::OpenAi => {}
+        ApiSchema::OpenAi => openai::fit(&mut fit, request, target),
     }
     fit
 }
