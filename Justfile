@@ -51,6 +51,10 @@ test: filter
 golden:
     UPDATE=1 cargo test --test golden --test documents
 
+# Damages requests, answers, streams and errors by chance, so many seconds for each of twelve tests
+fuzz seconds="60":
+    FUZZ_SECONDS={{ seconds }} cargo test --release --test fuzz
+
 # Measures what the module costs Envoy
 bench: filter programs
     @bash .ci/setup envoy wrk
