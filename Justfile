@@ -42,7 +42,7 @@ check:
 
 # Everything: the core natively and under Node, Envoy end to end, the official SDK as client
 test: filter
-    @bash .ci/setup envoy node python
+    @bash .ci/setup envoy node python aimock
     cargo test
     source .build/wasm.env && cargo --config wasm-pack.toml test --lib --tests --target wasm32-unknown-unknown
     .build/python/bin/pytest -p no:cacheprovider tests/sdk
