@@ -42,14 +42,18 @@ check:
 
 # Everything: the core natively and under Node, Envoy end to end, the official SDK as client
 test: filter
-    @bash .ci/setup envoy node python
+    @bash .ci/setup envoy node python aimock
     cargo test
     source .build/wasm.env && cargo --config wasm-pack.toml test --lib --tests --target wasm32-unknown-unknown
     .build/python/bin/pytest -p no:cacheprovider tests/sdk
 
-# Rewrites the golden files with what the code gives now; read the difference before you commit it
+# Rewrites the golden files and the table in docs/providers.md with what the code gives now; read the difference before you commit it
 golden:
-    UPDATE=1 cargo test --test golden
+    UPDATE=1 cargo test --test golden --test documents
+
+# Damages requests, answers, streams and errors by chance, so many seconds for each of twelve tests
+fuzz seconds="60":
+    FUZZ_SECONDS={{ seconds }} cargo test --release --test fuzz
 
 # Ten thousand requests while providers fail at random; ATTACHE_SEED repeats a run
 chaos: filter

@@ -60,6 +60,10 @@ fn openai(parameter: Parameter) -> Fate {
         P::MaxTokens | P::MaxCompletionTokens | P::Temperature | P::ReasoningEffort => {
             Fate::Clamped
         }
+        // Usage is always asked for; whether the client sees it is the gateway's business.
+        P::StreamOptions => Fate::Emulated,
+        // Replaced by tools in 2023; no server that is asked here need know them.
+        P::Functions | P::FunctionCall => Fate::Refused,
         ours if ours.place() == Place::Gateway => Fate::Emulated,
         _ => Fate::Mapped,
     }
@@ -76,7 +80,7 @@ fn anthropic(parameter: Parameter) -> Fate {
         P::ReasoningEffort | P::Reasoning => Fate::Clamped,
         // A JSON schema is mapped; `json_object` becomes an instruction.
         P::ResponseFormat => Fate::Emulated,
-        // Usage is always in the stream; whether the client sees it is the gateway's business.
+        // Usage is always in the stream.
         P::StreamOptions => Fate::Emulated,
         P::Seed | P::FrequencyPenalty | P::PresencePenalty | P::LogitBias => Fate::Dropped,
         P::TopLogprobs | P::Verbosity | P::Prediction | P::ServiceTier => Fate::Dropped,

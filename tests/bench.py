@@ -4,15 +4,17 @@
 Two Envoys run side by side, one worker each, in front of one scripted provider. One is configured
 as `attache render` says. The other, the baseline, has the same configuration with three blocks
 taken out: the gateway role, the provider role, and the route's choice of a cluster, in whose place
-the cluster's name is written. Keys, header mutation, access log, limits and buffers stay. So does
-the request: it is valid as it is, and asks for usage if it streams, so the provider does the same
-work for both, and its bytes differ in little but the answer's envelope.
+the cluster's name is written. Keys, header mutation, access log, limits and buffers stay. It is
+sent what its provider speaks: the same request as a client of the gateway sends, in OpenAI's,
+Anthropic's or Gemini's own API, so the provider does the same work for both.
 
 * CPU per request is the time on the CPU of all of an Envoy's threads during a run of `wrk`, as the
   scheduler counts it, divided by the requests that wrk saw completed. The clock has no part in it,
   so somebody else's work on the machine disturbs it only by way of caches. Runs with and without
   the module take turns; the first pair is not counted; a row shows medians, and the ratio is that
   of the medians. Its spread over the pairs says how far to trust it.
+* First content is what a client waits for in a stream: the clock from the request to the first
+  bytes with text in them, of one request at a time, with and without the module in turn.
 * Requests per second and percentiles are wrk's own. wrk, the provider and Envoy share the machine,
   so they say little about another one.
 * Start-up is from the start of the program to the first answer of its listener.
@@ -97,6 +99,7 @@ def measured(setting, options):
     figures = measure.costs(setting, cases, rounds, seconds)
     if options.case:
         return figures
+    figures += measure.first_content(setting, 100 if options.quick else measure.WAITS)
     figures += measure.size(setting) + measure.startup(setting, rounds)
     return figures if options.quick else figures + measure.growth(setting)
 

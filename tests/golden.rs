@@ -40,11 +40,13 @@ fn every_case_gives_its_output() {
 #[test]
 #[cfg(not(target_family = "wasm"))]
 fn every_file_is_a_case() {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/openai");
     let named: Vec<String> = CASES.iter().map(|(name, _)| format!("{name}.json")).collect();
-    for file in std::fs::read_dir(folder).unwrap() {
-        let name = format!("openai/{}", file.unwrap().file_name().to_str().unwrap());
-        assert!(named.contains(&name), "{name} is not in cases.rs");
+    for schema in ["openai", "anthropic", "gemini"] {
+        let folder = format!("{}/tests/golden/{schema}", env!("CARGO_MANIFEST_DIR"));
+        for file in std::fs::read_dir(folder).unwrap() {
+            let name = format!("{schema}/{}", file.unwrap().file_name().to_str().unwrap());
+            assert!(named.contains(&name), "{name} is not in cases.rs");
+        }
     }
 }
 

@@ -75,6 +75,26 @@ fn every_cut_yields_the_same_stream() {
 }
 
 #[test]
+fn a_compressed_stream_is_refused_wherever_it_is_cut() {
+    let gateway = play::gateway(Region::Us);
+    let request = play::request(&json!({"stream": true}));
+    // Stored blocks leave the text as it is, so that whole events are in there.
+    let text =
+        "\ndata: {\"choices\":[{\"delta\":{\"content\":\"Hi\"},\"finish_reason\":\"stop\"}]}\n\n";
+    let magics: [&[u8]; 3] = [b"\x1f\x8b\x08\x00", b"\x78\x01\x01", b"\x28\xb5\x2f\xfd\x00"];
+    for magic in magics {
+        let said = [magic, text.as_bytes()].concat();
+        let bytes: Vec<&[u8]> = said.chunks(1).collect();
+        let cuts = (0..=6).map(|cut| vec![&said[..cut], &said[cut..]]);
+        for pieces in cuts.chain([bytes]) {
+            let got = stream(&gateway, &request, &pieces);
+            let body = String::from_utf8_lossy(&got.body);
+            assert!(got.status == 502 && body.contains("is compressed"), "{}: {body}", got.status);
+        }
+    }
+}
+
+#[test]
 fn a_delta_leaves_when_its_event_has_come() {
     let gateway = play::gateway(Region::Us);
     let request = play::request(&json!({"stream": true}));

@@ -3,6 +3,9 @@
 
 use std::{borrow::Cow, num::NonZeroU32};
 
+mod inside;
+
+pub use self::inside::Mark;
 use super::{
     effort::Effort,
     message::{Content, Message},
@@ -76,6 +79,7 @@ impl<'a> Fit<'a> {
         for (index, message) in request.messages.iter().enumerate() {
             fit.message(index, message, target.name, model);
         }
+        fit.inside(request, target.provider.api_schema);
         if !target.provider.forward_unknown {
             fit.unknown(request);
         }
@@ -281,11 +285,8 @@ impl<'a> Fit<'a> {
     /// Names of unknown keys are the client's text: only plain ones go into a header.
     fn unknown(&mut self, request: &Request<'a>) {
         let names = request.parameters.unknown.iter().map(|(name, _)| name);
-        let plain = |name: &&Cow<'_, str>| {
-            let safe = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
-            (1..=64).contains(&name.len()) && name.bytes().all(safe)
-        };
-        let listed: Vec<_> = names.clone().filter(plain).take(MAX_REPORTED).cloned().collect();
+        let plain = names.clone().filter(|name| is_plain(name));
+        let listed: Vec<_> = plain.take(MAX_REPORTED).cloned().collect();
         let rest = names.count() - listed.len();
         self.dropped.extend(listed);
         if rest > 0 {
@@ -298,6 +299,12 @@ impl<'a> Fit<'a> {
 fn means_nothing(parameter: Parameter, request: &Request<'_>) -> bool {
     let of_plan = matches!(parameter, Parameter::Fallbacks | Parameter::FallbackConfig);
     NOT_BUILT.contains(&parameter) || (of_plan && request.parameters.is_fallback)
+}
+
+/// Whether a client's key can stand in a header.
+fn is_plain(name: &str) -> bool {
+    let safe = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
+    (1..=64).contains(&name.len()) && name.bytes().all(safe)
 }
 
 /// Whether a value says what is so anyway, so that leaving it out changes nothing.

@@ -42,6 +42,9 @@ pub struct Message<'a> {
     /// What a provider must get back on the next turn, as we handed it out.
     #[serde(borrow, default)]
     pub reasoning_details: Option<&'a RawValue>,
+    /// The same as other gateways hand it out: Claude's own blocks.
+    #[serde(borrow, default)]
+    pub thinking_blocks: Option<&'a RawValue>,
     #[serde(borrow, default)]
     pub cache_control: Option<&'a RawValue>,
 }

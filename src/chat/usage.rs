@@ -62,7 +62,7 @@ impl Serialize for Usage {
 }
 
 impl<'de> Deserialize<'de> for Usage {
-    /// Reads OpenAI's form. A part that claims to be more than the whole is cut to it.
+    /// Reads OpenAI's form, and what some servers add to it. A part that claims to be more than the whole is cut to it.
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
         struct OpenAi {
@@ -70,16 +70,22 @@ impl<'de> Deserialize<'de> for Usage {
             completion_tokens: Option<u64>,
             prompt_tokens_details: Option<PromptDetails>,
             completion_tokens_details: Option<CompletionDetails>,
+            /// What should be in `prompt_tokens_details`, where some servers have it.
+            cached_tokens: Option<u64>,
+            /// The same under another name.
+            prompt_cache_hit_tokens: Option<u64>,
         }
         let wire = OpenAi::deserialize(deserializer)?;
         let prompt_details = wire.prompt_tokens_details.unwrap_or_default();
         let completion_details = wire.completion_tokens_details.unwrap_or_default();
         let (prompt, completion) =
             (wire.prompt_tokens.unwrap_or_default(), wire.completion_tokens.unwrap_or_default());
+        let cached = [prompt_details.cached_tokens, wire.cached_tokens];
+        let cached = cached.into_iter().flatten().next().or(wire.prompt_cache_hit_tokens);
         Ok(Self {
             prompt,
             completion,
-            cached: prompt_details.cached_tokens.unwrap_or_default().min(prompt),
+            cached: cached.unwrap_or_default().min(prompt),
             cache_written: prompt_details.cache_creation_tokens.unwrap_or_default().min(prompt),
             reasoning: completion_details.reasoning_tokens.unwrap_or_default().min(completion),
         })

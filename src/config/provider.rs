@@ -92,6 +92,8 @@ pub enum Quirk {
     NoStrictTools,
     /// An assistant's message with tool calls carries `reasoning_content`, a space if it was lost.
     ReasoningWithToolCalls,
+    /// An assistant's message carries its `reasoning_details` back, as OpenRouter wants them.
+    ReasoningDetails,
     /// `enable_thinking: false` is sent when the answer is not streamed.
     ThinkingOnlyStreamed,
     /// Claude on Vertex AI: the model goes into the path, `:rawPredict`, and not into the body.
@@ -108,7 +110,7 @@ impl Quirk {
     }
 
     /// The words in the configuration.
-    pub const WORDS: [(&'static str, Self); 9] = [
+    pub const WORDS: [(&'static str, Self); 10] = [
         ("max_tokens", Self::MaxTokens),
         ("system_for_developer", Self::SystemForDeveloper),
         ("name_in_content", Self::NameInContent),
@@ -116,6 +118,7 @@ impl Quirk {
         ("no_stream_options", Self::NoStreamOptions),
         ("no_strict_tools", Self::NoStrictTools),
         ("reasoning_with_tool_calls", Self::ReasoningWithToolCalls),
+        ("reasoning_details", Self::ReasoningDetails),
         ("thinking_only_streamed", Self::ThinkingOnlyStreamed),
         ("raw_predict", Self::RawPredict),
     ];

@@ -32,8 +32,8 @@ mod stream;
 mod tools;
 mod turns;
 
+use self::{answer::UsageMetadata, names::Names, schema::Schemas};
 pub(super) use self::{failure::classify, fit::fit};
-use self::{names::Names, schema::Schemas};
 
 /// What a request leaves to remember for its answer.
 #[derive(Clone, Debug, Default)]
@@ -44,6 +44,8 @@ pub(super) struct Reader {
     request_id: String,
     /// What has been said so far in a stream, per candidate.
     said: BTreeMap<usize, stream::Said>,
+    /// What a stream has cost so far.
+    usage: UsageMetadata,
 }
 
 /// Path below the base URL, body, and what will read the answer.
@@ -54,7 +56,7 @@ pub(super) fn request(asked: &Asked<'_, '_>) -> Result<((String, Vec<u8>), Reade
         return Err(Error::Invalid(draft.mistakes));
     }
     let names = draft.names.into_originals();
-    let reader = Reader { names, request_id: asked.request_id.to_owned(), said: BTreeMap::new() };
+    let reader = Reader { names, request_id: asked.request_id.to_owned(), ..Reader::default() };
     Ok(((path(asked), body), reader))
 }
 
@@ -93,7 +95,7 @@ impl<'q, 'a> Draft<'q, 'a> {
     }
 
     fn body(&mut self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(1024);
+        let mut out = Vec::with_capacity(self.asked.request.parameters.length() + 256);
         let mut body = Object::open(&mut out);
         // Names of declared tools come first: those that can stay as they are do.
         let tools = self.tools();

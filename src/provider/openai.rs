@@ -3,9 +3,9 @@
 
 use std::borrow::Cow;
 
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use self::wire::{Completion, WireCall, WireChoice, WireFunction, WireMessage};
 use super::{Asked, failure, reader::Origin};
 use crate::{
     chat::{
@@ -14,15 +14,18 @@ use crate::{
         error::Error,
         fit::Stream,
         parameter::Parameter,
-        text::{Text, lenient},
+        text::Text,
         tools::Tool,
-        usage::Usage,
     },
     config::{Provider, Quirk},
-    json::Object,
+    json::{Object, list},
 };
 
+mod fit;
 mod message;
+mod wire;
+
+pub(super) use self::fit::fit;
 
 /// Path below the base URL, and body.
 pub(super) fn request(asked: &Asked<'_, '_>) -> (String, Vec<u8>) {
@@ -30,12 +33,13 @@ pub(super) fn request(asked: &Asked<'_, '_>) -> (String, Vec<u8>) {
     let mut out = Vec::with_capacity(asked.request.parameters.length() + 256);
     let mut body = Object::open(&mut out);
     body.value("model", &asked.target.endpoint.upstream_model);
-    message::write(body.key("messages"), &asked.request.messages, provider);
+    message::write(body.key("messages"), asked);
     for (parameter, json) in &asked.fit.kept {
         match parameter {
             Parameter::MaxTokens => body.raw(limit_key(provider), json.as_bytes()),
-            Parameter::Tools if provider.has(Quirk::NoStrictTools) => {
-                write_loose_tools(body.key("tools"), &asked.request.tools);
+            // A server that takes what we do not know gets tools as they came.
+            Parameter::Tools if !forwards_tools(provider) => {
+                write_tools(body.key("tools"), &asked.request.tools, asked);
                 continue;
             }
             other => body.raw(other.name(), json.as_bytes()),
@@ -49,6 +53,10 @@ pub(super) fn request(asked: &Asked<'_, '_>) -> (String, Vec<u8>) {
     }
     body.close();
     ("/chat/completions".to_owned(), out)
+}
+
+fn forwards_tools(provider: &Provider) -> bool {
+    provider.forward_unknown && !provider.has(Quirk::NoStrictTools)
 }
 
 fn limit_key(provider: &Provider) -> &'static str {
@@ -67,94 +75,24 @@ fn stream(body: &mut Object<'_>, stream: Stream, provider: &Provider) {
     }
 }
 
-/// Tools without `strict`.
-fn write_loose_tools(out: &mut Vec<u8>, tools: &[Tool<'_>]) {
-    out.push(b'[');
-    for (index, function) in tools.iter().filter_map(|tool| tool.function.as_ref()).enumerate() {
-        if index > 0 {
-            out.push(b',');
-        }
+/// Tools, each with the fields of the API and no others: some servers refuse what they do not know.
+fn write_tools(out: &mut Vec<u8>, tools: &[Tool<'_>], asked: &Asked<'_, '_>) {
+    let provider = asked.target.provider;
+    let caches = asked.target.model.supports(Parameter::CacheControl);
+    list(out, tools, |out, item| {
+        let Some(function) = &item.function else { return out.extend_from_slice(b"{}") };
         let mut tool = Object::open(out);
         tool.value("type", "function").object("function", |object| {
             object.value("name", &function.name);
             function.description.as_ref().map(|text| object.value("description", text));
-            function.parameters.map(|schema| object.raw("parameters", schema.get()));
+            let parameters = function.parameters.filter(|schema| schema.get() != "null");
+            parameters.map(|schema| object.raw("parameters", schema.get()));
+            let strict = function.strict.filter(|_| !provider.has(Quirk::NoStrictTools));
+            strict.map(|strict| object.value("strict", &strict));
         });
+        item.cache_control.filter(|_| caches).map(|mark| tool.raw("cache_control", mark.get()));
         tool.close();
-    }
-    out.push(b']');
-}
-
-#[derive(Deserialize)]
-struct Completion<'a> {
-    #[serde(borrow, default)]
-    choices: Option<Vec<WireChoice<'a>>>,
-    #[serde(default, deserialize_with = "lenient")]
-    usage: Option<Usage>,
-    #[serde(borrow, default)]
-    error: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    system_fingerprint: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    service_tier: Option<&'a RawValue>,
-}
-
-/// A choice of an answer, with a `message`, or of a chunk, with a `delta`. Perplexity sends both in
-/// both.
-#[derive(Deserialize)]
-struct WireChoice<'a> {
-    #[serde(default, deserialize_with = "lenient")]
-    index: Option<u64>,
-    #[serde(borrow, default)]
-    message: Option<WireMessage<'a>>,
-    #[serde(borrow, default)]
-    delta: Option<WireMessage<'a>>,
-    #[serde(borrow, default)]
-    finish_reason: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "lenient")]
-    native_finish_reason: Option<Text<'a>>,
-    #[serde(borrow, default)]
-    logprobs: Option<&'a RawValue>,
-    /// Where Kimi puts it.
-    #[serde(default, deserialize_with = "lenient")]
-    usage: Option<Usage>,
-}
-
-#[derive(Default, Deserialize)]
-struct WireMessage<'a> {
-    #[serde(borrow, default)]
-    content: Option<Text<'a>>,
-    #[serde(borrow, default)]
-    refusal: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "lenient")]
-    reasoning_content: Option<Text<'a>>,
-    /// The same, as OpenRouter and newer vLLM call it.
-    #[serde(borrow, default, deserialize_with = "lenient")]
-    reasoning: Option<Text<'a>>,
-    #[serde(borrow, default)]
-    tool_calls: Option<Vec<WireCall<'a>>>,
-    #[serde(borrow, default)]
-    annotations: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    audio: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-struct WireCall<'a> {
-    #[serde(default, deserialize_with = "lenient")]
-    index: Option<u64>,
-    #[serde(borrow, default, deserialize_with = "lenient")]
-    id: Option<Text<'a>>,
-    #[serde(borrow, default)]
-    function: Option<WireFunction<'a>>,
-}
-
-#[derive(Deserialize)]
-struct WireFunction<'a> {
-    #[serde(borrow, default)]
-    name: Option<Text<'a>>,
-    #[serde(borrow, default)]
-    arguments: Option<&'a RawValue>,
+    });
 }
 
 /// Reads an answer in one piece.
@@ -185,27 +123,36 @@ fn choice(wire: WireChoice<'_>) -> Choice<'_> {
     let finish = reason(&wire).1.unwrap_or(Finish::Stop);
     let word = wire.finish_reason.filter(|word| !word.is_empty());
     let message = wire.message.or(wire.delta).unwrap_or_default();
-    let calls: Vec<Call<'_>> = message.tool_calls.into_iter().flatten().filter_map(call).collect();
+    let reasoning_details = message.details();
+    let WireMessage { content, function_call, tool_calls, .. } = message;
+    let mut calls: Vec<Call<'_>> = tool_calls.into_iter().flatten().filter_map(call).collect();
+    if calls.is_empty() {
+        calls.extend(function_call.and_then(|function| named(None, function)));
+    }
     let silent = calls.is_empty() && message.refusal.is_none();
+    let (text, thoughts) = content.map_or((None, None), |content| (content.text, content.thoughts));
     Choice {
-        content: message.content.or_else(|| silent.then(|| Text::new(""))),
+        content: text.or_else(|| silent.then(|| Text::new(""))),
         refusal: message.refusal,
-        reasoning: message.reasoning_content.or(message.reasoning),
-        reasoning_details: Vec::new(),
+        reasoning: message.reasoning_content.or(message.reasoning).or(thoughts),
+        reasoning_details,
         finish: finish.with_calls(!calls.is_empty()),
         calls,
         native_finish: wire.native_finish_reason.or(word),
-        logprobs: wire.logprobs.map(Cow::Borrowed),
+        logprobs: wire.logprobs.map(wire::logprobs),
         annotations: message.annotations,
         audio: message.audio,
     }
 }
 
-/// A call without a name is none.
 fn call(wire: WireCall<'_>) -> Option<Call<'_>> {
-    let function = wire.function?;
+    named(wire.id, wire.function?)
+}
+
+/// A call without a name is none.
+fn named<'a>(id: Option<Text<'a>>, function: WireFunction<'a>) -> Option<Call<'a>> {
     Some(Call {
-        id: wire.id.filter(|id| !id.is_empty()),
+        id: id.filter(|id| !id.is_empty()),
         name: function.name.filter(|name| !name.is_empty())?,
         arguments: function.arguments.and_then(arguments).unwrap_or_else(|| Text::new("{}")),
         extra_content: None,
@@ -257,7 +204,8 @@ pub(super) fn event<'d>(
     }
     let chunk: Completion<'d> = serde_json::from_slice(data)
         .map_err(|_| origin.bad("holds an event that is not a chunk"))?;
-    if let Some(error) = chunk.error {
+    let whole = if chunk.is_error() { wire::raw(data) } else { None };
+    if let Some(error) = chunk.error.or(whole) {
         return Err(failure::hidden(origin, error));
     }
     let plain = chunk.plain();
@@ -273,25 +221,6 @@ pub(super) fn event<'d>(
     Ok(plain)
 }
 
-impl<'a> Completion<'a> {
-    /// The choice and the text of a chunk that holds nothing else.
-    fn plain(&self) -> Option<(usize, Text<'a>)> {
-        let [choice] = self.choices.as_deref()? else { return None };
-        let WireChoice { index, delta: Some(delta), message: None, .. } = choice else {
-            return None;
-        };
-        let silent = choice.finish_reason.is_none()
-            && choice.logprobs.is_none()
-            && choice.usage.is_none()
-            && self.usage.is_none()
-            && delta.refusal.is_none()
-            && delta.reasoning_content.is_none()
-            && delta.reasoning.is_none()
-            && delta.tool_calls.is_none();
-        delta.content.clone().filter(|_| silent).map(|text| (index.map_or(0, place), text))
-    }
-}
-
 fn delta(wire: WireChoice<'_>, writer: &mut Writer) {
     let index = wire.index.map_or(0, place);
     let finish = reason(&wire).1;
@@ -299,17 +228,25 @@ fn delta(wire: WireChoice<'_>, writer: &mut Writer) {
         writer.usage(usage);
     }
     let message = wire.delta.or(wire.message).unwrap_or_default();
-    if let Some(text) = message.reasoning_content.or(message.reasoning) {
+    let details = message.details();
+    let (text, thoughts) = message.content.map_or((None, None), |own| (own.text, own.thoughts));
+    if let Some(text) = message.reasoning_content.or(message.reasoning).or(thoughts) {
         writer.reasoning(index, &text);
     }
+    details.iter().for_each(|detail| writer.reasoning_detail(index, detail));
     if let Some(text) = message.refusal {
         writer.refusal(index, &text);
     }
-    let content = message.content.or_else(|| wire.logprobs.map(|_| Text::new("")));
-    if let Some(text) = content {
-        writer.content(index, &text, wire.logprobs);
+    let logprobs = wire.logprobs.map(wire::logprobs);
+    let text = text.or_else(|| logprobs.as_ref().map(|_| Text::new("")));
+    if let Some(text) = text {
+        writer.content(index, &text, logprobs.as_deref());
     }
-    for call in message.tool_calls.into_iter().flatten() {
+    let (calls, old) = (message.tool_calls.unwrap_or_default(), message.function_call);
+    // There is one call of the old form, and never beside others.
+    let old = old.filter(|_| calls.is_empty());
+    let old = old.map(|function| WireCall { index: Some(0), id: None, function: Some(function) });
+    for call in calls.into_iter().chain(old) {
         delta_call(index, &call, writer);
     }
     if let Some(finish) = finish {

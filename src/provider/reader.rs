@@ -13,8 +13,12 @@ use crate::{
     config::{ApiSchema, Target},
 };
 
-/// How gzip (RFC 1952) and Zstandard (RFC 8878) begin.
-const COMPRESSED: [&[u8]; 2] = [&[0x1f, 0x8b], &[0x28, 0xb5, 0x2f, 0xfd]];
+/// How gzip (RFC 1952), zlib (RFC 1950) and Zstandard (RFC 8878) begin.
+const COMPRESSED: [&[u8]; 5] =
+    [&[0x1f, 0x8b], &[0x78, 0x01], &[0x78, 0x9c], &[0x78, 0xda], &[0x28, 0xb5, 0x2f, 0xfd]];
+
+/// How many bytes it takes to know.
+pub(super) const MAGIC: usize = 4;
 
 /// What reads an attempt's answer, with what its request left to remember.
 #[derive(Clone, Debug)]
@@ -43,6 +47,13 @@ impl Origin<'_> {
     pub(super) fn bad(&self, problem: &'static str) -> Error {
         Error::BadAnswer { provider: self.provider.to_owned(), problem }
     }
+
+    /// Refuses a body that begins as compressed ones do. Nobody asked for that: the header is not
+    /// worth a look at every answer.
+    pub(super) fn check_plain(&self, start: &[u8]) -> Result<(), Error> {
+        let is_compressed = COMPRESSED.iter().any(|magic| start.starts_with(magic));
+        if is_compressed { Err(self.bad("is compressed, which was not asked for")) } else { Ok(()) }
+    }
 }
 
 /// Fits a request to where it is to run: to the model, and to the provider's API schema.
@@ -51,7 +62,7 @@ pub fn fit<'a>(request: &Request<'a>, target: &Target<'_>) -> Fit<'a> {
     match target.provider.api_schema {
         ApiSchema::Anthropic => anthropic::fit(&mut fit, request, target),
         ApiSchema::Gemini => gemini::fit(&mut fit, request, target),
-        ApiSchema::OpenAi => {}
+        ApiSchema::OpenAi => openai::fit(&mut fit, request, target),
     }
     fit
 }
@@ -90,10 +101,7 @@ impl Reader {
         origin: Origin<'_>,
     ) -> Result<Answer<'b>, Error> {
         let head = origin.head;
-        // Nobody asked for that: the header is not worth a look at every answer.
-        if COMPRESSED.iter().any(|magic| body.starts_with(magic)) {
-            return Err(origin.bad("is compressed, which was not asked for"));
-        }
+        origin.check_plain(body)?;
         if head.status != 200 {
             return Err(match self {
                 Self::OpenAi | Self::Anthropic(_) => failure::classify(origin, body),

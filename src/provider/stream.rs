@@ -2,7 +2,7 @@
 
 use super::{
     Head,
-    reader::{Origin, Reader},
+    reader::{MAGIC, Origin, Reader},
     repeat::Repeat,
 };
 use crate::{
@@ -18,6 +18,9 @@ pub(super) struct Streaming {
     sse: sse::Decoder,
     writer: Writer,
     repeat: Repeat,
+    /// Its first bytes, until they tell that it is not compressed: a compressed one may hold whole
+    /// lines of text, so that what the decoder makes of it proves nothing.
+    start: Option<Vec<u8>>,
     /// Whether the head has gone to the client: from then on a failure is an event.
     released: bool,
 }
@@ -38,7 +41,8 @@ impl Streaming {
     /// A stream of which only the head has come.
     pub(super) fn new(head: Head, reader: Reader, envelope: Envelope) -> Self {
         let (sse, writer) = (sse::Decoder::default(), Writer::new(envelope));
-        Self { head, reader, sse, writer, repeat: Repeat::default(), released: false }
+        let (repeat, start) = (Repeat::default(), Some(Vec::new()));
+        Self { head, reader, sse, writer, repeat, start, released: false }
     }
 
     /// Whether the head has gone to the client.
@@ -77,8 +81,15 @@ impl Streaming {
         provider: &str,
         model: &str,
     ) -> Result<(), Error> {
-        let Self { head, reader, sse, writer, repeat, .. } = self;
+        let Self { head, reader, sse, writer, repeat, start, .. } = self;
         let origin = Origin { provider, model, head };
+        if let Some(first) = start {
+            first.extend(piece.iter().take(MAGIC - first.len()));
+            origin.check_plain(first)?;
+            if first.len() == MAGIC {
+                *start = None;
+            }
+        }
         let mut decoded = Ok(());
         // After a failure, and after the end, nothing counts.
         let mut event = |data: &[u8]| {

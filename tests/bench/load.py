@@ -1,7 +1,9 @@
 """Load on an Envoy: chat requests, sent by `wrk` as fast as they are answered."""
 
 import json
+import socket
 import subprocess
+import time
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,47 +53,84 @@ class Burst:
         return self.cpu * 1e6 / self.requests
 
 
-def chat(directive, stream=False):
-    """A chat request of 1 KB whose answer the directive decides: a few turns of a phone call."""
-    turns = [
-        ("system", "You are the voice assistant of a dental practice. Answer in two sentences at "
-         "most, never promise a treatment, never name a price, and offer to put the caller "
-         "through to a person as soon as they sound unsure. The practice is open from Monday to "
-         "Friday, from eight in the morning until six in the evening."),
+@dataclass(frozen=True)
+class Request:
+    """What is sent over and over, and where to."""
+
+    path: str
+    body: str
+
+
+def turns(directive, more=0):
+    """A few turns of a phone call, 1 KB, and before them as many as make `more` bytes. The
+    directive decides on the answer."""
+    said = [
         ("user", "Hello, I have an appointment on Thursday at ten, but I would have to move it."),
         ("assistant", "Of course. Would Friday at nine suit you, or rather Monday afternoon?"),
         ("user", "Monday is good. Around three if you have it. And do I have to bring anything, "
          "because my insurance has changed since I was with you?"),
         ("assistant", "Monday at three is free and now yours. Please bring the new card."),
+    ]
+    length = sum(len(text) + 40 for _, text in said)
+    return [
+        ("system", "You are the voice assistant of a dental practice. Answer in two sentences at "
+         "most, never promise a treatment, never name a price, and offer to put the caller "
+         "through to a person as soon as they sound unsure. The practice is open from Monday to "
+         "Friday, from eight in the morning until six in the evening."),
+        *said * (1 + more // length),
         ("user", f"Thanks \\u2014 and how do I get there by bus?\n#script {directive}"),
     ]
-    messages = [{"role": role, "content": text} for role, text in turns]
-    body = {"model": "small", "messages": messages, "temperature": 0.3, "max_tokens": 300}
+
+
+def chat(directive, stream=False, model="openai", more=0):
+    """A client's request."""
+    messages = [{"role": role, "content": text} for role, text in turns(directive, more)]
+    body = {"model": model, "messages": messages, "temperature": 0.3, "max_tokens": 300}
     if stream:
         # Usage is asked for, so that the provider streams the same with and without the module.
         body |= {"stream": True, "stream_options": {"include_usage": True}}
-    return json.dumps(body)
+    return Request(PATH, json.dumps(body))
 
 
-def ask(envoy, body):
+def translated(provider, directive, stream=False, more=0):
+    """The same in the provider's own API: what the module makes of it, for an Envoy without one."""
+    (_, system), *rest = turns(directive, more)
+    if provider == "anthropic":
+        parts = lambda text: [{"type": "text", "text": text}]
+        messages = [{"role": role, "content": parts(text)} for role, text in rest]
+        body = {"model": "small", "max_tokens": 300, "system": parts(system),
+                "messages": messages, "temperature": 0.3}
+        return Request("/v1/messages", json.dumps(body | ({"stream": True} if stream else {})))
+    if provider == "gemini":
+        roles = {"user": "user", "assistant": "model"}
+        contents = [{"role": roles[role], "parts": [{"text": text}]} for role, text in rest]
+        body = {"systemInstruction": {"parts": [{"text": system}]}, "contents": contents,
+                "generationConfig": {"maxOutputTokens": 300, "temperature": 0.3}}
+        method = "streamGenerateContent?alt=sse" if stream else "generateContent"
+        return Request(f"/v1beta/models/small:{method}", json.dumps(body))
+    return chat(directive, stream, provider, more)
+
+
+def ask(envoy, request):
     """The answer to one request; anything but success ends the run."""
-    url = f"http://127.0.0.1:{envoy.port}{PATH}"
-    status, text = send(urllib.request.Request(url, body.encode(), HEADERS))
+    url = f"http://127.0.0.1:{envoy.port}{request.path}"
+    status, text = send(urllib.request.Request(url, request.body.encode(), HEADERS))
     if status != 200:
         raise Failed(f"a chat request was answered with {status}: {text}")
     return text
 
 
-def burst(envoy, bodies, connections, seconds):
+def burst(envoy, requests, connections, seconds):
     """Loads an Envoy and says what that cost it. An answer that is no success, or a connection
-    that broke, ends the run."""
+    that broke, ends the run. All requests go to one path."""
+    path = requests[0].path
     script = Path(envoy.log).with_name("load.lua")
     script.write_text(SCRIPT % {
         "headers": "\n".join(f"wrk.headers[{lua(k)}] = {lua(v)}" for k, v in HEADERS.items()),
-        "bodies": ", ".join(map(lua, bodies)),
+        "bodies": ", ".join(lua(request.body) for request in requests),
     })
     command = ["wrk", "--threads", 1, "--connections", connections, "--duration", f"{seconds}s",
-               "--timeout", "10s", "--script", script, f"http://127.0.0.1:{envoy.port}{PATH}"]
+               "--timeout", "10s", "--script", script, f"http://127.0.0.1:{envoy.port}{path}"]
     before = envoy.cpu()
     output = run([str(word) for word in command])
     cpu = envoy.cpu() - before
@@ -121,3 +160,34 @@ def lua(text):
     """A string in Lua: every byte that is not plain as a decimal escape."""
     plain = lambda byte: 32 <= byte < 127 and byte not in b'"\\'
     return '"%s"' % "".join(chr(b) if plain(b) else f"\\{b:03}" for b in text.encode())
+
+
+class Line:
+    """A connection on which one request follows the other, for times shorter than a new one."""
+
+    def __init__(self, envoy, request):
+        self.socket = socket.create_connection(("127.0.0.1", envoy.port), timeout=10)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        head = {"host": "bench", "content-length": len(request.body.encode())} | HEADERS
+        lines = [f"POST {request.path} HTTP/1.1"] + [f"{k}: {v}" for k, v in head.items()]
+        self.sent = ("\r\n".join(lines) + "\r\n\r\n" + request.body).encode()
+
+    def first(self, sign):
+        """Seconds until the first bytes that hold `sign`. The answer, chunked, is read to its
+        end."""
+        begun, heard = time.perf_counter(), b""
+        self.socket.sendall(self.sent)
+        taken = None
+        while not heard.endswith(b"0\r\n\r\n"):
+            more = self.socket.recv(1 << 16)
+            heard += more
+            if taken is None and sign in heard:
+                taken = time.perf_counter() - begun
+            if not more:
+                break
+        if taken is None or not heard.startswith(b"HTTP/1.1 200"):
+            raise Failed(f"no {sign} in the answer:\n{heard.decode(errors='replace')[:2000]}")
+        return taken
+
+    def close(self):
+        self.socket.close()

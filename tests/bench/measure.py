@@ -3,11 +3,12 @@
 import sys
 import time
 from dataclasses import dataclass
-from statistics import median
+from statistics import median, quantiles
 
-from .load import ask, burst, chat
+from .load import Line, ask, burst, chat, translated
 from .processes import Failed
 from .report import Figure
+from .setting import PROVIDERS
 
 # The longest module that may be, in KiB. Our own number: Envoy compiles every byte at its start.
 LONGEST_MODULE = 1536
@@ -23,26 +24,59 @@ GROWTH_SHARE, GROWTH_KIB = 0.02, 1024
 GROWTH_VMS = 128
 
 
+# How much later the first content may come through the module, in ms. Our own number.
+FIRST_CONTENT = 0.3
+
+# How often the first content is waited for, with the module and without.
+WAITS = 500
+
+
 @dataclass(frozen=True)
 class Case:
-    """A request that is sent over and over, and how much more CPU it may cost with the module."""
+    """A request that is sent over and over, and how much more CPU it may cost with the module: so
+    many times as much, or so many more milliseconds."""
 
     name: str
-    body: str
-    limit: float | None
+    directive: str
+    provider: str = "openai"
+    limit: float | None = None
+    most: float | None = None
+    stream: bool = False
     connections: int = 16
     events: int = 0
+    more: int = 0
 
+    def ours(self):
+        """What a client sends."""
+        return chat(self.directive, self.stream, self.provider, self.more)
+
+    def plain(self):
+        """What an Envoy without the module is sent: what its provider speaks."""
+        return translated(self.provider, self.directive, self.stream, self.more)
+
+
+def cases(provider, whole, streamed):
+    """The cases of an API schema, with the limits of a plain request and of a stream."""
+    return [
+        Case(f"{provider}: 1 KB request, 1 KB answer", "size=500", provider, limit=whole),
+        # As models stream: whatever the event, Envoy wakes up for it alone. Each answer takes a
+        # tenth of a second, so there are more of them at a time.
+        Case(f"{provider}: 50 events, one at a time", "events=50 delay=1", provider, limit=streamed,
+             stream=True, connections=64, events=50),
+        Case(f"{provider}: 1 MB request", "size=500", provider, most=25.0, connections=2,
+             more=1 << 20),
+    ]
+
+
+# No model streams like this: Envoy reads all events at once and pays nothing for each. What is left
+# is the module's own work, so there is no limit, and the ratio shows that work best.
+AT_ONCE = Case("openai: 50 events, all at once", "events=50", stream=True, events=50)
 
 CASES = [
-    Case("1 KB request, 1 KB answer", chat("size=500"), limit=2.0),
-    # No model streams like this: Envoy reads all events at once and pays nothing for each. What is
-    # left is the module's own work, so there is no limit, and the ratio shows that work best.
-    Case("50 events, all at once", chat("events=50", stream=True), limit=None, events=50),
-    # As models stream: whatever the event, Envoy wakes up for it alone. Each answer takes a tenth
-    # of a second, so there are more of them at a time.
-    Case("50 events, one at a time", chat("events=50 delay=1", stream=True), limit=1.6,
-         connections=64, events=50),
+    *cases("openai", 2.0, 1.6),
+    AT_ONCE,
+    *cases("anthropic", 2.3, 1.8),
+    *cases("gemini", 2.3, 1.8),
 ]
 
 
@@ -54,32 +88,38 @@ def say(text):
 def costs(setting, cases, rounds, seconds):
     """CPU per request and all that wrk sees, then the memory of the two Envoys it was seen at."""
     figures = []
-    with setting.baseline() as baseline, setting.ours() as ours:
-        idle = Figure("RSS, idle", "KiB", baseline.rss(), ours.rss())
-        for case in cases:
-            check(case, baseline, ours)
-            figures += cost(case, baseline, ours, rounds, seconds)
-        figures += [idle, Figure("RSS, after the load", "KiB", baseline.rss(), ours.rss())]
-        healthy(ours)
+    for provider in PROVIDERS:
+        own = [case for case in cases if case.provider == provider]
+        if not own:
+            continue
+        with setting.baseline(provider) as baseline, setting.ours() as ours:
+            idle = Figure(f"{provider}: RSS, idle", "KiB", baseline.rss(), ours.rss())
+            for case in own:
+                check(case, baseline, ours)
+                figures += cost(case, baseline, ours, rounds, seconds)
+            loaded = Figure(f"{provider}: RSS, after the load", "KiB", baseline.rss(), ours.rss())
+            figures += [idle, loaded]
+            healthy(ours)
     return figures
 
 
 def check(case, baseline, ours):
     """Sees that both Envoys answer what the case means, before anybody counts."""
-    for envoy in baseline, ours:
-        text = ask(envoy, case.body)
+    for envoy, request in (baseline, case.plain()), (ours, case.ours()):
+        text = ask(envoy, request)
         events = text.count("data: {")
-        if events < case.events or (not case.events and '"choices"' not in text):
+        answered = any(key in text for key in ('"choices"', '"stop_reason"', '"candidates"'))
+        if events < case.events or not answered:
             raise Failed(f"{case.name}: {events} events in the answer:\n{text[:2000]}")
 
 
 def cost(case, baseline, ours, rounds, seconds):
     """Rounds that take turns, so that whatever else runs on the machine is in both. The first one
     only warms up: V8 compiles what is called often a second time."""
-    pairs = []
+    pairs, sent = [], {baseline: case.plain(), ours: case.ours()}
     for turn in range(rounds + 1):
         order = (baseline, ours) if turn % 2 else (ours, baseline)
-        found = {e: burst(e, [case.body], case.connections, seconds) for e in order}
+        found = {e: burst(e, [sent[e]], case.connections, seconds) for e in order}
         pairs.append((found[baseline], found[ours]))
         costs = " / ".join(f"{each.cpu_per_request:.1f}" for each in pairs[-1])
         say(f"{case.name}: {'round ' + str(turn) if turn else 'warm-up'}: {costs} µs")
@@ -96,12 +136,47 @@ def cost_figures(case, pairs):
     cpu.judged = cpu.ours / cpu.baseline
     ratios = sorted(ours.cpu_per_request / plain.cpu_per_request for plain, ours in pairs)
     cpu.note = f"{ratios[0]:.2f} to {ratios[-1]:.2f}× in {len(pairs)} rounds"
+    added = []
+    if case.most is not None:
+        more = (cpu.ours - cpu.baseline) / 1000
+        added = [Figure(f"{case.name}: CPU added", "ms", None, more, judged=more, limit=case.most)]
     return [
         cpu,
+        *added,
         row("requests", "1/s", lambda burst: burst.requests / burst.seconds),
         row("p50", "ms", lambda burst: burst.p50 / 1000),
         row("p99", "ms", lambda burst: burst.p99 / 1000),
     ]
+
+
+def first_content(setting, waits=WAITS):
+    """How much later a stream's first content comes: one request at a time, on an idle machine."""
+    signs = {"openai": b'"content":"a', "anthropic": b"text_delta", "gemini": b'"parts":[{'}
+    figures = []
+    for provider in PROVIDERS:
+        case = Case(f"{provider}: first content", "text=aaa_bbb_ccc", provider, stream=True)
+        with setting.baseline(provider) as baseline, setting.ours() as ours:
+            check(case, baseline, ours)
+            lines = [(Line(baseline, case.plain()), signs[provider]),
+                     (Line(ours, case.ours()), signs["openai"])]
+            times = [[line.first(sign) * 1000 for line, sign in lines] for _ in range(waits)]
+            for line, _ in lines:
+                line.close()
+            healthy(ours)
+        # The first tenth only warms up.
+        plain, ours = zip(*times[waits // 10:])
+        for name, of, limit in ("p50", median, FIRST_CONTENT), ("p90", decile, None):
+            without, with_it = of(plain), of(ours)
+            figures.append(Figure(f"{case.name}: {name}", "ms", without, with_it,
+                                  judged=with_it - without, limit=limit,
+                                  note=f"{with_it - without:+.3f} ms, {len(plain)} each"))
+        say(f"{case.name}: {figures[-2].note}")
+    return figures
+
+
+def decile(values):
+    """What nine of ten values are below."""
+    return quantiles(values, n=10)[-1]
 
 
 def startup(setting, rounds):
@@ -141,11 +216,11 @@ class Memory:
 
 def growth(setting):
     """Plain requests and streams in turn at a fresh Envoy, and its memory after each chunk."""
-    bodies = [case.body for case in CASES[:2]]
+    requests = [CASES[0].ours(), AT_ONCE.ours()]
     found, total = [], 0
     with setting.ours("growth") as envoy:
         while total < GROWTH_REQUESTS or len(found) < 3:
-            total += burst(envoy, bodies, 16, GROWTH_SECONDS).requests
+            total += burst(envoy, requests, 16, GROWTH_SECONDS).requests
             time.sleep(0.5)  # Envoy gives back what it need not keep.
             memory = Memory(total, envoy.rss(), envoy.linear_memory(), envoy.allocated())
             found.append(memory)

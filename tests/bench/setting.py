@@ -8,8 +8,9 @@ from pathlib import Path
 
 from .processes import Envoy, Failed, free_ports
 
-# The name `attache render` gives to the provider's cluster in `gateway.yaml` beside this file.
-CLUSTER = "scripted-us"
+# The providers in `gateway.yaml` beside this file. `attache render` names the cluster of each after
+# it and its region.
+PROVIDERS = ["openai", "anthropic", "gemini"]
 
 # What a client sends, and what the provider is sent.
 CLIENT_KEY, PROVIDER_KEY = "client-key", "provider-key"
@@ -31,13 +32,13 @@ class Setting:
         gateway, admin = free_ports(2)
         return Envoy(self.envoy, self.render(name, gateway, admin), gateway, admin)
 
-    def baseline(self, name="baseline"):
-        """The same without the module."""
+    def baseline(self, provider=PROVIDERS[0], name="baseline"):
+        """The same without the module, all for one provider."""
         gateway, admin = free_ports(2)
         directory = self.render(name, gateway, admin)
-        for file, change in ("listeners.yaml", plain_listeners), ("clusters.yaml", plain_clusters):
-            path = directory / file
-            path.write_text(change(path.read_text()))
+        listeners, clusters = directory / "listeners.yaml", directory / "clusters.yaml"
+        listeners.write_text(plain_listeners(listeners.read_text(), f"{provider}-us"))
+        clusters.write_text(plain_clusters(clusters.read_text()))
         return Envoy(self.envoy, directory, gateway, admin)
 
     def render(self, name, gateway, admin):
@@ -58,12 +59,13 @@ class Setting:
 BLOCK_OF_TICKETS = re.compile(r"^( *)- match:\n(?:\1 .*\n)*", re.MULTILINE)
 
 
-def plain_listeners(text):
+def plain_listeners(text, cluster):
     """The listener without the gateway role: the route names the cluster that the role would."""
-    text = replace_block(text, "- name: attache.gateway", "")
-    text = replace_block(text, "cluster_specifier_plugins:", "")
+    text = replace_blocks(text, "- name: attache.gateway", "")
+    text = replace_blocks(text, "cluster_specifier_plugins:", "")
     text = BLOCK_OF_TICKETS.sub("", text)
-    plain = text.replace("route: {cluster_specifier_plugin: cluster}", f"route: {{cluster: {CLUSTER}}}")
+    chosen = "route: {cluster_specifier_plugin: cluster}"
+    plain = text.replace(chosen, f"route: {{cluster: {cluster}}}")
     if plain == text or "cluster_specifier" in plain:
         raise Failed("the rendered configuration has other routes than this program knows")
     return without_module(plain)
@@ -71,17 +73,17 @@ def plain_listeners(text):
 
 def plain_clusters(text):
     """The clusters without the provider role."""
-    return without_module(replace_block(text, "- name: attache.provider", ""))
+    return without_module(replace_blocks(text, "- name: attache.provider", "", len(PROVIDERS)))
 
 
-def replace_block(text, head, instead):
-    """Puts one line, or none, in the place of the only block that begins with the line `head`: that
+def replace_blocks(text, head, instead, expected=1):
+    """Puts one line, or none, in the place of every block that begins with the line `head`: that
     line and the deeper ones after it, as YAML's indentation has it."""
     pattern = rf"^( *){re.escape(head)}\n(?:\1 .*(?:\n|\Z))*"
     line = (lambda found: f"{found[1]}{instead}\n") if instead else ""
     text, count = re.subn(pattern, line, text, flags=re.MULTILINE)
-    if count != 1:
-        raise Failed(f"the rendered configuration has {count} blocks `{head}`, not one")
+    if count != expected:
+        raise Failed(f"the rendered configuration has {count} blocks `{head}`, not {expected}")
     return text
 
 

@@ -15,6 +15,9 @@ fn a_provider_gets_its_own_key_and_no_other() {
         ("qwen", "alibaba", "api-key", ""),
         ("claude", "anthropic", "x-api-key", ""),
         ("gemini", "google", "x-goog-api-key", ""),
+        ("vertex-claude", "vertex-anthropic", "authorization", "Bearer "),
+        ("vertex-gemini", "vertex-google", "authorization", "Bearer "),
+        ("router", "openrouter", "authorization", "Bearer "),
     ];
     let names = ["authorization", "x-api-key", "api-key", "x-goog-api-key", "cookie"];
     for (model, provider, header, prefix) in places {
@@ -184,7 +187,7 @@ fn the_module_stands_where_no_key_is_in_every_cluster_and_listener() {
         chains.iter().filter(|chain| position(chain, name).is_some()).collect()
     };
     assert_eq!(with("attache.gateway").len(), 2);
-    assert_eq!(with("attache.provider").len(), 8, "clusters");
+    assert_eq!(with("attache.provider").len(), 13, "clusters");
     for chain in with("attache.gateway") {
         assert_eq!(position(chain, "envoy.filters.http.api_key_auth"), Some(0));
         assert_eq!(position(chain, "envoy.filters.http.header_mutation"), Some(2));

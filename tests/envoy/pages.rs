@@ -29,8 +29,11 @@ fn the_models_of_a_region_are_listed_with_what_they_can_do() {
     };
     let us = list(shared().us(), "/v1/models");
     assert_eq!(us["object"], "list");
-    assert_eq!(names(&us), ["claude", "gemini", "gpt", "kimi", "oss", "qwen", "worldly"]);
-    assert_eq!(names(&list(shared().eu(), "/v1/models?limit=1")), ["european", "gpt"]);
+    let both = ["vertex-claude", "vertex-gemini"];
+    let here = ["claude", "gemini", "gpt", "kimi", "oss", "qwen", "router"];
+    assert_eq!(names(&us), [&here[..], &both, &["worldly"]].concat());
+    let eu = list(shared().eu(), "/v1/models?limit=1");
+    assert_eq!(names(&eu), [&["european", "gpt"][..], &both].concat());
     assert_eq!(list(shared().us(), "/models"), us);
     let gpt = &us["data"][2];
     assert_eq!(gpt["object"], "model");

@@ -6,7 +6,7 @@ use crate::support::envoy::marker;
 use serde_json::{Value, json};
 
 /// A model, where it is asked in one piece and as a stream, and its name there.
-const SCHEMAS: [(&str, [&str; 2], &str); 3] = [
+const SCHEMAS: [(&str, [&str; 2], &str); 5] = [
     ("gpt", ["/v1/chat/completions"; 2], "gpt-upstream"),
     ("claude", ["/v1/messages"; 2], "claude-upstream"),
     (
@@ -14,6 +14,26 @@ const SCHEMAS: [(&str, [&str; 2], &str); 3] = [
         [
             "/v1beta/models/gemini-3-upstream:generateContent",
             "/v1beta/models/gemini-3-upstream:streamGenerateContent?alt=sse",
+        ],
+        "gemini-3-upstream",
+    ),
+    (
+        "vertex-claude",
+        [
+            "/v1/projects/p/locations/us-east5/publishers/anthropic/models/\
+             claude-upstream@20260101:rawPredict",
+            "/v1/projects/p/locations/us-east5/publishers/anthropic/models/\
+             claude-upstream@20260101:streamRawPredict",
+        ],
+        "claude-upstream@20260101",
+    ),
+    (
+        "vertex-gemini",
+        [
+            "/v1/projects/p/locations/us-east5/publishers/google/models/\
+             gemini-3-upstream:generateContent",
+            "/v1/projects/p/locations/us-east5/publishers/google/models/\
+             gemini-3-upstream:streamGenerateContent?alt=sse",
         ],
         "gemini-3-upstream",
     ),
@@ -47,8 +67,30 @@ fn a_text_comes_in_one_piece_or_in_many() {
             let asked: Vec<&str> = entries.iter().map(|entry| entry.path.as_str()).collect();
             assert_eq!(asked, paths);
             for entry in entries {
-                let version = (model == "claude").then_some(b"2023-06-01".as_slice());
+                let version = model.ends_with("claude").then_some(b"2023-06-01".as_slice());
                 assert_eq!(entry.header("anthropic-version"), version, "{model}");
+            }
+        }
+    }
+}
+
+#[test]
+fn vertex_is_asked_where_the_gateway_stands_and_for_no_model_in_the_body() {
+    for (client, place) in [(shared().us(), "us-east5"), (shared().eu(), "europe-west4")] {
+        for model in ["vertex-claude", "vertex-gemini"] {
+            let marker = marker();
+            for request in [chat(model, &marker), streamed(model, &marker)] {
+                assert_eq!(client.chat(&request).status, 200);
+            }
+            for entry in shared().reached(&marker) {
+                let host = format!("{place}-aiplatform.example");
+                assert_eq!(entry.header("host"), Some(host.as_bytes()), "{model}");
+                let base = format!("/v1/projects/p/locations/{place}/publishers/");
+                assert!(entry.path.starts_with(&base), "{}", entry.path);
+                let body = entry.json();
+                assert_eq!(body.get("model"), None, "{body}");
+                let version = (model == "vertex-claude").then_some("vertex-2023-10-16");
+                assert_eq!(body["anthropic_version"].as_str(), version, "{body}");
             }
         }
     }
@@ -102,7 +144,7 @@ fn a_round_of_tools_takes_two_turns_and_keeps_what_the_provider_signed() {
 /// The call, its result, and what was signed, as the provider gets them back.
 #[track_caller]
 fn assert_second_turn(model: &str, sent: &Value) {
-    match model {
+    match model.trim_start_matches("vertex-") {
         "claude" => {
             let [thought, call] = &sent["messages"][1]["content"].as_array().expect("blocks")[..]
             else {
@@ -211,6 +253,8 @@ fn an_error_in_a_stream_is_an_answer_before_content_and_an_event_after() {
         ("gpt", 2, 502, "upstream_error"),
         ("claude", 3, 503, "overloaded"),
         ("gemini", 1, 503, "overloaded"),
+        ("vertex-claude", 3, 503, "overloaded"),
+        ("vertex-gemini", 1, 503, "overloaded"),
     ];
     for (model, events, status, code) in cases {
         for form in ["", " ping chunk=5"] {

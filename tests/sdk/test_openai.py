@@ -230,11 +230,12 @@ def test_a_stream_that_breaks_off_raises(client, model, events, code):
 
 def test_models_are_listed(client, gateway):
     models = client.models.list()
-    names = ["claude", "gemini", "gpt", "kimi", "oss", "qwen", "worldly"]
+    vertex = ["vertex-claude", "vertex-gemini"]
+    names = ["claude", "gemini", "gpt", "kimi", "oss", "qwen", "router", *vertex, "worldly"]
     assert [model.id for model in models] == names
     assert models.data[2].owned_by == "openai"
     eu = client.with_options(base_url=gateway.eu).models.list()
-    assert [model.id for model in eu] == ["european", "gpt"]
+    assert [model.id for model in eu] == ["european", "gpt", *vertex]
 
 
 def test_headers_are_there_for_those_who_look(client):

@@ -139,6 +139,7 @@ fn user(content: Text<'_>) -> Message<'_> {
         refusal: None,
         reasoning_content: None,
         reasoning_details: None,
+        thinking_blocks: None,
         cache_control: None,
     }
 }

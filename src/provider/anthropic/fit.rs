@@ -5,9 +5,15 @@ use std::{borrow::Cow, num::NonZeroU32};
 
 use serde_json::value::RawValue;
 
-use super::{format, message::Conversation, sort::sort, tools::Tools};
+use super::{format, message::Conversation, part, sort::sort, tools::Tools};
 use crate::{
-    chat::{effort::Effort, fit::Fit, parameter::Parameter, request::Request, text::Text},
+    chat::{
+        effort::Effort,
+        fit::{Fit, Mark},
+        parameter::Parameter,
+        request::Request,
+        text::Text,
+    },
     config::{Target, Thinking},
 };
 
@@ -36,6 +42,11 @@ pub(in crate::provider) fn fit<'a>(fit: &mut Fit<'a>, request: &Request<'a>, tar
     sample(fit, request);
     stop(fit);
     user(fit);
+    fit.leave_out_marks(request, |mark| {
+        let (Mark::Message(raw) | Mark::Part(raw) | Mark::Tool(raw)) = mark;
+        part::is_known_mark(raw)
+    });
+    fit.leave_out_detail(request);
     if tools.loosen() {
         fit.emulated.push("tools.strict");
     }

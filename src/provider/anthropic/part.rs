@@ -64,21 +64,50 @@ pub(super) fn file<'q>(raw: &'q RawValue) -> Result<Media<'q>, String> {
     let File { filename, file_data } = serde_json::from_str(raw.get()).map_err(|_| wrong())?;
     let url = file_data.ok_or_else(wrong)?.into_decoded();
     let title = filename.map(|name| name.decode().into_owned()).filter(|name| !name.is_empty());
+    // OpenAI's reference has bare base64 here, its guide a data URL.
+    let is_bare = !url.is_empty() && url.bytes().all(is_base64);
+    if is_bare && let Some(media_type) = title.as_deref().and_then(type_by_name) {
+        return typed_file(media_type, &url, 0, title);
+    }
     let Some((media_type, data)) = data_url(&url)? else {
         return web_url(url).map(|url| Media::Document(Source::Url(url), title));
     };
-    if let Some(media_type) = image_type(&media_type) {
-        return Ok(Media::Image(Source::Base64 { media_type, data: tail(&url, data) }));
+    typed_file(&media_type, &url, data, title)
+}
+
+/// A file whose base64 begins at `data`.
+fn typed_file<'q>(
+    media_type: &str,
+    url: &Cow<'q, str>,
+    data: usize,
+    title: Option<String>,
+) -> Result<Media<'q>, String> {
+    if let Some(media_type) = image_type(media_type) {
+        return Ok(Media::Image(Source::Base64 { media_type, data: tail(url, data) }));
     }
-    match media_type.as_str() {
+    match media_type {
         "application/pdf" => {
-            let source = Source::Base64 { media_type: "application/pdf", data: tail(&url, data) };
+            let source = Source::Base64 { media_type: "application/pdf", data: tail(url, data) };
             Ok(Media::Document(source, title))
         }
-        "application/json" => text_file(&url, data, title),
-        text if text.starts_with("text/") => text_file(&url, data, title),
+        "application/json" => text_file(url, data, title),
+        text if text.starts_with("text/") => text_file(url, data, title),
         other => Err(format!("files of type `{other}` cannot be sent, send a PDF or a text")),
     }
+}
+
+/// The type of a file that does not say it, by the ending of its name.
+fn type_by_name(name: &str) -> Option<&'static str> {
+    let (_, ending) = name.rsplit_once('.')?;
+    match ending.to_ascii_lowercase().as_str() {
+        "pdf" => Some("application/pdf"),
+        "txt" | "md" | "csv" | "json" | "html" | "xml" => Some("text/plain"),
+        _ => None,
+    }
+}
+
+fn is_base64(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"+/=".contains(&byte)
 }
 
 fn text_file(url: &str, data: usize, title: Option<String>) -> Result<Media<'static>, String> {
@@ -106,12 +135,18 @@ fn data_url(url: &str) -> Result<Option<(String, usize)>, String> {
     let scheme = url.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("data:"));
     let Some(rest) = url.get(5..).filter(|_| scheme) else { return Ok(None) };
     let head = rest.split_once(',').map(|(head, _)| head);
-    let Some((head, described)) = head.and_then(|head| Some((head, head.strip_suffix(";base64")?)))
-    else {
+    let Some((head, described)) = head.and_then(|head| Some((head, without_base64(head)?))) else {
         return Err("a data URL must be `data:TYPE;base64,DATA`".to_owned());
     };
     let media_type = described.split(';').next().unwrap_or_default().trim();
     Ok(Some((media_type.to_ascii_lowercase(), 5 + head.len() + 1)))
+}
+
+/// What stands before `;base64`, in any case.
+fn without_base64(head: &str) -> Option<&str> {
+    let at = head.len().checked_sub(";base64".len())?;
+    let (before, word) = head.split_at_checked(at)?;
+    word.eq_ignore_ascii_case(";base64").then_some(before)
 }
 
 fn web_url(url: Cow<'_, str>) -> Result<Cow<'_, str>, String> {
@@ -194,21 +229,30 @@ pub(super) fn media<'q>(part: &'q Part<'_>) -> Result<Option<Media<'q>>, String>
     Ok(None)
 }
 
-/// Writes a mark for the cache, if it is one that the provider knows: `{"type": "ephemeral"}`,
-/// perhaps with `ttl`. Guide *Prompt caching*.
+/// A mark for the cache: `{"type": "ephemeral"}`, perhaps with `ttl`. Guide *Prompt caching*.
+#[derive(Deserialize)]
+struct Mark<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Cow<'a, str>,
+    #[serde(borrow, default)]
+    ttl: Option<Text<'a>>,
+}
+
+impl<'a> Mark<'a> {
+    /// None for one that the provider does not know.
+    fn read(raw: &'a RawValue) -> Option<Self> {
+        serde_json::from_str::<Self>(raw.get()).ok().filter(|mark| mark.kind == "ephemeral")
+    }
+}
+
+/// Whether a mark for the cache is one that the provider knows.
+pub(super) fn is_known_mark(raw: &RawValue) -> bool {
+    Mark::read(raw).is_some()
+}
+
+/// Writes a mark for the cache, if it is one that the provider knows.
 pub(super) fn write_cache(object: &mut Object<'_>, cache: Option<&RawValue>) {
-    #[derive(Deserialize)]
-    struct Mark<'a> {
-        #[serde(borrow, rename = "type")]
-        kind: Cow<'a, str>,
-        #[serde(borrow, default)]
-        ttl: Option<Text<'a>>,
-    }
-    let Some(raw) = cache else { return };
-    let Ok(mark) = serde_json::from_str::<Mark<'_>>(raw.get()) else { return };
-    if mark.kind != "ephemeral" {
-        return;
-    }
+    let Some(mark) = cache.and_then(Mark::read) else { return };
     object.object("cache_control", |fields| {
         fields.value("type", "ephemeral");
         if let Some(ttl) = mark.ttl.filter(|ttl| matches!(ttl.decode().as_ref(), "5m" | "1h")) {
@@ -250,7 +294,7 @@ mod tests {
             ("data:image/png;base64,AA==", base64("image/png")),
             ("data:image/jpeg;base64,AA==", base64("image/jpeg")),
             ("data:image/jpg;base64,AA==", base64("image/jpeg")),
-            ("DATA:Image/GIF;base64,AA==", base64("image/gif")),
+            ("DATA:Image/GIF;BASE64,AA==", base64("image/gif")),
             ("data:image/webp;x=y;base64,AA==", base64("image/webp")),
             (r"data:image\/png;base64,AA==", base64("image/png")),
             ("https://x/y.svg", url("https://x/y.svg")),
@@ -281,6 +325,11 @@ mod tests {
             (r#"{"filename":"a.pdf","file_data":"data:application/pdf;base64,JVBE"}"#, Ok(pdf)),
             (r#"{"file_data":"data:text/csv;base64,w6ksMQ=="}"#, Ok(text)),
             (r#"{"file_data":"data:application/json;charset=utf-8;base64,w6ksMQ"}"#, Ok(text)),
+            (r#"{"filename":"a.pdf","file_data":"JVBE"}"#, Ok(pdf)),
+            (
+                r#"{"filename":"a.zip","file_data":"JVBE"}"#,
+                Err("the URL must begin with `https://`, `http://` or `data:`"),
+            ),
             (r#"{"file_data":"https://x/a.pdf"}"#, Ok(link)),
             (r#"{"file_data":"data:image/png;base64,AA=="}"#, Ok(picture)),
             (

@@ -1,14 +1,18 @@
 //! Thoughts across turns. Claude signs them and wants them back unchanged (guide *Extended
 //! thinking*, "Preserving thinking blocks"); clients get them as `reasoning_details`, in the form
 //! OpenRouter made known (guide *Reasoning Tokens*): `{"type": "reasoning.text", "index", "text",
-//! "signature", "format"}` and `{"type": "reasoning.encrypted", "index", "data", "format"}`.
+//! "signature", "format"}` and `{"type": "reasoning.encrypted", "index", "data", "format"}`. What
+//! LiteLLM's clients have as `thinking_blocks` is taken too: blocks as Claude wrote them.
 
 use std::borrow::Cow;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::{chat::text::Text, json::Object};
+use crate::{
+    chat::{message::Message, text::Text},
+    json::Object,
+};
 
 /// The word that marks details as Claude's: those of other providers stay away from it.
 const FORMAT: &str = "anthropic-claude-v1";
@@ -44,10 +48,45 @@ struct Detail<'a> {
     data: Option<Text<'a>>,
 }
 
-/// The thoughts in a message's `reasoning_details`, as far as they are Claude's own.
-pub(super) fn thoughts(raw: Option<&RawValue>) -> Vec<Thought<'_>> {
+/// One of `thinking_blocks`: Claude API reference, *Messages*, `thinking` and `redacted_thinking`.
+#[derive(Deserialize)]
+struct Block<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Cow<'a, str>,
+    #[serde(borrow, default)]
+    thinking: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    signature: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    data: Option<Text<'a>>,
+}
+
+/// The thoughts that a message carries, as far as they are Claude's own.
+pub(super) fn thoughts<'q>(message: &Message<'q>) -> Vec<Thought<'q>> {
+    let details: Vec<_> = items(message.reasoning_details).filter_map(thought).collect();
+    if !details.is_empty() {
+        return details;
+    }
+    items(message.thinking_blocks).filter_map(block).collect()
+}
+
+fn items(raw: Option<&RawValue>) -> impl Iterator<Item = &RawValue> {
     let items: Option<Vec<&RawValue>> = raw.and_then(|raw| serde_json::from_str(raw.get()).ok());
-    items.into_iter().flatten().filter_map(thought).collect()
+    items.into_iter().flatten()
+}
+
+fn block(raw: &RawValue) -> Option<Thought<'_>> {
+    let Block { kind, thinking, signature, data } = serde_json::from_str(raw.get()).ok()?;
+    match kind.as_ref() {
+        "thinking" => {
+            let text = thinking.unwrap_or_else(|| Text::new(""));
+            Some(Thought::Signed { text, signature: signature.filter(|own| !own.is_empty())? })
+        }
+        "redacted_thinking" => {
+            Some(Thought::Redacted { data: data.filter(|own| !own.is_empty())? })
+        }
+        _ => None,
+    }
 }
 
 fn thought(raw: &RawValue) -> Option<Thought<'_>> {
@@ -121,10 +160,14 @@ mod tests {
         for (thought, block) in cases {
             let details = format!("[{}]", thought.detail(3));
             assert!(details.contains(r#""index":3"#), "{details}");
-            let raw: &RawValue = serde_json::from_str(&details).unwrap();
-            let mut out = Vec::new();
-            thoughts(Some(raw)).iter().for_each(|thought| thought.write(&mut out));
-            assert_eq!(String::from_utf8(out).unwrap(), block);
+            let as_details = format!(r#"{{"role":"assistant","reasoning_details":{details}}}"#);
+            let as_blocks = format!(r#"{{"role":"assistant","thinking_blocks":[{block}]}}"#);
+            for message in [as_details, as_blocks] {
+                let message: Message<'_> = serde_json::from_str(&message).unwrap();
+                let mut out = Vec::new();
+                thoughts(&message).iter().for_each(|thought| thought.write(&mut out));
+                assert_eq!(String::from_utf8(out).unwrap(), block, "{message:?}");
+            }
         }
     }
 
@@ -136,13 +179,18 @@ mod tests {
             r#"[{"type":"reasoning.text","text":"a","signature":"s"}]"#,
             r#"[{"type":"reasoning.encrypted","data":"x","format":"google-gemini-v1"}]"#,
             r#"[{"type":"reasoning.summary","summary":"x","format":"anthropic-claude-v1"}]"#,
+            r#"[{"type":"thinking","thinking":"a"},{"type":"thinking","thinking":"a","signature":""}]"#,
+            r#"[{"type":"redacted_thinking"},{"type":"text","text":"a"}]"#,
             r#"[1,null,"a",{}]"#,
             r#"{"type":"reasoning.text"}"#,
             "null",
         ];
         for details in cases {
-            let raw: &RawValue = serde_json::from_str(details).unwrap();
-            assert!(thoughts(Some(raw)).is_empty(), "{details}");
+            for key in ["reasoning_details", "thinking_blocks"] {
+                let message = format!(r#"{{"role":"assistant","{key}":{details}}}"#);
+                let message: Message<'_> = serde_json::from_str(&message).unwrap();
+                assert!(thoughts(&message).is_empty(), "{key}: {details}");
+            }
         }
     }
 }

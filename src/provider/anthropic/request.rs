@@ -43,7 +43,7 @@ pub(in crate::provider) fn request(
         conversation.close();
     }
     let (names, thoughts) = (tools.names(&conversation), Thoughts::of(fit, target));
-    let mut out = Vec::with_capacity(1024);
+    let mut out = Vec::with_capacity(request.parameters.length() + 256);
     let mut body = Object::open(&mut out);
     begin(&mut body, target);
     body.raw("max_tokens", fit.value(Parameter::MaxTokens).unwrap_or("1"));

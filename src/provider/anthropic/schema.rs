@@ -6,6 +6,10 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json, value::RawValue};
 
+mod all_of;
+
+use self::all_of::Uniting;
+
 /// A schema that Claude's output can be held to.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Converted {
@@ -27,10 +31,12 @@ pub(super) fn convert(raw: &RawValue) -> Option<Converted> {
             definitions.entry(name).or_insert(schema);
         });
     }
-    let mut converter = Converter { names: names(&root), differs: false };
     if is_recursive(&root) {
         return None;
     }
+    let definitions = root.get("$defs").and_then(Value::as_object).cloned();
+    let uniting = Uniting::new(definitions.as_ref());
+    let mut converter = Converter { names: names(&root), uniting, differs: false };
     let schema = converter.schema(root)?;
     Some(Converted { schema, differs: converter.differs })
 }
@@ -85,13 +91,14 @@ fn references<'s>(schema: &'s Value, found: &mut Vec<&'s str>) {
     }
 }
 
-struct Converter {
+struct Converter<'d> {
     /// The definitions there are.
     names: BTreeSet<String>,
+    uniting: Uniting<'d>,
     differs: bool,
 }
 
-impl Converter {
+impl Converter<'_> {
     fn any(&mut self, value: Value) -> Option<Value> {
         let Value::Object(fields) = value else { return None };
         self.schema(fields)
@@ -113,6 +120,12 @@ impl Converter {
         let mut to = Map::new();
         for ignored in ["$schema", "$id", "$comment"] {
             from.shift_remove(ignored);
+        }
+        // All of one is any of one, and that may stay a `$ref`.
+        let is_one = from.get("allOf").and_then(Value::as_array).is_some_and(|all| all.len() == 1);
+        let is_alone = !from.contains_key("properties") && !from.contains_key("items");
+        if !(is_one && is_alone) {
+            from = self.uniting.unite(&from).unwrap_or(from);
         }
         if let Some(definitions) = from.shift_remove("$defs") {
             to.insert("$defs".to_owned(), self.named(definitions)?);
@@ -164,7 +177,6 @@ impl Converter {
             }
         }
         match from.shift_remove("allOf") {
-            // All of one is any of one, and that may be a `$ref`.
             Some(Value::Array(parts)) if parts.len() == 1 => {
                 to.insert("anyOf".to_owned(), self.each(Value::Array(parts))?);
                 Some(true)

@@ -100,7 +100,7 @@ impl<'q> Sorter<'q, '_> {
         if blocks.is_empty() && calls.is_empty() && message.function_call.is_none() {
             return;
         }
-        let thoughts = thoughts(message.reasoning_details).into_iter();
+        let thoughts = thoughts(message).into_iter();
         let thoughts = thoughts.map(|thought| Block { says: Says::Thought(thought), cache: None });
         self.turn(Speaker::Assistant).blocks.extend(thoughts.chain(blocks));
         for (number, call) in calls.iter().enumerate() {

@@ -83,9 +83,10 @@ pub(super) struct FunctionCall<'a> {
     args: Option<&'a RawValue>,
 }
 
-#[derive(Deserialize)]
+/// Tokens as Gemini counts them. What is none is left out, as JSON of protocol buffers does.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct UsageMetadata {
+pub(super) struct UsageMetadata {
     prompt_token_count: Option<u64>,
     tool_use_prompt_token_count: Option<u64>,
     candidates_token_count: Option<u64>,
@@ -133,17 +134,48 @@ impl<'a> Response<'a> {
     }
 
     /// What it cost so far. Some events have no counts, only other facts.
-    pub(super) fn usage(&self) -> Option<Usage> {
-        let usage = self.usage_metadata.as_ref()?;
-        let prompt = usage.prompt_token_count?;
-        let thoughts = usage.thoughts_token_count.unwrap_or_default();
-        Some(Usage {
-            prompt: prompt.saturating_add(usage.tool_use_prompt_token_count.unwrap_or_default()),
-            completion: usage.candidates_token_count.unwrap_or_default().saturating_add(thoughts),
-            cached: usage.cached_content_token_count.unwrap_or_default().min(prompt),
+    pub(super) fn usage(&self) -> Option<UsageMetadata> {
+        self.usage_metadata.filter(|usage| usage.counts().iter().any(Option::is_some))
+    }
+}
+
+impl UsageMetadata {
+    fn counts(&self) -> [Option<u64>; 5] {
+        [
+            self.prompt_token_count,
+            self.tool_use_prompt_token_count,
+            self.candidates_token_count,
+            self.thoughts_token_count,
+            self.cached_content_token_count,
+        ]
+    }
+
+    /// These, with `later` in the place of what it names.
+    pub(super) fn updated(self, later: Self) -> Self {
+        Self {
+            prompt_token_count: later.prompt_token_count.or(self.prompt_token_count),
+            tool_use_prompt_token_count: later
+                .tool_use_prompt_token_count
+                .or(self.tool_use_prompt_token_count),
+            candidates_token_count: later.candidates_token_count.or(self.candidates_token_count),
+            thoughts_token_count: later.thoughts_token_count.or(self.thoughts_token_count),
+            cached_content_token_count: later
+                .cached_content_token_count
+                .or(self.cached_content_token_count),
+        }
+    }
+
+    /// Gemini's output leaves out thoughts, its prompt what tools of its own read.
+    pub(super) fn told(&self) -> Usage {
+        let [prompt, tool_use, said, thoughts, cached] =
+            self.counts().map(Option::unwrap_or_default);
+        Usage {
+            prompt: prompt.saturating_add(tool_use),
+            completion: said.saturating_add(thoughts),
+            cached: cached.min(prompt),
             cache_written: 0,
             reasoning: thoughts,
-        })
+        }
     }
 }
 
@@ -275,7 +307,7 @@ pub(super) fn read<'a>(
     origin: Origin<'_>,
 ) -> Result<Answer<'a>, Error> {
     let mut response = Response::read(body, origin)?;
-    let usage = response.usage();
+    let usage = response.usage().map(|usage| usage.told());
     if let Some(reason) = response.blocked().cloned() {
         return Ok(Answer { choices: vec![blocked(reason)], usage, ..Answer::default() });
     }

@@ -77,22 +77,33 @@ impl<'q, 'a> Draft<'q, 'a> {
     /// `contents`.
     pub(super) fn contents(&mut self) -> Vec<u8> {
         let mut conversation = Conversation::default();
+        // What users say between calls and their results comes after the results.
+        let mut users = Vec::new();
         for (index, message) in self.asked.request.messages.iter().enumerate() {
             match message.role {
                 Role::System | Role::Developer => {}
-                Role::User => {
-                    conversation.respond(self.takes_ids());
-                    self.user(&mut conversation.turns, index, message);
-                }
+                Role::User => users.push((index, message)),
                 Role::Assistant => {
-                    conversation.respond(self.takes_ids());
+                    self.answer(&mut conversation, &mut users);
                     self.assistant(&mut conversation, index, message);
                 }
                 Role::Tool | Role::Function => self.result(&mut conversation, index, message),
             }
         }
-        conversation.respond(self.takes_ids());
+        self.answer(&mut conversation, &mut users);
         conversation.turns.finish()
+    }
+
+    /// What is not the model's: results of its calls, and what users say.
+    fn answer(
+        &mut self,
+        conversation: &mut Conversation<'q, 'a>,
+        users: &mut Vec<(usize, &'q Message<'a>)>,
+    ) {
+        conversation.respond(self.takes_ids());
+        for (index, message) in users.drain(..) {
+            self.user(&mut conversation.turns, index, message);
+        }
     }
 
     /// Whether calls have ids, and signatures are asked for: Gemini 3 and later.

@@ -113,7 +113,7 @@ impl<'m> Media<'m> {
 
     /// What a URL stands for. `name` is the file's, for URLs that do not tell its type.
     fn located(url: Cow<'m, str>, name: Option<&str>, vertex: bool) -> Result<Self, String> {
-        if url.starts_with("data:") {
+        if split_data_url(&url).is_some() || url.starts_with("data:") {
             return Self::inline(url);
         }
         let remote = ["https://", "http://", "gs://"].iter().any(|scheme| url.starts_with(scheme));
@@ -170,6 +170,9 @@ impl<'m> Media<'m> {
     /// The media, if its type is one that is read and its data is data.
     fn checked(mut self) -> Result<Self, String> {
         let (Self::Inline { kind, .. } | Self::File { kind, .. }) = &mut self;
+        if kind.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            *kind = Cow::Owned(kind.to_ascii_lowercase());
+        }
         if kind == "image/jpg" {
             *kind = Cow::Borrowed("image/jpeg");
         }
@@ -186,9 +189,11 @@ impl<'m> Media<'m> {
 
 /// The type and the data of a data URL in base64. RFC 2397.
 fn split_data_url(url: &str) -> Option<(&str, &str)> {
-    let (head, data) = url.strip_prefix("data:")?.split_once(',')?;
-    let kind = head.strip_suffix(";base64")?;
-    let kind = kind.split(';').next().filter(|kind| kind.contains('/'))?;
+    let (head, data) = url.split_once(',')?;
+    let (scheme, head) = head.split_once(':')?;
+    let (kind, end) = head.rsplit_once(';')?;
+    let is_one = scheme.eq_ignore_ascii_case("data") && end.eq_ignore_ascii_case("base64");
+    let kind = kind.split(';').next().filter(|kind| is_one && kind.contains('/'))?;
     Some((kind, data))
 }
 

@@ -40,7 +40,8 @@ pub(super) fn read(
     }
     let mut response = Response::read(data, origin)?;
     if let Some(usage) = response.usage() {
-        writer.usage(usage);
+        reader.usage = reader.usage.updated(usage);
+        writer.usage(reader.usage.told());
     }
     if let Some(reason) = response.blocked() {
         writer.refusal(0, reason);

@@ -93,6 +93,49 @@ fn what_can_only_be_described_is_in_the_description() {
 }
 
 #[test]
+fn all_of_several_is_one_where_that_means_the_same() {
+    let object = |properties: Value, required: Value| json!({"type": "object", "properties": properties, "required": required});
+    let (a, b) = (json!({"a": {"type": "string"}}), json!({"b": {"type": "integer"}}));
+    let both = |description: Option<&str>| {
+        let mut both = json!({"type": "object", "properties": {"a": {"type": "string"}, "b": {"type": "integer"}},
+            "required": ["a", "b"], "additionalProperties": false});
+        if let Some(text) = description {
+            both["description"] = json!(text);
+        }
+        both
+    };
+    let parts = json!([object(a.clone(), json!(["a"])), object(b.clone(), json!(["b"]))]);
+    let defined = json!({"A": object(a.clone(), json!(["a"])), "AA": {"allOf": [{"$ref": "#/$defs/A"}, {"$ref": "#/$defs/A"}]}});
+    let cases = [
+        (json!({"allOf": parts}), both(None)),
+        (json!({"description": "d", "allOf": parts}), both(Some("d"))),
+        (
+            json!({"allOf": [parts[1]], "type": "object", "properties": a, "required": ["a"]}),
+            both(None),
+        ),
+        (json!({"$defs": defined, "allOf": [{"$ref": "#/$defs/AA"}, parts[1]]}), both(None)),
+    ];
+    for (schema, expected) in cases {
+        let (mut converted, differs) = converted(&schema).unwrap();
+        converted.as_object_mut().unwrap().shift_remove("$defs");
+        assert_eq!((converted, differs), (expected, false), "{schema}");
+    }
+}
+
+#[test]
+fn parts_of_parts_without_end_are_given_up() {
+    let mut definitions = serde_json::Map::new();
+    definitions
+        .insert("D0".into(), json!({"type": "object", "properties": {"x": {"type": "string"}}}));
+    for level in 1..60 {
+        let below = json!({"$ref": format!("#/$defs/D{}", level - 1)});
+        definitions.insert(format!("D{level}"), json!({"allOf": [below, below]}));
+    }
+    let schema = json!({"$defs": definitions, "type": "object", "properties": {"y": {"$ref": "#/$defs/D59"}}});
+    assert_eq!(converted(&schema), None);
+}
+
+#[test]
 fn the_order_of_properties_is_the_clients() {
     let schema = json!({"type": "object", "properties":
         {"z": {"type": "string"}, "a": {"type": "string"}, "m": {"type": "string"}}});
@@ -118,7 +161,14 @@ fn what_no_model_can_be_held_to_is_found() {
         json!({"type": "date"}),
         json!({"$defs": {"N": {"type": "object", "properties": {"n": {"$ref": "#/$defs/N"}}}}, "$ref": "#/$defs/N"}),
         json!({"$defs": {"A": {"type": "array", "items": {"$ref": "#/$defs/B"}}, "B": {"anyOf": [{"$ref": "#/$defs/A"}]}}, "$ref": "#/$defs/A"}),
-        json!({"allOf": [{"type": "object", "properties": {"a": {"type": "string"}}}, {"type": "object", "properties": {"b": {"type": "string"}}}]}),
+        json!({"allOf": [
+            {"type": "object", "properties": {"a": {"type": "string"}}, "additionalProperties": false},
+            {"type": "object", "properties": {"b": {"type": "string"}}, "additionalProperties": false},
+        ]}),
+        json!({"allOf": [
+            {"type": "object", "properties": {"a": {"type": "string"}}},
+            {"type": "object", "properties": {"a": {"type": "integer"}}},
+        ]}),
     ];
     for schema in cases {
         assert_eq!(converted(&schema), None, "{schema}");
