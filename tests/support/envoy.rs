@@ -15,7 +15,7 @@ use std::time::{Duration, Instant, SystemTime};
 use tempfile::TempDir;
 
 /// How long Envoy may take to start. It compiles the module first.
-const START: Duration = Duration::from_secs(60);
+const START: Duration = Duration::from_secs(120);
 
 /// How the ports are spelled in every `gateway.yaml` of the repository.
 const PORTS: [&str; 3] = ["8080", "8081", "9901"];
