@@ -15,6 +15,8 @@ Anthropic's or Gemini's own API, so the provider does the same work for both.
   of the medians. Its spread over the pairs says how far to trust it.
 * First content is what a client waits for in a stream: the clock from the request to the first
   bytes with text in them, of one request at a time, with and without the module in turn.
+* One attempt more is the same clock for an exchange whose first attempt fails, against one whose
+  first does not: both through the module, so the first column is not the baseline's there.
 * Requests per second and percentiles are wrk's own. wrk, the provider and Envoy share the machine,
   so they say little about another one.
 * Start-up is from the start of the program to the first answer of its listener.
@@ -100,6 +102,7 @@ def measured(setting, options):
     if options.case:
         return figures
     figures += measure.first_content(setting, 100 if options.quick else measure.WAITS)
+    figures += measure.next_attempt(setting, 100 if options.quick else measure.WAITS)
     figures += measure.size(setting) + measure.startup(setting, rounds)
     return figures if options.quick else figures + measure.growth(setting)
 

@@ -1,6 +1,7 @@
 """Load on an Envoy: chat requests, sent by `wrk` as fast as they are answered."""
 
 import json
+import re
 import socket
 import subprocess
 import time
@@ -82,13 +83,15 @@ def turns(directive, more=0):
     ]
 
 
-def chat(directive, stream=False, model="openai", more=0):
+def chat(directive, stream=False, model="openai", more=0, fallback=None):
     """A client's request."""
     messages = [{"role": role, "content": text} for role, text in turns(directive, more)]
     body = {"model": model, "messages": messages, "temperature": 0.3, "max_tokens": 300}
     if stream:
         # Usage is asked for, so that the provider streams the same with and without the module.
         body |= {"stream": True, "stream_options": {"include_usage": True}}
+    if fallback:
+        body |= {"fallbacks": [{"model": fallback}]}
     return Request(PATH, json.dumps(body))
 
 
@@ -162,6 +165,15 @@ def lua(text):
     return '"%s"' % "".join(chr(b) if plain(b) else f"\\{b:03}" for b in text.encode())
 
 
+def is_whole(heard):
+    """Whether an answer has come to its end, chunked or not."""
+    head, found, body = heard.partition(b"\r\n\r\n")
+    length = re.search(rb"content-length: (\d+)", head)
+    if length:
+        return bool(found) and len(body) >= int(length[1])
+    return heard.endswith(b"0\r\n\r\n")
+
+
 class Line:
     """A connection on which one request follows the other, for times shorter than a new one."""
 
@@ -173,12 +185,11 @@ class Line:
         self.sent = ("\r\n".join(lines) + "\r\n\r\n" + request.body).encode()
 
     def first(self, sign):
-        """Seconds until the first bytes that hold `sign`. The answer, chunked, is read to its
-        end."""
+        """Seconds until the first bytes that hold `sign`. The answer is read to its end."""
         begun, heard = time.perf_counter(), b""
         self.socket.sendall(self.sent)
         taken = None
-        while not heard.endswith(b"0\r\n\r\n"):
+        while not is_whole(heard):
             more = self.socket.recv(1 << 16)
             heard += more
             if taken is None and sign in heard:

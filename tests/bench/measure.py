@@ -31,6 +31,11 @@ FIRST_CONTENT = 0.3
 WAITS = 500
 
 
+# How much longer an exchange may take that needs a second attempt, that attempt's own time with the
+# provider included, in ms.
+NEXT_ATTEMPT = 1.0
+
+
 @dataclass(frozen=True)
 class Case:
     """A request that is sent over and over, and how much more CPU it may cost with the module: so
@@ -171,6 +176,26 @@ def first_content(setting, waits=WAITS):
                                   judged=with_it - without, limit=limit,
                                   note=f"{with_it - without:+.3f} ms, {len(plain)} each"))
         say(f"{case.name}: {figures[-2].note}")
+    return figures
+
+
+def next_attempt(setting, waits=WAITS):
+    """What a failed attempt costs when the next one needs no back-off: the first content after
+    one attempt more against that of the same gateway after one alone."""
+    figures = []
+    for lane, stream in ("answer", False), ("stream", True):
+        alone = chat("text=aaa", stream, fallback="large")
+        failed = chat("status=429 | text=aaa", stream, fallback="large")
+        with setting.ours() as ours:
+            lines = [Line(ours, request) for request in (alone, failed)]
+            times = [[line.first(b"aaa") * 1000 for line in lines] for _ in range(waits)]
+            for line in lines:
+                line.close()
+            healthy(ours)
+        one, two = (median(side) for side in zip(*times[waits // 10:]))
+        figures.append(Figure(f"one attempt more, {lane}: p50", "ms", one, two, judged=two - one,
+                              limit=NEXT_ATTEMPT, note=f"{two - one:+.3f} ms"))
+        say(f"one attempt more, {lane}: {figures[-1].note}")
     return figures
 
 
