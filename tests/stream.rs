@@ -188,7 +188,7 @@ fn join(choice: &mut Value, chunk: &Value) {
     if choice.is_null() {
         assert_eq!(delta, &json!({"role": "assistant", "content": ""}), "the first delta");
         *choice = json!({"content": "", "refusal": "", "reasoning_content": "", "calls": [],
-            "logprobs": [], "finish_reason": null, "native_finish_reason": null});
+            "images": [], "logprobs": [], "finish_reason": null, "native_finish_reason": null});
         return;
     }
     assert!(delta.get("role").is_none(), "a second role: {chunk}");
@@ -208,6 +208,8 @@ fn join(choice: &mut Value, chunk: &Value) {
         assert!(call.get("id").is_none() && call["function"].get("name").is_none(), "{call}");
         append(&mut calls[index]["arguments"], &call["function"]["arguments"]);
     }
+    let images = delta["images"].as_array().cloned().unwrap_or_default();
+    choice["images"].as_array_mut().unwrap().extend(images);
     let logprobs = chunk["logprobs"]["content"].as_array().cloned().unwrap_or_default();
     choice["logprobs"].as_array_mut().unwrap().extend(logprobs);
     if !chunk["finish_reason"].is_null() {
@@ -238,6 +240,7 @@ fn spread(answer: &Value) -> Value {
             "refusal": text(&message["refusal"]),
             "reasoning_content": text(&message["reasoning_content"]),
             "calls": calls.collect::<Vec<_>>(),
+            "images": message["images"].as_array().cloned().unwrap_or_default(),
             "logprobs": choice["logprobs"]["content"].as_array().cloned().unwrap_or_default(),
             "finish_reason": choice["finish_reason"],
             "native_finish_reason": choice["native_finish_reason"],

@@ -64,6 +64,10 @@ pub struct Choice<'a> {
     /// What the provider must get back on the next turn, each an object in JSON that holds its
     /// `index`: without one, OpenAI's SDK cannot join what is streamed.
     pub reasoning_details: Vec<String>,
+    /// What it paints, each an object in JSON that holds its `index` like those above:
+    /// `{"type": "image_url", "image_url": {"url": "data:…"}, "index": 0}`. OpenAI's own API has no
+    /// place for pictures in an answer; this is OpenRouter's (*Image generation*).
+    pub images: Vec<String>,
     /// What it calls.
     pub calls: Vec<Call<'a>>,
     /// Why it stopped.
@@ -157,7 +161,8 @@ impl Choice<'_> {
         let texts = [&self.content, &self.refusal, &self.reasoning];
         let texts =
             texts.into_iter().flatten().chain(self.calls.iter().map(|call| &call.arguments));
-        texts.map(|text| text.json().len()).sum()
+        let images: usize = self.images.iter().map(String::len).sum();
+        texts.map(|text| text.json().len()).sum::<usize>() + images
     }
 
     fn write(&self, out: &mut Vec<u8>, index: usize, envelope: &Envelope) {
@@ -173,6 +178,9 @@ impl Choice<'_> {
             if !self.reasoning_details.is_empty() {
                 let details = self.reasoning_details.join(",");
                 message.raw("reasoning_details", format!("[{details}]"));
+            }
+            if !self.images.is_empty() {
+                message.raw("images", format!("[{}]", self.images.join(",")));
             }
             if !self.calls.is_empty() {
                 write_calls(message.key("tool_calls"), &self.calls, index, envelope);
@@ -199,6 +207,9 @@ impl Choice<'_> {
         }
         if let Some(content) = &self.content {
             writer.content(index, content, self.logprobs.as_deref());
+        }
+        for image in &self.images {
+            writer.image(index, image);
         }
         for (number, call) in self.calls.iter().enumerate() {
             let extra = call.extra_content.as_deref();

@@ -110,6 +110,13 @@ impl Writer {
         }
     }
 
+    /// The model paints something: an object in JSON.
+    pub fn image(&mut self, choice: usize, json: &str) {
+        if self.begin(choice) {
+            self.chunk(choice, b"{\"images\":[", json.as_bytes(), b"]}", None);
+        }
+    }
+
     /// The number of a call whose provider gives it none. A new id begins a call, and so does a
     /// name without an id; anything else belongs to the last one.
     pub fn number(&self, choice: usize, id: Option<&Text<'_>>, name: Option<&Text<'_>>) -> usize {

@@ -123,7 +123,7 @@ fn choice(wire: WireChoice<'_>) -> Choice<'_> {
     let finish = reason(&wire).1.unwrap_or(Finish::Stop);
     let word = wire.finish_reason.filter(|word| !word.is_empty());
     let message = wire.message.or(wire.delta).unwrap_or_default();
-    let reasoning_details = message.details();
+    let (reasoning_details, images) = (message.details(), message.images());
     let WireMessage { content, function_call, tool_calls, .. } = message;
     let mut calls: Vec<Call<'_>> = tool_calls.into_iter().flatten().filter_map(call).collect();
     if calls.is_empty() {
@@ -136,6 +136,7 @@ fn choice(wire: WireChoice<'_>) -> Choice<'_> {
         refusal: message.refusal,
         reasoning: message.reasoning_content.or(message.reasoning).or(thoughts),
         reasoning_details,
+        images,
         finish: finish.with_calls(!calls.is_empty()),
         calls,
         native_finish: wire.native_finish_reason.or(word),
@@ -228,7 +229,7 @@ fn delta(wire: WireChoice<'_>, writer: &mut Writer) {
         writer.usage(usage);
     }
     let message = wire.delta.or(wire.message).unwrap_or_default();
-    let details = message.details();
+    let (details, images) = (message.details(), message.images());
     let (text, thoughts) = message.content.map_or((None, None), |own| (own.text, own.thoughts));
     if let Some(text) = message.reasoning_content.or(message.reasoning).or(thoughts) {
         writer.reasoning(index, &text);
@@ -242,6 +243,7 @@ fn delta(wire: WireChoice<'_>, writer: &mut Writer) {
     if let Some(text) = text {
         writer.content(index, &text, logprobs.as_deref());
     }
+    images.iter().for_each(|image| writer.image(index, image));
     let (calls, old) = (message.tool_calls.unwrap_or_default(), message.function_call);
     // There is one call of the old form, and never beside others.
     let old = old.filter(|_| calls.is_empty());

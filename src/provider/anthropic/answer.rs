@@ -173,6 +173,7 @@ pub(super) fn read<'a>(
         refusal: refusal.filter(|_| finish == Finish::ContentFilter),
         reasoning: concat(&said.thoughts),
         reasoning_details: said.details,
+        images: Vec::new(),
         calls: said.calls,
         finish,
         native_finish: message.stop_reason,

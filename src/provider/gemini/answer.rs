@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use serde::Deserialize;
-use serde_json::value::RawValue;
+use serde_json::{json, value::RawValue};
 
 use super::{
     Reader, failure, logprobs,
@@ -71,6 +71,18 @@ struct Part<'a> {
     thought_signature: Option<Text<'a>>,
     #[serde(borrow, default)]
     function_call: Option<FunctionCall<'a>>,
+    #[serde(borrow, default, deserialize_with = "lenient")]
+    inline_data: Option<Blob<'a>>,
+}
+
+/// A picture, or a sound. ai.google.dev, *Blob*.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Blob<'a> {
+    #[serde(borrow)]
+    mime_type: Text<'a>,
+    #[serde(borrow)]
+    data: Text<'a>,
 }
 
 #[derive(Deserialize)]
@@ -99,6 +111,8 @@ pub(super) enum Said<'a> {
     Text(Text<'a>),
     Thought(Text<'a>),
     Call(Call<'a>),
+    /// A picture, as a data URL.
+    Image(String),
     /// What must come back with the text, or under an id with a call.
     Signature(Text<'a>, Option<Text<'a>>),
 }
@@ -204,6 +218,8 @@ impl<'a> Candidate<'a> {
                 said.push(Said::Call(call));
                 continue;
             }
+            let image = part.inline_data.filter(|_| !thought).and_then(|blob| blob.image());
+            said.extend(image.map(Said::Image));
             let text = part.text.filter(|text| !text.is_empty());
             said.extend(text.map(if thought { Said::Thought } else { Said::Text }));
             said.extend(signature.map(|signature| Said::Signature(signature, None)));
@@ -232,6 +248,20 @@ fn end(word: &str) -> End {
         | "UNEXPECTED_TOOL_CALL" => End::Failed,
         _ => End::Finish(Finish::Stop),
     }
+}
+
+impl Blob<'_> {
+    /// The picture, if it is one.
+    fn image(&self) -> Option<String> {
+        let kind = self.mime_type.decode();
+        let (kind, data) = (kind.strip_prefix("image/")?, self.data.decode());
+        Some(format!("data:image/{kind};base64,{data}"))
+    }
+}
+
+/// A picture as clients get it. `index` is its number in the answer.
+pub(super) fn image(url: &str, index: usize) -> String {
+    json!({"type": "image_url", "image_url": {"url": url}, "index": index}).to_string()
 }
 
 /// A call with a name.
@@ -328,6 +358,7 @@ fn blocked(reason: Text<'_>) -> Choice<'_> {
         refusal: Some(reason.clone()),
         reasoning: None,
         reasoning_details: Vec::new(),
+        images: Vec::new(),
         calls: Vec::new(),
         finish: Finish::ContentFilter,
         native_finish: Some(reason),
@@ -344,19 +375,20 @@ fn choice<'a>(
     origin: Origin<'_>,
 ) -> Result<Choice<'a>, Error> {
     let (mut texts, mut thoughts) = (Vec::new(), Vec::new());
-    let (mut calls, mut reasoning_details) = (Vec::new(), Vec::new());
+    let (mut calls, mut reasoning_details, mut images) = (Vec::new(), Vec::new(), Vec::new());
     for said in candidate.said(reader, index, 0) {
         match said {
             Said::Text(text) => texts.push(text),
             Said::Thought(text) => thoughts.push(text),
             Said::Call(call) => calls.push(call),
+            Said::Image(url) => images.push(image(&url, images.len())),
             Said::Signature(signature, id) => {
                 let number = reasoning_details.len();
                 reasoning_details.push(detail(&signature, id.as_ref(), number));
             }
         }
     }
-    let silent = texts.is_empty() && calls.is_empty();
+    let silent = texts.is_empty() && calls.is_empty() && images.is_empty();
     let finish = match candidate.end() {
         None if silent => return Err(origin.bad("says nothing and has no end")),
         Some(End::Failed) if silent => return Err(origin.bad(FAILED)),
@@ -368,6 +400,7 @@ fn choice<'a>(
         refusal: None,
         reasoning: (!thoughts.is_empty()).then(|| Text::concat(&thoughts)),
         reasoning_details,
+        images,
         finish: finish.with_calls(!calls.is_empty()),
         calls,
         native_finish: candidate.finish_reason,

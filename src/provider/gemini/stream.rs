@@ -4,7 +4,7 @@
 
 use super::{
     Reader,
-    answer::{Candidate, End, FAILED, Response, Said as Part},
+    answer::{Candidate, End, FAILED, Response, Said as Part, image},
     logprobs,
     signature::detail,
 };
@@ -25,6 +25,7 @@ pub(in crate::provider) struct Said {
     anything: bool,
     calls: usize,
     signatures: usize,
+    images: usize,
 }
 
 /// Reads one event.
@@ -79,6 +80,11 @@ impl Reader {
                     let number = said.signatures;
                     said.signatures += 1;
                     writer.reasoning_detail(choice, &detail(&signature, id.as_ref(), number));
+                }
+                Part::Image(url) => {
+                    said.anything = true;
+                    writer.image(choice, &image(&url, said.images));
+                    said.images += 1;
                 }
                 Part::Call(call) => {
                     said.anything = true;

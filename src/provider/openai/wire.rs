@@ -63,6 +63,9 @@ pub(super) struct WireMessage<'a> {
     /// What OpenRouter must get back on the next turn.
     #[serde(borrow, default, deserialize_with = "lenient")]
     reasoning_details: Option<Vec<&'a RawValue>>,
+    /// What OpenRouter's models paint.
+    #[serde(borrow, default, deserialize_with = "lenient")]
+    images: Option<Vec<&'a RawValue>>,
     #[serde(borrow, default)]
     pub(super) tool_calls: Option<Vec<WireCall<'a>>>,
     /// A call in the form that was there before tools.
@@ -131,6 +134,7 @@ impl<'a> Completion<'a> {
             && delta.reasoning_content.is_none()
             && delta.reasoning.is_none()
             && delta.reasoning_details.is_none()
+            && delta.images.is_none()
             && delta.function_call.is_none()
             && delta.tool_calls.is_none();
         let content = delta.content.as_ref().filter(|own| silent && own.thoughts.is_none())?;
@@ -139,27 +143,36 @@ impl<'a> Completion<'a> {
 }
 
 impl WireMessage<'_> {
-    /// `reasoning_details`, each with an `index`: without one, OpenAI's SDK cannot join what is
-    /// streamed.
+    /// `reasoning_details`, as they are handed out.
     pub(super) fn details(&self) -> Vec<String> {
-        #[derive(Deserialize)]
-        struct Numbered {
-            index: Option<u64>,
-        }
-        let details = self.reasoning_details.iter().flatten().enumerate();
-        let numbered = details.filter_map(|(number, raw)| {
-            let Numbered { index } = serde_json::from_str(raw.get()).ok()?;
-            // A line break, which can only stand between tokens, would end the event's line.
-            let line = raw.get().replace(['\n', '\r'], " ");
-            let fields = line.strip_prefix('{')?;
-            Some(match index {
-                None if fields.trim_start() == "}" => return None,
-                None => format!("{{\"index\":{number},{fields}"),
-                Some(_) => line,
-            })
-        });
-        numbered.collect()
+        numbered(self.reasoning_details.as_deref())
     }
+
+    /// `images`, as they are handed out.
+    pub(super) fn images(&self) -> Vec<String> {
+        numbered(self.images.as_deref())
+    }
+}
+
+/// Objects, each with an `index`: without one, OpenAI's SDK cannot join what is streamed.
+fn numbered(items: Option<&[&RawValue]>) -> Vec<String> {
+    #[derive(Deserialize)]
+    struct Numbered {
+        index: Option<u64>,
+    }
+    let items = items.unwrap_or_default().iter().enumerate();
+    let numbered = items.filter_map(|(number, raw)| {
+        let Numbered { index } = serde_json::from_str(raw.get()).ok()?;
+        // A line break, which can only stand between tokens, would end the event's line.
+        let line = raw.get().replace(['\n', '\r'], " ");
+        let fields = line.strip_prefix('{')?;
+        Some(match index {
+            None if fields.trim_start() == "}" => return None,
+            None => format!("{{\"index\":{number},{fields}"),
+            Some(_) => line,
+        })
+    });
+    numbered.collect()
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for WireContent<'a> {
