@@ -73,6 +73,10 @@ repair-score seed="1" each="100":
 repair-fuzz count="1000000":
     REPAIR_FUZZ={{ count }} cargo test --release --test repair hostile::nothing
 
+# How fast JSON is mended
+repair-bench:
+    cargo bench --bench repair
+
 # Starts the gateway, sends it two requests, shows how to send your own; Ctrl-C stops it
 demo *options: filter programs
     @bash .ci/setup envoy
