@@ -65,6 +65,18 @@ bench: filter programs
     @bash .ci/setup envoy wrk
     python3 tests/bench.py
 
+# How well damaged JSON is mended: a table, for a seed and a number of cases of each kind
+repair-score seed="1" each="100":
+    cargo run --release --quiet --example repair-score -- {{ seed }} {{ each }}
+
+# A million hostile texts through the repair of JSON, and through the same in pieces
+repair-fuzz count="1000000":
+    REPAIR_FUZZ={{ count }} cargo test --release --test repair hostile::nothing
+
+# How fast JSON is mended
+repair-bench:
+    cargo bench --bench repair
+
 # Starts the gateway, sends it two requests, shows how to send your own; Ctrl-C stops it
 demo *options: filter programs
     @bash .ci/setup envoy

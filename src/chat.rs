@@ -7,6 +7,7 @@ pub mod effort;
 pub mod envelope;
 pub mod error;
 pub mod fit;
+pub mod mend;
 pub mod message;
 pub mod object;
 pub mod parameter;

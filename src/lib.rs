@@ -19,6 +19,7 @@ pub mod json;
 pub mod parameters;
 pub mod provider;
 pub mod region;
+pub mod repair;
 pub mod reply;
 pub mod role;
 pub mod sse;

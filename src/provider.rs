@@ -23,6 +23,7 @@ use crate::{
         envelope::Envelope,
         error::Error,
         fit::{Fit, Stream},
+        mend::{Mended, Mender, Wanted},
         parameter::Parameters,
         request::{self, Mistake, Request},
     },
@@ -126,6 +127,10 @@ pub struct Attempt {
     /// The value of `x-attache-params`.
     report: String,
     reader: Reader,
+    /// What is to be mended in the answer, if anything.
+    wanted: Option<Rc<Wanted>>,
+    /// What was mended, and not told yet.
+    mended: Option<Mended>,
     ticket: Ticket,
     /// When this attempt became ours, and Envoy's clock started.
     begun: Timestamp,
@@ -175,9 +180,22 @@ impl Attempt {
             include_usage: request.include_usage,
         };
         let (site, stream, report) = (Rc::clone(site), fit.stream, fit.report());
+        let wanted = Wanted::by(&request);
         let (sent, state) = (ticket.due.map_or(now, |due| due.max(now)), State::Asked);
         Ok((
-            Self { site, ticket, envelope, stream, report, reader, begun: now, sent, state },
+            Self {
+                site,
+                ticket,
+                envelope,
+                stream,
+                report,
+                reader,
+                wanted,
+                mended: None,
+                begun: now,
+                sent,
+                state,
+            },
             outgoing,
         ))
     }
@@ -211,7 +229,8 @@ impl Attempt {
         let is_stream = head.content_type.starts_with("text/event-stream");
         self.state = if head.status == 200 && is_stream && self.stream == Stream::On {
             let (reader, envelope) = (self.reader.clone(), self.envelope.clone());
-            State::Streaming(Box::new(Streaming::new(head, reader, envelope)))
+            let mender = self.wanted.clone().map(Mender::new);
+            State::Streaming(Box::new(Streaming::new(head, reader, envelope, mender)))
         } else {
             State::Whole { head, body: Vec::new() }
         };
@@ -237,6 +256,11 @@ impl Attempt {
             self.sign(reply, now);
         }
         step
+    }
+
+    /// What was mended in the answer since the last time.
+    pub fn take_mended(&mut self) -> Option<Mended> {
+        self.mended.take()
     }
 
     /// What it means that this attempt was broken off without an answer: the error, and the ticket
@@ -297,8 +321,11 @@ impl Attempt {
         }
     }
 
-    fn whole(&self, head: &Head, body: &[u8], now: Timestamp) -> Result<Step, Error> {
-        let answer = self.reader.answer(body, self.origin(head))?;
+    fn whole(&mut self, head: &Head, body: &[u8], now: Timestamp) -> Result<Step, Error> {
+        let mut answer = self.reader.answer(body, self.origin(head))?;
+        if let Some(wanted) = &self.wanted {
+            self.mended = Some(wanted.answer(&mut answer)?);
+        }
         let reply = match self.stream {
             Stream::Off => {
                 let response_time = now.since(self.sent).as_nanos().try_into().unwrap_or(u64::MAX);
@@ -335,6 +362,7 @@ impl Attempt {
             }
             stream::Outcome::Continue { bytes, reason } => Step::Continue { bytes, reason },
         };
+        self.mended = stream.take_mended();
         if !stream.is_over() {
             self.state = State::Streaming(stream);
         }
@@ -366,6 +394,8 @@ impl Attempt {
         if !self.report.is_empty() {
             headers.push(("x-attache-params", self.report.clone()));
         }
+        let mended = self.mended.as_ref().and_then(Mended::header);
+        headers.extend(mended.map(|mended| ("x-attache-repair", mended)));
         headers
     }
 

@@ -40,6 +40,8 @@ impl Next {
         match error {
             Error::Failed { .. } | Error::Unreachable { .. } => Self::Retry,
             Error::Overloaded { .. } | Error::BadAnswer { .. } => Self::Retry,
+            // A model that is asked again says something else.
+            Error::PostProcessing { .. } => Self::Retry,
             Error::RateLimited { .. } | Error::Timeout { .. } => Self::Move,
             Error::Refused { .. } | Error::Retired { .. } | Error::Misconfigured { .. } => {
                 Self::Move

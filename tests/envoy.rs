@@ -16,6 +16,7 @@ mod envoy {
     mod failures;
     mod keys;
     mod pages;
+    mod repair;
     mod requests;
     mod schemas;
     mod streams;

@@ -129,6 +129,19 @@ fn mistakes_in_the_gateways_own_parameters_are_named() {
     assert_wrong([(body, &expected[..])]);
 }
 
+#[test]
+fn there_are_at_most_eight_post_processing_steps() {
+    let steps = |count| vec![json!({"type": "json-repair"}); count];
+    let body = |count| {
+        json!({"model": "gpt-4.1", "prompt": "Hi",
+        "post_processing_steps": steps(count)})
+    };
+    let expected = ["post_processing_steps must be an array of at most 8 steps"];
+    assert_wrong([(body(9), &expected[..])]);
+    let gateway = play::gateway(Us);
+    assert!(play::ask(&gateway, body(8).to_string().as_bytes()).is_ok());
+}
+
 /// Asserts the one mistake in each of several values of a parameter.
 fn assert_place<'e>(name: &str, cases: impl IntoIterator<Item = (Value, &'e str)>) {
     let gateway = play::gateway(Us);

@@ -3,7 +3,14 @@
 
 use serde_json::value::RawValue;
 
-use super::{answer::Finish, envelope::Envelope, error::Error, text::Text, usage::Usage};
+use super::{
+    answer::Finish,
+    envelope::Envelope,
+    error::Error,
+    mend::{Mended, Mender},
+    text::Text,
+    usage::Usage,
+};
 use crate::{json::Object, ticket::Made};
 
 /// The most choices and the most calls in one choice that a provider may stream: more is an attack
@@ -18,6 +25,10 @@ pub struct Writer {
     envelope: Envelope,
     choices: Vec<Choice>,
     usage: Option<Usage>,
+    /// Mends what is said, if the client wants that.
+    mender: Option<Mender>,
+    /// Why what is said cannot be mended. Nothing is written after that.
+    failure: Option<Error>,
     /// Events written and not taken yet.
     out: Vec<u8>,
     ended: bool,
@@ -58,6 +69,21 @@ impl Writer {
         Self { head, envelope, ..Self::default() }
     }
 
+    /// A stream in which what is said is mended.
+    pub fn mending(envelope: Envelope, mender: Option<Mender>) -> Self {
+        Self { mender, ..Self::new(envelope) }
+    }
+
+    /// Why what was said could not be mended.
+    pub fn take_failure(&mut self) -> Option<Error> {
+        self.failure.take()
+    }
+
+    /// What was mended since the last time.
+    pub fn take_mended(&mut self) -> Option<Mended> {
+        self.mender.as_mut().map(Mender::take)
+    }
+
     /// Whether anything came that a client would notice: content, a call, a finish, an error.
     pub fn has_begun(&self) -> bool {
         self.ended || self.choices.iter().any(|choice| choice.begun)
@@ -81,6 +107,15 @@ impl Writer {
 
     /// The model says more.
     pub fn content(&mut self, choice: usize, text: &Text<'_>, logprobs: Option<&RawValue>) {
+        let mender = self.mender.as_mut().filter(|_| choice < MAX_ITEMS);
+        match mender.map(|mender| mender.content(choice, text)) {
+            None => self.say(choice, text, logprobs),
+            Some(Ok(mended)) => self.say(choice, &mended, logprobs),
+            Some(Err(error)) => self.failure = Some(error),
+        }
+    }
+
+    fn say(&mut self, choice: usize, text: &Text<'_>, logprobs: Option<&RawValue>) {
         if text.is_empty() && logprobs.is_none() {
             return;
         }
@@ -145,6 +180,7 @@ impl Writer {
         if self.is_known(choice, number, id) || !self.begin(choice) {
             return;
         }
+        self.leave_prose(choice);
         let Some(state) = self.choices.get_mut(choice) else { return };
         let index = state.calls.len();
         if index >= MAX_ITEMS {
@@ -163,6 +199,9 @@ impl Writer {
             extra.unwrap_or_default()
         );
         state.calls.push(Call { number, id, argued: false });
+        if let Some(mender) = &mut self.mender {
+            mender.call(choice, index, name);
+        }
         self.chunk(choice, delta.as_bytes(), b"", b"", None);
     }
 
@@ -171,7 +210,15 @@ impl Writer {
         let Some(index) = self.position(choice, number).filter(|_| !text.is_empty()) else {
             return;
         };
-        if !self.begin(choice) {
+        match self.mender.as_mut().map(|mender| mender.arguments(choice, index, text)) {
+            None => self.add_arguments(choice, index, text),
+            Some(Ok(mended)) => self.add_arguments(choice, index, &mended),
+            Some(Err(error)) => self.failure = Some(error),
+        }
+    }
+
+    fn add_arguments(&mut self, choice: usize, index: usize, text: &Text<'_>) {
+        if text.is_empty() || !self.begin(choice) {
             return;
         }
         if let Some(call) = self.choices.get_mut(choice).and_then(|own| own.calls.get_mut(index)) {
@@ -180,9 +227,37 @@ impl Writer {
         self.argue(choice, index, text.json());
     }
 
+    /// Lets go content that was held back because JSON might have begun in it: a call says that it
+    /// is prose.
+    fn leave_prose(&mut self, choice: usize) {
+        if let Some(prose) = self.mender.as_mut().and_then(|mender| mender.prose(choice)) {
+            self.say(choice, &prose, None);
+        }
+    }
+
+    /// Writes what was held back of a choice. False if that cannot be mended.
+    fn let_go(&mut self, choice: usize) -> bool {
+        let rest = match self.mender.as_mut().map(|mender| mender.finish(choice)) {
+            None => return true,
+            Some(Ok(rest)) => rest,
+            Some(Err(error)) => {
+                self.failure = Some(error);
+                return false;
+            }
+        };
+        for (call, text) in rest {
+            match call {
+                None => self.say(choice, &text, None),
+                Some(index) => self.add_arguments(choice, index, &text),
+            }
+        }
+        true
+    }
+
     /// The model stops. Only the first time counts.
     pub fn finish(&mut self, choice: usize, finish: Finish, native: Option<&Text<'_>>) {
-        if !self.begin(choice) {
+        let is_over = self.choices.get(choice).is_some_and(|state| state.finished);
+        if is_over || self.failure.is_some() || !self.let_go(choice) || !self.begin(choice) {
             return;
         }
         let Some(state) = self.choices.get_mut(choice) else { return };
@@ -243,7 +318,7 @@ impl Writer {
 
     /// Makes sure of a choice and of its role. False for a choice that is over or one too many.
     fn begin(&mut self, choice: usize) -> bool {
-        if self.ended || choice >= MAX_ITEMS {
+        if self.ended || self.failure.is_some() || choice >= MAX_ITEMS {
             return false;
         }
         if self.choices.len() <= choice {

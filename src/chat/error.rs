@@ -55,6 +55,8 @@ pub enum Error {
     Overloaded { provider: String },
     /// The provider's answer makes no sense.
     BadAnswer { provider: String, problem: &'static str },
+    /// What the client wants done to the answer cannot be done. Nothing of the answer is told.
+    PostProcessing { place: String, problem: &'static str },
     /// The gateway's own configuration and Envoy's do not agree.
     Misconfigured { problem: &'static str },
 }
@@ -74,7 +76,7 @@ impl Error {
             Self::TooLarge { .. } => 413,
             Self::ContentType { .. } => 415,
             Self::RateLimited { .. } => 429,
-            Self::Misconfigured { .. } => 500,
+            Self::Misconfigured { .. } | Self::PostProcessing { .. } => 500,
             Self::Refused { .. } | Self::Failed { .. } | Self::BadAnswer { .. } => 502,
             Self::Unreachable { .. } => 502,
             Self::Overloaded { .. } => 503,
@@ -119,6 +121,7 @@ impl Error {
             Self::ContextLength { .. } => "context_length_exceeded",
             Self::Retired { .. } => "model_retired",
             Self::RateLimited { .. } => "rate_limit_exceeded",
+            Self::PostProcessing { .. } => "post_processing_failed",
             Self::Misconfigured { .. } => "misconfigured",
             Self::Refused { .. } => "provider_refused",
             Self::Failed { .. } | Self::BadAnswer { .. } => "upstream_error",
@@ -280,6 +283,9 @@ impl Error {
             Self::Overloaded { provider } => write!(f, "provider `{provider}` is overloaded"),
             Self::BadAnswer { provider, problem } => {
                 write!(f, "provider `{provider}` sent an answer that {problem}")
+            }
+            Self::PostProcessing { place, problem } => {
+                write!(f, "post-processing failed: {place} {problem}")
             }
             Self::Misconfigured { problem } => {
                 write!(f, "the gateway is misconfigured: {problem}")

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// What the API has and this version of the gateway does not do yet.
-const NOT_BUILT: [Parameter; 2] = [Parameter::PostProcessingSteps, Parameter::TranscriptId];
+const NOT_BUILT: [Parameter; 1] = [Parameter::TranscriptId];
 
 /// The longest list of unknown keys that is reported one by one.
 const MAX_REPORTED: usize = 16;

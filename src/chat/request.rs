@@ -100,6 +100,8 @@ pub struct Request<'a> {
     pub tools: Vec<Tool<'a>>,
     pub tool_choice: Option<ToolChoice<'a>>,
     pub response_format: Option<ResponseFormat<'a>>,
+    /// Whether `post_processing_steps` asks for JSON to be repaired.
+    pub repair: bool,
     /// Whether `modalities` asks for sound.
     pub audio: bool,
     /// Whether `model_region` is `global`.
@@ -155,6 +157,7 @@ impl<'a> Request<'a> {
             tools: reader.tools(),
             tool_choice: reader.tool_choice(),
             response_format: reader.response_format(),
+            repair: reader.repair(),
             audio: reader.audio(),
             global: reader.global(),
             parameters: parameters.clone(),

@@ -44,6 +44,52 @@ impl<'a> Text<'a> {
         Cow::Owned(serde_json::from_str(self.json()).unwrap_or_default())
     }
 
+    /// The characters themselves, with the replacement character for a lone surrogate.
+    pub fn decode_lossy(&self) -> Cow<'_, str> {
+        let decoded = self.decode();
+        if !decoded.is_empty() || self.is_empty() {
+            return decoded;
+        }
+        let mut json = String::with_capacity(self.json().len());
+        let mut rest = self.json();
+        while let Some(at) = rest.find('\\') {
+            let (plain, escape) = rest.split_at(at);
+            json.push_str(plain);
+            let length = match surrogate(escape) {
+                Some(true) if surrogate(escape.get(6..).unwrap_or_default()) == Some(false) => 12,
+                Some(_) => {
+                    json.push_str("\\ufffd");
+                    rest = escape.get(6..).unwrap_or_default();
+                    continue;
+                }
+                None => 2,
+            };
+            json.push_str(escape.get(..length).unwrap_or_default());
+            rest = escape.get(length..).unwrap_or_default();
+        }
+        json.push_str(rest);
+        Cow::Owned(serde_json::from_str(&json).unwrap_or_default())
+    }
+
+    /// Joins a text that streams: what was carried over from the piece before stands in front, and
+    /// the first half of a character at the end is carried over to the next. `None` if there is
+    /// nothing of either kind.
+    pub fn split_character(&self, carry: &mut String) -> Option<Text<'static>> {
+        let escaped = self.escaped();
+        let half = escaped.len().checked_sub(6).and_then(|at| escaped.get(at..));
+        let before = escaped.get(..escaped.len().saturating_sub(6)).unwrap_or_default();
+        let slashes = before.bytes().rev().take_while(|byte| *byte == b'\\').count();
+        let is_half = half.and_then(surrogate) == Some(true) && slashes % 2 == 0;
+        if !is_half && carry.is_empty() {
+            return None;
+        }
+        let own = if is_half { before } else { escaped };
+        let json = format!("\"{carry}{own}\"");
+        carry.clear();
+        carry.push_str(half.filter(|_| is_half).unwrap_or_default());
+        Some(Text(RawValue::from_string(json).map_or_else(|_| nothing(), Cow::Owned)))
+    }
+
     /// The characters themselves, borrowed from where the text came from if they can be.
     pub fn into_decoded(self) -> Cow<'a, str> {
         match self.0 {
@@ -86,6 +132,16 @@ impl<'a> Text<'a> {
     /// The text on its own feet.
     pub fn into_owned(self) -> Text<'static> {
         Text(Cow::Owned(self.0.into_owned()))
+    }
+}
+
+/// Whether an escape that a text begins with is the first half of a character, or the second.
+fn surrogate(text: &str) -> Option<bool> {
+    let digits = text.strip_prefix("\\u")?.get(..4)?;
+    match u16::from_str_radix(digits, 16).ok()? {
+        0xd800..=0xdbff => Some(true),
+        0xdc00..=0xdfff => Some(false),
+        _ => None,
     }
 }
 
@@ -132,6 +188,19 @@ mod tests {
         let joined = Text::new("A\"").join(": ", &text);
         assert_eq!(joined.decode(), "A\": a\né \"b\"");
         assert_eq!(serde_json::to_string(&joined).unwrap(), joined.json());
+    }
+
+    #[test]
+    fn a_lone_half_of_a_character_is_replaced_and_a_cut_one_joined() {
+        let text = |json| serde_json::from_str::<Text<'_>>(json).unwrap();
+        assert_eq!(text(r#""a\ud83d b\\ud83d""#).decode_lossy(), "a\u{fffd} b\\ud83d");
+        assert_eq!(text(r#""\ud83d\ude00\ude00""#).decode_lossy(), "😀\u{fffd}");
+        let mut carry = String::new();
+        assert!(text(r#""x\\ud83d""#).split_character(&mut carry).is_none());
+        let first = text(r#""x\ud83d""#).split_character(&mut carry).unwrap();
+        let second = text(r#""\ude00y""#).split_character(&mut carry).unwrap();
+        assert_eq!((first.decode_lossy(), second.decode_lossy()), ("x".into(), "😀y".into()));
+        assert!(carry.is_empty());
     }
 
     #[test]

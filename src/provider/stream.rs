@@ -6,7 +6,12 @@ use super::{
     repeat::Repeat,
 };
 use crate::{
-    chat::{chunk::Writer, envelope::Envelope, error::Error},
+    chat::{
+        chunk::Writer,
+        envelope::Envelope,
+        error::Error,
+        mend::{Mended, Mender},
+    },
     sse,
 };
 
@@ -39,8 +44,13 @@ pub(super) enum Outcome {
 
 impl Streaming {
     /// A stream of which only the head has come.
-    pub(super) fn new(head: Head, reader: Reader, envelope: Envelope) -> Self {
-        let (sse, writer) = (sse::Decoder::default(), Writer::new(envelope));
+    pub(super) fn new(
+        head: Head,
+        reader: Reader,
+        envelope: Envelope,
+        mender: Option<Mender>,
+    ) -> Self {
+        let (sse, writer) = (sse::Decoder::default(), Writer::mending(envelope, mender));
         let (repeat, start) = (Repeat::default(), Some(Vec::new()));
         Self { head, reader, sse, writer, repeat, start, released: false }
     }
@@ -48,6 +58,11 @@ impl Streaming {
     /// Whether the head has gone to the client.
     pub(super) fn is_released(&self) -> bool {
         self.released
+    }
+
+    /// What was mended since the last time.
+    pub(super) fn take_mended(&mut self) -> Option<Mended> {
+        self.writer.take_mended()
     }
 
     /// Whether the client has all of it.
@@ -106,6 +121,9 @@ impl Streaming {
         };
         let fed = sse.feed(piece, &mut event);
         let rest = fed.is_ok() && end && sse.finish(&mut event);
+        if let Some(error) = writer.take_failure() {
+            return Err(error);
+        }
         if rest && decoded.is_err() {
             return Err(origin.bad("broke off"));
         }

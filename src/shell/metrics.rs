@@ -6,7 +6,7 @@ use std::{cell::RefCell, collections::HashMap};
 use log::error;
 use proxy_wasm::{hostcalls, types::MetricType};
 
-use crate::{exchange::Why, region::Region};
+use crate::{exchange::Why, region::Region, repair::Kind};
 
 thread_local! {
     /// Defining a metric twice makes two of it: ids are kept.
@@ -40,6 +40,11 @@ pub(super) fn count_failure(provider: &str, model: &str, reason: &str) {
     count_named(&format!(
         "attache_failures_provider_=_{provider}_=_model_=_{model}_=_reason_=_{reason}_="
     ));
+}
+
+/// Counts a kind of flaw that was mended in an answer.
+pub(super) fn count_repair(kind: Kind) {
+    count_named(&format!("attache_repairs_kind_=_{}_=", kind.name()));
 }
 
 /// Counts an attempt that follows another, by the cluster it goes to.

@@ -79,7 +79,11 @@ impl ProviderFilter {
             return Action::Pause;
         }
         let piece = host::buffer(BufferType::HttpResponseBody, size);
-        match attempt.body(&piece, end, host::now) {
+        let step = attempt.body(&piece, end, host::now);
+        if let Some(mended) = attempt.take_mended() {
+            mended.kinds().for_each(metrics::count_repair);
+        }
+        match step {
             Step::Hold => {
                 if size > 0 {
                     host::set_buffer(BufferType::HttpResponseBody, size, b"");

@@ -155,6 +155,18 @@ def test_a_stream_is_parsed_into_a_class(client, model):
     assert isinstance(parsed, Person)
 
 
+REPAIR = {"post_processing_steps": [{"type": "json-repair"}]}
+
+
+@pytest.mark.parametrize("model", SCHEMAS)
+def test_json_is_repaired_while_it_streams(client, model):
+    with client.chat.completions.stream(
+        model=model, messages=said("{'name': 'Ada', 'year': 1815,"), extra_body=REPAIR
+    ) as stream:
+        text = stream.get_final_completion().choices[0].message.content
+    assert json.loads(text) == {"name": "Ada", "year": 1815}
+
+
 REFUSALS = [
     # The model, the message, the exception, its status, `code` and `param`.
     ("nobody", "hi", openai.BadRequestError, 400, "model_not_found", "model"),

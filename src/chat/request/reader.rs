@@ -147,6 +147,12 @@ impl<'a> Reader<'_, 'a> {
         (flat.or(effort), budget)
     }
 
+    /// Whether there is a step: there is only one type.
+    pub(super) fn repair(&self) -> bool {
+        let steps = self.parameters.get(Parameter::PostProcessingSteps);
+        steps.is_some_and(|raw| !crate::json::is_empty_array(raw.get()))
+    }
+
     pub(super) fn audio(&mut self) -> bool {
         let expected = "an array of text and audio";
         let modalities: Option<Vec<Cow<'a, str>>> = self.get(Parameter::Modalities, expected);

@@ -7,6 +7,9 @@ use serde::Deserialize;
 use super::reader::Reader;
 use crate::chat::{parameter::Parameter, text::Text};
 
+/// The most post-processing steps. Nobody needs more than one.
+const MAX_STEPS: usize = 8;
+
 impl<'a> Reader<'_, 'a> {
     /// Parameters whose type is checked here and whose value nobody here reads.
     pub(super) fn rest(&mut self) {
@@ -69,6 +72,11 @@ impl<'a> Reader<'_, 'a> {
         }
         let steps: Option<Vec<Step<'a>>> =
             self.get(Parameter::PostProcessingSteps, "an array of steps, each {type}");
+        if steps.as_ref().is_some_and(|steps| steps.len() > MAX_STEPS) {
+            let param = Parameter::PostProcessingSteps;
+            self.must_be(param, &format!("an array of at most {MAX_STEPS} steps"));
+            return;
+        }
         for (index, step) in steps.iter().flatten().enumerate() {
             if step.kind != "json-repair" {
                 let path = format!("post_processing_steps[{index}]");

@@ -1,0 +1,190 @@
+//! A text that streams: what is certain leaves at once, what may still change waits, the end closes
+//! what is open. The reader is the one for whole texts; it only sees less at a time.
+
+use std::rc::Rc;
+
+use super::{
+    Guide,
+    coerce::Coercion,
+    find::{Found, Opened, Search},
+    parser::{Doubt, Manner, Parser, Stop},
+    report::{Kind, Report},
+    source::Source,
+    unescape::Unescape,
+    whole::{Failure, Root, mend},
+};
+
+/// The most that is held back of one text, in bytes: prose before the JSON, or a key, or a comment.
+pub const MAX_HELD: usize = 1 << 20;
+
+/// What is forgotten at once, at least, of what has been read, in bytes.
+const FORGOTTEN: usize = 1 << 12;
+
+/// Mends a text that comes in pieces.
+#[derive(Debug)]
+pub struct Stream {
+    root: Root,
+    /// What values are to be.
+    coercion: Option<Coercion>,
+    /// What has come and may still be needed.
+    held: Vec<u8>,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    /// No JSON has come.
+    Searching(Search),
+    /// What began is a string, which is either all there is or holds what there is.
+    Holding,
+    /// JSON is coming.
+    Reading { parser: Box<Parser>, unescape: Option<Unescape> },
+    /// It has come. White space may follow, until anything else does.
+    Done { report: Report, blank: bool },
+}
+
+impl Stream {
+    /// A text of which nothing has come.
+    pub fn new(guide: &Guide) -> Self {
+        let coercion = guide.schema.as_ref().map(|schema| Coercion::new(Rc::clone(schema)));
+        let state = State::Searching(Search::new(0));
+        Self { root: guide.root, coercion, held: Vec::new(), state }
+    }
+
+    /// Whether JSON has begun, so that the text can no longer be left alone.
+    pub fn has_begun(&self) -> bool {
+        matches!(self.state, State::Reading { .. } | State::Done { .. })
+    }
+
+    /// Takes in a piece and appends the JSON that is certain by now.
+    pub fn feed(&mut self, piece: &str, out: &mut Vec<u8>) -> Result<(), Failure> {
+        let Some(mut coercion) = self.coercion.take() else { return self.mend(piece, out) };
+        let mut json = Vec::new();
+        let mended = self.mend(piece, &mut json);
+        coercion.feed(&json, out);
+        self.coercion = Some(coercion);
+        mended
+    }
+
+    fn mend(&mut self, piece: &str, out: &mut Vec<u8>) -> Result<(), Failure> {
+        match &mut self.state {
+            State::Reading { unescape: Some(unescape), .. } => {
+                unescape.feed(piece.as_bytes(), &mut self.held);
+            }
+            _ => self.held.extend_from_slice(piece.as_bytes()),
+        }
+        self.run(false, out)?;
+        if self.held.len() > MAX_HELD { Err(Failure::Hopeless) } else { Ok(()) }
+    }
+
+    /// Takes in the end and appends what was held back. On failure, [`Self::into_text`] has the
+    /// text if nothing of it has been given.
+    pub fn finish(&mut self, out: &mut Vec<u8>) -> Result<Report, Failure> {
+        let Some(mut coercion) = self.coercion.take() else { return self.end(out) };
+        let mut json = Vec::new();
+        let mut report = self.end(&mut json)?;
+        coercion.feed(&json, out);
+        coercion.finish(out);
+        report.append(&coercion.report);
+        Ok(report)
+    }
+
+    fn end(&mut self, out: &mut Vec<u8>) -> Result<Report, Failure> {
+        if let State::Reading { unescape: Some(unescape), .. } = &mut self.state {
+            unescape.finish(&mut self.held);
+        }
+        self.run(true, out)?;
+        match &mut self.state {
+            State::Done { report, .. } => Ok(std::mem::take(report)),
+            State::Reading { .. } => Err(Failure::Hopeless),
+            State::Searching(_) | State::Holding => {
+                let text = std::str::from_utf8(&self.held).map_err(|_| Failure::NoJson)?;
+                let (json, report) = mend(text, self.root)?;
+                out.extend_from_slice(json.as_bytes());
+                Ok(report)
+            }
+        }
+    }
+
+    /// The text as it came, if no JSON has begun in it.
+    pub fn into_text(self) -> String {
+        String::from_utf8(self.held).unwrap_or_default()
+    }
+
+    fn run(&mut self, complete: bool, out: &mut Vec<u8>) -> Result<(), Failure> {
+        if let State::Searching(search) = &mut self.state {
+            let source = Source { bytes: &self.held, complete };
+            let first = self.held.iter().find(|byte| !byte.is_ascii_whitespace());
+            let found = search.run(source);
+            let Ok(Found::Document { at, opened, .. }) = found else { return Ok(()) };
+            if first == Some(&b'"') && opened != Opened::Without(super::parser::Shape::Object) {
+                self.state = State::Holding;
+                return Ok(());
+            }
+            self.begin(at, opened, out);
+        }
+        if let State::Reading { parser, .. } = &mut self.state {
+            let stop = parser.run(Source { bytes: &self.held, complete });
+            out.append(&mut parser.out);
+            if stop == Stop::Hopeless {
+                return Err(Failure::Hopeless);
+            }
+            self.forget(stop == Stop::Done);
+        }
+        self.pass_blank(out);
+        Ok(())
+    }
+
+    /// JSON begins.
+    fn begin(&mut self, at: usize, opened: Opened, out: &mut Vec<u8>) {
+        let manner = Manner { careful: false, layout: false, doubt: Doubt::Missing };
+        let mut parser = Box::new(Parser::new(at, manner));
+        let before = self.held.get(..at).unwrap_or_default();
+        let is_plain = |byte: &u8| matches!(byte, b' ' | b'\n' | b'\t' | b'\r');
+        if before.iter().all(is_plain) {
+            out.extend_from_slice(before);
+        } else {
+            parser.note(Kind::SurroundingText);
+        }
+        let mut unescape = None;
+        match opened {
+            Opened::Plainly => {}
+            Opened::Without(shape) => parser.imply(shape),
+            Opened::Escaped => {
+                parser.note(Kind::Escaped);
+                let escaped = self.held.split_off(at);
+                unescape.insert(Unescape::default()).feed(&escaped, &mut self.held);
+            }
+        }
+        self.state = State::Reading { parser, unescape };
+    }
+
+    /// Forgets what has been read.
+    fn forget(&mut self, is_done: bool) {
+        let State::Reading { parser, .. } = &mut self.state else { return };
+        let read = parser.at.min(self.held.len());
+        if is_done || read > FORGOTTEN {
+            self.held.drain(..read);
+            parser.forget(read);
+        }
+        if is_done {
+            let report = std::mem::take(&mut parser.report);
+            self.state = State::Done { report, blank: true };
+        }
+    }
+
+    /// Passes on white space behind the JSON, and drops anything else.
+    fn pass_blank(&mut self, out: &mut Vec<u8>) {
+        let State::Done { report, blank } = &mut self.state else { return };
+        let is_plain = |byte: &&u8| matches!(byte, b' ' | b'\n' | b'\t' | b'\r');
+        let plain = self.held.iter().take_while(is_plain).count();
+        if *blank {
+            out.extend_from_slice(self.held.get(..plain).unwrap_or_default());
+        }
+        if *blank && plain < self.held.len() {
+            *blank = false;
+            report.add(Kind::SurroundingText, 0);
+        }
+        self.held.clear();
+    }
+}

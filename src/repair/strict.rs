@@ -1,0 +1,239 @@
+//! JSON as RFC 8259 has it, and nothing else: what must not be touched, and what must come out.
+
+/// Whether `text` is one JSON value, with white space around it at most.
+pub fn is_json(text: &[u8]) -> bool {
+    let mut cursor = Cursor { text, at: 0 };
+    let mut open = Vec::new();
+    cursor.value(&mut open).is_some() && open.is_empty() && cursor.next().is_none()
+}
+
+/// A place in a text that is being checked.
+struct Cursor<'t> {
+    text: &'t [u8],
+    at: usize,
+}
+
+impl Cursor<'_> {
+    /// Checks a value with all it holds. `None` is a mistake. `open` holds the closers that are due:
+    /// a stack of our own, because the program's ends before the nesting of a hostile text does.
+    fn value(&mut self, open: &mut Vec<u8>) -> Option<()> {
+        loop {
+            let mut is_closed = match self.next()? {
+                b'{' => self.object(open)?,
+                b'[' => self.array(open)?,
+                b'"' => self.string()?,
+                _ => self.scalar()?,
+            };
+            while is_closed {
+                let Some(closer) = open.last() else { return Some(()) };
+                match self.next()? {
+                    b',' => {
+                        self.at += 1;
+                        if *closer == b'}' {
+                            self.key()?;
+                        }
+                        is_closed = false;
+                    }
+                    byte if byte == *closer => {
+                        self.at += 1;
+                        open.pop();
+                    }
+                    _ => return None,
+                }
+            }
+        }
+    }
+
+    /// What comes after white space, which is passed over.
+    fn next(&mut self) -> Option<u8> {
+        loop {
+            let byte = *self.text.get(self.at)?;
+            if !matches!(byte, b' ' | b'\n' | b'\t' | b'\r') {
+                return Some(byte);
+            }
+            self.at += 1;
+        }
+    }
+
+    /// Passes over `{`. Whether the object is empty and therefore over.
+    fn object(&mut self, open: &mut Vec<u8>) -> Option<bool> {
+        self.at += 1;
+        if self.next()? == b'}' {
+            self.at += 1;
+            return Some(true);
+        }
+        open.push(b'}');
+        self.key()?;
+        Some(false)
+    }
+
+    /// Passes over `[`. Whether the array is empty and therefore over.
+    fn array(&mut self, open: &mut Vec<u8>) -> Option<bool> {
+        self.at += 1;
+        if self.next()? == b']' {
+            self.at += 1;
+            return Some(true);
+        }
+        open.push(b']');
+        Some(false)
+    }
+
+    /// Passes over a key and its colon.
+    fn key(&mut self) -> Option<()> {
+        if self.next()? != b'"' {
+            return None;
+        }
+        self.string()?;
+        if self.next()? != b':' {
+            return None;
+        }
+        self.at += 1;
+        Some(())
+    }
+
+    /// Passes over a string.
+    fn string(&mut self) -> Option<bool> {
+        self.at += 1;
+        loop {
+            let rest = self.text.get(self.at..)?;
+            self.at += rest.iter().position(|byte| is_special(*byte))?;
+            match self.text.get(self.at)? {
+                b'"' => {
+                    self.at += 1;
+                    return Some(true);
+                }
+                b'\\' => self.at += escape_length(self.text.get(self.at..)?)?,
+                _ => return None,
+            }
+        }
+    }
+
+    /// Passes over a number or a literal.
+    fn scalar(&mut self) -> Option<bool> {
+        let rest = self.text.get(self.at..)?;
+        let literal = [&b"true"[..], b"false", b"null"].into_iter().find(|it| rest.starts_with(it));
+        self.at += match literal {
+            Some(literal) => literal.len(),
+            None => number_length(rest)?,
+        };
+        Some(true)
+    }
+}
+
+/// Whether a byte may not stand in a string as it is.
+pub fn is_special(byte: u8) -> bool {
+    byte == b'"' || byte == b'\\' || byte < 0x20
+}
+
+/// How long the escape is that `text` begins with, if JSON knows it.
+pub fn escape_length(text: &[u8]) -> Option<usize> {
+    match text.get(1)? {
+        b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => Some(2),
+        b'u' => text.get(2..6)?.iter().all(u8::is_ascii_hexdigit).then_some(6),
+        _ => None,
+    }
+}
+
+/// How long the number is that `text` begins with. RFC 8259, section 6.
+pub fn number_length(text: &[u8]) -> Option<usize> {
+    let mut at = usize::from(text.first() == Some(&b'-'));
+    let whole = digits(text, at);
+    if whole == 0 || (whole > 1 && text.get(at) == Some(&b'0')) {
+        return None;
+    }
+    at += whole;
+    if text.get(at) == Some(&b'.') {
+        let fraction = digits(text, at + 1);
+        if fraction == 0 {
+            return None;
+        }
+        at += 1 + fraction;
+    }
+    if matches!(text.get(at), Some(b'e' | b'E')) {
+        let sign = usize::from(matches!(text.get(at + 1), Some(b'+' | b'-')));
+        let exponent = digits(text, at + 1 + sign);
+        if exponent == 0 {
+            return None;
+        }
+        at += 1 + sign + exponent;
+    }
+    Some(at)
+}
+
+/// How many digits stand at `at`.
+pub fn digits(text: &[u8], at: usize) -> usize {
+    let rest = text.get(at..).unwrap_or_default();
+    rest.iter().take_while(|byte| byte.is_ascii_digit()).count()
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+
+    #[test]
+    fn only_json_is_json() {
+        let yes = [
+            "0",
+            "-0.0",
+            "1e5",
+            "1E+400",
+            " [ ] ",
+            "{}",
+            "[1,[],{\"a\":{}}]",
+            "\"\\ud800\"",
+            "\"\\u00e9\\/\"",
+            "{\"a\":1,\"a\":2}",
+            "null",
+            "\n\t\r true ",
+            "[[[]]]",
+            "\"\u{7f}é\"",
+        ];
+        for json in yes {
+            assert!(is_json(json.as_bytes()), "{json}");
+            assert!(serde_json::from_str::<serde::de::IgnoredAny>(json).is_ok(), "{json}");
+        }
+        let no = [
+            "",
+            " ",
+            "01",
+            "1.",
+            ".5",
+            "+1",
+            "-",
+            "1e",
+            "[1,]",
+            "{,}",
+            "{\"a\"}",
+            "{\"a\":}",
+            "[1 2]",
+            "\"\t\"",
+            "\"\\x\"",
+            "\"\\u12g4\"",
+            "\"",
+            "tru",
+            "nulll",
+            "[1]]",
+            "{} {}",
+            "{\"a\":1,}",
+            "[",
+            "{\"a\":1",
+            "\u{feff}{}",
+            "[1}",
+            "{a:1}",
+            "NaN",
+        ];
+        for json in no {
+            assert!(!is_json(json.as_bytes()), "{json}");
+        }
+    }
+
+    #[test]
+    fn nesting_has_no_limit() {
+        let deep = "[".repeat(200_000) + &"]".repeat(200_000);
+        assert!(is_json(deep.as_bytes()));
+        assert!(!is_json(deep.get(1..).unwrap().as_bytes()));
+    }
+}

@@ -1,0 +1,186 @@
+//! Whatever else may come: no panic, nothing invalid, no more than linear time.
+
+use std::time::{Duration, Instant};
+
+use attache::repair::{Root, is_json, mend};
+
+use crate::{
+    corpus, damage,
+    random::Random,
+    streamed::{random_cuts, streamed},
+};
+
+/// What adversaries and broken models repeat.
+const PIECES: [&str; 46] = [
+    "\"",
+    "'",
+    "`",
+    "“",
+    "\\",
+    "\\\"",
+    "{",
+    "[",
+    "}",
+    "]",
+    "(",
+    ")",
+    ",",
+    ":",
+    "=",
+    ";",
+    ".",
+    "...",
+    "/",
+    "//",
+    "/*",
+    "*/",
+    "#",
+    "<think>",
+    "</think>",
+    "<",
+    "```",
+    "```json\n",
+    "\n",
+    " ",
+    "a",
+    "1",
+    "-",
+    "+",
+    "null",
+    "True",
+    "\"a\":",
+    "{\"a\":",
+    "[\"a\",",
+    "f(",
+    "\u{feff}",
+    "\u{0}",
+    "é",
+    "\"\"\"",
+    "\\u00",
+    "x\",",
+];
+
+/// How many inputs: `REPAIR_FUZZ` says otherwise.
+fn inputs() -> usize {
+    std::env::var("REPAIR_FUZZ").ok().and_then(|count| count.parse().ok()).unwrap_or(50_000)
+}
+
+#[test]
+fn nothing_that_comes_panics_or_comes_back_invalid() {
+    let mut random = Random::new(4711);
+    let cases = damage::cases(99, 2);
+    for _ in 0..inputs() {
+        let input = match random.below(3) {
+            0 => pieces(&mut random),
+            _ => mutated(&random.pick(&cases).input, &mut random),
+        };
+        let root = *random.pick(&[Root::Any, Root::Object, Root::Array]);
+        if let Ok((json, report)) = mend(&input, &root.into()) {
+            assert!(is_json(json.as_bytes()), "{input:?} => {json:?}");
+            assert!(
+                serde_json::from_str::<serde::de::IgnoredAny>(&json).is_ok() || json.len() > 100
+            );
+            assert_eq!(report.is_empty(), json == input, "{input:?}");
+        }
+    }
+}
+
+/// A text of what is repeated above.
+fn pieces(random: &mut Random) -> String {
+    (0..random.below(30)).map(|_| *random.pick(&PIECES)).collect()
+}
+
+/// A text with pieces taken out, put in and moved.
+fn mutated(text: &str, random: &mut Random) -> String {
+    let mut characters: Vec<char> = text.chars().collect();
+    for _ in 0..=random.below(4) {
+        let at = random.below(characters.len() + 1);
+        match random.below(3) {
+            0 => {
+                let end = (at + random.below(8)).min(characters.len());
+                characters.drain(at..end);
+            }
+            1 => {
+                characters.splice(at..at, random.pick(&PIECES).chars());
+            }
+            _ => characters.truncate(at.max(1)),
+        }
+    }
+    characters.into_iter().collect()
+}
+
+#[test]
+fn nothing_that_streams_panics_or_comes_out_invalid() {
+    let mut random = Random::new(4712);
+    let cases = damage::cases(98, 2);
+    let mut lost = 0;
+    let count = inputs() / 5;
+    for _ in 0..count {
+        let input = match random.below(3) {
+            0 => pieces(&mut random),
+            _ => mutated(&random.pick(&cases).input, &mut random),
+        };
+        let cuts = random_cuts(&input, &mut random);
+        match (mend(&input, &Root::Any.into()), streamed(&input, &cuts, Root::Any)) {
+            (_, Ok(json)) => assert!(is_json(json.as_bytes()), "{input:?} => {json:?}"),
+            (Ok(_), Err(_)) => lost += 1,
+            (Err(_), Err(_)) => {}
+        }
+    }
+    // A whole text has a second document to turn to where the first is beyond mending.
+    assert!(lost * 100 <= count, "{lost} of {count}");
+}
+
+#[test]
+fn twice_as_much_takes_twice_as_long() {
+    let mut random = Random::new(5);
+    for first in PIECES {
+        let second = *random.pick(&PIECES);
+        for before in ["", "{\"k\":", "[\"x", "{\"k\":\"x", "here: "] {
+            let unit = format!("{first}{second}");
+            let (short, long) = (text(before, &unit, 1 << 13), text(before, &unit, 1 << 15));
+            let ratio = (0..4).map(|_| took(&long) / took(&short)).fold(f64::MAX, f64::min);
+            // Four times as long, and what a busy machine adds.
+            assert!(ratio < 10.0, "{before}{unit}: {ratio}");
+        }
+    }
+}
+
+fn text(before: &str, unit: &str, length: usize) -> String {
+    format!("{before}{}", unit.repeat(length / unit.len()))
+}
+
+/// Seconds, at least a microsecond of which the clock knows nothing.
+fn took(text: &str) -> f64 {
+    let begin = Instant::now();
+    std::hint::black_box(mend(text, &Root::Any.into())).ok();
+    (begin.elapsed() + Duration::from_micros(20)).as_secs_f64()
+}
+
+#[test]
+fn sizes_and_odd_characters_are_no_trouble() {
+    let digits = "9".repeat(10_000);
+    let cases = [
+        (format!("[{digits},]"), format!("[{digits}]")),
+        (
+            format!("{{\"a\":\"{}\",}}", "x".repeat(5 << 20)),
+            format!("{{\"a\":\"{}\"}}", "x".repeat(5 << 20)),
+        ),
+        (
+            format!("{}1,{}", "[".repeat(100_000), "]".repeat(100_000)),
+            format!("{}1{}", "[".repeat(100_000), "]".repeat(100_000)),
+        ),
+        ("{\"a\":1,\"a\":2,}".to_owned(), "{\"a\":1,\"a\":2}".to_owned()),
+        ("\u{feff}{\"a\":1}".to_owned(), "{\"a\":1}".to_owned()),
+        ("{\"a\":\"\u{0}\"}".to_owned(), "{\"a\":\"\\u0000\"}".to_owned()),
+        ("{\"a\":\"\\ud83d\",}".to_owned(), "{\"a\":\"\\ud83d\"}".to_owned()),
+        ("{\"a\":\"\\ud8".to_owned(), "{\"a\":\"\"}".to_owned()),
+    ];
+    for (input, expected) in cases {
+        let (json, _) = mend(&input, &Root::Any.into()).unwrap();
+        assert!(json == expected, "{:.60} => {:.60}", input, json);
+    }
+    for json in corpus::VALID {
+        assert!(is_json(json.as_bytes()));
+    }
+}

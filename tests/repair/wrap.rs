@@ -1,0 +1,223 @@
+//! What models put around JSON, and where they stop.
+
+use serde_json::Value;
+
+use crate::{
+    corpus,
+    damage::{Case, Promise},
+    random::Random,
+    write::{escape, text},
+};
+
+type Wrapper = fn(&'static str, &mut Random) -> Option<Case>;
+
+const BEFORE: [&str; 8] = [
+    "Here you go:\n",
+    "Certainly! The extracted data is as follows:\n\n",
+    "json\n",
+    "Result: ",
+    "I looked at the text (twice) and it's clear. ",
+    "**Output**\n\n",
+    "The fields \"city\" and {units} are required:\n",
+    "Based on [1] and [2], this is what I found:\n\n",
+];
+
+const AFTER: [&str; 8] = [
+    "\n\nI hope that helps!",
+    "\n\nNote: the \"count\" is a guess.",
+    "\nLet me know if {something} is wrong.",
+    " \n",
+    "\n\n**Explanation:** I took [the first] value.",
+    "\n\nShall I go on?",
+    "\n---\nEnd of answer.",
+    "\n(That's all.)",
+];
+
+const GARBAGE: [&str; 8] =
+    ["<|eot_id|>", "</s>", "\n</output>", "<|im_end|>\n", "\n\nUser:", "\n```", ";", "\n\n\n"];
+
+/// Damage to the whole of a document.
+pub const WRAPPERS: [(&str, Wrapper); 24] = [
+    ("undamaged", |class, random| whole(class, random, |json, _| json)),
+    ("text before", |class, random| {
+        whole(class, random, |json, random| format!("{}{json}", random.pick(&BEFORE)))
+    }),
+    ("text after", |class, random| {
+        whole(class, random, |json, random| format!("{json}{}", random.pick(&AFTER)))
+    }),
+    ("text around", |class, random| {
+        whole(class, random, |json, random| {
+            format!("{}{json}{}", random.pick(&BEFORE), random.pick(&AFTER))
+        })
+    }),
+    ("fence", |class, random| whole(class, random, fence)),
+    ("fence and text", |class, random| {
+        whole(class, random, |json, random| {
+            let fenced = fence(json, random);
+            format!("{}{fenced}{}", random.pick(&BEFORE), random.pick(&AFTER))
+        })
+    }),
+    ("tags", |class, random| {
+        whole(class, random, |json, random| {
+            let tag = random.pick(&["result", "tool_call", "json", "final_answer"]);
+            format!("<{tag}>{json}</{tag}>")
+        })
+    }),
+    ("thoughts", |class, random| {
+        whole(class, random, |json, _| {
+            format!(
+                "<think>\nMaybe {{\"a\": [1]}}? The user's \"x\" is {{unknown}}.\n</think>\n{json}"
+            )
+        })
+    }),
+    ("assignment", |class, random| {
+        whole(class, random, |json, random| {
+            let name = random.pick(&["result = ", "const data = ", "export default ", "return "]);
+            format!("{name}{json}{}", random.pick(&["", ";", ";\n"]))
+        })
+    }),
+    ("call", |class, random| {
+        whole(class, random, |json, random| {
+            format!(
+                "{}({json}){}",
+                random.pick(&["send", "api.call", "_cb1"]),
+                random.pick(&["", ";"])
+            )
+        })
+    }),
+    ("garbage after", |class, random| {
+        whole(class, random, |json, random| format!("{json}{}", random.pick(&GARBAGE)))
+    }),
+    ("doubled braces", |class, random| object(class, random, |json| format!("{{{json}}}"))),
+    ("brace left out", |class, random| {
+        object(class, random, |json| json[1..].trim_start().to_owned())
+    }),
+    ("bracket too many at the end", |class, random| {
+        whole(class, random, |json, random| {
+            format!("{json}{}", random.pick(&["}", "]", "]}", "\n}"]))
+        })
+    }),
+    ("brackets left out at the end", |class, random| {
+        whole(class, random, |json, _| json.trim_end_matches(['}', ']', '\n', ' ']).to_owned())
+    }),
+    ("lines of JSON", lines),
+    ("everything escaped", |class, random| whole(class, random, |json, _| escape(&json))),
+    ("JSON in a string", |class, random| {
+        let case = whole(class, random, |json, _| format!("\"{}\"", escape(&json)))?;
+        Some(Case { promise: Promise::EqualWithRoot, ..case })
+    }),
+    ("cut off", |class, random| cut(class, random, "")),
+    ("cut off in a fence", |class, random| cut(class, random, "```json\n")),
+    ("cut off after text", |class, random| cut(class, random, "Here is the record:\n")),
+    ("Python's dictionary", |class, random| {
+        let original = corpus::document(random);
+        let input = python(&original);
+        Some(Case { class, input, original, promise: Promise::Equal })
+    }),
+    ("JavaScript's object", |class, random| {
+        let original = corpus::document(random);
+        let input = javascript(&original);
+        Some(Case { class, input, original, promise: Promise::Equal })
+    }),
+    ("comma before the document's end", |class, random| {
+        whole(class, random, |json, _| format!("{json},"))
+    }),
+];
+
+fn whole(
+    class: &'static str,
+    random: &mut Random,
+    wrap: impl Fn(String, &mut Random) -> String,
+) -> Option<Case> {
+    let original = corpus::document(random);
+    let json = text(&original, random.below(4));
+    let input = wrap(json, random);
+    Some(Case { class, input, original, promise: Promise::Equal })
+}
+
+fn object(
+    class: &'static str,
+    random: &mut Random,
+    wrap: impl Fn(String) -> String,
+) -> Option<Case> {
+    let case = whole(class, random, |json, _| wrap(json))?;
+    let filled = case.original.as_object().is_some_and(|object| !object.is_empty());
+    filled.then_some(case)
+}
+
+fn fence(json: String, random: &mut Random) -> String {
+    let mark = *random.pick(&["```", "```json", "~~~", "```JSON", "````json5"]);
+    let ticks: String = mark.chars().filter(|it| !it.is_alphanumeric()).collect();
+    format!("{mark}\n{json}\n{}", if random.percent(80) { ticks } else { String::new() })
+}
+
+fn lines(class: &'static str, random: &mut Random) -> Option<Case> {
+    let all: Vec<Value> = (0..2 + random.below(3)).map(|_| corpus::document(random)).collect();
+    let lines: Vec<String> = all.iter().map(|it| text(it, random.below(2))).collect();
+    let input = lines.join(*random.pick(&["\n", "\n\n", ",\n"]));
+    Some(Case { class, input, original: Value::Array(all), promise: Promise::Equal })
+}
+
+fn cut(class: &'static str, random: &mut Random, before: &str) -> Option<Case> {
+    let original = corpus::document(random);
+    let json = text(&original, random.below(4));
+    let mut end = 2 + random.below(json.len().saturating_sub(3));
+    while !json.is_char_boundary(end) {
+        end += 1;
+    }
+    let input = format!("{before}{}", &json[..end]);
+    (end < json.len()).then_some(Case { class, input, original, promise: Promise::Beginning })
+}
+
+/// What Python's `repr` writes.
+fn python(value: &Value) -> String {
+    match value {
+        Value::Null => "None".to_owned(),
+        Value::Bool(true) => "True".to_owned(),
+        Value::Bool(false) => "False".to_owned(),
+        Value::String(text) => python_string(text),
+        Value::Array(items) => {
+            format!("[{}]", items.iter().map(python).collect::<Vec<_>>().join(", "))
+        }
+        Value::Object(map) => {
+            let pair = |(key, value): (&String, &Value)| {
+                format!("{}: {}", python_string(key), python(value))
+            };
+            format!("{{{}}}", map.iter().map(pair).collect::<Vec<_>>().join(", "))
+        }
+        number => number.to_string(),
+    }
+}
+
+fn python_string(text: &str) -> String {
+    let escaped = text.replace('\\', "\\\\").replace('\n', "\\n").replace('\t', "\\t");
+    if text.contains('\'') && !text.contains('"') {
+        return format!("\"{escaped}\"");
+    }
+    format!("'{}'", escaped.replace('\'', "\\'"))
+}
+
+/// What a JavaScript programmer writes: bare keys, single quotes, a comma at the end.
+fn javascript(value: &Value) -> String {
+    match value {
+        Value::String(text) => {
+            let escaped = escape(text).replace("\\\"", "\"").replace('\'', "\\'");
+            format!("'{escaped}'")
+        }
+        Value::Array(items) => {
+            let items: Vec<String> =
+                items.iter().map(|item| format!("{}, ", javascript(item))).collect();
+            format!("[{}]", items.concat())
+        }
+        Value::Object(map) => {
+            let pair = |(key, value): (&String, &Value)| {
+                let plain =
+                    key.chars().all(|it| it.is_ascii_alphanumeric() || it == '_' || it == '$');
+                let key = if plain { key.clone() } else { format!("'{}'", escape(key)) };
+                format!("  {key}: {},\n", javascript(value))
+            };
+            format!("{{\n{}}}", map.iter().map(pair).collect::<String>())
+        }
+        other => other.to_string(),
+    }
+}
