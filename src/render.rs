@@ -49,6 +49,8 @@ pub struct File {
 pub enum Error {
     /// An account's key file cannot be read, or holds no key.
     Key(PathBuf, io::Error),
+    /// Two files hold the same key: the second, and whose it is already.
+    SameKey(PathBuf, String),
     /// A stand-in is not `HOST:PORT`.
     Upstream(String),
     /// A template does not fit what goes into it.
@@ -60,6 +62,10 @@ impl std::fmt::Display for Error {
         match self {
             Self::Key(path, error) => {
                 write!(f, "cannot read the key in {}: {error}", path.display())
+            }
+            Self::SameKey(path, account) => {
+                let path = path.display();
+                write!(f, "the key in {path} is one that account `{account}` has already")
             }
             Self::Upstream(text) => write!(f, "`{text}` is not `HOST:PORT`"),
             Self::Template(error) => write!(f, "template: {error:#}"),
@@ -209,7 +215,7 @@ pub fn render(config: &Config, document: &Document, options: &Options) -> Result
         let text = fill("secret.yaml", Value::from(Serde(SecretView { provider, file })))?;
         files.push(File { path: format!("secrets/{provider}.yaml"), text });
     }
-    for name in ["clusters.yaml", "listeners.yaml", "envoy.yaml"] {
+    for name in ["keys.yaml", "clusters.yaml", "listeners.yaml", "envoy.yaml"] {
         files.push(File { path: name.to_owned(), text: fill(name, view.clone())? });
     }
     Ok(files)
@@ -223,15 +229,16 @@ pub fn key_files<'c>(config: &'c Config, options: &Options) -> Vec<(&'c str, Pat
     config.providers.iter().filter_map(file).collect()
 }
 
-const TEMPLATES: [(&str, &str); 4] = [
+const TEMPLATES: [(&str, &str); 5] = [
     ("envoy.yaml", include_str!("../envoy/templates/envoy.yaml")),
     ("listeners.yaml", include_str!("../envoy/templates/listeners.yaml")),
     ("clusters.yaml", include_str!("../envoy/templates/clusters.yaml")),
+    ("keys.yaml", include_str!("../envoy/templates/keys.yaml")),
     ("secret.yaml", include_str!("../envoy/templates/secret.yaml")),
 ];
 
 fn account_keys<'c>(config: &'c Config, options: &Options) -> Result<Vec<AccountKey<'c>>, Error> {
-    let mut keys = Vec::new();
+    let mut keys: Vec<AccountKey<'c>> = Vec::new();
     for (account, entry) in &config.accounts {
         for file in &entry.key_files {
             let path = options.base.join(file);
@@ -241,7 +248,11 @@ fn account_keys<'c>(config: &'c Config, options: &Options) -> Result<Vec<Account
                     true => Err(io::Error::other("it is empty")),
                     false => Ok(key),
                 });
-            let key = key.map_err(|error| Error::Key(path, error))?;
+            let key = key.map_err(|error| Error::Key(path.clone(), error))?;
+            // Envoy would refuse all keys for one that stands there twice.
+            if let Some(known) = keys.iter().find(|known| known.key == key) {
+                return Err(Error::SameKey(path, known.account.to_owned()));
+            }
             keys.push(AccountKey { account, key });
         }
     }
