@@ -5,6 +5,7 @@ pub mod health;
 pub mod limits;
 pub mod model;
 pub mod provider;
+pub mod rate_limit;
 pub mod read;
 #[cfg(test)]
 mod tests;
@@ -19,6 +20,7 @@ use serde_json::Value;
 
 use self::{
     limits::{Allowance, Limits, Rate, Stated},
+    rate_limit::RateLimitService,
     read::{Mistakes, Node, Object, one_of},
 };
 pub use self::{
@@ -47,6 +49,8 @@ pub struct Config {
     pub strict_parameters: bool,
     /// Deadlines of a model that names none of its own.
     pub deadlines: Deadlines,
+    /// Where requests are counted, if not in each Envoy by itself.
+    pub rate_limit: Option<RateLimitService>,
     /// Who may call, by name.
     pub accounts: BTreeMap<String, Account>,
     /// Who runs the models, by name.
@@ -236,6 +240,7 @@ impl Config {
                 .map_or(REQUEST_BODY, |node| node.positive()),
             strict_parameters: top.optional("strict_parameters").is_some_and(|node| node.bool()),
             deadlines,
+            rate_limit: top.optional("rate_limit").map(|node| RateLimitService::read(&node)),
             models: entries(&mut top, "models", |node| {
                 Model::read(
                     node,

@@ -1,10 +1,17 @@
 //! How much an account may ask of a model in a minute. What is used up stands in a register that
 //! all worker threads of an Envoy share; what is allowed stands in the configuration.
 
+pub mod service;
+
 use std::{fmt, num::NonZeroU32, time::Duration};
 
+use self::service::Answer;
 use crate::{
-    config::{Config, limits::Rate},
+    config::{
+        Config,
+        limits::Rate,
+        rate_limit::{RateLimitService, Unreachable},
+    },
     time::Timestamp,
 };
 
@@ -21,15 +28,34 @@ pub trait Register: fmt::Debug {
     fn set(&self, key: &str, value: &[u8], version: Option<u32>) -> Result<(), Stale>;
 }
 
+/// A register that keeps nothing.
+#[cfg(test)]
+#[derive(Clone, Copy, Debug)]
+pub struct Nowhere;
+
+#[cfg(test)]
+impl Register for Nowhere {
+    fn get(&self, _key: &str) -> Option<(Vec<u8>, u32)> {
+        None
+    }
+
+    fn set(&self, _key: &str, _value: &[u8], _version: Option<u32>) -> Result<(), Stale> {
+        Ok(())
+    }
+}
+
 /// Somebody else has put a value there meanwhile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stale;
 
 /// Whether a request may be made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// It may, and nobody counts.
     Unlimited,
+    /// The service that counts for several Envoys is to be asked, with this message. What it says,
+    /// [`told`] takes.
+    Ask(Vec<u8>),
     /// It may, and is counted.
     Admit(Standing),
     /// It may not, and is not counted.
@@ -39,6 +65,8 @@ pub enum Verdict {
         /// What that is.
         used_up: Counted,
     },
+    /// It may not: who counts cannot be asked, and the operator wants no other count.
+    Unknown,
 }
 
 /// What is counted.
@@ -67,18 +95,24 @@ pub struct Standing {
     pub limit: NonZeroU32,
     /// What is left of it in the window under way.
     pub remaining: u32,
-    /// How long that window goes on.
-    pub reset: Duration,
+    /// When that window ends.
+    pub until: Timestamp,
 }
 
 impl Standing {
+    /// How long the window goes on. One that another thread opened a moment after `now` has a
+    /// minute, and no more.
+    pub fn left(&self, now: Timestamp) -> Duration {
+        self.until.since(now).min(WINDOW)
+    }
+
     /// What is told with every answer. LLM Gateway overview, *Rate limits*. Seconds are rounded up:
     /// whoever waits as long has waited long enough.
-    pub fn headers(&self, model: &str) -> [(&'static str, String); 5] {
+    pub fn headers(&self, model: &str, now: Timestamp) -> [(&'static str, String); 5] {
         [
             ("x-ratelimit-limit", self.limit.to_string()),
             ("x-ratelimit-remaining", self.remaining.to_string()),
-            ("x-ratelimit-reset", self.reset.as_millis().div_ceil(1000).to_string()),
+            ("x-ratelimit-reset", self.left(now).as_millis().div_ceil(1000).to_string()),
             ("x-ratelimit-model", model.to_owned()),
             ("x-ratelimit-service", "llmgw".to_owned()),
         ]
@@ -89,14 +123,14 @@ impl Standing {
         let mut fields = text.split('/');
         let limit = fields.next()?.parse().ok()?;
         let remaining = fields.next()?.parse().ok()?;
-        let reset = Duration::from_millis(fields.next()?.parse().ok()?);
-        Some(Self { limit, remaining, reset })
+        let until = Duration::from_millis(fields.next()?.parse().ok()?);
+        Some(Self { limit, remaining, until: Timestamp::from_epoch(until) })
     }
 }
 
 impl fmt::Display for Standing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}/{}", self.limit, self.remaining, self.reset.as_millis())
+        write!(f, "{}/{}/{}", self.limit, self.remaining, self.until.as_millis())
     }
 }
 
@@ -115,14 +149,55 @@ pub fn admit(
             return Verdict::Refuse { standing, used_up: Counted::Tokens };
         }
     }
-    match limits.requests {
-        Rate::Unlimited => Verdict::Unlimited,
-        Rate::UpTo(limit) => take(register, &key(Counted::Requests, account, model), limit, now),
+    match (limits.requests, &config.rate_limit) {
+        (Rate::Unlimited, _) => Verdict::Unlimited,
+        (Rate::UpTo(limit), Some(RateLimitService { domain, .. })) => {
+            Verdict::Ask(service::question(domain, account, model, limit))
+        }
+        (Rate::UpTo(limit), None) => {
+            take(register, &key(Counted::Requests, account, model), limit, now)
+        }
         // The request should have been found wrong before it came here.
-        Rate::Nothing => {
-            let standing = Standing { limit: NonZeroU32::MIN, remaining: 0, reset: WINDOW };
+        (Rate::Nothing, _) => {
+            let (limit, until) = (NonZeroU32::MIN, now.plus(WINDOW));
+            let standing = Standing { limit, remaining: 0, until };
             Verdict::Refuse { standing, used_up: Counted::Requests }
         }
+    }
+}
+
+/// The same where nobody can wait for the service: it is not asked, and what it would count is
+/// counted here.
+pub fn admit_here(
+    config: &Config,
+    account: &str,
+    model: &str,
+    register: &dyn Register,
+    now: Timestamp,
+) -> Verdict {
+    match admit(config, account, model, register, now) {
+        Verdict::Ask(_) => told(config, account, model, None, register, now),
+        verdict => verdict,
+    }
+}
+
+/// What the service's answer comes to, after [`admit`] said to ask it. `None`: it gave none.
+pub fn told(
+    config: &Config,
+    account: &str,
+    model: &str,
+    answer: Option<Answer>,
+    register: &dyn Register,
+    now: Timestamp,
+) -> Verdict {
+    let Rate::UpTo(limit) = config.limits(account, model).requests else {
+        return Verdict::Unlimited;
+    };
+    let unreachable = config.rate_limit.as_ref().map(|service| service.unreachable);
+    match (answer, unreachable) {
+        (Some(answer), _) => answer.verdict(limit, now),
+        (None, Some(Unreachable::Refuse)) => Verdict::Unknown,
+        (None, _) => take(register, &key(Counted::Requests, account, model), limit, now),
     }
 }
 
@@ -131,11 +206,12 @@ pub fn spend(
     config: &Config,
     account: &str,
     model: &str,
-    tokens: u32,
+    tokens: u64,
     register: &dyn Register,
     now: impl FnOnce() -> Timestamp,
 ) {
     if tokens > 0 && matches!(config.limits(account, model).tokens, Rate::UpTo(_)) {
+        let tokens = tokens.try_into().unwrap_or(u32::MAX);
         charge(register, &key(Counted::Tokens, account, model), tokens, now());
     }
 }
@@ -150,10 +226,9 @@ fn key(counted: Counted, account: &str, model: &str) -> String {
 pub fn take(register: &dyn Register, key: &str, limit: NonZeroU32, now: Timestamp) -> Verdict {
     let more = |used: u32| used.checked_add(1).filter(|used| *used <= limit.get());
     match update(register, key, now, more) {
-        Ok(window) => Verdict::Admit(window.standing(limit, now)),
+        Ok(window) => Verdict::Admit(window.standing(limit)),
         Err(window) => {
-            let standing = window.standing(limit, now);
-            Verdict::Refuse { standing, used_up: Counted::Requests }
+            Verdict::Refuse { standing: window.standing(limit), used_up: Counted::Requests }
         }
     }
 }
@@ -166,7 +241,7 @@ pub fn charge(register: &dyn Register, key: &str, cost: u32, now: Timestamp) {
 /// What is left of the window under way. Nothing is counted.
 pub fn standing(register: &dyn Register, key: &str, limit: NonZeroU32, now: Timestamp) -> Standing {
     let (window, _) = read(register, key, now);
-    window.standing(limit, now)
+    window.standing(limit)
 }
 
 /// A window as it stands in the register.
@@ -207,10 +282,10 @@ impl Window {
         u128::from(millis(now).abs_diff(self.opened)) < WINDOW.as_millis()
     }
 
-    fn standing(self, limit: NonZeroU32, now: Timestamp) -> Standing {
-        let age = Duration::from_millis(millis(now).saturating_sub(self.opened));
+    fn standing(self, limit: NonZeroU32) -> Standing {
+        let opened = Timestamp::from_epoch(Duration::from_millis(self.opened));
         let remaining = limit.get().saturating_sub(self.used);
-        Standing { limit, remaining, reset: WINDOW.saturating_sub(age) }
+        Standing { limit, remaining, until: opened.plus(WINDOW) }
     }
 }
 
@@ -270,7 +345,8 @@ mod tests {
     #[test]
     fn headers_are_the_documented_five() {
         let limit = NonZeroU32::new(30).unwrap();
-        let standing = Standing { limit, remaining: 29, reset: Duration::from_millis(59_001) };
+        let at = |millis| Timestamp::from_epoch(Duration::from_millis(millis));
+        let standing = Standing { limit, remaining: 29, until: at(159_001) };
         let expected = [
             ("x-ratelimit-limit", "30"),
             ("x-ratelimit-remaining", "29"),
@@ -278,7 +354,10 @@ mod tests {
             ("x-ratelimit-model", "gpt-5"),
             ("x-ratelimit-service", "llmgw"),
         ];
-        assert_eq!(standing.headers("gpt-5"), expected.map(|(name, value)| (name, value.into())));
+        let expected = expected.map(|(name, value)| (name, value.to_owned()));
+        assert_eq!(standing.headers("gpt-5", at(100_000)), expected);
+        assert_eq!(standing.left(at(99_000)), WINDOW);
+        assert_eq!(standing.left(at(200_000)), Duration::ZERO);
         assert_eq!(Standing::parse(&standing.to_string()), Some(standing));
         for text in ["", "30", "30/29", "0/0/1", "30/-1/1", "30/29/x"] {
             assert_eq!(Standing::parse(text), None, "{text}");

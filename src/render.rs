@@ -14,7 +14,10 @@ use serde::Serialize;
 use serde_json::Value as Document;
 
 use crate::{
-    config::{BaseUrl, Config, Deadlines, KeyHeader, Listener, Model, Provider, cluster},
+    config::{
+        BaseUrl, Config, Deadlines, KeyHeader, Listener, Model, Provider, cluster,
+        rate_limit::RateLimitService,
+    },
     provider::{MAX_ANSWER, NOBODY},
     region::Region,
     role::Role,
@@ -89,6 +92,7 @@ struct View<'c> {
     nobody: AddressView<'static>,
     classes: Vec<ClassView>,
     listeners: Vec<ListenerView<'c>>,
+    limiter: Option<LimiterView>,
     clusters: Vec<ClusterView<'c>>,
 }
 
@@ -146,11 +150,8 @@ struct TlsView {
 struct ClusterView<'c> {
     name: String,
     provider: &'c str,
-    kind: &'static str,
-    san: &'static str,
-    host: String,
-    port: u16,
-    tls: bool,
+    #[serde(flatten)]
+    at: Place,
     connect: String,
     max_connections: u32,
     max_pending_requests: u32,
@@ -159,6 +160,37 @@ struct ClusterView<'c> {
     base_ejection_time: String,
     key: Option<KeyView>,
     configuration: String,
+}
+
+#[derive(Serialize)]
+struct LimiterView {
+    name: &'static str,
+    #[serde(flatten)]
+    at: Place,
+}
+
+/// Where something listens, in Envoy's words.
+#[derive(Serialize)]
+struct Place {
+    kind: &'static str,
+    san: &'static str,
+    host: String,
+    port: u16,
+    tls: bool,
+}
+
+impl Place {
+    fn of(url: &BaseUrl) -> Self {
+        let host = url.host.trim_matches(['[', ']']).to_owned();
+        let is_address = host.parse::<std::net::IpAddr>().is_ok();
+        Self {
+            kind: if is_address { "STATIC" } else { "LOGICAL_DNS" },
+            san: if is_address { "IP_ADDRESS" } else { "DNS" },
+            host,
+            port: url.port,
+            tls: url.tls,
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -207,6 +239,10 @@ pub fn render(config: &Config, document: &Document, options: &Options) -> Result
         nobody: AddressView { address: NOBODY.0, port: NOBODY.1 },
         classes: config.deadline_classes().into_iter().map(ClassView::from).collect(),
         listeners: listeners(config, document, options),
+        limiter: config.rate_limit.as_ref().map(|service| LimiterView {
+            name: RateLimitService::CLUSTER,
+            at: Place::of(&service.base),
+        }),
         clusters: clusters(config, document, options)?,
     }));
     // Envoy looks at a secret when a cluster needs it, and at clusters when a listener does.
@@ -309,16 +345,10 @@ fn clusters<'c>(
     sites(config)
         .map(|(name, provider, region, url)| {
             let url = stand_in(name, options)?.unwrap_or_else(|| url.clone());
-            let host = url.host.trim_matches(['[', ']']).to_owned();
-            let is_address = host.parse::<std::net::IpAddr>().is_ok();
             Ok(ClusterView {
                 name: cluster(name, region),
                 provider: name,
-                kind: if is_address { "STATIC" } else { "LOGICAL_DNS" },
-                san: if is_address { "IP_ADDRESS" } else { "DNS" },
-                host,
-                port: url.port,
-                tls: url.tls,
+                at: Place::of(&url),
                 connect: seconds(connect(config, name)),
                 max_connections: provider.circuit_breakers.max_connections.get(),
                 max_pending_requests: provider.circuit_breakers.max_pending_requests.get(),

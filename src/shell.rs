@@ -9,6 +9,7 @@ mod host;
 mod metrics;
 mod provider;
 mod root;
+mod shared_data;
 mod timer;
 mod watch;
 

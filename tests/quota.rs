@@ -6,42 +6,14 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 #[path = "golden/play.rs"]
 mod play;
 
-use std::{
-    cell::{Cell, RefCell},
-    collections::BTreeMap,
-    num::NonZeroU32,
-    time::Duration,
-};
+use std::{cell::RefCell, collections::BTreeMap, num::NonZeroU32, time::Duration};
 
 use attache::{
-    quota::{Counted, Register, Stale, Standing, Verdict, charge, standing, take},
+    quota::{Counted, Register, Stale, Standing, Verdict, WINDOW, charge, standing, take},
     time::Timestamp,
 };
 
-use self::play::Random;
-
-/// What Envoy's shared data does: a version for all keys that goes up with every value.
-#[derive(Debug, Default)]
-struct Table {
-    values: RefCell<BTreeMap<String, (Vec<u8>, u32)>>,
-    version: Cell<u32>,
-}
-
-impl Register for Table {
-    fn get(&self, key: &str) -> Option<(Vec<u8>, u32)> {
-        self.values.borrow().get(key).cloned()
-    }
-
-    fn set(&self, key: &str, value: &[u8], version: Option<u32>) -> Result<(), Stale> {
-        let mut values = self.values.borrow_mut();
-        if values.get(key).map(|(_, version)| *version) != version {
-            return Err(Stale);
-        }
-        self.version.set(self.version.get() + 1);
-        values.insert(key.to_owned(), (value.to_vec(), self.version.get()));
-        Ok(())
-    }
-}
+use self::play::{Random, Table};
 
 /// A table in which others take between a look and the change that follows it, and others again
 /// between theirs.
@@ -84,12 +56,12 @@ fn at(millis: u64) -> Timestamp {
     Timestamp::from_epoch(Duration::from_millis(millis))
 }
 
-fn admitted(remaining: u32, reset: u64) -> Verdict {
-    Verdict::Admit(Standing { limit: LIMIT, remaining, reset: Duration::from_millis(reset) })
+fn admitted(remaining: u32, until: u64) -> Verdict {
+    Verdict::Admit(Standing { limit: LIMIT, remaining, until: at(until) })
 }
 
-fn refused(reset: u64) -> Verdict {
-    let standing = Standing { limit: LIMIT, remaining: 0, reset: Duration::from_millis(reset) };
+fn refused(until: u64) -> Verdict {
+    let standing = Standing { limit: LIMIT, remaining: 0, until: at(until) };
     Verdict::Refuse { standing, used_up: Counted::Requests }
 }
 
@@ -97,15 +69,15 @@ fn refused(reset: u64) -> Verdict {
 fn a_window_opens_with_its_first_request_and_ends_a_minute_later() {
     let table = Table::default();
     let ask = |now| take(&table, "k", LIMIT, at(now));
-    assert_eq!(ask(1_000_500), admitted(6, 60_000));
+    assert_eq!(ask(1_000_500), admitted(6, 1_060_500));
     for count in 1..7 {
-        assert_eq!(ask(1_030_500), admitted(6 - count, 30_000));
+        assert_eq!(ask(1_030_500), admitted(6 - count, 1_060_500));
     }
-    assert_eq!(ask(1_030_500), refused(30_000));
-    assert_eq!(ask(1_060_499), refused(1));
-    assert_eq!(ask(1_060_500), admitted(6, 60_000));
-    assert_eq!(ask(1_150_000), admitted(6, 60_000));
-    assert_eq!(take(&table, "another", LIMIT, at(1_150_000)), admitted(6, 60_000));
+    assert_eq!(ask(1_030_500), refused(1_060_500));
+    assert_eq!(ask(1_060_499), refused(1_060_500));
+    assert_eq!(ask(1_060_500), admitted(6, 1_120_500));
+    assert_eq!(ask(1_150_000), admitted(6, 1_210_000));
+    assert_eq!(take(&table, "another", LIMIT, at(1_150_000)), admitted(6, 1_210_000));
 }
 
 #[test]
@@ -116,7 +88,7 @@ fn what_is_refused_costs_nothing_and_changes_nothing() {
     }
     let before = table.get("k");
     for _ in 0..100 {
-        assert_eq!(take(&table, "k", LIMIT, at(2_000)), refused(59_000));
+        assert_eq!(take(&table, "k", LIMIT, at(2_000)), refused(61_000));
         assert_eq!(standing(&table, "k", LIMIT, at(2_000)).remaining, 0);
     }
     assert_eq!(table.get("k"), before);
@@ -145,8 +117,8 @@ fn garbage_in_the_register_is_a_fresh_window() {
     for garbage in cases {
         let table = Table::default();
         table.set("k", garbage, None).unwrap();
-        assert_eq!(take(&table, "k", LIMIT, at(90_000)), admitted(6, 60_000), "{garbage:?}");
-        assert_eq!(take(&table, "k", LIMIT, at(90_000)), admitted(5, 60_000), "{garbage:?}");
+        assert_eq!(take(&table, "k", LIMIT, at(90_000)), admitted(6, 150_000), "{garbage:?}");
+        assert_eq!(take(&table, "k", LIMIT, at(90_000)), admitted(5, 150_000), "{garbage:?}");
     }
 }
 
@@ -159,13 +131,13 @@ fn a_clock_that_goes_back_neither_refuses_for_long_nor_admits_twice() {
     // By less than a window: the one under way still counts.
     let table = Table::default();
     fill(&table, hour);
-    assert_eq!(take(&table, "k", LIMIT, at(hour - 59_999)), refused(60_000));
-    assert_eq!(take(&table, "k", LIMIT, at(hour + 59_999)), refused(1));
+    assert_eq!(take(&table, "k", LIMIT, at(hour - 59_999)), refused(hour + 60_000));
+    assert_eq!(take(&table, "k", LIMIT, at(hour + 59_999)), refused(hour + 60_000));
     // By more: it lies where the clock will not be for long, and is forgotten.
     let table = Table::default();
     fill(&table, hour);
     fill(&table, hour - 60_000);
-    assert_eq!(take(&table, "k", LIMIT, at(hour - 60_000)), refused(60_000));
+    assert_eq!(take(&table, "k", LIMIT, at(hour - 60_000)), refused(hour));
     fill(&table, 0);
 }
 
@@ -186,31 +158,26 @@ fn tokens_are_counted_afterwards_and_may_overdraw() {
 /// Checks takes of one key against what may be said of all of them: each window of a minute has as
 /// many numbers as were admitted, no number twice, none missing, and refuses only when full.
 fn check(takes: &[(u64, Verdict)]) {
-    let mut windows: BTreeMap<u64, Vec<u32>> = BTreeMap::new();
-    for (now, verdict) in takes {
+    let mut windows: BTreeMap<Duration, Vec<u32>> = BTreeMap::new();
+    let until = |standing: &Standing| standing.until.since(Timestamp::default());
+    for (_, verdict) in takes {
         if let Verdict::Admit(standing) = verdict {
-            let left: u64 = standing.reset.as_millis().try_into().unwrap();
-            // One that came too early by its own clock sees a whole minute.
-            let opened = if left == 60_000 { *now } else { now + left - 60_000 };
-            let near = windows.range(opened.saturating_sub(100)..opened + 100).next();
-            let opened = near.map_or(opened, |(known, _)| *known);
-            windows.entry(opened).or_default().push(standing.remaining);
+            windows.entry(until(standing)).or_default().push(standing.remaining);
         }
     }
-    for (opened, remaining) in &mut windows {
+    for (ends, remaining) in &mut windows {
         remaining.sort_unstable();
         let all = LIMIT.get() - u32::try_from(remaining.len()).unwrap();
-        assert!(remaining.iter().copied().eq(all..LIMIT.get()), "{opened}: {remaining:?}");
+        assert!(remaining.iter().copied().eq(all..LIMIT.get()), "{ends:?}: {remaining:?}");
     }
     for (now, verdict) in takes {
-        if matches!(verdict, Verdict::Refuse { .. }) {
-            let under_way = windows.range(now.saturating_sub(60_100)..now + 100);
-            let full = under_way.filter(|(_, admitted)| admitted.len() == 7).count();
-            assert!(full > 0, "refused at {now}: {windows:?}");
+        if let Verdict::Refuse { standing, .. } = verdict {
+            let admitted = windows.get(&until(standing)).map(Vec::len);
+            assert_eq!(admitted, Some(7), "refused at {now}: {windows:?}");
         }
     }
-    let opened: Vec<&u64> = windows.keys().collect();
-    assert!(opened.windows(2).all(|pair| pair[1] - pair[0] > 59_900), "{opened:?}");
+    let ends: Vec<&Duration> = windows.keys().collect();
+    assert!(ends.windows(2).all(|pair| *pair[1] - *pair[0] >= WINDOW), "{ends:?}");
 }
 
 #[test]

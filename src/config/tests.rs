@@ -129,7 +129,7 @@ models.gpt-4.1.regions.eu.upstream_model: missing, allowed: what the provider ca
 models.gpt-4.1.context_length: found `0`, allowed: a whole number from 1 to 4294967295
 models.gpt-4.1.supported_parameters[0]: found `temprature`, allowed: {}
 listener: unknown key, allowed: `deadlines`, `plans`, `accounts`, `providers`, `admin`, \
-`listeners`, `request_body_bytes`, `strict_parameters`, `models`",
+`listeners`, `request_body_bytes`, `strict_parameters`, `rate_limit`, `models`",
         one_of(parameters)
     );
     let said = mistakes(&document);
@@ -196,6 +196,24 @@ fn every_value_of_the_top_is_checked() {
 /deadlines = {"first_content": "500ms"}
   deadlines.first_content: found `500ms`, allowed: longer than the wait before a retry, 500ms
 /deadlines = {"answer": "2s"}
+"#);
+}
+
+#[test]
+fn every_value_of_a_limit_is_checked() {
+    say(r#"
+/rate_limit = {"service": "http://10.0.0.7:8081"}
+/rate_limit = {"service": "https://limits.internal", "timeout": "5ms", "unreachable": "refuse"}
+/rate_limit = {"domain": "", "unreachable": "deny"}
+  rate_limit.service: missing, allowed: the URL of a rate limit service
+  rate_limit.domain: found `""`, allowed: a string
+  rate_limit.unreachable: found `deny`, allowed: `local`, `refuse`
+/rate_limit = {"service": "http://limits.internal/rls"}
+  rate_limit.service: found `http://limits.internal/rls`, allowed: a URL without a path, such as
+    `http://ratelimit.internal:8081`
+/rate_limit = {"service": "http://user:hunter2@limits.internal"}
+  rate_limit.service: found a URL with `@`, `?` or `#`, allowed: a URL without a path, such as
+    `http://ratelimit.internal:8081`
 /plans/paid = {}
   plans.paid.requests_per_minute: missing, allowed: a whole number, 0 for no access, or `unlimited`
 /plans/paid/requests_per_minute = -1

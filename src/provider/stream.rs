@@ -6,7 +6,7 @@ use super::{
     repeat::Repeat,
 };
 use crate::{
-    chat::{chunk::Writer, envelope::Envelope, error::Error},
+    chat::{chunk::Writer, envelope::Envelope, error::Error, usage::Usage},
     sse,
 };
 
@@ -48,6 +48,11 @@ impl Streaming {
     /// Whether the head has gone to the client.
     pub(super) fn is_released(&self) -> bool {
         self.released
+    }
+
+    /// What it cost, as far as the provider has said.
+    pub(super) fn spent(&self) -> Option<Usage> {
+        self.writer.spent()
     }
 
     /// Whether the client has all of it.
