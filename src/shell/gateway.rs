@@ -247,6 +247,8 @@ impl HttpContext for GatewayFilter {
                 _ => {}
             }
         }
+        #[cfg(debug_assertions)]
+        super::crash_on_demand(&head.path);
         let request_id = request_id.filter(|text| id::is_uuid(text));
         let request_id = request_id.unwrap_or_else(new_request_id);
         let mut inner = self.0.borrow_mut();
