@@ -7,6 +7,8 @@ target := absolute_path(env("CARGO_TARGET_DIR", "target"))
 # Where the tests with a real Envoy find it, and the module it loads.
 export ATTACHE_ENVOY := justfile_directory() / ".build/bin/envoy"
 export ATTACHE_MODULE := target / "wasm32-wasip1/filter/attache.wasm"
+export ATTACHE_LIMITER := target / "limiter/debug/rate-limiter"
+export ATTACHE_CRASHING_MODULE := target / "wasm32-wasip1/debug/attache.wasm"
 
 # Where cargo finds the runner that gives tests to Node.
 export PATH := justfile_directory() / ".build/node/bin:" + env("PATH")
@@ -29,10 +31,22 @@ filter:
     source .build/wasm.env && cargo --config wasm-pack.toml build --profile filter --lib --target wasm32-wasip1
     @wc -c "$ATTACHE_MODULE" | awk '{ printf "%s: %d KiB\n", $2, $1 / 1024 }'
 
+# The module with debug assertions, which crashes on demand
+[private]
+crashing:
+    @bash .ci/setup wasm
+    source .build/wasm.env && cargo --config wasm-pack.toml build --lib --target wasm32-wasip1
+
+# A rate limit service to share
+[private]
+limiter:
+    cargo build --manifest-path tests/limiter/Cargo.toml --target-dir {{ quote(target / "limiter") }}
+
 # Formatting, lints, and that the paths named in the documents exist
 check:
     @bash .ci/setup wasm
     cargo fmt --check
+    cargo fmt --check --manifest-path tests/limiter/Cargo.toml
     cargo clippy --all-targets -- -D warnings
     @if grep -q RUSTC .build/wasm.env; then echo "no clippy for wasm32-wasip1: it needs rustup's target"; \
         else cargo clippy --lib --target wasm32-wasip1 -- -D warnings; fi
@@ -41,11 +55,16 @@ check:
     python3 .ci/check-docs
 
 # Everything: the core natively and under Node, Envoy end to end, the official SDK as client
-test: filter
+test: filter crashing limiter
     @bash .ci/setup envoy node python aimock
     cargo test
     source .build/wasm.env && cargo --config wasm-pack.toml test --lib --tests --target wasm32-unknown-unknown
     .build/python/bin/pytest -p no:cacheprovider tests/sdk
+
+# The exact limits of accounts under load, for ten minutes: `just test` has one of it
+limits: filter crashing
+    @bash .ci/setup envoy
+    cargo test --test envoy quota -- --include-ignored --test-threads 1 --nocapture
 
 # Rewrites the golden files and the table in docs/providers.md with what the code gives now; read the difference before you commit it
 golden:
@@ -61,7 +80,7 @@ chaos: filter
     cargo test --test envoy chaos_harms_nobody -- --ignored --nocapture
 
 # Measures what the module costs Envoy
-bench: filter programs
+bench: filter programs limiter
     @bash .ci/setup envoy wrk
     python3 tests/bench.py
 

@@ -2,8 +2,10 @@
 //! the module inside Envoy read the same document through the same code.
 
 pub mod health;
+pub mod limits;
 pub mod model;
 pub mod provider;
+pub mod rate_limit;
 pub mod read;
 #[cfg(test)]
 mod tests;
@@ -16,7 +18,11 @@ use std::{
 
 use serde_json::Value;
 
-use self::read::{Mistakes, Node, Object, one_of};
+use self::{
+    limits::{Allowance, Limits, Rate, Stated},
+    rate_limit::RateLimitService,
+    read::{Mistakes, Node, Object, one_of},
+};
 pub use self::{
     model::{Endpoint, Model, Sampling, Thinking},
     provider::{ApiSchema, BaseUrl, KeyHeader, Provider, Quirk},
@@ -43,8 +49,8 @@ pub struct Config {
     pub strict_parameters: bool,
     /// Deadlines of a model that names none of its own.
     pub deadlines: Deadlines,
-    /// What accounts may do, by name.
-    pub plans: BTreeMap<String, Plan>,
+    /// Where requests are counted, if not in each Envoy by itself.
+    pub rate_limit: Option<RateLimitService>,
     /// Who may call, by name.
     pub accounts: BTreeMap<String, Account>,
     /// Who runs the models, by name.
@@ -118,18 +124,11 @@ impl Default for Deadlines {
     }
 }
 
-/// What an account may do.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Plan {
-    /// Requests per model in 60 seconds. `None`: no access at all.
-    pub requests_per_minute: Option<NonZeroU32>,
-}
-
 /// Whose key it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
-    /// The name of its plan.
-    pub plan: String,
+    /// What its plan and its own entry allow it.
+    pub allowance: Allowance,
     /// Files that hold one key each.
     pub key_files: Vec<String>,
 }
@@ -199,8 +198,13 @@ impl Config {
 
     /// Whether an account may call at all.
     pub fn has_access(&self, account: &str) -> bool {
-        let plan = self.accounts.get(account).and_then(|account| self.plans.get(&account.plan));
-        plan.is_some_and(|plan| plan.requests_per_minute.is_some())
+        self.accounts.get(account).is_some_and(|account| account.allowance.is_access())
+    }
+
+    /// What an account may ask of a model, under the operator's name for it.
+    pub fn limits(&self, account: &str, model: &str) -> Limits {
+        let nobody = Limits { requests: Rate::Nothing, tokens: Rate::Nothing };
+        self.accounts.get(account).map_or(nobody, |account| account.allowance.of(model))
     }
 
     fn classify(&mut self) {
@@ -216,13 +220,17 @@ impl Config {
         let deadlines =
             top.optional("deadlines").map(|node| read_deadlines(&node, Deadlines::default()));
         let deadlines = deadlines.unwrap_or_default();
-        let plans = entries(&mut top, "plans", read_plan);
-        let mut keys = BTreeSet::new();
-        let accounts = entries(&mut top, "accounts", |node| read_account(node, &plans, &mut keys));
-        let providers = entries(&mut top, "providers", |node| Provider::read(node, &keys));
         let names = node.value().get("models").and_then(Value::as_object);
         let names = names.into_iter().flat_map(|models| models.keys());
-        let names: Vec<&str> = names.map(String::as_str).collect();
+        let names: BTreeSet<&str> = names.map(String::as_str).collect();
+        let plans = entries(&mut top, "plans", |node| read_plan(node, &names));
+        let mut keys = BTreeSet::new();
+        let accounts = entries(&mut top, "accounts", |node| {
+            let around = Around { plans: &plans, names: &names };
+            read_account(node, around, &mut keys)
+        });
+        let providers = entries(&mut top, "providers", |node| Provider::read(node, &keys));
+        let names: Vec<&str> = names.into_iter().collect();
         let admin = top.optional("admin").map_or_else(default_admin, |node| read_admin(&node));
         let mut config = Self {
             listeners: read_listeners(&mut top, &admin),
@@ -232,13 +240,13 @@ impl Config {
                 .map_or(REQUEST_BODY, |node| node.positive()),
             strict_parameters: top.optional("strict_parameters").is_some_and(|node| node.bool()),
             deadlines,
+            rate_limit: top.optional("rate_limit").map(|node| RateLimitService::read(&node)),
             models: entries(&mut top, "models", |node| {
                 Model::read(
                     node,
                     &model::Around { names: &names, providers: &providers, deadlines },
                 )
             }),
-            plans,
             accounts,
             providers,
         };
@@ -373,27 +381,35 @@ fn read_deadlines(node: &Node<'_>, otherwise: Deadlines) -> Deadlines {
     deadlines
 }
 
-fn read_plan(node: &Node<'_>) -> Plan {
-    let mut entry = node.object();
-    let requests = entry.required("requests_per_minute", "a whole number, 0 for no access");
-    let requests = requests.map(|node| node.number(0, u32::MAX)).unwrap_or_default();
-    entry.finish();
-    Plan { requests_per_minute: NonZeroU32::new(requests) }
+/// What an account's entry may refer to.
+#[derive(Clone, Copy)]
+struct Around<'c> {
+    plans: &'c BTreeMap<String, Stated>,
+    /// Every model's name.
+    names: &'c BTreeSet<&'c str>,
 }
 
-fn read_account(
-    node: &Node<'_>,
-    plans: &BTreeMap<String, Plan>,
-    keys: &mut BTreeSet<String>,
-) -> Account {
+fn read_plan(node: &Node<'_>, names: &BTreeSet<&str>) -> Stated {
     let mut entry = node.object();
-    let allowed = one_of(plans.keys().map(String::as_str));
+    let stated = Stated::read(&mut entry, names);
+    if node.value().is_object() && !stated.has_requests() {
+        entry.wrong("requests_per_minute", "a whole number, 0 for no access, or `unlimited`");
+    }
+    entry.finish();
+    stated
+}
+
+fn read_account(node: &Node<'_>, around: Around<'_>, keys: &mut BTreeSet<String>) -> Account {
+    let mut entry = node.object();
+    let allowed = one_of(around.plans.keys().map(String::as_str));
     let plan = entry.required("plan", &allowed);
-    let plan = plan.map(|node| node.name_in(plans)).unwrap_or_default();
+    let plan = plan.map(|node| node.name_in(around.plans)).unwrap_or_default();
     let files = entry.required("key_files", "a list of files that hold one key each");
     let key_files = files.map(|node| read_key_files(&node, keys)).unwrap_or_default();
+    let stated = Stated::read(&mut entry, around.names);
     entry.finish();
-    Account { plan, key_files }
+    let plan = around.plans.get(&plan);
+    Account { allowance: stated.over(plan.unwrap_or(&Stated::default())), key_files }
 }
 
 /// `keys` are the files named so far: a key is one account's.

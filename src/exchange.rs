@@ -12,7 +12,7 @@ mod surface;
 use std::{rc::Rc, time::Duration};
 
 use self::{
-    attempts::Attempts,
+    attempts::{Asker, Attempts},
     outcome::{Called, Source},
     plan::Plan,
     surface::{Page, page},
@@ -20,6 +20,7 @@ use self::{
 use crate::{
     chat::{error::Error, request},
     config::Config,
+    quota::{Register, service::Answer},
     region::Region,
     reply::Reply,
     ticket::Ticket,
@@ -33,6 +34,8 @@ pub struct Gateway {
     pub config: Rc<Config>,
     /// Where it stands.
     pub region: Region,
+    /// Where requests are counted.
+    pub register: Rc<dyn Register>,
 }
 
 /// The head of a client's request, as far as it matters.
@@ -61,6 +64,8 @@ pub enum Input {
     Body(Vec<u8>),
     /// The request ended in trailers.
     Trailers,
+    /// The rate limit service was asked. `None`: it gave no answer.
+    Told(Option<Answer>),
     /// An answer began that came through Envoy's router.
     Answer {
         /// Its status.
@@ -86,6 +91,13 @@ pub enum Output {
     Wait,
     /// Answer the client.
     Reply(Reply),
+    /// Hold what there is and ask the rate limit service.
+    Ask {
+        /// The message.
+        question: Vec<u8>,
+        /// How long it may take.
+        timeout: Duration,
+    },
     /// Let the request go to the first attempt's cluster, its body as it came.
     Forward {
         /// What the attempt is told. It names the cluster.
@@ -142,8 +154,8 @@ pub struct Exchange {
 enum State {
     /// Nothing has come yet.
     Fresh,
-    /// A chat request's body is coming.
-    Reading,
+    /// A chat request's body is coming, from this account.
+    Reading(String),
     /// Attempts are under way.
     Asked(Box<Attempts>),
     /// The client has its answer, or is getting it, or asked for something else than a chat.
@@ -171,9 +183,16 @@ impl Exchange {
     pub fn on(&mut self, input: Input, clock: impl FnOnce() -> Timestamp) -> Output {
         match (&mut self.state, input) {
             (State::Fresh, Input::Head(head)) => self.head(&head),
-            (State::Reading, Input::Received(size)) => self.received(size),
-            (State::Reading, Input::Body(body)) => self.body(body, clock()),
-            (State::Reading, Input::Trailers) => self.refuse(&Error::Trailers),
+            (State::Reading(_), Input::Received(size)) => self.received(size),
+            (State::Reading(account), Input::Body(body)) => {
+                let account = std::mem::take(account);
+                self.body(account, body, clock())
+            }
+            (State::Reading(_), Input::Trailers) => self.refuse(&Error::Trailers),
+            (State::Asked(attempts), Input::Told(answer)) => {
+                let output = attempts.told(answer, clock());
+                self.end(output)
+            }
             (State::Asked(attempts), Input::Answer { status: 200, .. }) => {
                 let output = attempts.good();
                 self.end(output)
@@ -209,7 +228,7 @@ impl Exchange {
     fn head(&mut self, head: &Head) -> Output {
         match self.open(head) {
             Ok(Page::Chat) => {
-                self.state = State::Reading;
+                self.state = State::Reading(head.account.clone().unwrap_or_default());
                 Output::Wait
             }
             Ok(Page::Models) => self.json(models::list(&self.gateway)),
@@ -232,15 +251,16 @@ impl Exchange {
         if head.end { Err(Error::NoBody) } else { Ok(page) }
     }
 
-    fn body(&mut self, body: Vec<u8>, now: Timestamp) -> Output {
-        let plan = match self.plan(&body) {
+    fn body(&mut self, account: String, body: Vec<u8>, now: Timestamp) -> Output {
+        let plan = match self.plan(&account, &body) {
             Ok(plan) => plan,
             Err(error) => return self.refuse(&error),
         };
-        let mut attempts = Attempts::new(plan, body, self.request_id.clone(), now);
-        let output = attempts.begin();
+        let asker = Asker { gateway: Rc::clone(&self.gateway), account };
+        let mut attempts = Attempts::new(asker, plan, body, self.request_id.clone(), now);
+        let output = attempts.begin(now);
         self.state = State::Asked(Box::new(attempts));
-        output
+        self.end(output)
     }
 
     fn received(&mut self, size: usize) -> Output {
@@ -255,7 +275,7 @@ impl Exchange {
         Error::TooLarge { limit: self.gateway.config.request_body.get() }
     }
 
-    fn plan(&self, body: &[u8]) -> Result<Plan, Error> {
+    fn plan(&self, account: &str, body: &[u8]) -> Result<Plan, Error> {
         if self.is_too_large(body.len()) {
             return Err(self.too_large());
         }
@@ -263,7 +283,7 @@ impl Exchange {
             return Err(Error::NoBody);
         }
         let parameters = request::parameters(body).map_err(Error::Unreadable)?;
-        Plan::new(&self.gateway, parameters).map_err(Error::Invalid)
+        Plan::new(&self.gateway, account, parameters).map_err(Error::Invalid)
     }
 
     fn json(&self, body: Vec<u8>) -> Output {

@@ -18,6 +18,7 @@ pub mod id;
 pub mod json;
 pub mod parameters;
 pub mod provider;
+pub mod quota;
 pub mod region;
 pub mod repair;
 pub mod reply;

@@ -26,9 +26,11 @@ use crate::{
         mend::{Mended, Mender, Wanted},
         parameter::Parameters,
         request::{self, Mistake, Request},
+        usage::Usage,
     },
     config::{Config, Target},
     fallbacks::Fallbacks,
+    quota::{self, Register, Verdict},
     region::Region,
     reply::Reply,
     ticket::{Lane, Made, Next, Ticket},
@@ -54,6 +56,8 @@ pub struct Site {
     pub provider: String,
     /// Where it is asked.
     pub region: Region,
+    /// Where requests and tokens are counted.
+    pub register: Rc<dyn Register>,
 }
 
 /// A request as it leaves for the provider.
@@ -90,7 +94,7 @@ pub enum Step {
     /// Replaces head and body. The answer is complete.
     Answer(Reply),
     /// The same, and another attempt is to be made in its place, with this ticket.
-    Yield(Reply, Ticket),
+    Yield(Reply, Box<Ticket>),
     /// Lets go the head of a stream, with the first of its body.
     Begin(Reply),
     /// Puts these bytes in the place of the piece.
@@ -136,6 +140,8 @@ pub struct Attempt {
     begun: Timestamp,
     /// When its request left.
     sent: Timestamp,
+    /// What its answer cost, until that is counted.
+    spent: Option<Usage>,
     state: State,
 }
 
@@ -194,6 +200,7 @@ impl Attempt {
                 mended: None,
                 begun: now,
                 sent,
+                spent: None,
                 state,
             },
             outgoing,
@@ -245,10 +252,16 @@ impl Attempt {
 
     /// Takes in a piece of the answer's body, or its end. The clock is only asked where time
     /// matters: every call of a host has its price.
-    pub fn body(&mut self, piece: &[u8], end: bool, clock: impl FnOnce() -> Timestamp) -> Step {
+    pub fn body(&mut self, piece: &[u8], end: bool, clock: impl Fn() -> Timestamp) -> Step {
         let is_released = matches!(&self.state, State::Streaming(stream) if stream.is_released());
         let now = if is_released { self.sent } else { clock() };
-        let mut step = match self.step(piece, end, now) {
+        let step = self.step(piece, end, now);
+        if let Some(usage) = self.spent.take() {
+            let Site { config, register, .. } = &*self.site;
+            let (account, model) = (&self.ticket.account, &self.envelope.model);
+            quota::spend(config, account, model, usage.total(), &**register, clock);
+        }
+        let mut step = match step {
             Ok(step) => step,
             Err(error) => return self.fail(&error, now),
         };
@@ -279,7 +292,7 @@ impl Attempt {
             End::NoHost => Next::Move,
             End::Broken => Next::after(&error),
         };
-        let next = self.ticket.after(next, made.clone(), now);
+        let next = self.next(next, made.clone(), now);
         Some((error, next.unwrap_or_else(|| self.ticket.none(made))))
     }
 
@@ -294,6 +307,33 @@ impl Attempt {
     fn sign(&self, reply: &mut Reply, now: Timestamp) {
         reply.headers.push(("x-attache-region", self.site.region.name().to_owned()));
         reply.headers.push(("x-attache-attempts", self.made(reply.status, now).to_string()));
+        reply.headers.extend(self.standing(now));
+    }
+
+    /// Where the account stands with the model.
+    fn standing(&self, now: Timestamp) -> impl Iterator<Item = (&'static str, String)> + use<> {
+        let standing = self.ticket.standing;
+        standing.map(|standing| standing.headers(self.model(), now)).into_iter().flatten()
+    }
+
+    /// The ticket of the next attempt that the account may make. A model counts once.
+    fn next(&self, next: Next, made: Made, now: Timestamp) -> Option<Ticket> {
+        let mut ticket = self.ticket.after(next, made, now)?;
+        let Site { config, register, .. } = &*self.site;
+        while !ticket.has_counted() {
+            let Ticket { account, leg, .. } = &ticket;
+            match quota::admit_here(config, account, &leg.model, &**register, now) {
+                Verdict::Admit(standing) => {
+                    return Some(Ticket { standing: Some(standing), ..ticket });
+                }
+                Verdict::Refuse { .. } => {
+                    let made = ticket.made.and(&leg.model, 429, Duration::ZERO);
+                    ticket = ticket.after(Next::Move, made, now)?;
+                }
+                _ => return Some(ticket),
+            }
+        }
+        Some(ticket)
     }
 
     /// The attempts that were made, this one among them.
@@ -326,6 +366,7 @@ impl Attempt {
         if let Some(wanted) = &self.wanted {
             self.mended = Some(wanted.answer(&mut answer)?);
         }
+        self.spent = answer.usage;
         let reply = match self.stream {
             Stream::Off => {
                 let response_time = now.since(self.sent).as_nanos().try_into().unwrap_or(u64::MAX);
@@ -363,7 +404,9 @@ impl Attempt {
             stream::Outcome::Continue { bytes, reason } => Step::Continue { bytes, reason },
         };
         self.mended = stream.take_mended();
-        if !stream.is_over() {
+        if stream.is_over() {
+            self.spent = stream.spent();
+        } else {
             self.state = State::Streaming(stream);
         }
         Ok(step)
@@ -374,16 +417,17 @@ impl Attempt {
         let made = self.made(error.status(), now);
         let mut reply = Reply::failed(error, &self.envelope.request_id, &made);
         reply.headers.push(("x-attache-region", self.site.region.name().to_owned()));
+        reply.headers.extend(self.standing(now));
         match self.ticket.lane {
             Lane::Answer => {
                 reply.headers.push(("x-attache-next", Next::tell(error)));
                 Step::Answer(reply)
             }
-            Lane::Stream => match self.ticket.after(Next::after(error), made, now) {
+            Lane::Stream => match self.next(Next::after(error), made, now) {
                 None => Step::Answer(reply),
                 Some(ticket) => {
                     reply.headers.push(("x-attache-next", Next::tell(error)));
-                    Step::Yield(reply, ticket)
+                    Step::Yield(reply, Box::new(ticket))
                 }
             },
         }

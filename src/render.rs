@@ -14,7 +14,10 @@ use serde::Serialize;
 use serde_json::Value as Document;
 
 use crate::{
-    config::{BaseUrl, Config, Deadlines, KeyHeader, Listener, Model, Provider, cluster},
+    config::{
+        BaseUrl, Config, Deadlines, KeyHeader, Listener, Model, Provider, cluster,
+        rate_limit::RateLimitService,
+    },
     provider::{MAX_ANSWER, NOBODY},
     region::Region,
     role::Role,
@@ -49,6 +52,8 @@ pub struct File {
 pub enum Error {
     /// An account's key file cannot be read, or holds no key.
     Key(PathBuf, io::Error),
+    /// Two files hold the same key: the second, and whose it is already.
+    SameKey(PathBuf, String),
     /// A stand-in is not `HOST:PORT`.
     Upstream(String),
     /// A template does not fit what goes into it.
@@ -60,6 +65,10 @@ impl std::fmt::Display for Error {
         match self {
             Self::Key(path, error) => {
                 write!(f, "cannot read the key in {}: {error}", path.display())
+            }
+            Self::SameKey(path, account) => {
+                let path = path.display();
+                write!(f, "the key in {path} is one that account `{account}` has already")
             }
             Self::Upstream(text) => write!(f, "`{text}` is not `HOST:PORT`"),
             Self::Template(error) => write!(f, "template: {error:#}"),
@@ -83,6 +92,7 @@ struct View<'c> {
     nobody: AddressView<'static>,
     classes: Vec<ClassView>,
     listeners: Vec<ListenerView<'c>>,
+    limiter: Option<LimiterView>,
     clusters: Vec<ClusterView<'c>>,
 }
 
@@ -140,11 +150,8 @@ struct TlsView {
 struct ClusterView<'c> {
     name: String,
     provider: &'c str,
-    kind: &'static str,
-    san: &'static str,
-    host: String,
-    port: u16,
-    tls: bool,
+    #[serde(flatten)]
+    at: Place,
     connect: String,
     max_connections: u32,
     max_pending_requests: u32,
@@ -153,6 +160,37 @@ struct ClusterView<'c> {
     base_ejection_time: String,
     key: Option<KeyView>,
     configuration: String,
+}
+
+#[derive(Serialize)]
+struct LimiterView {
+    name: &'static str,
+    #[serde(flatten)]
+    at: Place,
+}
+
+/// Where something listens, in Envoy's words.
+#[derive(Serialize)]
+struct Place {
+    kind: &'static str,
+    san: &'static str,
+    host: String,
+    port: u16,
+    tls: bool,
+}
+
+impl Place {
+    fn of(url: &BaseUrl) -> Self {
+        let host = url.host.trim_matches(['[', ']']).to_owned();
+        let is_address = host.parse::<std::net::IpAddr>().is_ok();
+        Self {
+            kind: if is_address { "STATIC" } else { "LOGICAL_DNS" },
+            san: if is_address { "IP_ADDRESS" } else { "DNS" },
+            host,
+            port: url.port,
+            tls: url.tls,
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -201,6 +239,10 @@ pub fn render(config: &Config, document: &Document, options: &Options) -> Result
         nobody: AddressView { address: NOBODY.0, port: NOBODY.1 },
         classes: config.deadline_classes().into_iter().map(ClassView::from).collect(),
         listeners: listeners(config, document, options),
+        limiter: config.rate_limit.as_ref().map(|service| LimiterView {
+            name: RateLimitService::CLUSTER,
+            at: Place::of(&service.base),
+        }),
         clusters: clusters(config, document, options)?,
     }));
     // Envoy looks at a secret when a cluster needs it, and at clusters when a listener does.
@@ -209,7 +251,7 @@ pub fn render(config: &Config, document: &Document, options: &Options) -> Result
         let text = fill("secret.yaml", Value::from(Serde(SecretView { provider, file })))?;
         files.push(File { path: format!("secrets/{provider}.yaml"), text });
     }
-    for name in ["clusters.yaml", "listeners.yaml", "envoy.yaml"] {
+    for name in ["keys.yaml", "clusters.yaml", "listeners.yaml", "envoy.yaml"] {
         files.push(File { path: name.to_owned(), text: fill(name, view.clone())? });
     }
     Ok(files)
@@ -223,15 +265,16 @@ pub fn key_files<'c>(config: &'c Config, options: &Options) -> Vec<(&'c str, Pat
     config.providers.iter().filter_map(file).collect()
 }
 
-const TEMPLATES: [(&str, &str); 4] = [
+const TEMPLATES: [(&str, &str); 5] = [
     ("envoy.yaml", include_str!("../envoy/templates/envoy.yaml")),
     ("listeners.yaml", include_str!("../envoy/templates/listeners.yaml")),
     ("clusters.yaml", include_str!("../envoy/templates/clusters.yaml")),
+    ("keys.yaml", include_str!("../envoy/templates/keys.yaml")),
     ("secret.yaml", include_str!("../envoy/templates/secret.yaml")),
 ];
 
 fn account_keys<'c>(config: &'c Config, options: &Options) -> Result<Vec<AccountKey<'c>>, Error> {
-    let mut keys = Vec::new();
+    let mut keys: Vec<AccountKey<'c>> = Vec::new();
     for (account, entry) in &config.accounts {
         for file in &entry.key_files {
             let path = options.base.join(file);
@@ -241,7 +284,11 @@ fn account_keys<'c>(config: &'c Config, options: &Options) -> Result<Vec<Account
                     true => Err(io::Error::other("it is empty")),
                     false => Ok(key),
                 });
-            let key = key.map_err(|error| Error::Key(path, error))?;
+            let key = key.map_err(|error| Error::Key(path.clone(), error))?;
+            // Envoy would refuse all keys for one that stands there twice.
+            if let Some(known) = keys.iter().find(|known| known.key == key) {
+                return Err(Error::SameKey(path, known.account.to_owned()));
+            }
             keys.push(AccountKey { account, key });
         }
     }
@@ -298,16 +345,10 @@ fn clusters<'c>(
     sites(config)
         .map(|(name, provider, region, url)| {
             let url = stand_in(name, options)?.unwrap_or_else(|| url.clone());
-            let host = url.host.trim_matches(['[', ']']).to_owned();
-            let is_address = host.parse::<std::net::IpAddr>().is_ok();
             Ok(ClusterView {
                 name: cluster(name, region),
                 provider: name,
-                kind: if is_address { "STATIC" } else { "LOGICAL_DNS" },
-                san: if is_address { "IP_ADDRESS" } else { "DNS" },
-                host,
-                port: url.port,
-                tls: url.tls,
+                at: Place::of(&url),
                 connect: seconds(connect(config, name)),
                 max_connections: provider.circuit_breakers.max_connections.get(),
                 max_pending_requests: provider.circuit_breakers.max_pending_requests.get(),

@@ -11,6 +11,7 @@ use crate::{
     },
     exchange::Gateway,
     provider::Site,
+    quota::Register,
     region::Region,
 };
 
@@ -34,8 +35,8 @@ impl Role {
         json!({"role": "provider", "region": region.name(), "provider": name, "file": file})
     }
 
-    /// Reads a filter's configuration.
-    pub fn parse(bytes: &[u8]) -> Result<Self, Vec<Invalid>> {
+    /// Reads a filter's configuration. The role counts in `register`.
+    pub fn parse(bytes: &[u8], register: Rc<dyn Register>) -> Result<Self, Vec<Invalid>> {
         let document: Value = serde_json::from_slice(bytes).map_err(|error| {
             let wrong = Problem::Wrong {
                 found: error.to_string(),
@@ -44,7 +45,7 @@ impl Role {
             vec![Invalid { path: "configuration".into(), problem: wrong }]
         })?;
         let mistakes = Mistakes::default();
-        let role = Self::read(&Node::root(&document, &mistakes));
+        let role = Self::read(&Node::root(&document, &mistakes), register);
         let found = mistakes.into_inner();
         match role? {
             Some(role) if found.is_empty() => Ok(role),
@@ -53,7 +54,7 @@ impl Role {
     }
 
     /// None comes with a mistake.
-    fn read(node: &Node<'_>) -> Result<Option<Self>, Vec<Invalid>> {
+    fn read(node: &Node<'_>, register: Rc<dyn Register>) -> Result<Option<Self>, Vec<Invalid>> {
         let mut top = node.object();
         let role = top.required("role", "`gateway` or `provider`");
         let role = role.and_then(|node| node.word(&[("gateway", false), ("provider", true)]));
@@ -68,8 +69,8 @@ impl Role {
         };
         let config = Rc::new(Config::parse(file.value())?);
         Ok(Some(match provider.filter(|_| is_provider) {
-            Some(provider) => Self::Provider(Rc::new(Site { config, provider, region })),
-            None => Self::Gateway(Rc::new(Gateway { config, region })),
+            Some(provider) => Self::Provider(Rc::new(Site { config, provider, region, register })),
+            None => Self::Gateway(Rc::new(Gateway { config, region, register })),
         }))
     }
 }

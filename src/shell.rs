@@ -9,6 +9,7 @@ mod host;
 mod metrics;
 mod provider;
 mod root;
+mod shared_data;
 mod timer;
 mod watch;
 
@@ -24,6 +25,15 @@ const TICKET: &str = "attache_ticket";
 
 /// The header in which a call carries its ticket: it has no filter state.
 const TICKET_HEADER: &str = "x-attache-ticket";
+
+/// Crashes the VM at the word of a test that wants to see what outlives it. Only a debug build
+/// listens.
+#[cfg(debug_assertions)]
+fn crash_on_demand(path: &str) {
+    if path == "/debug/crash" {
+        std::process::abort();
+    }
+}
 
 /// Leaves the reason of an error for the access log, and counts it.
 fn note_error(reason: Option<&str>) {

@@ -5,7 +5,7 @@
 
 use std::{fmt, time::Duration};
 
-use crate::{chat::error::Error, time::Timestamp};
+use crate::{chat::error::Error, quota::Standing, time::Timestamp};
 
 /// How long a model is left alone before it is asked again. LLM Gateway, *Fallbacks*: retries.
 pub const BACK_OFF: Duration = Duration::from_millis(500);
@@ -76,6 +76,8 @@ impl Next {
 pub struct Leg {
     /// Which request is made: 0 is the client's own, then its fallbacks in order.
     pub entry: usize,
+    /// The model that is asked, as the operator spells it.
+    pub model: String,
     /// Envoy's cluster for it.
     pub cluster: String,
 }
@@ -95,6 +97,10 @@ pub struct Ticket {
     pub rest: Vec<Leg>,
     /// When it may begin, if not at once.
     pub due: Option<Timestamp>,
+    /// Who asks.
+    pub account: String,
+    /// Where the account stands with the model, if it has a limit.
+    pub standing: Option<Standing>,
     /// Attempts that came to an end.
     pub made: Made,
 }
@@ -106,37 +112,51 @@ impl Ticket {
         let cluster = fields.next()?.to_owned();
         let (lane, class) = parse_lane(fields.next()?)?;
         let request_id = fields.next()?.to_owned();
-        let leg = Leg { entry: fields.next()?.parse().ok()?, cluster };
+        let (entry, model) = fields.next()?.split_once(':')?;
+        let leg = Leg { entry: entry.parse().ok()?, model: model.to_owned(), cluster };
         let rest = fields.next()?.split(',').filter(|leg| !leg.is_empty()).map(parse_leg);
         let rest = rest.collect::<Option<_>>()?;
         let due = fields.next()?.parse().ok();
         let due = due.map(|due| Timestamp::from_epoch(Duration::from_millis(due)));
+        let account = fields.next()?.to_owned();
+        let standing = Standing::parse(fields.next()?);
         let made = Made(fields.next()?.to_owned());
-        Some(Self { lane, class, request_id, leg, rest, due, made })
+        Some(Self { lane, class, request_id, leg, rest, due, account, standing, made })
     }
 
     /// The ticket of a request of which nothing but its own attempt is known.
     #[cfg(test)]
     pub fn alone(request_id: &str) -> Self {
-        let leg = Leg { entry: 0, cluster: String::new() };
-        let (lane, made) = (Lane::Stream, Made::default());
-        let request_id = request_id.to_owned();
-        Self { lane, class: 0, request_id, leg, rest: Vec::new(), due: None, made }
+        let leg = Leg { entry: 0, model: String::new(), cluster: String::new() };
+        let (lane, made, rest) = (Lane::Stream, Made::default(), Vec::new());
+        let (request_id, account) = (request_id.to_owned(), String::new());
+        let (due, standing) = (None, None);
+        Self { lane, class: 0, request_id, leg, rest, due, account, standing, made }
     }
 
-    /// The ticket of the attempt after this one, which ended at `now`; `None` if there is none.
+    /// The ticket of the attempt after this one, which ended at `now`; `None` if there is none. That
+    /// the account may ask another model is not said with it.
     pub fn after(&self, next: Next, made: Made, now: Timestamp) -> Option<Self> {
         let skip = skip(next, self.leg.entry, self.rest.iter().map(|leg| leg.entry))?;
         let mut rest = self.rest.iter().skip(skip).cloned();
         let leg = rest.next()?;
-        let due = (leg.entry == self.leg.entry).then(|| now.plus(BACK_OFF));
-        let rest = rest.collect();
-        Some(Self { leg, rest, due, made, request_id: self.request_id.clone(), ..*self })
+        let is_retry = leg.entry == self.leg.entry;
+        let due = is_retry.then(|| now.plus(BACK_OFF));
+        let standing = self.standing.filter(|_| is_retry);
+        let (rest, account) = (rest.collect(), self.account.clone());
+        let request_id = self.request_id.clone();
+        Some(Self { leg, rest, due, account, standing, made, request_id, ..*self })
+    }
+
+    /// Whether its model was asked before in this exchange. One that was refused may have been by the
+    /// gateway itself.
+    pub fn has_counted(&self) -> bool {
+        self.made.list().any(|(model, status, _)| model == self.leg.model && status != 429)
     }
 
     /// A ticket that leads nowhere: the plan is over, whatever Envoy's router may still try.
     pub fn none(&self, made: Made) -> Self {
-        let leg = Leg { entry: self.leg.entry, cluster: NOBODY.to_owned() };
+        let leg = Leg { cluster: NOBODY.to_owned(), ..self.leg.clone() };
         Self { leg, rest: Vec::new(), due: None, made, ..self.clone() }
     }
 
@@ -162,14 +182,18 @@ impl fmt::Display for Ticket {
             Lane::Answer => 'a',
             Lane::Stream => 's',
         };
-        let Leg { entry, cluster } = &self.leg;
-        write!(f, "{cluster};{lane}{};{};{entry};", self.class, self.request_id)?;
-        for Leg { entry, cluster } in &self.rest {
-            write!(f, "{entry}:{cluster},")?;
+        let Leg { entry, model, cluster } = &self.leg;
+        write!(f, "{cluster};{lane}{};{};{entry}:{model};", self.class, self.request_id)?;
+        for Leg { entry, model, cluster } in &self.rest {
+            write!(f, "{entry}:{model}:{cluster},")?;
         }
         f.write_str(";")?;
         if let Some(due) = self.due {
             write!(f, "{}", due.as_millis())?;
+        }
+        write!(f, ";{};", self.account)?;
+        if let Some(standing) = &self.standing {
+            write!(f, "{standing}")?;
         }
         write!(f, ";{}", self.made.0)
     }
@@ -186,8 +210,10 @@ fn parse_lane(field: &str) -> Option<(Lane, usize)> {
 }
 
 fn parse_leg(field: &str) -> Option<Leg> {
-    let (entry, cluster) = field.split_once(':')?;
-    Some(Leg { entry: entry.parse().ok()?, cluster: cluster.to_owned() })
+    let (entry, rest) = field.split_once(':')?;
+    let (model, cluster) = rest.split_once(':')?;
+    let (model, cluster) = (model.to_owned(), cluster.to_owned());
+    Some(Leg { entry: entry.parse().ok()?, model, cluster })
 }
 
 /// Attempts that came to an end, as `x-attache-attempts` lists them:
@@ -252,7 +278,7 @@ mod tests {
     use super::*;
 
     fn leg(entry: usize, cluster: &str) -> Leg {
-        Leg { entry, cluster: cluster.to_owned() }
+        Leg { entry, model: format!("model-{entry}"), cluster: cluster.to_owned() }
     }
 
     fn ticket() -> Ticket {
@@ -263,6 +289,8 @@ mod tests {
             leg: leg(0, "openai-us"),
             rest: vec![leg(0, "openai-us"), leg(1, "anthropic-us")],
             due: None,
+            account: "acme".to_owned(),
+            standing: Standing::parse("30/29/60000"),
             made: Made::default(),
         }
     }
@@ -275,12 +303,17 @@ mod tests {
     fn what_is_written_is_read() {
         let made = Made::default().and("gpt-5", 503, Duration::from_millis(12));
         let late = Ticket { due: Some(at(17)), made, ..ticket() };
-        let bare = Ticket { lane: Lane::Answer, rest: Vec::new(), ..ticket() };
+        let bare = Ticket { lane: Lane::Answer, rest: Vec::new(), standing: None, ..ticket() };
         for ticket in [ticket(), late, bare] {
             let text = ticket.to_string();
             assert_eq!(Ticket::parse(&text), Some(ticket), "{text}");
         }
-        for text in ["", "c", "c;x0;id;0;;;", "c;s;id;0;;;", "c;s0;id;;;;", "c;s0;id;0;x;;"] {
+        let good = "c;s0;id;0:m;;;;;";
+        assert!(Ticket::parse(good).is_some());
+        let wrong = ["", "c", "c;x0;id;0:m;;;;;", "c;s;id;0:m;;;;;", "c;s0;id;;;;;;"];
+        for text in
+            wrong.into_iter().chain(["c;s0;id;0;;;;;", "c;s0;id;0:m;x;;;;", "c;s0;id;0:m;;"])
+        {
             assert_eq!(Ticket::parse(text), None, "{text}");
         }
     }

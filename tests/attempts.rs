@@ -213,7 +213,7 @@ impl<'k> World<'k> {
                 continue;
             };
             match step {
-                Step::Yield(_, next) if left > 0 => ticket = next,
+                Step::Yield(_, next) if left > 0 => ticket = *next,
                 Step::Answer(reply) | Step::Begin(reply) | Step::Yield(reply, _) => {
                     return self.passed(&reply);
                 }
@@ -235,7 +235,8 @@ impl<'k> World<'k> {
     }
 
     fn envoys(&mut self, details: &str, ticket: &Ticket) -> Output {
-        let source = Source::Envoy { details: details.to_owned(), ticket: Some(ticket.clone()) };
+        let source =
+            Source::Envoy { details: details.to_owned(), ticket: Some(Box::new(ticket.clone())) };
         self.tell(Input::Answer { status: 503, source })
     }
 

@@ -17,6 +17,8 @@ Anthropic's or Gemini's own API, so the provider does the same work for both.
   bytes with text in them, of one request at a time, with and without the module in turn.
 * One attempt more is the same clock for an exchange whose first attempt fails, against one whose
   first does not: both through the module, so the first column is not the baseline's there.
+* What a rate limit costs is the difference between two accounts at one Envoy that take turns; one of
+  them has no limit. It includes what the client is told of it.
 * Requests per second and percentiles are wrk's own. wrk, the provider and Envoy share the machine,
   so they say little about another one.
 * Start-up is from the start of the program to the first answer of its listener.
@@ -41,7 +43,7 @@ from pathlib import Path
 sys.dont_write_bytecode = True
 
 from bench import measure, report
-from bench.processes import Failed, Provider, needed
+from bench.processes import Failed, Limiter, Provider, needed
 from bench.setting import Setting
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -68,6 +70,7 @@ def arguments():
     parser.add_argument("--quick", action="store_true",
                         help="three rounds of a second, no growth: to see that it runs")
     parser.add_argument("--growth", action="store_true", help="only whether memory grows")
+    parser.add_argument("--counting", action="store_true", help="only what rate limits cost")
     parser.add_argument("--case", metavar="TEXT", default="",
                         help="only what requests with TEXT in their name cost")
     parser.add_argument("--json", metavar="FILE", type=Path, help="the figures, for programs")
@@ -82,12 +85,14 @@ def run(options):
     scripted = needed(target / "release/examples/scripted-provider", "the scripted provider")
     if not shutil.which("wrk"):
         raise Failed("wrk is missing: apt-get install -y wrk")
+    limiter = os.environ.get("ATTACHE_LIMITER") or target / "limiter/debug/rate-limiter"
+    limiter = needed(limiter, "the rate limit service")
     with tempfile.TemporaryDirectory(prefix="attache-bench-") as name:
         directory = Path(name)
-        with Provider(scripted, directory) as provider:
+        with Provider(scripted, directory) as provider, Limiter(limiter, directory) as service:
             setting = Setting(
                 directory, needed(envoy, "Envoy"), needed(target / "release/attache", "attache"),
-                needed(module, "the module"), provider.port)
+                needed(module, "the module"), provider.port, service.url)
             figures = measured(setting, options)
             return figures, described(setting, options)
 
@@ -98,9 +103,12 @@ def measured(setting, options):
     if options.growth:
         return measure.growth(setting)
     cases = [case for case in measure.CASES if options.case in case.name]
+    if options.counting:
+        return measure.counting(setting, rounds, seconds)
     figures = measure.costs(setting, cases, rounds, seconds)
     if options.case:
         return figures
+    figures += measure.counting(setting, rounds, seconds)
     figures += measure.first_content(setting, 100 if options.quick else measure.WAITS)
     figures += measure.next_attempt(setting, 100 if options.quick else measure.WAITS)
     figures += measure.size(setting) + measure.startup(setting, rounds)

@@ -15,7 +15,9 @@ mod envoy {
     mod configuration;
     mod failures;
     mod keys;
+    mod limiter;
     mod pages;
+    mod quota;
     mod repair;
     mod requests;
     mod schemas;

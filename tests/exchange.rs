@@ -205,6 +205,7 @@ fn there_is_one_answer_whatever_comes_in_whatever_order() {
                     assert!(!answered, "round {round}: {story:#?}");
                     answered = true;
                 }
+                Output::Ask { .. } => panic!("there is no service to ask: {story:#?}"),
                 Output::Sleep(_) | Output::Call { .. } => {
                     assert!(forwarded && !answered, "round {round}: {story:#?}");
                 }

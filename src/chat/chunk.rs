@@ -287,6 +287,11 @@ impl Writer {
         }
     }
 
+    /// What the answer cost, as far as that has been said.
+    pub fn spent(&self) -> Option<Usage> {
+        self.usage
+    }
+
     /// What it cost so far. The last word counts.
     pub fn usage(&mut self, usage: Usage) {
         self.usage = Some(usage);

@@ -1,6 +1,6 @@
 //! Every error a client can get, its status, and its one shape.
 
-use std::{fmt, time::Duration};
+use std::{fmt, num::NonZeroU32, time::Duration};
 
 use super::request::{Mistake, Unreadable};
 use crate::{
@@ -35,6 +35,10 @@ pub enum Error {
     NoSuchPath,
     /// A path that takes another method.
     Method { allow: &'static str },
+    /// The account has used up what it may ask of the model in a window.
+    LimitReached { model: String, limit: NonZeroU32, counted: &'static str, retry_after: Duration },
+    /// The service that counts the account's requests does not answer.
+    Uncounted,
     /// The provider found fault with the request.
     Rejected { status: u16, message: String, code: Option<String>, param: Option<String> },
     /// The prompt and the answer do not fit into the model.
@@ -75,11 +79,11 @@ impl Error {
             Self::Retired { .. } => 410,
             Self::TooLarge { .. } => 413,
             Self::ContentType { .. } => 415,
-            Self::RateLimited { .. } => 429,
+            Self::LimitReached { .. } | Self::RateLimited { .. } => 429,
             Self::Misconfigured { .. } | Self::PostProcessing { .. } => 500,
             Self::Refused { .. } | Self::Failed { .. } | Self::BadAnswer { .. } => 502,
             Self::Unreachable { .. } => 502,
-            Self::Overloaded { .. } => 503,
+            Self::Overloaded { .. } | Self::Uncounted => 503,
             Self::Timeout { .. } => 504,
         }
     }
@@ -120,7 +124,8 @@ impl Error {
             Self::Method { .. } => "method_not_allowed",
             Self::ContextLength { .. } => "context_length_exceeded",
             Self::Retired { .. } => "model_retired",
-            Self::RateLimited { .. } => "rate_limit_exceeded",
+            Self::LimitReached { .. } | Self::RateLimited { .. } => "rate_limit_exceeded",
+            Self::Uncounted => "rate_limit_unavailable",
             Self::PostProcessing { .. } => "post_processing_failed",
             Self::Misconfigured { .. } => "misconfigured",
             Self::Refused { .. } => "provider_refused",
@@ -142,8 +147,12 @@ impl Error {
 
     /// How long a client should wait, in whole seconds, rounded up.
     pub fn retry_after(&self) -> Option<u64> {
-        let Self::RateLimited { retry_after, .. } = self else { return None };
-        retry_after.map(|wait| wait.as_millis().div_ceil(1000).try_into().unwrap_or(u64::MAX))
+        let wait = match self {
+            Self::LimitReached { retry_after, .. } => Some(*retry_after),
+            Self::RateLimited { retry_after, .. } => *retry_after,
+            _ => None,
+        };
+        wait.map(seconds)
     }
 
     /// The value of `allow`, which 405 needs.
@@ -194,6 +203,9 @@ impl Error {
             }
             Self::ContextLength { .. } => {
                 object.value("errors", &["model context limit exceeded"]);
+            }
+            Self::LimitReached { model, limit, .. } => {
+                object.value("model", model).value("limit", limit);
             }
             Self::Refused { provider, status } | Self::Failed { provider, status, .. } => {
                 object.value("provider", provider).value("llm_status_code", status);
@@ -251,6 +263,13 @@ impl fmt::Display for Error {
             ),
             Self::NoSuchPath => f.write_str("no such path, there is POST /v1/chat/completions"),
             Self::Method { allow } => write!(f, "this path takes {allow} only"),
+            Self::LimitReached { model, limit, counted, retry_after } => write!(
+                f,
+                "too many requests for this action: model {model} takes {limit} {counted} in 60 s \
+                 from this account, try again in {} s",
+                seconds(*retry_after)
+            ),
+            Self::Uncounted => f.write_str("the rate limit cannot be checked now, try again later"),
             Self::Retired { .. } => {
                 f.write_str("the model version you are trying to access has been deprecated")
             }
@@ -293,6 +312,11 @@ impl Error {
             _ => Ok(()),
         }
     }
+}
+
+/// Whole seconds, rounded up.
+fn seconds(span: Duration) -> u64 {
+    span.as_millis().div_ceil(1000).try_into().unwrap_or(u64::MAX)
 }
 
 /// A message, no longer than a client wants to read.

@@ -17,6 +17,13 @@ pub struct Usage {
     pub reasoning: u64,
 }
 
+impl Usage {
+    /// All of prompt and answer.
+    pub fn total(&self) -> u64 {
+        self.prompt.saturating_add(self.completion)
+    }
+}
+
 /// OpenAI's names and AssemblyAI's. LLM Gateway API reference, *usage*.
 #[derive(Serialize)]
 struct Wire {
@@ -48,7 +55,7 @@ impl Serialize for Usage {
         let wire = Wire {
             prompt_tokens: self.prompt,
             completion_tokens: self.completion,
-            total_tokens: self.prompt.saturating_add(self.completion),
+            total_tokens: self.total(),
             input_tokens: self.prompt,
             output_tokens: self.completion,
             prompt_tokens_details: PromptDetails {

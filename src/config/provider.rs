@@ -165,6 +165,20 @@ impl BaseUrl {
         if self.port == usual { self.host.clone() } else { format!("{}:{}", self.host, self.port) }
     }
 
+    /// What stands in for one that is wrong.
+    pub(super) const NOWHERE: Self =
+        Self { tls: true, host: String::new(), port: 443, path: String::new() };
+
+    /// Reads the URL of a service: no path, and any host, for it is the operator's own.
+    pub(super) fn read_origin(node: &Node<'_>) -> Self {
+        let allowed = "a URL without a path, such as `http://ratelimit.internal:8081`";
+        let url = read_any_url(node, allowed);
+        if url.as_ref().is_some_and(|url| !url.path.is_empty()) {
+            node.wrong(allowed);
+        }
+        url.unwrap_or(Self::NOWHERE)
+    }
+
     /// None if it is no URL that requests can be sent to.
     fn parse(url: &str) -> Option<Self> {
         let uri: Uri = url.parse().ok()?;
@@ -295,19 +309,25 @@ fn read_base_urls(entry: &mut Object<'_>, allow_private: bool) -> PerRegion<Base
     urls
 }
 
-/// One that is wrong stands for itself, so that no model's region seems to be missing.
-fn read_url(node: &Node<'_>, allow_private: bool) -> BaseUrl {
-    let allowed = "a URL such as `https://api.example.com/v1`";
+/// None comes with a mistake.
+fn read_any_url(node: &Node<'_>, allowed: &str) -> Option<BaseUrl> {
     let text = node.value().as_str().unwrap_or_default();
     // There may be a password or a key in it, so the message does not show it.
-    let has_more = text.contains(['@', '?', '#']);
-    let parsed = BaseUrl::parse(text).filter(|_| !has_more);
-    let Some(url) = parsed else {
-        match has_more {
-            true => node.wrong_as("a URL with `@`, `?` or `#`", allowed),
-            false => node.wrong(allowed),
-        }
-        return BaseUrl { tls: true, host: String::new(), port: 443, path: String::new() };
+    if text.contains(['@', '?', '#']) {
+        node.wrong_as("a URL with `@`, `?` or `#`", allowed);
+        return None;
+    }
+    let url = BaseUrl::parse(text);
+    if url.is_none() {
+        node.wrong(allowed);
+    }
+    url
+}
+
+/// One that is wrong stands for itself, so that no model's region seems to be missing.
+fn read_url(node: &Node<'_>, allow_private: bool) -> BaseUrl {
+    let Some(url) = read_any_url(node, "a URL such as `https://api.example.com/v1`") else {
+        return BaseUrl::NOWHERE;
     };
     if !allow_private && !url.tls {
         node.wrong("`https`, or `allow_private: true` in this entry");

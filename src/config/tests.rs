@@ -112,7 +112,8 @@ fn all_mistakes_come_at_once() {
         .collect();
     let expected = format!(
         "\
-plans.paid.requests_per_minute: found `\"30\"`, allowed: a whole number from 0 to 4294967295
+plans.paid.requests_per_minute: found `\"30\"`, allowed: a whole number from 0 to \
+4294967295, or `unlimited`
 accounts.demo.plan: found `piad`, allowed: `paid`
 accounts.demo.key_files: found an empty list, allowed: at least one file
 providers.openai.api_schema: found `open-ai`, allowed: `openai`, `anthropic`, `gemini`
@@ -128,7 +129,7 @@ models.gpt-4.1.regions.eu.upstream_model: missing, allowed: what the provider ca
 models.gpt-4.1.context_length: found `0`, allowed: a whole number from 1 to 4294967295
 models.gpt-4.1.supported_parameters[0]: found `temprature`, allowed: {}
 listener: unknown key, allowed: `deadlines`, `plans`, `accounts`, `providers`, `admin`, \
-`listeners`, `request_body_bytes`, `strict_parameters`, `models`",
+`listeners`, `request_body_bytes`, `strict_parameters`, `rate_limit`, `models`",
         one_of(parameters)
     );
     let said = mistakes(&document);
@@ -195,10 +196,44 @@ fn every_value_of_the_top_is_checked() {
 /deadlines = {"first_content": "500ms"}
   deadlines.first_content: found `500ms`, allowed: longer than the wait before a retry, 500ms
 /deadlines = {"answer": "2s"}
+"#);
+}
+
+#[test]
+fn every_value_of_a_limit_is_checked() {
+    say(r#"
+/rate_limit = {"service": "http://10.0.0.7:8081"}
+/rate_limit = {"service": "https://limits.internal", "timeout": "5ms", "unreachable": "refuse"}
+/rate_limit = {"domain": "", "unreachable": "deny"}
+  rate_limit.service: missing, allowed: the URL of a rate limit service
+  rate_limit.domain: found `""`, allowed: a string
+  rate_limit.unreachable: found `deny`, allowed: `local`, `refuse`
+/rate_limit = {"service": "http://limits.internal/rls"}
+  rate_limit.service: found `http://limits.internal/rls`, allowed: a URL without a path, such as
+    `http://ratelimit.internal:8081`
+/rate_limit = {"service": "http://user:hunter2@limits.internal"}
+  rate_limit.service: found a URL with `@`, `?` or `#`, allowed: a URL without a path, such as
+    `http://ratelimit.internal:8081`
 /plans/paid = {}
-  plans.paid.requests_per_minute: missing, allowed: a whole number, 0 for no access
+  plans.paid.requests_per_minute: missing, allowed: a whole number, 0 for no access, or `unlimited`
 /plans/paid/requests_per_minute = -1
-  plans.paid.requests_per_minute: found `-1`, allowed: a whole number from 0 to 4294967295
+  plans.paid.requests_per_minute: found `-1`, allowed: a whole number from 0 to 4294967295, or
+    `unlimited`
+/plans/paid/requests_per_minute = "unlimited"
+/plans/paid/tokens_per_minute = "unlimited"
+/plans/paid/tokens_per_minute = 0
+  plans.paid.tokens_per_minute: found `0`, allowed: a whole number from 1 to 4294967295, or
+    `unlimited`
+/plans/paid/models = {"gpt-4.1": {"requests_per_minute": 0, "tokens_per_minute": 1}}
+/plans/paid/models = {"GPT-4.1": {"requests": 0}}
+  plans.paid.models.GPT-4.1: found the name `GPT-4.1`, allowed: `gpt-4.1`
+  plans.paid.models.GPT-4.1.requests: unknown key, allowed: `requests_per_minute`,
+    `tokens_per_minute`
+/accounts/demo/requests_per_minute = "60"
+  accounts.demo.requests_per_minute: found `"60"`, allowed: a whole number from 0 to 4294967295, or
+    `unlimited`
+/accounts/demo/models = {"gpt-9": {}}
+  accounts.demo.models.gpt-9: found the name `gpt-9`, allowed: `gpt-4.1`
 /accounts/demo = {"plan": "paid"}
   accounts.demo.key_files: missing, allowed: a list of files that hold one key each
 /accounts/demo/key_files = "demo.key"
@@ -206,8 +241,56 @@ fn every_value_of_the_top_is_checked() {
 /accounts/demo/key_files = [""]
   accounts.demo.key_files[0]: found `""`, allowed: a string
 /accounts/demo/key = "sk-1"
-  accounts.demo.key: unknown key, allowed: `plan`, `key_files`
+  accounts.demo.key: unknown key, allowed: `plan`, `key_files`, `requests_per_minute`,
+    `tokens_per_minute`, `models`
 "#);
+}
+
+fn up_to(limit: u32) -> Rate {
+    Rate::UpTo(NonZeroU32::new(limit).unwrap())
+}
+
+#[test]
+fn who_names_a_model_means_it_and_an_account_has_the_last_word() {
+    let cases = [
+        (json!({}), json!({}), (up_to(30), Rate::Unlimited)),
+        (json!({"tokens_per_minute": 9}), json!({}), (up_to(30), up_to(9))),
+        (json!({"tokens_per_minute": 9}), json!({"tokens_per_minute": 8}), (up_to(30), up_to(8))),
+        (json!({}), json!({"requests_per_minute": 60}), (up_to(60), Rate::Unlimited)),
+        (json!({}), json!({"requests_per_minute": 0}), (Rate::Nothing, Rate::Unlimited)),
+        (
+            json!({"models": {"gpt-4.1": {"requests_per_minute": 5}}}),
+            json!({"requests_per_minute": "unlimited", "tokens_per_minute": 7}),
+            (up_to(5), up_to(7)),
+        ),
+        (
+            json!({"models": {"gpt-4.1": {"requests_per_minute": 5, "tokens_per_minute": 6}}}),
+            json!({"models": {"gpt-4.1": {"requests_per_minute": "unlimited"}}}),
+            (Rate::Unlimited, up_to(6)),
+        ),
+    ];
+    for (plan, account, (requests, tokens)) in cases {
+        let mut document = smallest();
+        for (place, more) in [("/plans/paid", &plan), ("/accounts/demo", &account)] {
+            let entry = document.pointer_mut(place).unwrap().as_object_mut().unwrap();
+            entry.extend(more.as_object().unwrap().clone());
+        }
+        let config = Config::parse(&document).unwrap();
+        let limits = config.limits("demo", "gpt-4.1");
+        assert_eq!(limits, Limits { requests, tokens }, "{plan} {account}");
+        assert_eq!(config.limits("nobody", "gpt-4.1").requests, Rate::Nothing);
+        assert_eq!(config.has_access("demo"), requests != Rate::Nothing, "{plan} {account}");
+    }
+}
+
+#[test]
+fn one_model_is_access_enough() {
+    let mut document = with("/plans/paid/requests_per_minute", json!(0));
+    document["accounts"]["demo"]["models"] = json!({"gpt-4.1": {"requests_per_minute": 2}});
+    let config = Config::parse(&document).unwrap();
+    assert!(config.has_access("demo"));
+    assert_eq!(config.limits("demo", "gpt-4.1").requests, up_to(2));
+    assert_eq!(config.limits("demo", "another").requests, Rate::Nothing);
 }
 
 #[test]
@@ -611,8 +694,8 @@ mod sample {
         let config = sample();
         assert!(config.has_access("demo"));
         assert!(!config.has_access("Demo"));
-        assert_eq!(config.plans["free"].requests_per_minute, None);
-        assert_eq!(config.plans["paid"].requests_per_minute, NonZeroU32::new(30));
+        let limits = config.limits("demo", "gpt-5");
+        assert_eq!(limits, Limits { requests: up_to(30), tokens: Rate::Unlimited });
         assert_eq!(config.model("QWEN3-32b").map(|(name, _)| name), Some("qwen3-32B"));
     }
 

@@ -4,23 +4,34 @@
 //! that follow; in the stream lane the router goes on by itself, so that tokens flow, and the
 //! gateway only comes in where the router gives up before the plan does.
 
-use std::time::Duration;
+use std::{rc::Rc, time::Duration};
 
 use super::{
-    Output, Why,
+    Gateway, Output, Why,
     outcome::{Called, Source, classify, of_call},
     plan::Plan,
 };
 use crate::{
     chat::error::Error,
+    quota::{self, Standing, Verdict, service::Answer},
     reply::Reply,
     ticket::{BACK_OFF, Lane, Made, Next, Ticket},
     time::Timestamp,
 };
 
+/// Who asks, and where.
+#[derive(Debug)]
+pub(super) struct Asker {
+    /// The gateway.
+    pub(super) gateway: Rc<Gateway>,
+    /// The account.
+    pub(super) account: String,
+}
+
 /// Attempts of a plan, made and to be made.
 #[derive(Debug)]
 pub(super) struct Attempts {
+    asker: Asker,
     plan: Plan,
     /// The client's request, which every attempt reads anew.
     body: Vec<u8>,
@@ -28,6 +39,12 @@ pub(super) struct Attempts {
     started: Timestamp,
     /// Those that came to an end.
     made: Made,
+    /// The models that the account was admitted to, and where it stands with those that have a limit.
+    admitted: Vec<(String, Option<Standing>)>,
+    /// The attempt about which the rate limit service was asked.
+    asking: Option<Asking>,
+    /// The place of the attempt that goes through Envoy's router.
+    first: usize,
     /// Those under way: their place in the plan, and when they began.
     pending: Vec<(usize, Timestamp)>,
     /// The place of the one that began beside the first.
@@ -46,7 +63,18 @@ enum Sleep {
     Hedge,
 }
 
+/// An attempt that waits to be admitted.
+#[derive(Debug)]
+struct Asking {
+    place: usize,
+    /// `None` for the one that goes through the router.
+    why: Option<Why>,
+    /// What the client is told if nothing comes of it, where something has failed already.
+    told: Option<Told>,
+}
+
 /// How the client is told of a failure if nothing comes after it.
+#[derive(Debug)]
 enum Told {
     /// By the answer that is held.
     Held,
@@ -56,10 +84,27 @@ enum Told {
 
 impl Attempts {
     /// The attempts of a plan, none made.
-    pub(super) fn new(plan: Plan, body: Vec<u8>, request_id: String, now: Timestamp) -> Self {
-        let (made, pending) = (Made::default(), vec![(0, now)]);
-        let (hedged, sleep) = (None, Sleep::None);
-        Self { plan, body, request_id, started: now, made, pending, hedged, sleep }
+    pub(super) fn new(
+        asker: Asker,
+        plan: Plan,
+        body: Vec<u8>,
+        request_id: String,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            asker,
+            plan,
+            body,
+            request_id,
+            started: now,
+            made: Made::default(),
+            admitted: Vec::new(),
+            asking: None,
+            first: 0,
+            pending: Vec::new(),
+            hedged: None,
+            sleep: Sleep::None,
+        }
     }
 
     /// The model that was asked for.
@@ -77,16 +122,25 @@ impl Attempts {
         &self.body
     }
 
-    /// Makes the first attempt.
-    pub(super) fn begin(&mut self) -> Output {
-        let ticket = self.plan.first_ticket(&self.request_id);
+    /// Makes the first attempt that the account may make.
+    pub(super) fn begin(&mut self, now: Timestamp) -> Output {
+        self.enter(Asking { place: 0, why: None, told: None }, now)
+    }
+
+    /// Makes an attempt through Envoy's router.
+    fn forward(&mut self, place: usize, now: Timestamp) -> Output {
+        let ticket = self.plan.ticket(place, &self.request_id, self.made.clone());
+        let Some(ticket) = ticket else { return Output::Wait };
+        let ticket = self.signed(ticket);
+        self.first = place;
+        self.pending.push((place, now));
         let hedge = self.plan.hedge.filter(|_| self.plan.lane == Lane::Answer);
         if hedge.is_some() {
             self.sleep = Sleep::Hedge;
         }
         let retries = match self.plan.lane {
             Lane::Answer => 0,
-            Lane::Stream => self.plan.following(),
+            Lane::Stream => self.plan.following().saturating_sub(place),
         };
         Output::Forward { ticket, retries, hedge }
     }
@@ -106,12 +160,14 @@ impl Attempts {
             Source::Failed { next, made } => {
                 self.made.add_last_of(&made);
                 match self.plan.lane {
-                    Lane::Answer => self.failed(0, next, Told::Held, now),
+                    Lane::Answer => self.failed(self.first, next, Told::Held, now),
                     // The router knew the plan and could not follow it.
                     Lane::Stream => Output::Pass,
                 }
             }
-            Source::Envoy { details, ticket } => self.envoys(status, &details, ticket, now),
+            Source::Envoy { details, ticket } => {
+                self.envoys(status, &details, ticket.map(|ticket| *ticket), now)
+            }
         }
     }
 
@@ -124,8 +180,8 @@ impl Attempts {
         now: Timestamp,
     ) -> Output {
         let ticket = ticket.filter(|_| self.plan.lane == Lane::Stream);
-        self.pending.retain(|(place, _)| *place > 0);
-        let place = ticket.as_ref().map_or(0, |ticket| self.plan.place(ticket));
+        self.pending.retain(|(place, _)| *place != self.first);
+        let place = ticket.as_ref().map_or(self.first, |ticket| self.plan.place(ticket));
         let Some(planned) = self.plan.get(place) else { return Output::Pass };
         let Some((error, next)) = classify(status, details, &planned.provider) else {
             return Output::Pass;
@@ -191,16 +247,97 @@ impl Attempts {
     pub(super) fn due(&mut self, now: Timestamp) -> Output {
         match std::mem::replace(&mut self.sleep, Sleep::None) {
             Sleep::Retry(place) => self.call(place, Why::Retry, now),
-            Sleep::Hedge if self.pending == [(0, self.started)] => {
-                match self.plan.after(0, Next::Move) {
+            Sleep::Hedge if self.pending.iter().map(|(place, _)| *place).eq([self.first]) => {
+                match self.plan.after(self.first, Next::Move) {
                     Some(place) => {
                         self.hedged = Some(place);
-                        self.call(place, Why::Hedge, now)
+                        self.enter(Asking { place, why: Some(Why::Hedge), told: None }, now)
                     }
                     None => Output::Wait,
                 }
             }
             Sleep::Hedge | Sleep::None => Output::Wait,
+        }
+    }
+
+    /// Takes in what the rate limit service says.
+    pub(super) fn told(&mut self, answer: Option<Answer>, now: Timestamp) -> Output {
+        let Some(asking) = self.asking.take() else { return Output::Wait };
+        let Some(planned) = self.plan.get(asking.place) else { return Output::Wait };
+        let Asker { gateway, account } = &self.asker;
+        let (config, register) = (&gateway.config, &*gateway.register);
+        let verdict = quota::told(config, account, &planned.model, answer, register, now);
+        self.decide(asking, verdict, now)
+    }
+
+    /// Makes an attempt if the account may ask its model. A model counts once.
+    fn enter(&mut self, asking: Asking, now: Timestamp) -> Output {
+        let Some(planned) = self.plan.get(asking.place) else { return Output::Wait };
+        if self.admitted.iter().any(|(model, _)| *model == planned.model) {
+            return self.make(&asking, now);
+        }
+        let Asker { gateway, account } = &self.asker;
+        let (config, register) = (&gateway.config, &*gateway.register);
+        let verdict = quota::admit(config, account, &planned.model, register, now);
+        self.decide(asking, verdict, now)
+    }
+
+    fn decide(&mut self, asking: Asking, verdict: Verdict, now: Timestamp) -> Output {
+        let Some(planned) = self.plan.get(asking.place) else { return Output::Wait };
+        let model = planned.model.clone();
+        match verdict {
+            Verdict::Unlimited => self.admitted.push((model, None)),
+            Verdict::Admit(standing) => self.admitted.push((model, Some(standing))),
+            Verdict::Ask(question) => {
+                let service = self.asker.gateway.config.rate_limit.as_ref();
+                let timeout = service.map(|service| service.timeout).unwrap_or_default();
+                self.asking = Some(asking);
+                return Output::Ask { question, timeout };
+            }
+            Verdict::Refuse { standing, used_up } => {
+                let (limit, counted) = (standing.limit, used_up.name());
+                let (headers, retry_after) = (standing.headers(&model, now), standing.left(now));
+                let error = Error::LimitReached { model, limit, counted, retry_after };
+                return self.refused(asking, Next::Move, &error, headers.to_vec(), now);
+            }
+            Verdict::Unknown => {
+                return self.refused(asking, Next::Stop, &Error::Uncounted, Vec::new(), now);
+            }
+        }
+        self.make(&asking, now)
+    }
+
+    fn make(&mut self, asking: &Asking, now: Timestamp) -> Output {
+        match asking.why {
+            None => self.forward(asking.place, now),
+            Some(why) => self.call(asking.place, why, now),
+        }
+    }
+
+    /// Goes on after an attempt that the account may not make. A failure before it says more.
+    fn refused(
+        &mut self,
+        asking: Asking,
+        next: Next,
+        error: &Error,
+        headers: Vec<(&'static str, String)>,
+        now: Timestamp,
+    ) -> Output {
+        let Asking { place, why, told } = asking;
+        // What it was to begin beside is still under way.
+        if why == Some(Why::Hedge) {
+            return Output::Wait;
+        }
+        let model = self.plan.get(place).map_or("", |planned| &planned.model);
+        self.made = self.made.and(model, error.status(), Duration::ZERO);
+        let told = told.unwrap_or_else(|| {
+            let mut reply = Reply::failed(error, &self.request_id, &self.made);
+            reply.headers.extend(headers);
+            Told::Reply(reply)
+        });
+        match self.following(place, next) {
+            Some(place) => self.enter(Asking { place, why, told: Some(told) }, now),
+            None => told.output(),
         }
     }
 
@@ -224,6 +361,8 @@ impl Attempts {
         let mut reply = Reply::failed(error, &self.request_id, &self.made);
         let region = self.plan.primary.region.name().to_owned();
         reply.headers.push(("x-attache-region", region));
+        let model = self.plan.get(place).map_or("", |planned| &planned.model);
+        reply.headers.extend(self.standing(model, now));
         self.failed(place, next, Told::Reply(reply), now)
     }
 
@@ -233,17 +372,36 @@ impl Attempts {
         if next != Next::Stop && !self.pending.is_empty() {
             return Output::Wait;
         }
+        // What was to begin beside it takes its place.
+        if let Some(asking) = self.asking.as_mut().filter(|_| next != Next::Stop) {
+            (asking.why, asking.told) = (Some(Why::Fallback), Some(told));
+            return Output::Wait;
+        }
         match self.following(place, next) {
-            None => match told {
-                Told::Held => Output::Pass,
-                Told::Reply(reply) => Output::Reply(reply),
-            },
+            None => told.output(),
             Some(following) if self.is_same(place, following) => {
                 self.sleep = Sleep::Retry(following);
                 Output::Sleep(now.plus(BACK_OFF))
             }
-            Some(following) => self.call(following, Why::Fallback, now),
+            Some(place) => {
+                let (why, told) = (Some(Why::Fallback), Some(told));
+                self.enter(Asking { place, why, told }, now)
+            }
         }
+    }
+
+    /// Where the account stands with a model, for the head of an answer.
+    fn standing(&self, model: &str, now: Timestamp) -> Vec<(&'static str, String)> {
+        let found = self.admitted.iter().find(|(other, _)| other == model);
+        let standing = found.and_then(|(_, standing)| *standing);
+        standing.map(|standing| standing.headers(model, now).to_vec()).unwrap_or_default()
+    }
+
+    /// A ticket that says who asks, and where the account stands.
+    fn signed(&self, ticket: Ticket) -> Ticket {
+        let found = self.admitted.iter().find(|(model, _)| *model == ticket.leg.model);
+        let standing = found.and_then(|(_, standing)| *standing);
+        Ticket { account: self.asker.account.clone(), standing, ..ticket }
     }
 
     /// The place of the next attempt. The one that was made beside the first is not made again.
@@ -281,8 +439,18 @@ impl Attempts {
             return self.failed_with(place, Next::Stop, &error, now);
         }
         let ticket = planned.ticket(Lane::Answer, &self.request_id, self.made.clone());
+        let ticket = self.signed(ticket);
         self.pending.push((place, now));
         Output::Call { place, ticket, timeout, why }
+    }
+}
+
+impl Told {
+    fn output(self) -> Output {
+        match self {
+            Self::Held => Output::Pass,
+            Self::Reply(reply) => Output::Reply(reply),
+        }
     }
 }
 
@@ -297,7 +465,7 @@ const NEXT: &str = "x-attache-next";
 const ATTEMPTS: &str = "x-attache-attempts";
 
 /// Headers of the provider role's that a client gets.
-const TOLD: [&str; 7] = [
+const TOLD: [&str; 12] = [
     "content-type",
     "cache-control",
     "retry-after",
@@ -305,4 +473,9 @@ const TOLD: [&str; 7] = [
     "x-attache-params",
     "x-attache-region",
     "x-attache-repair",
+    "x-ratelimit-limit",
+    "x-ratelimit-remaining",
+    "x-ratelimit-reset",
+    "x-ratelimit-model",
+    "x-ratelimit-service",
 ];

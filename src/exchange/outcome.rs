@@ -22,7 +22,7 @@ pub enum Source {
         /// Its `code_details`. Envoy, *Response code details*.
         details: String,
         /// The ticket of the attempt that was to be made, as the last one left it.
-        ticket: Option<Ticket>,
+        ticket: Option<Box<Ticket>>,
     },
 }
 

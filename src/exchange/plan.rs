@@ -8,7 +8,7 @@ use crate::{
         parameter::Parameters,
         request::{Kind, Mistake, Request},
     },
-    config::{Deadlines, Target},
+    config::{Deadlines, Target, limits::Rate},
     fallbacks::{By, FallbackConfig, Fallbacks},
     provider,
     region::Region,
@@ -53,15 +53,20 @@ pub struct Planned {
 
 impl Plan {
     /// Plans for a request, or names all that is wrong with it and with its fallbacks.
-    pub fn new(gateway: &Gateway, parameters: Parameters<'_>) -> Result<Self, Vec<Mistake>> {
+    pub fn new(
+        gateway: &Gateway,
+        account: &str,
+        parameters: Parameters<'_>,
+    ) -> Result<Self, Vec<Mistake>> {
         let (request, mut mistakes) = Request::check(parameters);
-        let primary = check(gateway, &request, 0, &mut mistakes);
+        let around = Around { gateway, account };
+        let primary = check(&around, &request, 0, &mut mistakes);
         let config = FallbackConfig::of(&request.parameters);
         let config = config.unwrap_or_else(|mistake| {
             mistakes.push(mistake);
             FallbackConfig::default()
         });
-        let fallbacks = check_fallbacks(gateway, &request, &mut mistakes);
+        let fallbacks = check_fallbacks(&around, &request, &mut mistakes);
         let Some(primary) = primary.filter(|_| mistakes.is_empty()) else { return Err(mistakes) };
         let asked = config.hedge_ms.map(u64::from).map(Duration::from_millis);
         let Checked { mut planned, depth } = fallbacks;
@@ -108,43 +113,51 @@ impl Plan {
         skip(next, entry, rest).map(|skipped| place + 1 + skipped)
     }
 
-    /// The ticket of the first attempt.
-    pub fn first_ticket(&self, request_id: &str) -> Ticket {
-        let rest = match self.lane {
-            Lane::Answer => Vec::new(),
-            Lane::Stream => self.rest(0).map(Planned::leg).collect(),
-        };
+    /// The ticket of the attempt at a place, where those that follow come from Envoy's router in the
+    /// stream lane. It does not say yet who asks.
+    pub fn ticket(&self, place: usize, request_id: &str, made: Made) -> Option<Ticket> {
+        let first = self.get(place)?;
+        let ticket = first.ticket(self.lane, request_id, made);
+        if self.lane == Lane::Answer {
+            return Some(ticket);
+        }
         // Envoy's router has one deadline for every attempt: the most patient model's.
-        let patient = match self.lane {
-            Lane::Answer => None,
-            Lane::Stream => self.fallbacks.iter().max_by_key(|own| own.deadlines.first_content),
-        };
-        let longer =
-            |own: &&Planned| own.deadlines.first_content > self.primary.deadlines.first_content;
-        let class = patient.filter(longer).unwrap_or(&self.primary).class;
-        Ticket { rest, class, ..self.primary.ticket(self.lane, request_id, Made::default()) }
+        let patience = |own: &&Planned| own.deadlines.first_content;
+        let patient = self.rest(place).max_by_key(patience);
+        let patient = patient.filter(|own| patience(own) > first.deadlines.first_content);
+        let class = patient.unwrap_or(first).class;
+        Some(Ticket { rest: self.rest(place).map(Planned::leg).collect(), class, ..ticket })
     }
 }
 
 impl Planned {
     /// The ticket of this attempt alone.
     pub fn ticket(&self, lane: Lane, request_id: &str, made: Made) -> Ticket {
-        let (leg, request_id) = (self.leg(), request_id.to_owned());
-        Ticket { lane, class: self.class, request_id, leg, rest: Vec::new(), due: None, made }
+        let (leg, request_id, account) = (self.leg(), request_id.to_owned(), String::new());
+        let (class, rest, due, standing) = (self.class, Vec::new(), None, None);
+        Ticket { lane, class, request_id, leg, rest, due, account, standing, made }
     }
 
     fn leg(&self) -> Leg {
-        Leg { entry: self.entry, cluster: self.cluster.clone() }
+        let (model, cluster) = (self.model.clone(), self.cluster.clone());
+        Leg { entry: self.entry, model, cluster }
     }
+}
+
+/// Who asks, and where.
+struct Around<'g> {
+    gateway: &'g Gateway,
+    account: &'g str,
 }
 
 /// Whether a request can be served, and where.
 fn check(
-    gateway: &Gateway,
+    around: &Around<'_>,
     request: &Request<'_>,
     entry: usize,
     mistakes: &mut Vec<Mistake>,
 ) -> Option<Planned> {
+    let Around { gateway, account } = around;
     if request.model.is_empty() {
         return None;
     }
@@ -154,6 +167,10 @@ fn check(
         mistakes.push(not_here(gateway, model));
         return None;
     };
+    if gateway.config.limits(account, target.name).requests == Rate::Nothing {
+        mistakes.push(Mistake::new(Kind::NoModel, "model", NO_ACCESS));
+        return None;
+    }
     check_fit(gateway, request, &target, mistakes);
     Some(Planned {
         entry,
@@ -184,6 +201,9 @@ fn check_fit(
         );
     }
 }
+
+/// What an account is told that may not ask this model. LLM Gateway, *Troubleshooting*.
+const NO_ACCESS: &str = "Your account does not have access to this LLM Gateway model";
 
 /// Why a model cannot be had where it was asked for.
 fn not_here(gateway: &Gateway, model: &str) -> Mistake {
@@ -222,11 +242,12 @@ struct Checked {
 
 /// Checks each fallback as if it had been asked for itself.
 fn check_fallbacks(
-    gateway: &Gateway,
+    around: &Around<'_>,
     request: &Request<'_>,
     mistakes: &mut Vec<Mistake>,
 ) -> Checked {
-    let fallbacks = match Fallbacks::of(&request.parameters, &request.model, &gateway.config) {
+    let fallbacks = match Fallbacks::of(&request.parameters, &request.model, &around.gateway.config)
+    {
         Ok(fallbacks) => fallbacks,
         Err(mistake) => {
             mistakes.push(mistake);
@@ -236,7 +257,7 @@ fn check_fallbacks(
     let of_request = if fallbacks.count() > 0 { mistakes.clone() } else { Vec::new() };
     let mut planned = Vec::new();
     for index in 0..fallbacks.count() {
-        let (fallback, wrong) = check_fallback(gateway, request, &fallbacks, index);
+        let (fallback, wrong) = check_fallback(around, request, &fallbacks, index);
         match fallbacks.by {
             By::Client => report(index, wrong, &of_request, mistakes),
             // What the operator's fallbacks lack is no mistake of the client's.
@@ -261,7 +282,7 @@ fn report(index: usize, wrong: Vec<Mistake>, of_request: &[Mistake], mistakes: &
 
 /// A fallback and its mistakes, those of the request it takes the rest from among them.
 fn check_fallback<'a>(
-    gateway: &'a Gateway,
+    around: &Around<'_>,
     request: &Request<'a>,
     fallbacks: &Fallbacks<'a>,
     index: usize,
@@ -271,6 +292,6 @@ fn check_fallback<'a>(
         Err(mistake) => return (None, vec![mistake]),
     };
     let (merged, mut mistakes) = Request::check(merged);
-    let planned = check(gateway, &merged, index + 1, &mut mistakes);
+    let planned = check(around, &merged, index + 1, &mut mistakes);
     (planned, mistakes)
 }

@@ -11,6 +11,7 @@ use crate::{
         envelope::Envelope,
         error::Error,
         mend::{Mended, Mender},
+        usage::Usage,
     },
     sse,
 };
@@ -63,6 +64,11 @@ impl Streaming {
     /// What was mended since the last time.
     pub(super) fn take_mended(&mut self) -> Option<Mended> {
         self.writer.take_mended()
+    }
+
+    /// What it cost, as far as the provider has said.
+    pub(super) fn spent(&self) -> Option<Usage> {
+        self.writer.spent()
     }
 
     /// Whether the client has all of it.

@@ -21,6 +21,7 @@ use crate::{
     },
     id,
     provider::End,
+    quota::service::Answer,
     ticket::{Made, Next, Ticket},
     time::Timestamp,
 };
@@ -42,16 +43,23 @@ struct Inner {
     calls: Vec<(u32, usize)>,
     /// Whether the answer that is coming has been replaced, so that none of it may pass.
     replaced: bool,
-    /// Whether an answer that is coming is held.
-    held: bool,
+    /// The answer that is held.
+    held: Option<Held>,
     /// What the watch over a stream is told by.
     spoke: Option<Rc<Cell<bool>>>,
+}
+
+/// An answer of Envoy's own, or one that the provider role has not counted.
+struct Held {
+    status: u16,
+    reason: Option<String>,
+    is_counted: bool,
 }
 
 impl GatewayFilter {
     pub(super) fn new(gateway: Rc<Gateway>, context: u32) -> Self {
         let (exchange, calls) = (None, Vec::new());
-        let (replaced, held, spoke) = (false, false, None);
+        let (replaced, held, spoke) = (false, None, None);
         let inner = Inner { gateway, context, exchange, calls, replaced, held, spoke };
         Self(Rc::new(RefCell::new(inner)))
     }
@@ -82,6 +90,15 @@ impl GatewayFilter {
                     return Action::Continue;
                 }
                 Output::Sleep(due) => self.wake(due),
+                Output::Ask { question, timeout } => {
+                    if self.ask_service(&question, timeout).is_none() {
+                        metrics::count_unasked();
+                        if let Some(next) = self.0.borrow_mut().ask(Input::Told(None)) {
+                            output = next;
+                            continue;
+                        }
+                    }
+                }
                 Output::Call { place, ticket, timeout, why } => {
                     metrics::count_next(why, &ticket.leg.cluster);
                     if self.call(place, &ticket, timeout).is_none() {
@@ -127,6 +144,38 @@ impl GatewayFilter {
         Some(())
     }
 
+    /// Asks the rate limit service. None if the host turns that down.
+    fn ask_service(&self, question: &[u8], timeout: Duration) -> Option<()> {
+        let token = host::ask_service(question, timeout)?;
+        if timer::is_at_root() {
+            let (shared, context) = (Rc::clone(&self.0), self.0.borrow().context);
+            timer::expect(token, move |status, size| {
+                let answer = host::service_answer(status, size);
+                if hostcalls::set_effective_context(context).is_ok() {
+                    Self(shared).told(answer);
+                }
+            });
+        }
+        Some(())
+    }
+
+    fn told(&self, answer: Option<Answer>) {
+        if answer.is_none() {
+            metrics::count_unasked();
+        }
+        if self.0.borrow().replaced || self.tell(Input::Told(answer)) == Action::Pause {
+            return;
+        }
+        let mut inner = self.0.borrow_mut();
+        match inner.held.take() {
+            None => host::resume_request(),
+            Some(held) => {
+                inner.pass(&held);
+                host::resume_response();
+            }
+        }
+    }
+
     fn called(&self, token: u32, called: Called) {
         let mut inner = self.0.borrow_mut();
         let Some(at) = inner.calls.iter().position(|(other, _)| *other == token) else { return };
@@ -149,6 +198,15 @@ impl Inner {
         metrics::count_request(self.gateway.region, model, status);
     }
 
+    /// Lets an answer that is no success go to the client.
+    fn pass(&self, held: &Held) {
+        host::remove_header(MapType::HttpResponseHeaders, NEXT);
+        if !held.is_counted {
+            self.count(held.status);
+            note_error(held.reason.as_deref());
+        }
+    }
+
     fn reply(&mut self, reply: &crate::reply::Reply) {
         self.replaced = true;
         self.count(reply.status);
@@ -160,6 +218,11 @@ impl Inner {
 impl Context for GatewayFilter {
     fn on_http_call_response(&mut self, token: u32, headers: usize, body: usize, _: usize) {
         self.called(token, host::called(headers, body));
+    }
+
+    /// The rate limit service has answered, or has not: then the status says why.
+    fn on_grpc_call_response(&mut self, _token: u32, status: u32, size: usize) {
+        self.told(host::service_answer(usize::try_from(status).unwrap_or(usize::MAX), size));
     }
 
     fn on_done(&mut self) -> bool {
@@ -184,6 +247,8 @@ impl HttpContext for GatewayFilter {
                 _ => {}
             }
         }
+        #[cfg(debug_assertions)]
+        super::crash_on_demand(&head.path);
         let request_id = request_id.filter(|text| id::is_uuid(text));
         let request_id = request_id.unwrap_or_else(new_request_id);
         let mut inner = self.0.borrow_mut();
@@ -213,16 +278,12 @@ impl HttpContext for GatewayFilter {
             return self.tell(Input::Answer { status: 200, source: Source::Provider });
         }
         let (status, source, reason) = origin();
-        let is_counted = source == Source::Provider;
+        let held = Held { status, reason, is_counted: source == Source::Provider };
         let action = self.tell(Input::Answer { status, source });
         let mut inner = self.0.borrow_mut();
-        inner.held = action == Action::Pause;
-        if !inner.held {
-            host::remove_header(MapType::HttpResponseHeaders, NEXT);
-            if !is_counted {
-                inner.count(status);
-                note_error(reason.as_deref());
-            }
+        match action {
+            Action::Pause => inner.held = Some(held),
+            _ => inner.pass(&held),
         }
         action
     }
@@ -232,7 +293,7 @@ impl HttpContext for GatewayFilter {
         if let Some(spoke) = &inner.spoke {
             spoke.set(true);
         }
-        if inner.held && !inner.replaced { Action::Pause } else { Action::Continue }
+        if inner.held.is_some() && !inner.replaced { Action::Pause } else { Action::Continue }
     }
 }
 
@@ -258,7 +319,7 @@ fn origin() -> (u16, Source, Option<String>) {
             End::NoHost => "no_healthy_upstream".to_owned(),
             End::Broken => host::text(details),
         };
-        let source = Source::Envoy { details, ticket };
+        let source = Source::Envoy { details, ticket: ticket.map(Box::new) };
         return (status, source, None);
     }
     let Some(told) = get(NEXT) else { return (status, Source::Provider, None) };

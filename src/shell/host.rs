@@ -11,8 +11,10 @@ use proxy_wasm::{
 
 use super::TICKET_HEADER;
 use crate::{
+    config::rate_limit::RateLimitService,
     exchange::outcome::Called,
     provider::{End, NOBODY},
+    quota::service::{self, Answer},
     reply::Reply,
     ticket::Ticket,
     time::Timestamp,
@@ -138,6 +140,30 @@ pub(super) fn called(headers: usize, body: usize) -> Called {
     let status = headers.iter().find(|(name, _)| name == ":status");
     let status = status.and_then(|(_, status)| status.parse().ok()).unwrap_or_default();
     Called::Answer { status, headers, body: buffer(BufferType::HttpCallResponseBody, body) }
+}
+
+/// Asks the rate limit service. `None` if it cannot be asked.
+pub(super) fn ask_service(question: &[u8], timeout: Duration) -> Option<u32> {
+    let (cluster, metadata) = (RateLimitService::CLUSTER, Vec::new());
+    let (service, method) = (service::SERVICE, service::METHOD);
+    let question = Some(question);
+    hostcalls::dispatch_grpc_call(cluster, service, method, metadata, question, timeout).ok()
+}
+
+/// What the rate limit service answered, if it did: the status of gRPC is 0 then.
+pub(super) fn service_answer(status: usize, size: usize) -> Option<Answer> {
+    let answer = (status == 0).then(|| buffer(BufferType::GrpcReceiveBuffer, size));
+    answer.and_then(|answer| Answer::parse(&answer))
+}
+
+/// Lets an answer go on that was held.
+pub(super) fn resume_response() {
+    noted("resume an answer", hostcalls::resume_http_response());
+}
+
+/// Lets a request go on that was held.
+pub(super) fn resume_request() {
+    noted("resume a request", hostcalls::resume_http_request());
 }
 
 fn noted(what: &str, done: Result<(), Status>) {

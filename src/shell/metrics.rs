@@ -30,6 +30,11 @@ pub(super) fn count_request(region: Region, model: &str, status: u16) {
     }));
 }
 
+/// Counts a request about which the rate limit service could not be asked.
+pub(super) fn count_unasked() {
+    count_named("attache_rate_limit_service_failures");
+}
+
 /// Counts an error that was told to a client.
 pub(super) fn count_error(reason: &str) {
     count_named(&format!("attache_errors_reason_=_{reason}_="));

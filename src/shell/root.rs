@@ -9,7 +9,7 @@ use proxy_wasm::{
     types::{BufferType, ContextType},
 };
 
-use super::{gateway::GatewayFilter, provider::ProviderFilter, timer};
+use super::{gateway::GatewayFilter, provider::ProviderFilter, shared_data::SharedData, timer};
 use crate::role::Role;
 
 /// The root context.
@@ -29,13 +29,17 @@ impl Context for Root {
     fn on_http_call_response(&mut self, token: u32, headers: usize, body: usize, _: usize) {
         timer::answered(self.id, token, headers, body);
     }
+
+    fn on_grpc_call_response(&mut self, token: u32, status: u32, size: usize) {
+        timer::answered(self.id, token, usize::try_from(status).unwrap_or(usize::MAX), size);
+    }
 }
 
 impl RootContext for Root {
     /// A configuration that is refused changes nothing.
     fn on_configure(&mut self, size: usize) -> bool {
         let read = hostcalls::get_buffer(BufferType::PluginConfiguration, 0, size);
-        match Role::parse(&read.ok().flatten().unwrap_or_default()) {
+        match Role::parse(&read.ok().flatten().unwrap_or_default(), Rc::new(SharedData)) {
             Ok(role) => {
                 announce(&role);
                 self.role = Some(role);

@@ -14,7 +14,11 @@ from .setting import CLIENT_KEY
 
 PATH = "/v1/chat/completions"
 
-HEADERS = {"authorization": f"Bearer {CLIENT_KEY}", "content-type": "application/json"}
+
+def headers(key):
+    """The head of a request, as far as it is the client's."""
+    return {"authorization": f"Bearer {key}", "content-type": "application/json"}
+
 
 # Sends the bodies in turn, and in the end says in JSON what wrk has counted: times in microseconds.
 SCRIPT = """
@@ -117,19 +121,20 @@ def translated(provider, directive, stream=False, more=0):
 def ask(envoy, request):
     """The answer to one request; anything but success ends the run."""
     url = f"http://127.0.0.1:{envoy.port}{request.path}"
-    status, text = send(urllib.request.Request(url, request.body.encode(), HEADERS))
+    head = headers(CLIENT_KEY)
+    status, text = send(urllib.request.Request(url, request.body.encode(), head))
     if status != 200:
         raise Failed(f"a chat request was answered with {status}: {text}")
     return text
 
 
-def burst(envoy, requests, connections, seconds):
-    """Loads an Envoy and says what that cost it. An answer that is no success, or a connection
-    that broke, ends the run. All requests go to one path."""
+def burst(envoy, requests, connections, seconds, key=CLIENT_KEY):
+    """Loads an Envoy with one account's requests and says what that cost it. An answer that is no
+    success, or a connection that broke, ends the run. All requests go to one path."""
     path = requests[0].path
     script = Path(envoy.log).with_name("load.lua")
     script.write_text(SCRIPT % {
-        "headers": "\n".join(f"wrk.headers[{lua(k)}] = {lua(v)}" for k, v in HEADERS.items()),
+        "headers": "\n".join(f"wrk.headers[{lua(k)}] = {lua(v)}" for k, v in headers(key).items()),
         "bodies": ", ".join(lua(request.body) for request in requests),
     })
     command = ["wrk", "--threads", 1, "--connections", connections, "--duration", f"{seconds}s",
@@ -180,7 +185,7 @@ class Line:
     def __init__(self, envoy, request):
         self.socket = socket.create_connection(("127.0.0.1", envoy.port), timeout=10)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        head = {"host": "bench", "content-length": len(request.body.encode())} | HEADERS
+        head = {"host": "bench", "content-length": len(request.body.encode())} | headers(CLIENT_KEY)
         lines = [f"POST {request.path} HTTP/1.1"] + [f"{k}: {v}" for k, v in head.items()]
         self.sent = ("\r\n".join(lines) + "\r\n\r\n" + request.body).encode()
 

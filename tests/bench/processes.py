@@ -109,13 +109,28 @@ class Provider(Process):
         self.port = int(found[1])
 
 
-class Envoy(Process):
-    """Envoy with one worker, answering at `port`."""
+class Limiter(Process):
+    """The rate limit service, which admits everybody."""
 
-    def __init__(self, program, directory, port, admin):
+    def __init__(self, program, directory):
+        super().__init__([program, "statuses", 2**32 - 1], directory / "limiter.log")
+
+    # It says where it listens, and runs until it is ended.
+    stdout = subprocess.PIPE
+
+    def wait(self):
+        self.url = self.popen.stdout.readline().decode().strip()
+        if not self.url.startswith("http://"):
+            raise Failed(f"the rate limit service did not start: {self.url}{self.complaint()}")
+
+
+class Envoy(Process):
+    """Envoy with one worker, or as many as are asked for, answering at `port`."""
+
+    def __init__(self, program, directory, port, admin, workers=1):
         # Hot restart is off, because its shared memory is one per machine.
         super().__init__(
-            [program, "--config-path", directory / "envoy.yaml", "--concurrency", "1",
+            [program, "--config-path", directory / "envoy.yaml", "--concurrency", workers,
              "--disable-hot-restart"],
             directory / "envoy.log",
         )

@@ -15,22 +15,30 @@ PROVIDERS = ["openai", "anthropic", "gemini"]
 # What a client sends, and what the provider is sent.
 CLIENT_KEY, PROVIDER_KEY = "client-key", "provider-key"
 
+# What clients send whose requests are counted, or whose tokens.
+COUNTED_KEY, METERED_KEY = "counted-key", "metered-key"
+
 
 class Setting:
     """Where programs, module and configurations are. Holds `ours` and `baseline`."""
 
-    def __init__(self, directory, envoy, attache, module, provider_port):
+    def __init__(self, directory, envoy, attache, module, provider_port, service):
         self.directory, self.envoy, self.attache = directory, envoy, attache
         # A build that ends during the run must not change what is measured.
         self.module = Path(shutil.copy(module, directory / "attache.wasm"))
         self.provider_port = provider_port
-        for name, key in ("account", CLIENT_KEY), ("provider", PROVIDER_KEY):
+        # The URL of a rate limit service.
+        self.service = service
+        for name, key in (
+            ("account", CLIENT_KEY), ("counted", COUNTED_KEY), ("metered", METERED_KEY),
+            ("provider", PROVIDER_KEY),
+        ):
             (directory / f"{name}.key").write_text(key)
 
-    def ours(self, name="ours"):
-        """An Envoy as the operator would run it."""
+    def ours(self, name="ours", workers=1, more=""):
+        """An Envoy as the operator would run it, with more in its configuration."""
         gateway, admin = free_ports(2)
-        return Envoy(self.envoy, self.render(name, gateway, admin), gateway, admin)
+        return Envoy(self.envoy, self.render(name, gateway, admin, more), gateway, admin, workers)
 
     def baseline(self, provider=PROVIDERS[0], name="baseline"):
         """The same without the module, all for one provider."""
@@ -41,12 +49,12 @@ class Setting:
         clusters.write_text(plain_clusters(clusters.read_text()))
         return Envoy(self.envoy, directory, gateway, admin)
 
-    def render(self, name, gateway, admin):
+    def render(self, name, gateway, admin, more=""):
         """The directory of a rendered configuration."""
         template = string.Template((Path(__file__).parent / "gateway.yaml").read_text())
         file = self.directory / f"{name}.yaml"
         file.write_text(
-            template.substitute(gateway=gateway, admin=admin, provider=self.provider_port))
+            template.substitute(gateway=gateway, admin=admin, provider=self.provider_port) + more)
         out = self.directory / name
         command = [self.attache, "render", file, "--out", out, "--module", self.module]
         done = subprocess.run(command, capture_output=True, text=True)

@@ -1,8 +1,8 @@
 //! Keys: a provider's reaches the provider and nobody else, a client's goes no further than Envoy.
 
 use super::claims::*;
-use crate::support::client::Request;
-use crate::support::envoy::{Gateway, Setup, marker};
+use crate::support::client::{Opened, Request};
+use crate::support::envoy::{Gateway, Setup, attache, marker};
 use serde_json::{Value, json};
 use std::fs;
 use std::time::{Duration, Instant};
@@ -192,8 +192,12 @@ fn the_module_stands_where_no_key_is_in_every_cluster_and_listener() {
         assert_eq!(position(chain, "envoy.filters.http.api_key_auth"), Some(0));
         assert_eq!(position(chain, "envoy.filters.http.header_mutation"), Some(2));
         assert_eq!(position(chain, "attache.gateway"), Some(3));
-        assert_eq!(chain[0]["typed_config"]["forwarding"]["hide_credentials"], true);
+        assert!(!chain[0]["config_discovery"].is_null(), "{chain:?}");
     }
+    let file = fs::read_to_string(shared().dir().join("envoy/keys.yaml")).expect("a file");
+    let keys: Value = serde_saphyr::from_str(&file).expect("YAML");
+    let filter = &keys["resources"][0]["typed_config"];
+    assert_eq!(filter["forwarding"]["hide_credentials"], true);
     for chain in with("attache.provider") {
         assert_eq!(position(chain, "envoy.filters.http.header_mutation"), Some(0), "{chain:?}");
         let removed = chain[0]["typed_config"]["mutations"]["request_mutations"].to_string();
@@ -260,4 +264,81 @@ fn without_its_key_a_provider_is_not_asked() {
     assert!(gateway.reached("keyless").is_empty());
     assert_eq!(gateway.us().chat(&chat("kimi", "another")).status, 200);
     gateway.assert_unharmed();
+}
+
+#[test]
+fn an_accounts_key_is_rotated_and_revoked_while_a_stream_goes_on() {
+    let gateway = Setup::new(YAML).start();
+    let (old, next) = (gateway.us(), gateway.us().with_key(gateway.secret("acme-next")));
+    let mut stream = old.open(Request::chat(streamed("gpt", SLOW).to_string()));
+    assert!(stream.next_event().is_some());
+    let mut kept = old.connect();
+    let ask = || Request::chat(chat("gpt", "hi").to_string());
+    assert_eq!((kept.send(ask()).status, next.chat(&chat("gpt", "hi")).status), (200, 200));
+    let fresh = gateway.us().with_key("sk-planted-fresh");
+    assert_eq!(fresh.chat(&chat("gpt", "hi")).status, 401);
+    // The old key's file gets the newest key; the next key goes on for the overlap.
+    fs::write(gateway.dir().join("secrets/acme.key"), "sk-planted-fresh\n").expect("a file");
+    let output = gateway.render_again();
+    assert!(output.status.success(), "{output:?}");
+    until(|| fresh.chat(&chat("gpt", "hi")).status == 200);
+    assert_error(&old.chat(&chat("gpt", "hi")), 401, "invalid_api_key");
+    assert_eq!(next.chat(&chat("gpt", "hi")).status, 200);
+    // It counts on the next request of a connection, too, and the connection stays.
+    assert!(kept.is_open());
+    assert_eq!(kept.send(ask()).status, 401);
+    assert_eq!(finish(&mut stream).as_deref(), Some("[DONE]"));
+    let listeners = gateway.admin("/stats?filter=^listener_manager.listener_(modified|in_place)");
+    let untouched = listeners.lines().filter(|line| line.ends_with(": 0")).count();
+    assert_eq!((untouched, listeners.lines().count()), (2, 2), "{listeners}");
+    gateway.assert_unharmed();
+}
+
+#[test]
+fn a_rendering_that_changes_listeners_and_clusters_drops_no_stream() {
+    let gateway = Setup::new(YAML).start();
+    let mut stream = gateway.us().open(Request::chat(streamed("kimi", SLOW).to_string()));
+    assert!(stream.next_event().is_some());
+    let path = gateway.dir().join("gateway.yaml");
+    let yaml = fs::read_to_string(&path).unwrap().replace("  kimi:\n", "  brand-new:\n");
+    fs::write(&path, yaml).unwrap();
+    assert!(gateway.render_again().status.success());
+    until(|| gateway.us().chat(&chat("brand-new", "hi")).status == 200);
+    assert_eq!(gateway.us().chat(&chat("kimi", "hi")).status, 400);
+    assert_eq!(finish(&mut stream).as_deref(), Some("[DONE]"));
+    gateway.assert_unharmed();
+}
+
+/// A stream of some seconds.
+const SLOW: &str = "#script events=40 delay=100 text=one_word_after_the_other";
+
+/// Reads a stream to its end, and gives its last event.
+fn finish(stream: &mut Opened) -> Option<String> {
+    std::iter::from_fn(|| stream.next_event()).last()
+}
+
+/// Waits until something is so.
+fn until(mut is_so: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !is_so() {
+        assert!(started.elapsed() < Duration::from_secs(20), "it does not come to be so");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn a_key_of_two_accounts_is_nobodys() {
+    let files = Setup::new(YAML).render();
+    let key = fs::read_to_string(files.dir.join("secrets/acme.key")).unwrap();
+    fs::write(files.dir.join("secrets/visitor.key"), format!("{key}\n")).unwrap();
+    let output = attache(&["render"])
+        .arg(files.dir.join("gateway.yaml"))
+        .arg("--out")
+        .arg(files.dir.join("envoy"))
+        .output()
+        .expect("attache runs");
+    let told = String::from_utf8_lossy(&output.stderr);
+    let expected = "secrets/visitor.key is one that account `acme` has already";
+    assert!(!output.status.success() && told.contains(expected), "{told}");
+    assert!(!told.contains(&key), "{told}");
 }

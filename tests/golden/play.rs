@@ -9,12 +9,19 @@ mod random;
 #[allow(unused_imports, reason = "not every program takes a chance")]
 pub use self::random::Random;
 
-use std::{borrow::Cow, rc::Rc, time::Duration};
+use std::{
+    borrow::Cow,
+    cell::{Cell, RefCell},
+    collections::BTreeMap,
+    rc::Rc,
+    time::Duration,
+};
 
 use attache::{
     config::Config,
     exchange::{Exchange, Gateway, Head as ClientHead, Input, Output},
     provider::{Attempt, Head, Outgoing, Site, Step},
+    quota::{Register, Stale},
     region::Region,
     reply::Reply,
     ticket::Ticket,
@@ -43,7 +50,7 @@ pub fn config() -> Config {
 
 /// The test gateway in a region.
 pub fn gateway(region: Region) -> Rc<Gateway> {
-    Rc::new(Gateway { config: Rc::new(config()), region })
+    Rc::new(Gateway { config: Rc::new(config()), region, register: Rc::new(Table::default()) })
 }
 
 /// A chat request of an account that may call.
@@ -84,8 +91,8 @@ pub fn ask(gateway: &Rc<Gateway>, body: &[u8]) -> Result<(Attempt, Outgoing, Str
 pub fn site(gateway: &Rc<Gateway>, cluster: &str) -> Rc<Site> {
     let (provider, region) = cluster.rsplit_once('-').unwrap();
     let region = Region::ALL.into_iter().find(|own| own.name() == region).unwrap();
-    let config = Rc::clone(&gateway.config);
-    Rc::new(Site { config, provider: provider.to_owned(), region })
+    let (config, register) = (Rc::clone(&gateway.config), Rc::clone(&gateway.register));
+    Rc::new(Site { config, provider: provider.to_owned(), region, register })
 }
 
 /// Everything the client gets of an answer.
@@ -223,4 +230,27 @@ pub fn errors(output: &Output) -> Vec<String> {
 pub fn error(reply: &Reply) -> Value {
     let body: Value = serde_json::from_slice(&reply.body).unwrap();
     body["error"].clone()
+}
+
+/// What Envoy's shared data does: a version for all keys that goes up with every value.
+#[derive(Debug, Default)]
+pub struct Table {
+    values: RefCell<BTreeMap<String, (Vec<u8>, u32)>>,
+    version: Cell<u32>,
+}
+
+impl Register for Table {
+    fn get(&self, key: &str) -> Option<(Vec<u8>, u32)> {
+        self.values.borrow().get(key).cloned()
+    }
+
+    fn set(&self, key: &str, value: &[u8], version: Option<u32>) -> Result<(), Stale> {
+        let mut values = self.values.borrow_mut();
+        if values.get(key).map(|(_, version)| *version) != version {
+            return Err(Stale);
+        }
+        self.version.set(self.version.get() + 1);
+        values.insert(key.to_owned(), (value.to_vec(), self.version.get()));
+        Ok(())
+    }
 }

@@ -28,13 +28,21 @@ pub struct Setup {
     unplanted: Vec<String>,
     /// The providers whose place the scripted one takes. None: of all.
     scripted: Option<Vec<String>>,
+    workers: usize,
+    module: PathBuf,
 }
 
 impl Setup {
     /// A gateway with this file, and the scripted provider in the place of every other.
     pub fn new(yaml: &str) -> Self {
-        let (yaml, upstreams, unplanted) = (yaml.to_owned(), Vec::new(), Vec::new());
-        Self { yaml, upstreams, unplanted, scripted: None }
+        Self {
+            yaml: yaml.to_owned(),
+            upstreams: Vec::new(),
+            unplanted: Vec::new(),
+            scripted: None,
+            workers: 2,
+            module: module(),
+        }
     }
 
     /// The same where the scripted provider takes the place of these only. Its port stands where the
@@ -56,13 +64,24 @@ impl Setup {
         self
     }
 
+    /// The same with so many worker threads.
+    pub fn workers(self, workers: usize) -> Self {
+        Self { workers, ..self }
+    }
+
+    /// The same with a module that crashes on demand.
+    pub fn crashing(self) -> Self {
+        Self { module: crashing_module(), ..self }
+    }
+
     /// Starts Envoy, and returns once it answers.
     pub fn start(self) -> Gateway {
+        let workers = self.workers.to_string();
         let files = self.render();
         let log = files.dir.join("envoy.log");
         let mut command = Command::new(envoy());
         command
-            .args(["--disable-hot-restart", "--concurrency", "2", "--log-level", "info"])
+            .args(["--disable-hot-restart", "--concurrency", &workers, "--log-level", "info"])
             .arg("--config-path")
             .arg(files.dir.join("envoy/envoy.yaml"))
             .arg("--log-path")
@@ -97,7 +116,15 @@ impl Setup {
         let mut upstreams = self.upstreams;
         let scripted = self.scripted.unwrap_or_else(|| vec!["*".to_owned()]);
         upstreams.extend(scripted.iter().map(|name| format!("{name}={}", provider.address())));
-        let files = Files { dir, ports, secrets, provider, upstreams, _temporary: temporary };
+        let files = Files {
+            dir,
+            ports,
+            secrets,
+            provider,
+            upstreams,
+            module: self.module,
+            _temporary: temporary,
+        };
         let output = files.attache_render();
         let complaint = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "attache render: {complaint}");
@@ -113,6 +140,7 @@ pub struct Files {
     secrets: BTreeMap<String, String>,
     provider: Provider,
     upstreams: Vec<String>,
+    module: PathBuf,
     _temporary: TempDir,
 }
 
@@ -120,7 +148,7 @@ impl Files {
     fn attache_render(&self) -> Output {
         let mut render = attache(&["render"]);
         render.arg(self.dir.join("gateway.yaml")).arg("--out").arg(self.dir.join("envoy"));
-        render.arg("--module").arg(module());
+        render.arg("--module").arg(&self.module);
         for upstream in &self.upstreams {
             render.args(["--upstream", upstream]);
         }
@@ -282,7 +310,14 @@ pub fn module() -> PathBuf {
     found("ATTACHE_MODULE", module, "no module at {}, build it with `just filter`")
 }
 
-fn found(variable: &str, usual: &str, complaint: &str) -> PathBuf {
+/// The same built for debugging, which crashes where it is asked for `/debug/crash`.
+pub fn crashing_module() -> PathBuf {
+    let module = "target/wasm32-wasip1/debug/attache.wasm";
+    found("ATTACHE_CRASHING_MODULE", module, "no module at {}, build it with `just crashing`")
+}
+
+/// A file that a recipe builds or fetches.
+pub fn found(variable: &str, usual: &str, complaint: &str) -> PathBuf {
     let usual = || Path::new(env!("CARGO_MANIFEST_DIR")).join(usual);
     let path = std::env::var_os(variable).map_or_else(usual, PathBuf::from);
     assert!(path.is_file(), "{}", complaint.replace("{}", &path.display().to_string()));

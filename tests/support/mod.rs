@@ -3,7 +3,11 @@
 #[allow(dead_code)]
 pub mod client;
 #[allow(dead_code)]
+pub mod crowd;
+#[allow(dead_code)]
 pub mod envoy;
+#[allow(dead_code)]
+pub mod limiter;
 #[allow(dead_code)]
 pub mod provider;
 pub mod random;

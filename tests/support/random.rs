@@ -2,6 +2,7 @@
 
 /// Numbers that look random and are the same in every run. SplitMix64: Steele, Lea, Flood, *Fast
 /// splittable pseudorandom number generators*, 2014.
+#[derive(Debug)]
 pub struct Random(pub u64);
 
 impl Random {

@@ -26,7 +26,12 @@ const REQUEST_ID: &str = "7f3c1e52-9b1d-4e6a-8c2f-0d4b5a697887";
 fn site(provider: &str) -> Rc<Site> {
     let document = serde_json::from_str(include_str!("tests/gateway.json")).unwrap();
     let config = Rc::new(Config::parse(&document).unwrap());
-    Rc::new(Site { config, provider: provider.to_owned(), region: Region::Us })
+    Rc::new(Site {
+        config,
+        provider: provider.to_owned(),
+        region: Region::Us,
+        register: Rc::new(crate::quota::Nowhere),
+    })
 }
 
 fn now() -> Timestamp {

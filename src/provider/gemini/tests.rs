@@ -58,7 +58,12 @@ fn site(region: Region) -> Rc<Site> {
         }},
         "models": {OLD: model(OLD, json!("budget")), NEW: model(NEW, json!(null))},
     }));
-    Rc::new(Site { config: Rc::new(config.unwrap()), provider: "google".into(), region })
+    Rc::new(Site {
+        config: Rc::new(config.unwrap()),
+        provider: "google".into(),
+        region,
+        register: Rc::new(crate::quota::Nowhere),
+    })
 }
 
 fn now() -> Timestamp {

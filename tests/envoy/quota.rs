@@ -1,0 +1,297 @@
+//! Limits of accounts: exact whatever thread a request comes to, and told with every answer.
+
+use super::claims::*;
+use crate::support::client::{Answer, Request};
+use crate::support::crowd::{self, Ask, Told};
+use crate::support::envoy::{Gateway, Setup};
+use serde_json::{Value, json};
+use std::fmt::Write;
+use std::time::Instant;
+
+/// A gateway whose accounts `NAME-0` to `NAME-(count-1)` may ask each model so often.
+pub fn limited(accounts: &[(&str, usize, u32)]) -> String {
+    let mut more = String::from("\naccounts:\n");
+    for (name, count, limit) in accounts {
+        for index in 0..*count {
+            let name = format!("{name}-{index}");
+            let keys = format!("key_files: [secrets/{name}.key]");
+            writeln!(more, "  {name}: {{plan: paid, requests_per_minute: {limit}, {keys}}}")
+                .unwrap();
+        }
+    }
+    YAML.replacen("\naccounts:\n", &more, 1)
+}
+
+/// The same with many models.
+fn with_models(yaml: &str, count: usize) -> String {
+    let model = |index| {
+        format!(
+            "  model-{index}:\n    name: One of many\n    regions: {{us: {{provider: openai, \
+             upstream_model: m}}}}\n    context_length: 9000\n    max_output_tokens: 1000\n"
+        )
+    };
+    let models: String = (0..count).map(model).collect();
+    yaml.replacen("\nmodels:\n", &format!("\nmodels:\n{models}"), 1)
+}
+
+fn ask(gateway: &Gateway, account: &str, model: &str) -> Ask {
+    Ask { key: gateway.secret(account).to_owned(), model: model.to_owned() }
+}
+
+/// What was told to those who were admitted is each number below the limit once: none was admitted
+/// twice, none forgotten. The others were refused.
+pub fn assert_exact(told: &[Told], limit: u32, story: &str) {
+    let mut remaining: Vec<u32> =
+        told.iter().filter(|told| told.status == 200).map(|told| told.remaining).collect();
+    remaining.sort_unstable();
+    assert!(remaining.iter().copied().eq(0..limit), "{story}: {} admitted", remaining.len());
+    let refused: Vec<&Told> = told.iter().filter(|told| told.status != 200).collect();
+    let wrong = refused.iter().find(|told| told.status != 429 || told.remaining != 0);
+    assert_eq!(wrong, None, "{story}");
+}
+
+/// Sends requests of one account for one model until its window is long full.
+fn fill(gateway: &Gateway, account: &str, requests: usize) {
+    let started = Instant::now();
+    let asks = vec![ask(gateway, account, "gpt"); requests];
+    let told = crowd::send(&gateway.us(), 64, asks);
+    let took = started.elapsed();
+    assert!(took.as_secs() < 55, "{account}: more than one window passed, {took:?}");
+    assert_exact(&told, 1_000, account);
+    println!("{account}: {requests} requests in {} ms", took.as_millis());
+}
+
+#[test]
+fn a_limit_is_exact_across_worker_threads() {
+    for workers in [2, 4] {
+        let gateway = Setup::new(&limited(&[("busy", 2, 1_000)])).workers(workers).start();
+        for round in 0..2 {
+            fill(&gateway, &format!("busy-{round}"), 4_000);
+        }
+        gateway.assert_unharmed();
+    }
+}
+
+#[test]
+#[ignore = "takes minutes: `just limits`"]
+fn a_limit_is_exact_across_worker_threads_for_a_hundred_thousand_requests() {
+    for workers in [2, 4] {
+        let gateway = Setup::new(&limited(&[("busy", 20, 1_000)])).workers(workers).start();
+        for round in 0..20 {
+            fill(&gateway, &format!("busy-{round}"), 100_000);
+        }
+        gateway.assert_unharmed();
+    }
+}
+
+/// Asks each model for each account twice as often as it may, in an order that mixes all of them.
+fn fill_all(accounts: usize, models: usize, limit: u32) {
+    let yaml = with_models(&limited(&[("one", accounts, limit)]), models);
+    let gateway = Setup::new(&yaml).workers(4).start();
+    let asks_of_each = 2 * usize::try_from(limit).unwrap();
+    let pairs = accounts * models;
+    let pair = |index: usize| (index * 7_919) % pairs;
+    let asks = (0..pairs * asks_of_each).map(|index| {
+        let pair = pair(index);
+        ask(&gateway, &format!("one-{}", pair / models), &format!("model-{}", pair % models))
+    });
+    let started = Instant::now();
+    let told = crowd::send(&gateway.us(), 64, asks.collect());
+    assert!(started.elapsed().as_secs() < 55, "more than one window passed");
+    let mut by_pair = vec![Vec::new(); pairs];
+    told.iter().for_each(|told| by_pair[pair(told.index)].push(*told));
+    for (pair, told) in by_pair.iter().enumerate() {
+        assert_exact(told, limit, &format!("account {} model {}", pair / models, pair % models));
+    }
+    gateway.assert_unharmed();
+}
+
+#[test]
+fn accounts_and_models_do_not_take_from_each_other() {
+    fill_all(10, 10, 5);
+}
+
+#[test]
+#[ignore = "takes a minute: `just limits`"]
+fn fifty_accounts_and_twenty_models_do_not_take_from_each_other() {
+    fill_all(50, 20, 10);
+}
+
+#[test]
+#[ignore = "takes minutes: `just limits`"]
+fn every_window_is_as_exact_as_the_first() {
+    let gateway = Setup::new(&limited(&[("busy", 1, 500)])).workers(4).start();
+    let started = Instant::now();
+    let mut windows = [0_u32; 500];
+    while started.elapsed().as_secs() < 150 {
+        let asks = vec![ask(&gateway, "busy-0", "gpt"); 2_000];
+        for told in crowd::send(&gateway.us(), 64, asks) {
+            match told.status {
+                200 => windows[usize::try_from(told.remaining).unwrap()] += 1,
+                status => assert_eq!(status, 429, "{told:?}"),
+            }
+        }
+    }
+    assert_eq!(windows, [3; 500], "admitted in three windows, by what remained");
+    gateway.assert_unharmed();
+}
+
+#[test]
+fn a_crash_of_every_worker_loses_no_count() {
+    let gateway = Setup::new(&limited(&[("busy", 1, 300)])).crashing().start();
+    let part = |count| crowd::send(&gateway.us(), 16, vec![ask(&gateway, "busy-0", "gpt"); count]);
+    let mut told = part(200);
+    let crashes = || {
+        let stats = gateway.admin("/stats?filter=wasm.gateway.vm_reload_success");
+        stats.trim().rsplit(' ').next().and_then(|count| count.parse().ok()).unwrap_or(0_u32)
+    };
+    let started = Instant::now();
+    // Each connection comes to any of the workers.
+    while crashes() < 8 {
+        let answer = gateway.us().send(Request::get("/debug/crash"));
+        assert_eq!(answer.status, 503, "the module did not crash: {answer:?}");
+        assert!(started.elapsed().as_secs() < 30, "{} crashes", crashes());
+    }
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    told.extend(part(200));
+    assert_exact(&told, 300, "after crashes");
+}
+
+#[test]
+fn a_new_rendering_keeps_the_counts() {
+    let gateway = Setup::new(&limited(&[("frugal", 1, 3)])).start();
+    let client = gateway.us().with_key(gateway.secret("frugal-0"));
+    assert_eq!(told(&client.chat(&chat("gpt", "hi"))), "3 2 60 gpt llmgw");
+    let path = gateway.dir().join("gateway.yaml");
+    let yaml = std::fs::read_to_string(&path).unwrap();
+    let yaml = yaml.replace("requests_per_minute: 3,", "requests_per_minute: 4,");
+    std::fs::write(&path, yaml.replace("  kimi:\n", "  brand-new:\n")).unwrap();
+    assert!(gateway.render_again().status.success());
+    let started = Instant::now();
+    while gateway.us().chat(&chat("brand-new", "hi")).status != 200 {
+        assert!(started.elapsed().as_secs() < 20, "still the old models");
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    assert!(told(&client.chat(&chat("gpt", "hi"))).starts_with("4 2 "));
+    gateway.assert_unharmed();
+}
+
+#[test]
+fn no_release_crashes_on_demand() {
+    let answer = shared().us().send(Request::get("/debug/crash"));
+    assert_eq!(answer.status, 404, "{answer:?}");
+}
+
+pub fn told(answer: &Answer) -> String {
+    let names = ["limit", "remaining", "reset", "model", "service"];
+    let told = names.map(|name| answer.header(&format!("x-ratelimit-{name}")).unwrap_or("-"));
+    told.join(" ")
+}
+
+#[test]
+fn every_answer_says_where_the_account_stands() {
+    let gateway = Setup::new(&limited(&[("frugal", 1, 3)])).start();
+    let client = gateway.us().with_key(gateway.secret("frugal-0"));
+    let plain = client.chat(&chat("gpt", "hi"));
+    assert_eq!((plain.status, told(&plain).as_str()), (200, "3 2 60 gpt llmgw"));
+    let failed = client.chat(&chat("gpt", "#script status=500"));
+    assert_eq!((failed.status, told(&failed).as_str()), (502, "3 1 60 gpt llmgw"));
+    let stream = client.chat(&streamed("gpt", "hi"));
+    assert_eq!((stream.status, told(&stream).as_str()), (200, "3 0 60 gpt llmgw"));
+    assert_eq!(stream.events().last().map(String::as_str), Some("[DONE]"));
+    for request in [chat("gpt", "refused"), streamed("GPT", "refused")] {
+        let refused = client.chat(&request);
+        assert_error(&refused, 429, "rate_limit_exceeded");
+        let wait = refused.header("retry-after").and_then(|wait| wait.parse().ok()).unwrap_or(0);
+        assert!((50..=60).contains(&wait), "{refused:?}");
+        assert_eq!(told(&refused), format!("3 0 {wait} gpt llmgw"));
+    }
+    assert!(gateway.reached("refused").is_empty());
+    // Another model, another account, the other region: each model has one window per account.
+    assert_eq!(told(&client.chat(&chat("kimi", "hi"))), "3 2 60 kimi llmgw");
+    assert_eq!(told(&gateway.us().chat(&chat("gpt", "hi"))), "1000000 999999 60 gpt llmgw");
+    let eu = gateway.eu().with_key(gateway.secret("frugal-0"));
+    assert_eq!(eu.chat(&chat("gpt", "hi")).status, 429);
+    gateway.assert_unharmed();
+}
+
+#[test]
+fn what_is_wrong_costs_nothing_and_says_nothing_of_limits() {
+    let gateway = Setup::new(&limited(&[("frugal", 1, 2)])).start();
+    let client = gateway.us().with_key(gateway.secret("frugal-0"));
+    let wrong = [
+        chat("nobody", "hi"),
+        with(chat("gpt", "hi"), json!({"temperature": 9})),
+        with(chat("gpt", "hi"), json!({"fallbacks": [{"model": "nobody"}]})),
+    ];
+    for request in wrong {
+        let answer = client.chat(&request);
+        assert_eq!((answer.status, told(&answer).as_str()), (400, "- - - - -"));
+    }
+    assert_eq!(told(&client.chat(&chat("gpt", "hi"))), "2 1 60 gpt llmgw");
+    gateway.assert_unharmed();
+}
+
+#[test]
+fn a_limit_is_walked_around_by_fallbacks_that_have_their_own() {
+    for ask in [chat as fn(&str, &str) -> Value, streamed] {
+        let gateway = Setup::new(&limited(&[("frugal", 1, 1)])).start();
+        let client = gateway.us().with_key(gateway.secret("frugal-0"));
+        let fallbacks = json!({"fallbacks": [{"model": "kimi"}, {"model": "qwen"}],
+            "fallback_config": {"depth": 2, "retry": false}});
+        let request = |text| with(ask("gpt", text), fallbacks.clone());
+        let attempts = |answer: &Answer| {
+            let attempts = answer.header("x-attache-attempts").expect("attempts");
+            let names = attempts.split(' ').map(|one| one.split_once('/').expect("a time").0);
+            names.collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(told(&client.chat(&request("hi"))), "1 0 60 gpt llmgw");
+        let second = client.chat(&request("hi"));
+        assert_eq!((second.status, attempts(&second)), (200, "gpt=429 kimi=200".into()));
+        assert_eq!(told(&second), "1 0 60 kimi llmgw");
+        let third = client.chat(&request("hi"));
+        assert_eq!((third.status, attempts(&third)), (200, "gpt=429 kimi=429 qwen=200".into()));
+        let fourth = client.chat(&request("unseen"));
+        assert_error(&fourth, 429, "rate_limit_exceeded");
+        assert!(told(&fourth).ends_with(" gpt llmgw"), "{fourth:?}");
+        assert!(gateway.reached("unseen").is_empty());
+        gateway.assert_unharmed();
+    }
+}
+
+#[test]
+fn whoever_moves_on_counts_for_the_model_it_moves_to() {
+    for ask in [chat as fn(&str, &str) -> Value, streamed] {
+        let gateway = Setup::new(&limited(&[("frugal", 1, 2)])).start();
+        let client = gateway.us().with_key(gateway.secret("frugal-0"));
+        let failing = |model| {
+            let script = "#script status=503 | text=fine";
+            with(
+                ask(model, script),
+                json!({"fallbacks": [{"model": "kimi"}], "fallback_config": {"retry": false}}),
+            )
+        };
+        let answer = client.chat(&failing("gpt"));
+        assert_eq!((answer.status, told(&answer).as_str()), (200, "2 1 60 kimi llmgw"));
+        assert_eq!(told(&client.chat(&chat("gpt", "hi"))), "2 0 60 gpt llmgw");
+        assert_eq!(told(&client.chat(&chat("kimi", "hi"))), "2 0 60 kimi llmgw");
+        gateway.assert_unharmed();
+    }
+}
+
+#[test]
+fn tokens_are_counted_when_they_are_known_and_then_waited_for() {
+    for ask in [chat as fn(&str, &str) -> Value, streamed] {
+        let yaml = limited(&[("frugal", 1, 1_000_000)])
+            .replace("requests_per_minute: 1000000, key", "tokens_per_minute: 1, key");
+        let gateway = Setup::new(&yaml).start();
+        let client = gateway.us().with_key(gateway.secret("frugal-0"));
+        assert_eq!(client.chat(&ask("gpt", "hi")).status, 200);
+        let refused = client.chat(&ask("gpt", "unseen"));
+        assert_error(&refused, 429, "rate_limit_exceeded");
+        assert!(told(&refused).starts_with("1 0 "), "{refused:?}");
+        assert!(gateway.reached("unseen").is_empty());
+        assert_eq!(client.chat(&ask("kimi", "hi")).status, 200);
+        gateway.assert_unharmed();
+    }
+}
