@@ -363,10 +363,11 @@ impl Attempt {
 
     fn whole(&mut self, head: &Head, body: &[u8], now: Timestamp) -> Result<Step, Error> {
         let mut answer = self.reader.answer(body, self.origin(head))?;
+        // It has cost as much if nothing can be made of it.
+        self.spent = answer.usage;
         if let Some(wanted) = &self.wanted {
             self.mended = Some(wanted.answer(&mut answer)?);
         }
-        self.spent = answer.usage;
         let reply = match self.stream {
             Stream::Off => {
                 let response_time = now.since(self.sent).as_nanos().try_into().unwrap_or(u64::MAX);

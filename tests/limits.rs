@@ -294,6 +294,18 @@ fn what_answers_cost_is_counted_and_waited_for() {
 }
 
 #[test]
+fn an_answer_that_cannot_be_repaired_has_its_cost() {
+    let gateway = play::gateway(Us);
+    let request = json!({"post_processing_steps": [{"type": "json-repair"}]});
+    let ticket = ticket(ask(&gateway, &request, 0).1);
+    let step = answered(&mut attempt(&gateway, &ticket, &request), 200, &good(), 1);
+    let Step::Answer(failed) = step else { panic!("{step:?}") };
+    assert_eq!(failed.status, 500);
+    let slot = gateway.register.get("tokens/frugal/gpt-4.1").unwrap().0;
+    assert_eq!(slot[8..], [0, 0, 0, 100]);
+}
+
+#[test]
 fn a_streams_cost_is_counted_at_its_end() {
     let gateway = play::gateway(Us);
     let request = json!({"stream": true});
