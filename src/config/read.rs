@@ -102,6 +102,7 @@ impl<'d> Node<'d> {
     }
 
     /// Keeps a mistake at this place, in other words than the value's own.
+    #[inline(never)]
     pub fn wrong_as(&self, found: impl Into<String>, allowed: impl Into<String>) {
         let (found, allowed) = (found.into(), allowed.into());
         self.mistakes.add(&self.path, Problem::Wrong { found, allowed });
@@ -113,6 +114,7 @@ impl<'d> Node<'d> {
     }
 
     /// An object with keys of fixed names.
+    #[inline(never)]
     pub fn object(&self) -> Object<'d> {
         let fields = self.value.as_object();
         if fields.is_none() {
@@ -122,6 +124,7 @@ impl<'d> Node<'d> {
     }
 
     /// An object whose keys are names the operator chose.
+    #[inline(never)]
     pub fn entries(&self) -> Vec<(&'d str, Node<'d>)> {
         let Some(fields) = self.value.as_object() else {
             self.wrong("an object, name to entry");
@@ -131,6 +134,7 @@ impl<'d> Node<'d> {
     }
 
     /// The items of a list.
+    #[inline(never)]
     pub fn list(&self) -> Vec<Node<'d>> {
         let Some(items) = self.value.as_array() else {
             self.wrong("a list");
@@ -142,6 +146,7 @@ impl<'d> Node<'d> {
     }
 
     /// A string that is not empty.
+    #[inline(never)]
     pub fn string(&self) -> String {
         let text = self.value.as_str().filter(|text| !text.is_empty());
         text.map(str::to_owned).unwrap_or_else(|| {
@@ -151,6 +156,7 @@ impl<'d> Node<'d> {
     }
 
     /// `true` or `false`.
+    #[inline(never)]
     pub fn bool(&self) -> bool {
         self.value.as_bool().unwrap_or_else(|| {
             self.wrong("`true` or `false`");
@@ -159,6 +165,7 @@ impl<'d> Node<'d> {
     }
 
     /// A whole number within bounds, both included.
+    #[inline(never)]
     pub fn number(&self, least: u32, most: u32) -> u32 {
         let number = self.value.as_u64().and_then(|number| u32::try_from(number).ok());
         number.filter(|number| (least..=most).contains(number)).unwrap_or_else(|| {
@@ -173,6 +180,7 @@ impl<'d> Node<'d> {
     }
 
     /// A number within bounds, both included.
+    #[inline(never)]
     pub fn decimal(&self, least: f64, most: f64) -> f64 {
         self.value.as_f64().filter(|number| (least..=most).contains(number)).unwrap_or_else(|| {
             self.wrong(format!("a number from {least} to {most}"));
@@ -181,6 +189,7 @@ impl<'d> Node<'d> {
     }
 
     /// A span of time such as `500ms` or `20s`.
+    #[inline(never)]
     pub fn duration(&self) -> Duration {
         let span = self.value.as_str().and_then(|text| humantime::parse_duration(text).ok());
         span.filter(|span| DURATIONS.contains(span)).unwrap_or_else(|| {
@@ -254,6 +263,7 @@ pub struct Object<'d> {
 
 impl<'d> Object<'d> {
     /// What stands under a key that may be absent. `null` is absent.
+    #[inline(never)]
     pub fn optional(&mut self, key: &'static str) -> Option<Node<'d>> {
         self.known.push(key);
         let value = self.fields?.get(key).filter(|value| !value.is_null())?;
@@ -261,6 +271,7 @@ impl<'d> Object<'d> {
     }
 
     /// What stands under a key that must be there.
+    #[inline(never)]
     pub fn required(&mut self, key: &'static str, allowed: &str) -> Option<Node<'d>> {
         let node = self.optional(key);
         if node.is_none() && self.fields.is_some() {
@@ -281,6 +292,7 @@ impl<'d> Object<'d> {
     }
 
     /// Keeps a mistake for every key that nobody asked for.
+    #[inline(never)]
     pub fn finish(self) {
         for key in self.fields.into_iter().flat_map(Map::keys) {
             if !self.known.contains(&key.as_str()) {
