@@ -11,7 +11,7 @@ use clap::{Parser, Subcommand};
 use serde_json::Value;
 
 use crate::{
-    config::Config,
+    config::{Config, TranscriptKey, Transcripts},
     render::{self, File, Options},
 };
 
@@ -130,20 +130,30 @@ fn read(file: &Path) -> Result<(Config, Value), String> {
 /// What is no mistake and will keep requests from being answered all the same.
 fn warnings(config: &Config, file: &Path) -> Vec<String> {
     let base = file.parent().unwrap_or(Path::new("."));
-    let mut warnings = Vec::new();
-    for (name, provider) in &config.providers {
-        let Some(key_file) = &provider.key_file else { continue };
-        let problem = match fs::read_to_string(base.join(key_file)) {
-            Err(error) => format!("cannot be read, its models fail until it can: {error}"),
-            Ok(key) if key.trim() != key => {
-                "has blanks around the key, which Envoy would send".into()
-            }
-            Ok(key) if key.is_empty() => "is empty".into(),
-            Ok(_) => continue,
-        };
-        warnings.push(format!("providers.{name}.key_file: `{key_file}` {problem}"));
+    let of_providers = config.providers.iter();
+    let mut files: Vec<(String, &String)> = of_providers
+        .filter_map(|(name, own)| Some((format!("providers.{name}"), own.key_file.as_ref()?)))
+        .collect();
+    if let Some(Transcripts { key: TranscriptKey::File(file), .. }) = &config.transcripts {
+        files.push(("transcripts".to_owned(), file));
     }
-    warnings
+    let warning = |(place, file): (String, &String)| {
+        let problem = key_problem(&base.join(file))?;
+        Some(format!("{place}.key_file: `{file}` {problem}"))
+    };
+    files.into_iter().filter_map(warning).collect()
+}
+
+/// Why a key file is of no use.
+fn key_problem(path: &Path) -> Option<String> {
+    match fs::read_to_string(path) {
+        Err(error) => Some(format!("cannot be read, what needs it fails until it can: {error}")),
+        Ok(key) if key.trim() != key => {
+            Some("has blanks around the key, which Envoy would send".to_owned())
+        }
+        Ok(key) if key.is_empty() => Some("is empty".to_owned()),
+        Ok(_) => None,
+    }
 }
 
 /// Writes a file in one step, so that Envoy never reads half of one. Only its owner may read it:

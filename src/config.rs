@@ -9,6 +9,7 @@ pub mod rate_limit;
 pub mod read;
 #[cfg(test)]
 mod tests;
+pub mod transcripts;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -27,6 +28,7 @@ pub use self::{
     model::{Endpoint, Model, Sampling, Thinking},
     provider::{ApiSchema, BaseUrl, KeyHeader, Provider, Quirk},
     read::{Invalid, Problem},
+    transcripts::{TranscriptKey, Transcripts},
 };
 use crate::{
     region::{PerRegion, Region},
@@ -57,6 +59,8 @@ pub struct Config {
     pub providers: BTreeMap<String, Provider>,
     /// What clients may ask for, by name.
     pub models: BTreeMap<String, Model>,
+    /// Where transcripts come from. `None`: from nowhere.
+    pub transcripts: Option<Transcripts>,
 }
 
 /// A socket.
@@ -247,6 +251,7 @@ impl Config {
                     &model::Around { names: &names, providers: &providers, deadlines },
                 )
             }),
+            transcripts: top.optional("transcripts").map(|node| Transcripts::read(&node, &keys)),
             accounts,
             providers,
         };

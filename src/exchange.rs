@@ -4,6 +4,7 @@
 //! may be stands in [`plan`], how they go in `attempts`.
 
 mod attempts;
+pub mod fetch;
 pub mod models;
 pub mod outcome;
 pub mod plan;
@@ -13,18 +14,20 @@ use std::{rc::Rc, time::Duration};
 
 use self::{
     attempts::{Asker, Attempts},
+    fetch::{Fetch, Transcript},
     outcome::{Called, Source},
     plan::Plan,
     surface::{Page, page},
 };
 use crate::{
-    chat::{error::Error, request},
+    chat::{error::Error, parameter::Parameter, request},
     config::Config,
     quota::{Register, service::Answer},
     region::Region,
     reply::Reply,
     ticket::Ticket,
     time::Timestamp,
+    transcript::Wanted,
 };
 
 /// A gateway in one region: what a listener of Envoy stands for.
@@ -80,6 +83,8 @@ pub enum Input {
         /// What came of it.
         called: Called,
     },
+    /// The call for a transcript came to its end.
+    Fetched(Called),
     /// The moment has come that an output asked to be woken at.
     Due,
 }
@@ -107,6 +112,9 @@ pub enum Output {
         /// After how long without an answer to begin the next attempt beside it.
         hedge: Option<Duration>,
     },
+    /// Hold what there is, and call for a transcript. [`Output::Forward`] after that is about the body
+    /// with the transcript in it, [`Exchange::asked`].
+    Fetch(Fetch),
     /// Hold what there is, and wake the exchange at this moment.
     Sleep(Timestamp),
     /// Call a cluster with the request's body, [`Exchange::asked`].
@@ -193,6 +201,10 @@ impl Exchange {
                 let output = attempts.told(answer, clock());
                 self.end(output)
             }
+            (State::Asked(attempts), Input::Fetched(called)) => {
+                let output = attempts.fetched(&called, clock());
+                self.end(output)
+            }
             (State::Asked(attempts), Input::Answer { status: 200, .. }) => {
                 let output = attempts.good();
                 self.end(output)
@@ -252,12 +264,13 @@ impl Exchange {
     }
 
     fn body(&mut self, account: String, body: Vec<u8>, now: Timestamp) -> Output {
-        let plan = match self.plan(&account, &body) {
-            Ok(plan) => plan,
+        let (plan, transcript) = match self.plan(&account, &body) {
+            Ok(planned) => planned,
             Err(error) => return self.refuse(&error),
         };
         let asker = Asker { gateway: Rc::clone(&self.gateway), account };
         let mut attempts = Attempts::new(asker, plan, body, self.request_id.clone(), now);
+        attempts.transcript = transcript;
         let output = attempts.begin(now);
         self.state = State::Asked(Box::new(attempts));
         self.end(output)
@@ -275,7 +288,8 @@ impl Exchange {
         Error::TooLarge { limit: self.gateway.config.request_body.get() }
     }
 
-    fn plan(&self, account: &str, body: &[u8]) -> Result<Plan, Error> {
+    /// What is to be done with a request, and what has to be fetched before.
+    fn plan(&self, account: &str, body: &[u8]) -> Result<(Plan, Option<Transcript>), Error> {
         if self.is_too_large(body.len()) {
             return Err(self.too_large());
         }
@@ -283,7 +297,11 @@ impl Exchange {
             return Err(Error::NoBody);
         }
         let parameters = request::parameters(body).map_err(Error::Unreadable)?;
-        Plan::new(&self.gateway, account, parameters).map_err(Error::Invalid)
+        let asks_for = parameters.has(Parameter::TranscriptId).then(|| parameters.clone());
+        let plan = Plan::new(&self.gateway, account, parameters).map_err(Error::Invalid)?;
+        let wanted = asks_for.and_then(|all| Wanted::of(body, &all, |entry| plan.asks(entry)));
+        let transcript = wanted.map(|wanted| Transcript::new(&self.gateway, wanted)).transpose()?;
+        Ok((plan, transcript))
     }
 
     fn json(&self, body: Vec<u8>) -> Output {

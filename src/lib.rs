@@ -26,6 +26,7 @@ pub mod role;
 pub mod sse;
 pub mod ticket;
 pub mod time;
+pub mod transcript;
 
 #[cfg(not(target_family = "wasm"))]
 pub mod command;

@@ -15,12 +15,15 @@ use serde_json::Value as Document;
 
 use crate::{
     config::{
-        BaseUrl, Config, Deadlines, KeyHeader, Listener, Model, Provider, cluster,
+        BaseUrl, Config, Deadlines, KeyHeader, Listener, Model, Provider, TranscriptKey,
+        Transcripts, cluster,
+        health::{CircuitBreakers, OutlierDetection},
         rate_limit::RateLimitService,
     },
     provider::{MAX_ANSWER, NOBODY},
     region::Region,
     role::Role,
+    transcript::SERVICE,
 };
 
 /// What the operator says on the command line.
@@ -87,6 +90,8 @@ struct View<'c> {
     admin: AddressView<'c>,
     /// What Envoy may hold of one body, in bytes.
     buffer: usize,
+    /// Whether the module may see a caller's key, for its transcripts.
+    caller_key: bool,
     replies: Vec<OwnReply>,
     keys: Vec<AccountKey<'c>>,
     nobody: AddressView<'static>,
@@ -159,7 +164,8 @@ struct ClusterView<'c> {
     consecutive_5xx: u32,
     base_ejection_time: String,
     key: Option<KeyView>,
-    configuration: String,
+    /// The module's. None where it has nothing to translate.
+    configuration: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -234,6 +240,7 @@ pub fn render(config: &Config, document: &Document, options: &Options) -> Result
         ca_file: &options.ca_file,
         admin: AddressView { address: &config.admin.address, port: config.admin.port },
         buffer: buffer(config),
+        caller_key: config.transcripts.as_ref().is_some_and(|own| own.key == TranscriptKey::Caller),
         replies: replies(),
         keys: account_keys(config, options)?,
         nobody: AddressView { address: NOBODY.0, port: NOBODY.1 },
@@ -257,12 +264,17 @@ pub fn render(config: &Config, document: &Document, options: &Options) -> Result
     Ok(files)
 }
 
-/// The file that holds each provider's key.
+/// The file that holds each provider's key, and that of the transcript service.
 pub fn key_files<'c>(config: &'c Config, options: &Options) -> Vec<(&'c str, PathBuf)> {
-    let file = |(name, provider): (&'c String, &'c Provider)| {
-        Some((name.as_str(), options.base.join(provider.key_file.as_ref()?)))
-    };
-    config.providers.iter().filter_map(file).collect()
+    let of_providers = config.providers.iter();
+    let of_providers =
+        of_providers.filter_map(|(name, own)| Some((name.as_str(), own.key_file.as_ref()?)));
+    let of_transcripts = config.transcripts.iter().filter_map(|own| match &own.key {
+        TranscriptKey::File(file) => Some((Transcripts::CLUSTER, file)),
+        TranscriptKey::Caller => None,
+    });
+    let files = of_providers.chain(of_transcripts);
+    files.map(|(name, file)| (name, options.base.join(file))).collect()
 }
 
 const TEMPLATES: [(&str, &str); 5] = [
@@ -342,24 +354,76 @@ fn clusters<'c>(
     document: &Document,
     options: &Options,
 ) -> Result<Vec<ClusterView<'c>>, Error> {
-    sites(config)
-        .map(|(name, provider, region, url)| {
-            let url = stand_in(name, options)?.unwrap_or_else(|| url.clone());
-            Ok(ClusterView {
-                name: cluster(name, region),
-                provider: name,
-                at: Place::of(&url),
-                connect: seconds(connect(config, name)),
-                max_connections: provider.circuit_breakers.max_connections.get(),
-                max_pending_requests: provider.circuit_breakers.max_pending_requests.get(),
-                max_requests: provider.circuit_breakers.max_requests.get(),
-                consecutive_5xx: provider.outlier_detection.consecutive_5xx.get(),
-                base_ejection_time: seconds(provider.outlier_detection.base_ejection_time),
-                key: key(provider, options),
-                configuration: Role::provider(name, region, document).to_string(),
-            })
+    let of_providers = sites(config).map(|(name, provider, region, url)| {
+        let site = Site { name: cluster(name, region), secret: name, stands_in: name, url };
+        Ok(ClusterView {
+            max_connections: provider.circuit_breakers.max_connections.get(),
+            max_pending_requests: provider.circuit_breakers.max_pending_requests.get(),
+            max_requests: provider.circuit_breakers.max_requests.get(),
+            consecutive_5xx: provider.outlier_detection.consecutive_5xx.get(),
+            base_ejection_time: seconds(provider.outlier_detection.base_ejection_time),
+            key: provider.key_file.as_ref().map(|file| key(file, provider.key_header, options)),
+            configuration: Some(Role::provider(name, region, document).to_string()),
+            ..site.view(connect(config, name), options)?
         })
-        .collect()
+    });
+    of_providers.chain(transcript_clusters(config, options)).collect()
+}
+
+/// The transcript services of the regions where there is a gateway. They have no filter of ours:
+/// what they say is read by the gateway role.
+fn transcript_clusters<'c>(
+    config: &'c Config,
+    options: &Options,
+) -> impl Iterator<Item = Result<ClusterView<'c>, Error>> {
+    let here = |(region, _): &(Region, &BaseUrl)| config.listeners.get(*region).is_some();
+    let services = config.transcripts.iter();
+    let urls = services.flat_map(|own| own.base_urls.iter().map(move |(at, url)| (own, at, url)));
+    urls.filter(move |(_, region, url)| here(&(*region, url))).map(|(own, region, url)| {
+        let secret = Transcripts::CLUSTER;
+        let (name, stands_in) = (Transcripts::cluster(region), SERVICE);
+        let site = Site { name, secret, stands_in, url };
+        Ok(ClusterView {
+            key: match &own.key {
+                TranscriptKey::File(file) => {
+                    Some(KeyView { prefix: "", ..key(file, KeyHeader::Authorization, options) })
+                }
+                TranscriptKey::Caller => None,
+            },
+            ..site.view(config.deadlines.connect, options)?
+        })
+    })
+}
+
+/// A cluster of which the operator has said no more than where it leads.
+struct Site<'c> {
+    name: String,
+    /// The name of its key.
+    secret: &'c str,
+    /// By which name the command line knows it.
+    stands_in: &'c str,
+    url: &'c BaseUrl,
+}
+
+impl<'c> Site<'c> {
+    fn view(self, connect: Duration, options: &Options) -> Result<ClusterView<'c>, Error> {
+        let url = stand_in(self.stands_in, options)?.unwrap_or_else(|| self.url.clone());
+        let breakers = CircuitBreakers::default();
+        let outliers = OutlierDetection::default();
+        Ok(ClusterView {
+            name: self.name,
+            provider: self.secret,
+            at: Place::of(&url),
+            connect: seconds(connect),
+            max_connections: breakers.max_connections.get(),
+            max_pending_requests: breakers.max_pending_requests.get(),
+            max_requests: breakers.max_requests.get(),
+            consecutive_5xx: outliers.consecutive_5xx.get(),
+            base_ejection_time: seconds(outliers.base_ejection_time),
+            key: None,
+            configuration: None,
+        })
+    }
 }
 
 /// How long a connection to a provider may take: as long as the most patient of its models allows.
@@ -369,11 +433,10 @@ fn connect(config: &Config, provider: &str) -> Duration {
     of_models.max().unwrap_or(config.deadlines.connect)
 }
 
-fn key(provider: &Provider, options: &Options) -> Option<KeyView> {
-    let path = options.base.join(provider.key_file.as_ref()?);
-    let header: KeyHeader = provider.key_header;
+fn key(file: &str, header: KeyHeader, options: &Options) -> KeyView {
+    let path = options.base.join(file);
     let watched = path.parent().unwrap_or(Path::new("/")).to_owned();
-    Some(KeyView { header: header.name(), prefix: header.prefix(), watched })
+    KeyView { header: header.name(), prefix: header.prefix(), watched }
 }
 
 /// The address that takes a provider's place in this rendering.

@@ -22,4 +22,5 @@ mod envoy {
     mod requests;
     mod schemas;
     mod streams;
+    mod transcripts;
 }

@@ -196,6 +196,7 @@ fn there_is_one_answer_whatever_comes_in_whatever_order() {
             story.push(format!("{output:?}"));
             match output {
                 // What failed is held while something else is under way.
+                Output::Fetch(fetch) => panic!("nothing was to be fetched: {fetch:?}"),
                 Output::Wait => assert!(!is_answer || forwarded, "round {round}: {story:#?}"),
                 Output::Forward { .. } => {
                     assert!(!forwarded && !answered, "round {round}: {story:#?}");

@@ -122,7 +122,7 @@ fn mistakes_in_the_gateways_own_parameters_are_named() {
         "post_processing_steps": [{"type": "json-repair"}, {"type": "translate"}]});
     let expected = [
         "model_region can only be set to global",
-        "transcript_id must be a string",
+        "transcript_id must be up to 128 letters, digits, `-` and `_`",
         "post_processing_steps[1].type `translate` is not supported",
         "fallback_config depth cannot be greater than 2",
     ];

@@ -61,8 +61,23 @@ pub enum Error {
     BadAnswer { provider: String, problem: &'static str },
     /// What the client wants done to the answer cannot be done. Nothing of the answer is told.
     PostProcessing { place: String, problem: &'static str },
+    /// There is no text to put in the place of the tag.
+    Transcript(Trouble),
     /// The gateway's own configuration and Envoy's do not agree.
     Misconfigured { problem: &'static str },
+}
+
+/// Why a transcript has no text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// There is none with this id, or it is another account's.
+    NotFound,
+    /// It was deleted.
+    Deleted,
+    /// It is still being made.
+    NotReady,
+    /// It could not be made.
+    Failed,
 }
 
 impl Error {
@@ -71,10 +86,12 @@ impl Error {
         match self {
             Self::Unreadable(_) | Self::Invalid(_) | Self::NoBody | Self::Trailers => 400,
             Self::ContextLength { .. } => 400,
+            Self::Transcript(Trouble::NotReady | Trouble::Failed) => 400,
             Self::Rejected { status, .. } => *status,
             Self::NoAccount => 401,
             Self::NoAccess => 403,
             Self::NoSuchPath => 404,
+            Self::Transcript(Trouble::NotFound | Trouble::Deleted) => 404,
             Self::Method { .. } => 405,
             Self::Retired { .. } => 410,
             Self::TooLarge { .. } => 413,
@@ -128,6 +145,10 @@ impl Error {
             Self::Uncounted => "rate_limit_unavailable",
             Self::PostProcessing { .. } => "post_processing_failed",
             Self::Misconfigured { .. } => "misconfigured",
+            Self::Transcript(Trouble::NotFound) => "transcript_not_found",
+            Self::Transcript(Trouble::Deleted) => "transcript_deleted",
+            Self::Transcript(Trouble::NotReady) => "transcript_not_ready",
+            Self::Transcript(Trouble::Failed) => "transcript_failed",
             Self::Refused { .. } => "provider_refused",
             Self::Failed { .. } | Self::BadAnswer { .. } => "upstream_error",
             Self::Unreachable { .. } => "upstream_unreachable",
@@ -141,6 +162,7 @@ impl Error {
         match self {
             Self::Invalid(mistakes) => mistakes.first().map(|mistake| mistake.param.as_str()),
             Self::Rejected { param, .. } => param.as_deref(),
+            Self::Transcript(_) => Some("transcript_id"),
             _ => None,
         }
     }
@@ -273,6 +295,10 @@ impl fmt::Display for Error {
             Self::Retired { .. } => {
                 f.write_str("the model version you are trying to access has been deprecated")
             }
+            Self::Transcript(Trouble::NotFound) => f.write_str("transcript not found"),
+            Self::Transcript(Trouble::Deleted) => f.write_str("transcript deleted"),
+            Self::Transcript(Trouble::NotReady) => f.write_str("transcript not ready"),
+            Self::Transcript(Trouble::Failed) => f.write_str("transcript failed, it has no text"),
             provider => provider.describe_provider(f),
         }
     }

@@ -16,10 +16,8 @@ use crate::{
     config::{Model, Sampling, Target},
     json::{Object, is_empty_array},
     parameters::fate,
+    transcript::has_tag,
 };
-
-/// What the API has and this version of the gateway does not do yet.
-const NOT_BUILT: [Parameter; 1] = [Parameter::TranscriptId];
 
 /// The longest list of unknown keys that is reported one by one.
 const MAX_REPORTED: usize = 16;
@@ -298,7 +296,9 @@ impl<'a> Fit<'a> {
 /// Whether a parameter for the gateway is passed over.
 fn means_nothing(parameter: Parameter, request: &Request<'_>) -> bool {
     let of_plan = matches!(parameter, Parameter::Fallbacks | Parameter::FallbackConfig);
-    NOT_BUILT.contains(&parameter) || (of_plan && request.parameters.is_fallback)
+    // The gateway role takes the id away where it put the transcript.
+    let is_unused = parameter == Parameter::TranscriptId && !has_tag(&request.parameters);
+    is_unused || (of_plan && request.parameters.is_fallback)
 }
 
 /// Whether a client's key can stand in a header.

@@ -9,7 +9,7 @@ use http::Uri;
 
 use super::{
     health::{CircuitBreakers, OutlierDetection},
-    read::{Node, Object},
+    read::{Node, Object, one_of},
 };
 use crate::region::{PerRegion, Region};
 
@@ -251,7 +251,7 @@ impl Provider {
         let allow_private = entry.optional("allow_private").is_some_and(|node| node.bool());
         let provider = Self {
             api_schema,
-            base_urls: read_base_urls(&mut entry, allow_private),
+            base_urls: read_base_urls(&mut entry, &Region::ALL, allow_private),
             key_file: entry.optional("key_file").map(|node| read_key_file(&node, keys)),
             key_header: entry
                 .optional("key_header")
@@ -284,7 +284,7 @@ impl Provider {
     }
 }
 
-fn read_key_file(node: &Node<'_>, keys: &BTreeSet<String>) -> String {
+pub(super) fn read_key_file(node: &Node<'_>, keys: &BTreeSet<String>) -> String {
     let file = node.string();
     if keys.contains(&file) {
         node.wrong("a file that holds no account's key");
@@ -292,21 +292,32 @@ fn read_key_file(node: &Node<'_>, keys: &BTreeSet<String>) -> String {
     file
 }
 
-fn read_base_urls(entry: &mut Object<'_>, allow_private: bool) -> PerRegion<BaseUrl> {
+pub(super) fn read_base_urls(
+    entry: &mut Object<'_>,
+    allowed: &[Region],
+    allow_private: bool,
+) -> PerRegion<BaseUrl> {
     let mut urls = PerRegion::default();
-    let allowed = "an object, `us`, `eu` or `global` to URL";
-    let Some(node) = entry.required("base_url", allowed) else { return urls };
+    let names = any_of(allowed);
+    let Some(node) = entry.required("base_url", &format!("an object, {names} to URL")) else {
+        return urls;
+    };
     let mut regions = node.object();
-    for region in Region::ALL {
+    for region in allowed {
         if let Some(url) = regions.optional(region.name()) {
-            urls.set(region, read_url(&url, allow_private));
+            urls.set(*region, read_url(&url, allow_private));
         }
     }
     regions.finish();
     if urls.iter().next().is_none() && node.value().is_object() {
-        node.wrong("`us`, `eu` or `global`, at least one of them");
+        node.wrong(format!("{names}, at least one of them"));
     }
     urls
+}
+
+fn any_of(regions: &[Region]) -> String {
+    let (last, others) = regions.split_last().unwrap_or((&Region::Us, &[]));
+    format!("{} or `{}`", one_of(others.iter().map(|region| region.name())), last.name())
 }
 
 /// None comes with a mistake.

@@ -129,7 +129,7 @@ models.gpt-4.1.regions.eu.upstream_model: missing, allowed: what the provider ca
 models.gpt-4.1.context_length: found `0`, allowed: a whole number from 1 to 4294967295
 models.gpt-4.1.supported_parameters[0]: found `temprature`, allowed: {}
 listener: unknown key, allowed: `deadlines`, `plans`, `accounts`, `providers`, `admin`, \
-`listeners`, `request_body_bytes`, `strict_parameters`, `rate_limit`, `models`",
+`listeners`, `request_body_bytes`, `strict_parameters`, `rate_limit`, `models`, `transcripts`",
         one_of(parameters)
     );
     let said = mistakes(&document);
@@ -319,6 +319,32 @@ fn a_key_file_is_one_accounts() {
   accounts.other.key_files[0]: found `demo.key`, allowed: a file that no account has named yet
 /providers/openai/key_file = "demo.key"
   providers.openai.key_file: found `demo.key`, allowed: a file that holds no account's key
+"#);
+}
+
+#[test]
+fn every_value_of_transcripts_is_checked() {
+    say(r#"
+/transcripts = {"base_url": {"us": "https://x.example"}, "caller_key": true, "timeout": "5s"}
+/transcripts = {"base_url": {"eu": "https://x.example/a/"}, "key_file": "t.key"}
+/transcripts = {}
+  transcripts.base_url: missing, allowed: an object, `us` or `eu` to URL
+  transcripts.key_file: missing, allowed: the path of a file, or `caller_key: true` in its place
+/transcripts = {"base_url": {"global": "https://x.example"}, "key_file": "demo.key"}
+  transcripts.base_url.global: unknown key, allowed: `us`, `eu`
+  transcripts.base_url: found an object, allowed: `us` or `eu`, at least one of them
+  transcripts.key_file: found `demo.key`, allowed: a file that holds no account's key
+/transcripts = {"base_url": {"us": "http://127.0.0.1"}, "key_file": "t.key", "caller_key": true}
+  transcripts.base_url.us: found `http://127.0.0.1`, allowed: `https`, or `allow_private: true` in
+    this entry
+  transcripts.base_url.us: found `http://127.0.0.1`, allowed: a public host, or
+    `allow_private: true` in this entry
+  transcripts.caller_key: found `true`, allowed: `false`, as there is a `key_file`
+/transcripts = {"base_url": {"us": "https://u:p@x.example"}, "caller_key": true, "key": "k"}
+  transcripts.base_url.us: found a URL with `@`, `?` or `#`, allowed: a URL such as
+    `https://api.example.com/v1`
+  transcripts.key: unknown key, allowed: `allow_private`, `base_url`, `key_file`, `caller_key`,
+    `timeout`
 "#);
 }
 

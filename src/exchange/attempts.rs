@@ -8,6 +8,7 @@ use std::{rc::Rc, time::Duration};
 
 use super::{
     Gateway, Output, Why,
+    fetch::Transcript,
     outcome::{Called, Source, classify, of_call},
     plan::Plan,
 };
@@ -35,6 +36,9 @@ pub(super) struct Attempts {
     plan: Plan,
     /// The client's request, which every attempt reads anew.
     body: Vec<u8>,
+    /// What the body waits for, and for which attempt's sake once it has been called for.
+    pub(super) transcript: Option<Transcript>,
+    fetching: Option<usize>,
     request_id: String,
     started: Timestamp,
     /// Those that came to an end.
@@ -95,6 +99,8 @@ impl Attempts {
             asker,
             plan,
             body,
+            transcript: None,
+            fetching: None,
             request_id,
             started: now,
             made: Made::default(),
@@ -309,8 +315,28 @@ impl Attempts {
 
     fn make(&mut self, asking: &Asking, now: Timestamp) -> Output {
         match asking.why {
-            None => self.forward(asking.place, now),
+            None => match &self.transcript {
+                None => self.forward(asking.place, now),
+                Some(transcript) => {
+                    self.fetching = Some(asking.place);
+                    Output::Fetch(transcript.fetch.clone())
+                }
+            },
             Some(why) => self.call(asking.place, why, now),
+        }
+    }
+
+    /// Takes in what came of the call for the transcript.
+    pub(super) fn fetched(&mut self, called: &Called, now: Timestamp) -> Output {
+        let (Some(place), Some(transcript)) = (self.fetching.take(), self.transcript.take()) else {
+            return Output::Wait;
+        };
+        match transcript.insert(&self.body, called) {
+            Ok(body) => {
+                self.body = body;
+                self.forward(place, now)
+            }
+            Err(error) => Output::Reply(Reply::error(&error, &self.request_id)),
         }
     }
 

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use serde_json::value::RawValue;
+
 use super::Gateway;
 use crate::{
     chat::{
-        parameter::Parameters,
+        parameter::{Parameter, Parameters},
         request::{Kind, Mistake, Request},
     },
     config::{Deadlines, Target, limits::Rate},
@@ -83,6 +85,11 @@ impl Plan {
     /// How many attempts may follow the first.
     pub fn following(&self) -> usize {
         usize::from(self.retry) + self.fallbacks.len()
+    }
+
+    /// Whether this request may be made: 0 is the client's own, then its fallbacks in order.
+    pub fn asks(&self, entry: usize) -> bool {
+        entry == 0 || self.fallbacks.iter().any(|planned| planned.entry == entry)
     }
 
     /// The attempt at a place in the plan.
@@ -292,6 +299,15 @@ fn check_fallback<'a>(
         Err(mistake) => return (None, vec![mistake]),
     };
     let (merged, mut mistakes) = Request::check(merged);
+    if transcript_id(&merged) != transcript_id(request) {
+        let problem = "transcript_id must be that of the request";
+        mistakes.push(Mistake::new(Kind::Invalid, "transcript_id", problem));
+    }
     let planned = check(around, &merged, index + 1, &mut mistakes);
     (planned, mistakes)
+}
+
+/// One transcript is fetched, for all attempts.
+fn transcript_id<'a>(request: &Request<'a>) -> Option<&'a str> {
+    request.parameters.get(Parameter::TranscriptId).map(RawValue::get)
 }

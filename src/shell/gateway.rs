@@ -41,6 +41,8 @@ struct Inner {
     exchange: Option<Exchange>,
     /// Calls under way: the host's token, and the place in the plan.
     calls: Vec<(u32, usize)>,
+    /// The host's token of a call for a transcript.
+    fetch: Option<u32>,
     /// Whether the answer that is coming has been replaced, so that none of it may pass.
     replaced: bool,
     /// The answer that is held.
@@ -58,9 +60,9 @@ struct Held {
 
 impl GatewayFilter {
     pub(super) fn new(gateway: Rc<Gateway>, context: u32) -> Self {
-        let (exchange, calls) = (None, Vec::new());
+        let (exchange, calls, fetch) = (None, Vec::new(), None);
         let (replaced, held, spoke) = (false, None, None);
-        let inner = Inner { gateway, context, exchange, calls, replaced, held, spoke };
+        let inner = Inner { gateway, context, exchange, calls, fetch, replaced, held, spoke };
         Self(Rc::new(RefCell::new(inner)))
     }
 
@@ -88,6 +90,17 @@ impl GatewayFilter {
                         self.wake(host::now().plus(hedge));
                     }
                     return Action::Continue;
+                }
+                Output::Fetch(fetch) => {
+                    let token = host::fetch(&fetch);
+                    self.0.borrow_mut().fetch = token;
+                    if token.is_none() {
+                        let input = Input::Fetched(Called::TurnedDown);
+                        if let Some(next) = self.0.borrow_mut().ask(input) {
+                            output = next;
+                            continue;
+                        }
+                    }
                 }
                 Output::Sleep(due) => self.wake(due),
                 Output::Ask { question, timeout } => {
@@ -178,10 +191,30 @@ impl GatewayFilter {
 
     fn called(&self, token: u32, called: Called) {
         let mut inner = self.0.borrow_mut();
+        if inner.fetch.take_if(|own| *own == token).is_some() {
+            drop(inner);
+            return self.fetched(called);
+        }
         let Some(at) = inner.calls.iter().position(|(other, _)| *other == token) else { return };
         let (_, place) = inner.calls.swap_remove(at);
         drop(inner);
         self.tell(Input::Called { place, called });
+    }
+}
+
+impl GatewayFilter {
+    /// Lets a held request go with its transcript in it.
+    fn fetched(&self, called: Called) {
+        if self.tell(Input::Fetched(called)) == Action::Pause {
+            return;
+        }
+        let inner = self.0.borrow();
+        let body = inner.exchange.as_ref().map(Exchange::asked).unwrap_or_default();
+        host::set_request_header("content-length", &body.len().to_string());
+        // All of it is here: the request had ended when the transcript was called for.
+        host::set_buffer(BufferType::HttpRequestBody, usize::MAX, body);
+        drop(inner);
+        host::resume_request();
     }
 }
 

@@ -11,14 +11,21 @@ use proxy_wasm::{
 
 use super::TICKET_HEADER;
 use crate::{
-    config::rate_limit::RateLimitService,
-    exchange::outcome::Called,
+    config::{TranscriptKey, rate_limit::RateLimitService},
+    exchange::{fetch::Fetch, outcome::Called},
     provider::{End, NOBODY},
     quota::service::{self, Answer},
     reply::Reply,
     ticket::Ticket,
     time::Timestamp,
+    transcript,
 };
+
+/// Who asks a provider, or the transcript service.
+pub(super) const USER_AGENT: &str = concat!("attache/", env!("CARGO_PKG_VERSION"));
+
+/// Where Envoy leaves the caller's own key, if the operator says that transcripts take it.
+const CALLER: &str = "attache.caller";
 
 /// Now.
 pub(super) fn now() -> Timestamp {
@@ -89,6 +96,11 @@ pub(super) fn set_request_header(name: &str, value: &str) {
     noted("set a header", set);
 }
 
+/// Lets a held request go.
+pub(super) fn resume_request() {
+    noted("let a request go", hostcalls::resume_http_request());
+}
+
 /// The status of the answer, 0 while there is none.
 pub(super) fn response_code() -> u64 {
     let bytes = property(&["response", "code"]).and_then(|bytes| bytes.try_into().ok());
@@ -128,6 +140,26 @@ pub(super) fn call(ticket: &Ticket, body: &[u8], timeout: Duration) -> Option<u3
         timeout,
     );
     called.inspect_err(|status| debug!("call to {}: {status:?}", ticket.leg.cluster)).ok()
+}
+
+/// Calls for a transcript. None if Envoy turns it down at once.
+pub(super) fn fetch(fetch: &Fetch) -> Option<u32> {
+    let key = match fetch.key {
+        TranscriptKey::File(_) => None,
+        TranscriptKey::Caller => property(&["filter_state", CALLER]).map(text),
+    };
+    let mut headers = vec![
+        (":method", "GET"),
+        (":scheme", "https"),
+        (":authority", fetch.authority.as_str()),
+        (":path", &fetch.path),
+        ("accept", "application/json"),
+        ("user-agent", USER_AGENT),
+    ];
+    headers.extend(key.as_deref().map(|key| ("authorization", transcript::bare(key))));
+    let called =
+        hostcalls::dispatch_http_call(&fetch.cluster, headers, None, Vec::new(), fetch.timeout);
+    called.inspect_err(|status| debug!("call to {}: {status:?}", fetch.cluster)).ok()
 }
 
 /// The answer to a call. Without headers there is none, and none may be asked for.

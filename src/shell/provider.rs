@@ -2,7 +2,6 @@
 
 use std::{rc::Rc, time::Duration};
 
-use log::error;
 use proxy_wasm::{
     hostcalls,
     traits::{Context, HttpContext},
@@ -63,10 +62,8 @@ impl ProviderFilter {
     fn wait(&self, due: Timestamp) -> Action {
         let context = self.context;
         timer::at(due, move || {
-            if hostcalls::set_effective_context(context).is_ok()
-                && let Err(status) = hostcalls::resume_http_request()
-            {
-                error!("cannot let a request go: {status:?}");
+            if hostcalls::set_effective_context(context).is_ok() {
+                host::resume_request();
             }
         });
         Action::Pause
@@ -177,7 +174,7 @@ fn send(outgoing: &Outgoing, request_id: &str, size: usize) {
         ("content-type", "application/json"),
         ("content-length", &length),
         ("accept", outgoing.accept),
-        ("user-agent", concat!("attache/", env!("CARGO_PKG_VERSION"))),
+        ("user-agent", host::USER_AGENT),
         ("x-request-id", request_id),
     ];
     headers.extend(outgoing.headers);

@@ -5,7 +5,10 @@ use std::borrow::Cow;
 use serde::Deserialize;
 
 use super::reader::Reader;
-use crate::chat::{parameter::Parameter, text::Text};
+use crate::{
+    chat::{parameter::Parameter, text::Text},
+    transcript,
+};
 
 /// The most post-processing steps. Nobody needs more than one.
 const MAX_STEPS: usize = 8;
@@ -24,6 +27,7 @@ impl<'a> Reader<'_, 'a> {
             self.bool(parameter);
         }
         self.stop();
+        self.get::<transcript::Id>(Parameter::TranscriptId, transcript::Id::ALLOWED);
         self.shapes();
         self.steps();
     }
@@ -38,14 +42,13 @@ impl<'a> Reader<'_, 'a> {
 
     /// Parameters that are strings, objects or arrays to us, and no more.
     fn shapes(&mut self) {
-        const STRINGS: [Parameter; 7] = [
+        const STRINGS: [Parameter; 6] = [
             Parameter::User,
             Parameter::SafetyIdentifier,
             Parameter::ServiceTier,
             Parameter::Verbosity,
             Parameter::PromptCacheKey,
             Parameter::PromptCacheRetention,
-            Parameter::TranscriptId,
         ];
         const OBJECTS: [Parameter; 5] = [
             Parameter::LogitBias,

@@ -19,6 +19,7 @@ mod schema;
 mod script;
 mod server;
 mod text;
+mod transcripts;
 
 pub use journal::Entry;
 use server::Server;
@@ -28,6 +29,8 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
+#[allow(unused_imports, reason = "each program uses its part of it")]
+pub use transcripts::TRICKY;
 
 /// How a provider runs.
 #[derive(Clone, Copy, Debug)]

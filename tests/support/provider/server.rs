@@ -5,6 +5,7 @@ use super::playback::{Aborted, Playback};
 use super::reply::Reply;
 use super::schema::ApiSchema;
 use super::script::{self, Head, LONGEST_WAIT, Script, Unreadable};
+use super::transcripts;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::http::request::Parts;
@@ -114,6 +115,9 @@ impl Server {
         let path = head.uri.path();
         if head.method == Method::GET && path.ends_with("/models") {
             return Reply::plain(StatusCode::OK, "application/json", MODELS);
+        }
+        if let Some(reply) = transcripts::reply(head).filter(|_| head.method == Method::GET) {
+            return reply;
         }
         let Some(schema) = ApiSchema::at(path).filter(|_| head.method == Method::POST) else {
             return Reply::plain(StatusCode::NOT_FOUND, "text/plain", "no such path\n");
