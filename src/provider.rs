@@ -165,6 +165,10 @@ impl Attempt {
         body: &[u8],
         now: Timestamp,
     ) -> Result<(Self, Outgoing), Error> {
+        if !ticket.home.may_reach(site.region) {
+            let problem = "a request came to a region that it may not reach";
+            return Err(Error::Misconfigured { problem });
+        }
         let parameters = request::checked_parameters(body).map_err(Error::Unreadable)?;
         let (request, mistakes) = site.read(parameters, ticket.leg.entry)?;
         if !mistakes.is_empty() {

@@ -25,6 +25,11 @@ impl Region {
         }
     }
 
+    /// The region with this word.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|region| region.name() == name)
+    }
+
     /// Whether a request that came to a gateway here may be served there. Only the US gateway may
     /// leave its region, and only for endpoints that are called global.
     pub fn may_reach(self, endpoint: Self) -> bool {

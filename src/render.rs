@@ -332,7 +332,7 @@ fn listeners<'c>(
     config.listeners.iter().map(view).collect()
 }
 
-/// Every provider in every region where some model needs it.
+/// Every provider in every region where some model needs it and some gateway may reach it.
 fn sites(config: &Config) -> impl Iterator<Item = (&str, &Provider, Region, &BaseUrl)> {
     let needed = |name: &str, region: Region| {
         config.models.values().any(|model| {
@@ -347,6 +347,9 @@ fn sites(config: &Config) -> impl Iterator<Item = (&str, &Provider, Region, &Bas
             urls.map(move |(region, url)| (name.as_str(), provider, region, url))
         })
         .filter(move |(name, _, region, _)| needed(name, *region))
+        .filter(|(_, _, region, _)| {
+            config.listeners.iter().any(|(home, _)| home.may_reach(*region))
+        })
 }
 
 fn clusters<'c>(

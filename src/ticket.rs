@@ -5,7 +5,7 @@
 
 use std::{fmt, time::Duration};
 
-use crate::{chat::error::Error, quota::Standing, time::Timestamp};
+use crate::{chat::error::Error, quota::Standing, region::Region, time::Timestamp};
 
 /// How long a model is left alone before it is asked again. LLM Gateway, *Fallbacks*: retries.
 pub const BACK_OFF: Duration = Duration::from_millis(500);
@@ -91,6 +91,8 @@ pub struct Ticket {
     pub class: usize,
     /// The exchange's id.
     pub request_id: String,
+    /// Where the gateway stands that was asked: how far the data may go.
+    pub home: Region,
     /// This attempt.
     pub leg: Leg,
     /// Those that may follow, in order. None in the answer lane: the gateway role has them.
@@ -112,6 +114,7 @@ impl Ticket {
         let cluster = fields.next()?.to_owned();
         let (lane, class) = parse_lane(fields.next()?)?;
         let request_id = fields.next()?.to_owned();
+        let home = Region::parse(fields.next()?)?;
         let (entry, model) = fields.next()?.split_once(':')?;
         let leg = Leg { entry: entry.parse().ok()?, model: model.to_owned(), cluster };
         let rest = fields.next()?.split(',').filter(|leg| !leg.is_empty()).map(parse_leg);
@@ -121,7 +124,7 @@ impl Ticket {
         let account = fields.next()?.to_owned();
         let standing = Standing::parse(fields.next()?);
         let made = Made(fields.next()?.to_owned());
-        Some(Self { lane, class, request_id, leg, rest, due, account, standing, made })
+        Some(Self { lane, class, request_id, home, leg, rest, due, account, standing, made })
     }
 
     /// The ticket of a request of which nothing but its own attempt is known.
@@ -130,8 +133,8 @@ impl Ticket {
         let leg = Leg { entry: 0, model: String::new(), cluster: String::new() };
         let (lane, made, rest) = (Lane::Stream, Made::default(), Vec::new());
         let (request_id, account) = (request_id.to_owned(), String::new());
-        let (due, standing) = (None, None);
-        Self { lane, class: 0, request_id, leg, rest, due, account, standing, made }
+        let (home, due, standing) = (Region::Us, None, None);
+        Self { lane, class: 0, request_id, home, leg, rest, due, account, standing, made }
     }
 
     /// The ticket of the attempt after this one, which ended at `now`; `None` if there is none. That
@@ -183,7 +186,8 @@ impl fmt::Display for Ticket {
             Lane::Stream => 's',
         };
         let Leg { entry, model, cluster } = &self.leg;
-        write!(f, "{cluster};{lane}{};{};{entry}:{model};", self.class, self.request_id)?;
+        let (class, home) = (self.class, self.home.name());
+        write!(f, "{cluster};{lane}{class};{};{home};{entry}:{model};", self.request_id)?;
         for Leg { entry, model, cluster } in &self.rest {
             write!(f, "{entry}:{model}:{cluster},")?;
         }
@@ -286,6 +290,7 @@ mod tests {
             lane: Lane::Stream,
             class: 1,
             request_id: "id".to_owned(),
+            home: Region::Eu,
             leg: leg(0, "openai-us"),
             rest: vec![leg(0, "openai-us"), leg(1, "anthropic-us")],
             due: None,
@@ -308,12 +313,20 @@ mod tests {
             let text = ticket.to_string();
             assert_eq!(Ticket::parse(&text), Some(ticket), "{text}");
         }
-        let good = "c;s0;id;0:m;;;;;";
+        let good = "c;s0;id;eu;0:m;;;;;";
         assert!(Ticket::parse(good).is_some());
-        let wrong = ["", "c", "c;x0;id;0:m;;;;;", "c;s;id;0:m;;;;;", "c;s0;id;;;;;;"];
-        for text in
-            wrong.into_iter().chain(["c;s0;id;0;;;;;", "c;s0;id;0:m;x;;;;", "c;s0;id;0:m;;"])
-        {
+        for text in [
+            "",
+            "c",
+            "c;x0;id;eu;0:m;;;;;",
+            "c;s;id;eu;0:m;;;;;",
+            "c;s0;id;EU;0:m;;;;;",
+            "c;s0;id;0:m;;;;;",
+            "c;s0;id;eu;;;;;;",
+            "c;s0;id;eu;0;;;;;",
+            "c;s0;id;eu;0:m;x;;;;",
+            "c;s0;id;eu;0:m;;",
+        ] {
             assert_eq!(Ticket::parse(text), None, "{text}");
         }
     }

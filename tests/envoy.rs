@@ -18,6 +18,7 @@ mod envoy {
     mod limiter;
     mod pages;
     mod quota;
+    mod regions;
     mod repair;
     mod requests;
     mod schemas;

@@ -41,6 +41,8 @@ pub struct Planned {
     pub model: String,
     /// Who is asked.
     pub provider: String,
+    /// Where the gateway stands.
+    home: Region,
     /// Where the data goes.
     pub region: Region,
     /// Envoy's cluster for it.
@@ -141,8 +143,9 @@ impl Planned {
     /// The ticket of this attempt alone.
     pub fn ticket(&self, lane: Lane, request_id: &str, made: Made) -> Ticket {
         let (leg, request_id, account) = (self.leg(), request_id.to_owned(), String::new());
-        let (class, rest, due, standing) = (self.class, Vec::new(), None, None);
-        Ticket { lane, class, request_id, leg, rest, due, account, standing, made }
+        let (home, class, rest) = (self.home, self.class, Vec::new());
+        let (due, standing) = (None, None);
+        Ticket { lane, class, request_id, home, leg, rest, due, account, standing, made }
     }
 
     fn leg(&self) -> Leg {
@@ -183,6 +186,7 @@ fn check(
         entry,
         model: target.name.to_owned(),
         provider: target.endpoint.provider.clone(),
+        home: gateway.region,
         region,
         cluster: target.cluster(),
         deadlines: target.model.deadlines,

@@ -92,6 +92,8 @@ impl GatewayFilter {
                     return Action::Continue;
                 }
                 Output::Fetch(fetch) => {
+                    metrics::count_transcript(fetch.region);
+                    host::note_cluster(&fetch.cluster);
                     let token = host::fetch(&fetch);
                     self.0.borrow_mut().fetch = token;
                     if token.is_none() {
@@ -114,6 +116,7 @@ impl GatewayFilter {
                 }
                 Output::Call { place, ticket, timeout, why } => {
                     metrics::count_next(why, &ticket.leg.cluster);
+                    host::note_cluster(&ticket.leg.cluster);
                     if self.call(place, &ticket, timeout).is_none() {
                         let input = Input::Called { place, called: Called::TurnedDown };
                         if let Some(next) = self.0.borrow_mut().ask(input) {

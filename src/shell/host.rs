@@ -85,6 +85,16 @@ pub(super) fn set_filter_state(name: &str, value: &str) {
     noted("set filter state", hostcalls::set_property(vec![name], Some(value.as_bytes())));
 }
 
+/// Leaves for the access log that a cluster was asked besides the one Envoy's router names there.
+pub(super) fn note_cluster(cluster: &str) {
+    let before = property(&[OTHERS]).map(text).unwrap_or_default();
+    let separator = if before.is_empty() { "" } else { " " };
+    set_filter_state(OTHERS, &format!("{before}{separator}{cluster}"));
+}
+
+/// Where those are listed.
+const OTHERS: &str = "attache_others";
+
 /// Takes a header off.
 pub(super) fn remove_header(map: MapType, name: &str) {
     noted("remove a header", hostcalls::set_map_value(map, name, None));
@@ -94,11 +104,6 @@ pub(super) fn remove_header(map: MapType, name: &str) {
 pub(super) fn set_request_header(name: &str, value: &str) {
     let set = hostcalls::set_map_value(MapType::HttpRequestHeaders, name, Some(value));
     noted("set a header", set);
-}
-
-/// Lets a held request go.
-pub(super) fn resume_request() {
-    noted("let a request go", hostcalls::resume_http_request());
 }
 
 /// The status of the answer, 0 while there is none.

@@ -11,6 +11,7 @@ use crate::{exchange::Why, region::Region, repair::Kind};
 thread_local! {
     /// Defining a metric twice makes two of it: ids are kept.
     static REQUESTS: RefCell<HashMap<(Region, u16), HashMap<String, u32>>> = RefCell::default();
+    static ATTEMPTS: RefCell<HashMap<(Region, Region), u32>> = RefCell::default();
     /// Those that are rare enough to be found by their whole name.
     static NAMED: RefCell<HashMap<String, u32>> = RefCell::default();
 }
@@ -33,6 +34,22 @@ pub(super) fn count_request(region: Region, model: &str, status: u16) {
 /// Counts a request about which the rate limit service could not be asked.
 pub(super) fn count_unasked() {
     count_named("attache_rate_limit_service_failures");
+}
+
+/// Counts an attempt where it is made: which gateway's, and how far the data went.
+pub(super) fn count_attempt(home: Region, reached: Region) {
+    let known = ATTEMPTS.with_borrow(|ids| ids.get(&(home, reached)).copied());
+    count(known.or_else(|| {
+        let (from, to) = (home.name(), reached.name());
+        let id = define(&format!("attache_attempts_region_=_{from}_=_reached_=_{to}_="))?;
+        ATTEMPTS.with_borrow_mut(|ids| ids.insert((home, reached), id));
+        Some(id)
+    }));
+}
+
+/// Counts a call for a transcript.
+pub(super) fn count_transcript(region: Region) {
+    count_named(&format!("attache_transcripts_region_=_{}_=", region.name()));
 }
 
 /// Counts an error that was told to a client.

@@ -11,6 +11,7 @@ use proxy_wasm::{
 use super::{TICKET, TICKET_HEADER, host, metrics, note_error, timer};
 use crate::{
     chat::error::Error,
+    config::cluster,
     exchange::Why,
     provider::{self, Attempt, Head, Outgoing, Site, Step},
     reply::Reply,
@@ -37,10 +38,12 @@ impl ProviderFilter {
             host::reply(&Reply::error(&error, ""));
             return Action::Pause;
         };
-        let (request_id, lane) = (ticket.request_id.clone(), ticket.lane);
+        let Ticket { request_id, lane, home, .. } = &ticket;
+        let (request_id, lane, home) = (request_id.clone(), *lane, *home);
         let body = host::buffer(BufferType::HttpRequestBody, size);
         match Attempt::new(&self.site, ticket, &body, host::now()) {
             Ok((attempt, outgoing)) => {
+                metrics::count_attempt(home, self.site.region);
                 send(&outgoing, &request_id, size);
                 let due = attempt.due();
                 self.attempt = Some(attempt);
@@ -99,7 +102,7 @@ impl ProviderFilter {
             }
             Step::Yield(reply, ticket) => {
                 metrics::count_failure(&self.site.provider, attempt.model(), reason(&reply));
-                yield_to(&ticket);
+                yield_to(&self.site, &ticket);
                 answer(&reply, Some(&reply.body.len().to_string()), size);
                 Action::Continue
             }
@@ -125,7 +128,7 @@ impl ProviderFilter {
             // Envoy's router makes the next attempt of an answer, not of a local reply.
             Step::Yield(reply, ticket) => {
                 metrics::count_failure(&self.site.provider, attempt.model(), reason(&reply));
-                yield_to(&ticket);
+                yield_to(&self.site, &ticket);
                 let reply = Reply { body: Vec::new(), ..reply };
                 set_head(&reply, Some("0"));
                 Action::Continue
@@ -143,9 +146,10 @@ fn ticket() -> Option<Ticket> {
 }
 
 /// Leaves it to Envoy's router to make another attempt, if there is one.
-fn yield_to(ticket: &Ticket) {
+fn yield_to(site: &Site, ticket: &Ticket) {
     host::set_filter_state(TICKET, &ticket.to_string());
     if !ticket.is_none() {
+        host::note_cluster(&cluster(&site.provider, site.region));
         let why = if ticket.due.is_some() { Why::Retry } else { Why::Fallback };
         metrics::count_next(why, &ticket.leg.cluster);
     }
@@ -221,7 +225,7 @@ impl Context for ProviderFilter {
             && let Some((error, ticket)) = attempt.broken(host::end(), host::now())
         {
             metrics::count_failure(&self.site.provider, attempt.model(), error.reason());
-            yield_to(&ticket);
+            yield_to(&self.site, &ticket);
         }
         true
     }

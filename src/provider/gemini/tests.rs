@@ -76,7 +76,8 @@ fn ask_in(region: Region, model: &str, request: &Value) -> Result<(Attempt, Outg
         body[name] = value.clone();
     }
     let id = "7f3c1e52-9b1d-4e6a-8c2f-0d4b5a697887";
-    Attempt::new(&site(region), Ticket::alone(id), body.to_string().as_bytes(), now())
+    let ticket = Ticket { home: region, ..Ticket::alone(id) };
+    Attempt::new(&site(region), ticket, body.to_string().as_bytes(), now())
 }
 
 /// The body of a request that can be sent.
