@@ -163,7 +163,7 @@ impl Target<'_> {
 
 /// The name of Envoy's cluster for a provider in a region.
 pub fn cluster(provider: &str, region: Region) -> String {
-    format!("{provider}-{}", region.name())
+    [provider, "-", region.name()].concat()
 }
 
 impl Config {

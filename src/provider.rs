@@ -310,7 +310,7 @@ impl Attempt {
     /// Says where the attempt was made and how it went.
     fn sign(&self, reply: &mut Reply, now: Timestamp) {
         reply.headers.push(("x-attache-region", self.site.region.name().to_owned()));
-        reply.headers.push(("x-attache-attempts", self.made(reply.status, now).to_string()));
+        reply.headers.push(("x-attache-attempts", self.made(reply.status, now).into_header()));
         reply.headers.extend(self.standing(now));
     }
 

@@ -241,7 +241,7 @@ impl<'k> World<'k> {
     }
 
     fn call(&mut self, ticket: Ticket) -> Called {
-        let ticket = Ticket::parse(&ticket.to_string()).unwrap();
+        let ticket = Ticket::parse(&ticket.to_text()).unwrap();
         let (kind, mut attempt) = self.attempt(&ticket);
         self.pass(kind);
         if matches!(kind, Ejected | Overflow) {

@@ -117,7 +117,7 @@ impl Answer<'_> {
             .value("request_id", &envelope.request_id);
         self.write_choices(body.key("choices"), envelope);
         if let Some(usage) = &self.usage {
-            body.value("usage", usage);
+            usage.write(body.key("usage"));
         }
         for (key, raw) in
             [("system_fingerprint", self.system_fingerprint), ("service_tier", self.service_tier)]

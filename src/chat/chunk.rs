@@ -305,7 +305,7 @@ impl Writer {
         if let Some(usage) = self.usage.filter(|_| self.envelope.include_usage) {
             self.out.extend_from_slice(&self.head);
             self.out.extend_from_slice(b"[],\"usage\":");
-            crate::json::write(&mut self.out, &usage);
+            usage.write(&mut self.out);
             self.out.extend_from_slice(b"}\n\n");
         }
         self.out.extend_from_slice(b"data: [DONE]\n\n");

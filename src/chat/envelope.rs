@@ -1,5 +1,7 @@
 //! What surrounds an answer: who asked what, under which id.
 
+use std::iter;
+
 /// Facts about the request that every answer to it repeats.
 #[derive(Clone, Debug, Default)]
 pub struct Envelope {
@@ -18,7 +20,7 @@ pub struct Envelope {
 impl Envelope {
     /// The completion's id. It follows from the request's, so that either leads to the other.
     pub fn completion_id(&self) -> String {
-        format!("chatcmpl-{}", self.request_id.replace('-', ""))
+        iter::once("chatcmpl-").chain(self.request_id.split('-')).collect()
     }
 
     /// An id for a tool call whose provider gave none: unique as the request's id is.

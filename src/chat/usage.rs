@@ -1,6 +1,10 @@
 //! What an answer cost, under both namings.
 
-use serde::{Deserialize, Serialize};
+use std::{borrow::Cow, fmt};
+
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use crate::json::Object;
 
 /// Tokens of one answer. Counts inside others are not counted twice.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,78 +28,176 @@ impl Usage {
     }
 }
 
-/// OpenAI's names and AssemblyAI's. LLM Gateway API reference, *usage*.
-#[derive(Serialize)]
-struct Wire {
-    prompt_tokens: u64,
-    completion_tokens: u64,
-    total_tokens: u64,
-    input_tokens: u64,
-    output_tokens: u64,
-    prompt_tokens_details: PromptDetails,
-    completion_tokens_details: CompletionDetails,
-}
+impl Usage {
+    /// Writes OpenAI's names and AssemblyAI's. LLM Gateway API reference, *usage*.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        let mut object = Object::open(out);
+        object
+            .value("prompt_tokens", &self.prompt)
+            .value("completion_tokens", &self.completion)
+            .value("total_tokens", &self.total())
+            .value("input_tokens", &self.prompt)
+            .value("output_tokens", &self.completion)
+            .object("prompt_tokens_details", |details| {
+                details.value("cached_tokens", &self.cached);
+                if self.cache_written > 0 {
+                    details.value("cache_creation_tokens", &self.cache_written);
+                }
+            })
+            .object("completion_tokens_details", |details| {
+                details.value("reasoning_tokens", &self.reasoning);
+            });
+        object.close();
+    }
 
-#[derive(Default, Serialize, Deserialize)]
-struct PromptDetails {
-    #[serde(default)]
-    cached_tokens: Option<u64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    cache_creation_tokens: Option<u64>,
-}
-
-#[derive(Default, Serialize, Deserialize)]
-struct CompletionDetails {
-    #[serde(default)]
-    reasoning_tokens: Option<u64>,
-}
-
-impl Serialize for Usage {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let wire = Wire {
-            prompt_tokens: self.prompt,
-            completion_tokens: self.completion,
-            total_tokens: self.total(),
-            input_tokens: self.prompt,
-            output_tokens: self.completion,
-            prompt_tokens_details: PromptDetails {
-                cached_tokens: Some(self.cached),
-                cache_creation_tokens: (self.cache_written > 0).then_some(self.cache_written),
-            },
-            completion_tokens_details: CompletionDetails { reasoning_tokens: Some(self.reasoning) },
-        };
-        wire.serialize(serializer)
+    /// Reads OpenAI's form, and what some servers add to it. What is no object is none, what is no
+    /// number is 0: an odd field is no reason to lose an answer.
+    pub fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Self>, D::Error> {
+        let mut told = Told::default();
+        let is_there = Value { told: &mut told, place: Place::Usage }.deserialize(deserializer)?;
+        Ok(is_there.then(|| told.usage()))
     }
 }
 
-impl<'de> Deserialize<'de> for Usage {
-    /// Reads OpenAI's form, and what some servers add to it. A part that claims to be more than the whole is cut to it.
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        struct OpenAi {
-            prompt_tokens: Option<u64>,
-            completion_tokens: Option<u64>,
-            prompt_tokens_details: Option<PromptDetails>,
-            completion_tokens_details: Option<CompletionDetails>,
-            /// What should be in `prompt_tokens_details`, where some servers have it.
-            cached_tokens: Option<u64>,
-            /// The same under another name.
-            prompt_cache_hit_tokens: Option<u64>,
+/// What a provider says it counted.
+#[derive(Default)]
+struct Told {
+    prompt: u64,
+    completion: u64,
+    cached: Option<u64>,
+    /// What should be in `prompt_tokens_details`, where some servers have it.
+    cached_beside: Option<u64>,
+    /// The same under another name.
+    cache_hit: Option<u64>,
+    cache_written: u64,
+    reasoning: u64,
+}
+
+impl Told {
+    /// A part that claims to be more than the whole is cut to it.
+    fn usage(&self) -> Usage {
+        let cached = self.cached.or(self.cached_beside).or(self.cache_hit).unwrap_or_default();
+        Usage {
+            prompt: self.prompt,
+            completion: self.completion,
+            cached: cached.min(self.prompt),
+            cache_written: self.cache_written.min(self.prompt),
+            reasoning: self.reasoning.min(self.completion),
         }
-        let wire = OpenAi::deserialize(deserializer)?;
-        let prompt_details = wire.prompt_tokens_details.unwrap_or_default();
-        let completion_details = wire.completion_tokens_details.unwrap_or_default();
-        let (prompt, completion) =
-            (wire.prompt_tokens.unwrap_or_default(), wire.completion_tokens.unwrap_or_default());
-        let cached = [prompt_details.cached_tokens, wire.cached_tokens];
-        let cached = cached.into_iter().flatten().next().or(wire.prompt_cache_hit_tokens);
-        Ok(Self {
-            prompt,
-            completion,
-            cached: cached.unwrap_or_default().min(prompt),
-            cache_written: prompt_details.cache_creation_tokens.unwrap_or_default().min(prompt),
-            reasoning: completion_details.reasoning_tokens.unwrap_or_default().min(completion),
+    }
+
+    fn take(&mut self, count: Count, number: u64) {
+        match count {
+            Count::Prompt => self.prompt = number,
+            Count::Completion => self.completion = number,
+            Count::Cached => self.cached = Some(number),
+            Count::CachedBeside => self.cached_beside = Some(number),
+            Count::CacheHit => self.cache_hit = Some(number),
+            Count::CacheWritten => self.cache_written = number,
+            Count::Reasoning => self.reasoning = number,
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Count {
+    Prompt,
+    Completion,
+    Cached,
+    CachedBeside,
+    CacheHit,
+    CacheWritten,
+    Reasoning,
+}
+
+/// Where in the object a value stands.
+#[derive(Clone, Copy)]
+enum Place {
+    Usage,
+    PromptDetails,
+    CompletionDetails,
+    Count(Count),
+}
+
+impl Place {
+    /// The place under a key, if that matters.
+    fn at(self, key: &str) -> Option<Self> {
+        Some(match (self, key) {
+            (Self::Usage, "prompt_tokens") => Self::Count(Count::Prompt),
+            (Self::Usage, "completion_tokens") => Self::Count(Count::Completion),
+            (Self::Usage, "prompt_tokens_details") => Self::PromptDetails,
+            (Self::Usage, "completion_tokens_details") => Self::CompletionDetails,
+            (Self::Usage, "cached_tokens") => Self::Count(Count::CachedBeside),
+            (Self::Usage, "prompt_cache_hit_tokens") => Self::Count(Count::CacheHit),
+            (Self::PromptDetails, "cached_tokens") => Self::Count(Count::Cached),
+            (Self::PromptDetails, "cache_creation_tokens") => Self::Count(Count::CacheWritten),
+            (Self::CompletionDetails, "reasoning_tokens") => Self::Count(Count::Reasoning),
+            _ => return None,
         })
+    }
+}
+
+/// A value at a place, read in passing. Whether it was an object comes out.
+struct Value<'t> {
+    told: &'t mut Told,
+    place: Place,
+}
+
+impl<'de> DeserializeSeed<'de> for Value<'_> {
+    type Value = bool;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Value<'_> {
+    type Value = bool;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("anything")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<bool, A::Error> {
+        while let Some(key) = map.next_key::<Cow<'de, str>>()? {
+            match self.place.at(&key) {
+                Some(place) => map.next_value_seed(Value { told: &mut *self.told, place })?,
+                None => map.next_value::<IgnoredAny>().map(|_| false)?,
+            };
+        }
+        Ok(true)
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<bool, E> {
+        if let Place::Count(count) = self.place {
+            self.told.take(count, number);
+        }
+        Ok(false)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<bool, A::Error> {
+        while list.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(false)
+    }
+
+    fn visit_unit<E>(self) -> Result<bool, E> {
+        Ok(false)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<bool, E> {
+        Ok(false)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<bool, E> {
+        Ok(false)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<bool, E> {
+        Ok(false)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<bool, E> {
+        Ok(false)
     }
 }
 
@@ -106,15 +208,42 @@ mod tests {
 
     use super::*;
 
+    fn read(json: &str) -> Option<Usage> {
+        Usage::read(&mut serde_json::Deserializer::from_str(json)).unwrap()
+    }
+
     #[test]
     fn both_namings_are_written_and_the_total_is_the_sum() {
         let json = r#"{"prompt_tokens":9,"completion_tokens":2,"total_tokens":99,
             "prompt_tokens_details":{"cached_tokens":50},"completion_tokens_details":null}"#;
-        let usage: Usage = serde_json::from_str(json).unwrap();
+        let usage = read(json).unwrap();
         assert_eq!(usage.cached, 9);
-        let written = serde_json::to_value(usage).unwrap();
+        let mut out = Vec::new();
+        usage.write(&mut out);
+        let written: serde_json::Value = serde_json::from_slice(&out).unwrap();
         for (key, value) in [("input_tokens", 9), ("output_tokens", 2), ("total_tokens", 11)] {
             assert_eq!(written[key], value, "{key}");
         }
+    }
+
+    #[test]
+    fn an_odd_field_loses_no_other() {
+        let usage = |cached| Usage { prompt: 7, completion: 3, cached, ..Usage::default() };
+        for (odd, cached) in [
+            (r#""cached_tokens":5"#, 5),
+            (r#""cached_tokens":"5""#, 0),
+            (r#""cached_tokens":-5,"prompt_cache_hit_tokens":2"#, 2),
+            (r#""prompt_tokens_details":[{"cached_tokens":5},1.5]"#, 0),
+            (r#""prompt_tokens_details":{"cached_tokens":{"cached_tokens":5}}"#, 0),
+            (r#""prompt_tokens_details":{"cached_tokens":5},"cached_tokens":4"#, 5),
+            (r#""cost":0.1,"is_byok":true,"server_tool_use":null,"\u0061":{}"#, 0),
+        ] {
+            let json = format!(r#"{{"prompt_tokens":7,{odd},"completion_tokens":3}}"#);
+            assert_eq!(read(&json), Some(usage(cached)), "{json}");
+        }
+        for json in ["null", "1", "-1", "1.5", "true", "\"{}\"", "[{\"prompt_tokens\":7}]"] {
+            assert_eq!(read(json), None, "{json}");
+        }
+        assert_eq!(read("{}"), Some(Usage::default()));
     }
 }

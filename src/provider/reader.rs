@@ -85,7 +85,7 @@ pub(super) fn translate(asked: &Asked<'_, '_>) -> Result<(Outgoing, Reader), Err
     let streams = asked.fit.stream == Stream::On;
     let outgoing = Outgoing {
         authority: asked.target.base.authority(),
-        path: format!("{}{path}", asked.target.base.path),
+        path: [&*asked.target.base.path, &path].concat(),
         accept: if streams { "text/event-stream" } else { "application/json" },
         headers,
         body,

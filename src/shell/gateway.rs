@@ -310,7 +310,7 @@ impl HttpContext for GatewayFilter {
             return Action::Continue;
         }
         // The usual answer is told from all others by one cheap question.
-        if host::response_code() == 200 {
+        if host::status() == 200 {
             return self.tell(Input::Answer { status: 200, source: Source::Provider });
         }
         let (status, source, reason) = origin();
@@ -336,7 +336,7 @@ impl HttpContext for GatewayFilter {
 /// Lets the request go to the cluster that the ticket names. Envoy chooses the route again after a
 /// header was touched, and only then.
 fn forward(ticket: &Ticket, retries: usize) {
-    host::set_filter_state(TICKET, &ticket.to_string());
+    host::set_filter_state(TICKET, &ticket.to_text());
     // The routes of the stream lane allow one.
     if ticket.lane == crate::ticket::Lane::Stream && retries != 1 {
         host::set_request_header("x-envoy-max-retries", &retries.to_string());
@@ -347,7 +347,7 @@ fn forward(ticket: &Ticket, retries: usize) {
 /// The status of an answer that is not 200, whose it is, and the reason if it is a failure.
 fn origin() -> (u16, Source, Option<String>) {
     let get = |name| host::header(MapType::HttpResponseHeaders, name);
-    let status = get(":status").and_then(|status| status.parse().ok()).unwrap_or_default();
+    let status = host::status();
     let details = host::property(&["response", "code_details"]).unwrap_or_default();
     if !details.is_empty() && details != b"via_upstream" {
         let ticket = host::property(&[TICKET]).and_then(|text| Ticket::parse(&host::text(text)));

@@ -147,7 +147,7 @@ fn ticket() -> Option<Ticket> {
 
 /// Leaves it to Envoy's router to make another attempt, if there is one.
 fn yield_to(site: &Site, ticket: &Ticket) {
-    host::set_filter_state(TICKET, &ticket.to_string());
+    host::set_filter_state(TICKET, &ticket.to_text());
     if !ticket.is_none() {
         host::note_cluster(&cluster(&site.provider, site.region));
         let why = if ticket.due.is_some() { Why::Retry } else { Why::Fallback };
@@ -207,7 +207,7 @@ fn reason(reply: &Reply) -> &str {
 
 fn head() -> Head {
     let get = |name| host::header(MapType::HttpResponseHeaders, name);
-    let status = get(":status").and_then(|status| status.parse().ok()).unwrap_or_default();
+    let status = host::status();
     let retry_after = if status == 200 { None } else { get("retry-after") };
     Head {
         status,

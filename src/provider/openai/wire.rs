@@ -16,7 +16,7 @@ use crate::chat::{
 pub(super) struct Completion<'a> {
     #[serde(borrow, default)]
     pub(super) choices: Option<Vec<WireChoice<'a>>>,
-    #[serde(default, deserialize_with = "lenient")]
+    #[serde(default, deserialize_with = "Usage::read")]
     pub(super) usage: Option<Usage>,
     #[serde(borrow, default)]
     pub(super) error: Option<&'a RawValue>,
@@ -45,7 +45,7 @@ pub(super) struct WireChoice<'a> {
     #[serde(borrow, default)]
     pub(super) logprobs: Option<&'a RawValue>,
     /// Where Kimi puts it.
-    #[serde(default, deserialize_with = "lenient")]
+    #[serde(default, deserialize_with = "Usage::read")]
     pub(super) usage: Option<Usage>,
 }
 
