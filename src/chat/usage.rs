@@ -1,6 +1,6 @@
 //! What an answer cost, under both namings.
 
-use std::{borrow::Cow, fmt};
+use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
@@ -137,6 +137,29 @@ impl Place {
     }
 }
 
+/// A key of the object at a place. What stands under it comes out, if that matters.
+struct Key(Place);
+
+impl<'de> DeserializeSeed<'de> for Key {
+    type Value = Option<Place>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for Key {
+    type Value = Option<Place>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+
+    fn visit_str<E>(self, key: &str) -> Result<Self::Value, E> {
+        Ok(self.0.at(key))
+    }
+}
+
 /// A value at a place, read in passing. Whether it was an object comes out.
 struct Value<'t> {
     told: &'t mut Told,
@@ -159,8 +182,8 @@ impl<'de> Visitor<'de> for Value<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<bool, A::Error> {
-        while let Some(key) = map.next_key::<Cow<'de, str>>()? {
-            match self.place.at(&key) {
+        while let Some(place) = map.next_key_seed(Key(self.place))? {
+            match place {
                 Some(place) => map.next_value_seed(Value { told: &mut *self.told, place })?,
                 None => map.next_value::<IgnoredAny>().map(|_| false)?,
             };
