@@ -4,30 +4,25 @@
 //! that follow; in the stream lane the router goes on by itself, so that tokens flow, and the
 //! gateway only comes in where the router gives up before the plan does.
 
-use std::{rc::Rc, time::Duration};
+use std::time::Duration;
 
+mod admission;
+
+pub(super) use self::admission::Asker;
+use self::admission::Asking;
 use super::{
-    Gateway, Output, Why,
+    Output, Why,
     fetch::Transcript,
     outcome::{Called, Source, classify, of_call},
     plan::Plan,
 };
 use crate::{
     chat::error::Error,
-    quota::{self, Standing, Verdict, service::Answer},
+    quota::Standing,
     reply::Reply,
     ticket::{BACK_OFF, Lane, Made, Next, Ticket},
     time::Timestamp,
 };
-
-/// Who asks, and where.
-#[derive(Debug)]
-pub(super) struct Asker {
-    /// The gateway.
-    pub(super) gateway: Rc<Gateway>,
-    /// The account.
-    pub(super) account: String,
-}
 
 /// Attempts of a plan, made and to be made.
 #[derive(Debug)]
@@ -65,16 +60,6 @@ enum Sleep {
     Retry(usize),
     /// The one after the first, beside it.
     Hedge,
-}
-
-/// An attempt that waits to be admitted.
-#[derive(Debug)]
-struct Asking {
-    place: usize,
-    /// `None` for the one that goes through the router.
-    why: Option<Why>,
-    /// What the client is told if nothing comes of it, where something has failed already.
-    told: Option<Told>,
 }
 
 /// How the client is told of a failure if nothing comes after it.
@@ -266,53 +251,6 @@ impl Attempts {
         }
     }
 
-    /// Takes in what the rate limit service says.
-    pub(super) fn told(&mut self, answer: Option<Answer>, now: Timestamp) -> Output {
-        let Some(asking) = self.asking.take() else { return Output::Wait };
-        let Some(planned) = self.plan.get(asking.place) else { return Output::Wait };
-        let Asker { gateway, account } = &self.asker;
-        let (config, register) = (&gateway.config, &*gateway.register);
-        let verdict = quota::told(config, account, &planned.model, answer, register, now);
-        self.decide(asking, verdict, now)
-    }
-
-    /// Makes an attempt if the account may ask its model. A model counts once.
-    fn enter(&mut self, asking: Asking, now: Timestamp) -> Output {
-        let Some(planned) = self.plan.get(asking.place) else { return Output::Wait };
-        if self.admitted.iter().any(|(model, _)| *model == planned.model) {
-            return self.make(&asking, now);
-        }
-        let Asker { gateway, account } = &self.asker;
-        let (config, register) = (&gateway.config, &*gateway.register);
-        let verdict = quota::admit(config, account, &planned.model, register, now);
-        self.decide(asking, verdict, now)
-    }
-
-    fn decide(&mut self, asking: Asking, verdict: Verdict, now: Timestamp) -> Output {
-        let Some(planned) = self.plan.get(asking.place) else { return Output::Wait };
-        let model = planned.model.clone();
-        match verdict {
-            Verdict::Unlimited => self.admitted.push((model, None)),
-            Verdict::Admit(standing) => self.admitted.push((model, Some(standing))),
-            Verdict::Ask(question) => {
-                let service = self.asker.gateway.config.rate_limit.as_ref();
-                let timeout = service.map(|service| service.timeout).unwrap_or_default();
-                self.asking = Some(asking);
-                return Output::Ask { question, timeout };
-            }
-            Verdict::Refuse { standing, used_up } => {
-                let (limit, counted) = (standing.limit, used_up.name());
-                let (headers, retry_after) = (standing.headers(&model, now), standing.left(now));
-                let error = Error::LimitReached { model, limit, counted, retry_after };
-                return self.refused(asking, Next::Move, &error, headers.to_vec(), now);
-            }
-            Verdict::Unknown => {
-                return self.refused(asking, Next::Stop, &Error::Uncounted, Vec::new(), now);
-            }
-        }
-        self.make(&asking, now)
-    }
-
     fn make(&mut self, asking: &Asking, now: Timestamp) -> Output {
         match asking.why {
             None => match &self.transcript {
@@ -337,33 +275,6 @@ impl Attempts {
                 self.forward(place, now)
             }
             Err(error) => Output::Reply(Reply::error(&error, &self.request_id)),
-        }
-    }
-
-    /// Goes on after an attempt that the account may not make. A failure before it says more.
-    fn refused(
-        &mut self,
-        asking: Asking,
-        next: Next,
-        error: &Error,
-        headers: Vec<(&'static str, String)>,
-        now: Timestamp,
-    ) -> Output {
-        let Asking { place, why, told } = asking;
-        // What it was to begin beside is still under way.
-        if why == Some(Why::Hedge) {
-            return Output::Wait;
-        }
-        let model = self.plan.get(place).map_or("", |planned| &planned.model);
-        self.made = self.made.and(model, error.status(), Duration::ZERO);
-        let told = told.unwrap_or_else(|| {
-            let mut reply = Reply::failed(error, &self.request_id, &self.made);
-            reply.headers.extend(headers);
-            Told::Reply(reply)
-        });
-        match self.following(place, next) {
-            Some(place) => self.enter(Asking { place, why, told: Some(told) }, now),
-            None => told.output(),
         }
     }
 
@@ -414,20 +325,6 @@ impl Attempts {
                 self.enter(Asking { place, why, told }, now)
             }
         }
-    }
-
-    /// Where the account stands with a model, for the head of an answer.
-    fn standing(&self, model: &str, now: Timestamp) -> Vec<(&'static str, String)> {
-        let found = self.admitted.iter().find(|(other, _)| other == model);
-        let standing = found.and_then(|(_, standing)| *standing);
-        standing.map(|standing| standing.headers(model, now).to_vec()).unwrap_or_default()
-    }
-
-    /// A ticket that says who asks, and where the account stands.
-    fn signed(&self, ticket: Ticket) -> Ticket {
-        let found = self.admitted.iter().find(|(model, _)| *model == ticket.leg.model);
-        let standing = found.and_then(|(_, standing)| *standing);
-        Ticket { account: self.asker.account.clone(), standing, ..ticket }
     }
 
     /// The place of the next attempt. The one that was made beside the first is not made again.
