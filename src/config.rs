@@ -2,6 +2,7 @@
 //! the module inside Envoy read the same document through the same code.
 
 pub mod health;
+pub mod jwt;
 pub mod limits;
 pub mod model;
 pub mod provider;
@@ -20,6 +21,7 @@ use std::{
 use serde_json::Value;
 
 use self::{
+    jwt::Jwt,
     limits::{Allowance, Limits, Rate, Stated},
     rate_limit::RateLimitService,
     read::{Mistakes, Node, Object, one_of},
@@ -61,6 +63,8 @@ pub struct Config {
     pub models: BTreeMap<String, Model>,
     /// Where transcripts come from. `None`: from nowhere.
     pub transcripts: Option<Transcripts>,
+    /// Whose tokens are as good as an account's key. `None`: nobody's.
+    pub jwt: Option<Jwt>,
 }
 
 /// A socket.
@@ -229,8 +233,9 @@ impl Config {
         let names: BTreeSet<&str> = names.map(String::as_str).collect();
         let plans = entries(&mut top, "plans", |node| read_plan(node, &names));
         let mut keys = BTreeSet::new();
+        let jwt = top.optional("jwt").map(|node| Jwt::read(&node));
         let accounts = entries(&mut top, "accounts", |node| {
-            let around = Around { plans: &plans, names: &names };
+            let around = Around { plans: &plans, names: &names, needs_key: jwt.is_none() };
             read_account(node, around, &mut keys)
         });
         let providers = entries(&mut top, "providers", |node| Provider::read(node, &keys));
@@ -252,6 +257,7 @@ impl Config {
                 )
             }),
             transcripts: top.optional("transcripts").map(|node| Transcripts::read(&node, &keys)),
+            jwt,
             accounts,
             providers,
         };
@@ -392,6 +398,8 @@ struct Around<'c> {
     plans: &'c BTreeMap<String, Stated>,
     /// Every model's name.
     names: &'c BTreeSet<&'c str>,
+    /// Whether there is no other way for an account to show itself.
+    needs_key: bool,
 }
 
 fn read_plan(node: &Node<'_>, names: &BTreeSet<&str>) -> Stated {
@@ -409,7 +417,10 @@ fn read_account(node: &Node<'_>, around: Around<'_>, keys: &mut BTreeSet<String>
     let allowed = one_of(around.plans.keys().map(String::as_str));
     let plan = entry.required("plan", &allowed);
     let plan = plan.map(|node| node.name_in(around.plans)).unwrap_or_default();
-    let files = entry.required("key_files", "a list of files that hold one key each");
+    let files = match around.needs_key {
+        true => entry.required("key_files", "a list of files that hold one key each"),
+        false => entry.optional("key_files"),
+    };
     let key_files = files.map(|node| read_key_files(&node, keys)).unwrap_or_default();
     let stated = Stated::read(&mut entry, around.names);
     entry.finish();

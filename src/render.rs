@@ -2,6 +2,8 @@
 //!
 //! The shape stands in `envoy/templates`, which is Envoy's own language; here is what goes in.
 
+mod jwt;
+
 use std::{
     collections::BTreeMap,
     fs, io,
@@ -13,11 +15,13 @@ use minijinja::{AutoEscape, Environment, Value, value::Serde};
 use serde::Serialize;
 use serde_json::Value as Document;
 
+use self::jwt::JwtView;
 use crate::{
     config::{
         BaseUrl, Config, Deadlines, KeyHeader, Listener, Model, Provider, TranscriptKey,
         Transcripts, cluster,
         health::{CircuitBreakers, OutlierDetection},
+        jwt::{Jwks, Jwt},
         rate_limit::RateLimitService,
     },
     provider::{MAX_ANSWER, NOBODY},
@@ -94,6 +98,7 @@ struct View<'c> {
     caller_key: bool,
     replies: Vec<OwnReply>,
     keys: Vec<AccountKey<'c>>,
+    jwt: Option<JwtView<'c>>,
     nobody: AddressView<'static>,
     classes: Vec<ClassView>,
     listeners: Vec<ListenerView<'c>>,
@@ -243,6 +248,7 @@ pub fn render(config: &Config, document: &Document, options: &Options) -> Result
         caller_key: config.transcripts.as_ref().is_some_and(|own| own.key == TranscriptKey::Caller),
         replies: replies(),
         keys: account_keys(config, options)?,
+        jwt: config.jwt.as_ref().map(|jwt| JwtView::new(jwt, options)).transpose()?,
         nobody: AddressView { address: NOBODY.0, port: NOBODY.1 },
         classes: config.deadline_classes().into_iter().map(ClassView::from).collect(),
         listeners: listeners(config, document, options),
@@ -258,7 +264,9 @@ pub fn render(config: &Config, document: &Document, options: &Options) -> Result
         let text = fill("secret.yaml", Value::from(Serde(SecretView { provider, file })))?;
         files.push(File { path: format!("secrets/{provider}.yaml"), text });
     }
-    for name in ["keys.yaml", "clusters.yaml", "listeners.yaml", "envoy.yaml"] {
+    let tokens = config.jwt.iter().map(|_| "tokens.yaml");
+    let others = ["keys.yaml", "clusters.yaml", "listeners.yaml", "envoy.yaml"];
+    for name in tokens.chain(others) {
         files.push(File { path: name.to_owned(), text: fill(name, view.clone())? });
     }
     Ok(files)
@@ -277,11 +285,12 @@ pub fn key_files<'c>(config: &'c Config, options: &Options) -> Vec<(&'c str, Pat
     files.map(|(name, file)| (name, options.base.join(file))).collect()
 }
 
-const TEMPLATES: [(&str, &str); 5] = [
+const TEMPLATES: [(&str, &str); 6] = [
     ("envoy.yaml", include_str!("../envoy/templates/envoy.yaml")),
     ("listeners.yaml", include_str!("../envoy/templates/listeners.yaml")),
     ("clusters.yaml", include_str!("../envoy/templates/clusters.yaml")),
     ("keys.yaml", include_str!("../envoy/templates/keys.yaml")),
+    ("tokens.yaml", include_str!("../envoy/templates/tokens.yaml")),
     ("secret.yaml", include_str!("../envoy/templates/secret.yaml")),
 ];
 
@@ -370,7 +379,16 @@ fn clusters<'c>(
             ..site.view(connect(config, name), options)?
         })
     });
-    of_providers.chain(transcript_clusters(config, options)).collect()
+    let of_tokens = config.jwt.iter().filter_map(|jwt| match &jwt.jwks {
+        Jwks::Url(url) => Some(jwks_cluster(url, config)),
+        Jwks::File(_) => None,
+    });
+    of_providers.chain(transcript_clusters(config, options)).chain(of_tokens.map(Ok)).collect()
+}
+
+/// Where the keys come from that tokens are signed with.
+fn jwks_cluster<'c>(url: &BaseUrl, config: &Config) -> ClusterView<'c> {
+    Site::at(Jwt::CLUSTER.to_owned(), Jwt::CLUSTER, url, config.deadlines.connect)
 }
 
 /// The transcript services of the regions where there is a gateway. They have no filter of ours:
@@ -410,13 +428,17 @@ struct Site<'c> {
 
 impl<'c> Site<'c> {
     fn view(self, connect: Duration, options: &Options) -> Result<ClusterView<'c>, Error> {
-        let url = stand_in(self.stands_in, options)?.unwrap_or_else(|| self.url.clone());
+        let url = stand_in(self.stands_in, options)?;
+        Ok(Self::at(self.name, self.secret, url.as_ref().unwrap_or(self.url), connect))
+    }
+
+    fn at(name: String, provider: &'c str, url: &BaseUrl, connect: Duration) -> ClusterView<'c> {
         let breakers = CircuitBreakers::default();
         let outliers = OutlierDetection::default();
-        Ok(ClusterView {
-            name: self.name,
-            provider: self.secret,
-            at: Place::of(&url),
+        ClusterView {
+            name,
+            provider,
+            at: Place::of(url),
             connect: seconds(connect),
             max_connections: breakers.max_connections.get(),
             max_pending_requests: breakers.max_pending_requests.get(),
@@ -425,7 +447,7 @@ impl<'c> Site<'c> {
             base_ejection_time: seconds(outliers.base_ejection_time),
             key: None,
             configuration: None,
-        })
+        }
     }
 }
 

@@ -23,5 +23,6 @@ mod envoy {
     mod requests;
     mod schemas;
     mod streams;
+    mod tokens;
     mod transcripts;
 }

@@ -336,7 +336,7 @@ fn read_any_url(node: &Node<'_>, allowed: &str) -> Option<BaseUrl> {
 }
 
 /// One that is wrong stands for itself, so that no model's region seems to be missing.
-fn read_url(node: &Node<'_>, allow_private: bool) -> BaseUrl {
+pub(super) fn read_url(node: &Node<'_>, allow_private: bool) -> BaseUrl {
     let Some(url) = read_any_url(node, "a URL such as `https://api.example.com/v1`") else {
         return BaseUrl::NOWHERE;
     };

@@ -128,8 +128,8 @@ nothing
 models.gpt-4.1.regions.eu.upstream_model: missing, allowed: what the provider calls the model
 models.gpt-4.1.context_length: found `0`, allowed: a whole number from 1 to 4294967295
 models.gpt-4.1.supported_parameters[0]: found `temprature`, allowed: {}
-listener: unknown key, allowed: `deadlines`, `plans`, `accounts`, `providers`, `admin`, \
-`listeners`, `request_body_bytes`, `strict_parameters`, `rate_limit`, `models`, `transcripts`",
+listener: unknown key, allowed: `deadlines`, `plans`, `jwt`, `accounts`, `providers`, \
+`admin`, `listeners`, `request_body_bytes`, `strict_parameters`, `rate_limit`, `models`, `transcripts`",
         one_of(parameters)
     );
     let said = mistakes(&document);
@@ -345,6 +345,27 @@ fn every_value_of_transcripts_is_checked() {
     `https://api.example.com/v1`
   transcripts.key: unknown key, allowed: `allow_private`, `base_url`, `key_file`, `caller_key`,
     `timeout`
+"#);
+}
+
+#[test]
+fn every_value_of_tokens_is_checked() {
+    say(r#"
+/jwt = {"issuer": "https://id.example", "jwks_file": "keys.json", "account_claim": "org"}
+/jwt = {"issuer": "me", "jwks_url": "https://id.example/jwks.json", "audiences": ["a", "b"]}
+/jwt = {}
+  jwt.issuer: missing, allowed: the claim `iss` of the tokens
+  jwt.jwks_file: missing, allowed: the path of a file, or a `jwks_url` in its place
+/jwt = {"issuer": "", "jwks_file": "k", "jwks_url": "http://10.0.0.1/k", "audiences": "a"}
+  jwt.issuer: found `""`, allowed: a string
+  jwt.audiences: found `a`, allowed: a list
+  jwt.jwks_url: found `http://10.0.0.1/k`, allowed: `https`, or `allow_private: true` in this entry
+  jwt.jwks_url: found `http://10.0.0.1/k`, allowed: a public host, or `allow_private: true` in
+    this entry
+  jwt.jwks_url: found `http://10.0.0.1/k`, allowed: nothing, as there is a `jwks_file`
+/jwt = {"issuer": "x", "jwks_file": "k", "keys": 1}
+  jwt.keys: unknown key, allowed: `issuer`, `audiences`, `allow_private`, `jwks_file`, `jwks_url`,
+    `account_claim`
 "#);
 }
 

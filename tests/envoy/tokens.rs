@@ -1,0 +1,114 @@
+//! Clients that come with a JSON Web Token: whom it names asks, and nobody else.
+
+use super::claims::*;
+use crate::support::client::Request;
+use crate::support::envoy::{Gateway, Setup, marker};
+use serde_json::Value;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener};
+
+/// The public half of a key that is long gone.
+const JWKS: &str = include_str!("jwt/jwks.json");
+
+/// A token that it has signed.
+fn token(name: &str) -> String {
+    let tokens: Value = serde_json::from_str(include_str!("jwt/tokens.json")).expect("JSON");
+    tokens[name].as_str().expect("a token").to_owned()
+}
+
+fn yaml(keys: &str) -> String {
+    format!(
+        "{YAML}\njwt:\n  issuer: https://id.example\n  audiences: [attache]\n  \
+         account_claim: account\n  {keys}\n"
+    )
+}
+
+fn with_file() -> Gateway {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/envoy/jwt/jwks.json");
+    Setup::new(&yaml(&format!("jwks_file: {file}"))).start()
+}
+
+/// What a token asks, over the header.
+fn ask(gateway: &Gateway, token: &str, text: &str) -> crate::support::client::Answer {
+    gateway.us().with_key(token).chat(&chat("gpt", text))
+}
+
+#[test]
+fn a_token_or_a_key_names_the_account() {
+    let mut gateway = with_file();
+    let marker = marker();
+    assert_eq!(ask(&gateway, &token("good"), &marker).status, 200);
+    assert_eq!(gateway.us().chat(&chat("gpt", &marker)).status, 200, "with a key");
+    for entry in gateway.reached(&marker) {
+        let sent = entry.to_json().to_string();
+        assert!(!sent.contains(&token("good")) && !sent.contains("x-attache"), "{sent}");
+    }
+    let head = Request::get("/v1/models");
+    assert_eq!(gateway.us().without_key().send(head).status, 200);
+    gateway.stop();
+    let accounts = gateway.logs().matches("\"account\":\"acme\"").count();
+    assert_eq!(accounts, 2, "{}", gateway.logs());
+    assert!(!gateway.logs().contains(&token("good")));
+}
+
+#[test]
+fn an_account_without_a_plan_and_one_that_is_none_may_not_call() {
+    let gateway = with_file();
+    for name in ["visitor", "unknown"] {
+        assert_error(&ask(&gateway, &token(name), "x"), 403, "model_not_allowed");
+    }
+}
+
+#[test]
+fn a_token_that_is_not_good_is_no_key_either() {
+    let gateway = with_file();
+    let named = ["expired", "issuer", "audience", "forged", "unsigned", "nameless", "empty"];
+    let good = token("good");
+    let cut = good[..good.len() - 9].to_owned();
+    let named = named.map(token);
+    for token in named.iter().chain([&cut, &String::new(), &"a.b.c".to_owned()]) {
+        assert_error(&ask(&gateway, token, "x"), 401, "invalid_api_key");
+        // Who claims to be named already is not.
+        let forged =
+            Request::chat(chat("gpt", "x").to_string()).header("x-attache-account", "acme");
+        assert_eq!(gateway.us().with_key(token).send(forged).status, 401, "{token}");
+    }
+    let forged = Request::chat(chat("gpt", "x").to_string()).header("x-attache-account", "acme");
+    assert_eq!(gateway.us().without_key().send(forged).status, 401);
+}
+
+#[test]
+fn a_token_names_another_account_than_the_header_that_came_with_it() {
+    let gateway = with_file();
+    let forged = Request::chat(chat("gpt", "x").to_string()).header("x-attache-account", "acme");
+    assert_error(&gateway.us().with_key(&token("visitor")).send(forged), 403, "model_not_allowed");
+}
+
+#[test]
+fn the_issuers_keys_are_fetched() {
+    let gateway = Setup::new(&yaml(&format!(
+        "jwks_url: http://{}/jwks.json\n  allow_private: true",
+        issuer()
+    )));
+    let gateway = gateway.start();
+    assert_eq!(ask(&gateway, &token("good"), "x").status, 200);
+    assert_error(&ask(&gateway, &token("forged"), "x"), 401, "invalid_api_key");
+}
+
+/// Somebody who hands out the keys.
+fn issuer() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.expect("a connection");
+            let _ = stream.read(&mut [0; 2048]);
+            let _ = write!(
+                stream,
+                "HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{JWKS}",
+                JWKS.len()
+            );
+        }
+    });
+    address
+}
