@@ -169,6 +169,8 @@ fn every_value_of_the_top_is_checked() {
 /listeners = {"global": {"port": 1}}
   listeners.global: unknown key, allowed: `us`, `eu`
   listeners: found an object, allowed: `us`, `eu` or both
+/listeners/EU = {"port": 1}
+  listeners.EU: unknown key, allowed: `us`, `eu`
 /listeners/us = {}
   listeners.us.port: missing, allowed: a number from 1 to 65535
 /listeners/us/port = 65536
@@ -379,6 +381,8 @@ fn every_value_of_a_provider_is_checked() {
   providers.openai.base_url: found `https://api.openai.com/v1`, allowed: an object
 /providers/openai/base_url/uk = "https://example.com"
   providers.openai.base_url.uk: unknown key, allowed: `us`, `eu`, `global`
+/providers/openai/base_url/Global = "https://example.com"
+  providers.openai.base_url.Global: unknown key, allowed: `us`, `eu`, `global`
 /providers/openai/key_file = 1
   providers.openai.key_file: found `1`, allowed: a string
 /providers/openai/key_header = "Authorization"
@@ -502,6 +506,8 @@ fn every_value_of_a_model_is_checked() {
 /models/gpt-4.1/regions/eu = {"provider": "openai", "upstream_model": "m"}
   models.gpt-4.1.regions.eu.provider: found `openai`, allowed: a provider whose base_url has `eu`:
     `bedrock`
+/models/gpt-4.1/regions/US = {"provider": "openai", "upstream_model": "m"}
+  models.gpt-4.1.regions.US: unknown key, allowed: `us`, `eu`, `global`
 /models/gpt-4.1/regions/us/upstream_model = "../secret"
   models.gpt-4.1.regions.us.upstream_model: found `../secret`, allowed: letters, digits and
     `-_.:@/`
