@@ -7,7 +7,7 @@
 use std::{rc::Rc, time::Duration};
 
 use super::{
-    Gateway, Output, Why,
+    Gateway, Output, Patience, Why,
     fetch::Transcript,
     outcome::{Called, Source, classify, of_call},
     plan::Plan,
@@ -153,9 +153,10 @@ impl Attempts {
 
     /// Takes in the answer that was hoped for.
     pub(super) fn good(&self) -> Output {
+        let warm = self.asker.gateway.config.keep_warm;
         match self.plan.lane {
             Lane::Answer => Output::Pass,
-            Lane::Stream => Output::Stream { idle: self.plan.patience() },
+            Lane::Stream => Output::Stream(Patience { idle: self.plan.patience(), warm }),
         }
     }
 
