@@ -24,4 +24,5 @@ mod envoy {
     mod schemas;
     mod streams;
     mod transcripts;
+    mod voice;
 }
