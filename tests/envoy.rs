@@ -13,6 +13,7 @@ mod envoy {
     mod chaos;
     mod claims;
     mod configuration;
+    mod custom;
     mod failures;
     mod keys;
     mod limiter;
