@@ -66,9 +66,9 @@ limits: filter crashing
     @bash .ci/setup envoy
     cargo test --test envoy quota -- --include-ignored --test-threads 1 --nocapture
 
-# Rewrites the golden files and the table in docs/providers.md with what the code gives now; read the difference before you commit it
+# Rewrites the golden files, what voice platforms come to, and the table in docs/providers.md with what the code gives now; read the difference before you commit it
 golden:
-    UPDATE=1 cargo test --test golden --test documents
+    UPDATE=1 cargo test --test golden --test voice --test documents
 
 # Damages requests, answers, streams and errors by chance, so many seconds for each of twelve tests
 fuzz seconds="60":

@@ -11,7 +11,8 @@ use clap::{Parser, Subcommand};
 use serde_json::Value;
 
 use crate::{
-    config::{Config, TranscriptKey, Transcripts},
+    config::{Config, Invalid, TranscriptKey, Transcripts},
+    hosts::{self, Found},
     render::{self, File, Options},
 };
 
@@ -74,7 +75,11 @@ fn upstream(text: &str) -> Result<(String, String), String> {
 
 fn check(file: &Path) -> Result<(), String> {
     let (config, _) = read(file)?;
-    for warning in warnings(&config, file) {
+    let Found { mistakes, unknown } = hosts::check(&config, |_| true, hosts::resolve);
+    refuse(file, &mistakes)?;
+    let unknown =
+        unknown.into_iter().map(|(path, host)| format!("{path}: `{host}` does not resolve here"));
+    for warning in warnings(&config, file).into_iter().chain(unknown) {
         eprintln!("{}: warning: {warning}", file.display());
     }
     let (models, providers) = (config.models.len(), config.providers.len());
@@ -84,6 +89,9 @@ fn check(file: &Path) -> Result<(), String> {
 
 fn render(arguments: &Render) -> Result<(), String> {
     let (config, document) = read(&arguments.file)?;
+    let upstreams: BTreeMap<_, _> = arguments.upstreams.iter().cloned().collect();
+    let is_asked = |name: &str| !upstreams.contains_key(name) && !upstreams.contains_key("*");
+    refuse(&arguments.file, &hosts::check(&config, is_asked, hosts::resolve).mistakes)?;
     let shown = |path: &Path, error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
     fs::create_dir_all(arguments.out.join("secrets"))
         .map_err(|error| shown(&arguments.out, &error))?;
@@ -92,7 +100,6 @@ fn render(arguments: &Render) -> Result<(), String> {
     let base = absolute(&arguments.file)?.parent().unwrap_or(Path::new("/")).to_owned();
     let module = arguments.module.clone().unwrap_or_else(|| dir.join("attache.wasm"));
     let module = std::path::absolute(&module).map_err(|error| shown(&module, &error))?;
-    let upstreams: BTreeMap<_, _> = arguments.upstreams.iter().cloned().collect();
     let options =
         Options { dir: dir.clone(), base, module, ca_file: arguments.ca_file.clone(), upstreams };
     let files = render::render(&config, &document, &options).map_err(|error| error.to_string())?;
@@ -119,12 +126,21 @@ fn read(file: &Path) -> Result<(Config, Value), String> {
     let options = serde_saphyr::options! { strict_booleans: true };
     let document: Value = serde_saphyr::from_str_with_options(&text, options)
         .map_err(|error| format!("{shown}: not YAML: {error}"))?;
-    let config = Config::parse(&document).map_err(|mistakes| {
-        let lines: Vec<String> =
-            mistakes.iter().map(|mistake| format!("{shown}: {mistake}")).collect();
-        format!("{}\n{shown}: mistakes: {}", lines.join("\n"), mistakes.len())
-    })?;
-    Ok((config, document))
+    match Config::parse(&document) {
+        Ok(config) => Ok((config, document)),
+        Err(mistakes) => Err(told(file, &mistakes)),
+    }
+}
+
+fn refuse(file: &Path, mistakes: &[Invalid]) -> Result<(), String> {
+    if mistakes.is_empty() { Ok(()) } else { Err(told(file, mistakes)) }
+}
+
+/// Every mistake on a line of its own, and how many there are.
+fn told(file: &Path, mistakes: &[Invalid]) -> String {
+    let shown = file.display();
+    let lines = mistakes.iter().map(|mistake| format!("{shown}: {mistake}\n"));
+    format!("{}{shown}: mistakes: {}", lines.collect::<String>(), mistakes.len())
 }
 
 /// What is no mistake and will keep requests from being answered all the same.

@@ -40,6 +40,10 @@ use crate::{
 /// The longest request body there is without a word from the operator.
 const REQUEST_BODY: NonZeroU32 = NonZeroU32::new(10 << 20).unwrap();
 
+/// How often a silent stream is kept warm without a word from the operator: as AssemblyAI's own demo
+/// of a voice agent's model does it.
+const KEEP_WARM: Duration = Duration::from_secs(2);
+
 /// Everything the operator decides.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -53,6 +57,8 @@ pub struct Config {
     pub strict_parameters: bool,
     /// Deadlines of a model that names none of its own.
     pub deadlines: Deadlines,
+    /// After how long a silence a stream should be kept warm.
+    pub keep_warm: Duration,
     /// Where requests are counted, if not in each Envoy by itself.
     pub rate_limit: Option<RateLimitService>,
     /// Who may call, by name.
@@ -249,6 +255,7 @@ impl Config {
                 .map_or(REQUEST_BODY, |node| node.positive()),
             strict_parameters: top.optional("strict_parameters").is_some_and(|node| node.bool()),
             deadlines,
+            keep_warm: top.optional("keep_warm").map_or(KEEP_WARM, |node| node.duration()),
             rate_limit: top.optional("rate_limit").map(|node| RateLimitService::read(&node)),
             models: entries(&mut top, "models", |node| {
                 Model::read(

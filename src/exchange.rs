@@ -130,11 +130,17 @@ pub enum Output {
     },
     /// Let the answer go to the client.
     Pass,
-    /// The same with a stream, in which no silence may be longer than this.
-    Stream {
-        /// From one content to the next.
-        idle: Duration,
-    },
+    /// The same with a stream, in which silences have a bound.
+    Stream(Patience),
+}
+
+/// How long a stream may be silent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Patience {
+    /// From one content to the next, until it is ended.
+    pub idle: Duration,
+    /// Until something should keep it warm.
+    pub warm: Duration,
 }
 
 /// Why an attempt is made after the first.
@@ -229,7 +235,7 @@ impl Exchange {
 
     /// After an output that answers the client there is nothing more to do.
     fn end(&mut self, output: Output) -> Output {
-        if matches!(output, Output::Pass | Output::Stream { .. } | Output::Reply(_))
+        if matches!(output, Output::Pass | Output::Stream(_) | Output::Reply(_))
             && let State::Asked(attempts) = std::mem::replace(&mut self.state, State::Over)
         {
             self.model = attempts.into_model();

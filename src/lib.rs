@@ -16,6 +16,7 @@ pub mod exchange;
 pub mod fallbacks;
 pub mod id;
 pub mod json;
+pub mod network;
 pub mod parameters;
 pub mod provider;
 pub mod quota;
@@ -30,6 +31,8 @@ pub mod transcript;
 
 #[cfg(not(target_family = "wasm"))]
 pub mod command;
+#[cfg(not(target_family = "wasm"))]
+pub mod hosts;
 #[cfg(not(target_family = "wasm"))]
 pub mod render;
 

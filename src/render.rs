@@ -3,10 +3,12 @@
 //! The shape stands in `envoy/templates`, which is Envoy's own language; here is what goes in.
 
 mod jwt;
+mod replies;
 
 use std::{
     collections::BTreeMap,
     fs, io,
+    net::IpAddr,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -15,7 +17,10 @@ use minijinja::{AutoEscape, Environment, Value, value::Serde};
 use serde::Serialize;
 use serde_json::Value as Document;
 
-use self::jwt::JwtView;
+use self::{
+    jwt::JwtView,
+    replies::{OwnReply, replies},
+};
 use crate::{
     config::{
         BaseUrl, Config, Deadlines, KeyHeader, Listener, Model, Provider, TranscriptKey,
@@ -24,6 +29,7 @@ use crate::{
         jwt::{Jwks, Jwt},
         rate_limit::RateLimitService,
     },
+    network,
     provider::{MAX_ANSWER, NOBODY},
     region::Region,
     role::Role,
@@ -100,6 +106,8 @@ struct View<'c> {
     keys: Vec<AccountKey<'c>>,
     jwt: Option<JwtView<'c>>,
     nobody: AddressView<'static>,
+    /// Where nobody is sent who must stay on the public internet.
+    private: Vec<NetworkView>,
     classes: Vec<ClassView>,
     listeners: Vec<ListenerView<'c>>,
     limiter: Option<LimiterView>,
@@ -110,6 +118,12 @@ struct View<'c> {
 struct AddressView<'c> {
     address: &'c str,
     port: u16,
+}
+
+#[derive(Serialize)]
+struct NetworkView {
+    address: IpAddr,
+    length: u32,
 }
 
 #[derive(Serialize)]
@@ -168,6 +182,8 @@ struct ClusterView<'c> {
     max_requests: u32,
     consecutive_5xx: u32,
     base_ejection_time: String,
+    /// Whether its name must lead to a public address.
+    is_public: bool,
     key: Option<KeyView>,
     /// The module's. None where it has nothing to translate.
     configuration: Option<String>,
@@ -193,7 +209,7 @@ struct Place {
 impl Place {
     fn of(url: &BaseUrl) -> Self {
         let host = url.host.trim_matches(['[', ']']).to_owned();
-        let is_address = host.parse::<std::net::IpAddr>().is_ok();
+        let is_address = url.address().is_some();
         Self {
             kind: if is_address { "STATIC" } else { "LOGICAL_DNS" },
             san: if is_address { "IP_ADDRESS" } else { "DNS" },
@@ -218,16 +234,6 @@ struct AccountKey<'c> {
     key: String,
 }
 
-/// A reply of Envoy's own, in our words.
-#[derive(Serialize)]
-struct OwnReply {
-    op: &'static str,
-    status: u16,
-    kind: &'static str,
-    code: &'static str,
-    message: String,
-}
-
 /// Renders every file.
 pub fn render(config: &Config, document: &Document, options: &Options) -> Result<Vec<File>, Error> {
     let mut templates = Environment::new();
@@ -250,6 +256,7 @@ pub fn render(config: &Config, document: &Document, options: &Options) -> Result
         keys: account_keys(config, options)?,
         jwt: config.jwt.as_ref().map(|jwt| JwtView::new(jwt, options)).transpose()?,
         nobody: AddressView { address: NOBODY.0, port: NOBODY.1 },
+        private: network::PRIVATE.map(|(address, length)| NetworkView { address, length }).into(),
         classes: config.deadline_classes().into_iter().map(ClassView::from).collect(),
         listeners: listeners(config, document, options),
         limiter: config.rate_limit.as_ref().map(|service| LimiterView {
@@ -374,6 +381,7 @@ fn clusters<'c>(
             max_requests: provider.circuit_breakers.max_requests.get(),
             consecutive_5xx: provider.outlier_detection.consecutive_5xx.get(),
             base_ejection_time: seconds(provider.outlier_detection.base_ejection_time),
+            is_public: must_be_public(name, provider, url, options)?,
             key: provider.key_file.as_ref().map(|file| key(file, provider.key_header, options)),
             configuration: Some(Role::provider(name, region, document).to_string()),
             ..site.view(connect(config, name), options)?
@@ -389,6 +397,18 @@ fn clusters<'c>(
 /// Where the keys come from that tokens are signed with.
 fn jwks_cluster<'c>(url: &BaseUrl, config: &Config) -> ClusterView<'c> {
     Site::at(Jwt::CLUSTER.to_owned(), Jwt::CLUSTER, url, config.deadlines.connect)
+}
+
+/// Whether a provider has a name that may lead to another address at any time, and must not to a
+/// private one.
+fn must_be_public(
+    name: &str,
+    provider: &Provider,
+    url: &BaseUrl,
+    options: &Options,
+) -> Result<bool, Error> {
+    let is_name = stand_in(name, options)?.is_none() && url.address().is_none();
+    Ok(is_name && !provider.allow_private)
 }
 
 /// The transcript services of the regions where there is a gateway. They have no filter of ours:
@@ -445,6 +465,7 @@ impl<'c> Site<'c> {
             max_requests: breakers.max_requests.get(),
             consecutive_5xx: outliers.consecutive_5xx.get(),
             base_ejection_time: seconds(outliers.base_ejection_time),
+            is_public: false,
             key: None,
             configuration: None,
         }
@@ -480,31 +501,6 @@ fn stand_in(provider: &str, options: &Options) -> Result<Option<BaseUrl>, Error>
 fn buffer(config: &Config) -> usize {
     let request = usize::try_from(config.request_body.get()).unwrap_or(usize::MAX);
     request.max(MAX_ANSWER).saturating_add(1 << 20)
-}
-
-fn replies() -> Vec<OwnReply> {
-    let invalid = "invalid_request_error";
-    let reply = |op, status, kind, code, message: &str| {
-        let message = message.to_owned();
-        OwnReply { op, status, kind, code, message }
-    };
-    vec![
-        reply(
-            "EQ",
-            401,
-            invalid,
-            "invalid_api_key",
-            "Authentication error, API token missing/invalid",
-        ),
-        reply("EQ", 408, "timeout", "timeout", "the request took too long to arrive"),
-        reply("EQ", 413, invalid, "request_too_large", "the body is too long"),
-        reply("EQ", 431, invalid, "headers_too_large", "the headers are too long"),
-        reply("EQ", 501, invalid, "invalid_request", "the transfer encoding is not supported"),
-        reply("EQ", 503, "server_error", "overloaded", "the gateway cannot serve this now"),
-        reply("EQ", 504, "timeout", "timeout", "the request took too long"),
-        reply("GE", 500, "server_error", "internal_error", "the gateway failed"),
-        reply("GE", 400, invalid, "invalid_request", "the request is not valid HTTP"),
-    ]
 }
 
 fn seconds(duration: Duration) -> String {

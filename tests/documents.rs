@@ -126,6 +126,7 @@ fn told(parameter: Parameter, value: Value, schema: ApiSchema) -> Fate {
         Parameter::ToolChoice | Parameter::ParallelToolCalls => {
             body["tools"] = self::value(Parameter::Tools).unwrap();
         }
+        Parameter::Metadata => body["store"] = json!(true),
         Parameter::TopLogprobs if schema != ApiSchema::Anthropic => body["logprobs"] = json!(true),
         Parameter::MaxCompletionTokens => drop(body.as_object_mut().unwrap().remove("max_tokens")),
         _ => {}

@@ -13,6 +13,7 @@ mod envoy {
     mod chaos;
     mod claims;
     mod configuration;
+    mod custom;
     mod failures;
     mod keys;
     mod limiter;
@@ -25,4 +26,5 @@ mod envoy {
     mod streams;
     mod tokens;
     mod transcripts;
+    mod voice;
 }

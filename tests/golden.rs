@@ -29,7 +29,7 @@ fn every_case_gives_its_output() {
     let mut wrong = Vec::new();
     for (name, text) in CASES {
         let played = play_file(text);
-        if played != *text && !update(name, &played) {
+        if played != *text && !play::update(&format!("golden/{name}"), &played) {
             wrong.push(format!("{name} gives:\n{played}"));
         }
     }
@@ -143,20 +143,4 @@ fn play_stream(input: &Value, stream: &Value) -> Value {
     let (mut attempt, ..) = play::ask(&play::gateway(Region::Us), &body).unwrap();
     let said = play::provider_stream(stream);
     play::receive(&mut attempt, play::stream_head(), &[said.as_bytes()]).show()
-}
-
-/// Writes a file anew where that was asked for. There is no file system under Node.
-#[cfg(not(target_family = "wasm"))]
-fn update(name: &str, text: &str) -> bool {
-    if std::env::var_os("UPDATE").is_none() {
-        return false;
-    }
-    let path = format!("{}/tests/golden/{name}.json", env!("CARGO_MANIFEST_DIR"));
-    std::fs::write(path, text).unwrap();
-    true
-}
-
-#[cfg(target_family = "wasm")]
-fn update(_name: &str, _text: &str) -> bool {
-    false
 }

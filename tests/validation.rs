@@ -130,6 +130,17 @@ fn mistakes_in_the_gateways_own_parameters_are_named() {
 }
 
 #[test]
+fn a_region_is_spelled_in_one_way() {
+    let expected = ["model_region can only be set to global"];
+    let spellings = ["Global", "GLOBAL", " global", "global\n", "us", "eu", "EU", ""];
+    let spellings = spellings.map(Value::from).into_iter();
+    for region in spellings.chain([json!(["global"]), json!(true), json!({})]) {
+        let body = json!({"model": "gpt-4.1", "prompt": "Hi", "model_region": region});
+        assert_wrong([(body, &expected[..])]);
+    }
+}
+
+#[test]
 fn there_are_at_most_eight_post_processing_steps() {
     let steps = |count| vec![json!({"type": "json-repair"}); count];
     let body = |count| {

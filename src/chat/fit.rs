@@ -237,6 +237,11 @@ impl<'a> Fit<'a> {
                 let form = request.response_format.as_ref().and_then(|format| format.form());
                 form.is_none_or(|form| model.response_formats.contains(&form))
             }
+            // OpenAI refuses what it is not to store, and voice platforms write there whose call it
+            // is.
+            Parameter::Metadata => {
+                request.parameters.get(Parameter::Store).is_some_and(|raw| raw.get() == "true")
+            }
             _ => !is_sampling(parameter) || self.samples(model),
         };
         takes_form

@@ -1,9 +1,6 @@
 //! Who runs the models, and how they are spoken to.
 
-use std::{
-    collections::BTreeSet,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
-};
+use std::{collections::BTreeSet, net::IpAddr};
 
 use http::Uri;
 
@@ -11,7 +8,10 @@ use super::{
     health::{CircuitBreakers, OutlierDetection},
     read::{Node, Object, one_of},
 };
-use crate::region::{PerRegion, Region};
+use crate::{
+    network,
+    region::{PerRegion, Region},
+};
 
 /// The wire format a provider speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,6 +131,8 @@ pub struct Provider {
     pub api_schema: ApiSchema,
     /// Where it listens, per region.
     pub base_urls: PerRegion<BaseUrl>,
+    /// Whether it may be where only machines near the gateway can reach it, and without TLS.
+    pub allow_private: bool,
     /// The file that holds its key. `None`: a server without keys.
     pub key_file: Option<String>,
     /// The header its key goes into.
@@ -189,46 +191,38 @@ impl BaseUrl {
         };
         let authority = uri.authority()?;
         let host = authority.host();
+        // Absolute names are looked up the same way, and no certificate has their dot.
+        let name = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
         let port = match authority.port_u16() {
-            Some(port) if port > 0 => port,
+            // A number with a sign is read too.
+            Some(port) if port > 0 && !authority.as_str().contains('+') => port,
             // What is there is no port.
             _ if authority.as_str() != host => return None,
             _ if tls => 443,
             _ => 80,
         };
         let path = uri.path().trim_end_matches('/').to_owned();
-        Some(Self { tls, host: host.to_ascii_lowercase(), port, path })
+        let url = Self { tls, host: name, port, path };
+        let leads = url.address().is_some() || is_host_name(&url.host);
+        (leads && url.path.is_ascii()).then_some(url)
+    }
+
+    /// The host, if it is an address.
+    pub fn address(&self) -> Option<IpAddr> {
+        self.host.trim_matches(['[', ']']).parse().ok()
     }
 
     /// Whether the host is one that only machines near the gateway can reach.
     fn is_private(&self) -> bool {
-        let host = self.host.trim_matches(['[', ']']);
-        match host.parse() {
-            Ok(IpAddr::V4(address)) => is_private_v4(address),
-            Ok(IpAddr::V6(address)) => is_private_v6(address),
-            Err(_) => is_private_name(host.trim_end_matches('.')),
-        }
+        self.address().map_or_else(|| is_private_name(&self.host), network::is_private)
     }
 }
 
-/// Addresses the IANA keeps from the public internet (RFC 6890), those of carriers' networks
-/// (RFC 6598) among them.
-fn is_private_v4(address: Ipv4Addr) -> bool {
-    address.is_private()
-        || address.is_loopback()
-        || address.is_link_local()
-        || address.is_multicast()
-        || address.is_broadcast()
-        || matches!(address.octets(), [0, ..] | [100, 64..=127, ..])
-}
-
-fn is_private_v6(address: Ipv6Addr) -> bool {
-    address.is_loopback()
-        || address.is_unspecified()
-        || address.is_unique_local()
-        || address.is_unicast_link_local()
-        || address.is_multicast()
-        || address.to_ipv4_mapped().is_some_and(is_private_v4)
+/// Whether something can be looked up. RFC 1123, section 2.1, and the underscore that many take.
+fn is_host_name(host: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+    let label = |label: &str| (1..=63).contains(&label.len()) && label.bytes().all(plain);
+    host.len() <= 253 && host.split('.').all(label)
 }
 
 /// Names without a dot and those under the domains of RFC 6761, RFC 6762 and RFC 8375; `internal`
@@ -252,6 +246,7 @@ impl Provider {
         let provider = Self {
             api_schema,
             base_urls: read_base_urls(&mut entry, &Region::ALL, allow_private),
+            allow_private,
             key_file: entry.optional("key_file").map(|node| read_key_file(&node, keys)),
             key_header: entry
                 .optional("key_header")
@@ -265,6 +260,10 @@ impl Provider {
             circuit_breakers: CircuitBreakers::read(&mut entry),
             outlier_detection: OutlierDetection::read(&mut entry),
         };
+        let is_whole = |url: &BaseUrl| url.path.ends_with("/chat/completions");
+        if provider.base_urls.iter().any(|(_, url)| is_whole(url)) {
+            entry.wrong("base_url", "URLs without `/chat/completions`, which goes after them");
+        }
         let only =
             |schema: ApiSchema| format!("nothing, it is for `api_schema: {}` only", schema.name());
         let others = provider.quirks.iter().map(|quirk| quirk.api_schema());
@@ -335,6 +334,9 @@ fn read_any_url(node: &Node<'_>, allowed: &str) -> Option<BaseUrl> {
     url
 }
 
+/// What an address has to be. The command says it of a name that leads to another.
+pub const PUBLIC_HOST: &str = "a public host, or `allow_private: true` in this entry";
+
 /// One that is wrong stands for itself, so that no model's region seems to be missing.
 pub(super) fn read_url(node: &Node<'_>, allow_private: bool) -> BaseUrl {
     let Some(url) = read_any_url(node, "a URL such as `https://api.example.com/v1`") else {
@@ -344,7 +346,7 @@ pub(super) fn read_url(node: &Node<'_>, allow_private: bool) -> BaseUrl {
         node.wrong("`https`, or `allow_private: true` in this entry");
     }
     if !allow_private && url.is_private() {
-        node.wrong("a public host, or `allow_private: true` in this entry");
+        node.wrong(PUBLIC_HOST);
     }
     url
 }

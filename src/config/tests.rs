@@ -71,6 +71,7 @@ fn what_is_not_written_has_a_default() {
     assert_eq!(config.request_body.get(), 10 << 20);
     assert!(!config.strict_parameters);
     assert_eq!(config.deadlines, Deadlines::default());
+    assert_eq!(config.keep_warm, Duration::from_secs(2));
     let model = &config.models["gpt-4.1"];
     assert_eq!(model.min_output_tokens.get(), 1);
     assert_eq!(model.input, [Input::Text]);
@@ -129,7 +130,8 @@ models.gpt-4.1.regions.eu.upstream_model: missing, allowed: what the provider ca
 models.gpt-4.1.context_length: found `0`, allowed: a whole number from 1 to 4294967295
 models.gpt-4.1.supported_parameters[0]: found `temprature`, allowed: {}
 listener: unknown key, allowed: `deadlines`, `plans`, `jwt`, `accounts`, `providers`, \
-`admin`, `listeners`, `request_body_bytes`, `strict_parameters`, `rate_limit`, `models`, `transcripts`",
+`admin`, `listeners`, `request_body_bytes`, `strict_parameters`, `keep_warm`, `rate_limit`, \
+`models`, `transcripts`",
         one_of(parameters)
     );
     let said = mistakes(&document);
@@ -169,6 +171,8 @@ fn every_value_of_the_top_is_checked() {
 /listeners = {"global": {"port": 1}}
   listeners.global: unknown key, allowed: `us`, `eu`
   listeners: found an object, allowed: `us`, `eu` or both
+/listeners/EU = {"port": 1}
+  listeners.EU: unknown key, allowed: `us`, `eu`
 /listeners/us = {}
   listeners.us.port: missing, allowed: a number from 1 to 65535
 /listeners/us/port = 65536
@@ -183,6 +187,8 @@ fn every_value_of_the_top_is_checked() {
   strict_parameters: found `yes`, allowed: `true` or `false`
 /strict_parameters = "true"
   strict_parameters: found `"true"`, allowed: `true` or `false`
+/keep_warm = 2
+  keep_warm: found `2`, allowed: a duration from `1ms` to `24h`, such as `500ms`, `20s` or `5m`
 /deadlines = {"connect": "0s", "total": 300, "idle": "30M"}
   deadlines.connect: found `0s`, allowed: a duration from `1ms` to `24h`, such as `500ms`, `20s` or
     `5m`
@@ -400,6 +406,11 @@ fn every_value_of_a_provider_is_checked() {
   providers.openai.base_url: found `https://api.openai.com/v1`, allowed: an object
 /providers/openai/base_url/uk = "https://example.com"
   providers.openai.base_url.uk: unknown key, allowed: `us`, `eu`, `global`
+/providers/openai/base_url/Global = "https://example.com"
+  providers.openai.base_url.Global: unknown key, allowed: `us`, `eu`, `global`
+/providers/openai/base_url/us = "https://api.openai.com/v1/chat/completions/"
+  providers.openai.base_url: found an object, allowed: URLs without `/chat/completions`, which goes
+    after them
 /providers/openai/key_file = 1
   providers.openai.key_file: found `1`, allowed: a string
 /providers/openai/key_header = "Authorization"
@@ -443,13 +454,45 @@ fn a_url_is_a_scheme_a_host_and_a_path() {
         ("https://API.example.com/v1/", Some(("api.example.com", 443, "/v1"))),
         ("https://api.example.com:8443/a/b", Some(("api.example.com:8443", 8443, "/a/b"))),
         ("https://[2001:4860::1]/v1", Some(("[2001:4860::1]", 443, "/v1"))),
+        ("https://[2001:4860::1]:8443", Some(("[2001:4860::1]:8443", 8443, ""))),
+        ("HTTPS://api.example.com///", Some(("api.example.com", 443, ""))),
+        ("https://api.example.com:443/v1//", Some(("api.example.com", 443, "/v1"))),
+        ("https://api.example.com./v1", Some(("api.example.com", 443, "/v1"))),
+        ("https://a_b.xn--bcher-kva.example", Some(("a_b.xn--bcher-kva.example", 443, ""))),
+        ("https://api.example.com/a%20b/v1", Some(("api.example.com", 443, "/a%20b/v1"))),
         ("api.example.com", None),
         ("ftp://api.example.com", None),
         ("https://", None),
         ("https://api.example.com:0", None),
         ("https://api.example.com:", None),
         ("https://api.example.com:65536", None),
+        ("https://api.example.com:443:443", None),
+        ("https://api.example.com:+443", None),
+        ("https://api.example.com:abc", None),
+        ("https://user:secret@api.example.com", None),
+        ("https://@api.example.com", None),
+        ("https://api.example.com?a=b", None),
+        ("https://api.example.com#a", None),
+        ("https://[2001:4860::1", None),
+        ("https://[fe80::1%25eth0]/v1", None),
+        ("https://[::ffff]bad]", None),
+        ("https://2001:4860::1/v1", None),
+        ("https://api example.com", None),
+        ("https://api.example.com\n", None),
+        ("https://api.example.com\\@evil.example", None),
+        ("https://b\u{fc}cher.example", None),
+        ("https://127\u{3002}0\u{3002}0\u{3002}1", None),
+        ("https://api%2eexample.com", None),
+        ("https://*.example.com", None),
+        ("https://a,b.example.com", None),
+        ("https://a..example.com", None),
+        ("https://.example.com", None),
+        ("https://api.example.com/v\u{e9}", None),
+        ("https:api.example.com", None),
+        ("https:///v1", None),
+        ("//api.example.com/v1", None),
         ("/v1", None),
+        ("", None),
     ];
     for (url, expected) in cases {
         let config = Config::parse(&with("/providers/openai/base_url/us", json!(url))).ok();
@@ -478,10 +521,11 @@ fn private_hosts_need_a_word_from_the_operator() {
     let private = "localhost LOCALHOST localhost. api.localhost gateway vllm.internal \
         vllm.internal. printer.local box.home.arpa 10.0.0.1 127.0.0.1 127.1 0x7f.1 2130706433 \
         172.16.0.1 192.168.1.1 169.254.169.254 100.64.0.1 0.0.0.0 0.1.2.3 224.0.0.1 \
-        255.255.255.255 [::1] [::] [fc00::1] [fe80::1] [ff02::1] [::ffff:10.0.0.1] \
-        [::ffff:7f00:1]";
+        255.255.255.255 240.0.0.1 198.18.0.1 192.0.0.8 10.0.0.1. 0177.0.0.01 127.0.0.0x1 \
+        [::1] [::] [fc00::1] [fe80::1] [fec0::1] [ff02::1] [::ffff:10.0.0.1] [::ffff:7f00:1] \
+        [::ffff:8.8.8.8] [::127.0.0.1] [64:ff9b:1::a00:1]";
     let public = "api.openai.com localhost.example.com internal.example.com 8.8.8.8 172.32.0.1 \
-        100.128.0.1 [2001:4860::1] [::ffff:8.8.8.8]";
+        100.128.0.1 api.openai.com. [2001:4860::1] [64:ff9b::808:808]";
     let said = |url: &str, allow_private: bool| {
         let base_url = json!({"us": url});
         let provider =
@@ -523,6 +567,8 @@ fn every_value_of_a_model_is_checked() {
 /models/gpt-4.1/regions/eu = {"provider": "openai", "upstream_model": "m"}
   models.gpt-4.1.regions.eu.provider: found `openai`, allowed: a provider whose base_url has `eu`:
     `bedrock`
+/models/gpt-4.1/regions/US = {"provider": "openai", "upstream_model": "m"}
+  models.gpt-4.1.regions.US: unknown key, allowed: `us`, `eu`, `global`
 /models/gpt-4.1/regions/us/upstream_model = "../secret"
   models.gpt-4.1.regions.us.upstream_model: found `../secret`, allowed: letters, digits and
     `-_.:@/`
@@ -725,7 +771,7 @@ mod sample {
     fn the_sample_writes_the_defaults_down() {
         let (config, mut document) = (sample(), document());
         let top = document.as_object_mut().unwrap();
-        for key in ["admin", "request_body_bytes", "strict_parameters", "deadlines"] {
+        for key in ["admin", "request_body_bytes", "strict_parameters", "deadlines", "keep_warm"] {
             assert!(top.remove(key).is_some(), "{key}");
         }
         let bare = Config::parse(&document).unwrap();
@@ -733,6 +779,7 @@ mod sample {
         assert_eq!(bare.request_body, config.request_body);
         assert_eq!(bare.strict_parameters, config.strict_parameters);
         assert_eq!(bare.deadlines, config.deadlines);
+        assert_eq!(bare.keep_warm, config.keep_warm);
         assert_eq!(bare.models, config.models);
     }
 

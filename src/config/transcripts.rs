@@ -13,6 +13,8 @@ use crate::region::{PerRegion, Region};
 pub struct Transcripts {
     /// Where it listens, per region. A request takes its own region's and no other.
     pub base_urls: PerRegion<BaseUrl>,
+    /// Whether it may be where only machines near the gateway can reach it, and without TLS.
+    pub allow_private: bool,
     /// Whose key it is shown.
     pub key: TranscriptKey,
     /// How long it may take.
@@ -40,7 +42,7 @@ impl Transcripts {
         let key = read_key(&mut entry, keys);
         let timeout = entry.optional("timeout").map_or(TIMEOUT, |node| node.duration());
         entry.finish();
-        Self { base_urls, key, timeout }
+        Self { base_urls, allow_private, key, timeout }
     }
 
     /// The name of Envoy's cluster in a region. No provider's name begins so.

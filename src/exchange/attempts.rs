@@ -11,7 +11,7 @@ mod admission;
 pub(super) use self::admission::Asker;
 use self::admission::Asking;
 use super::{
-    Output, Why,
+    Output, Patience, Why,
     fetch::Transcript,
     outcome::{Called, Source, classify, of_call},
     plan::Plan,
@@ -138,9 +138,10 @@ impl Attempts {
 
     /// Takes in the answer that was hoped for.
     pub(super) fn good(&self) -> Output {
+        let warm = self.asker.gateway.config.keep_warm;
         match self.plan.lane {
             Lane::Answer => Output::Pass,
-            Lane::Stream => Output::Stream { idle: self.plan.patience() },
+            Lane::Stream => Output::Stream(Patience { idle: self.plan.patience(), warm }),
         }
     }
 

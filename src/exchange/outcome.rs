@@ -66,8 +66,10 @@ pub fn classify(status: u16, details: &str, provider: &str) -> Option<(Error, Ne
             Error::BadAnswer { provider, problem: "is not HTTP" }
         }
         "upstream_reset_before_response_started" => Error::Unreachable { provider },
-        // All of its hosts are ejected, or its name does not resolve.
-        "no_healthy_upstream" => return Some((Error::Unreachable { provider }, Next::Move)),
+        // All of its hosts are ejected, or its name does not resolve, or leads to a private address.
+        "no_healthy_upstream" | "rbac_access_denied_matched_policy[private]" => {
+            return Some((Error::Unreachable { provider }, Next::Move));
+        }
         "upstream_reset_after_response_started" => {
             Error::BadAnswer { provider, problem: "broke off" }
         }
@@ -109,6 +111,7 @@ mod tests {
             ("upstream_reset_before_response_started{remote_connection_failure}", Some(502)),
             ("upstream_reset_before_response_started{overflow}", Some(503)),
             ("no_healthy_upstream", Some(502)),
+            ("rbac_access_denied_matched_policy[private]", Some(502)),
             ("cluster_not_found", Some(500)),
             ("failed_to_inject_credential", Some(502)),
             ("request_payload_too_large", None),

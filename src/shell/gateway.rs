@@ -1,10 +1,6 @@
 //! The gateway role's callbacks: a filter of the listener.
 
-use std::{
-    cell::{Cell, RefCell},
-    rc::Rc,
-    time::Duration,
-};
+use std::{cell::RefCell, rc::Rc, time::Duration};
 
 use log::warn;
 use proxy_wasm::{
@@ -13,7 +9,10 @@ use proxy_wasm::{
     types::{Action, BufferType, MapType},
 };
 
-use super::{TICKET, host, metrics, note_error, timer, watch};
+use super::{
+    TICKET, host, metrics, note_error, timer,
+    watch::{self, Line},
+};
 use crate::{
     exchange::{
         Exchange, Gateway, Head, Input, Output,
@@ -28,6 +27,9 @@ use crate::{
 
 /// Where Envoy's `api_key_auth` puts the account's name, over whatever a client sent.
 const ACCOUNT: &str = "x-attache-account";
+
+/// What keeps a silent stream warm: a comment, which clients pass over. WHATWG HTML, section 9.2.6.
+const COMMENT: &[u8] = b":\n\n";
 
 /// By what the provider role tells that an attempt failed.
 const NEXT: &str = "x-attache-next";
@@ -47,8 +49,8 @@ struct Inner {
     replaced: bool,
     /// The answer that is held.
     held: Option<Held>,
-    /// What the watch over a stream is told by.
-    spoke: Option<Rc<Cell<bool>>>,
+    /// To the watch over a stream.
+    line: Option<Rc<Line>>,
 }
 
 /// An answer of Envoy's own, or one that the provider role has not counted.
@@ -61,8 +63,8 @@ struct Held {
 impl GatewayFilter {
     pub(super) fn new(gateway: Rc<Gateway>, context: u32) -> Self {
         let (exchange, calls, fetch) = (None, Vec::new(), None);
-        let (replaced, held, spoke) = (false, None, None);
-        let inner = Inner { gateway, context, exchange, calls, fetch, replaced, held, spoke };
+        let (replaced, held, line) = (false, None, None);
+        let inner = Inner { gateway, context, exchange, calls, fetch, replaced, held, line };
         Self(Rc::new(RefCell::new(inner)))
     }
 
@@ -77,11 +79,11 @@ impl GatewayFilter {
                 Output::Wait => {}
                 Output::Reply(reply) => self.0.borrow_mut().reply(&reply),
                 Output::Pass => return Action::Continue,
-                Output::Stream { idle } => {
+                Output::Stream(patience) => {
                     let mut inner = self.0.borrow_mut();
-                    let spoke = Rc::default();
-                    watch::watch(inner.context, idle, Rc::clone(&spoke));
-                    inner.spoke = Some(spoke);
+                    let line = Rc::default();
+                    watch::watch(inner.context, patience, Rc::clone(&line));
+                    inner.line = Some(line);
                     return Action::Continue;
                 }
                 Output::Forward { ticket, retries, hedge } => {
@@ -263,7 +265,7 @@ impl Context for GatewayFilter {
 
     fn on_done(&mut self) -> bool {
         let inner = self.0.borrow();
-        if inner.spoke.is_some() {
+        if inner.line.is_some() {
             watch::forget(inner.context);
         }
         true
@@ -324,10 +326,15 @@ impl HttpContext for GatewayFilter {
         action
     }
 
-    fn on_http_response_body(&mut self, _size: usize, _end: bool) -> Action {
+    fn on_http_response_body(&mut self, size: usize, end: bool) -> Action {
         let inner = self.0.borrow();
-        if let Some(spoke) = &inner.spoke {
-            spoke.set(true);
+        // Of what says nothing to the client, the provider role leaves nothing.
+        match &inner.line {
+            Some(line) if size > 0 => line.hear(),
+            Some(line) if !end && line.hear_nothing() => {
+                host::set_buffer(BufferType::HttpResponseBody, 0, COMMENT);
+            }
+            _ => {}
         }
         if inner.held.is_some() && !inner.replaced { Action::Pause } else { Action::Continue }
     }

@@ -1,5 +1,9 @@
-//! Ends streams in which nothing is said any more. A provider that goes silent after its first
-//! content is caught by no timer of Envoy's that would not also run before it.
+//! Looks after streams in which nothing is said: keeps them warm for a while, and then ends them. A
+//! provider that goes silent after its first content is caught by no timer of Envoy's that would
+//! not also run before it.
+//!
+//! A host lets a filter write into an answer only when a piece of it comes, so what keeps a stream
+//! warm is sent in the place of what a provider sends to keep its own.
 
 use std::{
     cell::{Cell, RefCell},
@@ -12,9 +16,9 @@ use log::error;
 use proxy_wasm::hostcalls;
 
 use super::{host, note_error, timer};
-use crate::time::Timestamp;
+use crate::{exchange::Patience, time::Timestamp};
 
-/// How often all streams are looked at: how much longer than allowed a silence may last.
+/// How often all streams are looked at: how much longer than meant a silence may last.
 const PERIOD: Duration = Duration::from_millis(250);
 
 thread_local! {
@@ -24,18 +28,47 @@ thread_local! {
     static AWAKE: Cell<bool> = const { Cell::new(false) };
 }
 
-struct Watched {
-    idle: Duration,
-    /// Whether something was said since the last look.
-    spoke: Rc<Cell<bool>>,
-    /// When something had last been said by then.
-    heard: Timestamp,
+/// What the watch and the stream tell each other.
+#[derive(Default)]
+pub(super) struct Line {
+    spoke: Cell<bool>,
+    /// Whether the last thing that came was said.
+    is_said: Cell<bool>,
+    is_cold: Cell<bool>,
 }
 
-/// Ends a stream after a silence of this length. Whoever hears something says so.
-pub(super) fn watch(context: u32, idle: Duration, spoke: Rc<Cell<bool>>) {
+impl Line {
+    /// Something was said.
+    pub(super) fn hear(&self) {
+        self.spoke.set(true);
+        self.is_said.set(true);
+    }
+
+    /// Something came that says nothing. Whether that is to keep the stream warm. The first time it
+    /// counts as said: so comes what an answer cost, before its end.
+    pub(super) fn hear_nothing(&self) -> bool {
+        if self.is_said.replace(false) {
+            self.spoke.set(true);
+        }
+        self.is_cold.replace(false)
+    }
+}
+
+struct Watched {
+    patience: Patience,
+    line: Rc<Line>,
+    /// When something had last been said by the last look.
+    heard: Timestamp,
+    /// The same of anything that the client got.
+    warmed: Timestamp,
+    /// Whether the stream was cold by then.
+    was_cold: bool,
+}
+
+/// Watches a stream until it ends.
+pub(super) fn watch(context: u32, patience: Patience, line: Rc<Line>) {
     let now = host::now();
-    let watched = Watched { idle, spoke, heard: now };
+    let watched = Watched { patience, line, heard: now, warmed: now, was_cold: false };
     STREAMS.with_borrow_mut(|streams| streams.insert(context, watched));
     if !AWAKE.replace(true) {
         timer::at(now.plus(PERIOD), look);
@@ -67,11 +100,19 @@ fn look() {
 }
 
 impl Watched {
+    /// Whether it has been silent for too long.
     fn is_silent(&mut self, now: Timestamp) -> bool {
-        if self.spoke.replace(false) {
+        let Self { patience, line, .. } = self;
+        let spoke = line.spoke.replace(false);
+        if spoke {
             self.heard = now;
         }
-        now.since(self.heard) >= self.idle
+        if spoke || (self.was_cold && !line.is_cold.get()) {
+            self.warmed = now;
+        }
+        self.was_cold = now.since(self.warmed) >= patience.warm;
+        line.is_cold.set(self.was_cold);
+        now.since(self.heard) >= patience.idle
     }
 }
 

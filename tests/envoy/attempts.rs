@@ -295,6 +295,39 @@ fn silence_before_and_after_the_first_content_have_clocks_of_their_own() {
     assert_eq!(text(&failing().us().chat(&thinks)).trim(), "done");
 }
 
+/// A stream that says something, then sends what keeps it alive so many times, and goes on.
+fn pinging(model: &str, pings: usize) -> Value {
+    let chunk = |text: &str| {
+        format!("data: {}\n\n", json!({"choices": [{"index": 0, "delta": {"content": text}}]}))
+    };
+    let sse = [chunk("so "), ": ping\n\n".repeat(pings), chunk("on"), "data: [DONE]\n\n".into()];
+    request(model, &format!("sse={} delay=200", base64(sse.concat())), true, &[])
+}
+
+#[test]
+fn what_keeps_a_stream_alive_is_no_content() {
+    let begun = Instant::now();
+    let answer = failing().us().chat(&pinging("impatient", 30));
+    assert!(answer.broken && !answer.text().contains("\"on\""), "{answer:?}");
+    assert!(begun.elapsed() < Duration::from_secs(3), "six seconds of pings");
+}
+
+#[test]
+fn a_silent_stream_is_kept_warm_as_often_as_the_operator_says() {
+    for client in [failing().us(), failing().us().over_http2()] {
+        let answer = client.chat(&pinging("patient", 12));
+        assert_eq!(text(&answer).trim(), "so on", "{answer:?}");
+        // 2.6 seconds of silence, every 0.7 seconds, which are looked at every 0.25.
+        let comments = answer.text().split("\n\n").filter(|event| *event == ":").count();
+        assert!((2..=3).contains(&comments), "{comments}: {answer:?}");
+    }
+    // Where nobody is silent for so long, nothing is added.
+    let script = "text=a_b_c_d_e_f delay=200 ping";
+    let answer = failing().us().chat(&request("patient", script, true, &[]));
+    assert!(!answer.text().contains("\n:"), "{answer:?}");
+    failing().assert_unharmed();
+}
+
 #[test]
 fn the_operators_fallbacks_serve_a_request_that_names_none() {
     for is_stream in [false, true] {

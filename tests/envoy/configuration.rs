@@ -97,7 +97,10 @@ fn check_says_what_is_there_and_finds_no_fault_with_what_is_right() {
         let rendered = Setup::new(&yaml).render();
         let output = run("check", &rendered.dir.join("gateway.yaml"), &[]);
         assert_eq!(output.status.code(), Some(0), "{name}: {output:?}");
-        assert_eq!(text(&output.stderr), "", "{name}");
+        // The hosts of the tests are nowhere.
+        let told = text(&output.stderr);
+        let warnings = told.lines().filter(|line| !line.ends_with("does not resolve here"));
+        assert_eq!(warnings.collect::<Vec<_>>(), Vec::<&str>::new(), "{name}");
         assert!(text(&output.stdout).contains("no mistakes"), "{name}: {output:?}");
     }
 }

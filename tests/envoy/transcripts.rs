@@ -6,7 +6,10 @@ use crate::support::client::Answer;
 use crate::support::envoy::{Gateway, Setup, marker};
 use crate::support::provider::{Entry, TRICKY};
 use serde_json::{Value, json};
-use std::sync::OnceLock;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::thread;
 use std::time::{Duration, Instant};
 
 const REGIONAL: &str = include_str!("regional.yaml");
@@ -151,6 +154,86 @@ fn a_service_that_cannot_be_reached_is_told_of() {
     gateway.assert_unharmed();
 }
 
+/// A service that answers with the bytes it is told to, and leaves its connections open. Its threads
+/// end with the process.
+struct Liar {
+    address: SocketAddr,
+    answer: Arc<Mutex<String>>,
+}
+
+impl Liar {
+    fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("it listens");
+        let answer = Arc::<Mutex<String>>::default();
+        let shared = Arc::clone(&answer);
+        thread::spawn(move || {
+            for connection in listener.incoming().flatten() {
+                let shared = Arc::clone(&shared);
+                thread::spawn(move || answer_all(connection, &shared));
+            }
+        });
+        Self { address, answer }
+    }
+
+    fn says(&self, answer: &str) {
+        answer.clone_into(&mut self.answer.lock().expect("nobody panicked"));
+    }
+}
+
+fn answer_all(mut connection: TcpStream, answer: &Mutex<String>) {
+    let (mut heard, mut piece) = (Vec::new(), [0; 4096]);
+    while let Ok(count @ 1..) = connection.read(&mut piece) {
+        heard.extend_from_slice(&piece[..count]);
+        if heard.ends_with(b"\r\n\r\n") {
+            heard.clear();
+            let answer = answer.lock().expect("nobody panicked").clone();
+            let _ = connection.write_all(answer.as_bytes());
+        }
+    }
+}
+
+#[test]
+fn a_service_that_lies_about_length_or_speaks_no_http_is_a_failure() {
+    let text = r#"{"status":"completed","text":"said"}"#;
+    let with = |head: &str, body: &str| format!("HTTP/1.1 200 OK\r\n{head}\r\n\r\n{body}");
+    let good = with("content-length: 36", text);
+    // What is left over would be the answer to the next request.
+    let split = format!("{good}{}", with("content-length: 36", &text.replace("said", "evil")));
+    let long = format!("{{\"status\":\"completed\",\"text\":\"{}\"}}", "a".repeat(33 << 20));
+    let cases = [
+        (split, 200),
+        (with("content-length: 10", text), 502),
+        (with("content-length: 5000000000", text), 502),
+        (with("content-length: -1", text), 502),
+        (with("content-length: 36\r\ncontent-length: 4", text), 502),
+        (with("content-length: 36\r\ntransfer-encoding: chunked", text), 502),
+        (with("transfer-encoding: chunked", &format!("ffffffff\r\n{text}")), 502),
+        (with("transfer-encoding: chunked", text), 502),
+        (with(&format!("content-length: {}", long.len()), &long), 502),
+        (with("content-encoding: gzip\r\ncontent-length: 4", "\u{1f}abc"), 502),
+        ("SSH-2.0-OpenSSH_9.2\r\n".to_owned(), 502),
+        ("\u{16}\u{3}\u{1}".to_owned(), 502),
+    ];
+    let liar = Liar::start();
+    let gateway = Setup::new(REGIONAL).upstream(format!("transcripts={}", liar.address)).start();
+    for (answer, expected) in cases {
+        for is_stream in [false, true] {
+            for (answer, expected) in [(&answer, expected), (&good, 200)] {
+                let shown: String = answer.chars().take(120).collect();
+                liar.says(answer);
+                let (id, body) = about("call", "gpt", "{{ transcript }}", is_stream);
+                let answer = gateway.us().chat(&body);
+                assert_eq!(answer.status, expected, "{shown}: {answer:?}");
+                let asked = gateway.reached(&format!("{id}: said")).len();
+                assert_eq!(asked, usize::from(expected == 200), "{shown}");
+            }
+        }
+    }
+    assert!(gateway.reached("evil").is_empty());
+    gateway.assert_unharmed();
+}
+
 #[test]
 fn text_of_any_kind_and_size_is_put_in_whole() {
     let (id, body) = about("tricky", "gpt", "a {{ transcript }} z", false);
@@ -236,7 +319,7 @@ fn an_id_that_could_lead_elsewhere_is_refused() {
 fn a_client_that_leaves_while_the_transcript_comes_asks_nobody() {
     let (id, body) = about("late", "gpt", "{{ transcript }}", false);
     regional().us().leave(&body.to_string(), Duration::from_millis(100));
-    std::thread::sleep(Duration::from_millis(600));
+    thread::sleep(Duration::from_millis(600));
     assert!(regional().reached(&format!("said in {id}")).is_empty());
     let begun = Instant::now();
     let (_, body) = about("late", "gpt", "{{ transcript }}", true);

@@ -2,7 +2,7 @@
 //! scripted provider behind it.
 
 use super::client::{Client, Protocol};
-use super::provider::{Entry, Provider};
+use super::provider::{Entry, Provider, Settings};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::Write;
@@ -28,6 +28,9 @@ pub struct Setup {
     unplanted: Vec<String>,
     /// The providers whose place the scripted one takes. None: of all.
     scripted: Option<Vec<String>>,
+    /// Where Envoy looks names up, if not where the machine does.
+    names: Option<SocketAddr>,
+    provider: Settings,
     workers: usize,
     module: PathBuf,
 }
@@ -40,6 +43,8 @@ impl Setup {
             upstreams: Vec::new(),
             unplanted: Vec::new(),
             scripted: None,
+            names: None,
+            provider: Settings::default(),
             workers: 2,
             module: module(),
         }
@@ -64,6 +69,17 @@ impl Setup {
         self
     }
 
+    /// The same where a server of the test's says what names lead to.
+    pub fn names(self, server: SocketAddr) -> Self {
+        Self { names: Some(server), ..self }
+    }
+
+    /// The same where the provider remembers so many requests.
+    pub fn remembering(mut self, requests: usize) -> Self {
+        self.provider.journal = requests;
+        self
+    }
+
     /// The same with so many worker threads.
     pub fn workers(self, workers: usize) -> Self {
         Self { workers, ..self }
@@ -76,8 +92,11 @@ impl Setup {
 
     /// Starts Envoy, and returns once it answers.
     pub fn start(self) -> Gateway {
-        let workers = self.workers.to_string();
+        let (workers, names) = (self.workers.to_string(), self.names);
         let files = self.render();
+        if let Some(server) = names {
+            files.look_up_at(server);
+        }
         let log = files.dir.join("envoy.log");
         let mut command = Command::new(envoy());
         command
@@ -106,7 +125,7 @@ impl Setup {
         for (written, port) in PORTS.iter().zip(ports) {
             yaml = yaml.replace(&format!("port: {written}"), &format!("port: {port}"));
         }
-        let provider = Provider::start();
+        let provider = Provider::with(self.provider).expect("127.0.0.1 has a free port");
         yaml = yaml.replace(":7777/", &format!(":{}/", provider.address().port()));
         fs::write(dir.join("gateway.yaml"), &yaml).expect("a file");
         let secrets = plant_secrets(&dir, &yaml);
@@ -153,6 +172,22 @@ impl Files {
             render.args(["--upstream", upstream]);
         }
         render.output().expect("attache runs")
+    }
+
+    fn look_up_at(&self, server: SocketAddr) {
+        let (address, port) = (server.ip(), server.port());
+        let more = format!(
+            r#"
+typed_dns_resolver_config:
+  name: envoy.network.dns_resolver.cares
+  typed_config:
+    "@type": type.googleapis.com/envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig
+    resolvers: [{{socket_address: {{address: {address}, port_value: {port}}}}}]
+"#
+        );
+        let path = self.dir.join("envoy/envoy.yaml");
+        let yaml = fs::read_to_string(&path).expect("a file");
+        fs::write(path, yaml + &more).expect("a file");
     }
 
     fn wait(&self, envoy: &mut Child, ports: &[u16]) {

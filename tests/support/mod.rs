@@ -9,5 +9,7 @@ pub mod envoy;
 #[allow(dead_code)]
 pub mod limiter;
 #[allow(dead_code)]
+pub mod names;
+#[allow(dead_code)]
 pub mod provider;
 pub mod random;

@@ -55,12 +55,13 @@ struct Conversation<'q, 'a> {
 }
 
 impl<'q, 'a> Draft<'q, 'a> {
-    /// The parts of `systemInstruction`: what system and developer messages say, wherever they
-    /// stand.
+    /// The parts of `systemInstruction`: what system and developer messages say, but for the last
+    /// words.
     pub(super) fn system(&mut self) -> Option<Vec<u8>> {
         let mut parts = Vec::new();
-        for (index, message) in self.asked.request.messages.iter().enumerate() {
-            if !matches!(message.role, Role::System | Role::Developer) {
+        let messages = self.asked.request.messages.iter().enumerate();
+        for (index, message) in messages.take(self.last_words()) {
+            if !instructs(message) {
                 continue;
             }
             for text in self.texts(index, message) {
@@ -74,15 +75,25 @@ impl<'q, 'a> Draft<'q, 'a> {
         })
     }
 
+    /// Where the instructions begin that stand after all that was said: they are about what is to
+    /// be said next, and a conversation must not end in the model's own words. Where nobody has
+    /// spoken there are none.
+    fn last_words(&self) -> usize {
+        let messages = &self.asked.request.messages;
+        let spoken = messages.iter().rposition(|message| !instructs(message));
+        spoken.map_or(messages.len(), |last| last + 1)
+    }
+
     /// `contents`.
     pub(super) fn contents(&mut self) -> Vec<u8> {
+        let last_words = self.last_words();
         let mut conversation = Conversation::default();
         // What users say between calls and their results comes after the results.
         let mut users = Vec::new();
         for (index, message) in self.asked.request.messages.iter().enumerate() {
             match message.role {
-                Role::System | Role::Developer => {}
-                Role::User => users.push((index, message)),
+                Role::System | Role::Developer if index < last_words => {}
+                Role::System | Role::Developer | Role::User => users.push((index, message)),
                 Role::Assistant => {
                     self.answer(&mut conversation, &mut users);
                     self.assistant(&mut conversation, index, message);
@@ -318,6 +329,10 @@ fn response(texts: &[Text<'_>]) -> Vec<u8> {
 }
 
 /// The name that goes in front of what a message says. A function's name is no speaker's.
+fn instructs(message: &Message<'_>) -> bool {
+    matches!(message.role, Role::System | Role::Developer)
+}
+
 fn speaker<'m, 'a>(message: &'m Message<'a>) -> Option<&'m Text<'a>> {
     let speaks = !matches!(message.role, Role::Tool | Role::Function);
     message.name.as_ref().filter(|name| speaks && !name.is_empty())

@@ -108,9 +108,7 @@ impl Writing<'_, '_> {
 
     fn content(&self, out: &mut Vec<u8>, prefix: Option<&Text<'_>>) {
         match &self.message.content {
-            Content::Absent if self.message.role == Role::Assistant => {
-                out.extend_from_slice(b"null");
-            }
+            Content::Absent if self.is_more_than_content() => out.extend_from_slice(b"null"),
             Content::Absent => out.extend_from_slice(b"\"\""),
             Content::Text(text) => write_text(out, text, prefix),
             Content::Parts(parts) => {
@@ -121,6 +119,13 @@ impl Writing<'_, '_> {
                 }
             }
         }
+    }
+
+    /// Whether content may be missing: only who calls or refuses need not say anything.
+    fn is_more_than_content(&self) -> bool {
+        let Message { tool_calls, refusal, .. } = self.message;
+        let calls = tool_calls.as_ref().is_some_and(|calls| !calls.is_empty());
+        calls || refusal.is_some() || matches!(self.old, Old::Call(_))
     }
 
     /// A name goes into the first part that is text, or into a part of its own.

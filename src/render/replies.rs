@@ -1,0 +1,39 @@
+//! What Envoy says itself, in the gateway's one shape.
+
+use serde::Serialize;
+
+/// A reply of Envoy's own, in our words.
+#[derive(Serialize)]
+pub(super) struct OwnReply {
+    op: &'static str,
+    status: u16,
+    kind: &'static str,
+    code: &'static str,
+    message: String,
+}
+
+/// All of them. The first that fits counts.
+pub(super) fn replies() -> Vec<OwnReply> {
+    let invalid = "invalid_request_error";
+    let reply = |op, status, kind, code, message: &str| {
+        let message = message.to_owned();
+        OwnReply { op, status, kind, code, message }
+    };
+    vec![
+        reply(
+            "EQ",
+            401,
+            invalid,
+            "invalid_api_key",
+            "Authentication error, API token missing/invalid",
+        ),
+        reply("EQ", 408, "timeout", "timeout", "the request took too long to arrive"),
+        reply("EQ", 413, invalid, "request_too_large", "the body is too long"),
+        reply("EQ", 431, invalid, "headers_too_large", "the headers are too long"),
+        reply("EQ", 501, invalid, "invalid_request", "the transfer encoding is not supported"),
+        reply("EQ", 503, "server_error", "overloaded", "the gateway cannot serve this now"),
+        reply("EQ", 504, "timeout", "timeout", "the request took too long"),
+        reply("GE", 500, "server_error", "internal_error", "the gateway failed"),
+        reply("GE", 400, invalid, "invalid_request", "the request is not valid HTTP"),
+    ]
+}
