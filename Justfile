@@ -54,12 +54,24 @@ check:
         else echo "no shellcheck here: scripts not checked"; fi
     python3 .ci/check-docs
 
-# Everything: the core natively and under Node, Envoy end to end, the official SDK as client
-test: filter crashing limiter
+# Everything: the core natively and under Node, Envoy end to end, the official SDK and a browser as clients
+test: filter crashing limiter && browser
     @bash .ci/setup envoy node python aimock
     cargo test
     source .build/wasm.env && cargo --config wasm-pack.toml test --lib --tests --target wasm32-unknown-unknown
     .build/python/bin/pytest -p no:cacheprovider tests/sdk
+
+# The playground in headless Chromium; says so where there is none
+browser: filter
+    @bash .ci/setup envoy browser
+    @if [[ -x .build/bin/chromium ]]; then \
+        cargo test --test envoy in_a_browser -- --ignored --nocapture; \
+        else echo "SKIPPED: no Chromium here, the playground was not tested in a browser"; fi
+
+# Takes the pictures of the documents anew, of what `just up` started
+pictures:
+    @bash .ci/setup browser
+    node tests/browser/pictures.mjs
 
 # The exact limits of accounts under load, for ten minutes: `just test` has one of it
 limits: filter crashing

@@ -177,7 +177,7 @@ fn key_problem(path: &Path) -> Option<String> {
 fn write(dir: &Path, file: &File) -> io::Result<()> {
     use std::{io::Write, os::unix::fs::OpenOptionsExt};
     let path = dir.join(&file.path);
-    let fresh = path.with_extension("yaml.new");
+    let fresh = path.with_extension("new");
     let mut options = fs::OpenOptions::new();
     let mut handle = options.write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
     handle.write_all(file.text.as_bytes())?;

@@ -55,6 +55,8 @@ pub struct Config {
     pub request_body: NonZeroU32,
     /// Whether a parameter that would be dropped is refused instead.
     pub strict_parameters: bool,
+    /// Whether Envoy serves the page on which people try models out.
+    pub playground: bool,
     /// Deadlines of a model that names none of its own.
     pub deadlines: Deadlines,
     /// After how long a silence a stream should be kept warm.
@@ -254,6 +256,7 @@ impl Config {
                 .optional("request_body_bytes")
                 .map_or(REQUEST_BODY, |node| node.positive()),
             strict_parameters: top.optional("strict_parameters").is_some_and(|node| node.bool()),
+            playground: top.optional("playground").is_some_and(|node| node.bool()),
             deadlines,
             keep_warm: top.optional("keep_warm").map_or(KEEP_WARM, |node| node.duration()),
             rate_limit: top.optional("rate_limit").map(|node| RateLimitService::read(&node)),

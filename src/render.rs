@@ -3,6 +3,7 @@
 //! The shape stands in `envoy/templates`, which is Envoy's own language; here is what goes in.
 
 mod jwt;
+mod playground;
 mod replies;
 
 use std::{
@@ -19,6 +20,7 @@ use serde_json::Value as Document;
 
 use self::{
     jwt::JwtView,
+    playground::Playground,
     replies::{OwnReply, replies},
 };
 use crate::{
@@ -56,7 +58,7 @@ pub struct Options {
 pub struct File {
     /// Below the directory.
     pub path: String,
-    /// YAML.
+    /// YAML, or a page.
     pub text: String,
 }
 
@@ -103,6 +105,7 @@ struct View<'c> {
     /// Whether the module may see a caller's key, for its transcripts.
     caller_key: bool,
     replies: Vec<OwnReply>,
+    playground: Option<Playground>,
     keys: Vec<AccountKey<'c>>,
     jwt: Option<JwtView<'c>>,
     nobody: AddressView<'static>,
@@ -245,6 +248,7 @@ pub fn render(config: &Config, document: &Document, options: &Options) -> Result
         let template = templates.get_template(name).map_err(Error::Template)?;
         template.render(values).map_err(Error::Template)
     };
+    let playground = config.playground.then(Playground::new);
     let view = Value::from(Serde(View {
         dir: &options.dir,
         module: &options.module,
@@ -253,6 +257,7 @@ pub fn render(config: &Config, document: &Document, options: &Options) -> Result
         buffer: buffer(config),
         caller_key: config.transcripts.as_ref().is_some_and(|own| own.key == TranscriptKey::Caller),
         replies: replies(),
+        playground: playground.clone(),
         keys: account_keys(config, options)?,
         jwt: config.jwt.as_ref().map(|jwt| JwtView::new(jwt, options)).transpose()?,
         nobody: AddressView { address: NOBODY.0, port: NOBODY.1 },
@@ -265,11 +270,14 @@ pub fn render(config: &Config, document: &Document, options: &Options) -> Result
         }),
         clusters: clusters(config, document, options)?,
     }));
-    // Envoy looks at a secret when a cluster needs it, and at clusters when a listener does.
+    // Envoy looks at a secret when a cluster needs it, and at clusters and pages when a listener does.
     let mut files = Vec::new();
     for (provider, file) in key_files(config, options) {
         let text = fill("secret.yaml", Value::from(Serde(SecretView { provider, file })))?;
         files.push(File { path: format!("secrets/{provider}.yaml"), text });
+    }
+    if let Some(page) = playground {
+        files.push(File { path: "playground.html".to_owned(), text: page.html });
     }
     let tokens = config.jwt.iter().map(|_| "tokens.yaml");
     let others = ["keys.yaml", "clusters.yaml", "listeners.yaml", "envoy.yaml"];

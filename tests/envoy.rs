@@ -18,6 +18,7 @@ mod envoy {
     mod keys;
     mod limiter;
     mod pages;
+    mod playground;
     mod quota;
     mod regions;
     mod repair;

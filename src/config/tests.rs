@@ -69,7 +69,7 @@ fn what_is_not_written_has_a_default() {
     assert_eq!(config.listeners.iter().collect::<Vec<_>>(), [(Region::Us, &us)]);
     assert_eq!(config.admin, local(9901));
     assert_eq!(config.request_body.get(), 10 << 20);
-    assert!(!config.strict_parameters);
+    assert!(!config.strict_parameters && !config.playground);
     assert_eq!(config.deadlines, Deadlines::default());
     assert_eq!(config.keep_warm, Duration::from_secs(2));
     let model = &config.models["gpt-4.1"];
@@ -130,8 +130,8 @@ models.gpt-4.1.regions.eu.upstream_model: missing, allowed: what the provider ca
 models.gpt-4.1.context_length: found `0`, allowed: a whole number from 1 to 4294967295
 models.gpt-4.1.supported_parameters[0]: found `temprature`, allowed: {}
 listener: unknown key, allowed: `deadlines`, `plans`, `jwt`, `accounts`, `providers`, \
-`admin`, `listeners`, `request_body_bytes`, `strict_parameters`, `keep_warm`, `rate_limit`, \
-`models`, `transcripts`",
+`admin`, `listeners`, `request_body_bytes`, `strict_parameters`, `playground`, `keep_warm`, \
+`rate_limit`, `models`, `transcripts`",
         one_of(parameters)
     );
     let said = mistakes(&document);
@@ -189,6 +189,8 @@ fn every_value_of_the_top_is_checked() {
   strict_parameters: found `"true"`, allowed: `true` or `false`
 /keep_warm = 2
   keep_warm: found `2`, allowed: a duration from `1ms` to `24h`, such as `500ms`, `20s` or `5m`
+/playground = "on"
+  playground: found `on`, allowed: `true` or `false`
 /deadlines = {"connect": "0s", "total": 300, "idle": "30M"}
   deadlines.connect: found `0s`, allowed: a duration from `1ms` to `24h`, such as `500ms`, `20s` or
     `5m`
@@ -771,13 +773,22 @@ mod sample {
     fn the_sample_writes_the_defaults_down() {
         let (config, mut document) = (sample(), document());
         let top = document.as_object_mut().unwrap();
-        for key in ["admin", "request_body_bytes", "strict_parameters", "deadlines", "keep_warm"] {
+        let written = [
+            "admin",
+            "request_body_bytes",
+            "strict_parameters",
+            "playground",
+            "deadlines",
+            "keep_warm",
+        ];
+        for key in written {
             assert!(top.remove(key).is_some(), "{key}");
         }
         let bare = Config::parse(&document).unwrap();
         assert_eq!(bare.admin, config.admin);
         assert_eq!(bare.request_body, config.request_body);
         assert_eq!(bare.strict_parameters, config.strict_parameters);
+        assert_eq!(bare.playground, config.playground);
         assert_eq!(bare.deadlines, config.deadlines);
         assert_eq!(bare.keep_warm, config.keep_warm);
         assert_eq!(bare.models, config.models);

@@ -27,6 +27,7 @@ pub(super) fn replies() -> Vec<OwnReply> {
             "invalid_api_key",
             "Authentication error, API token missing/invalid",
         ),
+        reply("EQ", 405, invalid, "method_not_allowed", "this path takes GET only"),
         reply("EQ", 408, "timeout", "timeout", "the request took too long to arrive"),
         reply("EQ", 413, invalid, "request_too_large", "the body is too long"),
         reply("EQ", 431, invalid, "headers_too_large", "the headers are too long"),
