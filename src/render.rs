@@ -3,12 +3,13 @@
 //! The shape stands in `envoy/templates`, which is Envoy's own language; here is what goes in.
 
 mod jwt;
+mod keys;
 mod playground;
 mod replies;
 
 use std::{
     collections::BTreeMap,
-    fs, io,
+    io,
     net::IpAddr,
     path::{Path, PathBuf},
     time::Duration,
@@ -20,6 +21,7 @@ use serde_json::Value as Document;
 
 use self::{
     jwt::JwtView,
+    keys::{AccountKey, account_keys},
     playground::Playground,
     replies::{OwnReply, replies},
 };
@@ -231,12 +233,6 @@ struct KeyView {
     watched: PathBuf,
 }
 
-#[derive(Serialize)]
-struct AccountKey<'c> {
-    account: &'c str,
-    key: String,
-}
-
 /// Renders every file.
 pub fn render(config: &Config, document: &Document, options: &Options) -> Result<Vec<File>, Error> {
     let mut templates = Environment::new();
@@ -308,28 +304,6 @@ const TEMPLATES: [(&str, &str); 6] = [
     ("tokens.yaml", include_str!("../envoy/templates/tokens.yaml")),
     ("secret.yaml", include_str!("../envoy/templates/secret.yaml")),
 ];
-
-fn account_keys<'c>(config: &'c Config, options: &Options) -> Result<Vec<AccountKey<'c>>, Error> {
-    let mut keys: Vec<AccountKey<'c>> = Vec::new();
-    for (account, entry) in &config.accounts {
-        for file in &entry.key_files {
-            let path = options.base.join(file);
-            let text = fs::read_to_string(&path);
-            let key =
-                text.map(|text| text.trim().to_owned()).and_then(|key| match key.is_empty() {
-                    true => Err(io::Error::other("it is empty")),
-                    false => Ok(key),
-                });
-            let key = key.map_err(|error| Error::Key(path.clone(), error))?;
-            // Envoy would refuse all keys for one that stands there twice.
-            if let Some(known) = keys.iter().find(|known| known.key == key) {
-                return Err(Error::SameKey(path, known.account.to_owned()));
-            }
-            keys.push(AccountKey { account, key });
-        }
-    }
-    Ok(keys)
-}
 
 fn listeners<'c>(
     config: &'c Config,
