@@ -100,9 +100,10 @@ bench: filter programs limiter
 repair-score seed="1" each="100":
     cargo run --release --quiet --example repair-score -- {{ seed }} {{ each }}
 
-# A million hostile texts through the repair of JSON, and through the same in pieces
+# A million hostile texts through the repair of JSON, and through the same in pieces; the steps of every pair of what may be repeated
 repair-fuzz count="1000000":
     REPAIR_FUZZ={{ count }} cargo test --release --test repair hostile::nothing
+    REPAIR_FUZZ={{ count }} cargo test --release --lib repair::effort
 
 # How fast JSON is mended
 repair-bench:

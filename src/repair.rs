@@ -5,6 +5,7 @@
 
 mod brackets;
 mod coerce;
+mod effort;
 mod escape;
 mod find;
 mod judge;

@@ -131,6 +131,7 @@ impl Parser {
     pub(super) fn follows(&self, source: Source<'_>, at: usize, closed: usize) -> Look<Likeness> {
         let (mut at, mut closed) = (at, closed);
         for _ in 0..MAX_BRACKETS {
+            source.effort.spend(2);
             let Some((next, byte)) = source.next(at)? else { return Ok(Likeness::Good) };
             let Some(frame) = self.stack.iter().rev().nth(closed) else {
                 return self.follows_document(source, at, next);

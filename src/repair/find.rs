@@ -71,7 +71,7 @@ impl Search {
 
     /// Searches on.
     pub(super) fn run(&mut self, source: Source<'_>) -> Look<Found> {
-        loop {
+        while !source.effort.is_spent() {
             if let Some(thoughts) = self.thoughts {
                 self.think(source, thoughts)?;
             }
@@ -96,6 +96,7 @@ impl Search {
             }
             self.pass_over(source, byte)?;
         }
+        Ok(Found::Nothing)
     }
 
     fn blank(&mut self, source: Source<'_>) {
@@ -283,7 +284,9 @@ impl Search {
     fn scalars(&self, source: Source<'_>, at: usize) -> Look<bool> {
         let rest = source.from(at);
         let rest = rest.get(..LONGEST_LIST).unwrap_or(rest);
-        let Some(end) = rest.iter().position(|byte| b"[]{}\"".contains(byte)) else {
+        let end = rest.iter().position(|byte| b"[]{}\"".contains(byte));
+        source.effort.spend(end.unwrap_or(rest.len()));
+        let Some(end) = end else {
             let comma = rest.contains(&b',');
             let first = rest.first().is_some_and(u8::is_ascii_digit);
             // In a stream nothing waits longer than it must: prose rarely begins so.

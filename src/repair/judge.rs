@@ -4,6 +4,7 @@
 use memchr::memchr;
 
 use super::{
+    effort::VECTOR,
     parser::{Parser, Shape},
     source::{Likeness, Look, Quote, REACH, Source},
     text::{Place, Style, Text, Verdict, is_structure},
@@ -142,6 +143,7 @@ impl Parser {
     fn comes_again(&self, source: Source<'_>, text: &Text, after: usize) -> Look<bool> {
         let rest = source.from(after);
         let rest = rest.get(..REACH).unwrap_or(rest);
+        source.effort.spend(REACH / VECTOR);
         let quote = match text.quote {
             Quote::Double => b'"',
             Quote::Single => b'\'',
@@ -173,6 +175,7 @@ impl Parser {
         let at_run = self.at + so_far.len();
         let length =
             so_far.iter().rev().take(REACH).take_while(|byte| is_structure(**byte)).count();
+        source.effort.spend(length);
         let run = so_far.get(so_far.len() - length..).unwrap_or_default();
         let comma = run.iter().rposition(|byte| *byte == b',').map(|at| run.split_at(at).1);
         for run in [Some(run), comma].into_iter().flatten() {

@@ -75,11 +75,13 @@ impl Parser {
 
     /// Reads as far as what has come allows.
     pub(super) fn run(&mut self, source: Source<'_>) -> Stop {
-        loop {
+        while !source.effort.is_spent() {
+            source.effort.spend(1);
             if let Err(stop) = self.step(source) {
                 return stop;
             }
         }
+        Stop::Hopeless
     }
 
     /// Keeps a flaw found where the reading is.

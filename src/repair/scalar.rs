@@ -145,22 +145,22 @@ impl Parser {
     }
 
     fn write_string(&mut self, plain: &[u8]) {
-        let mut json = Vec::with_capacity(plain.len() + 2);
-        json.push(b'"');
+        self.begin();
+        self.out.push(b'"');
         let is_escape =
             |at: usize| super::strict::escape_length(plain.get(at..).unwrap_or_default());
         let mut at = 0;
         while let Some(byte) = plain.get(at).copied() {
             let length = if byte == b'\\' { is_escape(at).unwrap_or(1) } else { 1 };
             match plain.get(at..at + length) {
-                Some(b"\\") => json.extend_from_slice(b"\\\\"),
-                Some(piece) => write_escaped(&mut json, piece),
+                Some(b"\\") => self.out.extend_from_slice(b"\\\\"),
+                Some(piece) => write_escaped(&mut self.out, piece),
                 None => {}
             }
             at += length;
         }
-        json.push(b'"');
-        self.write(&json);
+        self.out.push(b'"');
+        self.after_value();
     }
 
     /// Reads text without quotes, or with the closing one only.
@@ -216,7 +216,7 @@ impl Parser {
                 }
                 _ => false,
             };
-            if ends {
+            if ends || source.effort.is_spent() {
                 return Ok(at);
             }
             at += 1;
@@ -305,6 +305,9 @@ fn closing_quote(source: Source<'_>, at: usize) -> Look<Option<usize>> {
 
 /// A number in JSON, for one in JavaScript or Python that means the same.
 fn mended_number(word: &[u8]) -> Option<String> {
+    if !word.iter().any(u8::is_ascii_digit) {
+        return None;
+    }
     let text = std::str::from_utf8(word).ok()?;
     let (sign, text) = match text.strip_prefix('-') {
         Some(rest) => ("-", rest),

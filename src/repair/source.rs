@@ -3,7 +3,10 @@
 
 use memchr::{memchr, memchr3};
 
-use super::strict::{escape_length, number_length};
+use super::{
+    effort::{Effort, VECTOR},
+    strict::{escape_length, number_length},
+};
 
 /// How far a look ahead reaches, in bytes: a key and what follows it have room.
 pub(super) const REACH: usize = 512;
@@ -47,6 +50,8 @@ pub(super) struct Source<'t> {
     pub(super) bytes: &'t [u8],
     /// Whether nothing more comes.
     pub(super) complete: bool,
+    /// What looks ahead are paid with.
+    pub(super) effort: &'t Effort,
 }
 
 impl Quote {
@@ -112,7 +117,9 @@ impl<'t> Source<'t> {
             return Ok(0);
         }
         let rest = self.from(at);
-        match memchr(b'\n', rest) {
+        let found = memchr(b'\n', rest);
+        self.effort.spend(4 + found.unwrap_or(rest.len()) / VECTOR);
+        match found {
             Some(length) => Ok(length),
             None if self.complete || rest.len() > LONGEST_COMMENT => Ok(rest.len()),
             None => Err(Wait),
@@ -121,7 +128,9 @@ impl<'t> Source<'t> {
 
     fn block_comment(self, at: usize) -> Look<usize> {
         let rest = self.from(at);
-        match memchr::memmem::find(rest.get(2..).unwrap_or_default(), b"*/") {
+        let found = memchr::memmem::find(rest.get(2..).unwrap_or_default(), b"*/");
+        self.effort.spend(8 + found.unwrap_or(rest.len()) / VECTOR);
+        match found {
             Some(length) => Ok(length + 4),
             None if self.complete || rest.len() > LONGEST_COMMENT => Ok(rest.len()),
             None => Err(Wait),
@@ -131,7 +140,7 @@ impl<'t> Source<'t> {
     /// No farther than a look may reach from `at`.
     pub(super) fn within_reach(self, at: usize) -> Self {
         match self.bytes.get(..at.saturating_add(REACH)) {
-            Some(bytes) => Self { bytes, complete: true },
+            Some(bytes) => Self { bytes, complete: true, ..self },
             None => self,
         }
     }
@@ -140,7 +149,9 @@ impl<'t> Source<'t> {
     pub(super) fn next(self, at: usize) -> Look<Option<(usize, u8)>> {
         let (mut at, limit) = (at, at.saturating_add(REACH));
         loop {
-            at = self.after_blank(at);
+            let from = at;
+            at = self.after_blank(from);
+            self.effort.spend(4 + at - from);
             let Some(byte) = self.get(at) else {
                 let enough = self.complete || at > limit + LONGEST_COMMENT;
                 return if enough { Ok(None) } else { Err(Wait) };
@@ -180,6 +191,7 @@ impl<'t> Source<'t> {
                 Quote::Backtick => memchr3(b'`', b'\\', b'\n', rest),
                 _ => rest.iter().position(|byte| matches!(byte, b'\\' | b'\n' | 0xc2 | 0xe2)),
             };
+            self.effort.spend(4 + found.unwrap_or(rest.len()) / VECTOR);
             let Some(found) = found else {
                 return if at + rest.len() < limit { self.peek(at + rest.len()) } else { Ok(None) }
                     .map(|_| None);
@@ -298,6 +310,7 @@ impl<'t> Source<'t> {
             }
             length += 1;
         }
+        self.effort.spend(2 + length);
         Ok(length)
     }
 
@@ -317,6 +330,7 @@ impl<'t> Source<'t> {
     pub(super) fn scalar(self, at: usize) -> Look<Option<usize>> {
         let end = at + self.word(at)?;
         let word = self.bytes.get(at..end).unwrap_or_default();
+        self.effort.spend(8);
         let is_scalar = number_length(word) == Some(word.len()) || literal(word).is_some();
         let delimited = match self.next(end)? {
             None => true,
@@ -354,7 +368,9 @@ impl<'t> Source<'t> {
     fn word_item(self, at: usize) -> Look<Likeness> {
         let rest = self.from(at);
         let rest = rest.get(..LONGEST_KEY).unwrap_or(rest);
-        let Some(end) = rest.iter().position(|byte| b",]\"\n{}[:".contains(byte)) else {
+        let end = rest.iter().position(|byte| b",]\"\n{}[:".contains(byte));
+        self.effort.spend(end.unwrap_or(rest.len()));
+        let Some(end) = end else {
             return if rest.len() < LONGEST_KEY { self.peek(at + rest.len()) } else { Ok(None) }
                 .map(|_| Likeness::No);
         };

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use super::{
     Guide,
     coerce::Coercion,
+    effort::Effort,
     find::{Found, Opened, Search},
     parser::{Doubt, Manner, Parser, Stop},
     report::{Kind, Report},
@@ -20,6 +21,9 @@ pub const MAX_HELD: usize = 1 << 20;
 /// What is forgotten at once, at least, of what has been read, in bytes.
 const FORGOTTEN: usize = 1 << 12;
 
+/// How much is looked at again with every piece that comes, in bytes: no token of usual length waits.
+const IMPATIENT: usize = 32;
+
 /// Mends a text that comes in pieces.
 #[derive(Debug)]
 pub struct Stream {
@@ -28,6 +32,9 @@ pub struct Stream {
     coercion: Option<Coercion>,
     /// What has come and may still be needed.
     held: Vec<u8>,
+    pub(super) effort: Effort,
+    /// How many bytes must come before another look is worth it.
+    patience: usize,
     state: State,
 }
 
@@ -48,7 +55,14 @@ impl Stream {
     pub fn new(guide: &Guide) -> Self {
         let coercion = guide.schema.as_ref().map(|schema| Coercion::new(Rc::clone(schema)));
         let state = State::Searching(Search::new(0));
-        Self { root: guide.root, coercion, held: Vec::new(), state }
+        Self {
+            root: guide.root,
+            coercion,
+            held: Vec::new(),
+            effort: Effort::new(0),
+            patience: 0,
+            state,
+        }
     }
 
     /// Whether JSON has begun, so that the text can no longer be left alone.
@@ -67,13 +81,18 @@ impl Stream {
     }
 
     fn mend(&mut self, piece: &str, out: &mut Vec<u8>) -> Result<(), Failure> {
+        self.effort.earn(piece.len());
         match &mut self.state {
             State::Reading { unescape: Some(unescape), .. } => {
                 unescape.feed(piece.as_bytes(), &mut self.held);
             }
             _ => self.held.extend_from_slice(piece.as_bytes()),
         }
-        self.run(false, out)?;
+        self.patience = self.patience.saturating_sub(piece.len());
+        if self.patience == 0 {
+            self.run(false, out)?;
+            self.patience = self.patience();
+        }
         if self.held.len() > MAX_HELD { Err(Failure::Hopeless) } else { Ok(()) }
     }
 
@@ -113,10 +132,10 @@ impl Stream {
 
     fn run(&mut self, complete: bool, out: &mut Vec<u8>) -> Result<(), Failure> {
         if let State::Searching(search) = &mut self.state {
-            let source = Source { bytes: &self.held, complete };
-            let first = self.held.iter().find(|byte| !byte.is_ascii_whitespace());
+            let source = Source { bytes: &self.held, complete, effort: &self.effort };
             let found = search.run(source);
             let Ok(Found::Document { at, opened, .. }) = found else { return Ok(()) };
+            let first = self.held.iter().find(|byte| !byte.is_ascii_whitespace());
             if first == Some(&b'"') && opened != Opened::Without(super::parser::Shape::Object) {
                 self.state = State::Holding;
                 return Ok(());
@@ -124,7 +143,8 @@ impl Stream {
             self.begin(at, opened, out);
         }
         if let State::Reading { parser, .. } = &mut self.state {
-            let stop = parser.run(Source { bytes: &self.held, complete });
+            let source = Source { bytes: &self.held, complete, effort: &self.effort };
+            let stop = parser.run(source);
             out.append(&mut parser.out);
             if stop == Stop::Hopeless {
                 return Err(Failure::Hopeless);
@@ -133,6 +153,18 @@ impl Stream {
         }
         self.pass_blank(out);
         Ok(())
+    }
+
+    /// How many bytes must come before what waits is looked at again: more and more, so that looking
+    /// takes linear time however small the pieces are.
+    fn patience(&self) -> usize {
+        let from = match &self.state {
+            State::Searching(search) => search.at,
+            State::Reading { parser, .. } => parser.looked(),
+            State::Holding | State::Done { .. } => return 0,
+        };
+        let waiting = self.held.len().saturating_sub(from);
+        if waiting < IMPATIENT { 0 } else { waiting / 4 }
     }
 
     /// JSON begins.

@@ -1,6 +1,7 @@
 //! Strings: their quotes, their escapes, and what they hold.
 
 use super::{
+    effort::READING,
     parser::{Parser, Shape, State, Step, Stop},
     report::Kind,
     source::{Look, Quote, REACH, Source},
@@ -87,6 +88,14 @@ impl Parser {
         }
     }
 
+    /// Up to where nothing has to be looked at again.
+    pub(super) fn looked(&self) -> usize {
+        match &self.state {
+            State::Text(text) => text.scan,
+            _ => self.at,
+        }
+    }
+
     /// Begins a string at its quote.
     pub(super) fn open_text(&mut self, source: Source<'_>, place: Place) -> Step {
         let Some((quote, length)) = source.quote(self.at) else { return Err(Stop::Hopeless) };
@@ -134,6 +143,7 @@ impl Parser {
                 return self.text_runs_out(source, text);
             };
             text.scan = found;
+            source.effort.spend(1);
             let read = self.special(source, &mut text);
             if let State::Text(state) = &mut self.state {
                 *state = text;
@@ -177,6 +187,9 @@ impl Parser {
     }
 
     fn quote(&mut self, source: Source<'_>, text: &mut Text, length: usize) -> Step {
+        if source.effort.is_spent() {
+            return Err(Stop::Hopeless);
+        }
         let at = text.scan;
         self.count_brackets(source, text, at);
         match self.verdict(source, text, length)? {
@@ -372,6 +385,7 @@ impl Parser {
     /// Takes back what was read behind a place where the string could have ended.
     fn go_back(&mut self, source: Source<'_>, text: Text, at: usize, written: usize) -> Step {
         self.returns += 1;
+        source.effort.spend(READING * (source.bytes.len() - at));
         self.target(&text).truncate(written);
         let length = source.quote(at).map_or(1, |(_, length)| length);
         self.at = at + length;

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::{
+    effort::{ATTEMPT, Effort, READING},
     find::{Found, Opened, Search},
     parser::{Doubt, Manner, Parser, Stop},
     report::{Kind, Report},
@@ -52,7 +53,7 @@ const MAX_DOUBTED: usize = 64;
 
 /// A document that was found in a text.
 #[derive(Debug)]
-struct Document {
+pub(super) struct Document {
     json: Vec<u8>,
     report: Report,
     /// Where it begins and ends in the text.
@@ -120,22 +121,22 @@ fn lone_scalar(text: &str) -> Option<String> {
 }
 
 fn mend_documents(text: &[u8], root: Root) -> Result<(Vec<u8>, Report), Failure> {
-    let documents = documents(text)?;
+    let effort = Effort::new(text.len());
+    let documents = documents(Source { bytes: text, complete: true, effort: &effort })?;
     choose(documents, root, text)
 }
 
 /// All documents of a text. Behind one beyond mending only a fence can be trusted: anything else may
 /// be a part of it.
-fn documents(text: &[u8]) -> Result<Vec<Document>, Failure> {
-    let source = Source { bytes: text, complete: true };
-    let (mut documents, mut from, mut again) = (Vec::<Document>::new(), 0, 2 * text.len());
+pub(super) fn documents(source: Source<'_>) -> Result<Vec<Document>, Failure> {
+    let (mut documents, mut from) = (Vec::<Document>::new(), 0);
     let (mut search, mut hopeless) = (Search::new(0), false);
     while documents.len() < MAX_DOCUMENTS {
         let Ok(Found::Document { at, opened, fenced }) = search.run(source) else { break };
-        let between = text.get(from..at).unwrap_or_default();
+        let between = source.bytes.get(from..at).unwrap_or_default();
         let adjacent =
             between.iter().all(|byte| byte.is_ascii_whitespace() || b",;".contains(byte));
-        match read(source, at, opened, &mut again) {
+        match read(source, at, opened) {
             Ok((json, report, end)) => {
                 if fenced || !hopeless {
                     let range = (at, end);
@@ -158,26 +159,20 @@ fn documents(text: &[u8]) -> Result<Vec<Document>, Failure> {
     Ok(documents)
 }
 
-/// Reads one document. What it comes to, and where it ends; on failure, where that was. `again` is
-/// how many bytes may be read once more where brackets are in doubt.
-fn read(
-    source: Source<'_>,
-    at: usize,
-    opened: Opened,
-    again: &mut usize,
-) -> Result<(Vec<u8>, Report, usize), usize> {
+/// Reads one document. What it comes to, and where it ends; on failure, where that was.
+fn read(source: Source<'_>, at: usize, opened: Opened) -> Result<(Vec<u8>, Report, usize), usize> {
     if opened == Opened::Escaped {
         return read_escaped(source, at);
     }
     let mut best = attempt(source, at, opened, Doubt::Missing);
     for doubt in [Doubt::Wrong, Doubt::Extra] {
         let settled = |parser: &Parser| !parser.doubtful || parser.report.count() > MAX_DOUBTED;
-        if *again == 0 || cost(source, &best) < 2 || best.as_ref().is_ok_and(settled) {
+        if cost(source, &best) < 2 || best.as_ref().is_ok_and(settled) {
             break;
         }
         let other = attempt(source, at, opened, doubt);
         let read = other.as_ref().map_or_else(|end| *end, |parser| parser.at);
-        *again = again.saturating_sub(read - at);
+        source.effort.spend(READING * (read - at));
         // What needs less mending is more likely what was meant.
         if cost(source, &other) < cost(source, &best) {
             best = other;
@@ -198,6 +193,7 @@ fn finished(parser: Parser) -> (Vec<u8>, Report, usize) {
 }
 
 fn attempt(source: Source<'_>, at: usize, opened: Opened, doubt: Doubt) -> Result<Parser, usize> {
+    source.effort.spend(ATTEMPT);
     let mut parser = Parser::new(at, Manner { careful: true, layout: true, doubt });
     if let Opened::Without(shape) = opened {
         parser.imply(shape);
@@ -215,7 +211,7 @@ fn read_escaped(source: Source<'_>, at: usize) -> Result<(Vec<u8>, Report, usize
     let mut unescape = Unescape::default();
     unescape.feed(source.from(at), &mut plain);
     unescape.finish(&mut plain);
-    let inner = Source { bytes: &plain, complete: true };
+    let inner = Source { bytes: &plain, ..source };
     let mut parser = attempt(inner, 0, Opened::Plainly, Doubt::Missing).map_err(|_| end)?;
     parser.report.add(Kind::Escaped, at);
     Ok((parser.out, parser.report, end))

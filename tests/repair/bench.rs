@@ -1,7 +1,9 @@
 //! How fast JSON is mended: what is broken as models break it, and what adversaries send.
 #![cfg(not(target_family = "wasm"))]
 
-use std::hint::black_box;
+mod pieces;
+
+use std::{hint::black_box, time::Instant};
 
 use attache::repair::{Guide, Stream, mend};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
@@ -26,7 +28,7 @@ fn texts(count: usize) -> Vec<(&'static str, String)> {
     ]
 }
 
-fn hostile() -> Vec<(String, String)> {
+fn named() -> Vec<(String, String)> {
     let repeated =
         ["\"", "{", "[", "```", "{}", "[\"", "{\"a\":", "'", "{'", "[{\"a\":[", "\\", "(", "#"];
     let repeated = repeated.map(|unit| (unit.to_owned(), unit.repeat((1 << 20) / unit.len())));
@@ -52,12 +54,32 @@ fn adversaries(criterion: &mut Criterion) {
     let guide = Guide::default();
     let mut group = criterion.benchmark_group("a hostile megabyte");
     group.sample_size(10);
-    for (name, text) in hostile() {
+    for (name, text) in named().into_iter().chain(slowest()) {
         group.bench_with_input(BenchmarkId::from_parameter(name), &text, |bench, text| {
             bench.iter(|| mend(black_box(text), &guide).is_ok());
         });
     }
     group.finish();
+}
+
+/// Of all pairs of pieces, those that take longest.
+fn slowest() -> impl Iterator<Item = (String, String)> {
+    let guide = Guide::default();
+    let took = |text: &String| {
+        let begin = Instant::now();
+        mend(black_box(text), &guide).is_ok();
+        begin.elapsed()
+    };
+    let mut all: Vec<_> = pieces::hostile(1 << 15)
+        .enumerate()
+        .map(|(index, text)| ((0..3).map(|_| took(&text)).min(), index))
+        .collect();
+    all.sort_unstable();
+    let worst = all.into_iter().rev().take(5);
+    worst.filter_map(|(_, index)| {
+        let text = pieces::hostile(1 << 20).nth(index)?;
+        Some((format!("{:?}", text.chars().take(20).collect::<String>()), text))
+    })
 }
 
 fn streams(criterion: &mut Criterion) {

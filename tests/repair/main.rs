@@ -5,6 +5,7 @@
 mod corpus;
 mod damage;
 mod hostile;
+mod pieces;
 mod random;
 mod streamed;
 mod verdict;
