@@ -67,7 +67,7 @@ fn slowest() -> impl Iterator<Item = (String, String)> {
     let guide = Guide::default();
     let took = |text: &String| {
         let begin = Instant::now();
-        mend(black_box(text), &guide).is_ok();
+        black_box(mend(black_box(text), &guide).is_ok());
         begin.elapsed()
     };
     let mut all: Vec<_> = pieces::hostile(1 << 15)
