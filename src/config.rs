@@ -4,9 +4,11 @@
 pub mod health;
 pub mod limits;
 pub mod model;
+pub mod price;
 pub mod provider;
 pub mod rate_limit;
 pub mod read;
+pub mod telemetry;
 #[cfg(test)]
 mod tests;
 pub mod transcripts;
@@ -26,8 +28,10 @@ use self::{
 };
 pub use self::{
     model::{Endpoint, Model, Sampling, Thinking},
+    price::Price,
     provider::{ApiSchema, BaseUrl, KeyHeader, Provider, Quirk},
     read::{Invalid, Problem},
+    telemetry::{Telemetry, Tracing},
     transcripts::{TranscriptKey, Transcripts},
 };
 use crate::{
@@ -61,6 +65,8 @@ pub struct Config {
     pub models: BTreeMap<String, Model>,
     /// Where transcripts come from. `None`: from nowhere.
     pub transcripts: Option<Transcripts>,
+    /// What is told of exchanges besides their answers.
+    pub telemetry: Telemetry,
 }
 
 /// A socket.
@@ -252,6 +258,7 @@ impl Config {
                 )
             }),
             transcripts: top.optional("transcripts").map(|node| Transcripts::read(&node, &keys)),
+            telemetry: Telemetry::read(&mut top),
             accounts,
             providers,
         };

@@ -2,6 +2,8 @@
 //!
 //! The shape stands in `envoy/templates`, which is Envoy's own language; here is what goes in.
 
+mod telemetry;
+
 use std::{
     collections::BTreeMap,
     fs, io,
@@ -13,6 +15,7 @@ use minijinja::{AutoEscape, Environment, Value, value::Serde};
 use serde::Serialize;
 use serde_json::Value as Document;
 
+use self::telemetry::TelemetryView;
 use crate::{
     config::{
         BaseUrl, Config, Deadlines, KeyHeader, Listener, Model, Provider, TranscriptKey,
@@ -98,6 +101,8 @@ struct View<'c> {
     classes: Vec<ClassView>,
     listeners: Vec<ListenerView<'c>>,
     limiter: Option<LimiterView>,
+    #[serde(flatten)]
+    telemetry: TelemetryView<'c>,
     clusters: Vec<ClusterView<'c>>,
 }
 
@@ -250,6 +255,7 @@ pub fn render(config: &Config, document: &Document, options: &Options) -> Result
             name: RateLimitService::CLUSTER,
             at: Place::of(&service.base),
         }),
+        telemetry: TelemetryView::from(&config.telemetry),
         clusters: clusters(config, document, options)?,
     }));
     // Envoy looks at a secret when a cluster needs it, and at clusters when a listener does.

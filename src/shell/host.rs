@@ -11,11 +11,12 @@ use proxy_wasm::{
 
 use super::TICKET_HEADER;
 use crate::{
-    config::{TranscriptKey, rate_limit::RateLimitService},
+    config::{Telemetry, TranscriptKey, rate_limit::RateLimitService},
     exchange::{fetch::Fetch, outcome::Called},
     provider::{End, NOBODY},
     quota::service::{self, Answer},
     reply::Reply,
+    summary,
     ticket::Ticket,
     time::Timestamp,
     transcript,
@@ -85,6 +86,17 @@ pub(super) fn set_filter_state(name: &str, value: &str) {
     noted("set filter state", hostcalls::set_property(vec![name], Some(value.as_bytes())));
 }
 
+/// Leaves what an exchange came to for whoever logs, traces or bills: as one line, and each fact by
+/// itself where that is wanted.
+pub(super) fn tell(line: &str, telemetry: &Telemetry) {
+    set_filter_state("attache_exchange", line);
+    if telemetry.wants_separate_facts() {
+        for (name, value) in summary::facts(line) {
+            set_filter_state(&["attache_", name].concat(), value);
+        }
+    }
+}
+
 /// Leaves for the access log that a cluster was asked besides the one Envoy's router names there.
 pub(super) fn note_cluster(cluster: &str) {
     let before = property(&[OTHERS]).map(text).unwrap_or_default();
@@ -112,10 +124,9 @@ pub(super) fn status() -> u16 {
     status.and_then(|status| status.parse().ok()).unwrap_or_default()
 }
 
-/// Whether the end of an attempt is the client's doing. Envoy, *Response code details*.
-pub(super) fn is_client_gone() -> bool {
-    let details = property(&["response", "code_details"]).unwrap_or_default();
-    details.starts_with(b"downstream_")
+/// Why there is no answer, or not all of it. Envoy, *Response code details*.
+pub(super) fn details() -> String {
+    property(&["response", "code_details"]).map(text).unwrap_or_default()
 }
 
 /// How an attempt ended of which nothing was heard.
