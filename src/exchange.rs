@@ -184,6 +184,8 @@ pub struct Exchange {
     model: String,
     /// When the request was complete, if it could be read.
     started: Option<Timestamp>,
+    /// Who failed last, and where.
+    failed: Option<(String, Region)>,
     /// What was not told yet.
     notes: Vec<Note>,
     state: State,
@@ -207,8 +209,9 @@ enum State {
 impl Exchange {
     /// An exchange in which nothing has happened.
     pub fn new(gateway: Rc<Gateway>, request_id: String) -> Self {
-        let (model, started, notes) = (NO_MODEL.to_owned(), None, Vec::new());
-        Self { gateway, request_id, model, started, notes, state: State::Fresh }
+        let (model, started, failed) = (NO_MODEL.to_owned(), None, None);
+        let (notes, state) = (Vec::new(), State::Fresh);
+        Self { gateway, request_id, model, started, failed, notes, state }
     }
 
     /// The model that the client asked for, once that is known.
@@ -225,7 +228,8 @@ impl Exchange {
     /// request.
     pub fn summary(&self, now: Timestamp) -> Option<Summary<'_>> {
         let total = Some(now.since(self.started?));
-        Some(Summary { request_model: self.model(), total, ..Summary::default() })
+        let provider = self.failed.as_ref().map(|(name, region)| (name.as_str(), *region));
+        Some(Summary { request_model: self.model(), provider, total, ..Summary::default() })
     }
 
     /// What only the gateway knows, since the last time.
@@ -285,7 +289,7 @@ impl Exchange {
         if matches!(output, Output::Pass | Output::Stream { .. } | Output::Reply(_))
             && let State::Asked(attempts) = std::mem::replace(&mut self.state, State::Over)
         {
-            (self.model, self.notes) = attempts.into_parts();
+            (self.model, self.failed, self.notes) = attempts.into_parts();
         }
         output
     }

@@ -44,6 +44,11 @@ impl Telemetry {
     pub fn wants_separate_facts(&self) -> bool {
         self.separate_fields || self.tracing.is_some()
     }
+
+    /// Whether providers are told of which trace a request is a part.
+    pub fn tells_providers(&self) -> bool {
+        self.tracing.as_ref().is_some_and(|tracing| tracing.to_providers)
+    }
 }
 
 /// The one thing that can be said in a section.

@@ -20,6 +20,7 @@ use super::{
 use crate::{
     chat::error::Error,
     quota::Standing,
+    region::Region,
     reply::Reply,
     ticket::{BACK_OFF, Lane, Made, Next, Ticket},
     time::Timestamp,
@@ -51,7 +52,9 @@ pub(super) struct Attempts {
     hedged: Option<usize>,
     /// What the next awakening is for.
     sleep: Sleep,
-    /// What only the gateway knows of them.
+    /// Who failed last, as far as only the gateway knows.
+    last: Option<(String, Region)>,
+    /// What else only it knows.
     pub(super) notes: Vec<Note>,
 }
 
@@ -89,6 +92,7 @@ impl Attempts {
             pending: Vec::new(),
             hedged: None,
             sleep: Sleep::None,
+            last: None,
             notes: Vec::new(),
         }
     }
@@ -98,9 +102,9 @@ impl Attempts {
         &self.plan.primary.model
     }
 
-    /// The model that was asked for, and what was not told yet.
-    pub(super) fn into_parts(self) -> (String, Vec<Note>) {
-        (self.plan.primary.model, self.notes)
+    /// What is left of them: the model that was asked for, and who failed last.
+    pub(super) fn into_parts(self) -> (String, Option<(String, Region)>, Vec<Note>) {
+        (self.plan.primary.model, self.last, self.notes)
     }
 
     /// The client's request.
@@ -296,8 +300,10 @@ impl Attempts {
         let mut reply = Reply::failed(error, &self.request_id, &self.made);
         let region = self.plan.primary.region.name().to_owned();
         reply.headers.push(("x-attache-region", region));
-        let model = self.plan.get(place).map_or("", |planned| &planned.model);
+        let planned = self.plan.get(place);
+        let model = planned.map_or("", |planned| &planned.model);
         reply.headers.extend(self.standing(model, now));
+        self.last = planned.map(|planned| (planned.provider.clone(), planned.region));
         self.failed(place, next, Told::Reply(reply), now)
     }
 

@@ -147,7 +147,8 @@ impl GatewayFilter {
     fn call(&self, place: usize, ticket: &Ticket, timeout: Duration) -> Option<()> {
         let mut inner = self.0.borrow_mut();
         let exchange = inner.exchange.as_ref()?;
-        let token = host::call(ticket, exchange.asked(), timeout)?;
+        let telemetry = &inner.gateway.config.telemetry;
+        let token = host::call(ticket, exchange.asked(), timeout, telemetry)?;
         inner.calls.push((token, place));
         if timer::is_at_root() {
             let (shared, context) = (Rc::clone(&self.0), inner.context);

@@ -136,11 +136,31 @@ pub(super) fn end() -> End {
     if asked == format!("{address}:{port}").as_bytes() { End::NoHost } else { End::Broken }
 }
 
+/// Of which trace a request is a part, if providers are told: W3C, *Trace Context*. Where Envoy has
+/// sent it on, its own part stands in the place of the client's.
+pub(super) fn trace(
+    telemetry: &Telemetry,
+    header: impl Fn(&str) -> Option<String>,
+) -> Vec<(&'static str, String)> {
+    if !telemetry.tells_providers() {
+        return Vec::new();
+    }
+    let told = |name| Some((name, header(name)?));
+    ["traceparent", "tracestate"].into_iter().filter_map(told).collect()
+}
+
 /// Sends a chat request to a cluster, whose provider role translates it. None if Envoy turns it
 /// down at once: no host is healthy, or a breaker is open.
-pub(super) fn call(ticket: &Ticket, body: &[u8], timeout: Duration) -> Option<u32> {
+pub(super) fn call(
+    ticket: &Ticket,
+    body: &[u8],
+    timeout: Duration,
+    telemetry: &Telemetry,
+) -> Option<u32> {
     let text = ticket.to_text();
-    let headers = vec![
+    // The request has left: its headers are no longer in reach but as a property.
+    let trace = trace(telemetry, |name| property(&["request", "headers", name]).map(self::text));
+    let mut headers = vec![
         (":method", "POST"),
         (":scheme", "https"),
         (":authority", "attache"),
@@ -148,6 +168,7 @@ pub(super) fn call(ticket: &Ticket, body: &[u8], timeout: Duration) -> Option<u3
         ("content-type", "application/json"),
         (TICKET_HEADER, &text),
     ];
+    headers.extend(trace.iter().map(|(name, value)| (*name, value.as_str())));
     let called = hostcalls::dispatch_http_call(
         &ticket.leg.cluster,
         headers,

@@ -98,6 +98,9 @@ pub(super) const FIRST_CONTENT: &str = "gen_ai_server_time_to_first_token_millis
 /// From the request to the provider to the end of its answer.
 pub(super) const ATTEMPT: &str = "gen_ai_client_operation_duration_milliseconds";
 
+/// Tokens of an answer, by what they were for.
+pub(super) const TOKENS: &str = "gen_ai_client_token_usage";
+
 /// Counts a request about which the rate limit service could not be asked.
 pub(super) fn count_unasked() {
     count("attache_rate_limit_service_failures");

@@ -50,7 +50,10 @@ impl ProviderFilter {
         match Attempt::new(&self.site, ticket, &body, host::now()) {
             Ok((attempt, outgoing)) => {
                 metrics::count_attempt(home, self.site.region);
-                send(&outgoing, &request_id, size);
+                let trace = host::trace(&self.site.config.telemetry, |name| {
+                    host::header(MapType::HttpRequestHeaders, name)
+                });
+                send(&outgoing, &request_id, &trace, size);
                 let due = attempt.due();
                 self.attempt = Some(attempt);
                 due.map_or(Action::Continue, |due| self.wait(due))
@@ -168,7 +171,7 @@ fn yield_to(site: &Site, attempt: &mut Attempt, ticket: &Ticket) {
 }
 
 /// Puts the provider's request in the place of the client's. No header of the client goes along.
-fn send(outgoing: &Outgoing, request_id: &str, size: usize) {
+fn send(outgoing: &Outgoing, request_id: &str, trace: &[(&'static str, String)], size: usize) {
     let length = outgoing.body.len().to_string();
     let mut headers = vec![
         (":method", "POST"),
@@ -182,6 +185,7 @@ fn send(outgoing: &Outgoing, request_id: &str, size: usize) {
         ("x-request-id", request_id),
     ];
     headers.extend(outgoing.headers);
+    headers.extend(trace.iter().map(|(name, value)| (*name, value.as_str())));
     host::set_headers(MapType::HttpRequestHeaders, headers);
     host::set_buffer(BufferType::HttpRequestBody, size, &outgoing.body);
 }
