@@ -35,29 +35,34 @@ pub struct Summary<'s> {
 /// The header in which the provider role tells the line of a call, whose filter state is another's.
 pub const HEADER: &str = "x-attache-summary";
 
-/// The names of all there may be, in their order.
-pub const NAMES: [&str; 13] = [
-    "request_model",
-    "response_model",
-    "provider",
-    "region",
-    "input_tokens",
-    "output_tokens",
-    "cached_tokens",
-    "reasoning_tokens",
-    "cost_pico_usd",
-    "finish_reason",
-    "first_content_ms",
-    "provider_ms",
-    "total_ms",
+/// What stands before each value there may be, in their order. The first is always there.
+const FIELDS: [&str; 13] = [
+    "request_model=",
+    " response_model=",
+    " provider=",
+    " region=",
+    " input_tokens=",
+    " output_tokens=",
+    " cached_tokens=",
+    " reasoning_tokens=",
+    " cost_pico_usd=",
+    " finish_reason=",
+    " first_content_ms=",
+    " provider_ms=",
+    " total_ms=",
 ];
+
+/// The names of all values there may be, in their order.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    FIELDS.iter().map(|field| field.trim_matches([' ', '=']))
+}
 
 impl Summary<'_> {
     /// The line. Every answer pays for it, so nothing in it goes through `write!`.
     pub fn to_line(&self) -> String {
         let (provider, region) = self.provider.unzip();
-        let words =
-            [Some(self.request_model), self.response_model, provider, region.map(Region::name)];
+        let region = region.map(Region::name);
+        let words = [Some(self.request_model), self.response_model, provider, region];
         let tokens = |count: fn(&Usage) -> u64| self.usage.as_ref().map(count);
         let counts = [
             tokens(|usage| usage.prompt),
@@ -67,7 +72,7 @@ impl Summary<'_> {
             self.cost,
         ];
         let times = [self.first_content, self.provider_time, self.total];
-        let mut line = Line { text: String::with_capacity(LENGTH), names: NAMES.iter() };
+        let mut line = Line { text: String::with_capacity(LENGTH), fields: FIELDS.iter() };
         words.into_iter().for_each(|word| line.word(word));
         counts.into_iter().for_each(|count| line.number(count));
         line.word(self.finish.map(Finish::name));
@@ -79,23 +84,24 @@ impl Summary<'_> {
 /// Room for most lines.
 const LENGTH: usize = 320;
 
-/// A line being written. The names come by themselves.
-struct Line<'n> {
+/// A line being written. What stands before the values comes by itself.
+struct Line<'f> {
     text: String,
-    names: std::slice::Iter<'n, &'static str>,
+    fields: std::slice::Iter<'f, &'static str>,
 }
 
 impl Line<'_> {
     fn word(&mut self, value: Option<&str>) {
-        let name = self.names.next().copied().unwrap_or_default();
-        let Some(value) = value else { return };
-        let separator = if self.text.is_empty() { "" } else { " " };
-        self.text.extend([separator, name, "=", value]);
+        let field = self.fields.next().copied().unwrap_or_default();
+        if let Some(value) = value {
+            self.text.push_str(field);
+            self.text.push_str(value);
+        }
     }
 
     fn number(&mut self, value: Option<u64>) {
-        let digits = value.map(|value| value.to_string());
-        self.word(digits.as_deref());
+        let mut digits = itoa::Buffer::new();
+        self.word(value.map(|value| digits.format(value)));
     }
 }
 
@@ -136,7 +142,7 @@ mod tests {
                     cost_pico_usd=1250000 finish_reason=tool_calls first_content_ms=120 \
                     provider_ms=812 total_ms=1500";
         assert_eq!(summary.to_line(), line);
-        assert!(facts(line).map(|(name, _)| name).eq(NAMES));
+        assert!(facts(line).map(|(name, _)| name).eq(names()));
         assert_eq!(fact(line, "region"), Some("us"));
         let short = Summary { request_model: "gpt-5", total: millis(3), ..Summary::default() };
         assert_eq!(short.to_line(), "request_model=gpt-5 total_ms=3");

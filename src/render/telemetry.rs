@@ -13,7 +13,7 @@ pub(super) struct TelemetryView<'c> {
     /// Whether each fact of an exchange has a field of its own in the access log.
     separate_fields: bool,
     /// Their names.
-    facts: [&'static str; summary::NAMES.len()],
+    facts: Vec<&'static str>,
     tracing: Option<TracingView<'c>>,
     /// What traces call which fact.
     attributes: [(&'static str, &'static str); ATTRIBUTES.len()],
@@ -34,7 +34,7 @@ impl<'c> From<&'c Telemetry> for TelemetryView<'c> {
     fn from(telemetry: &'c Telemetry) -> Self {
         Self {
             separate_fields: telemetry.separate_fields,
-            facts: summary::NAMES,
+            facts: summary::names().collect(),
             tracing: telemetry.tracing.as_ref().map(TracingView::from),
             attributes: ATTRIBUTES,
         }
