@@ -5,9 +5,11 @@ pub mod health;
 pub mod jwt;
 pub mod limits;
 pub mod model;
+pub mod price;
 pub mod provider;
 pub mod rate_limit;
 pub mod read;
+pub mod telemetry;
 #[cfg(test)]
 mod tests;
 pub mod transcripts;
@@ -28,8 +30,10 @@ use self::{
 };
 pub use self::{
     model::{Endpoint, Model, Sampling, Thinking},
+    price::Price,
     provider::{ApiSchema, BaseUrl, KeyHeader, Provider, Quirk},
     read::{Invalid, Problem},
+    telemetry::{Telemetry, Tracing},
     transcripts::{TranscriptKey, Transcripts},
 };
 use crate::{
@@ -73,6 +77,8 @@ pub struct Config {
     pub transcripts: Option<Transcripts>,
     /// Whose tokens are as good as an account's key. `None`: nobody's.
     pub jwt: Option<Jwt>,
+    /// What is told of exchanges besides their answers.
+    pub telemetry: Telemetry,
 }
 
 /// A socket.
@@ -268,6 +274,7 @@ impl Config {
             }),
             transcripts: top.optional("transcripts").map(|node| Transcripts::read(&node, &keys)),
             jwt,
+            telemetry: Telemetry::read(&mut top),
             accounts,
             providers,
         };

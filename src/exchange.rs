@@ -9,6 +9,7 @@ pub mod models;
 pub mod outcome;
 pub mod plan;
 mod surface;
+mod told;
 
 use std::{rc::Rc, time::Duration};
 
@@ -22,9 +23,10 @@ use self::{
 use crate::{
     chat::{error::Error, parameter::Parameter, request},
     config::Config,
-    quota::{Register, service::Answer},
+    quota::{Counted, Register, service::Answer},
     region::Region,
     reply::Reply,
+    summary::Summary,
     ticket::Ticket,
     time::Timestamp,
     transcript::Wanted,
@@ -154,6 +156,31 @@ pub enum Why {
     Hedge,
 }
 
+/// What only the gateway role knows of an attempt, for whoever counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Note {
+    /// It failed.
+    Failed {
+        /// Who was asked.
+        provider: String,
+        /// For which model.
+        model: String,
+        /// Why, in a word for metrics.
+        reason: &'static str,
+        /// How long it took to know.
+        took: Duration,
+    },
+    /// It was not made: the account has used up what it may ask of the model.
+    Refused {
+        /// Who asks.
+        account: String,
+        /// The model.
+        model: String,
+        /// What there was too much of.
+        used_up: Counted,
+    },
+}
+
 /// One client request and its answer.
 #[derive(Debug)]
 pub struct Exchange {
@@ -161,8 +188,17 @@ pub struct Exchange {
     request_id: String,
     /// The model that was asked for, once nothing more is.
     model: String,
+    /// When the request was complete, if it could be read.
+    started: Option<Timestamp>,
+    /// Who failed last, and where.
+    failed: Option<(String, Region)>,
+    /// What was not told yet.
+    notes: Vec<Note>,
     state: State,
 }
+
+/// The model of a request that names none we know.
+const NO_MODEL: &str = "none";
 
 #[derive(Debug)]
 enum State {
@@ -179,7 +215,9 @@ enum State {
 impl Exchange {
     /// An exchange in which nothing has happened.
     pub fn new(gateway: Rc<Gateway>, request_id: String) -> Self {
-        Self { gateway, request_id, model: "none".to_owned(), state: State::Fresh }
+        let (model, started, failed) = (NO_MODEL.to_owned(), None, None);
+        let (notes, state) = (Vec::new(), State::Fresh);
+        Self { gateway, request_id, model, started, failed, notes, state }
     }
 
     /// The model that the client asked for, once that is known.
@@ -190,6 +228,22 @@ impl Exchange {
     /// The request's body, for as long as attempts are under way.
     pub fn asked(&self) -> &[u8] {
         if let State::Asked(attempts) = &self.state { attempts.body() } else { &[] }
+    }
+
+    /// What there is to say of it at this moment, where the gateway answers. `None` if there was no
+    /// request.
+    pub fn summary(&self, now: Timestamp) -> Option<Summary<'_>> {
+        let total = Some(now.since(self.started?));
+        let provider = self.failed.as_ref().map(|(name, region)| (name.as_str(), *region));
+        Some(Summary { request_model: self.model(), provider, total, ..Summary::default() })
+    }
+
+    /// What only the gateway knows, since the last time.
+    pub fn take_notes(&mut self) -> Vec<Note> {
+        if let State::Asked(attempts) = &mut self.state {
+            self.notes.append(&mut attempts.notes);
+        }
+        std::mem::take(&mut self.notes)
     }
 
     /// Takes in what happened and says what to do next. The clock is only asked where time matters:
@@ -223,7 +277,10 @@ impl Exchange {
                 let output = attempts.called(place, called, clock());
                 self.end(output)
             }
-            (State::Asked(attempts), Input::Due) => attempts.due(clock()),
+            (State::Asked(attempts), Input::Due) => {
+                let output = attempts.due(clock());
+                self.end(output)
+            }
             // Envoy's own reply to a request that never became an attempt, or one of ours.
             (_, Input::Answer { .. }) => {
                 self.state = State::Over;
@@ -238,7 +295,7 @@ impl Exchange {
         if matches!(output, Output::Pass | Output::Stream(_) | Output::Reply(_))
             && let State::Asked(attempts) = std::mem::replace(&mut self.state, State::Over)
         {
-            self.model = attempts.into_model();
+            (self.model, self.failed, self.notes) = attempts.into_parts();
         }
         output
     }
@@ -277,6 +334,7 @@ impl Exchange {
         let asker = Asker { gateway: Rc::clone(&self.gateway), account };
         let mut attempts = Attempts::new(asker, plan, body, self.request_id.clone(), now);
         attempts.transcript = transcript;
+        self.started = Some(now);
         let output = attempts.begin(now);
         self.state = State::Asked(Box::new(attempts));
         self.end(output)

@@ -25,6 +25,7 @@ pub mod repair;
 pub mod reply;
 pub mod role;
 pub mod sse;
+pub mod summary;
 pub mod ticket;
 pub mod time;
 pub mod transcript;

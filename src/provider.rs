@@ -2,8 +2,10 @@
 //! provider's answer, stream or error comes back as the chat API's.
 
 mod anthropic;
+mod course;
 mod failure;
 mod gemini;
+mod next;
 mod openai;
 mod reader;
 mod repeat;
@@ -11,11 +13,12 @@ mod stream;
 
 use std::{rc::Rc, time::Duration};
 
-pub use self::reader::fit;
 use self::{
+    course::Course,
     reader::{Origin, Reader, translate},
     stream::Streaming,
 };
+pub use self::{course::is_clients_doing, reader::fit};
 use crate::{
     chat::{
         answer::Service,
@@ -26,14 +29,13 @@ use crate::{
         mend::{Mended, Mender, Wanted},
         parameter::Parameters,
         request::{self, Mistake, Request},
-        usage::Usage,
     },
     config::{Config, Target},
     fallbacks::Fallbacks,
-    quota::{self, Register, Verdict},
+    quota::{self, Counted, Register},
     region::Region,
     reply::Reply,
-    ticket::{Lane, Made, Next, Ticket},
+    ticket::{Lane, Next, Ticket},
     time::Timestamp,
 };
 
@@ -43,9 +45,6 @@ pub const MAX_ANSWER: usize = 32 << 20;
 /// Where nobody listens: what Envoy tries when no host of a provider can be asked. Port 1 is reserved
 /// for a service that nobody runs (IANA, *tcpmux*).
 pub const NOBODY: (&str, u16) = ("127.255.255.254", 1);
-
-/// How much earlier than due Envoy's timers may ring by our clock.
-const TOLERANCE: Duration = Duration::from_millis(20);
 
 /// A provider in one region: what a cluster of Envoy stands for.
 #[derive(Clone, Debug)]
@@ -140,8 +139,11 @@ pub struct Attempt {
     begun: Timestamp,
     /// When its request left.
     sent: Timestamp,
-    /// What its answer cost, until that is counted.
-    spent: Option<Usage>,
+    /// The model that the client asked for, if this is another.
+    request_model: Option<String>,
+    /// Models that the account might not ask, and of what too much was used up. Not told yet.
+    refused: Vec<(String, Counted)>,
+    course: Course,
     state: State,
 }
 
@@ -170,7 +172,7 @@ impl Attempt {
             return Err(Error::Misconfigured { problem });
         }
         let parameters = request::checked_parameters(body).map_err(Error::Unreadable)?;
-        let (request, mistakes) = site.read(parameters, ticket.leg.entry)?;
+        let (request, mistakes, request_model) = site.read(parameters, ticket.leg.entry)?;
         if !mistakes.is_empty() {
             return Err(Error::Invalid(mistakes));
         }
@@ -192,6 +194,7 @@ impl Attempt {
         let (site, stream, report) = (Rc::clone(site), fit.stream, fit.report());
         let wanted = Wanted::by(&request);
         let (sent, state) = (ticket.due.map_or(now, |due| due.max(now)), State::Asked);
+        let course = Course { price: target.model.price, ..Course::default() };
         Ok((
             Self {
                 site,
@@ -204,7 +207,9 @@ impl Attempt {
                 mended: None,
                 begun: now,
                 sent,
-                spent: None,
+                request_model,
+                refused: Vec::new(),
+                course,
                 state,
             },
             outgoing,
@@ -260,19 +265,30 @@ impl Attempt {
         let is_released = matches!(&self.state, State::Streaming(stream) if stream.is_released());
         let now = if is_released { self.sent } else { clock() };
         let step = self.step(piece, end, now);
-        if let Some(usage) = self.spent.take() {
-            let Site { config, register, .. } = &*self.site;
-            let (account, model) = (&self.ticket.account, &self.envelope.model);
-            quota::spend(config, account, model, usage.total(), &**register, clock);
+        if matches!(self.state, State::Over) && !self.has_ended() {
+            self.course.ended = Some(if is_released { clock() } else { now });
+            self.charge(clock);
         }
         let mut step = match step {
             Ok(step) => step,
             Err(error) => return self.fail(&error, now),
         };
         if let Step::Answer(reply) | Step::Begin(reply) = &mut step {
+            self.course.is_answered = true;
             self.sign(reply, now);
         }
+        if matches!(step, Step::Begin(_)) {
+            self.course.begun = Some(now);
+        }
         step
+    }
+
+    /// Counts what it cost, if anybody wants to know.
+    fn charge(&self, clock: impl Fn() -> Timestamp) {
+        let Some(usage) = self.course.usage else { return };
+        let Site { config, register, .. } = &*self.site;
+        let (account, model) = (&self.ticket.account, &self.envelope.model);
+        quota::spend(config, account, model, usage.total(), &**register, clock);
     }
 
     /// What was mended in the answer since the last time.
@@ -280,69 +296,11 @@ impl Attempt {
         self.mended.take()
     }
 
-    /// What it means that this attempt was broken off without an answer: the error, and the ticket
-    /// of the next attempt, which leads nowhere if there is none.
-    pub fn broken(&self, end: End, now: Timestamp) -> Option<(Error, Ticket)> {
-        if !self.is_open() || self.ticket.lane == Lane::Answer {
-            return None;
-        }
-        let provider = self.site.provider.clone();
-        let error = match self.has_timed_out(now) {
-            true => Error::Timeout { provider },
-            false => Error::Unreachable { provider },
-        };
-        let made = self.made(error.status(), now);
-        let next = match end {
-            End::NoHost => Next::Move,
-            End::Broken => Next::after(&error),
-        };
-        let next = self.next(next, made.clone(), now);
-        Some((error, next.unwrap_or_else(|| self.ticket.none(made))))
-    }
-
-    /// Whether Envoy gave up waiting for a first content. It does not tell, but it is punctual.
-    fn has_timed_out(&self, now: Timestamp) -> bool {
-        let patience = self.site.config.deadline_classes().get(self.ticket.class).copied();
-        let patience = patience.unwrap_or_default().first_content;
-        now.since(self.begun) + TOLERANCE >= patience
-    }
-
     /// Says where the attempt was made and how it went.
     fn sign(&self, reply: &mut Reply, now: Timestamp) {
         reply.headers.push(("x-attache-region", self.site.region.name().to_owned()));
         reply.headers.push(("x-attache-attempts", self.made(reply.status, now).into_header()));
         reply.headers.extend(self.standing(now));
-    }
-
-    /// Where the account stands with the model.
-    fn standing(&self, now: Timestamp) -> impl Iterator<Item = (&'static str, String)> + use<> {
-        let standing = self.ticket.standing;
-        standing.map(|standing| standing.headers(self.model(), now)).into_iter().flatten()
-    }
-
-    /// The ticket of the next attempt that the account may make. A model counts once.
-    fn next(&self, next: Next, made: Made, now: Timestamp) -> Option<Ticket> {
-        let mut ticket = self.ticket.after(next, made, now)?;
-        let Site { config, register, .. } = &*self.site;
-        while !ticket.has_counted() {
-            let Ticket { account, leg, .. } = &ticket;
-            match quota::admit_here(config, account, &leg.model, &**register, now) {
-                Verdict::Admit(standing) => {
-                    return Some(Ticket { standing: Some(standing), ..ticket });
-                }
-                Verdict::Refuse { .. } => {
-                    let made = ticket.made.and(&leg.model, 429, Duration::ZERO);
-                    ticket = ticket.after(Next::Move, made, now)?;
-                }
-                _ => return Some(ticket),
-            }
-        }
-        Some(ticket)
-    }
-
-    /// The attempts that were made, this one among them.
-    fn made(&self, status: u16, now: Timestamp) -> Made {
-        self.ticket.made.and(&self.envelope.model, status, now.since(self.sent))
     }
 
     fn step(&mut self, piece: &[u8], end: bool, now: Timestamp) -> Result<Step, Error> {
@@ -368,7 +326,8 @@ impl Attempt {
     fn whole(&mut self, head: &Head, body: &[u8], now: Timestamp) -> Result<Step, Error> {
         let mut answer = self.reader.answer(body, self.origin(head))?;
         // It has cost as much if nothing can be made of it.
-        self.spent = answer.usage;
+        self.course.usage = answer.usage;
+        self.course.finish = answer.choices.first().map(|choice| choice.finish);
         if let Some(wanted) = &self.wanted {
             self.mended = Some(wanted.answer(&mut answer)?);
         }
@@ -410,32 +369,11 @@ impl Attempt {
         };
         self.mended = stream.take_mended();
         if stream.is_over() {
-            self.spent = stream.spent();
+            (self.course.usage, self.course.finish) = (stream.spent(), stream.finish());
         } else {
             self.state = State::Streaming(stream);
         }
         Ok(step)
-    }
-
-    /// What a failure comes to: the client's answer, or a word to whoever makes the next attempt.
-    fn fail(&self, error: &Error, now: Timestamp) -> Step {
-        let made = self.made(error.status(), now);
-        let mut reply = Reply::failed(error, &self.envelope.request_id, &made);
-        reply.headers.push(("x-attache-region", self.site.region.name().to_owned()));
-        reply.headers.extend(self.standing(now));
-        match self.ticket.lane {
-            Lane::Answer => {
-                reply.headers.push(("x-attache-next", Next::tell(error)));
-                Step::Answer(reply)
-            }
-            Lane::Stream => match self.next(Next::after(error), made, now) {
-                None => Step::Answer(reply),
-                Some(ticket) => {
-                    reply.headers.push(("x-attache-next", Next::tell(error)));
-                    Step::Yield(reply, Box::new(ticket))
-                }
-            },
-        }
     }
 
     fn headers(&self, content_type: &str) -> Vec<(&'static str, String)> {
@@ -462,18 +400,24 @@ impl Attempt {
 }
 
 impl Site {
-    /// Reads the request that an entry of the plan stands for: 0 is the client's own.
+    /// Reads the request that an entry of the plan stands for: 0 is the client's own. Of another,
+    /// the model that the client asked for comes with it.
     fn read<'a>(
         &'a self,
         parameters: Parameters<'a>,
         entry: usize,
-    ) -> Result<(Request<'a>, Vec<Mistake>), Error> {
-        let Some(index) = entry.checked_sub(1) else { return Ok(Request::read(parameters)) };
+    ) -> Result<(Request<'a>, Vec<Mistake>, Option<String>), Error> {
+        let Some(index) = entry.checked_sub(1) else {
+            let (own, mistakes) = Request::read(parameters);
+            return Ok((own, mistakes, None));
+        };
         let (own, _) = Request::read(parameters);
         let invalid = |mistake| Error::Invalid(vec![mistake]);
         let fallbacks = Fallbacks::of(&own.parameters, &own.model, &self.config);
         let merged = fallbacks.and_then(|fallbacks| fallbacks.merged(&own.parameters, index));
-        Ok(Request::read(merged.map_err(invalid)?))
+        let asked = self.config.model(&own.model).map(|(name, _)| name.to_owned());
+        let (request, mistakes) = Request::read(merged.map_err(invalid)?);
+        Ok((request, mistakes, asked))
     }
 
     fn target(&self, request: &Request<'_>) -> Result<Target<'_>, Error> {

@@ -12,7 +12,7 @@ use crate::{
         limits::Rate,
         rate_limit::{RateLimitService, Unreachable},
     },
-    time::Timestamp,
+    time::{Timestamp, millis},
 };
 
 /// Length of a window. "Requests within a 60-second window": LLM Gateway overview, *Rate limits*.
@@ -256,7 +256,7 @@ struct Window {
 impl Window {
     /// A window in which nothing has been counted.
     fn open(now: Timestamp) -> Self {
-        Self { opened: millis(now), used: 0 }
+        Self { opened: now.as_millis(), used: 0 }
     }
 
     /// Twelve bytes, big-endian: `opened` (u64), then `used` (u32).
@@ -279,7 +279,7 @@ impl Window {
     /// window that another opened a moment after its own `now`. One that opens later than that was
     /// left behind by a clock that went back; it would refuse for as long as the clock went.
     fn is_open(self, now: Timestamp) -> bool {
-        u128::from(millis(now).abs_diff(self.opened)) < WINDOW.as_millis()
+        now.as_millis().abs_diff(self.opened) < millis(WINDOW)
     }
 
     fn standing(self, limit: NonZeroU32) -> Standing {
@@ -319,10 +319,6 @@ fn read(register: &dyn Register, key: &str, now: Timestamp) -> (Window, Option<u
     let (bytes, version) = register.get(key).unzip();
     let window = bytes.and_then(|bytes| Window::from_bytes(&bytes));
     (window.filter(|window| window.is_open(now)).unwrap_or(Window::open(now)), version)
-}
-
-fn millis(moment: Timestamp) -> u64 {
-    moment.as_millis().try_into().unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

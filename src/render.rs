@@ -6,6 +6,7 @@ mod jwt;
 mod keys;
 mod playground;
 mod replies;
+mod telemetry;
 
 use std::{
     collections::BTreeMap,
@@ -24,6 +25,7 @@ use self::{
     keys::{AccountKey, account_keys},
     playground::Playground,
     replies::{OwnReply, replies},
+    telemetry::TelemetryView,
 };
 use crate::{
     config::{
@@ -116,6 +118,8 @@ struct View<'c> {
     classes: Vec<ClassView>,
     listeners: Vec<ListenerView<'c>>,
     limiter: Option<LimiterView>,
+    #[serde(flatten)]
+    telemetry: TelemetryView<'c>,
     clusters: Vec<ClusterView<'c>>,
 }
 
@@ -264,6 +268,7 @@ pub fn render(config: &Config, document: &Document, options: &Options) -> Result
             name: RateLimitService::CLUSTER,
             at: Place::of(&service.base),
         }),
+        telemetry: TelemetryView::from(&config.telemetry),
         clusters: clusters(config, document, options)?,
     }));
     // Envoy looks at a secret when a cluster needs it, and at clusters and pages when a listener does.

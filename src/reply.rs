@@ -15,6 +15,8 @@ pub struct Reply {
     pub body: Vec<u8>,
     /// Why it is an error, in a word for logs and metrics.
     pub reason: Option<Cow<'static, str>>,
+    /// What the provider role says of the exchange, if this is its answer to a call.
+    pub summary: Option<String>,
 }
 
 impl Reply {
@@ -25,7 +27,7 @@ impl Reply {
         headers.extend(error.allow().map(|allow| ("allow", allow.to_owned())));
         let (body, reason) =
             (error.to_json(request_id, &Made::default()), Some(error.reason().into()));
-        Self { status: error.status(), headers, body, reason }
+        Self { status: error.status(), headers, body, reason, summary: None }
     }
 
     /// An error, with the attempts that led to it.
@@ -38,6 +40,6 @@ impl Reply {
 
     /// What was asked for.
     pub fn ok(headers: Vec<(&'static str, String)>, body: Vec<u8>) -> Self {
-        Self { status: 200, headers, body, reason: None }
+        Self { status: 200, headers, body, reason: None, summary: None }
     }
 }

@@ -6,8 +6,10 @@
 
 mod gateway;
 mod host;
+mod meter;
 mod metrics;
 mod provider;
+mod report;
 mod root;
 mod shared_data;
 mod timer;

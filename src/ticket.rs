@@ -91,6 +91,8 @@ pub struct Ticket {
     pub class: usize,
     /// The exchange's id.
     pub request_id: String,
+    /// When the client's request was complete.
+    pub started: Timestamp,
     /// Where the gateway stands that was asked: how far the data may go.
     pub home: Region,
     /// This attempt.
@@ -114,17 +116,29 @@ impl Ticket {
         let cluster = fields.next()?.to_owned();
         let (lane, class) = parse_lane(fields.next()?)?;
         let request_id = fields.next()?.to_owned();
+        let started = parse_moment(fields.next()?)?;
         let home = Region::parse(fields.next()?)?;
         let (entry, model) = fields.next()?.split_once(':')?;
         let leg = Leg { entry: entry.parse().ok()?, model: model.to_owned(), cluster };
         let rest = fields.next()?.split(',').filter(|leg| !leg.is_empty()).map(parse_leg);
         let rest = rest.collect::<Option<_>>()?;
-        let due = fields.next()?.parse().ok();
-        let due = due.map(|due| Timestamp::from_epoch(Duration::from_millis(due)));
+        let due = parse_moment(fields.next()?);
         let account = fields.next()?.to_owned();
         let standing = Standing::parse(fields.next()?);
         let made = Made(fields.next()?.to_owned());
-        Some(Self { lane, class, request_id, home, leg, rest, due, account, standing, made })
+        Some(Self {
+            lane,
+            class,
+            request_id,
+            started,
+            home,
+            leg,
+            rest,
+            due,
+            account,
+            standing,
+            made,
+        })
     }
 
     /// The ticket as it travels. Every request pays for it, and with `write!` four times as much.
@@ -136,8 +150,10 @@ impl Ticket {
         };
         let Leg { entry, model, cluster } = &self.leg;
         let (class, entry) = (digits(self.class), digits(*entry));
-        let (id, home) = (self.request_id.as_str(), self.home.name());
-        out.extend([cluster, ";", lane, &class, ";", id, ";", home, ";", &entry, ":", model, ";"]);
+        let (id, started, home) =
+            (&*self.request_id, self.started.as_millis().to_string(), self.home.name());
+        out.extend([cluster, ";", lane, &class, ";", id, ";", &started, ";", home, ";"]);
+        out.extend([&entry, ":", model, ";"]);
         for Leg { entry, model, cluster } in &self.rest {
             out.extend([&*digits(*entry), ":", model, ":", cluster, ","]);
         }
@@ -155,8 +171,9 @@ impl Ticket {
         let leg = Leg { entry: 0, model: String::new(), cluster: String::new() };
         let (lane, made, rest) = (Lane::Stream, Made::default(), Vec::new());
         let (request_id, account) = (request_id.to_owned(), String::new());
-        let (home, due, standing) = (Region::Us, None, None);
-        Self { lane, class: 0, request_id, home, leg, rest, due, account, standing, made }
+        let (home, started, due, standing) = (Region::Us, Timestamp::default(), None, None);
+        let class = 0;
+        Self { lane, class, request_id, started, home, leg, rest, due, account, standing, made }
     }
 
     /// The ticket of the attempt after this one, which ended at `now`; `None` if there is none. That
@@ -214,6 +231,11 @@ fn parse_lane(field: &str) -> Option<(Lane, usize)> {
         _ => return None,
     };
     Some((lane, class.parse().ok()?))
+}
+
+/// A moment in milliseconds since the Unix epoch.
+fn parse_moment(field: &str) -> Option<Timestamp> {
+    field.parse().ok().map(|millis| Timestamp::from_epoch(Duration::from_millis(millis)))
 }
 
 fn parse_leg(field: &str) -> Option<Leg> {
@@ -299,6 +321,7 @@ mod tests {
             lane: Lane::Stream,
             class: 1,
             request_id: "id".to_owned(),
+            started: at(3),
             home: Region::Eu,
             leg: leg(0, "openai-us"),
             rest: vec![leg(0, "openai-us"), leg(1, "anthropic-us")],
@@ -322,19 +345,20 @@ mod tests {
             let text = ticket.to_text();
             assert_eq!(Ticket::parse(&text), Some(ticket), "{text}");
         }
-        let good = "c;s0;id;eu;0:m;;;;;";
+        let good = "c;s0;id;5;eu;0:m;;;;;";
         assert!(Ticket::parse(good).is_some());
         for text in [
             "",
             "c",
-            "c;x0;id;eu;0:m;;;;;",
-            "c;s;id;eu;0:m;;;;;",
-            "c;s0;id;EU;0:m;;;;;",
-            "c;s0;id;0:m;;;;;",
-            "c;s0;id;eu;;;;;;",
-            "c;s0;id;eu;0;;;;;",
-            "c;s0;id;eu;0:m;x;;;;",
-            "c;s0;id;eu;0:m;;",
+            "c;x0;id;5;eu;0:m;;;;;",
+            "c;s;id;5;eu;0:m;;;;;",
+            "c;s0;id;5;EU;0:m;;;;;",
+            "c;s0;id;;eu;0:m;;;;;",
+            "c;s0;id;5;0:m;;;;;",
+            "c;s0;id;5;eu;;;;;;",
+            "c;s0;id;5;eu;0;;;;;",
+            "c;s0;id;5;eu;0:m;x;;;;",
+            "c;s0;id;5;eu;0:m;;",
         ] {
             assert_eq!(Ticket::parse(text), None, "{text}");
         }

@@ -18,8 +18,8 @@ impl Timestamp {
     }
 
     /// Whole milliseconds since the epoch.
-    pub fn as_millis(self) -> u128 {
-        self.0.as_millis()
+    pub fn as_millis(self) -> u64 {
+        millis(self.0)
     }
 
     /// The moment this long after it.
@@ -31,4 +31,9 @@ impl Timestamp {
     pub fn since(self, earlier: Self) -> Duration {
         self.0.saturating_sub(earlier.0)
     }
+}
+
+/// Whole milliseconds. As many as a number of 64 bits holds, which are more than anybody waits.
+pub fn millis(span: Duration) -> u64 {
+    span.as_millis().try_into().unwrap_or(u64::MAX)
 }

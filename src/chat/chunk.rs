@@ -25,6 +25,8 @@ pub struct Writer {
     envelope: Envelope,
     choices: Vec<Choice>,
     usage: Option<Usage>,
+    /// Why the first choice that stopped did.
+    stopped: Option<Finish>,
     /// Mends what is said, if the client wants that.
     mender: Option<Mender>,
     /// Why what is said cannot be mended. Nothing is written after that.
@@ -263,6 +265,7 @@ impl Writer {
         let Some(state) = self.choices.get_mut(choice) else { return };
         state.finished = true;
         let finish = finish.with_calls(!state.calls.is_empty());
+        self.stopped.get_or_insert(finish);
         let silent: Vec<usize> = (0..state.calls.len())
             .filter(|index| state.calls.get(*index).is_some_and(|call| !call.argued))
             .collect();
@@ -290,6 +293,11 @@ impl Writer {
     /// What the answer cost, as far as that has been said.
     pub fn spent(&self) -> Option<Usage> {
         self.usage
+    }
+
+    /// Why the model stopped, if it has: the first choice of several.
+    pub fn stopped(&self) -> Option<Finish> {
+        self.stopped
     }
 
     /// What it cost so far. The last word counts.

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, num::NonZeroU32, time::Duration};
 use serde_json::json;
 
 use super::{
-    Deadlines, Provider,
+    Deadlines, Price, Provider,
     read::{Node, Object, one_of},
     read_deadlines,
 };
@@ -83,6 +83,8 @@ pub struct Model {
     /// After how long without content the next attempt begins beside the first, where the client
     /// does not say. `None`: never.
     pub hedge: Option<Duration>,
+    /// What it costs. `None`: nobody says.
+    pub price: Option<Price>,
     /// The day its provider ends it, `YYYY-MM-DD`. Listed, not acted upon.
     pub retirement_date: Option<String>,
 }
@@ -145,6 +147,7 @@ impl Model {
                 .map(|node| read_fallbacks(&node, names))
                 .unwrap_or_default(),
             hedge: entry.optional("hedge").map(|node| node.duration()),
+            price: entry.optional("price").map(|node| Price::read(&node)),
             retirement_date: entry.optional("retirement_date").map(|node| node.date()),
         };
         // Where a value is wrong, so is what follows from it.

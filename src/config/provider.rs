@@ -172,9 +172,9 @@ impl BaseUrl {
         Self { tls: true, host: String::new(), port: 443, path: String::new() };
 
     /// Reads the URL of a service: no path, and any host, for it is the operator's own.
-    pub(super) fn read_origin(node: &Node<'_>) -> Self {
-        let allowed = "a URL without a path, such as `http://ratelimit.internal:8081`";
-        let url = read_any_url(node, allowed);
+    pub(super) fn read_origin(node: &Node<'_>, example: &str) -> Self {
+        let allowed = format!("a URL without a path, such as `{example}`");
+        let url = read_any_url(node, &allowed);
         if url.as_ref().is_some_and(|url| !url.path.is_empty()) {
             node.wrong(allowed);
         }

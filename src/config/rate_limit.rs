@@ -41,7 +41,8 @@ impl RateLimitService {
     pub(super) fn read(node: &Node<'_>) -> Self {
         let mut entry = node.object();
         let service = entry.required("service", "the URL of a rate limit service");
-        let base = service.map(|node| BaseUrl::read_origin(&node));
+        let base =
+            service.map(|node| BaseUrl::read_origin(&node, "http://ratelimit.internal:8081"));
         let domain = entry.optional("domain").map(|node| node.string());
         let timeout = entry.optional("timeout").map(|node| node.duration());
         let unreachable = entry.optional("unreachable");

@@ -11,6 +11,7 @@ use crate::chat::{
     message::Input,
     parameter::{Parameter, Place},
     tools::ToolChoice,
+    usage::Usage,
 };
 
 /// A configuration without mistakes, as small as it can be.
@@ -78,7 +79,9 @@ fn what_is_not_written_has_a_default() {
     assert_eq!(model.tool_choices, ToolChoice::FORMS);
     assert!(model.supported_parameters.is_empty() && model.response_formats.is_empty());
     assert_eq!((model.sampling, model.max_temperature), (Sampling::Always, 2.0));
-    assert_eq!(model.deadlines, config.deadlines);
+    assert_eq!((model.deadlines, model.price), (config.deadlines, None));
+    let telemetry = Telemetry { separate_fields: false, per_account: true, tracing: None };
+    assert_eq!(config.telemetry, telemetry);
     assert_eq!(config.providers["openai"].key_header, KeyHeader::Authorization);
     assert_eq!(config.providers["bedrock"].key_header, KeyHeader::XApiKey);
 }
@@ -131,7 +134,7 @@ models.gpt-4.1.context_length: found `0`, allowed: a whole number from 1 to 4294
 models.gpt-4.1.supported_parameters[0]: found `temprature`, allowed: {}
 listener: unknown key, allowed: `deadlines`, `plans`, `jwt`, `accounts`, `providers`, \
 `admin`, `listeners`, `request_body_bytes`, `strict_parameters`, `playground`, `keep_warm`, \
-`rate_limit`, `models`, `transcripts`",
+`rate_limit`, `models`, `transcripts`, `access_log`, `metrics`, `tracing`",
         one_of(parameters)
     );
     let said = mistakes(&document);
@@ -251,6 +254,93 @@ fn every_value_of_a_limit_is_checked() {
 /accounts/demo/key = "sk-1"
   accounts.demo.key: unknown key, allowed: `plan`, `key_files`, `requests_per_minute`,
     `tokens_per_minute`, `models`
+"#);
+}
+
+#[test]
+fn every_value_of_a_price_is_checked() {
+    say(r#"
+/models/gpt-4.1/price = {"input": 1.25, "output": 10}
+/models/gpt-4.1/price = {"input": 0, "cached_input": 0.018750, "cache_write": 1.5, "output": 1e6}
+/models/gpt-4.1/price = {}
+  models.gpt-4.1.price.input: missing, allowed: USD per million tokens
+  models.gpt-4.1.price.output: missing, allowed: USD per million tokens
+/models/gpt-4.1/price = {"input": -1, "output": 1000001, "cached_input": "1", "cache_write": null}
+  models.gpt-4.1.price.input: found `-1`, allowed: a number from 0 to 1000000
+  models.gpt-4.1.price.output: found `1000001`, allowed: a number from 0 to 1000000
+  models.gpt-4.1.price.cached_input: found `"1"`, allowed: a number from 0 to 1000000
+/models/gpt-4.1/price = {"input": 0.0000001, "output": 0.1234567, "currency": "EUR"}
+  models.gpt-4.1.price.input: found `1e-7`, allowed: a number with at most six decimals
+  models.gpt-4.1.price.output: found `0.1234567`, allowed: a number with at most six decimals
+  models.gpt-4.1.price.currency: unknown key, allowed: `input`, `output`, `cached_input`,
+    `cache_write`
+"#);
+}
+
+#[test]
+fn a_cost_loses_nothing() {
+    let usage = |prompt, cached, cache_written, completion| Usage {
+        prompt,
+        completion,
+        cached,
+        cache_written,
+        reasoning: completion,
+    };
+    let cases = [
+        (json!({"input": 1.25, "output": 10}), usage(1, 0, 0, 1), 11_250_000),
+        (json!({"input": 1.25, "output": 10}), usage(1_000_000, 400_000, 9, 0), 1_250_000_000_000),
+        (
+            json!({"input": 3, "cached_input": 0.3, "cache_write": 3.75, "output": 15}),
+            usage(100, 60, 30, 2),
+            10 * 3_000_000 + 60 * 300_000 + 30 * 3_750_000 + 2 * 15_000_000,
+        ),
+        (json!({"input": 0.01875, "output": 0.000001}), usage(1, 0, 0, 1), 18_751),
+        // More than the whole is no less than nothing.
+        (json!({"input": 1, "output": 0}), usage(5, 9, 9, 0), 18_000_000),
+        (json!({"input": 1e6, "output": 1e6}), usage(u64::MAX, 0, 0, u64::MAX), u64::MAX),
+    ];
+    for (price, usage, cost) in cases {
+        let mut document = smallest();
+        document["models"]["gpt-4.1"]["price"] = price.clone();
+        let model = Config::parse(&document).unwrap().models.remove("gpt-4.1").unwrap();
+        assert_eq!(model.price.unwrap().cost(&usage), cost, "{price} {usage:?}");
+    }
+}
+
+#[test]
+fn traces_have_defaults_too() {
+    let document = with("/tracing", json!({"collector": "https://otel.internal"}));
+    let tracing = Config::parse(&document).unwrap().telemetry.tracing.unwrap();
+    assert_eq!((tracing.sampling, tracing.service_name.as_str()), (1.0, "attache"));
+    assert!(!tracing.to_providers && tracing.collector.tls);
+    assert_eq!(tracing.collector.port, 443);
+}
+
+#[test]
+fn every_value_of_telemetry_is_checked() {
+    say(r#"
+/access_log = {"separate_fields": true}
+/access_log = {"separate_fields": "yes", "format": "json"}
+  access_log.separate_fields: found `yes`, allowed: `true` or `false`
+  access_log.format: unknown key, allowed: `separate_fields`
+/metrics = {"per_account": false}
+/metrics = true
+  metrics: found `true`, allowed: an object
+/metrics = {"per_account": 1, "per_model": true}
+  metrics.per_account: found `1`, allowed: `true` or `false`
+  metrics.per_model: unknown key, allowed: `per_account`
+/tracing = {"collector": "http://127.0.0.1:4318"}
+/tracing = {"collector": "https://otel.internal", "sampling": 0.5, "service_name": "llm"}
+/tracing = {}
+  tracing.collector: missing, allowed: the URL of an OpenTelemetry collector
+/tracing = {"collector": "http://otel.internal:4318/v1/traces", "sampling": 101}
+  tracing.collector: found `http://otel.internal:4318/v1/traces`, allowed: a URL without a path,
+    such as `http://127.0.0.1:4318`
+  tracing.sampling: found `101`, allowed: a number from 0 to 100
+/tracing = {"collector": "http://user:hunter2@otel.internal", "to_providers": "all"}
+  tracing.collector: found a URL with `@`, `?` or `#`, allowed: a URL without a path, such as
+    `http://127.0.0.1:4318`
+  tracing.to_providers: found `all`, allowed: `true` or `false`
 "#);
 }
 
@@ -599,11 +689,11 @@ fn every_value_of_a_model_is_checked() {
 /models/gpt-4.1/retirement_date = "2026-02-30"
   models.gpt-4.1.retirement_date: found `2026-02-30`, allowed: a date, `YYYY-MM-DD`
 /models/gpt-4.1/retirement_date = "2026-02-28"
-/models/gpt-4.1/price = 1
-  models.gpt-4.1.price: unknown key, allowed: `name`, `regions`, `context_length`,
+/models/gpt-4.1/prices = 1
+  models.gpt-4.1.prices: unknown key, allowed: `name`, `regions`, `context_length`,
     `max_output_tokens`, `min_output_tokens`, `input`, `supported_parameters`, `tool_choices`,
     `response_formats`, `reasoning_efforts`, `default_reasoning_effort`, `thinking`, `prefill`,
-    `sampling`, `max_temperature`, `deadlines`, `fallbacks`, `hedge`, `retirement_date`
+    `sampling`, `max_temperature`, `deadlines`, `fallbacks`, `hedge`, `price`, `retirement_date`
 /models/gpt-4.1/fallbacks = ["gpt-4.1", "gpt-6"]
   models.gpt-4.1.fallbacks[1]: found `gpt-6`, allowed: `gpt-4.1`
 /models/gpt-4.1/fallbacks = ["gpt-4.1", "gpt-4.1", "gpt-4.1"]
@@ -643,8 +733,13 @@ default_reasoning_effort: missing, allowed: one of reasoning_efforts: `low`
 
 /// The keys that the readers ask for.
 fn keys() -> BTreeSet<&'static str> {
-    let sources =
-        [include_str!("../config.rs"), include_str!("model.rs"), include_str!("provider.rs")];
+    let sources = [
+        include_str!("../config.rs"),
+        include_str!("model.rs"),
+        include_str!("price.rs"),
+        include_str!("provider.rs"),
+        include_str!("telemetry.rs"),
+    ];
     let calls = [
         "optional(",
         "required(",
@@ -653,6 +748,9 @@ fn keys() -> BTreeSet<&'static str> {
         "file(",
         "read(",
         "tokens(&mut entry, ",
+        "required(&mut entry, ",
+        "otherwise(",
+        "flag(top, ",
     ];
     let mut keys = BTreeSet::new();
     for (source, call) in sources.into_iter().flat_map(|source| calls.map(|call| (source, call))) {

@@ -11,14 +11,16 @@ mod admission;
 pub(super) use self::admission::Asker;
 use self::admission::Asking;
 use super::{
-    Output, Patience, Why,
+    Note, Output, Patience, Why,
     fetch::Transcript,
     outcome::{Called, Source, classify, of_call},
     plan::Plan,
+    told::{self, ATTEMPTS, NEXT, Told, header},
 };
 use crate::{
     chat::error::Error,
     quota::Standing,
+    region::Region,
     reply::Reply,
     ticket::{BACK_OFF, Lane, Made, Next, Ticket},
     time::Timestamp,
@@ -50,6 +52,10 @@ pub(super) struct Attempts {
     hedged: Option<usize>,
     /// What the next awakening is for.
     sleep: Sleep,
+    /// Who failed last, as far as only the gateway knows.
+    last: Option<(String, Region)>,
+    /// What else only it knows.
+    pub(super) notes: Vec<Note>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,15 +66,6 @@ enum Sleep {
     Retry(usize),
     /// The one after the first, beside it.
     Hedge,
-}
-
-/// How the client is told of a failure if nothing comes after it.
-#[derive(Debug)]
-enum Told {
-    /// By the answer that is held.
-    Held,
-    /// By this one.
-    Reply(Reply),
 }
 
 impl Attempts {
@@ -95,6 +92,8 @@ impl Attempts {
             pending: Vec::new(),
             hedged: None,
             sleep: Sleep::None,
+            last: None,
+            notes: Vec::new(),
         }
     }
 
@@ -103,9 +102,9 @@ impl Attempts {
         &self.plan.primary.model
     }
 
-    /// The model that was asked for.
-    pub(super) fn into_model(self) -> String {
-        self.plan.primary.model
+    /// What is left of them: the model that was asked for, and who failed last.
+    pub(super) fn into_parts(self) -> (String, Option<(String, Region)>, Vec<Note>) {
+        (self.plan.primary.model, self.last, self.notes)
     }
 
     /// The client's request.
@@ -218,7 +217,7 @@ impl Attempts {
                 }
                 let made = header(&headers, ATTEMPTS).unwrap_or_default().to_owned();
                 self.made.add_last_of(&Made::parse(made));
-                let reply = self.reply(status, headers, body);
+                let reply = told::reply(status, headers, body, &self.made);
                 match told {
                     None => Output::Reply(reply),
                     Some(next) => self.failed(place, next, Told::Reply(reply), now),
@@ -287,7 +286,10 @@ impl Attempts {
 
     fn record(&mut self, place: usize, error: &Error, now: Timestamp) {
         let Some(planned) = self.plan.get(place) else { return };
-        self.made = self.made.and(&planned.model, error.status(), self.took(place, now));
+        let took = self.took(place, now);
+        let (provider, model) = (planned.provider.clone(), planned.model.clone());
+        self.made = self.made.and(&model, error.status(), took);
+        self.notes.push(Note::Failed { provider, model, reason: error.reason(), took });
     }
 
     fn took(&self, place: usize, now: Timestamp) -> Duration {
@@ -299,8 +301,10 @@ impl Attempts {
         let mut reply = Reply::failed(error, &self.request_id, &self.made);
         let region = self.plan.primary.region.name().to_owned();
         reply.headers.push(("x-attache-region", region));
-        let model = self.plan.get(place).map_or("", |planned| &planned.model);
+        let planned = self.plan.get(place);
+        let model = planned.map_or("", |planned| &planned.model);
         reply.headers.extend(self.standing(model, now));
+        self.last = planned.map(|planned| (planned.provider.clone(), planned.region));
         self.failed(place, next, Told::Reply(reply), now)
     }
 
@@ -342,18 +346,6 @@ impl Attempts {
         self.plan.get(place).map(|own| own.entry) == self.plan.get(other).map(|own| own.entry)
     }
 
-    /// The provider role's answer to a call, as the client gets it.
-    fn reply(&self, status: u16, headers: Vec<(String, String)>, body: Vec<u8>) -> Reply {
-        let reason = header(&headers, NEXT).and_then(|told| told.split(' ').nth(1));
-        let reason = reason.map(|reason| reason.to_owned().into());
-        let known = |(name, value): (String, String)| {
-            TOLD.into_iter().find(|known| *known == name).map(|known| (known, value))
-        };
-        let mut headers: Vec<_> = headers.into_iter().filter_map(known).collect();
-        headers.push((ATTEMPTS, self.made.to_string()));
-        Reply { status, headers, body, reason }
-    }
-
     fn call(&mut self, place: usize, why: Why, now: Timestamp) -> Output {
         let Some(planned) = self.plan.get(place) else { return Output::Wait };
         let left = self.plan.primary.deadlines.total.saturating_sub(now.since(self.started));
@@ -368,38 +360,3 @@ impl Attempts {
         Output::Call { place, ticket, timeout, why }
     }
 }
-
-impl Told {
-    fn output(self) -> Output {
-        match self {
-            Self::Held => Output::Pass,
-            Self::Reply(reply) => Output::Reply(reply),
-        }
-    }
-}
-
-fn header<'h>(headers: &'h [(String, String)], name: &str) -> Option<&'h str> {
-    headers.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
-}
-
-/// By what the provider role tells that an attempt failed.
-const NEXT: &str = "x-attache-next";
-
-/// Where attempts are listed.
-const ATTEMPTS: &str = "x-attache-attempts";
-
-/// Headers of the provider role's that a client gets.
-const TOLD: [&str; 12] = [
-    "content-type",
-    "cache-control",
-    "retry-after",
-    "x-accel-buffering",
-    "x-attache-params",
-    "x-attache-region",
-    "x-attache-repair",
-    "x-ratelimit-limit",
-    "x-ratelimit-remaining",
-    "x-ratelimit-reset",
-    "x-ratelimit-model",
-    "x-ratelimit-service",
-];

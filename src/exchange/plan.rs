@@ -15,6 +15,7 @@ use crate::{
     provider,
     region::Region,
     ticket::{Lane, Leg, Made, Next, Ticket, skip},
+    time::Timestamp,
 };
 
 /// The attempts of one exchange.
@@ -123,7 +124,7 @@ impl Plan {
     }
 
     /// The ticket of the attempt at a place, where those that follow come from Envoy's router in the
-    /// stream lane. It does not say yet who asks.
+    /// stream lane. It does not say yet who asks, and since when.
     pub fn ticket(&self, place: usize, request_id: &str, made: Made) -> Option<Ticket> {
         let first = self.get(place)?;
         let ticket = first.ticket(self.lane, request_id, made);
@@ -140,12 +141,12 @@ impl Plan {
 }
 
 impl Planned {
-    /// The ticket of this attempt alone.
+    /// The ticket of this attempt alone. It does not say yet who asks, and since when.
     pub fn ticket(&self, lane: Lane, request_id: &str, made: Made) -> Ticket {
         let (leg, request_id, account) = (self.leg(), request_id.to_owned(), String::new());
         let (home, class, rest) = (self.home, self.class, Vec::new());
-        let (due, standing) = (None, None);
-        Ticket { lane, class, request_id, home, leg, rest, due, account, standing, made }
+        let (started, due, standing) = (Timestamp::default(), None, None);
+        Ticket { lane, class, request_id, started, home, leg, rest, due, account, standing, made }
     }
 
     fn leg(&self) -> Leg {

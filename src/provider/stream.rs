@@ -7,6 +7,7 @@ use super::{
 };
 use crate::{
     chat::{
+        answer::Finish,
         chunk::Writer,
         envelope::Envelope,
         error::Error,
@@ -69,6 +70,11 @@ impl Streaming {
     /// What it cost, as far as the provider has said.
     pub(super) fn spent(&self) -> Option<Usage> {
         self.writer.spent()
+    }
+
+    /// Why the model stopped, if it has.
+    pub(super) fn finish(&self) -> Option<Finish> {
+        self.writer.stopped()
     }
 
     /// Whether the client has all of it.

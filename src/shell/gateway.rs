@@ -15,12 +15,15 @@ use super::{
 };
 use crate::{
     exchange::{
-        Exchange, Gateway, Head, Input, Output,
+        Exchange, Gateway, Head, Input, Note, Output,
         outcome::{Called, Source},
     },
     id,
     provider::End,
     quota::service::Answer,
+    region::Region,
+    reply::Reply,
+    summary,
     ticket::{Made, Next, Ticket},
     time::Timestamp,
 };
@@ -146,7 +149,8 @@ impl GatewayFilter {
     fn call(&self, place: usize, ticket: &Ticket, timeout: Duration) -> Option<()> {
         let mut inner = self.0.borrow_mut();
         let exchange = inner.exchange.as_ref()?;
-        let token = host::call(ticket, exchange.asked(), timeout)?;
+        let telemetry = &inner.gateway.config.telemetry;
+        let token = host::call(ticket, exchange.asked(), timeout, telemetry)?;
         inner.calls.push((token, place));
         if timer::is_at_root() {
             let (shared, context) = (Rc::clone(&self.0), inner.context);
@@ -228,28 +232,58 @@ impl Inner {
         if self.replaced {
             return None;
         }
-        Some(self.exchange.as_mut()?.on(input, host::now))
+        let exchange = self.exchange.as_mut()?;
+        let output = exchange.on(input, host::now);
+        exchange.take_notes().iter().for_each(|note| count_note(note, &self.gateway));
+        Some(output)
     }
 
-    fn count(&self, status: u16) {
-        let model = self.exchange.as_ref().map_or("none", Exchange::model);
-        metrics::count_request(self.gateway.region, model, status);
+    /// Counts an answer that the provider role has not counted.
+    fn count(&self, status: u16, reason: Option<&str>) {
+        note_error(reason);
+        let Some(exchange) = &self.exchange else { return };
+        metrics::count_request(self.gateway.region, exchange.model(), status);
+        let total = exchange.summary(host::now()).and_then(|summary| summary.total);
+        if let (Some(reason), Some(total)) = (reason, total) {
+            metrics::time_error(exchange.model(), reason, total);
+        }
+    }
+
+    /// Counts an answer to a call, of which the provider role says who answered.
+    fn count_called(&self, line: &str) {
+        let Some(exchange) = &self.exchange else { return };
+        let region = summary::fact(line, "region").and_then(Region::parse);
+        let model = summary::fact(line, "response_model").unwrap_or_else(|| exchange.model());
+        metrics::count_request(region.unwrap_or(self.gateway.region), model, 200);
+        if let Some(total) = exchange.summary(host::now()).and_then(|summary| summary.total) {
+            metrics::time_answer(exchange.model(), total);
+        }
     }
 
     /// Lets an answer that is no success go to the client.
     fn pass(&self, held: &Held) {
         host::remove_header(MapType::HttpResponseHeaders, NEXT);
         if !held.is_counted {
-            self.count(held.status);
-            note_error(held.reason.as_deref());
+            self.count(held.status, held.reason.as_deref());
         }
     }
 
-    fn reply(&mut self, reply: &crate::reply::Reply) {
+    fn reply(&mut self, reply: &Reply) {
         self.replaced = true;
-        self.count(reply.status);
-        note_error(reply.reason.as_deref());
+        match (&reply.summary, &reply.reason) {
+            (Some(line), None) => self.count_called(line),
+            (_, reason) => self.count(reply.status, reason.as_deref()),
+        }
+        self.tell(reply);
         host::reply(reply);
+    }
+
+    /// Leaves what there is to say for whoever logs, traces or bills.
+    fn tell(&self, reply: &Reply) {
+        let own = || Some(self.exchange.as_ref()?.summary(host::now())?.to_line());
+        if let Some(line) = reply.summary.clone().or_else(own) {
+            host::tell(&line, &self.gateway.config.telemetry);
+        }
     }
 }
 
@@ -340,6 +374,18 @@ impl HttpContext for GatewayFilter {
     }
 }
 
+fn count_note(note: &Note, gateway: &Gateway) {
+    match note {
+        Note::Failed { provider, model, reason, took } => {
+            metrics::count_failure(provider, model, reason, *took);
+        }
+        Note::Refused { account, model, used_up } => {
+            let account = gateway.config.telemetry.per_account.then_some(account.as_str());
+            metrics::count_refused(account, model, *used_up);
+        }
+    }
+}
+
 /// Lets the request go to the cluster that the ticket names. Envoy chooses the route again after a
 /// header was touched, and only then.
 fn forward(ticket: &Ticket, retries: usize) {
@@ -355,12 +401,12 @@ fn forward(ticket: &Ticket, retries: usize) {
 fn origin() -> (u16, Source, Option<String>) {
     let get = |name| host::header(MapType::HttpResponseHeaders, name);
     let status = host::status();
-    let details = host::property(&["response", "code_details"]).unwrap_or_default();
-    if !details.is_empty() && details != b"via_upstream" {
+    let details = host::details();
+    if !details.is_empty() && details != "via_upstream" {
         let ticket = host::property(&[TICKET]).and_then(|text| Ticket::parse(&host::text(text)));
         let details = match host::end() {
             End::NoHost => "no_healthy_upstream".to_owned(),
-            End::Broken => host::text(details),
+            End::Broken => details,
         };
         let source = Source::Envoy { details, ticket: ticket.map(Box::new) };
         return (status, source, None);

@@ -11,11 +11,12 @@ use proxy_wasm::{
 
 use super::TICKET_HEADER;
 use crate::{
-    config::{TranscriptKey, rate_limit::RateLimitService},
+    config::{Telemetry, TranscriptKey, rate_limit::RateLimitService},
     exchange::{fetch::Fetch, outcome::Called},
     provider::{End, NOBODY},
     quota::service::{self, Answer},
     reply::Reply,
+    summary,
     ticket::Ticket,
     time::Timestamp,
     transcript,
@@ -85,6 +86,17 @@ pub(super) fn set_filter_state(name: &str, value: &str) {
     noted("set filter state", hostcalls::set_property(vec![name], Some(value.as_bytes())));
 }
 
+/// Leaves what an exchange came to for whoever logs, traces or bills: as one line, and each fact by
+/// itself where that is wanted.
+pub(super) fn tell(line: &str, telemetry: &Telemetry) {
+    set_filter_state("attache_exchange", line);
+    if telemetry.wants_separate_facts() {
+        for (name, value) in summary::facts(line) {
+            set_filter_state(&["attache_", name].concat(), value);
+        }
+    }
+}
+
 /// Leaves for the access log that a cluster was asked besides the one Envoy's router names there.
 pub(super) fn note_cluster(cluster: &str) {
     let before = property(&[OTHERS]).map(text).unwrap_or_default();
@@ -112,10 +124,9 @@ pub(super) fn status() -> u16 {
     status.and_then(|status| status.parse().ok()).unwrap_or_default()
 }
 
-/// Whether the end of an attempt is the client's doing. Envoy, *Response code details*.
-pub(super) fn is_client_gone() -> bool {
-    let details = property(&["response", "code_details"]).unwrap_or_default();
-    details.starts_with(b"downstream_")
+/// Why there is no answer, or not all of it. Envoy, *Response code details*.
+pub(super) fn details() -> String {
+    property(&["response", "code_details"]).map(text).unwrap_or_default()
 }
 
 /// How an attempt ended of which nothing was heard.
@@ -125,11 +136,31 @@ pub(super) fn end() -> End {
     if asked == format!("{address}:{port}").as_bytes() { End::NoHost } else { End::Broken }
 }
 
+/// Of which trace a request is a part, if providers are told: W3C, *Trace Context*. Where Envoy has
+/// sent it on, its own part stands in the place of the client's.
+pub(super) fn trace(
+    telemetry: &Telemetry,
+    header: impl Fn(&str) -> Option<String>,
+) -> Vec<(&'static str, String)> {
+    if !telemetry.tells_providers() {
+        return Vec::new();
+    }
+    let told = |name| Some((name, header(name)?));
+    ["traceparent", "tracestate"].into_iter().filter_map(told).collect()
+}
+
 /// Sends a chat request to a cluster, whose provider role translates it. None if Envoy turns it
 /// down at once: no host is healthy, or a breaker is open.
-pub(super) fn call(ticket: &Ticket, body: &[u8], timeout: Duration) -> Option<u32> {
+pub(super) fn call(
+    ticket: &Ticket,
+    body: &[u8],
+    timeout: Duration,
+    telemetry: &Telemetry,
+) -> Option<u32> {
     let text = ticket.to_text();
-    let headers = vec![
+    // The request has left: its headers are no longer in reach but as a property.
+    let trace = trace(telemetry, |name| property(&["request", "headers", name]).map(self::text));
+    let mut headers = vec![
         (":method", "POST"),
         (":scheme", "https"),
         (":authority", "attache"),
@@ -137,6 +168,7 @@ pub(super) fn call(ticket: &Ticket, body: &[u8], timeout: Duration) -> Option<u3
         ("content-type", "application/json"),
         (TICKET_HEADER, &text),
     ];
+    headers.extend(trace.iter().map(|(name, value)| (*name, value.as_str())));
     let called = hostcalls::dispatch_http_call(
         &ticket.leg.cluster,
         headers,

@@ -8,7 +8,11 @@ use proxy_wasm::{
     types::{Action, BufferType, MapType},
 };
 
-use super::{TICKET, TICKET_HEADER, host, metrics, note_error, timer};
+use super::{
+    TICKET, TICKET_HEADER, host, metrics, note_error,
+    report::{self, Route},
+    timer,
+};
 use crate::{
     chat::error::Error,
     config::cluster,
@@ -23,28 +27,33 @@ use crate::{
 pub(super) struct ProviderFilter {
     site: Rc<Site>,
     context: u32,
+    route: Route,
     attempt: Option<Attempt>,
 }
 
 impl ProviderFilter {
     pub(super) fn new(site: Rc<Site>, context: u32) -> Self {
-        Self { site, context, attempt: None }
+        Self { site, context, route: Route::Router, attempt: None }
     }
 
     fn ask(&mut self, size: usize) -> Action {
-        let Some(ticket) = ticket() else {
+        let Some((ticket, route)) = ticket() else {
             let problem = "a request came to a provider without a ticket";
             let error = Error::Misconfigured { problem };
             host::reply(&Reply::error(&error, ""));
             return Action::Pause;
         };
+        self.route = route;
         let Ticket { request_id, lane, home, .. } = &ticket;
         let (request_id, lane, home) = (request_id.clone(), *lane, *home);
         let body = host::buffer(BufferType::HttpRequestBody, size);
         match Attempt::new(&self.site, ticket, &body, host::now()) {
             Ok((attempt, outgoing)) => {
                 metrics::count_attempt(home, self.site.region);
-                send(&outgoing, &request_id, size);
+                let trace = host::trace(&self.site.config.telemetry, |name| {
+                    host::header(MapType::HttpRequestHeaders, name)
+                });
+                send(&outgoing, &request_id, &trace, size);
                 let due = attempt.due();
                 self.attempt = Some(attempt);
                 due.map_or(Action::Continue, |due| self.wait(due))
@@ -79,6 +88,7 @@ impl ProviderFilter {
             return Action::Pause;
         }
         let piece = host::buffer(BufferType::HttpResponseBody, size);
+        let had_ended = attempt.has_ended();
         let step = attempt.body(&piece, end, host::now);
         if let Some(mended) = attempt.take_mended() {
             mended.kinds().for_each(metrics::count_repair);
@@ -90,24 +100,26 @@ impl ProviderFilter {
                 }
                 Action::Pause
             }
-            Step::Answer(reply) => {
-                note(&self.site, attempt, &reply);
+            Step::Answer(mut reply) => {
+                report::replied(&self.site, attempt, self.route, &mut reply);
                 answer(&reply, Some(&reply.body.len().to_string()), size);
                 Action::Continue
             }
-            Step::Begin(reply) => {
-                note(&self.site, attempt, &reply);
+            Step::Begin(mut reply) => {
+                report::replied(&self.site, attempt, self.route, &mut reply);
                 answer(&reply, None, size);
                 Action::Continue
             }
             Step::Yield(reply, ticket) => {
-                metrics::count_failure(&self.site.provider, attempt.model(), reason(&reply));
-                yield_to(&self.site, &ticket);
+                report::failed(&self.site, attempt, reason(&reply));
+                yield_to(&self.site, attempt, &ticket);
                 answer(&reply, Some(&reply.body.len().to_string()), size);
                 Action::Continue
             }
             Step::Continue { bytes, reason } => {
-                note_error(reason);
+                if attempt.has_ended() && !had_ended {
+                    report::ended(&self.site, attempt, reason);
+                }
                 if size > 0 || !bytes.is_empty() {
                     host::set_buffer(BufferType::HttpResponseBody, size, &bytes);
                 }
@@ -120,15 +132,15 @@ impl ProviderFilter {
     fn receive_nothing(&mut self) -> Action {
         let Some(attempt) = &mut self.attempt else { return Action::Continue };
         match attempt.body(b"", true, host::now) {
-            Step::Answer(reply) | Step::Begin(reply) => {
-                note(&self.site, attempt, &reply);
+            Step::Answer(mut reply) | Step::Begin(mut reply) => {
+                report::replied(&self.site, attempt, self.route, &mut reply);
                 host::reply(&reply);
                 Action::Pause
             }
             // Envoy's router makes the next attempt of an answer, not of a local reply.
             Step::Yield(reply, ticket) => {
-                metrics::count_failure(&self.site.provider, attempt.model(), reason(&reply));
-                yield_to(&self.site, &ticket);
+                report::failed(&self.site, attempt, reason(&reply));
+                yield_to(&self.site, attempt, &ticket);
                 let reply = Reply { body: Vec::new(), ..reply };
                 set_head(&reply, Some("0"));
                 Action::Continue
@@ -139,14 +151,17 @@ impl ProviderFilter {
 }
 
 /// What this attempt is told: in filter state, or in a header if it is a call.
-fn ticket() -> Option<Ticket> {
-    let header = || host::header(MapType::HttpRequestHeaders, TICKET_HEADER);
-    let text = host::property(&[TICKET]).map(host::text).or_else(header)?;
-    Ticket::parse(&text)
+fn ticket() -> Option<(Ticket, Route)> {
+    let routed = host::property(&[TICKET]).map(|text| (host::text(text), Route::Router));
+    let called =
+        || host::header(MapType::HttpRequestHeaders, TICKET_HEADER).map(|text| (text, Route::Call));
+    let (text, route) = routed.or_else(called)?;
+    Some((Ticket::parse(&text)?, route))
 }
 
 /// Leaves it to Envoy's router to make another attempt, if there is one.
-fn yield_to(site: &Site, ticket: &Ticket) {
+fn yield_to(site: &Site, attempt: &mut Attempt, ticket: &Ticket) {
+    report::refused(site, attempt);
     host::set_filter_state(TICKET, &ticket.to_text());
     if !ticket.is_none() {
         host::note_cluster(&cluster(&site.provider, site.region));
@@ -155,20 +170,8 @@ fn yield_to(site: &Site, ticket: &Ticket) {
     }
 }
 
-/// Counts an answer. Of one that failed in the answer lane, only the gateway role knows whether it
-/// is the client's.
-fn note(site: &Site, attempt: &Attempt, reply: &Reply) {
-    if let Some(reason) = &reply.reason {
-        metrics::count_failure(&site.provider, attempt.model(), reason);
-    }
-    if reply.reason.is_none() || attempt.is_streamed() {
-        metrics::count_request(site.region, attempt.model(), reply.status);
-        note_error(reply.reason.as_deref());
-    }
-}
-
 /// Puts the provider's request in the place of the client's. No header of the client goes along.
-fn send(outgoing: &Outgoing, request_id: &str, size: usize) {
+fn send(outgoing: &Outgoing, request_id: &str, trace: &[(&'static str, String)], size: usize) {
     let length = outgoing.body.len().to_string();
     let mut headers = vec![
         (":method", "POST"),
@@ -182,6 +185,7 @@ fn send(outgoing: &Outgoing, request_id: &str, size: usize) {
         ("x-request-id", request_id),
     ];
     headers.extend(outgoing.headers);
+    headers.extend(trace.iter().map(|(name, value)| (*name, value.as_str())));
     host::set_headers(MapType::HttpRequestHeaders, headers);
     host::set_buffer(BufferType::HttpRequestBody, size, &outgoing.body);
 }
@@ -219,13 +223,18 @@ fn head() -> Head {
 impl Context for ProviderFilter {
     /// Envoy is done with this attempt. If that is news, the next one is told.
     fn on_done(&mut self) -> bool {
-        let Some(attempt) = &mut self.attempt else { return true };
-        if attempt.is_open()
-            && !host::is_client_gone()
-            && let Some((error, ticket)) = attempt.broken(host::end(), host::now())
+        let Some(attempt) = self.attempt.as_mut().filter(|attempt| !attempt.has_ended()) else {
+            return true;
+        };
+        let (now, details) = (host::now(), host::details());
+        if !attempt.is_open() {
+            let reason = attempt.cut_off(&details, now);
+            report::cut_off(&self.site, attempt, reason);
+        } else if !provider::is_clients_doing(&details)
+            && let Some((error, ticket)) = attempt.broken(host::end(), now)
         {
-            metrics::count_failure(&self.site.provider, attempt.model(), error.reason());
-            yield_to(&self.site, &ticket);
+            report::failed(&self.site, attempt, error.reason());
+            yield_to(&self.site, attempt, &ticket);
         }
         true
     }

@@ -161,7 +161,7 @@ impl Got {
 
 impl From<Reply> for Got {
     fn from(reply: Reply) -> Self {
-        let Reply { status, headers, body, reason } = reply;
+        let Reply { status, headers, body, reason, .. } = reply;
         Self { status, headers, body, reason }
     }
 }

@@ -3,6 +3,8 @@
 #[allow(dead_code)]
 pub mod client;
 #[allow(dead_code)]
+pub mod collector;
+#[allow(dead_code)]
 pub mod crowd;
 #[allow(dead_code)]
 pub mod envoy;

@@ -3,10 +3,10 @@
 
 use std::{rc::Rc, time::Duration};
 
-use super::{Attempts, Told};
+use super::Attempts;
 use crate::{
     chat::error::Error,
-    exchange::{Gateway, Output, Why},
+    exchange::{Gateway, Note, Output, Why, told::Told},
     quota::{self, Verdict, service::Answer},
     reply::Reply,
     ticket::{Next, Ticket},
@@ -68,6 +68,8 @@ impl Attempts {
                 return Output::Ask { question, timeout };
             }
             Verdict::Refuse { standing, used_up } => {
+                let account = self.asker.account.clone();
+                self.notes.push(Note::Refused { account, model: model.clone(), used_up });
                 let (limit, counted) = (standing.limit, used_up.name());
                 let (headers, retry_after) = (standing.headers(&model, now), standing.left(now));
                 let error = Error::LimitReached { model, limit, counted, retry_after };
@@ -114,10 +116,11 @@ impl Attempts {
         standing.map(|standing| standing.headers(model, now).to_vec()).unwrap_or_default()
     }
 
-    /// A ticket that says who asks, and where the account stands.
+    /// A ticket that says who asks, since when, and where the account stands.
     pub(super) fn signed(&self, ticket: Ticket) -> Ticket {
         let found = self.admitted.iter().find(|(model, _)| *model == ticket.leg.model);
         let standing = found.and_then(|(_, standing)| *standing);
-        Ticket { account: self.asker.account.clone(), standing, ..ticket }
+        let (account, started) = (self.asker.account.clone(), self.started);
+        Ticket { account, started, standing, ..ticket }
     }
 }

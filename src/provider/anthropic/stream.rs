@@ -118,7 +118,7 @@ impl Progress {
         // An index beyond this machine's numbers is beyond any bound too.
         let index = usize::try_from(event.index.unwrap_or_default()).unwrap_or(usize::MAX);
         match event.kind.as_ref().map(Text::decode).unwrap_or_default().as_ref() {
-            "message_start" => self.begin(event.message),
+            "message_start" => self.begin(event.message, writer),
             "content_block_start" => self.open(index, event.content_block, names, writer),
             "content_block_delta" => return Ok(self.more(index, event.delta, writer)),
             "content_block_stop" => self.close(writer),
@@ -134,9 +134,13 @@ impl Progress {
         Ok(None)
     }
 
-    fn begin(&mut self, message: Option<Started>) {
+    /// What the prompt cost is said at once, and is owed even if the rest never comes.
+    fn begin(&mut self, message: Option<Started>, writer: &mut Writer) {
         self.begun = true;
         self.count(message.and_then(|message| message.usage));
+        if let Some(tokens) = self.tokens {
+            writer.usage(tokens.usage());
+        }
     }
 
     fn count(&mut self, later: Option<Tokens>) {

@@ -1,0 +1,78 @@
+//! How an attempt went, for whoever counts, logs and bills.
+
+use super::{Attempt, State};
+use crate::{
+    chat::{answer::Finish, error::Error, usage::Usage},
+    config::Price,
+    summary::Summary,
+    time::Timestamp,
+};
+
+/// How an attempt went, as far as that is known.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Course {
+    /// What its model costs.
+    pub(super) price: Option<Price>,
+    /// What the provider says it cost.
+    pub(super) usage: Option<Usage>,
+    /// Why the model stopped.
+    pub(super) finish: Option<Finish>,
+    /// When the first that a client gets of a stream was there.
+    pub(super) begun: Option<Timestamp>,
+    /// When there was nothing more to come.
+    pub(super) ended: Option<Timestamp>,
+    /// Whether it has an answer, or the beginning of one.
+    pub(super) is_answered: bool,
+}
+
+impl Attempt {
+    /// Whether nothing more is to come of it.
+    pub fn has_ended(&self) -> bool {
+        self.course.ended.is_some()
+    }
+
+    /// Who asks.
+    pub fn account(&self) -> &str {
+        &self.ticket.account
+    }
+
+    /// Takes in that it was cut off at this moment, after its beginning had gone to the client: the
+    /// reason, unless that is the client's. Envoy says in its `code_details` what happened.
+    pub fn cut_off(&mut self, details: &str, now: Timestamp) -> Option<&'static str> {
+        let provider = self.site.provider.clone();
+        self.course.ended = Some(now);
+        match details {
+            _ if is_clients_doing(details) => None,
+            // The gateway role ends a stream in which nothing is said any more.
+            "wasm_fail_stream" => Some(Error::Timeout { provider }.reason()),
+            _ => Some(Error::BadAnswer { provider, problem: "broke off" }.reason()),
+        }
+    }
+
+    /// What there is to say of it now.
+    pub fn summary(&self) -> Summary<'_> {
+        let Course { price, finish, is_answered, begun, ended, .. } = self.course;
+        let usage = match &self.state {
+            State::Streaming(stream) => stream.spent(),
+            _ => self.course.usage,
+        };
+        let model = self.model();
+        let since = |moment: Timestamp| moment.since(self.ticket.started);
+        Summary {
+            request_model: self.request_model.as_deref().unwrap_or(model),
+            response_model: is_answered.then_some(model),
+            provider: Some((&self.site.provider, self.site.region)),
+            usage,
+            cost: price.zip(usage).map(|(price, usage)| price.cost(&usage)),
+            finish,
+            first_content: begun.map(since),
+            provider_time: ended.map(|ended| ended.since(self.sent)),
+            total: ended.map(since),
+        }
+    }
+}
+
+/// Whether what Envoy says in its `code_details` is the client's doing.
+pub fn is_clients_doing(details: &str) -> bool {
+    details.starts_with("downstream_")
+}
