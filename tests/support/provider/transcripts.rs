@@ -66,7 +66,9 @@ fn completed(id: &str, status: &str, text: Option<&str>, words: usize) -> Reply 
     let words = vec![word; words].join(",");
     let (id, status, text) = (json!(id), json!(status), json!(text));
     let transcript = format!(
-        r#"{{"id":{id},"language_code":"en_us","status":{status},"audio_url":"https://example.com/call.wav","text":{text},"words":[{words}],"utterances":null,"confidence":0.95,"audio_duration":281,"error":null}}"#
+        r#"{{"id":{id},"language_code":"en_us","status":{status},"audio_url":"https://example.com/a",
+        "text":{text},"words":[{words}],"utterances":null,"confidence":0.95,"audio_duration":281,
+        "error":null,"webhook_auth":false}}"#
     );
     Reply::plain(StatusCode::OK, "application/json", transcript)
 }
