@@ -5,7 +5,10 @@
 
 use std::{borrow::Cow, fmt, ops::Range};
 
-use serde::{Deserialize, Deserializer, de::Error as _};
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error as _, IgnoredAny, MapAccess, Visitor},
+};
 use serde_json::value::RawValue;
 
 use crate::{
@@ -261,26 +264,62 @@ pub fn read(called: &Called) -> Result<Text<'_>, Error> {
     }
 }
 
-fn parse(body: &[u8]) -> Result<Text<'_>, Error> {
-    #[derive(Deserialize)]
-    struct Transcript<'a> {
-        #[serde(borrow)]
-        status: Cow<'a, str>,
-        #[serde(borrow, default)]
-        text: Option<Text<'a>>,
-        #[serde(borrow, default)]
-        audio_url: Option<Cow<'a, str>>,
+/// What is wanted of a transcript, as far as it has come. After it comes every word with its time,
+/// which is twenty times as long, and which nobody reads.
+#[derive(Default)]
+struct Transcript<'a> {
+    status: Option<String>,
+    text: Option<Option<Text<'a>>>,
+    audio_url: Option<Option<String>>,
+}
+
+impl<'a> Transcript<'a> {
+    fn read(body: &'a [u8]) -> Option<Self> {
+        let mut transcript = Self::default();
+        let mut json = serde_json::Deserializer::from_slice(body);
+        let read = json.deserialize_map(&mut transcript).and_then(|()| json.end());
+        (read.is_ok() || transcript.is_whole()).then_some(transcript)
     }
+
+    fn is_whole(&self) -> bool {
+        self.status.is_some() && self.text.is_some() && self.audio_url.is_some()
+    }
+}
+
+impl<'a> Visitor<'a> for &mut Transcript<'a> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<(), A::Error> {
+        while !self.is_whole()
+            && let Some(key) = map.next_key::<Cow<'_, str>>()?
+        {
+            match key.as_ref() {
+                "status" => self.status = Some(map.next_value()?),
+                "text" => self.text = Some(map.next_value()?),
+                "audio_url" => self.audio_url = Some(map.next_value()?),
+                _ => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn parse(body: &[u8]) -> Result<Text<'_>, Error> {
     let bad = |problem| Error::BadAnswer { provider: SERVICE.to_owned(), problem };
-    let transcript = serde_json::from_slice(body).map_err(|_| bad("is not a transcript"))?;
-    let Object(Transcript { status, text, audio_url }) = transcript;
-    match status.as_ref() {
+    let Some(Transcript { status: Some(status), text, audio_url }) = Transcript::read(body) else {
+        return Err(bad("is not a transcript"));
+    };
+    match status.as_str() {
         // What is left of a transcript after `DELETE` of it.
-        "completed" if audio_url.as_deref() == Some("http://deleted_by_user") => {
+        "completed" if audio_url.flatten().as_deref() == Some("http://deleted_by_user") => {
             Err(Error::Transcript(Trouble::Deleted))
         }
         // Where nobody speaks there is no text.
-        "completed" => Ok(text.unwrap_or_else(|| Text::new(""))),
+        "completed" => Ok(text.flatten().unwrap_or_else(|| Text::new(""))),
         "queued" | "processing" => Err(Error::Transcript(Trouble::NotReady)),
         "error" => Err(Error::Transcript(Trouble::Failed)),
         _ => Err(bad("has an unknown status")),
@@ -383,6 +422,21 @@ mod tests {
             (503, json!({}), 502),
         ] {
             assert_eq!(says(code, body.clone(), &of_service), Err(expected), "{code} {body}");
+        }
+        let said = |body: &str| {
+            let text = Transcript::read(body.as_bytes()).and_then(|own| own.text).flatten();
+            text.map(|text| text.decode().into_owned())
+        };
+        let wanted = r#""status":"completed","audio_url":"u","text":"a""#;
+        for body in [
+            format!(r#"{{"id":"i",{wanted},"words":[{{"text":"b"}}],"text":"c"}}"#),
+            format!(r#"{{{wanted},"words":[{{"text": nobody gets so far"#),
+            format!(r#"{{"words":[{{"text":"b"}}],{wanted}}}"#),
+        ] {
+            assert_eq!(said(&body), Some("a".to_owned()), "{body}");
+        }
+        for body in [r#"{"text":"a","words":["#, r#"{"text":"a"} and more"#, r#"{"text":"a""#, ""] {
+            assert_eq!(said(body), None, "{body}");
         }
         assert!(matches!(read(&Called::Broken), Err(Error::BadAnswer { .. })));
         assert!(matches!(read(&Called::TurnedDown), Err(Error::Unreachable { .. })));

@@ -15,6 +15,8 @@ Anthropic's or Gemini's own API, so the provider does the same work for both.
   of the medians. Its spread over the pairs says how far to trust it.
 * First content is what a client waits for in a stream: the clock from the request to the first
   bytes with text in them, of one request at a time, with and without the module in turn.
+* A transcript costs what a request with one takes more than the same without one; what a plain Envoy
+  needs to fetch that transcript is not counted.
 * One attempt more is the same clock for an exchange whose first attempt fails, against one whose
   first does not: both through the module, so the first column is not the baseline's there.
 * What a rate limit costs is the difference between two accounts at one Envoy that take turns; one of
@@ -71,6 +73,8 @@ def arguments():
                         help="three rounds of a second, no growth: to see that it runs")
     parser.add_argument("--growth", action="store_true", help="only whether memory grows")
     parser.add_argument("--counting", action="store_true", help="only what rate limits cost")
+    parser.add_argument("--calls", action="store_true",
+                        help="only first contents and transcripts")
     parser.add_argument("--case", metavar="TEXT", default="",
                         help="only what requests with TEXT in their name cost")
     parser.add_argument("--json", metavar="FILE", type=Path, help="the figures, for programs")
@@ -105,11 +109,15 @@ def measured(setting, options):
     cases = [case for case in measure.CASES if options.case in case.name]
     if options.counting:
         return measure.counting(setting, rounds, seconds)
+    if options.calls:
+        return (measure.first_content(setting, 100 if options.quick else measure.WAITS)
+                + measure.injection(setting, rounds, seconds))
     figures = measure.costs(setting, cases, rounds, seconds)
     if options.case:
         return figures
     figures += measure.counting(setting, rounds, seconds)
     figures += measure.first_content(setting, 100 if options.quick else measure.WAITS)
+    figures += measure.injection(setting, rounds, seconds)
     figures += measure.next_attempt(setting, 100 if options.quick else measure.WAITS)
     figures += measure.size(setting) + measure.startup(setting, rounds)
     return figures if options.quick else figures + measure.growth(setting)

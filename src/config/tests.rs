@@ -905,9 +905,13 @@ mod sample {
     /// Each example stands in a configuration that has what the example speaks of.
     #[test]
     fn the_documented_examples_are_valid() {
-        let page = include_str!("../../docs/configuration.md");
-        let blocks: Vec<_> = page.split("```yaml\n").skip(1).collect();
-        assert!(blocks.len() > 4);
+        let pages = [
+            include_str!("../../docs/configuration.md"),
+            include_str!("../../docs/assemblyai-voice-agent.md"),
+            include_str!("../../docs/vapi.md"),
+        ];
+        let blocks = pages.iter().flat_map(|page| page.split("```yaml\n").skip(1));
+        assert!(blocks.clone().count() > 6);
         for block in blocks {
             let (yaml, _) = block.split_once("\n```").unwrap();
             let example: Map<String, Value> = serde_saphyr::from_str(yaml).unwrap();

@@ -22,7 +22,7 @@ def headers(key):
 
 # Sends the bodies in turn, and in the end says in JSON what wrk has counted: times in microseconds.
 SCRIPT = """
-wrk.method = "POST"
+wrk.method = "%(method)s"
 %(headers)s
 local bodies, turn = { %(bodies)s }, 0
 
@@ -64,11 +64,29 @@ class Request:
 
     path: str
     body: str
+    method: str = "POST"
 
 
-def turns(directive, more=0):
+# What a voice agent can do besides talking.
+TOOLS = [
+    ("find_slot", "Finds free appointments on a day.", ["day", "kind"]),
+    ("book_slot", "Books an appointment for a patient.", ["slot_id", "name"]),
+    ("cancel_slot", "Cancels an appointment that was booked.", ["slot_id"]),
+    ("opening_hours", "Says when the practice is open.", ["day"]),
+    ("transfer_call", "Puts the caller through to a person.", ["destination", "reason"]),
+    ("end_call", "Ends the call after a goodbye.", []),
+]
+
+
+def parameters(names):
+    """A tool's arguments, all of them strings."""
+    of_name = {name: {"type": "string", "description": f"The {name} in question."} for name in names}
+    return {"type": "object", "properties": of_name, "required": names}
+
+
+def turns(directive, more=0, call=False):
     """A few turns of a phone call, 1 KB, and before them as many as make `more` bytes. The
-    directive decides on the answer."""
+    directive decides on the answer. A whole `call` has forty messages."""
     said = [
         ("user", "Hello, I have an appointment on Thursday at ten, but I would have to move it."),
         ("assistant", "Of course. Would Friday at nine suit you, or rather Monday afternoon?"),
@@ -82,15 +100,20 @@ def turns(directive, more=0):
          "most, never promise a treatment, never name a price, and offer to put the caller "
          "through to a person as soon as they sound unsure. The practice is open from Monday to "
          "Friday, from eight in the morning until six in the evening."),
-        *said * (1 + more // length),
+        *(said * 9 + said[:2] if call else said * (1 + more // length)),
         ("user", f"Thanks \\u2014 and how do I get there by bus?\n#script {directive}"),
     ]
 
 
-def chat(directive, stream=False, model="openai", more=0, fallback=None):
+def chat(directive, stream=False, model="openai", more=0, fallback=None, call=False):
     """A client's request."""
-    messages = [{"role": role, "content": text} for role, text in turns(directive, more)]
+    messages = [{"role": role, "content": text} for role, text in turns(directive, more, call)]
     body = {"model": model, "messages": messages, "temperature": 0.3, "max_tokens": 300}
+    if call:
+        body["tools"] = [
+            {"type": "function", "function": {"name": name, "description": what,
+                                              "parameters": parameters(names)}}
+            for name, what, names in TOOLS]
     if stream:
         # Usage is asked for, so that the provider streams the same with and without the module.
         body |= {"stream": True, "stream_options": {"include_usage": True}}
@@ -99,23 +122,38 @@ def chat(directive, stream=False, model="openai", more=0, fallback=None):
     return Request(PATH, json.dumps(body))
 
 
-def translated(provider, directive, stream=False, more=0):
+def about(transcript):
+    """A request that has a transcript put into it, or the same without one."""
+    messages = [{"role": "user", "content": "Sum up: {{ transcript }}\n#script size=500"}]
+    body = {"model": "openai", "messages": messages, "max_tokens": 300}
+    return Request(PATH, json.dumps(body | ({"transcript_id": transcript} if transcript else {})))
+
+
+def translated(provider, directive, stream=False, more=0, call=False):
     """The same in the provider's own API: what the module makes of it, for an Envoy without one."""
-    (_, system), *rest = turns(directive, more)
+    (_, system), *rest = turns(directive, more, call)
+    tools = TOOLS if call else []
     if provider == "anthropic":
         parts = lambda text: [{"type": "text", "text": text}]
         messages = [{"role": role, "content": parts(text)} for role, text in rest]
         body = {"model": "small", "max_tokens": 300, "system": parts(system),
                 "messages": messages, "temperature": 0.3}
+        if tools:
+            body["tools"] = [{"name": name, "description": what, "input_schema": parameters(names)}
+                             for name, what, names in tools]
         return Request("/v1/messages", json.dumps(body | ({"stream": True} if stream else {})))
     if provider == "gemini":
         roles = {"user": "user", "assistant": "model"}
         contents = [{"role": roles[role], "parts": [{"text": text}]} for role, text in rest]
         body = {"systemInstruction": {"parts": [{"text": system}]}, "contents": contents,
                 "generationConfig": {"maxOutputTokens": 300, "temperature": 0.3}}
+        if tools:
+            declared = [{"name": name, "description": what, "parametersJsonSchema": parameters(names)}
+                        for name, what, names in tools]
+            body["tools"] = [{"functionDeclarations": declared}]
         method = "streamGenerateContent?alt=sse" if stream else "generateContent"
         return Request(f"/v1beta/models/small:{method}", json.dumps(body))
-    return chat(directive, stream, provider, more)
+    return chat(directive, stream, provider, more, call=call)
 
 
 def ask(envoy, request):
@@ -130,10 +168,11 @@ def ask(envoy, request):
 
 def burst(envoy, requests, connections, seconds, key=CLIENT_KEY):
     """Loads an Envoy with one account's requests and says what that cost it. An answer that is no
-    success, or a connection that broke, ends the run. All requests go to one path."""
+    success, or a connection that broke, ends the run. All requests go to one path by one method."""
     path = requests[0].path
     script = Path(envoy.log).with_name("load.lua")
     script.write_text(SCRIPT % {
+        "method": requests[0].method,
         "headers": "\n".join(f"wrk.headers[{lua(k)}] = {lua(v)}" for k, v in headers(key).items()),
         "bodies": ", ".join(lua(request.body) for request in requests),
     })

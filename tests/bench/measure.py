@@ -1,11 +1,12 @@
 """The measurements: what a request costs, what memory and start-up do, whether anything grows."""
 
+import json
 import sys
 import time
 from dataclasses import dataclass
 from statistics import median, quantiles
 
-from .load import Line, ask, burst, chat, translated
+from .load import Line, Request, about, ask, burst, chat, translated
 from .processes import Failed
 from .report import Figure
 from .setting import CLIENT_KEY, COUNTED_KEY, METERED_KEY, PROVIDERS
@@ -24,11 +25,17 @@ GROWTH_SHARE, GROWTH_KIB = 0.02, 1024
 GROWTH_VMS = 128
 
 
-# How much later the first content may come through the module, in ms. Our own number.
-FIRST_CONTENT = 0.3
+# How much later the first content may come through the module, in ms. Our own numbers: of a short
+# conversation, and of a phone call of forty messages with six tools.
+FIRST_CONTENT, FIRST_WORD = 0.3, 0.4
 
 # How often the first content is waited for, with the module and without.
 WAITS = 500
+
+
+# How many bytes of text a transcript has, and how much CPU it may cost to put it into a request, in
+# ms, without what it costs to fetch it.
+TRANSCRIPT, INJECTION = 100_000, 1.0
 
 
 # How much longer an exchange may take that needs a second attempt, that attempt's own time with the
@@ -50,14 +57,15 @@ class Case:
     connections: int = 16
     events: int = 0
     more: int = 0
+    call: bool = False
 
     def ours(self):
         """What a client sends."""
-        return chat(self.directive, self.stream, self.provider, self.more)
+        return chat(self.directive, self.stream, self.provider, self.more, call=self.call)
 
     def plain(self):
         """What an Envoy without the module is sent: what its provider speaks."""
-        return translated(self.provider, self.directive, self.stream, self.more)
+        return translated(self.provider, self.directive, self.stream, self.more, self.call)
 
 
 def cases(provider, whole, streamed):
@@ -158,8 +166,12 @@ def first_content(setting, waits=WAITS):
     """How much later a stream's first content comes: one request at a time, on an idle machine."""
     signs = {"openai": b'"content":"a', "anthropic": b"text_delta", "gemini": b'"parts":[{'}
     figures = []
-    for provider in PROVIDERS:
-        case = Case(f"{provider}: first content", "text=aaa_bbb_ccc", provider, stream=True)
+    short = [(Case(f"{provider}: first content", "text=aaa_bbb_ccc", provider, stream=True),
+              FIRST_CONTENT) for provider in PROVIDERS]
+    calls = [(Case(f"{provider}: first content of a call", "text=aaa_bbb_ccc", provider,
+                   stream=True, call=True), FIRST_WORD) for provider in PROVIDERS]
+    for case, most in short + calls:
+        provider = case.provider
         with setting.baseline(provider) as baseline, setting.ours() as ours:
             check(case, baseline, ours)
             lines = [(Line(baseline, case.plain()), signs[provider]),
@@ -170,13 +182,41 @@ def first_content(setting, waits=WAITS):
             healthy(ours)
         # The first tenth only warms up.
         plain, ours = zip(*times[waits // 10:])
-        for name, of, limit in ("p50", median, FIRST_CONTENT), ("p90", decile, None):
+        for name, of, limit in ("p50", median, most), ("p90", decile, None):
             without, with_it = of(plain), of(ours)
             figures.append(Figure(f"{case.name}: {name}", "ms", without, with_it,
                                   judged=with_it - without, limit=limit,
                                   note=f"{with_it - without:+.3f} ms, {len(plain)} each"))
         say(f"{case.name}: {figures[-2].note}")
     return figures
+
+
+def injection(setting, rounds, seconds):
+    """What it costs to put a transcript into a request: the same request with one and without one,
+    less what a plain Envoy needs to fetch that transcript."""
+    transcript = f"spoken-{TRANSCRIPT}-a"
+    fetch = Request(f"/v2/transcript/{transcript}", "", "GET")
+    with setting.baseline() as baseline, setting.ours() as ours:
+        usage = json.loads(ask(ours, about(transcript)))["usage"]
+        if usage["prompt_tokens"] < TRANSCRIPT // len("word "):
+            raise Failed("the transcript did not reach the provider")
+        runs = [(ours, about(None)), (ours, about(transcript)), (baseline, fetch)]
+        found = []
+        for turn in range(rounds + 1):
+            costs = [burst(envoy, [request], 16, seconds).cpu_per_request for envoy, request in runs]
+            found.append(costs)
+            costs = " / ".join(f"{cost:.1f}" for cost in costs)
+            say(f"transcript: {'round ' + str(turn) if turn else 'warm-up'}: {costs} µs")
+        healthy(ours)
+    plain, whole, fetched = (median(costs) for costs in zip(*found[1:]))
+    added = sorted((two - one - three) / 1000 for one, two, three in found[1:])
+    return [
+        Figure("transcript of 100 KB: CPU per request", "µs", plain, whole,
+               note=f"{fetched:.0f} µs more for a plain Envoy to fetch it"),
+        Figure("transcript of 100 KB: CPU added without the fetch", "ms", None, median(added),
+               judged=median(added), limit=INJECTION,
+               note=f"{added[0]:.2f} to {added[-1]:.2f} in {rounds} rounds"),
+    ]
 
 
 def next_attempt(setting, waits=WAITS):

@@ -251,6 +251,11 @@ fn text_of_any_kind_and_size_is_put_in_whole() {
             assert!((size..size + 1000).contains(&length), "{size}: {length}");
         }
     }
+    // With every word of it and its times, as the service sends them: 8.7 MB.
+    let (id, body) = about("spoken-500000", "gpt", "{{ transcript }}", false);
+    assert_eq!(gateway.us().chat(&body).status, 200);
+    let length = gateway.reached_once(&format!("{id}: word")).body.len();
+    assert!((500_000..501_000).contains(&length), "{length}");
     let (_, body) = about("silent", "gpt", "{{ transcript }}|", false);
     assert_eq!(gateway.us().chat(&body).status, 200);
     gateway.assert_unharmed();

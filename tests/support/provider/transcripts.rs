@@ -28,7 +28,8 @@ pub fn reply(head: &Parts) -> Option<Reply> {
         "silent" => found(id, "completed", None),
         "odd" => found(id, "perhaps", None),
         "tricky" => found(id, "completed", Some(TRICKY)),
-        "size" => sized(id, rest),
+        "size" => sized(id, rest, 1),
+        "spoken" => sized(id, rest, usize::MAX),
         "deleted" => deleted(id),
         "missing" => error(404, "Transcript not found"),
         "unknown" => error(400, "Transcript lookup error, transcript id not found"),
@@ -47,20 +48,29 @@ fn spoken(id: &str) -> Reply {
     found(id, "completed", Some(&format!("said in {id}")))
 }
 
-/// `size-2000000-…`: so many bytes.
-fn sized(id: &str, rest: &str) -> Reply {
+/// `size-2000000-…`: so many bytes of text, and so many of its words one by one.
+fn sized(id: &str, rest: &str, words: usize) -> Reply {
     let size = rest.split('-').next().and_then(|size| size.parse().ok()).unwrap_or(0);
     let mut text = "word ".repeat(size / 5 + 1);
     text.truncate(size);
-    found(id, "completed", Some(&text))
+    completed(id, "completed", Some(&text), words.min(size / 5))
 }
 
 fn found(id: &str, status: &str, text: Option<&str>) -> Reply {
-    let transcript = json!({"id": id, "status": status, "text": text, "language_code": "en_us",
-        "audio_url": "https://example.com/call.wav", "audio_duration": 281, "confidence": 0.95,
-        "words": [{"text": "not", "start": 0, "end": 9, "confidence": 0.9, "speaker": null}],
-        "utterances": null, "error": null, "webhook_auth": false});
-    Reply::plain(StatusCode::OK, "application/json", transcript.to_string())
+    completed(id, status, text, 1)
+}
+
+/// A transcript in the order of keys that the service has.
+fn completed(id: &str, status: &str, text: Option<&str>, words: usize) -> Reply {
+    let word = r#"{"text":"word","start":1200,"end":1440,"confidence":0.95,"speaker":null}"#;
+    let words = vec![word; words].join(",");
+    let (id, status, text) = (json!(id), json!(status), json!(text));
+    let transcript = format!(
+        r#"{{"id":{id},"language_code":"en_us","status":{status},"audio_url":"https://example.com/a",
+        "text":{text},"words":[{words}],"utterances":null,"confidence":0.95,"audio_duration":281,
+        "error":null,"webhook_auth":false}}"#
+    );
+    Reply::plain(StatusCode::OK, "application/json", transcript)
 }
 
 fn deleted(id: &str) -> Reply {
