@@ -167,8 +167,7 @@ impl Parser {
     fn plain_text(&mut self, source: Source<'_>, place: Place) -> Step {
         if self.has_closing_quote(source, place)? {
             self.note(Kind::MissingQuote);
-            self.start_text(Quote::Double, Style::Once, place, self.at);
-            return Ok(());
+            return self.start_text(source, Quote::Double, Style::Once, place, self.at);
         }
         let end = self.end_of_plain(source)?;
         let text = source.bytes.get(self.at..end).unwrap_or_default().trim_ascii_end();

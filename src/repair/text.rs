@@ -103,12 +103,18 @@ impl Parser {
         if quote != Quote::Double || style != Style::Once {
             self.note(Kind::WrongQuote);
         }
-        self.start_text(quote, style, place, start);
-        Ok(())
+        self.start_text(source, quote, style, place, start)
     }
 
     /// Begins a string whose content begins at `start`.
-    pub(super) fn start_text(&mut self, quote: Quote, style: Style, place: Place, start: usize) {
+    pub(super) fn start_text(
+        &mut self,
+        source: Source<'_>,
+        quote: Quote,
+        style: Style,
+        place: Place,
+        start: usize,
+    ) -> Step {
         match place {
             Place::Value => {
                 self.begin();
@@ -121,7 +127,7 @@ impl Parser {
         }
         let held = (place != Place::Value).then(|| self.pending.len() - 1);
         self.at = start;
-        self.state = State::Text(Text {
+        let text = Text {
             quote,
             style,
             place,
@@ -133,7 +139,9 @@ impl Parser {
             quoted: false,
             depth: 0,
             refused: None,
-        });
+        };
+        self.state = State::Text(text);
+        self.text(source, text)
     }
 
     /// Reads more of a string.
@@ -145,12 +153,11 @@ impl Parser {
             text.scan = found;
             source.effort.spend(1);
             let read = self.special(source, &mut text);
-            if let State::Text(state) = &mut self.state {
+            let State::Text(state) = &mut self.state else { return Ok(()) };
+            if let Err(stop) = read {
                 *state = text;
-            } else {
-                return Ok(());
+                return Err(stop);
             }
-            read?;
         }
     }
 
