@@ -54,7 +54,7 @@ check:
         else echo "no shellcheck here: scripts not checked"; fi
     python3 .ci/check-docs
 
-# Everything: the core natively and under Node, Envoy end to end, the official SDK and a browser as clients
+# Everything: the core natively and under Node, Envoy end to end, the official SDK and a browser
 test: filter crashing limiter && browser
     @bash .ci/setup envoy node python aimock
     cargo test
