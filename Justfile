@@ -96,6 +96,11 @@ bench: filter programs limiter
     @bash .ci/setup envoy wrk
     python3 tests/bench.py
 
+# Holds the dashboard against a gateway under load, and draws it (needs Prometheus)
+dashboard: filter programs
+    @bash .ci/setup envoy
+    python3 tests/dashboard.py --target {{ quote(target) }}
+
 # How well damaged JSON is mended: a table, for a seed and a number of cases of each kind
 repair-score seed="1" each="100":
     cargo run --release --quiet --example repair-score -- {{ seed }} {{ each }}
