@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 /// Networks that are not reached from everywhere, each with the length of its prefix. IANA, *IPv4
 /// Special-Purpose Address Registry* and *IPv6 Special-Purpose Address Registry*; multicast. What is
 /// kept for documentation leads nowhere and is left out.
-pub const PRIVATE: [(IpAddr, u32); 16] = [
+pub const PRIVATE: [(IpAddr, u32); 17] = [
     v4([0, 0, 0, 0], 8),
     v4([10, 0, 0, 0], 8),
     v4([100, 64, 0, 0], 10),
@@ -23,6 +23,8 @@ pub const PRIVATE: [(IpAddr, u32); 16] = [
     // Translators of a network's own (RFC 8215).
     v6([0x0064, 0xff9b, 1], 48),
     v6([0x0100, 0, 0], 64),
+    // Protocols of their own, Teredo among them.
+    v6([0x2001, 0, 0], 23),
     v6([0xfc00, 0, 0], 7),
     // Link-local, and what was site-local once.
     v6([0xfe80, 0, 0], 9),
@@ -69,12 +71,12 @@ mod tests {
         let private = "0.0.0.0 0.255.255.255 10.0.0.0 10.255.255.255 100.64.0.0 100.127.255.255 \
             127.0.0.1 127.255.255.255 169.254.169.254 172.16.0.0 172.31.255.255 192.0.0.8 \
             192.168.0.0 192.168.255.255 198.18.0.0 198.19.255.255 224.0.0.0 255.255.255.255 :: ::1 \
-            ::7f00:1 ::ffff:127.0.0.1 ::ffff:8.8.8.8 64:ff9b:1::a00:1 100::1 fc00:: \
+            ::7f00:1 ::ffff:127.0.0.1 ::ffff:8.8.8.8 64:ff9b:1::a00:1 100::1 2001::1 2001:1ff::1 fc00:: \
             fdff:ffff:ffff:ffff:ffff:ffff:ffff:ffff fe80::1 febf::1 fec0::1 ff02::1";
         let public = "1.0.0.0 9.255.255.255 11.0.0.0 100.63.255.255 100.128.0.0 126.255.255.255 \
             128.0.0.0 169.253.255.255 169.255.0.0 172.15.255.255 172.32.0.0 192.0.1.0 \
             192.167.255.255 192.169.0.0 198.17.255.255 198.20.0.0 223.255.255.255 8.8.8.8 \
-            64:ff9b::808:808 101::1 2001:4860::1 2606:4700::1 fbff::1 fe7f::1";
+            64:ff9b::808:808 101::1 2001:200::1 2001:4860::1 2606:4700::1 fbff::1 fe7f::1";
         for (addresses, expected) in [(private, true), (public, false)] {
             for address in addresses.split_whitespace() {
                 assert_eq!(is_private(address.parse().unwrap()), expected, "{address}");

@@ -40,7 +40,15 @@ fn crash_on_demand(path: &str) {
 /// Leaves the reason of an error for the access log, and counts it.
 fn note_error(reason: Option<&str>) {
     if let Some(reason) = reason {
-        host::set_filter_state("attache_error", reason);
+        host::set_filter_state(ERROR, reason);
         metrics::count_error(reason);
     }
 }
+
+/// The reason that was left there.
+fn told_error() -> Option<String> {
+    host::property(&[ERROR]).map(host::text)
+}
+
+/// Where it is left.
+const ERROR: &str = "attache_error";

@@ -7,6 +7,7 @@
 mod support;
 
 mod envoy {
+    mod access_log;
     mod answers;
     mod attempts;
     mod bad_input;
@@ -17,6 +18,7 @@ mod envoy {
     mod failures;
     mod keys;
     mod limiter;
+    mod metrics;
     mod pages;
     mod playground;
     mod quota;
@@ -26,6 +28,7 @@ mod envoy {
     mod schemas;
     mod streams;
     mod tokens;
+    mod traces;
     mod transcripts;
     mod voice;
 }

@@ -1,5 +1,7 @@
 //! How an attempt went, for whoever counts, logs and bills.
 
+use std::borrow::Cow;
+
 use super::{Attempt, State};
 use crate::{
     chat::{answer::Finish, error::Error, usage::Usage},
@@ -37,16 +39,21 @@ impl Attempt {
     }
 
     /// Takes in that it was cut off at this moment, after its beginning had gone to the client: the
-    /// reason, unless that is the client's. Envoy says in its `code_details` what happened.
-    pub fn cut_off(&mut self, details: &str, now: Timestamp) -> Option<&'static str> {
-        let provider = self.site.provider.clone();
+    /// reason, unless that is the client's. `details` are Envoy's, `told` is what was left for the
+    /// access log: the gateway role ends a stream in which nothing is said any more.
+    pub fn cut_off(
+        &mut self,
+        details: &str,
+        told: Option<String>,
+        now: Timestamp,
+    ) -> Option<Cow<'static, str>> {
         self.course.ended = Some(now);
-        match details {
-            _ if is_clients_doing(details) => None,
-            // The gateway role ends a stream in which nothing is said any more.
-            "wasm_fail_stream" => Some(Error::Timeout { provider }.reason()),
-            _ => Some(Error::BadAnswer { provider, problem: "broke off" }.reason()),
+        if is_clients_doing(details) {
+            return None;
         }
+        let provider = self.site.provider.clone();
+        let broke_off = Error::BadAnswer { provider, problem: "broke off" };
+        Some(told.map_or(broke_off.reason().into(), Cow::Owned))
     }
 
     /// What there is to say of it now.

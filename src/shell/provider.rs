@@ -11,7 +11,7 @@ use proxy_wasm::{
 use super::{
     TICKET, TICKET_HEADER, host, metrics, note_error,
     report::{self, Route},
-    timer,
+    timer, told_error,
 };
 use crate::{
     chat::error::Error,
@@ -228,8 +228,8 @@ impl Context for ProviderFilter {
         };
         let (now, details) = (host::now(), host::details());
         if !attempt.is_open() {
-            let reason = attempt.cut_off(&details, now);
-            report::cut_off(&self.site, attempt, reason);
+            let reason = attempt.cut_off(&details, told_error(), now);
+            report::cut_off(&self.site, attempt, reason.as_deref());
         } else if !provider::is_clients_doing(&details)
             && let Some((error, ticket)) = attempt.broken(host::end(), now)
         {

@@ -22,7 +22,7 @@ pub fn failing_setup() -> Setup {
 }
 
 /// A request whose provider plays `script`, attempt by attempt.
-fn request(model: &str, script: &str, is_stream: bool, fallbacks: &[&str]) -> Value {
+pub fn request(model: &str, script: &str, is_stream: bool, fallbacks: &[&str]) -> Value {
     let fallbacks: Vec<Value> = fallbacks.iter().map(|model| json!({"model": model})).collect();
     json!({"model": model, "stream": is_stream, "fallbacks": fallbacks,
         "fallback_config": {"depth": 2},

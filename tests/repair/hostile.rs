@@ -4,7 +4,7 @@ use attache::repair::{Root, is_json, mend};
 
 use crate::{
     corpus, damage,
-    pieces::PIECES,
+    pieces::{PIECES, hostile},
     random::Random,
     streamed::{random_cuts, streamed},
 };
@@ -30,6 +30,15 @@ fn nothing_that_comes_panics_or_comes_back_invalid() {
                 serde_json::from_str::<serde::de::IgnoredAny>(&json).is_ok() || json.len() > 100
             );
             assert_eq!(report.is_empty(), json == input, "{input:?}");
+        }
+    }
+}
+
+#[test]
+fn whatever_is_repeated_comes_back_valid_or_not_at_all() {
+    for input in hostile(100) {
+        if let Ok((json, _)) = mend(&input, &Root::Any.into()) {
+            assert!(is_json(json.as_bytes()), "{input:?} => {json:?}");
         }
     }
 }

@@ -11,6 +11,8 @@ pub mod envoy;
 #[allow(dead_code)]
 pub mod limiter;
 #[allow(dead_code)]
+pub mod metrics;
+#[allow(dead_code)]
 pub mod names;
 #[allow(dead_code)]
 pub mod provider;
