@@ -17,6 +17,7 @@ Anthropic's or Gemini's own API, so the provider does the same work for both.
   bytes with text in them, of one request at a time, with and without the module in turn.
 * A transcript costs what a request with one takes more than the same without one; what a plain Envoy
   needs to fetch that transcript is not counted.
+* A repair costs what an answer with broken JSON takes more if it is repaired, at one Envoy.
 * One attempt more is the same clock for an exchange whose first attempt fails, against one whose
   first does not: both through the module, so the first column is not the baseline's there.
 * What a rate limit costs is the difference between two accounts at one Envoy that take turns; one of
@@ -75,6 +76,7 @@ def arguments():
     parser.add_argument("--counting", action="store_true", help="only what rate limits cost")
     parser.add_argument("--calls", action="store_true",
                         help="only first contents and transcripts")
+    parser.add_argument("--repair", action="store_true", help="only what repairs cost")
     parser.add_argument("--case", metavar="TEXT", default="",
                         help="only what requests with TEXT in their name cost")
     parser.add_argument("--json", metavar="FILE", type=Path, help="the figures, for programs")
@@ -109,6 +111,8 @@ def measured(setting, options):
     cases = [case for case in measure.CASES if options.case in case.name]
     if options.counting:
         return measure.counting(setting, rounds, seconds)
+    if options.repair:
+        return measure.repair(setting, rounds, seconds)
     if options.calls:
         return (measure.first_content(setting, 100 if options.quick else measure.WAITS)
                 + measure.injection(setting, rounds, seconds))
@@ -118,6 +122,7 @@ def measured(setting, options):
     figures += measure.counting(setting, rounds, seconds)
     figures += measure.first_content(setting, 100 if options.quick else measure.WAITS)
     figures += measure.injection(setting, rounds, seconds)
+    figures += measure.repair(setting, rounds, seconds)
     figures += measure.next_attempt(setting, 100 if options.quick else measure.WAITS)
     figures += measure.size(setting) + measure.startup(setting, rounds)
     return figures if options.quick else figures + measure.growth(setting)

@@ -29,6 +29,9 @@ impl Parser {
         }
         if shape.closer() == byte {
             if self.closes_too_soon(source)? {
+                if self.close_late() || self.go_on(source)? {
+                    return Ok(());
+                }
                 let is_root = self.stack.len() == 1;
                 self.doubtful |= !is_root;
                 if is_root || self.manner.doubt == Doubt::Extra {
@@ -67,6 +70,8 @@ impl Parser {
         self.at += 1;
         if let Some(frame) = self.stack.pop() {
             self.out.push(frame.shape.json());
+            let end = if frame.is_array() { self.out.len() } else { 0 };
+            self.stack.last_mut().into_iter().for_each(|outer| outer.nested = end);
         }
         self.after_value();
     }
@@ -101,6 +106,43 @@ impl Parser {
             && self.follows(source, self.at + 1, 0)? == Likeness::Good)
     }
 
+    /// Puts in the bracket that was left out behind the last array in this one, and closes what it
+    /// opens. Whether one was left out. In a stream that place has gone.
+    fn close_late(&mut self) -> bool {
+        let nested = self.stack.last().map_or(0, |frame| frame.nested);
+        let late = self.out.get(nested..).unwrap_or_default();
+        let between = late.iter().take_while(|byte| b", \n\r\t".contains(byte)).count();
+        if nested == 0 || between == late.len() || !self.manner.careful {
+            return false;
+        }
+        self.note(Kind::MissingBracket);
+        self.drop_comma();
+        self.out.append(&mut self.pending);
+        self.out.insert(nested + between, b'[');
+        self.out.push(b']');
+        let end = self.out.len();
+        self.stack.last_mut().into_iter().for_each(|frame| frame.nested = end);
+        self.at += 1;
+        self.after_value();
+        true
+    }
+
+    /// Goes on with an array that another one follows where only a key could: they are one. Whether
+    /// that is so.
+    fn go_on(&mut self, source: Source<'_>) -> Look<bool> {
+        let in_object = self.stack.iter().rev().nth(1).is_some_and(|it| it.shape == Shape::Object);
+        let Some((comma, _)) = source.next(self.at + 1)?.filter(|_| in_object) else {
+            return Ok(false);
+        };
+        let Some((next, b'[')) = source.next(comma + 1)? else { return Ok(false) };
+        self.note(Kind::ExtraBracket);
+        self.at = comma;
+        self.comma(b',');
+        self.note_at(Kind::ExtraBracket, next);
+        self.at = next + 1;
+        Ok(true)
+    }
+
     /// What a bracket that does not fit is: what fits best to what follows it.
     fn reading(&mut self, source: Source<'_>, byte: u8) -> Look<Reading> {
         let above = self.stack.iter().rev().skip(1).take(MAX_BRACKETS);
@@ -109,7 +151,9 @@ impl Parser {
         let extra = self.follows(source, self.at + 1, 0)?;
         let Some(depth) = depth else {
             let ends = source.next(self.at + 1)?.is_none();
-            let wrong = wrong >= extra && (wrong == Likeness::Good || ends);
+            // It does not close the document when more of it comes.
+            let more_comes = self.stack.len() == 1 && wrong == extra;
+            let wrong = ends || wrong >= extra && wrong == Likeness::Good && !more_comes;
             return Ok(if wrong { Reading::Wrong } else { Reading::Extra });
         };
         let missing = self.follows(source, self.at + 1, depth + 2)?;
@@ -197,6 +241,8 @@ impl Parser {
             return Ok(Likeness::No);
         }
         let likeness = match shape {
+            // A value without a key belongs to nothing.
+            Shape::Object if source.literal(next)?.is_some() => Likeness::Poor,
             Shape::Object => source.key(next)?,
             _ if source.breaks(at, next) => source.item(next)?,
             _ if source.item(next)? == Likeness::Good => Likeness::Poor,

@@ -6,8 +6,8 @@ use std::{borrow::Cow, rc::Rc};
 
 use super::{
     report::{Kind, Report},
+    scalar::literal,
     schema::{Place, Schema, kind},
-    source::literal,
     strict::{is_special, number_length},
     whole::{Root, mend},
 };

@@ -1,10 +1,11 @@
-//! Escapes that JSON does not know.
+//! Escapes: those that JSON does not know, and those that it wants.
 
 use super::{
     parser::{Parser, Step},
     report::Kind,
     source::{Quote, Source},
-    text::{Text, write_unicode},
+    strict::is_special,
+    text::Text,
 };
 
 /// What a backslash is put before for Markdown's or a shell's sake: it goes. Before anything else it
@@ -81,4 +82,31 @@ impl Parser {
 fn hex_byte(digits: &[u8]) -> Option<u8> {
     let text = std::str::from_utf8(digits).ok()?;
     u8::from_str_radix(text, 16).ok()
+}
+
+/// Writes a piece of a string, escaping what JSON wants escaped. Escapes that are there stay.
+pub(super) fn write_escaped(out: &mut Vec<u8>, piece: &[u8]) {
+    let mut rest = piece;
+    while let Some(found) = rest.iter().position(|byte| is_special(*byte)) {
+        let (plain, special) = rest.split_at(found);
+        out.extend_from_slice(plain);
+        let length = if special.first() == Some(&b'\\') { 2 } else { 1 };
+        let (special, after) = special.split_at(length.min(special.len()));
+        match special {
+            [b'"'] => out.extend_from_slice(b"\\\""),
+            [b'\n'] => out.extend_from_slice(b"\\n"),
+            [b'\t'] => out.extend_from_slice(b"\\t"),
+            [b'\r'] => out.extend_from_slice(b"\\r"),
+            [control @ 0..=0x1f] => write_unicode(out, *control),
+            escape => out.extend_from_slice(escape),
+        }
+        rest = after;
+    }
+    out.extend_from_slice(rest);
+}
+
+/// Writes a byte as an escape by its number.
+pub(super) fn write_unicode(out: &mut Vec<u8>, byte: u8) {
+    let digit = |half: u8| char::from_digit(half.into(), 16).map_or(b'0', |digit| digit as u8);
+    out.extend_from_slice(&[b'\\', b'u', b'0', b'0', digit(byte >> 4), digit(byte & 15)]);
 }

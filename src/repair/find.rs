@@ -51,6 +51,8 @@ pub(super) struct Search {
     pub(super) at: usize,
     /// Whether anything but white space and marks was passed over since the last mark.
     prose: bool,
+    /// Whether that was one word: the name of what comes.
+    named: bool,
     /// Whether a fence is open.
     fenced: bool,
     /// The last byte that was no white space.
@@ -81,6 +83,11 @@ impl Search {
                 b'{' => self.object(source)?,
                 b'[' => self.array(source)?,
                 b'"' | b'\'' if !self.prose => self.key(source)?,
+                b'(' if !self.prose => self.tuple(source)?,
+                b',' | b';' if !self.prose => {
+                    (self.at, self.line_begins) = (self.at + 1, false);
+                    continue;
+                }
                 b'`' | b'~' => {
                     self.fence(source)?;
                     continue;
@@ -118,7 +125,9 @@ impl Search {
         let length = rest.iter().position(is_mark).unwrap_or(rest.len());
         let word = source.bytes.get(self.at..self.at + 1 + length).unwrap_or_default();
         // A lone word before JSON is its name, and no prose: `json`, `const x =`.
-        self.last = word.trim_ascii_end().last().copied();
+        let word = word.trim_ascii_end();
+        self.last = word.last().copied();
+        self.named = !self.prose && !word.contains(&b' ');
         self.prose = true;
         self.line_begins = false;
         self.at += 1 + length;
@@ -203,7 +212,8 @@ impl Search {
             return Ok(self.is_introduced().then_some(Opened::Plainly));
         };
         let begins = match byte {
-            b'}' => self.stands_alone(source, next + 1)?,
+            b'}' => self.named_as_line().stands_alone_empty(source, next + 1)?,
+            b':' => !self.prose && matches!(source.next(next + 1)?, Some((_, b'}'))),
             b'\\' => return self.escaped(source, next),
             b',' | b']' => !self.prose,
             b'.' => !self.prose && source.has(next, b"...")?,
@@ -261,11 +271,25 @@ impl Search {
             b'{' => return Self { at: next, ..*self }.object(source),
             b'\\' => return self.escaped(source, next),
             b',' => !self.prose,
-            b']' => self.stands_alone(source, next + 1)?,
+            b']' => self.stands_alone_empty(source, next + 1)?,
             _ if source.quote(next).is_some() => self.strings(source, next)?,
-            _ => self.scalars(source, next)?,
+            _ => self.scalars(source, next)? || inside > self.at + 1 && self.rows(source, next)?,
         };
         Ok(begins.then_some(Opened::Plainly))
+    }
+
+    /// Whether an array of arrays begins here, the first of which begins with a number or literal.
+    fn rows(&self, source: Source<'_>, at: usize) -> Look<bool> {
+        let rest = source.from(at);
+        let rest = rest.get(..LONGEST_LIST).unwrap_or(rest);
+        let Some(end) = rest.iter().position(|byte| b"[]{}\"".contains(byte)) else {
+            return Ok(false);
+        };
+        if rest.get(end) != Some(&b']') || !self.is_introduced() || !source.value(at)? {
+            return Ok(false);
+        }
+        let Some((comma, b',')) = source.next(at + end + 1)? else { return Ok(false) };
+        Ok(matches!(source.next(comma + 1)?, None | Some((_, b'['))))
     }
 
     /// Whether an array of strings begins here.
@@ -311,6 +335,31 @@ impl Search {
         Ok((plain || words) && self.stands_alone(source, at + end + 1)?)
     }
 
+    /// Whether a Python tuple begins here, which is all there is: prose has such brackets too.
+    fn tuple(&self, source: Source<'_>) -> Look<Option<Opened>> {
+        let mut inside = self.at + 1;
+        while let Some((next, b'(')) =
+            source.next(inside)?.filter(|it| it.0 < self.at + MOST_BRACKETS)
+        {
+            inside = next + 1;
+        }
+        let Some((first, _)) = source.next(inside)? else { return Ok(None) };
+        let end = match source.quote(first) {
+            Some(_) => source.after_string(first)?,
+            None => source.scalar(first)?,
+        };
+        let Some(end) = end else { return Ok(None) };
+        let Some((comma, b',')) = source.next(end)? else { return Ok(None) };
+        let second = source.next(comma + 1)?;
+        let is_tuple =
+            second.map_or(Ok(false), |(at, byte)| Ok(byte == b')' || source.value(at)?))?;
+        if is_tuple && !self.fenced && !source.complete {
+            return Err(Wait);
+        }
+        let ends = self.fenced || source.bytes.trim_ascii_end().ends_with(b")");
+        Ok((is_tuple && ends).then_some(Opened::Plainly))
+    }
+
     /// Whether brackets that prose has too are JSON here: they end their line, and begin it or
     /// follow a colon.
     fn stands_alone(&self, source: Source<'_>, after: usize) -> Look<bool> {
@@ -324,6 +373,17 @@ impl Search {
         Ok(source.peek(at)?.is_none_or(|byte| byte == b'\n' || byte == b'\r')
             || source.is_end_mark(at)?
             || source.comment(at)? > 0)
+    }
+
+    /// The same search, where a name before JSON counts for nothing.
+    fn named_as_line(&self) -> Self {
+        let (prose, line_begins) = (self.prose && !self.named, self.line_begins || self.named);
+        Self { prose, line_begins, ..*self }
+    }
+
+    /// The same for brackets that hold nothing, which say nothing behind a comma.
+    fn stands_alone_empty(&self, source: Source<'_>, after: usize) -> Look<bool> {
+        Ok((self.prose || self.line_begins) && self.stands_alone(source, after)?)
     }
 
     /// Whether the text begins with a key: its object's bracket was left out.
@@ -356,6 +416,6 @@ impl Search {
     /// Goes on behind a document.
     pub(super) fn resume(&mut self, at: usize) {
         self.at = at;
-        (self.prose, self.line_begins, self.last) = (false, false, None);
+        (self.prose, self.line_begins, self.last) = (false, true, None);
     }
 }

@@ -6,7 +6,9 @@ use memchr::memchr;
 use super::{
     effort::VECTOR,
     parser::{Parser, Shape},
+    scalar::literal,
     source::{Likeness, Look, Quote, REACH, Source},
+    strict::number_length,
     text::{Place, Style, Text, Verdict, is_structure},
 };
 
@@ -62,7 +64,19 @@ impl Parser {
         }
         let ends = matches!(byte, b',' | b'}' | b']') || source.has(next, b"->")?;
         let ends = ends || (next > after && source.value(next)?);
+        let ends = ends || !self.key_goes_on(source, after)?;
         Ok(if ends { Verdict::End(after) } else { Verdict::Inside })
+    }
+
+    /// Whether a key has another quote that ends it, before anything that no key holds.
+    fn key_goes_on(&self, source: Source<'_>, after: usize) -> Look<bool> {
+        let rest = source.within_reach(after).from(after);
+        let end = rest.iter().position(|byte| b"\"'\n,{}[]".contains(byte) || *byte >= 0x80);
+        source.effort.spend(end.unwrap_or(rest.len()));
+        match end.and_then(|end| rest.get(end)) {
+            None if rest.len() < REACH => source.peek(after + rest.len()).map(|_| true),
+            found => Ok(!matches!(found, Some(b',' | b'{' | b'[' | b'\n'))),
+        }
     }
 
     fn value_verdict(
@@ -81,26 +95,47 @@ impl Parser {
         {
             return Ok(Verdict::Joined(start + length, quote));
         }
-        if byte == b':' && text.place == Place::Item && !text.quoted {
+        if byte == b':' && text.place == Place::Item && text.quotes == 0 {
             return Ok(Verdict::End(after));
         }
         if next == after && self.ends_with_second(source, text, next)? {
-            return Ok(Verdict::Inside);
+            // On a line of its own it may be an empty string behind one without its quote.
+            let ended = self.ended_before(source, text, after)?;
+            let ended = ended.filter(|end| source.breaks(*end, text.scan));
+            return Ok(ended.map_or(Verdict::Inside, Verdict::Before));
         }
         let likeness = self.follows(source, after, 0)?;
+        if likeness == Likeness::Poor && next == after && matches!(byte, b']' | b'}') {
+            self.count_brackets(source, text, next);
+            // A bracket that was opened in the string is closed in it: `["']`.
+            if text.depth > 0 {
+                return Ok(Verdict::Inside);
+            }
+        }
         if likeness == Likeness::Good {
             return Ok(self.unless_open(source, text, after));
         }
         if let Some(end) = self.joins_before(source, text, after)? {
             return Ok(Verdict::JoinedBefore(end, after));
         }
-        let balanced = !text.quoted || text.depth <= 0;
+        let balanced = text.quotes == 0 || text.depth <= 0;
         if balanced && let Some(end) = self.ended_before(source, text, after)? {
             return Ok(Verdict::Before(end));
         }
         let ends = likeness == Likeness::Poor
-            && (!text.quoted || !self.comes_again(source, text, after)?);
+            && (text.quotes == 0
+                || self.begins_next(source, text, next)?
+                || !self.comes_again(source, text, after)?);
         Ok(if ends { Verdict::End(after) } else { Verdict::Inside })
+    }
+
+    /// Whether another string of an array begins behind a comma, where all quotes so far are in pairs.
+    fn begins_next(&self, source: Source<'_>, text: &Text, comma: usize) -> Look<bool> {
+        if !text.quotes.is_multiple_of(2) || source.get(comma) != Some(b',') || !self.in_array() {
+            return Ok(false);
+        }
+        let next = source.next(comma + 1)?;
+        Ok(next.is_some_and(|(at, byte)| byte == b'"' && at > comma + 1))
     }
 
     /// Whether what follows a string is just what should, with a short look.
@@ -128,7 +163,7 @@ impl Parser {
 
     /// Ends a string, unless a bracket is open in it among quotes: then it holds JSON or a program.
     fn unless_open(&mut self, source: Source<'_>, text: &mut Text, after: usize) -> Verdict {
-        if !text.quoted || text.depth <= 0 || self.returns > 0 {
+        if text.quotes == 0 || text.depth <= 0 || self.returns > 0 {
             return Verdict::End(after);
         }
         // In a stream what is written has gone.
@@ -178,7 +213,11 @@ impl Parser {
         source.effort.spend(length);
         let run = so_far.get(so_far.len() - length..).unwrap_or_default();
         let comma = run.iter().rposition(|byte| *byte == b',').map(|at| run.split_at(at).1);
-        for run in [Some(run), comma].into_iter().flatten() {
+        let own = so_far.get(..so_far.len() - length).unwrap_or_default();
+        let closes = matches!(run.first(), Some(b'}' | b']'));
+        // A bracket that was opened in the string is closed in it.
+        let run = Some(run).filter(|_| !closes || open_brackets(source, own) == 0);
+        for run in [run, comma].into_iter().flatten() {
             let likeness = match self.shape_after(run) {
                 Some(Shape::Object) => source.key(at)?,
                 Some(_) => source.item(at)?,
@@ -232,6 +271,38 @@ impl Parser {
         let own = without_comment(joined.trim_ascii_end());
         Ok(ends.then_some(self.at + own.len()))
     }
+}
+
+impl Parser {
+    /// A string that has no quote at its end, without the members behind it: `first, b: true`.
+    pub(super) fn without_members<'t>(&self, text: &'t [u8]) -> &'t [u8] {
+        let mut own = text;
+        while self.shape() == Some(Shape::Object)
+            && let Some(comma) = memchr::memrchr(b',', own)
+            && let (before, member) = own.split_at(comma)
+            && is_member(member)
+        {
+            own = before;
+        }
+        own
+    }
+}
+
+/// Whether a comma, a plain word for a key, a colon and a number or literal are all there is.
+fn is_member(text: &[u8]) -> bool {
+    let mut parts = text.get(1..).unwrap_or_default().splitn(2, |byte| *byte == b':');
+    let [key, value] = [parts.next(), parts.next()].map(|it| it.unwrap_or_default().trim_ascii());
+    let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+    let is_value = number_length(value) == Some(value.len()) || literal(value).is_some();
+    !key.is_empty() && key.iter().all(is_part) && is_value
+}
+
+/// How many more brackets are opened than closed in the last bytes of a text.
+pub(super) fn open_brackets(source: Source<'_>, text: &[u8]) -> usize {
+    let near = text.get(text.len().saturating_sub(REACH)..).unwrap_or_default();
+    source.effort.spend(near.len());
+    let count = |brackets: &[u8]| near.iter().filter(|byte| brackets.contains(byte)).count();
+    count(b"{[").saturating_sub(count(b"}]"))
 }
 
 /// A text without the comment it ends with.

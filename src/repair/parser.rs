@@ -203,6 +203,11 @@ impl Parser {
             b',' | b';' => self.comma(byte),
             b'}' | b']' | b')' => return self.close(source, byte),
             b'{' | b'[' => return self.no_key(source, byte),
+            // Neither a key nor a value says nothing.
+            b':' if matches!(source.next(self.at + 1)?, Some((_, b',' | b'}'))) => {
+                self.note(Kind::MissingValue);
+                self.at += 1;
+            }
             b':' | b'=' | b'(' | b'<' | b'>' => return Err(Stop::Hopeless),
             _ => {
                 if self.outdent(source, byte)? {
@@ -318,6 +323,10 @@ impl Parser {
             b':' | b'=' | b'<' | b'>' => return Err(Stop::Hopeless),
             _ if self.shape() != Some(Shape::Object) => self.state = State::Item,
             _ if matches!(byte, b'{' | b'[') => self.state = State::Key,
+            _ if let Some(end) = source.literal(self.at)? => {
+                self.note(Kind::SurroundingText);
+                self.at = end;
+            }
             // Words after a value are no key: guessing what they are would be inventing.
             _ if source.key(self.at)? == Likeness::No => return Err(Stop::Hopeless),
             _ => self.state = State::Key,
@@ -326,7 +335,7 @@ impl Parser {
     }
 
     /// Takes in a comma, or what stands for one.
-    fn comma(&mut self, byte: u8) {
+    pub(super) fn comma(&mut self, byte: u8) {
         if byte == b';' {
             self.note(Kind::WrongComma);
         }
@@ -451,7 +460,7 @@ impl Parser {
         let outer = self.indent;
         let (filled, doubled, implied, inner) = (false, false, false, None);
         self.led = false;
-        self.stack.push(Frame { shape, filled, doubled, implied, outer, inner });
+        self.stack.push(Frame { shape, filled, doubled, implied, outer, inner, nested: 0 });
         self.out.push(if shape == Shape::Object { b'{' } else { b'[' });
         self.state = if shape == Shape::Object { State::Key } else { State::Item };
     }

@@ -3,11 +3,12 @@
 use memchr::memchr3;
 
 use super::{
+    escape::write_escaped,
     parser::{Parser, Shape, State, Step, Stop},
     report::Kind,
-    source::{Likeness, Look, Quote, REACH, Source, literal},
+    source::{Likeness, Look, Quote, REACH, Source},
     strict::{digits, number_length},
-    text::{Place, Style, write_escaped},
+    text::{Place, Style},
 };
 
 /// The longest text without quotes, in bytes.
@@ -223,7 +224,7 @@ impl Parser {
         Ok(at)
     }
 
-    fn in_array(&self) -> bool {
+    pub(super) fn in_array(&self) -> bool {
         self.shape() != Some(Shape::Object)
     }
 
@@ -281,6 +282,28 @@ impl Parser {
         self.state = State::Colon;
         Ok(())
     }
+}
+
+/// The literal that a word means, in JSON.
+pub(super) fn literal(word: &[u8]) -> Option<&'static str> {
+    const WORDS: [(&str, &str); 11] = [
+        ("true", "true"),
+        ("false", "false"),
+        ("null", "null"),
+        ("none", "null"),
+        ("nan", "null"),
+        ("undefined", "null"),
+        ("infinity", "null"),
+        ("-infinity", "null"),
+        ("+infinity", "null"),
+        ("inf", "null"),
+        ("-inf", "null"),
+    ];
+    if !(3..=9).contains(&word.len()) {
+        return None;
+    }
+    let found = WORDS.into_iter().find(|(known, _)| word.eq_ignore_ascii_case(known.as_bytes()));
+    found.map(|(_, json)| json)
 }
 
 /// Where the next double quote is, if it is near and on the same line.

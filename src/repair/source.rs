@@ -5,6 +5,7 @@ use memchr::{memchr, memchr3};
 
 use super::{
     effort::{Effort, VECTOR},
+    scalar::literal,
     strict::{escape_length, number_length},
 };
 
@@ -13,6 +14,9 @@ pub(super) const REACH: usize = 512;
 
 /// The longest key that a look ahead takes for one, in bytes.
 const LONGEST_KEY: usize = 96;
+
+/// How many strings in a row, without a comma between them, a look ahead passes.
+const MOST_IN_A_ROW: usize = 8;
 
 /// The longest comment that a stream waits for, and the most white space, in bytes.
 const LONGEST_COMMENT: usize = 1 << 14;
@@ -106,6 +110,8 @@ impl<'t> Source<'t> {
     /// How long the comment at `at` is, 0 if there is none.
     pub(super) fn comment(self, at: usize) -> Look<usize> {
         let line = match self.get(at) {
+            // Right behind a quote it is a string's.
+            Some(b'#') if matches!(self.get(at.wrapping_sub(1)), Some(b'"' | b'\'')) => false,
             Some(b'#') => matches!(self.peek(at + 1)?, Some(b' ' | b'!' | b'#')),
             Some(b'/') => match self.peek(at + 1)? {
                 Some(b'*') => return self.block_comment(at),
@@ -147,6 +153,16 @@ impl<'t> Source<'t> {
 
     /// The first byte from `at` on that is neither white space nor in a comment.
     pub(super) fn next(self, at: usize) -> Look<Option<(usize, u8)>> {
+        // Nearly always a token follows at once, or after one blank.
+        let near = at + usize::from(self.get(at) == Some(b' '));
+        if let Some(byte @ (b'"' | b'$'..=b'.' | b'0'..=b'~')) = self.get(near) {
+            self.effort.spend(4);
+            return Ok(Some((near, byte)));
+        }
+        self.next_far(at)
+    }
+
+    fn next_far(self, at: usize) -> Look<Option<(usize, u8)>> {
         let (mut at, limit) = (at, at.saturating_add(REACH));
         loop {
             let from = at;
@@ -334,10 +350,18 @@ impl<'t> Source<'t> {
         let is_scalar = number_length(word) == Some(word.len()) || literal(word).is_some();
         let delimited = match self.next(end)? {
             None => true,
-            Some((_, b',' | b'}' | b']' | b';')) => true,
+            Some((_, b',' | b'}' | b']' | b')' | b';')) => true,
             Some((next, _)) => next > end && self.quote(next).is_some() || self.breaks(end, next),
         };
         Ok((is_scalar && delimited).then_some(end))
+    }
+
+    /// Where the literal at `at` ends, if there is one and a comma or a brace follows.
+    pub(super) fn literal(self, at: usize) -> Look<Option<usize>> {
+        let end = at + self.word(at)?;
+        let is_literal = literal(self.bytes.get(at..end).unwrap_or_default()).is_some();
+        let closed = is_literal && matches!(self.next(end)?, Some((_, b',' | b'}')));
+        Ok(closed.then_some(end))
     }
 
     /// Whether the line ends between the two places.
@@ -379,7 +403,17 @@ impl<'t> Source<'t> {
     }
 
     fn string_item(self, at: usize) -> Look<Likeness> {
-        let Some(after) = self.after_string(at)? else { return Ok(Likeness::Poor) };
+        let Some(mut after) = self.after_string(at)? else { return Ok(Likeness::Poor) };
+        // Strings may stand in a row without commas.
+        for _ in 0..MOST_IN_A_ROW {
+            match self.next(after)? {
+                Some((next, _)) if next > after && self.quote(next).is_some() => {
+                    let Some(end) = self.after_string(next)? else { return Ok(Likeness::Poor) };
+                    after = end;
+                }
+                _ => break,
+            }
+        }
         match self.next(after)? {
             None => Ok(Likeness::Good),
             Some((_, b']' | b'}' | b'+')) => Ok(Likeness::Good),
@@ -390,6 +424,7 @@ impl<'t> Source<'t> {
                 Some((next, _)) => self.word_item(next),
             },
             Some((next, _)) if self.breaks(after, next) => Ok(Likeness::Good),
+            Some((next, _)) if next > after && self.scalar(next)?.is_some() => Ok(Likeness::Good),
             Some(_) => Ok(Likeness::Poor),
         }
     }
@@ -419,25 +454,6 @@ impl<'t> Source<'t> {
         }
         Ok(whole)
     }
-}
-
-/// The literal that a word means, in JSON.
-pub(super) fn literal(word: &[u8]) -> Option<&'static str> {
-    const WORDS: [(&str, &str); 11] = [
-        ("true", "true"),
-        ("false", "false"),
-        ("null", "null"),
-        ("none", "null"),
-        ("nan", "null"),
-        ("undefined", "null"),
-        ("infinity", "null"),
-        ("-infinity", "null"),
-        ("+infinity", "null"),
-        ("inf", "null"),
-        ("-inf", "null"),
-    ];
-    let found = WORDS.into_iter().find(|(known, _)| word.eq_ignore_ascii_case(known.as_bytes()));
-    found.map(|(_, json)| json)
 }
 
 /// How many bytes of one white space that JSON does not know `text` begins with.

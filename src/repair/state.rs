@@ -16,6 +16,8 @@ pub(super) struct Frame {
     pub(super) outer: u16,
     /// How far what is in it is indented, if that stands on lines of its own.
     pub(super) inner: Option<u16>,
+    /// Where in what is written the last array in it ends, 0 if none does.
+    pub(super) nested: usize,
 }
 
 /// What is open.

@@ -34,6 +34,7 @@ fn what_the_api_promises_is_done() {
             (r#"{"a": 1,, "b": 2}"#, r#"{"a": 1, "b": 2}"#, &[ExtraComma]),
             (r#"{"a": NaN}"#, r#"{"a": null}"#, &[WrongLiteral]),
             ("{\"x\": 1}\n{\"y\": 2}", r#"[{"x": 1},{"y": 2}]"#, &[SeveralValues]),
+            (r#"{"x": 1}, {"y": 2}"#, r#"[{"x": 1},{"y": 2}]"#, &[SeveralValues]),
         ],
         &Guide::default(),
     );
@@ -72,12 +73,46 @@ fn each_flaw_is_mended_and_named() {
 }
 
 #[test]
+fn brackets_are_mended_where_they_were_meant() {
+    use Kind::*;
+    check(
+        &[
+            ("[[1, 2], [3", "[[1, 2], [3]]", &[MissingBracket]),
+            (r#"{"a": [[1], 2], 3], [4]]}"#, r#"{"a": [[1], [2], [3], [4]]}"#, &[MissingBracket]),
+            (r#"{"a": [[1], 2]], "b": 3}"#, r#"{"a": [[1], 2], "b": 3}"#, &[ExtraBracket]),
+            (r#"{"a": [1, 2], [3], "b": 4}"#, r#"{"a": [1, 2,3], "b": 4}"#, &[ExtraBracket]),
+            (r#"{"a": "b [c]}"#, r#"{"a": "b [c]"}"#, &[MissingQuote]),
+            (r#"{"a": ["b {c}, "d"]}"#, r#"{"a": ["b {c}", "d"]}"#, &[MissingQuote]),
+            ("((1, 2), (3, 4))", "[[1, 2], [3, 4]]", &[WrongBracket]),
+        ],
+        &Guide::default(),
+    );
+}
+
+#[test]
+fn strings_end_where_they_were_meant_to() {
+    use Kind::*;
+    check(
+        &[
+            (r#"["a "b" c ", "d "e" f"]"#, r#"["a \"b\" c ", "d \"e\" f"]"#, &[UnescapedQuote]),
+            ("[\"a,\n\"# b\", \"\"]", "[\"a\",\n\"# b\", \"\"]", &[MissingQuote, ControlCharacter]),
+            ("[\"a,\n\"\"]", "[\"a\",\n\"\"]", &[MissingQuote, ControlCharacter]),
+            (r#"{"a": "b, c: true}"#, r#"{"a": "b", "c": true}"#, &[MissingQuote, UnquotedText]),
+            (r#"{"a": "b["c"]", "d": 1}"#, r#"{"a": "b[\"c\"]", "d": 1}"#, &[UnescapedQuote]),
+        ],
+        &Guide::default(),
+    );
+}
+
+#[test]
 fn what_only_a_guess_could_mend_is_refused() {
     let cases = [
         ("Hello world", Failure::NoJson),
         ("", Failure::NoJson),
         ("The set {1, 2} has two elements, see [1].", Failure::NoJson),
         (r#"{"a" ]"#, Failure::Hopeless),
+        (r#"{.a": {"b": 1}}"#, Failure::Hopeless),
+        (r#"[("a": 1}, {"a": 2}]"#, Failure::Hopeless),
         (r#"Either {"a": 1} or, which is better, {"a": 2}"#, Failure::Hopeless),
     ];
     for (text, failure) in cases {

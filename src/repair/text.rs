@@ -2,6 +2,8 @@
 
 use super::{
     effort::READING,
+    escape::write_escaped,
+    judge::open_brackets,
     parser::{Parser, Shape, State, Step, Stop},
     report::Kind,
     source::{Look, Quote, REACH, Source},
@@ -44,8 +46,8 @@ pub(super) struct Text {
     held: Option<usize>,
     /// Whether a byte since the parser's place must be escaped.
     dirty: bool,
-    /// Whether it has a quote in it.
-    pub(super) quoted: bool,
+    /// How many quotes are in it.
+    pub(super) quotes: u32,
     /// How many brackets are open in it, and how far they are counted.
     pub(super) depth: i32,
     counted: usize,
@@ -99,7 +101,7 @@ impl Parser {
     /// Begins a string at its quote.
     pub(super) fn open_text(&mut self, source: Source<'_>, place: Place) -> Step {
         let Some((quote, length)) = source.quote(self.at) else { return Err(Stop::Hopeless) };
-        let (style, start) = style(source, self.at, length)?;
+        let (style, start) = style(source, self.at, length, place)?;
         if quote != Quote::Double || style != Style::Once {
             self.note(Kind::WrongQuote);
         }
@@ -136,7 +138,7 @@ impl Parser {
             safe: start,
             counted: start,
             dirty: false,
-            quoted: false,
+            quotes: 0,
             depth: 0,
             refused: None,
         };
@@ -198,9 +200,12 @@ impl Parser {
             return Err(Stop::Hopeless);
         }
         let at = text.scan;
-        self.count_brackets(source, text, at);
+        if text.quotes > 0 || !source.complete {
+            self.count_brackets(source, text, at);
+        }
         match self.verdict(source, text, length)? {
             Verdict::Inside if text.quote == Quote::Double => {
+                text.quotes += 1;
                 self.note_at(Kind::UnescapedQuote, at);
                 self.pour(source, text, at);
                 let written = self.target(text).len();
@@ -208,11 +213,12 @@ impl Parser {
                     *later = written;
                 }
                 self.target(text).extend_from_slice(b"\\\"");
-                (self.at, text.scan, text.quoted) = (at + length, at + length, true);
+                (self.at, text.scan) = (at + length, at + length);
             }
             Verdict::Inside => {
+                text.quotes += 1;
                 self.pour(source, text, at + length);
-                (text.scan, text.quoted) = (at + length, true);
+                text.scan = at + length;
             }
             Verdict::End(after) => {
                 if text.style == Style::Once && after > at + length {
@@ -241,10 +247,7 @@ impl Parser {
     }
 
     /// Counts brackets in what has been looked through.
-    fn count_brackets(&self, source: Source<'_>, text: &mut Text, to: usize) {
-        if !text.quoted && source.complete {
-            return;
-        }
+    pub(super) fn count_brackets(&self, source: Source<'_>, text: &mut Text, to: usize) {
         let from = std::mem::replace(&mut text.counted, to);
         for byte in source.bytes.get(from..to).unwrap_or_default() {
             text.depth += match byte {
@@ -281,6 +284,8 @@ impl Parser {
         end: usize,
         after: usize,
     ) {
+        // No key ends with a line break; a model that wrote one began the next line too soon.
+        let end = if text.place == Place::Key { self.without_break(source, end) } else { end };
         self.pour(source, text, end);
         self.target(text).push(b'"');
         self.at = after;
@@ -294,6 +299,13 @@ impl Parser {
                 self.after_value();
             }
         }
+    }
+
+    /// Where a key ends without the line break before its quote.
+    fn without_break(&self, source: Source<'_>, end: usize) -> usize {
+        let key = source.bytes.get(self.at..end).unwrap_or_default();
+        let own = key.trim_ascii_end().len();
+        if source.breaks(self.at + own, end) { self.at + own } else { end }
     }
 
     /// Lets go a string that was held back.
@@ -383,8 +395,12 @@ impl Parser {
             self.close_text(source, &mut text, self.at + colon, self.at + colon);
             return Ok(());
         }
+        if text.held.is_some_and(|start| start + 1 == self.pending.len()) && all.is_empty() {
+            return self.finish(Kind::Truncated);
+        }
         self.note_at(Kind::MissingQuote, source.bytes.len());
-        let end = self.at + self.without_structure(all);
+        let own = all.get(..self.without_structure(source, all)).unwrap_or_default();
+        let end = self.at + self.without_members(own).len();
         self.close_text(source, &mut text, end, end);
         Ok(())
     }
@@ -403,21 +419,24 @@ impl Parser {
 
     /// How much of a string without its quote is the string's own: not the brackets that close all
     /// that is open, and not a fence.
-    fn without_structure(&self, all: &[u8]) -> usize {
+    fn without_structure(&self, source: Source<'_>, all: &[u8]) -> usize {
         let mut text = all.trim_ascii_end();
         for fence in [&b"```"[..], b"~~~"] {
             text = text.strip_suffix(fence).unwrap_or(text).trim_ascii_end();
         }
         let brackets = text.iter().rev().take_while(|byte| is_structure(**byte)).count();
         let (own, run) = text.split_at(text.len() - brackets);
-        let closers: Vec<u8> = run
-            .iter()
-            .copied()
-            .filter(|byte| !byte.is_ascii_whitespace() && *byte != b',')
-            .collect();
+        let is_closer = |at: &usize| matches!(run.get(*at), Some(b'}' | b']' | b'[' | b'{'));
+        let mut closers = (0..run.len()).filter(is_closer);
+        // A bracket that was opened in the string is closed in it.
+        let inner = match open_brackets(source, own) {
+            0 => 0,
+            open => closers.nth(open - 1).map_or(run.len(), |at| at + 1),
+        };
+        let closers: Vec<u8> = closers.filter_map(|at| run.get(at).copied()).collect();
         let frames = self.stack.iter().rev().map(|frame| frame.shape.closer());
         let fits = !closers.is_empty() && closers.iter().copied().eq(frames.take(closers.len()));
-        if fits { own.len() } else { text.len() }
+        if fits { own.len() + inner } else { text.len() }
     }
 }
 
@@ -440,7 +459,7 @@ fn find_special(source: Source<'_>, text: &Text) -> Option<usize> {
 }
 
 /// How the quotes of a string that begins at `at` come, and where its content begins.
-fn style(source: Source<'_>, at: usize, length: usize) -> Look<(Style, usize)> {
+fn style(source: Source<'_>, at: usize, length: usize, place: Place) -> Look<(Style, usize)> {
     let quote = source.get(at);
     let once = Ok((Style::Once, at + length));
     if length > 1 || quote == Some(b'`') || source.peek(at + 1)? != quote {
@@ -452,9 +471,10 @@ fn style(source: Source<'_>, at: usize, length: usize) -> Look<(Style, usize)> {
         let empty = fourth == quote && source.peek(at + 4)?.is_none_or(is_delimiter);
         return Ok(if empty { (Style::Twice, at + 2) } else { (Style::Thrice, at + 3) });
     }
-    // Two quotes and a delimiter are an empty string.
+    // Two quotes and a delimiter are an empty string, unless they begin a key with a blank.
     if third.is_none_or(is_delimiter) {
-        return once;
+        let begins = place == Place::Key && third == Some(b' ') && source.word(at + 3)? > 0;
+        return if begins { Ok((Style::Twice, at + 2)) } else { once };
     }
     // Where the next one is neither doubled nor an end, the second is the string's own.
     let Some(end) = source.end_of_string(at + 1, REACH)? else { return Ok((Style::Twice, at + 2)) };
@@ -466,31 +486,4 @@ fn style(source: Source<'_>, at: usize, length: usize) -> Look<(Style, usize)> {
 /// What may stand behind a string.
 fn is_delimiter(byte: u8) -> bool {
     byte.is_ascii_whitespace() || b",:}]);+=/".contains(&byte)
-}
-
-/// Writes a piece of a string, escaping what JSON wants escaped. Escapes that are there stay.
-pub(super) fn write_escaped(out: &mut Vec<u8>, piece: &[u8]) {
-    let mut rest = piece;
-    while let Some(found) = rest.iter().position(|byte| is_special(*byte)) {
-        let (plain, special) = rest.split_at(found);
-        out.extend_from_slice(plain);
-        let length = if special.first() == Some(&b'\\') { 2 } else { 1 };
-        let (special, after) = special.split_at(length.min(special.len()));
-        match special {
-            [b'"'] => out.extend_from_slice(b"\\\""),
-            [b'\n'] => out.extend_from_slice(b"\\n"),
-            [b'\t'] => out.extend_from_slice(b"\\t"),
-            [b'\r'] => out.extend_from_slice(b"\\r"),
-            [control @ 0..=0x1f] => write_unicode(out, *control),
-            escape => out.extend_from_slice(escape),
-        }
-        rest = after;
-    }
-    out.extend_from_slice(rest);
-}
-
-/// Writes a byte as an escape by its number.
-pub(super) fn write_unicode(out: &mut Vec<u8>, byte: u8) {
-    let digit = |half: u8| char::from_digit(half.into(), 16).map_or(b'0', |digit| digit as u8);
-    out.extend_from_slice(&[b'\\', b'u', b'0', b'0', digit(byte >> 4), digit(byte & 15)]);
 }

@@ -7,7 +7,8 @@ use super::{
     find::{Found, Opened, Search},
     parser::{Doubt, Manner, Parser, Stop},
     report::{Kind, Report},
-    source::{Source, literal},
+    scalar::literal,
+    source::Source,
     strict::is_json,
     unescape::Unescape,
 };
@@ -51,6 +52,9 @@ const MAX_DOCUMENTS: usize = 10_000;
 /// How many flaws a document may have to be read again where brackets are in doubt.
 const MAX_DOUBTED: usize = 64;
 
+/// How much room is made at once for a document, in bytes.
+const RESERVED: usize = 1 << 12;
+
 /// A document that was found in a text.
 #[derive(Debug)]
 pub(super) struct Document {
@@ -59,7 +63,7 @@ pub(super) struct Document {
     /// Where it begins and ends in the text.
     range: (usize, usize),
     fenced: bool,
-    /// Whether nothing but white space and commas is between it and the one before.
+    /// Whether nothing but white space, commas and comments is between it and the one before.
     adjacent: bool,
 }
 
@@ -133,9 +137,7 @@ pub(super) fn documents(source: Source<'_>) -> Result<Vec<Document>, Failure> {
     let (mut search, mut hopeless) = (Search::new(0), false);
     while documents.len() < MAX_DOCUMENTS {
         let Ok(Found::Document { at, opened, fenced }) = search.run(source) else { break };
-        let between = source.bytes.get(from..at).unwrap_or_default();
-        let adjacent =
-            between.iter().all(|byte| byte.is_ascii_whitespace() || b",;".contains(byte));
+        let adjacent = is_between(source, from, at);
         match read(source, at, opened) {
             Ok((json, report, end)) => {
                 if fenced || !hopeless {
@@ -157,6 +159,18 @@ pub(super) fn documents(source: Source<'_>) -> Result<Vec<Document>, Failure> {
         return Err(if hopeless { Failure::Hopeless } else { Failure::NoJson });
     }
     Ok(documents)
+}
+
+/// Whether nothing but white space, commas and comments is between two places.
+fn is_between(source: Source<'_>, from: usize, to: usize) -> bool {
+    let mut at = from;
+    while let Ok(Some((next, byte))) = source.next(at) {
+        if next >= to || !matches!(byte, b',' | b';') {
+            return next == to;
+        }
+        at = next + 1;
+    }
+    false
 }
 
 /// Reads one document. What it comes to, and where it ends; on failure, where that was.
@@ -195,6 +209,7 @@ fn finished(parser: Parser) -> (Vec<u8>, Report, usize) {
 fn attempt(source: Source<'_>, at: usize, opened: Opened, doubt: Doubt) -> Result<Parser, usize> {
     source.effort.spend(ATTEMPT);
     let mut parser = Parser::new(at, Manner { careful: true, layout: true, doubt });
+    parser.out.reserve((source.bytes.len() - at).min(RESERVED));
     if let Opened::Without(shape) = opened {
         parser.imply(shape);
     }
@@ -241,11 +256,21 @@ fn choose(documents: Vec<Document>, root: Root, text: &[u8]) -> Result<(Vec<u8>,
             return Err(Failure::Hopeless);
         }
     }
+    if !best.fenced && is_part(text, best.range) {
+        return Err(Failure::Hopeless);
+    }
     let mut report = best.report;
     if let Some((kind, at)) = surroundings(text, best.range, best.fenced) {
         report.add(kind, at);
     }
     Ok((best.json, report))
+}
+
+/// Whether a document stands between brackets that could not be read: it is a part of what was meant.
+fn is_part(text: &[u8], range: (usize, usize)) -> bool {
+    let before = text.get(..range.0).unwrap_or_default().trim_ascii_start();
+    let after = text.get(range.1..).unwrap_or_default().trim_ascii_start();
+    matches!(before.first(), Some(b'{' | b'[')) && matches!(after.first(), Some(b'}' | b']'))
 }
 
 /// What is around a document, with the byte where it is.

@@ -1,5 +1,6 @@
 """Load on an Envoy: chat requests, sent by `wrk` as fast as they are answered."""
 
+import base64
 import json
 import re
 import socket
@@ -127,6 +128,26 @@ def about(transcript):
     messages = [{"role": "user", "content": "Sum up: {{ transcript }}\n#script size=500"}]
     body = {"model": "openai", "messages": messages, "max_tokens": 300}
     return Request(PATH, json.dumps(body | ({"transcript_id": transcript} if transcript else {})))
+
+
+# What a model may say of a person, with the comma too many that it is to lose.
+RECORD = (
+    r'{"id": 1234, "name": "Ada Lovelace", "email": "ada@example.org", "text": "She wrote \"notes\" '
+    r'on the engine, which are longer than the paper itself; they are still read today.", '
+    r'"tags": ["a", "b"], "score": 0.75, "ok": true,}')
+
+
+def broken(size):
+    """JSON of about so many bytes, with a flaw in every record."""
+    return "[" + ",\n".join([RECORD] * (size // len(RECORD))) + "]"
+
+
+def answered(text, steps):
+    """A request whose answer is `text`."""
+    encoded = base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+    messages = [{"role": "user", "content": f"#script text64={encoded}"}]
+    body = {"model": "openai", "messages": messages}
+    return Request(PATH, json.dumps(body | ({"post_processing_steps": steps} if steps else {})))
 
 
 def translated(provider, directive, stream=False, more=0, call=False):

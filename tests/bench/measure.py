@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from statistics import median, quantiles
 
-from .load import Line, Request, about, ask, burst, chat, translated
+from .load import Line, Request, about, answered, ask, broken, burst, chat, translated
 from .processes import Failed
 from .report import Figure
 from .setting import CLIENT_KEY, COUNTED_KEY, METERED_KEY, PROVIDERS
@@ -41,6 +41,14 @@ TRANSCRIPT, INJECTION = 100_000, 1.0
 # How much longer an exchange may take that needs a second attempt, that attempt's own time with the
 # provider included, in ms.
 NEXT_ATTEMPT = 1.0
+
+
+# How large a broken answer is, in bytes, how many of them are under way, and how much more it may
+# cost to repair one than to see that nothing is to be repaired, in µs: of a megabyte 100 MB/s, of a
+# short one what the new body, header and metric cost besides.
+BROKEN = [("2 KB", 2 << 10, 16, 60.0), ("1 MB", 1 << 20, 2, (1 << 20) / 100)]
+
+STEPS = [{"type": "json-repair"}]
 
 
 @dataclass(frozen=True)
@@ -216,6 +224,47 @@ def injection(setting, rounds, seconds):
         Figure("transcript of 100 KB: CPU added without the fetch", "ms", None, median(added),
                judged=median(added), limit=INJECTION,
                note=f"{added[0]:.2f} to {added[-1]:.2f} in {rounds} rounds"),
+    ]
+
+
+def repair(setting, rounds, seconds):
+    """What it costs to repair an answer, at one Envoy: the same answer as it is, one with nothing
+    to repair, and one that is repaired."""
+    figures = []
+    for name, size, connections, limit in BROKEN:
+        text = broken(size)
+        whole = text.replace(",}", "}")
+        sides = [answered(text, None), answered(whole, STEPS), answered(text, STEPS)]
+        with setting.ours() as ours:
+            check_repair(ask(ours, sides[2]), whole)
+            found = []
+            for turn in range(rounds + 1):
+                order = sides if turn % 2 else sides[::-1]
+                costs = {request: burst(ours, [request], connections, seconds) for request in order}
+                found.append([costs[request].cpu_per_request for request in sides])
+                costs = " / ".join(f"{cost:.1f}" for cost in found[-1])
+                say(f"repair of {name}: {'round ' + str(turn) if turn else 'warm-up'}: {costs} µs")
+            healthy(ours)
+        figures += repair_figures(name, limit, len(text), *zip(*found[1:]))
+    return figures
+
+
+def check_repair(answer, expected):
+    """Sees that the answer was repaired."""
+    content = json.loads(answer)["choices"][0]["message"]["content"]
+    if content != expected:
+        raise Failed(f"this was not repaired:\n{content[:2000]}")
+
+
+def repair_figures(name, limit, size, plain, checked, repaired):
+    """What is judged is the difference to an answer with nothing to repair. A byte in a microsecond
+    is a megabyte in a second."""
+    added = sorted(mended - whole for whole, mended in zip(checked, repaired))
+    return [
+        Figure(f"repair of {name}: CPU per request", "µs", median(plain), median(repaired),
+               note=f"{median(checked):,.0f} µs with the step and nothing to repair"),
+        Figure(f"repair of {name}: CPU added", "µs", None, median(added), judged=median(added),
+               limit=limit, note=f"{size / median(added):.0f} MB/s"),
     ]
 
 

@@ -5,6 +5,7 @@
 mod corpus;
 mod damage;
 mod hostile;
+mod peer;
 mod pieces;
 mod random;
 mod streamed;
@@ -14,7 +15,10 @@ mod write;
 
 use attache::repair::{Root, is_json, mend};
 
-use self::verdict::{Verdict, judge};
+use self::{
+    peer::Tally,
+    verdict::{Verdict, judge},
+};
 
 #[test]
 fn damaged_documents_come_back_as_they_were() {
@@ -57,6 +61,46 @@ fn what_is_mended_is_mended_for_good() {
             assert_eq!(report.is_empty(), json == case.input, "{}", case.input);
             let (again, report) = mend(&json, &Root::Any.into()).unwrap();
             assert!(again == json && report.is_empty());
+        }
+    }
+}
+
+#[test]
+fn where_another_repairer_differs_ours_is_the_original() {
+    let tally = Tally::of(&damage::cases(2026, 20));
+    let [ours, theirs, neither, _] = tally.differ;
+    assert!(100 * tally.same >= 70 * tally.both(), "{tally:?}");
+    assert!(100 * (theirs + neither) <= tally.both(), "{tally:?}");
+    assert!(ours >= 20 * (theirs + neither), "{tally:?}");
+}
+
+#[test]
+fn what_another_repairer_does_otherwise_is_known() {
+    // A text, what the crate makes of it, what comes out here. `None` is a refusal.
+    let cases = [
+        (r#"["hello, world]"#, Some(r#"["hello", "world"]"#), Some(r#"["hello, world"]"#)),
+        (r#"["hello +]"#, Some(r#"["hello"]"#), Some(r#"["hello +"]"#)),
+        (r#"{"foo"#, Some(r#"{"foo": null}"#), Some("{}")),
+        (r#"{"a": 2}foo"#, None, Some(r#"{"a": 2}"#)),
+        (r#"{"a": "C:\1"}"#, Some(r#"{"a": "C:1"}"#), Some(r#"{"a": "C:\\1"}"#)),
+        (r#"{"a: "b"}"#, Some(r#"{"a: ": "b"}"#), Some(r#"{"a": "b"}"#)),
+        (r#"["""a"""]"#, Some(r#"["", "a", ""]"#), Some(r#"["a"]"#)),
+        ("[(1, 2)]", Some(r#"["(1, 2)"]"#), Some("[[1, 2]]")),
+        (r#"{"a": 1}{"b": 2}"#, None, Some(r#"[{"a": 1}, {"b": 2}]"#)),
+        ("hello world", Some(r#""hello world""#), None),
+        ("1\n2", Some("[1, 2]"), None),
+        (r#""abc"#, Some(r#""abc""#), None),
+        ("callback(2)", Some("2"), None),
+    ];
+    for (text, theirs, ours) in cases {
+        let peer = jsonrepair_rs::jsonrepair(text).ok();
+        let own = mend(text, &Root::Any.into()).ok();
+        for (out, expected) in [(peer, theirs), (own.map(|it| it.0.into_owned()), ours)] {
+            let same = match (&out, expected) {
+                (Some(out), Some(expected)) => peer::same(out, expected),
+                (out, expected) => out.is_none() && expected.is_none(),
+            };
+            assert!(same, "{text}: {out:?}, not {expected:?}");
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod corpus;
 mod damage;
+mod peer;
 mod random;
 mod verdict;
 mod wrap;
@@ -53,6 +54,7 @@ fn main() {
         corpus::PROSE.iter().filter(left).count(),
         corpus::PROSE.len()
     );
+    beside(&peer::Tally::of(&cases));
     if show.is_some() {
         for text in corpus::PROSE.iter().filter(|text| mend(text, &Root::Any.into()).is_ok()) {
             println!("{text:?} => {:?}", mend(text, &Root::Any.into()));
@@ -64,4 +66,16 @@ fn row(class: &str, counts: [usize; 3]) {
     let all: usize = counts.iter().sum();
     let [right, wrong, refused] = counts.map(|count| 100.0 * count as f64 / all as f64);
     println!("| {class} | {right:.1} % | {wrong:.1} % | {refused:.1} % |");
+}
+
+fn beside(tally: &peer::Tally) {
+    let both = tally.both();
+    let [right, wrong, refused] = tally.peer;
+    let [ours, theirs, neither, either] = tally.differ;
+    let share = 100.0 * tally.same as f64 / both as f64;
+    println!("jsonrepair-rs: right {right}, wrong {wrong}, refused {refused}");
+    println!(
+        "mended by both: {both}, the same in {share:.1} %; of the others ours is the original in \
+         {ours}, theirs in {theirs}, neither in {neither}, either in {either}"
+    );
 }
