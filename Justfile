@@ -54,8 +54,8 @@ check:
         else echo "no shellcheck here: scripts not checked"; fi
     python3 .ci/check-docs
 
-# Everything: the core natively and under Node, Envoy end to end, the official SDK and a browser
-test: filter crashing limiter && browser
+# Everything: the core natively and under Node, Envoy end to end, the official SDK, a browser, the commands of the documents, and a minute of soak
+test: filter crashing limiter && browser documents (soak "1")
     @bash .ci/setup envoy node python aimock
     cargo test
     source .build/wasm.env && cargo --config wasm-pack.toml test --lib --tests --target wasm32-unknown-unknown
@@ -95,6 +95,16 @@ chaos: filter
 bench: filter programs limiter
     @bash .ci/setup envoy wrk
     python3 tests/bench.py
+
+# Runs the commands of README.md and of the pages in docs, and holds what they print against the page
+documents: filter programs
+    @bash .ci/setup envoy
+    python3 tests/documents.py --just {{ quote(just_executable()) }} --target {{ quote(target) }}
+
+# Wears a gateway out for so many minutes, and looks whether anything of that stays
+soak minutes="60": filter programs
+    @bash .ci/setup envoy
+    python3 tests/soak.py --minutes {{ minutes }} --target {{ quote(target) }}
 
 # Holds the dashboard against a gateway under load, and draws it (needs Prometheus)
 dashboard: filter programs

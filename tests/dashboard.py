@@ -11,7 +11,6 @@ import argparse
 import json
 import random
 import shutil
-import string
 import subprocess
 import sys
 import tempfile
@@ -70,16 +69,7 @@ def run(options, directory):
 class Ours(Setting):
     """The setting of the benchmark, with the configuration of this folder."""
 
-    def render(self, name, gateway, admin, more=""):
-        template = string.Template((Path(__file__).parent / "dashboard/gateway.yaml").read_text())
-        file, out = self.directory / f"{name}.yaml", self.directory / name
-        file.write_text(
-            template.substitute(gateway=gateway, admin=admin, provider=self.provider_port))
-        command = [self.attache, "render", file, "--out", out, "--module", self.module]
-        done = subprocess.run(command, capture_output=True, text=True)
-        if done.returncode:
-            raise Failed(f"`attache render` refused the configuration:\n{done.stderr}")
-        return out
+    template = Path(__file__).parent / "dashboard/gateway.yaml"
 
 
 class Prometheus(Process):

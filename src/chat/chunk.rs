@@ -305,9 +305,9 @@ impl Writer {
         self.usage = Some(usage);
     }
 
-    /// The answer is complete.
+    /// The answer is complete, unless what was said cannot be mended.
     pub fn end(&mut self) {
-        if std::mem::replace(&mut self.ended, true) {
+        if self.failure.is_some() || std::mem::replace(&mut self.ended, true) {
             return;
         }
         if let Some(usage) = self.usage.filter(|_| self.envelope.include_usage) {

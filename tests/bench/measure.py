@@ -370,6 +370,15 @@ class Memory:
     linear: int
     allocated: int
 
+    @classmethod
+    def of(cls, envoy, requests):
+        """What it holds now, after so many."""
+        time.sleep(0.5)  # Envoy gives back what it need not keep.
+        memory = cls(requests, envoy.rss(), envoy.linear_memory(), envoy.allocated())
+        say(f"after {requests} requests RSS {memory.rss} KiB, "
+            f"VMs {memory.linear} KiB, allocated {memory.allocated} KiB")
+        return memory
+
 
 def growth(setting):
     """Plain requests and streams in turn at a fresh Envoy, and its memory after each chunk."""
@@ -378,11 +387,7 @@ def growth(setting):
     with setting.ours("growth") as envoy:
         while total < GROWTH_REQUESTS or len(found) < 3:
             total += burst(envoy, requests, 16, GROWTH_SECONDS).requests
-            time.sleep(0.5)  # Envoy gives back what it need not keep.
-            memory = Memory(total, envoy.rss(), envoy.linear_memory(), envoy.allocated())
-            found.append(memory)
-            say(f"growth: after {total} requests RSS {memory.rss} KiB, "
-                f"VMs {memory.linear} KiB, allocated {memory.allocated} KiB")
+            found.append(Memory.of(envoy, total))
         healthy(envoy)
     return growth_figures(found)
 
@@ -401,7 +406,8 @@ def growth_figures(found):
             lambda second: second * (1 + GROWTH_SHARE) + GROWTH_KIB),
         row("memory of the VMs", lambda memory: memory.linear,
             lambda second: second + GROWTH_VMS),
-        row("allocated, by Envoy's count", lambda memory: memory.allocated),
+        row("allocated, by Envoy's count", lambda memory: memory.allocated,
+            lambda second: second + GROWTH_KIB),
     ]
 
 

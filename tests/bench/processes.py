@@ -41,11 +41,15 @@ class Process:
         try:
             self.wait()
         except BaseException:
-            self.__exit__()
+            self.end()
             raise
         return self
 
     def __exit__(self, *_):
+        self.end()
+
+    def end(self):
+        """Once or more than once."""
         self.popen.terminate()
         try:
             self.popen.wait(5)

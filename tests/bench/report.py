@@ -31,7 +31,7 @@ class Figure:
         ]
 
 
-HEAD = ["", "unit", "without", "with", "ratio", "limit", "", "notes"]
+SIDES = "without", "with"
 
 
 def number(value):
@@ -41,11 +41,17 @@ def number(value):
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
-def table(figures):
+def table(figures, sides=SIDES):
     """Lines of Markdown."""
-    lines = [HEAD, ["---", "---"] + ["---:"] * 4 + ["---", "---"]]
-    lines += [figure.row() for figure in figures]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+    return "\n".join([
+        line(["", "unit", *sides, "ratio", "limit", "", "notes"]),
+        line(["---", "---"] + ["---:"] * 4 + ["---", "---"]),
+        *(line(figure.row()) for figure in figures),
+    ])
+
+
+def line(cells):
+    return "| " + " | ".join(cells) + " |"
 
 
 def document(figures, setup):

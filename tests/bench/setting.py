@@ -22,6 +22,9 @@ COUNTED_KEY, METERED_KEY = "counted-key", "metered-key"
 class Setting:
     """Where programs, module and configurations are. Holds `ours` and `baseline`."""
 
+    # What is rendered, once ports are filled in.
+    template = Path(__file__).parent / "gateway.yaml"
+
     def __init__(self, directory, envoy, attache, module, provider_port, service):
         self.directory, self.envoy, self.attache = directory, envoy, attache
         # A build that ends during the run must not change what is measured.
@@ -51,7 +54,7 @@ class Setting:
 
     def render(self, name, gateway, admin, more=""):
         """The directory of a rendered configuration."""
-        template = string.Template((Path(__file__).parent / "gateway.yaml").read_text())
+        template = string.Template(self.template.read_text())
         file = self.directory / f"{name}.yaml"
         file.write_text(
             template.substitute(gateway=gateway, admin=admin, provider=self.provider_port) + more)

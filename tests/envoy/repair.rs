@@ -42,11 +42,13 @@ fn streamed_content_is_json_when_it_is_complete() {
 fn an_answer_without_json_is_an_error_that_tells_nothing_of_it() {
     let secret = "the heron flies at dawn";
     let alone = json!({"fallback_config": {"retry": false}});
-    for request in [chat("gpt", secret), streamed("gpt", secret)] {
-        let answer = repaired(with(request, alone.clone()));
-        let error = assert_error(&answer, 500, "post_processing_failed");
-        assert!(!answer.text().contains("heron"), "{error}");
-        assert!(answer.text().contains("post-processing failed: content holds no JSON"));
+    for model in ["gpt", "claude", "gemini"] {
+        for request in [chat(model, secret), streamed(model, secret)] {
+            let answer = repaired(with(request, alone.clone()));
+            let error = assert_error(&answer, 500, "post_processing_failed");
+            assert!(!answer.text().contains("heron"), "{error}");
+            assert!(answer.text().contains("post-processing failed: content holds no JSON"));
+        }
     }
 }
 
