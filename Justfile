@@ -54,9 +54,9 @@ check:
         else echo "no shellcheck here: scripts not checked"; fi
     python3 .ci/check-docs
 
-# Everything: the core natively and under Node, Envoy end to end, the official SDK, a browser, the commands of the documents, and a minute of soak
-test: filter crashing limiter && browser documents (soak "1")
-    @bash .ci/setup envoy node python aimock
+# Everything: the core natively and under Node, Envoy end to end, the official SDK, a browser, what the compose file runs, the commands of the documents, and a minute of soak
+test: filter crashing limiter && browser compose documents (soak "1")
+    @bash .ci/setup envoy node python aimock istio
     cargo test
     source .build/wasm.env && cargo --config wasm-pack.toml test --lib --tests --target wasm32-unknown-unknown
     .build/python/bin/pytest -p no:cacheprovider tests/sdk
@@ -67,6 +67,16 @@ browser: filter
     @if [[ -x .build/bin/chromium ]]; then \
         cargo test --test envoy in_a_browser -- --ignored --nocapture; \
         else echo "SKIPPED: no Chromium here, the playground was not tested in a browser"; fi
+
+# Packs the module as an OCI image, in the layout of a directory: .build/image
+image tag="1": filter
+    rm -rf .build/image
+    python3 envoy/oci "$ATTACHE_MODULE" .build/image {{ quote(tag) }}
+
+# Checks the compose file and the Dockerfile, and runs what they run, without Docker
+compose: filter programs
+    @bash .ci/setup envoy docker
+    .build/docker/bin/python tests/compose.py --target {{ quote(target) }}
 
 # Takes the pictures of the documents anew, of what `just up` started
 pictures:

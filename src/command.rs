@@ -1,19 +1,21 @@
-//! The command line: `attache check` and `attache render`. Native only.
+//! The command line: `attache check`, `attache render` and `attache keys`. Native only.
 
 use std::{
-    collections::BTreeMap,
     fs, io,
     path::{Path, PathBuf},
     process::ExitCode,
 };
 
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
 use serde_json::Value;
 
 use crate::{
     config::{Config, Invalid, TranscriptKey, Transcripts},
     hosts::{self, Found},
-    render::{self, File, Options},
+    render::{
+        self, File, Options,
+        istio::{self, Mesh, Workload},
+    },
 };
 
 /// An LLM gateway inside Envoy.
@@ -31,8 +33,13 @@ enum Command {
         /// The gateway.yaml.
         file: PathBuf,
     },
-    /// Writes Envoy's configuration. A file with mistakes changes nothing.
+    /// Writes the configuration of Envoy or Istio. A file with mistakes changes nothing.
     Render(Render),
+    /// Prints the file that says whose key is whose: for Kubernetes, which keeps it as a Secret.
+    Keys {
+        /// The gateway.yaml.
+        file: PathBuf,
+    },
 }
 
 #[derive(Debug, clap::Args)]
@@ -42,22 +49,100 @@ struct Render {
     /// Where the configuration goes.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// The module that Envoy loads [default: DIR/attache.wasm].
+    /// Whose configuration it is.
+    #[arg(long, value_enum, default_value = "envoy")]
+    target: Target,
+    /// The module that Envoy loads [default: DIR/attache.wasm; Istio: /etc/attache/module/plugin.wasm].
+    /// For Istio also `oci://…`.
     #[arg(long, value_name = "FILE")]
     module: Option<PathBuf>,
-    /// Certificates that providers' own are checked against.
-    #[arg(long, value_name = "FILE", default_value = "/etc/ssl/certs/ca-certificates.crt")]
-    ca_file: PathBuf,
+    /// Certificates that providers' own are checked against [default:
+    /// /etc/ssl/certs/ca-certificates.crt; Istio: those of its proxies].
+    #[arg(long, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
     /// An address that stands in for a provider, in clear text; `*` for all others.
-    #[arg(long = "upstream", value_name = "NAME=HOST:PORT", value_parser = upstream)]
+    #[arg(long = "upstream", value_name = "NAME=HOST:PORT", value_parser = pair)]
     upstreams: Vec<(String, String)>,
+    #[command(flatten)]
+    mesh: MeshArguments,
 }
+
+/// Whose configuration is rendered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Target {
+    /// An Envoy of its own.
+    Envoy,
+    /// Istio's proxies that let clients in.
+    IstioGateway,
+    /// Istio's proxies beside applications.
+    IstioSidecar,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Istio")]
+struct MeshArguments {
+    /// A label of the pods; all of several.
+    #[arg(
+        long = "workload",
+        value_name = "LABEL=VALUE",
+        value_parser = pair,
+        required_if_eq_any([("target", "istio-gateway"), ("target", "istio-sidecar")]),
+    )]
+    labels: Vec<(String, String)>,
+    /// Where the pods are.
+    #[arg(long, default_value = "attache")]
+    namespace: String,
+    /// What the names of all objects begin with.
+    #[arg(long, default_value = "attache")]
+    name: String,
+}
+
+impl Render {
+    /// Whether a provider is not asked itself.
+    fn has_stand_in(&self, provider: &str) -> bool {
+        self.upstreams.iter().any(|(name, _)| name == provider || name == "*")
+    }
+
+    /// None where Envoy is on its own.
+    fn mesh(&self) -> Option<Mesh> {
+        let workload = match self.target {
+            Target::Envoy => return None,
+            Target::IstioGateway => Workload::Gateway,
+            Target::IstioSidecar => Workload::Sidecar,
+        };
+        let text = |path: &PathBuf| path.to_string_lossy().into_owned();
+        Some(Mesh {
+            workload,
+            labels: self.mesh.labels.iter().cloned().collect(),
+            namespace: self.mesh.namespace.clone(),
+            name: self.mesh.name.clone(),
+            module: self.module.as_ref().map_or_else(|| istio::MODULE.to_owned(), text),
+            ca_file: self.ca_file.as_ref().map(text),
+        })
+    }
+
+    /// What Envoy is told, with its files in this directory.
+    fn options(&self, dir: PathBuf) -> Result<Options, String> {
+        let module = self.module.clone().unwrap_or_else(|| dir.join("attache.wasm"));
+        Ok(Options {
+            module: std::path::absolute(&module).map_err(|error| shown(&module, &error))?,
+            base: base(&self.file)?,
+            ca_file: self.ca_file.clone().unwrap_or_else(|| CA_FILE.into()),
+            upstreams: self.upstreams.iter().cloned().collect(),
+            dir,
+        })
+    }
+}
+
+/// Where Debian and those after it have the certificates.
+const CA_FILE: &str = "/etc/ssl/certs/ca-certificates.crt";
 
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Check { file } => check(&file),
         Command::Render(arguments) => render(&arguments),
+        Command::Keys { file } => keys(&file),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -68,19 +153,18 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn upstream(text: &str) -> Result<(String, String), String> {
-    let (name, address) = text.split_once('=').ok_or("not NAME=HOST:PORT")?;
-    Ok((name.to_owned(), address.to_owned()))
+fn pair(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("there is no `=` in it")?;
+    Ok((name.to_owned(), value.to_owned()))
 }
 
 fn check(file: &Path) -> Result<(), String> {
     let (config, _) = read(file)?;
     let Found { mistakes, unknown } = hosts::check(&config, |_| true, hosts::resolve);
     refuse(file, &mistakes)?;
-    let unknown =
-        unknown.into_iter().map(|(path, host)| format!("{path}: `{host}` does not resolve here"));
-    for warning in warnings(&config, file).into_iter().chain(unknown) {
-        eprintln!("{}: warning: {warning}", file.display());
+    warn(&config, file);
+    for (path, host) in unknown {
+        eprintln!("{}: warning: {path}: `{host}` does not resolve here", file.display());
     }
     let (models, providers) = (config.models.len(), config.providers.len());
     println!("{}: {models} models of {providers} providers, no mistakes", file.display());
@@ -89,33 +173,52 @@ fn check(file: &Path) -> Result<(), String> {
 
 fn render(arguments: &Render) -> Result<(), String> {
     let (config, document) = read(&arguments.file)?;
-    let upstreams: BTreeMap<_, _> = arguments.upstreams.iter().cloned().collect();
-    let is_asked = |name: &str| !upstreams.contains_key(name) && !upstreams.contains_key("*");
+    let is_asked = |name: &str| !arguments.has_stand_in(name);
     refuse(&arguments.file, &hosts::check(&config, is_asked, hosts::resolve).mistakes)?;
-    let shown = |path: &Path, error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
-    fs::create_dir_all(arguments.out.join("secrets"))
-        .map_err(|error| shown(&arguments.out, &error))?;
-    let absolute = |path: &Path| path.canonicalize().map_err(|error| shown(path, &error));
+    fs::create_dir_all(&arguments.out).map_err(|error| shown(&arguments.out, &error))?;
     let dir = absolute(&arguments.out)?;
-    let base = absolute(&arguments.file)?.parent().unwrap_or(Path::new("/")).to_owned();
-    let module = arguments.module.clone().unwrap_or_else(|| dir.join("attache.wasm"));
-    let module = std::path::absolute(&module).map_err(|error| shown(&module, &error))?;
-    let options =
-        Options { dir: dir.clone(), base, module, ca_file: arguments.ca_file.clone(), upstreams };
-    let files = render::render(&config, &document, &options).map_err(|error| error.to_string())?;
-    for warning in warnings(&config, &arguments.file) {
-        eprintln!("{}: warning: {warning}", arguments.file.display());
+    let options = arguments.options(dir.clone())?;
+    let mesh = arguments.mesh();
+    let files = match &mesh {
+        Some(mesh) => istio::render(&config, &document, &options, mesh),
+        None => render::render(&config, &document, &options),
+    };
+    let files = files.map_err(|error| error.to_string())?;
+    if mesh.is_none() {
+        warn(&config, &arguments.file);
     }
     for file in &files {
         write(&dir, file).map_err(|error| shown(&dir.join(&file.path), &error))?;
     }
-    println!(
-        "{}: {} files for `envoy -c {}`",
-        dir.display(),
-        files.len(),
-        dir.join("envoy.yaml").display()
-    );
+    let shown = dir.display();
+    let next = match mesh {
+        Some(_) => format!("kubectl apply --server-side -f {shown}"),
+        None => format!("envoy -c {}", dir.join("envoy.yaml").display()),
+    };
+    println!("{shown}: {} files for `{next}`", files.len());
     Ok(())
+}
+
+fn keys(file: &Path) -> Result<(), String> {
+    let (config, document) = read(file)?;
+    let options = Options { base: base(file)?, ..Options::default() };
+    let files = render::render(&config, &document, &options).map_err(|error| error.to_string())?;
+    let keys = files.iter().filter(|file| file.path == render::keys::FILE);
+    keys.for_each(|file| print!("{}", file.text));
+    Ok(())
+}
+
+fn shown(path: &Path, error: &dyn std::fmt::Display) -> String {
+    format!("{}: {error}", path.display())
+}
+
+fn absolute(path: &Path) -> Result<PathBuf, String> {
+    path.canonicalize().map_err(|error| shown(path, &error))
+}
+
+/// Where relative paths in a file start.
+fn base(file: &Path) -> Result<PathBuf, String> {
+    Ok(absolute(file)?.parent().unwrap_or(Path::new("/")).to_owned())
 }
 
 /// The file, read and found right, with the document it was read from.
@@ -143,7 +246,13 @@ fn told(file: &Path, mistakes: &[Invalid]) -> String {
     format!("{}{shown}: mistakes: {}", lines.collect::<String>(), mistakes.len())
 }
 
-/// What is no mistake and will keep requests from being answered all the same.
+/// Says what is no mistake and will keep requests from being answered all the same.
+fn warn(config: &Config, file: &Path) {
+    for warning in warnings(config, file) {
+        eprintln!("{}: warning: {warning}", file.display());
+    }
+}
+
 fn warnings(config: &Config, file: &Path) -> Vec<String> {
     let base = file.parent().unwrap_or(Path::new("."));
     let of_providers = config.providers.iter();
@@ -177,6 +286,7 @@ fn key_problem(path: &Path) -> Option<String> {
 fn write(dir: &Path, file: &File) -> io::Result<()> {
     use std::{io::Write, os::unix::fs::OpenOptionsExt};
     let path = dir.join(&file.path);
+    fs::create_dir_all(path.parent().unwrap_or(dir))?;
     let fresh = path.with_extension("new");
     let mut options = fs::OpenOptions::new();
     let mut handle = options.write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;

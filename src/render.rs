@@ -2,8 +2,9 @@
 //!
 //! The shape stands in `envoy/templates`, which is Envoy's own language; here is what goes in.
 
+pub mod istio;
 mod jwt;
-mod keys;
+pub mod keys;
 mod playground;
 mod replies;
 mod telemetry;
@@ -43,7 +44,7 @@ use crate::{
 };
 
 /// What the operator says on the command line.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Options {
     /// Where the files go. Absolute: Envoy may start anywhere.
     pub dir: PathBuf,
@@ -77,6 +78,8 @@ pub enum Error {
     Upstream(String),
     /// A template does not fit what goes into it.
     Template(minijinja::Error),
+    /// What was rendered is no YAML.
+    Yaml(String),
 }
 
 impl std::fmt::Display for Error {
@@ -91,6 +94,7 @@ impl std::fmt::Display for Error {
             }
             Self::Upstream(text) => write!(f, "`{text}` is not `HOST:PORT`"),
             Self::Template(error) => write!(f, "template: {error:#}"),
+            Self::Yaml(error) => write!(f, "rendered: {error}"),
         }
     }
 }
@@ -278,10 +282,10 @@ pub fn render(config: &Config, document: &Document, options: &Options) -> Result
         files.push(File { path: format!("secrets/{provider}.yaml"), text });
     }
     if let Some(page) = playground {
-        files.push(File { path: "playground.html".to_owned(), text: page.html });
+        files.push(File { path: playground::FILE.to_owned(), text: page.html });
     }
     let tokens = config.jwt.iter().map(|_| "tokens.yaml");
-    let others = ["keys.yaml", "clusters.yaml", "listeners.yaml", "envoy.yaml"];
+    let others = [keys::FILE, "clusters.yaml", "listeners.yaml", "envoy.yaml"];
     for name in tokens.chain(others) {
         files.push(File { path: name.to_owned(), text: fill(name, view.clone())? });
     }
@@ -305,7 +309,7 @@ const TEMPLATES: [(&str, &str); 6] = [
     ("envoy.yaml", include_str!("../envoy/templates/envoy.yaml")),
     ("listeners.yaml", include_str!("../envoy/templates/listeners.yaml")),
     ("clusters.yaml", include_str!("../envoy/templates/clusters.yaml")),
-    ("keys.yaml", include_str!("../envoy/templates/keys.yaml")),
+    (keys::FILE, include_str!("../envoy/templates/keys.yaml")),
     ("tokens.yaml", include_str!("../envoy/templates/tokens.yaml")),
     ("secret.yaml", include_str!("../envoy/templates/secret.yaml")),
 ];

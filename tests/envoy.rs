@@ -16,6 +16,8 @@ mod envoy {
     mod configuration;
     mod custom;
     mod failures;
+    mod image;
+    mod istio;
     mod keys;
     mod limiter;
     mod metrics;

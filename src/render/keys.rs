@@ -7,6 +7,9 @@ use serde::Serialize;
 use super::{Error, Options};
 use crate::config::Config;
 
+/// The file that says whose key is whose.
+pub const FILE: &str = "keys.yaml";
+
 /// A key, and whose it is.
 #[derive(Serialize)]
 pub(super) struct AccountKey<'c> {

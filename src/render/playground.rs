@@ -5,6 +5,9 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+/// The file that holds the page.
+pub(super) const FILE: &str = "playground.html";
+
 const PAGE: &str = include_str!("../../envoy/playground/page.html");
 const STYLE: &str = include_str!("../../envoy/playground/style.css");
 const SCRIPTS: [&str; 4] = [

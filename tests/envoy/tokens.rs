@@ -24,8 +24,12 @@ fn yaml(keys: &str) -> String {
 }
 
 fn with_file() -> Gateway {
+    setup().start()
+}
+
+fn setup() -> Setup {
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/envoy/jwt/jwks.json");
-    Setup::new(&yaml(&format!("jwks_file: {file}"))).start()
+    Setup::new(&yaml(&format!("jwks_file: {file}")))
 }
 
 /// What a token asks, over the header.
@@ -49,6 +53,15 @@ fn a_token_or_a_key_names_the_account() {
     let accounts = gateway.logs().matches("\"account\":\"acme\"").count();
     assert_eq!(accounts, 2, "{}", gateway.logs());
     assert!(!gateway.logs().contains(&token("good")));
+}
+
+#[test]
+fn a_token_or_a_key_names_the_account_in_a_pod_of_istios() {
+    let gateway = setup().in_pod("istio-gateway").start();
+    assert_eq!(ask(&gateway, &token("good"), "hi").status, 200);
+    assert_eq!(gateway.us().chat(&chat("gpt", "hi")).status, 200, "with a key");
+    assert_error(&ask(&gateway, &token("expired"), "hi"), 401, "invalid_api_key");
+    gateway.assert_unharmed();
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! scripted provider behind it.
 
 use super::client::{Client, Protocol};
+use super::pod::Pod;
 use super::provider::{Entry, Provider, Settings};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
@@ -33,6 +34,16 @@ pub struct Setup {
     provider: Settings,
     workers: usize,
     module: PathBuf,
+    mesh: Option<Mesh>,
+}
+
+/// A pod of Istio's.
+#[derive(Clone)]
+struct Mesh {
+    /// What is rendered for it: `istio-gateway` or `istio-sidecar`.
+    target: &'static str,
+    /// Whether Istio's agent fetches the module.
+    fetched: bool,
 }
 
 impl Setup {
@@ -47,6 +58,7 @@ impl Setup {
             provider: Settings::default(),
             workers: 2,
             module: module(),
+            mesh: None,
         }
     }
 
@@ -90,6 +102,16 @@ impl Setup {
         Self { module: crashing_module(), ..self }
     }
 
+    /// The same in a pod of Istio's: `istio-gateway` or `istio-sidecar`.
+    pub fn in_pod(self, target: &'static str) -> Self {
+        Self { mesh: Some(Mesh { target, fetched: false }), ..self }
+    }
+
+    /// The same in a pod where Istio's agent fetches the module.
+    pub fn in_pod_that_fetches(self, target: &'static str) -> Self {
+        Self { mesh: Some(Mesh { target, fetched: true }), ..self }
+    }
+
     /// Starts Envoy, and returns once it answers.
     pub fn start(self) -> Gateway {
         let (workers, names) = (self.workers.to_string(), self.names);
@@ -105,6 +127,7 @@ impl Setup {
             .arg(files.dir.join("envoy/envoy.yaml"))
             .arg("--log-path")
             .arg(&log)
+            .args(files.pod().iter().flat_map(Pod::arguments))
             .stdin(Stdio::null())
             .stdout(File::create(files.dir.join("access.log")).expect("a file"))
             .stderr(File::create(files.dir.join("envoy.err")).expect("a file"));
@@ -142,6 +165,7 @@ impl Setup {
             provider,
             upstreams,
             module: self.module,
+            mesh: self.mesh,
             _temporary: temporary,
         };
         let output = files.attache_render();
@@ -160,18 +184,37 @@ pub struct Files {
     provider: Provider,
     upstreams: Vec<String>,
     module: PathBuf,
+    mesh: Option<Mesh>,
     _temporary: TempDir,
 }
 
 impl Files {
     fn attache_render(&self) -> Output {
         let mut render = attache(&["render"]);
-        render.arg(self.dir.join("gateway.yaml")).arg("--out").arg(self.dir.join("envoy"));
-        render.arg("--module").arg(&self.module);
+        render.arg(self.dir.join("gateway.yaml")).arg("--out");
+        match &self.mesh {
+            None => render.arg(self.dir.join("envoy")).arg("--module").arg(&self.module),
+            Some(mesh) => {
+                let module = mesh.fetched.then_some(["--module", "oci://example.com/attache:1"]);
+                render.arg(self.dir.join("istio")).args(["--target", mesh.target]);
+                render.args(["--workload", "app=attache"]).args(module.into_iter().flatten())
+            }
+        };
         for upstream in &self.upstreams {
             render.args(["--upstream", upstream]);
         }
-        render.output().expect("attache runs")
+        let output = render.output().expect("attache runs");
+        if let Some(pod) = self.pod().filter(|_| output.status.success()) {
+            pod.write();
+        }
+        output
+    }
+
+    /// The pod it is for, if it is for one.
+    pub fn pod(&self) -> Option<Pod<'_>> {
+        let target = self.mesh.as_ref()?.target;
+        let [_, _, admin] = self.ports;
+        Some(Pod { dir: &self.dir, admin, target })
     }
 
     fn look_up_at(&self, server: SocketAddr) {
@@ -248,6 +291,11 @@ impl Gateway {
     /// Renders the file again, as it is now.
     pub fn render_again(&self) -> Output {
         self.files.attache_render()
+    }
+
+    /// The pod it is in.
+    pub fn pod(&self) -> Pod<'_> {
+        self.files.pod().expect("a pod")
     }
 
     /// The requests that reached the provider and contain `marker`.

@@ -9,11 +9,15 @@ pub mod crowd;
 #[allow(dead_code)]
 pub mod envoy;
 #[allow(dead_code)]
+pub mod istio;
+#[allow(dead_code)]
 pub mod limiter;
 #[allow(dead_code)]
 pub mod metrics;
 #[allow(dead_code)]
 pub mod names;
+#[allow(dead_code)]
+pub mod pod;
 #[allow(dead_code)]
 pub mod provider;
 pub mod random;
