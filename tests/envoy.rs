@@ -17,12 +17,14 @@ mod envoy {
     mod custom;
     mod failures;
     mod keys;
+    mod lanes;
     mod limiter;
     mod metrics;
     mod pages;
     mod playground;
     mod quota;
     mod regions;
+    mod reload;
     mod repair;
     mod requests;
     mod schemas;

@@ -1,8 +1,10 @@
 //! A real Envoy with the module inside, started from a `gateway.yaml` as an operator would, and a
 //! scripted provider behind it.
 
-use super::client::{Client, Protocol};
+use super::client::{Answer, Client, Protocol, Request};
+use super::leaks::{FLUSH, LOGS, PLANTED, Traces};
 use super::provider::{Entry, Provider, Settings};
+use super::room::Room;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::Write;
@@ -33,6 +35,10 @@ pub struct Setup {
     provider: Settings,
     workers: usize,
     module: PathBuf,
+    /// Whether the module is a copy beside the other files, which a test may replace.
+    owns_module: bool,
+    /// What is changed in rendered files: which, what, and into what.
+    edits: Vec<(&'static str, &'static str, &'static str)>,
 }
 
 impl Setup {
@@ -47,6 +53,8 @@ impl Setup {
             provider: Settings::default(),
             workers: 2,
             module: module(),
+            owns_module: false,
+            edits: Vec::new(),
         }
     }
 
@@ -90,17 +98,31 @@ impl Setup {
         Self { module: crashing_module(), ..self }
     }
 
+    /// The same where something stands in a rendered file in the place of something else.
+    pub fn edited(mut self, file: &'static str, from: &'static str, to: &'static str) -> Self {
+        self.edits.push((file, from, to));
+        self
+    }
+
+    /// The same with a copy of the module, `attache.wasm` in the gateway's directory.
+    pub fn with_own_module(self) -> Self {
+        Self { owns_module: true, ..self }
+    }
+
     /// Starts Envoy, and returns once it answers.
     pub fn start(self) -> Gateway {
-        let (workers, names) = (self.workers.to_string(), self.names);
+        let (workers, names, edits) = (self.workers.to_string(), self.names, self.edits.clone());
         let files = self.render();
+        edits.into_iter().for_each(|edit| files.edit(edit));
         if let Some(server) = names {
             files.look_up_at(server);
         }
+        let room = Room::take(files.watches(), START);
         let log = files.dir.join("envoy.log");
         let mut command = Command::new(envoy());
         command
             .args(["--disable-hot-restart", "--concurrency", &workers, "--log-level", "info"])
+            .args(["--file-flush-interval-msec", &FLUSH.as_millis().to_string()])
             .arg("--config-path")
             .arg(files.dir.join("envoy/envoy.yaml"))
             .arg("--log-path")
@@ -112,7 +134,8 @@ impl Setup {
         let watchdog = watch(&envoy, &files.dir);
         let [us, eu, admin] = files.ports;
         files.wait(&mut envoy, &[us, eu]);
-        Gateway { files, us, eu, admin, envoy, watchdog }
+        let traces = Traces::begin(admin, &files.dir);
+        Gateway { files, us, eu, admin, envoy, watchdog, traces, _room: room }
     }
 
     /// Writes the file, its secrets, and what the command makes of it.
@@ -132,18 +155,19 @@ impl Setup {
         for name in &self.unplanted {
             fs::remove_file(dir.join(format!("secrets/{name}.key"))).expect("a key file");
         }
+        let module = match self.owns_module {
+            true => {
+                let copy = dir.join("attache.wasm");
+                fs::copy(&self.module, &copy).expect("a module");
+                copy
+            }
+            false => self.module,
+        };
         let mut upstreams = self.upstreams;
         let scripted = self.scripted.unwrap_or_else(|| vec!["*".to_owned()]);
         upstreams.extend(scripted.iter().map(|name| format!("{name}={}", provider.address())));
-        let files = Files {
-            dir,
-            ports,
-            secrets,
-            provider,
-            upstreams,
-            module: self.module,
-            _temporary: temporary,
-        };
+        let files =
+            Files { dir, ports, secrets, provider, upstreams, module, _temporary: temporary };
         let output = files.attache_render();
         let complaint = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "attache render: {complaint}");
@@ -172,6 +196,19 @@ impl Files {
             render.args(["--upstream", upstream]);
         }
         render.output().expect("attache runs")
+    }
+
+    /// How many instances of inotify Envoy takes: one for each file, and one more for each key.
+    fn watches(&self) -> usize {
+        let count = |folder| fs::read_dir(self.dir.join(folder)).map_or(0, Iterator::count);
+        count("envoy") + 2 * count("envoy/secrets")
+    }
+
+    fn edit(&self, (file, from, to): (&str, &str, &str)) {
+        let path = self.dir.join("envoy").join(file);
+        let text = fs::read_to_string(&path).expect("a file");
+        assert!(text.contains(from), "{file} has no `{from}`");
+        fs::write(path, text.replace(from, to)).expect("a file");
     }
 
     fn look_up_at(&self, server: SocketAddr) {
@@ -217,6 +254,8 @@ pub struct Gateway {
     admin: u16,
     envoy: Child,
     watchdog: Child,
+    traces: Traces,
+    _room: Room,
 }
 
 impl Gateway {
@@ -245,6 +284,11 @@ impl Gateway {
         &self.files.dir
     }
 
+    /// Where it may leave keys.
+    pub fn traces(&self) -> &Traces {
+        &self.traces
+    }
+
     /// Renders the file again, as it is now.
     pub fn render_again(&self) -> Output {
         self.files.attache_render()
@@ -262,27 +306,35 @@ impl Gateway {
         entries.remove(0)
     }
 
-    /// Stops Envoy, which then writes what it held back.
+    /// Stops Envoy, which then writes what it held back. No key may be in what it leaves behind.
     pub fn stop(&mut self) {
         let Some(mut pipe) = self.watchdog.stdin.take() else { return };
+        let pages = self.traces.pages();
         let _ = pipe.write_all(b"stop\n");
         let _ = self.envoy.wait();
         let _ = self.watchdog.wait();
+        if !thread::panicking() {
+            self.traces.assert_keyless(&pages);
+        }
     }
 
     /// What Envoy wrote. Of the access log, what it wrote so far.
     pub fn logs(&self) -> String {
         let read = |name| fs::read(self.files.dir.join(name)).expect("a log");
-        let logs = ["envoy.log", "envoy.err", "access.log"].map(read).concat();
+        let logs = LOGS.map(read).concat();
         String::from_utf8_lossy(&logs).into_owned()
     }
 
     /// A page of Envoy's administration interface.
     pub fn admin(&self, path: &str) -> String {
-        let client = Client { key: None, ..self.client(self.admin) };
-        let answer = client.send(super::client::Request::get(path));
+        let answer = self.at_admin(Request::get(path));
         assert_eq!(answer.status, 200, "{path}: {answer:?}");
         answer.text().to_owned()
+    }
+
+    /// A request to Envoy's administration interface.
+    pub fn at_admin(&self, request: Request) -> Answer {
+        Client { key: None, ..self.client(self.admin) }.send(request)
     }
 
     /// The process of Envoy.
@@ -398,7 +450,7 @@ fn plant_secrets(dir: &Path, yaml: &str) -> BTreeMap<String, String> {
         .collect();
     fs::create_dir_all(dir.join("secrets")).expect("a directory");
     let plant = |name: &str| {
-        let key = format!("sk-planted-{name}-{:x}-{now:x}", std::process::id());
+        let key = format!("{PLANTED}{name}-{:x}-{now:x}", std::process::id());
         fs::write(dir.join(format!("secrets/{name}.key")), &key).expect("a file");
         (name.to_owned(), key)
     };

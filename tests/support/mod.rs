@@ -9,7 +9,11 @@ pub mod crowd;
 #[allow(dead_code)]
 pub mod envoy;
 #[allow(dead_code)]
+pub mod leaks;
+#[allow(dead_code)]
 pub mod limiter;
+#[allow(dead_code)]
+pub mod load;
 #[allow(dead_code)]
 pub mod metrics;
 #[allow(dead_code)]
@@ -17,3 +21,5 @@ pub mod names;
 #[allow(dead_code)]
 pub mod provider;
 pub mod random;
+#[allow(dead_code)]
+pub mod room;
