@@ -27,7 +27,10 @@ mod envoy {
     mod reload;
     mod repair;
     mod requests;
+    mod resilience;
     mod schemas;
+    mod slow;
+    mod smuggling;
     mod streams;
     mod tokens;
     mod traces;

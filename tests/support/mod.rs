@@ -9,6 +9,8 @@ pub mod crowd;
 #[allow(dead_code)]
 pub mod envoy;
 #[allow(dead_code)]
+pub mod frames;
+#[allow(dead_code)]
 pub mod leaks;
 #[allow(dead_code)]
 pub mod limiter;
