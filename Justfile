@@ -88,6 +88,11 @@ limits: filter crashing
     @bash .ci/setup envoy
     cargo test --test envoy quota -- --include-ignored --test-threads 1 --nocapture
 
+# Changes of the file, of keys and of the module, over and over, while 50,000 requests are answered
+reloads: filter crashing
+    @bash .ci/setup envoy
+    cargo test --test envoy lose_none_of_fifty_thousand -- --ignored --nocapture
+
 # Rewrites the golden files, what voice platforms come to, and the table in docs/providers.md with what the code gives now; read the difference before you commit it
 golden:
     UPDATE=1 cargo test --test golden --test voice --test documents

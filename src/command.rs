@@ -2,8 +2,11 @@
 
 use std::{
     fs, io,
+    net::IpAddr,
     path::{Path, PathBuf},
     process::ExitCode,
+    thread,
+    time::Duration,
 };
 
 use clap::{Parser, Subcommand, ValueEnum};
@@ -13,7 +16,7 @@ use crate::{
     config::{Config, Invalid, TranscriptKey, Transcripts},
     hosts::{self, Found},
     render::{
-        self, File, Options,
+        self, File, Options, Turn,
         istio::{self, Mesh, Workload},
     },
 };
@@ -129,6 +132,7 @@ impl Render {
             base: base(&self.file)?,
             ca_file: self.ca_file.clone().unwrap_or_else(|| CA_FILE.into()),
             upstreams: self.upstreams.iter().cloned().collect(),
+            before: before(&dir),
             dir,
         })
     }
@@ -187,9 +191,12 @@ fn render(arguments: &Render) -> Result<(), String> {
     if mesh.is_none() {
         warn(&config, &arguments.file);
     }
-    for file in &files {
-        write(&dir, file).map_err(|error| shown(&dir.join(&file.path), &error))?;
+    let [first, then] = [Turn::First, Turn::Then].map(|turn| changed(&dir, &files, turn));
+    write_all(&dir, &first)?;
+    if options.before.is_some() && !first.is_empty() && !then.is_empty() {
+        thread::sleep(TAKEOVER);
     }
+    write_all(&dir, &then)?;
     let shown = dir.display();
     let next = match mesh {
         Some(_) => format!("kubectl apply --server-side -f {shown}"),
@@ -207,6 +214,22 @@ fn keys(file: &Path) -> Result<(), String> {
     keys.for_each(|file| print!("{}", file.text));
     Ok(())
 }
+
+/// What was rendered into a directory before, if anything was.
+fn before(dir: &Path) -> Option<Config> {
+    Config::parse(&render::rendered(&fs::read_to_string(dir.join(render::PROVIDER)).ok()?)?).ok()
+}
+
+/// The files of a turn that are not there already as they should be. Envoy would take over others,
+/// too, and have nothing of it.
+fn changed<'f>(dir: &Path, files: &'f [File], turn: Turn) -> Vec<&'f File> {
+    let is_there =
+        |file: &File| fs::read_to_string(dir.join(&file.path)).is_ok_and(|text| text == file.text);
+    files.iter().filter(|file| file.turn == turn && !is_there(file)).collect()
+}
+
+/// How long Envoy may take to take over what it is told. It compiles a new module meanwhile.
+const TAKEOVER: Duration = Duration::from_secs(1);
 
 fn shown(path: &Path, error: &dyn std::fmt::Display) -> String {
     format!("{}: {error}", path.display())
@@ -246,13 +269,14 @@ fn told(file: &Path, mistakes: &[Invalid]) -> String {
     format!("{}{shown}: mistakes: {}", lines.collect::<String>(), mistakes.len())
 }
 
-/// Says what is no mistake and will keep requests from being answered all the same.
+/// Says what is no mistake and does harm all the same.
 fn warn(config: &Config, file: &Path) {
     for warning in warnings(config, file) {
         eprintln!("{}: warning: {warning}", file.display());
     }
 }
 
+/// What keeps requests from being answered, or lets strangers in.
 fn warnings(config: &Config, file: &Path) -> Vec<String> {
     let base = file.parent().unwrap_or(Path::new("."));
     let of_providers = config.providers.iter();
@@ -266,7 +290,16 @@ fn warnings(config: &Config, file: &Path) -> Vec<String> {
         let problem = key_problem(&base.join(file))?;
         Some(format!("{place}.key_file: `{file}` {problem}"))
     };
-    files.into_iter().filter_map(warning).collect()
+    files.into_iter().filter_map(warning).chain(admin_warning(config)).collect()
+}
+
+/// Envoy's administration asks nobody for a key, and takes commands.
+fn admin_warning(config: &Config) -> Option<String> {
+    let address = &config.admin.address;
+    let is_loopback = address.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+    (!is_loopback).then(|| {
+        format!("admin.address: whoever reaches `{address}` can stop Envoy: keep it on loopback")
+    })
 }
 
 /// Why a key file is of no use.
@@ -281,16 +314,22 @@ fn key_problem(path: &Path) -> Option<String> {
     }
 }
 
+fn write_all(dir: &Path, files: &[&File]) -> Result<(), String> {
+    files.iter().try_for_each(|file| {
+        let path = dir.join(&file.path);
+        write(&path, &file.text).map_err(|error| format!("{}: {error}", path.display()))
+    })
+}
+
 /// Writes a file in one step, so that Envoy never reads half of one. Only its owner may read it:
 /// accounts' keys are inside.
-fn write(dir: &Path, file: &File) -> io::Result<()> {
+fn write(path: &Path, text: &str) -> io::Result<()> {
     use std::{io::Write, os::unix::fs::OpenOptionsExt};
-    let path = dir.join(&file.path);
-    fs::create_dir_all(path.parent().unwrap_or(dir))?;
+    fs::create_dir_all(path.parent().unwrap_or(Path::new("/")))?;
     let fresh = path.with_extension("new");
     let mut options = fs::OpenOptions::new();
     let mut handle = options.write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
-    handle.write_all(file.text.as_bytes())?;
+    handle.write_all(text.as_bytes())?;
     handle.sync_all()?;
     fs::rename(fresh, path)
 }

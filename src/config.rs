@@ -51,6 +51,9 @@ const KEEP_WARM: Duration = Duration::from_secs(2);
 /// Everything the operator decides.
 #[derive(Clone, Debug)]
 pub struct Config {
+    /// Tells one file from another: the two roles get a new one one after the other. Empty where the
+    /// file was not rendered.
+    pub version: String,
     /// Where Envoy listens, one gateway per region.
     pub listeners: PerRegion<Listener>,
     /// Envoy's administration interface.
@@ -133,6 +136,15 @@ pub struct Deadlines {
     pub total: Duration,
 }
 
+impl Deadlines {
+    /// Those that Envoy keeps, in milliseconds: to the first content, to the end of an answer, and to
+    /// the end of everything. Envoy has routes for each such class, and a ticket names one.
+    pub fn class(&self) -> String {
+        let kept = [self.first_content, self.answer.min(self.total), self.total];
+        kept.map(|deadline| deadline.as_millis().to_string()).join("-")
+    }
+}
+
 impl Default for Deadlines {
     /// Short enough for a phone call, long enough for a model that thinks.
     fn default() -> Self {
@@ -193,8 +205,7 @@ impl Config {
         if found.is_empty() { Ok(config) } else { Err(found) }
     }
 
-    /// The deadlines that models have, each once: Envoy has a route for each, and a request's ticket
-    /// names its class by the place in this list.
+    /// The deadlines that models have, each once.
     pub fn deadline_classes(&self) -> Vec<Deadlines> {
         let classes: BTreeSet<Deadlines> =
             self.models.values().map(|model| model.deadlines).collect();
@@ -229,14 +240,6 @@ impl Config {
         self.accounts.get(account).map_or(nobody, |account| account.allowance.of(model))
     }
 
-    fn classify(&mut self) {
-        let classes = self.deadline_classes();
-        for model in self.models.values_mut() {
-            let class = classes.iter().position(|class| *class == model.deadlines);
-            model.class = class.unwrap_or_default();
-        }
-    }
-
     fn read(node: &Node<'_>) -> Self {
         let mut top = node.object();
         let deadlines =
@@ -255,7 +258,8 @@ impl Config {
         let providers = entries(&mut top, "providers", |node| Provider::read(node, &keys));
         let names: Vec<&str> = names.into_iter().collect();
         let admin = top.optional("admin").map_or_else(default_admin, |node| read_admin(&node));
-        let mut config = Self {
+        let config = Self {
+            version: String::new(),
             listeners: read_listeners(&mut top, &admin),
             admin,
             request_body: top
@@ -278,7 +282,6 @@ impl Config {
             accounts,
             providers,
         };
-        config.classify();
         top.finish();
         config
     }

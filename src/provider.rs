@@ -9,6 +9,7 @@ mod next;
 mod openai;
 mod reader;
 mod repeat;
+mod site;
 mod stream;
 
 use std::{rc::Rc, time::Duration};
@@ -18,7 +19,11 @@ use self::{
     reader::{Origin, Reader, translate},
     stream::Streaming,
 };
-pub use self::{course::is_clients_doing, reader::fit};
+pub use self::{
+    course::is_clients_doing,
+    reader::fit,
+    site::{Site, Sites},
+};
 use crate::{
     chat::{
         answer::Service,
@@ -27,13 +32,10 @@ use crate::{
         error::Error,
         fit::{Fit, Stream},
         mend::{Mended, Mender, Wanted},
-        parameter::Parameters,
-        request::{self, Mistake, Request},
+        request::{self, Request},
     },
-    config::{Config, Target},
-    fallbacks::Fallbacks,
-    quota::{self, Counted, Register},
-    region::Region,
+    config::Target,
+    quota::{self, Counted},
     reply::Reply,
     ticket::{Lane, Next, Ticket},
     time::Timestamp,
@@ -45,19 +47,6 @@ pub const MAX_ANSWER: usize = 32 << 20;
 /// Where nobody listens: what Envoy tries when no host of a provider can be asked. Port 1 is reserved
 /// for a service that nobody runs (IANA, *tcpmux*).
 pub const NOBODY: (&str, u16) = ("127.255.255.254", 1);
-
-/// A provider in one region: what a cluster of Envoy stands for.
-#[derive(Clone, Debug)]
-pub struct Site {
-    /// Everything the operator decided.
-    pub config: Rc<Config>,
-    /// The provider's name.
-    pub provider: String,
-    /// Where it is asked.
-    pub region: Region,
-    /// Where requests and tokens are counted.
-    pub register: Rc<dyn Register>,
-}
 
 /// A request as it leaves for the provider.
 #[derive(Debug, PartialEq, Eq)]
@@ -259,6 +248,11 @@ impl Attempt {
         body.is_empty() && size <= MAX_ANSWER
     }
 
+    /// Where it is made.
+    pub fn site(&self) -> &Site {
+        &self.site
+    }
+
     /// Takes in a piece of the answer's body, or its end. The clock is only asked where time
     /// matters: every call of a host has its price.
     pub fn body(&mut self, piece: &[u8], end: bool, clock: impl Fn() -> Timestamp) -> Step {
@@ -396,35 +390,6 @@ impl Attempt {
 
     fn origin<'o>(&'o self, head: &'o Head) -> Origin<'o> {
         Origin { provider: &self.site.provider, model: &self.envelope.model, head }
-    }
-}
-
-impl Site {
-    /// Reads the request that an entry of the plan stands for: 0 is the client's own. Of another,
-    /// the model that the client asked for comes with it.
-    fn read<'a>(
-        &'a self,
-        parameters: Parameters<'a>,
-        entry: usize,
-    ) -> Result<(Request<'a>, Vec<Mistake>, Option<String>), Error> {
-        let Some(index) = entry.checked_sub(1) else {
-            let (own, mistakes) = Request::read(parameters);
-            return Ok((own, mistakes, None));
-        };
-        let (own, _) = Request::read(parameters);
-        let invalid = |mistake| Error::Invalid(vec![mistake]);
-        let fallbacks = Fallbacks::of(&own.parameters, &own.model, &self.config);
-        let merged = fallbacks.and_then(|fallbacks| fallbacks.merged(&own.parameters, index));
-        let asked = self.config.model(&own.model).map(|(name, _)| name.to_owned());
-        let (request, mistakes) = Request::read(merged.map_err(invalid)?);
-        Ok((request, mistakes, asked))
-    }
-
-    fn target(&self, request: &Request<'_>) -> Result<Target<'_>, Error> {
-        let target = self.config.target(&request.model, self.region);
-        target
-            .filter(|target| target.endpoint.provider == self.provider)
-            .ok_or(Error::Misconfigured { problem: "a request came to a provider it is not for" })
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! The shape stands in `envoy/templates`, which is Envoy's own language; here is what goes in.
 
+mod clusters;
 pub mod istio;
 mod jwt;
 pub mod keys;
@@ -11,17 +12,21 @@ mod telemetry;
 
 use std::{
     collections::BTreeMap,
+    fs,
+    hash::{DefaultHasher, Hash, Hasher},
     io,
     net::IpAddr,
     path::{Path, PathBuf},
     time::Duration,
 };
 
-use minijinja::{AutoEscape, Environment, Value, value::Serde};
+use minijinja::{AutoEscape, Environment, Value, context, value::Serde};
 use serde::Serialize;
 use serde_json::Value as Document;
 
 use self::{
+    Turn::{First, Then},
+    clusters::{ClusterView, clusters, reachable},
     jwt::JwtView,
     keys::{AccountKey, account_keys},
     playground::Playground,
@@ -30,17 +35,13 @@ use self::{
 };
 use crate::{
     config::{
-        BaseUrl, Config, Deadlines, KeyHeader, Listener, Model, Provider, TranscriptKey,
-        Transcripts, cluster,
-        health::{CircuitBreakers, OutlierDetection},
-        jwt::{Jwks, Jwt},
+        BaseUrl, Config, Deadlines, Listener, TranscriptKey, Transcripts,
         rate_limit::RateLimitService,
     },
     network,
     provider::{MAX_ANSWER, NOBODY},
     region::Region,
     role::Role,
-    transcript::SERVICE,
 };
 
 /// What the operator says on the command line.
@@ -56,6 +57,8 @@ pub struct Options {
     pub ca_file: PathBuf,
     /// Addresses that stand in for providers, in clear text. `*` stands for all others.
     pub upstreams: BTreeMap<String, String>,
+    /// What was rendered into the directory before.
+    pub before: Option<Config>,
 }
 
 /// A file of Envoy's configuration.
@@ -65,6 +68,17 @@ pub struct File {
     pub path: String,
     /// YAML, or a page.
     pub text: String,
+    /// When it is written.
+    pub turn: Turn,
+}
+
+/// When a file is written. Whoever is sent somewhere has to find it there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Turn {
+    /// At once: where requests can go, and by whose key they come.
+    First,
+    /// When Envoy has taken over the first: what sends them there.
+    Then,
 }
 
 /// Why nothing was rendered.
@@ -105,7 +119,6 @@ impl std::error::Error for Error {}
 #[derive(Serialize)]
 struct View<'c> {
     dir: &'c Path,
-    module: &'c Path,
     ca_file: &'c Path,
     admin: AddressView<'c>,
     /// What Envoy may hold of one body, in bytes.
@@ -146,6 +159,16 @@ struct SecretView<'c> {
 }
 
 #[derive(Serialize)]
+struct FilterView<'c> {
+    role: &'static str,
+    /// What the role is told.
+    configuration: String,
+    module: &'c Path,
+    /// Empty where the module is not there yet.
+    module_hash: String,
+}
+
+#[derive(Serialize)]
 struct ListenerView<'c> {
     region: &'static str,
     address: &'c str,
@@ -153,8 +176,6 @@ struct ListenerView<'c> {
     tls: Option<TlsView>,
     /// The longest any exchange may take.
     longest: String,
-    /// The filter's.
-    configuration: String,
     /// Those the region may reach.
     clusters: Vec<String>,
 }
@@ -162,6 +183,7 @@ struct ListenerView<'c> {
 /// Deadlines that some models have.
 #[derive(Serialize)]
 struct ClassView {
+    name: String,
     first_content: String,
     answer: String,
     total: String,
@@ -170,6 +192,7 @@ struct ClassView {
 impl From<Deadlines> for ClassView {
     fn from(deadlines: Deadlines) -> Self {
         Self {
+            name: deadlines.class(),
             first_content: seconds(deadlines.first_content),
             answer: seconds(deadlines.answer.min(deadlines.total)),
             total: seconds(deadlines.total),
@@ -181,25 +204,6 @@ impl From<Deadlines> for ClassView {
 struct TlsView {
     certificate_file: PathBuf,
     private_key_file: PathBuf,
-}
-
-#[derive(Serialize)]
-struct ClusterView<'c> {
-    name: String,
-    provider: &'c str,
-    #[serde(flatten)]
-    at: Place,
-    connect: String,
-    max_connections: u32,
-    max_pending_requests: u32,
-    max_requests: u32,
-    consecutive_5xx: u32,
-    base_ejection_time: String,
-    /// Whether its name must lead to a public address.
-    is_public: bool,
-    key: Option<KeyView>,
-    /// The module's. None where it has nothing to translate.
-    configuration: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -233,63 +237,120 @@ impl Place {
     }
 }
 
-#[derive(Serialize)]
-struct KeyView {
-    header: &'static str,
-    prefix: &'static str,
-    /// The directory whose changes make Envoy read the key again.
-    watched: PathBuf,
-}
-
 /// Renders every file.
 pub fn render(config: &Config, document: &Document, options: &Options) -> Result<Vec<File>, Error> {
-    let mut templates = Environment::new();
-    templates.set_auto_escape_callback(|_| AutoEscape::None);
-    for (name, source) in TEMPLATES {
-        templates.add_template(name, source).map_err(Error::Template)?;
-    }
-    let fill = |name: &str, values: Value| {
-        let template = templates.get_template(name).map_err(Error::Template)?;
-        template.render(values).map_err(Error::Template)
-    };
+    let templates = Templates::new()?;
     let playground = config.playground.then(Playground::new);
-    let view = Value::from(Serde(View {
-        dir: &options.dir,
-        module: &options.module,
-        ca_file: &options.ca_file,
-        admin: AddressView { address: &config.admin.address, port: config.admin.port },
-        buffer: buffer(config),
-        caller_key: config.transcripts.as_ref().is_some_and(|own| own.key == TranscriptKey::Caller),
-        replies: replies(),
-        playground: playground.clone(),
-        keys: account_keys(config, options)?,
-        jwt: config.jwt.as_ref().map(|jwt| JwtView::new(jwt, options)).transpose()?,
-        nobody: AddressView { address: NOBODY.0, port: NOBODY.1 },
-        private: network::PRIVATE.map(|(address, length)| NetworkView { address, length }).into(),
-        classes: config.deadline_classes().into_iter().map(ClassView::from).collect(),
-        listeners: listeners(config, document, options),
-        limiter: config.rate_limit.as_ref().map(|service| LimiterView {
-            name: RateLimitService::CLUSTER,
-            at: Place::of(&service.base),
-        }),
-        telemetry: TelemetryView::from(&config.telemetry),
-        clusters: clusters(config, document, options)?,
-    }));
-    // Envoy looks at a secret when a cluster needs it, and at clusters and pages when a listener does.
-    let mut files = Vec::new();
+    let view = Value::from(Serde(View::new(config, playground.as_ref(), options)?));
+    let (mut files, fill) = (Vec::new(), |name: &str| templates.fill(name, view.clone()));
+    let mut add = |turn, path: String, text| files.push(File { path, text, turn });
     for (provider, file) in key_files(config, options) {
-        let text = fill("secret.yaml", Value::from(Serde(SecretView { provider, file })))?;
-        files.push(File { path: format!("secrets/{provider}.yaml"), text });
+        let view = Value::from(Serde(SecretView { provider, file }));
+        add(First, format!("secrets/{provider}.yaml"), templates.fill("secret.yaml", view)?);
     }
+    let filter = |role, configuration: Document| {
+        let (configuration, module) = (configuration.to_string(), options.module.as_path());
+        let module_hash = hash(&fs::read(module).unwrap_or_default());
+        let view = FilterView { role, configuration, module, module_hash };
+        templates.fill("filter.yaml", Value::from(Serde(view)))
+    };
     if let Some(page) = playground {
-        files.push(File { path: playground::FILE.to_owned(), text: page.html });
+        add(First, playground::FILE.to_owned(), page.html);
     }
-    let tokens = config.jwt.iter().map(|_| "tokens.yaml");
-    let others = [keys::FILE, "clusters.yaml", "listeners.yaml", "envoy.yaml"];
-    for name in tokens.chain(others) {
-        files.push(File { path: name.to_owned(), text: fill(name, view.clone())? });
+    for name in config.jwt.iter().map(|_| "tokens.yaml").chain([keys::FILE, "clusters.yaml"]) {
+        add(First, name.to_owned(), fill(name)?);
+    }
+    let version = hash(document.to_string().as_bytes());
+    add(First, PROVIDER.to_owned(), filter("provider", Role::provider(&version, document))?);
+    for listener in listeners(config, options) {
+        let region = listener.region;
+        let listener = Value::from(Serde(listener));
+        let routes = templates.fill("routes.yaml", context! { listener, ..view.clone() })?;
+        add(First, format!("routes-{region}.yaml"), routes);
+    }
+    for (region, _) in config.listeners.iter() {
+        let role = Role::gateway(region, &version, document);
+        add(Then, format!("gateway-{}.yaml", region.name()), filter("gateway", role)?);
+    }
+    for name in ["listeners.yaml", "envoy.yaml"] {
+        add(Then, name.to_owned(), fill(name)?);
     }
     Ok(files)
+}
+
+/// The file that says what the provider role is told, and so what was rendered.
+pub const PROVIDER: &str = "provider.yaml";
+
+/// The operator's file that [`PROVIDER`] was rendered from.
+pub fn rendered(provider: &str) -> Option<Document> {
+    let yaml: Document = serde_saphyr::from_str(provider).ok()?;
+    let told = yaml.pointer("/resources/0/typed_config/config/configuration/value")?.as_str()?;
+    let mut told: Document = serde_json::from_str(told).ok()?;
+    Some(told.get_mut("file")?.take())
+}
+
+/// Tells one content from another.
+fn hash(content: &[u8]) -> String {
+    let mut hasher = DefaultHasher::new();
+    content.hash(&mut hasher);
+    format!("{:08x}", hasher.finish() >> 32)
+}
+
+struct Templates(Environment<'static>);
+
+impl Templates {
+    fn new() -> Result<Self, Error> {
+        let mut templates = Environment::new();
+        templates.set_auto_escape_callback(|_| AutoEscape::None);
+        for (name, source) in TEMPLATES {
+            templates.add_template(name, source).map_err(Error::Template)?;
+        }
+        Ok(Self(templates))
+    }
+
+    fn fill(&self, name: &str, values: Value) -> Result<String, Error> {
+        let template = self.0.get_template(name).map_err(Error::Template)?;
+        template.render(values).map_err(Error::Template)
+    }
+}
+
+impl<'c> View<'c> {
+    fn new(
+        config: &'c Config,
+        playground: Option<&Playground>,
+        options: &'c Options,
+    ) -> Result<Self, Error> {
+        let private = network::PRIVATE.map(|(address, length)| NetworkView { address, length });
+        let transcripts = config.transcripts.as_ref();
+        Ok(Self {
+            dir: &options.dir,
+            ca_file: &options.ca_file,
+            admin: AddressView { address: &config.admin.address, port: config.admin.port },
+            buffer: buffer(config),
+            caller_key: transcripts.is_some_and(|own| own.key == TranscriptKey::Caller),
+            replies: replies(),
+            playground: playground.cloned(),
+            keys: account_keys(config, options)?,
+            jwt: config.jwt.as_ref().map(|jwt| JwtView::new(jwt, options)).transpose()?,
+            nobody: AddressView { address: NOBODY.0, port: NOBODY.1 },
+            private: private.into(),
+            classes: classes(config, options),
+            listeners: listeners(config, options),
+            limiter: config.rate_limit.as_ref().map(|service| LimiterView {
+                name: RateLimitService::CLUSTER,
+                at: Place::of(&service.base),
+            }),
+            telemetry: TelemetryView::from(&config.telemetry),
+            clusters: clusters(config, options)?,
+        })
+    }
+}
+
+/// The deadlines that requests may have: those that the configuration before gave them, too.
+fn classes(config: &Config, options: &Options) -> Vec<ClassView> {
+    let all = [config].into_iter().chain(&options.before).flat_map(Config::deadline_classes);
+    let by_name: BTreeMap<String, Deadlines> = all.map(|own| (own.class(), own)).collect();
+    by_name.into_values().map(ClassView::from).collect()
 }
 
 /// The file that holds each provider's key, and that of the transcript service.
@@ -305,20 +366,18 @@ pub fn key_files<'c>(config: &'c Config, options: &Options) -> Vec<(&'c str, Pat
     files.map(|(name, file)| (name, options.base.join(file))).collect()
 }
 
-const TEMPLATES: [(&str, &str); 6] = [
+const TEMPLATES: [(&str, &str); 8] = [
     ("envoy.yaml", include_str!("../envoy/templates/envoy.yaml")),
     ("listeners.yaml", include_str!("../envoy/templates/listeners.yaml")),
+    ("routes.yaml", include_str!("../envoy/templates/routes.yaml")),
+    ("filter.yaml", include_str!("../envoy/templates/filter.yaml")),
     ("clusters.yaml", include_str!("../envoy/templates/clusters.yaml")),
     (keys::FILE, include_str!("../envoy/templates/keys.yaml")),
     ("tokens.yaml", include_str!("../envoy/templates/tokens.yaml")),
     ("secret.yaml", include_str!("../envoy/templates/secret.yaml")),
 ];
 
-fn listeners<'c>(
-    config: &'c Config,
-    document: &Document,
-    options: &Options,
-) -> Vec<ListenerView<'c>> {
+fn listeners<'c>(config: &'c Config, options: &Options) -> Vec<ListenerView<'c>> {
     let longest = config.models.values().map(|model| model.deadlines.total).max();
     let longest = seconds(longest.unwrap_or(config.deadlines.total));
     let view = |(region, listener): (Region, &'c Listener)| ListenerView {
@@ -330,150 +389,9 @@ fn listeners<'c>(
             private_key_file: options.base.join(&tls.private_key_file),
         }),
         longest: longest.clone(),
-        configuration: Role::gateway(region, document).to_string(),
-        clusters: sites(config)
-            .filter(|(_, _, endpoint, _)| region.may_reach(*endpoint))
-            .map(|(name, _, endpoint, _)| cluster(name, endpoint))
-            .collect(),
+        clusters: reachable(config, options, region),
     };
     config.listeners.iter().map(view).collect()
-}
-
-/// Every provider in every region where some model needs it and some gateway may reach it.
-fn sites(config: &Config) -> impl Iterator<Item = (&str, &Provider, Region, &BaseUrl)> {
-    let needed = |name: &str, region: Region| {
-        config.models.values().any(|model| {
-            model.endpoints.get(region).is_some_and(|endpoint| endpoint.provider == name)
-        })
-    };
-    config
-        .providers
-        .iter()
-        .flat_map(|(name, provider)| {
-            let urls = provider.base_urls.iter();
-            urls.map(move |(region, url)| (name.as_str(), provider, region, url))
-        })
-        .filter(move |(name, _, region, _)| needed(name, *region))
-        .filter(|(_, _, region, _)| {
-            config.listeners.iter().any(|(home, _)| home.may_reach(*region))
-        })
-}
-
-fn clusters<'c>(
-    config: &'c Config,
-    document: &Document,
-    options: &Options,
-) -> Result<Vec<ClusterView<'c>>, Error> {
-    let of_providers = sites(config).map(|(name, provider, region, url)| {
-        let site = Site { name: cluster(name, region), secret: name, stands_in: name, url };
-        Ok(ClusterView {
-            max_connections: provider.circuit_breakers.max_connections.get(),
-            max_pending_requests: provider.circuit_breakers.max_pending_requests.get(),
-            max_requests: provider.circuit_breakers.max_requests.get(),
-            consecutive_5xx: provider.outlier_detection.consecutive_5xx.get(),
-            base_ejection_time: seconds(provider.outlier_detection.base_ejection_time),
-            is_public: must_be_public(name, provider, url, options)?,
-            key: provider.key_file.as_ref().map(|file| key(file, provider.key_header, options)),
-            configuration: Some(Role::provider(name, region, document).to_string()),
-            ..site.view(connect(config, name), options)?
-        })
-    });
-    let of_tokens = config.jwt.iter().filter_map(|jwt| match &jwt.jwks {
-        Jwks::Url(url) => Some(jwks_cluster(url, config)),
-        Jwks::File(_) => None,
-    });
-    of_providers.chain(transcript_clusters(config, options)).chain(of_tokens.map(Ok)).collect()
-}
-
-/// Where the keys come from that tokens are signed with.
-fn jwks_cluster<'c>(url: &BaseUrl, config: &Config) -> ClusterView<'c> {
-    Site::at(Jwt::CLUSTER.to_owned(), Jwt::CLUSTER, url, config.deadlines.connect)
-}
-
-/// Whether a provider has a name that may lead to another address at any time, and must not to a
-/// private one.
-fn must_be_public(
-    name: &str,
-    provider: &Provider,
-    url: &BaseUrl,
-    options: &Options,
-) -> Result<bool, Error> {
-    let is_name = stand_in(name, options)?.is_none() && url.address().is_none();
-    Ok(is_name && !provider.allow_private)
-}
-
-/// The transcript services of the regions where there is a gateway. They have no filter of ours:
-/// what they say is read by the gateway role.
-fn transcript_clusters<'c>(
-    config: &'c Config,
-    options: &Options,
-) -> impl Iterator<Item = Result<ClusterView<'c>, Error>> {
-    let here = |(region, _): &(Region, &BaseUrl)| config.listeners.get(*region).is_some();
-    let services = config.transcripts.iter();
-    let urls = services.flat_map(|own| own.base_urls.iter().map(move |(at, url)| (own, at, url)));
-    urls.filter(move |(_, region, url)| here(&(*region, url))).map(|(own, region, url)| {
-        let secret = Transcripts::CLUSTER;
-        let (name, stands_in) = (Transcripts::cluster(region), SERVICE);
-        let site = Site { name, secret, stands_in, url };
-        Ok(ClusterView {
-            key: match &own.key {
-                TranscriptKey::File(file) => {
-                    Some(KeyView { prefix: "", ..key(file, KeyHeader::Authorization, options) })
-                }
-                TranscriptKey::Caller => None,
-            },
-            ..site.view(config.deadlines.connect, options)?
-        })
-    })
-}
-
-/// A cluster of which the operator has said no more than where it leads.
-struct Site<'c> {
-    name: String,
-    /// The name of its key.
-    secret: &'c str,
-    /// By which name the command line knows it.
-    stands_in: &'c str,
-    url: &'c BaseUrl,
-}
-
-impl<'c> Site<'c> {
-    fn view(self, connect: Duration, options: &Options) -> Result<ClusterView<'c>, Error> {
-        let url = stand_in(self.stands_in, options)?;
-        Ok(Self::at(self.name, self.secret, url.as_ref().unwrap_or(self.url), connect))
-    }
-
-    fn at(name: String, provider: &'c str, url: &BaseUrl, connect: Duration) -> ClusterView<'c> {
-        let breakers = CircuitBreakers::default();
-        let outliers = OutlierDetection::default();
-        ClusterView {
-            name,
-            provider,
-            at: Place::of(url),
-            connect: seconds(connect),
-            max_connections: breakers.max_connections.get(),
-            max_pending_requests: breakers.max_pending_requests.get(),
-            max_requests: breakers.max_requests.get(),
-            consecutive_5xx: outliers.consecutive_5xx.get(),
-            base_ejection_time: seconds(outliers.base_ejection_time),
-            is_public: false,
-            key: None,
-            configuration: None,
-        }
-    }
-}
-
-/// How long a connection to a provider may take: as long as the most patient of its models allows.
-fn connect(config: &Config, provider: &str) -> Duration {
-    let runs = |model: &&Model| model.endpoints.iter().any(|(_, end)| end.provider == provider);
-    let of_models = config.models.values().filter(runs).map(|model| model.deadlines.connect);
-    of_models.max().unwrap_or(config.deadlines.connect)
-}
-
-fn key(file: &str, header: KeyHeader, options: &Options) -> KeyView {
-    let path = options.base.join(file);
-    let watched = path.parent().unwrap_or(Path::new("/")).to_owned();
-    KeyView { header: header.name(), prefix: header.prefix(), watched }
 }
 
 /// The address that takes a provider's place in this rendering.

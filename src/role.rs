@@ -10,7 +10,7 @@ use crate::{
         read::{Mistakes, Node},
     },
     exchange::Gateway,
-    provider::Site,
+    provider::Sites,
     quota::Register,
     region::Region,
 };
@@ -20,19 +20,19 @@ use crate::{
 pub enum Role {
     /// In a listener.
     Gateway(Rc<Gateway>),
-    /// In a provider's cluster.
-    Provider(Rc<Site>),
+    /// In the clusters of all providers.
+    Provider(Rc<Sites>),
 }
 
 impl Role {
     /// The filter's configuration for a gateway.
-    pub fn gateway(region: Region, file: &Value) -> Value {
-        json!({"role": "gateway", "region": region.name(), "file": file})
+    pub fn gateway(region: Region, version: &str, file: &Value) -> Value {
+        json!({"role": "gateway", "region": region.name(), "version": version, "file": file})
     }
 
-    /// The filter's configuration for a provider in a region.
-    pub fn provider(name: &str, region: Region, file: &Value) -> Value {
-        json!({"role": "provider", "region": region.name(), "provider": name, "file": file})
+    /// The filter's configuration for providers.
+    pub fn provider(version: &str, file: &Value) -> Value {
+        json!({"role": "provider", "version": version, "file": file})
     }
 
     /// Reads a filter's configuration. The role counts in `register`.
@@ -58,19 +58,20 @@ impl Role {
         let mut top = node.object();
         let role = top.required("role", "`gateway` or `provider`");
         let role = role.and_then(|node| node.word(&[("gateway", false), ("provider", true)]));
-        let region = top.required("region", "`us`, `eu` or `global`");
         let regions = Region::ALL.map(|region| (region.name(), region));
-        let region = region.and_then(|node| node.word(&regions));
-        let provider = top.optional("provider").map(|node| node.string());
+        let region = top.optional("region").and_then(|node| node.word(&regions));
+        let version = top.required("version", "what tells one file from another");
+        let version = version.map(|node| node.string()).unwrap_or_default();
         let file = top.required("file", "what stands in gateway.yaml");
         top.finish();
-        let (Some(is_provider), Some(region), Some(file)) = (role, region, file) else {
-            return Ok(None);
-        };
-        let config = Rc::new(Config::parse(file.value())?);
-        Ok(Some(match provider.filter(|_| is_provider) {
-            Some(provider) => Self::Provider(Rc::new(Site { config, provider, region, register })),
-            None => Self::Gateway(Rc::new(Gateway { config, region, register })),
-        }))
+        let (Some(is_provider), Some(file)) = (role, file) else { return Ok(None) };
+        let config = Rc::new(Config { version, ..Config::parse(file.value())? });
+        Ok(match region {
+            None if is_provider => Some(Self::Provider(Rc::new(Sites::new(&config, &register)))),
+            Some(region) if !is_provider => {
+                Some(Self::Gateway(Rc::new(Gateway { config, region, register })))
+            }
+            _ => None,
+        })
     }
 }

@@ -9,6 +9,7 @@ mod host;
 mod meter;
 mod metrics;
 mod provider;
+mod recent;
 mod report;
 mod root;
 mod shared_data;

@@ -87,8 +87,10 @@ pub struct Leg {
 pub struct Ticket {
     /// Who makes the next attempt.
     pub lane: Lane,
-    /// Which of the configuration's deadlines hold. See `Config::deadline_classes`.
-    pub class: usize,
+    /// Which deadlines hold. See `Deadlines::class`.
+    pub class: String,
+    /// Which file the exchange was planned by. See `Config::version`.
+    pub version: String,
     /// The exchange's id.
     pub request_id: String,
     /// When the client's request was complete.
@@ -115,6 +117,7 @@ impl Ticket {
         let mut fields = text.split(';');
         let cluster = fields.next()?.to_owned();
         let (lane, class) = parse_lane(fields.next()?)?;
+        let version = fields.next()?.to_owned();
         let request_id = fields.next()?.to_owned();
         let started = parse_moment(fields.next()?)?;
         let home = Region::parse(fields.next()?)?;
@@ -129,6 +132,7 @@ impl Ticket {
         Some(Self {
             lane,
             class,
+            version,
             request_id,
             started,
             home,
@@ -143,17 +147,17 @@ impl Ticket {
 
     /// The ticket as it travels. Every request pays for it, and with `write!` four times as much.
     pub fn to_text(&self) -> String {
-        let mut out = String::with_capacity(160);
+        let mut out = String::with_capacity(192);
         let lane = match self.lane {
             Lane::Answer => "a",
             Lane::Stream => "s",
         };
         let Leg { entry, model, cluster } = &self.leg;
-        let (class, entry) = (digits(self.class), digits(*entry));
-        let (id, started, home) =
-            (&*self.request_id, self.started.as_millis().to_string(), self.home.name());
-        out.extend([cluster, ";", lane, &class, ";", id, ";", &started, ";", home, ";"]);
-        out.extend([&entry, ":", model, ";"]);
+        let (class, version) = (self.class.as_str(), self.version.as_str());
+        let (id, started) = (&*self.request_id, self.started.as_millis().to_string());
+        let (home, entry) = (self.home.name(), digits(*entry));
+        out.extend([cluster, ";", lane, class, ";", version, ";", id, ";", &started, ";", home]);
+        out.extend([";", &*entry, ":", model, ";"]);
         for Leg { entry, model, cluster } in &self.rest {
             out.extend([&*digits(*entry), ":", model, ":", cluster, ","]);
         }
@@ -172,8 +176,21 @@ impl Ticket {
         let (lane, made, rest) = (Lane::Stream, Made::default(), Vec::new());
         let (request_id, account) = (request_id.to_owned(), String::new());
         let (home, started, due, standing) = (Region::Us, Timestamp::default(), None, None);
-        let class = 0;
-        Self { lane, class, request_id, started, home, leg, rest, due, account, standing, made }
+        let (class, version) = (String::new(), String::new());
+        Self {
+            lane,
+            class,
+            version,
+            request_id,
+            started,
+            home,
+            leg,
+            rest,
+            due,
+            account,
+            standing,
+            made,
+        }
     }
 
     /// The ticket of the attempt after this one, which ended at `now`; `None` if there is none. That
@@ -187,7 +204,8 @@ impl Ticket {
         let standing = self.standing.filter(|_| is_retry);
         let (rest, account) = (rest.collect(), self.account.clone());
         let request_id = self.request_id.clone();
-        Some(Self { leg, rest, due, account, standing, made, request_id, ..*self })
+        let (class, version) = (self.class.clone(), self.version.clone());
+        Some(Self { leg, rest, due, account, standing, made, request_id, class, version, ..*self })
     }
 
     /// Whether its model was asked before in this exchange. One that was refused may have been by the
@@ -200,6 +218,12 @@ impl Ticket {
     pub fn none(&self, made: Made) -> Self {
         let leg = Leg { cluster: NOBODY.to_owned(), ..self.leg.clone() };
         Self { leg, rest: Vec::new(), due: None, made, ..self.clone() }
+    }
+
+    /// How long Envoy waits for the first content: the beginning of the class.
+    pub fn patience(&self) -> Duration {
+        let millis = self.class.split('-').next().and_then(|millis| millis.parse().ok());
+        Duration::from_millis(millis.unwrap_or_default())
     }
 
     /// Whether it leads nowhere.
@@ -218,19 +242,19 @@ pub fn skip(next: Next, entry: usize, mut rest: impl Iterator<Item = usize>) -> 
     }
 }
 
-/// The number of a class or an entry, which is nearly always 0.
+/// The number of an entry, which is nearly always 0.
 fn digits(number: usize) -> Cow<'static, str> {
     if number == 0 { Cow::Borrowed("0") } else { Cow::Owned(number.to_string()) }
 }
 
-fn parse_lane(field: &str) -> Option<(Lane, usize)> {
+fn parse_lane(field: &str) -> Option<(Lane, String)> {
     let (lane, class) = field.split_at_checked(1)?;
     let lane = match lane {
         "a" => Lane::Answer,
         "s" => Lane::Stream,
         _ => return None,
     };
-    Some((lane, class.parse().ok()?))
+    Some((lane, class.to_owned()))
 }
 
 /// A moment in milliseconds since the Unix epoch.
@@ -319,7 +343,8 @@ mod tests {
     fn ticket() -> Ticket {
         Ticket {
             lane: Lane::Stream,
-            class: 1,
+            class: "2000-2500-9000".to_owned(),
+            version: "c0ffee00".to_owned(),
             request_id: "id".to_owned(),
             started: at(3),
             home: Region::Eu,
@@ -345,20 +370,19 @@ mod tests {
             let text = ticket.to_text();
             assert_eq!(Ticket::parse(&text), Some(ticket), "{text}");
         }
-        let good = "c;s0;id;5;eu;0:m;;;;;";
+        let good = "c;s0-0-0;v;id;5;eu;0:m;;;;;";
         assert!(Ticket::parse(good).is_some());
         for text in [
             "",
             "c",
-            "c;x0;id;5;eu;0:m;;;;;",
-            "c;s;id;5;eu;0:m;;;;;",
-            "c;s0;id;5;EU;0:m;;;;;",
-            "c;s0;id;;eu;0:m;;;;;",
-            "c;s0;id;5;0:m;;;;;",
-            "c;s0;id;5;eu;;;;;;",
-            "c;s0;id;5;eu;0;;;;;",
-            "c;s0;id;5;eu;0:m;x;;;;",
-            "c;s0;id;5;eu;0:m;;",
+            "c;x0-0-0;v;id;5;eu;0:m;;;;;",
+            "c;s0-0-0;v;id;5;EU;0:m;;;;;",
+            "c;s0-0-0;v;id;;eu;0:m;;;;;",
+            "c;s0-0-0;v;id;5;0:m;;;;;",
+            "c;s0-0-0;v;id;5;eu;;;;;;",
+            "c;s0-0-0;v;id;5;eu;0;;;;;",
+            "c;s0-0-0;v;id;5;eu;0:m;x;;;;",
+            "c;s0-0-0;v;id;5;eu;0:m;;",
         ] {
             assert_eq!(Ticket::parse(text), None, "{text}");
         }

@@ -37,6 +37,35 @@ fn the_table_of_parameters_is_the_codes() {
     assert!(page == right, "docs/providers.md should have this table:\n{}", table());
 }
 
+#[test]
+fn every_test_that_a_document_names_is_there() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut sources = String::new();
+    let mut folders = vec![root.join("tests"), root.join("src")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            match entry.extension() {
+                _ if entry.is_dir() => folders.push(entry),
+                Some(kind) if kind == "rs" => sources += &std::fs::read_to_string(entry).unwrap(),
+                _ => {}
+            }
+        }
+    }
+    let is_no_metric = |word: &&str| !word.starts_with("envoy_") && !word.starts_with("attache_");
+    let mut found = 0;
+    for page in ["docs/security.md", "docs/operations.md"] {
+        let page = std::fs::read_to_string(root.join(page)).unwrap();
+        let is_test = |word: &&str| {
+            word.matches('_').count() > 2 && word.chars().all(|c| c == '_' || c.is_alphanumeric())
+        };
+        for name in page.split('`').filter(is_test).filter(is_no_metric) {
+            assert!(sources.contains(&format!("fn {name}() {{")), "no test `{name}`");
+            found += 1;
+        }
+    }
+    assert!(found > 40, "{found}");
+}
+
 fn table() -> String {
     let mut table = String::from("| parameter |");
     SCHEMAS.iter().for_each(|schema| write!(table, " `{}` |", schema.name()).unwrap());

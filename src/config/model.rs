@@ -75,8 +75,8 @@ pub struct Model {
     pub max_temperature: f64,
     /// How long its answers may take.
     pub deadlines: Deadlines,
-    /// The place of its deadlines in `Config::deadline_classes`.
-    pub class: usize,
+    /// Their class. See [`Deadlines::class`].
+    pub class: String,
     /// Requests that are made in its place when it fails and the client has named none, as JSON
     /// objects that go over the client's request.
     pub fallbacks: Vec<String>,
@@ -104,7 +104,7 @@ impl Model {
         let Around { names, providers, deadlines } = *around;
         let before = node.mistakes();
         let mut entry = node.object();
-        let model = Self {
+        let mut model = Self {
             name: entry
                 .required("name", "what people call it")
                 .map(|node| node.string())
@@ -141,7 +141,7 @@ impl Model {
             deadlines: entry
                 .optional("deadlines")
                 .map_or(deadlines, |node| read_deadlines(&node, deadlines)),
-            class: 0,
+            class: String::new(),
             fallbacks: entry
                 .optional("fallbacks")
                 .map(|node| read_fallbacks(&node, names))
@@ -150,6 +150,7 @@ impl Model {
             price: entry.optional("price").map(|node| Price::read(&node)),
             retirement_date: entry.optional("retirement_date").map(|node| node.date()),
         };
+        model.class = model.deadlines.class();
         // Where a value is wrong, so is what follows from it.
         if node.mistakes() == before {
             model.check(&entry);

@@ -50,8 +50,8 @@ pub struct Planned {
     pub cluster: String,
     /// How long it may take.
     pub deadlines: Deadlines,
-    /// The place of its deadlines in the configuration's list.
-    class: usize,
+    /// Their class.
+    class: String,
     /// After how long without content its operator would have another attempt begin.
     hedge: Option<Duration>,
 }
@@ -135,7 +135,7 @@ impl Plan {
         let patience = |own: &&Planned| own.deadlines.first_content;
         let patient = self.rest(place).max_by_key(patience);
         let patient = patient.filter(|own| patience(own) > first.deadlines.first_content);
-        let class = patient.unwrap_or(first).class;
+        let class = patient.unwrap_or(first).class.clone();
         Some(Ticket { rest: self.rest(place).map(Planned::leg).collect(), class, ..ticket })
     }
 }
@@ -144,9 +144,22 @@ impl Planned {
     /// The ticket of this attempt alone. It does not say yet who asks, and since when.
     pub fn ticket(&self, lane: Lane, request_id: &str, made: Made) -> Ticket {
         let (leg, request_id, account) = (self.leg(), request_id.to_owned(), String::new());
-        let (home, class, rest) = (self.home, self.class, Vec::new());
-        let (started, due, standing) = (Timestamp::default(), None, None);
-        Ticket { lane, class, request_id, started, home, leg, rest, due, account, standing, made }
+        let (home, class, rest) = (self.home, self.class.clone(), Vec::new());
+        let (version, started, due, standing) = (String::new(), Timestamp::default(), None, None);
+        Ticket {
+            lane,
+            class,
+            version,
+            request_id,
+            started,
+            home,
+            leg,
+            rest,
+            due,
+            account,
+            standing,
+            made,
+        }
     }
 
     fn leg(&self) -> Leg {
@@ -191,7 +204,7 @@ fn check(
         region,
         cluster: target.cluster(),
         deadlines: target.model.deadlines,
-        class: target.model.class,
+        class: target.model.class.clone(),
         hedge: target.model.hedge,
     })
 }

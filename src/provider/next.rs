@@ -38,9 +38,7 @@ impl Attempt {
 
     /// Whether Envoy gave up waiting for a first content. It does not tell, but it is punctual.
     fn has_timed_out(&self, now: Timestamp) -> bool {
-        let patience = self.site.config.deadline_classes().get(self.ticket.class).copied();
-        let patience = patience.unwrap_or_default().first_content;
-        now.since(self.begun) + TOLERANCE >= patience
+        now.since(self.begun) + TOLERANCE >= self.ticket.patience()
     }
 
     /// What a failure comes to: the client's answer, or a word to whoever makes the next attempt.

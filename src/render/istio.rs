@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{Error, File, Options, keys, playground};
+use super::{Error, File, Options, Turn, keys, playground};
 use crate::config::{Address, Config, Listener, TranscriptKey, Transcripts};
 
 /// Which of Istio's proxies are gateways.
@@ -56,7 +56,7 @@ pub fn render(
     let module = mesh.module.clone().into();
     let options = Options { dir: POD.into(), module, ..options.clone() };
     let envoy = Envoy::parse(super::render(&pods, document, &options)?)?;
-    let views = super::clusters(&pods, document, &options)?;
+    let views = super::clusters::clusters(&pods, &options)?;
     let bootstrap = json!({"custom_bootstrap.json": format!("{:#}", envoy.bootstrap)});
     let mut clusters = vec![
         mesh.object(&CONFIG_MAP, "bootstrap", bootstrap),
@@ -143,7 +143,7 @@ impl Envoy {
     fn parse(files: Vec<File>) -> Result<Self, Error> {
         let mut envoy = Self::default();
         let mut watched = Map::new();
-        for File { path, text } in files {
+        for File { path, text, .. } in files {
             match path.as_str() {
                 "listeners.yaml" => envoy.listeners = resources(&text)?,
                 "clusters.yaml" => envoy.clusters = resources(&text)?,
@@ -173,6 +173,11 @@ fn inline(value: &mut Value, files: &Map<String, Value>) {
         *value = json!({"name": text(value, "/name"), "typed_config": filter});
     } else if let Some(page) = file("/body/filename") {
         put(value, "/body", json!({"inline_string": page}));
+    } else if let Some(routes) = file("/rds/config_source/path_config_source/path").cloned()
+        && let Some(manager) = value.as_object_mut()
+    {
+        manager.shift_remove("rds");
+        manager.insert("route_config".to_owned(), routes);
     }
     match value {
         Value::Array(list) => list.iter_mut().for_each(|one| inline(one, files)),
@@ -229,5 +234,5 @@ fn file(name: &str, objects: &[Value]) -> Result<File, Error> {
         serde_saphyr::to_fmt_writer_with_options(&mut text, object, options)
             .map_err(|error| Error::Yaml(error.to_string()))?;
     }
-    Ok(File { path: format!("{name}.yaml"), text })
+    Ok(File { path: format!("{name}.yaml"), text, turn: Turn::First })
 }

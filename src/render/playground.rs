@@ -17,7 +17,7 @@ const SCRIPTS: [&str; 4] = [
     include_str!("../../envoy/playground/page.js"),
 ];
 
-/// The page, and what a listener says of it.
+/// The page, and what a route says of it.
 #[derive(Clone, Serialize)]
 pub(super) struct Playground {
     /// The whole page.
@@ -25,7 +25,7 @@ pub(super) struct Playground {
     pub(super) html: String,
     /// Its length in bytes.
     size: usize,
-    /// Its digest. Envoy reads the page when the listener changes, and by this it does.
+    /// Its digest. Envoy reads the page when its route changes, and by this it does.
     digest: String,
     /// The digest of the one style sheet that a browser may apply.
     style: String,

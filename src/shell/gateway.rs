@@ -10,8 +10,8 @@ use proxy_wasm::{
 };
 
 use super::{
-    TICKET, host, metrics, note_error, timer,
-    watch::{self, Line},
+    TICKET, host, metrics, note_error,
+    watch::{Line, Watch},
 };
 use crate::{
     exchange::{
@@ -42,6 +42,7 @@ pub(super) struct GatewayFilter(Rc<RefCell<Inner>>);
 
 struct Inner {
     gateway: Rc<Gateway>,
+    watch: Rc<Watch>,
     context: u32,
     exchange: Option<Exchange>,
     /// Calls under way: the host's token, and the place in the plan.
@@ -64,10 +65,10 @@ struct Held {
 }
 
 impl GatewayFilter {
-    pub(super) fn new(gateway: Rc<Gateway>, context: u32) -> Self {
+    pub(super) fn new(gateway: Rc<Gateway>, watch: Rc<Watch>, context: u32) -> Self {
         let (exchange, calls, fetch) = (None, Vec::new(), None);
         let (replaced, held, line) = (false, None, None);
-        let inner = Inner { gateway, context, exchange, calls, fetch, replaced, held, line };
+        let inner = Inner { gateway, watch, context, exchange, calls, fetch, replaced, held, line };
         Self(Rc::new(RefCell::new(inner)))
     }
 
@@ -85,7 +86,7 @@ impl GatewayFilter {
                 Output::Stream(patience) => {
                     let mut inner = self.0.borrow_mut();
                     let line = Rc::default();
-                    watch::watch(inner.context, patience, Rc::clone(&line));
+                    inner.watch.over(inner.context, patience, Rc::clone(&line));
                     inner.line = Some(line);
                     return Action::Continue;
                 }
@@ -138,7 +139,8 @@ impl GatewayFilter {
     /// Comes back to this exchange at a moment, if it still is there.
     fn wake(&self, due: Timestamp) {
         let (inner, context) = (Rc::clone(&self.0), self.0.borrow().context);
-        timer::at(due, move || {
+        let watch = Rc::clone(&self.0.borrow().watch);
+        watch.timer.at(due, move || {
             if hostcalls::set_effective_context(context).is_ok() {
                 Self(inner).tell(Input::Due);
             }
@@ -152,9 +154,10 @@ impl GatewayFilter {
         let telemetry = &inner.gateway.config.telemetry;
         let token = host::call(ticket, exchange.asked(), timeout, telemetry)?;
         inner.calls.push((token, place));
-        if timer::is_at_root() {
+        let timer = &inner.watch.timer;
+        if timer.is_at_root() {
             let (shared, context) = (Rc::clone(&self.0), inner.context);
-            timer::expect(token, move |headers, body| {
+            timer.expect(token, move |headers, body| {
                 let filter = Self(shared);
                 // The answer is the root's to read, the exchange's to use.
                 let called = host::called(headers, body);
@@ -169,9 +172,11 @@ impl GatewayFilter {
     /// Asks the rate limit service. None if the host turns that down.
     fn ask_service(&self, question: &[u8], timeout: Duration) -> Option<()> {
         let token = host::ask_service(question, timeout)?;
-        if timer::is_at_root() {
-            let (shared, context) = (Rc::clone(&self.0), self.0.borrow().context);
-            timer::expect(token, move |status, size| {
+        let inner = self.0.borrow();
+        let timer = &inner.watch.timer;
+        if timer.is_at_root() {
+            let (shared, context) = (Rc::clone(&self.0), inner.context);
+            timer.expect(token, move |status, size| {
                 let answer = host::service_answer(status, size);
                 if hostcalls::set_effective_context(context).is_ok() {
                     Self(shared).told(answer);
@@ -300,7 +305,7 @@ impl Context for GatewayFilter {
     fn on_done(&mut self) -> bool {
         let inner = self.0.borrow();
         if inner.line.is_some() {
-            watch::forget(inner.context);
+            inner.watch.forget(inner.context);
         }
         true
     }

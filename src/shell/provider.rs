@@ -9,15 +9,16 @@ use proxy_wasm::{
 };
 
 use super::{
-    TICKET, TICKET_HEADER, host, metrics, note_error,
+    TICKET, TICKET_HEADER, host, metrics, note_error, recent,
     report::{self, Route},
-    timer, told_error,
+    timer::Timer,
+    told_error,
 };
 use crate::{
     chat::error::Error,
     config::cluster,
     exchange::Why,
-    provider::{self, Attempt, Head, Outgoing, Site, Step},
+    provider::{self, Attempt, Head, Outgoing, Site, Sites, Step},
     reply::Reply,
     ticket::{Lane, Ticket},
     time::Timestamp,
@@ -25,19 +26,21 @@ use crate::{
 
 /// One attempt.
 pub(super) struct ProviderFilter {
-    site: Rc<Site>,
+    sites: Rc<Sites>,
+    timer: Rc<Timer>,
     context: u32,
     route: Route,
     attempt: Option<Attempt>,
 }
 
 impl ProviderFilter {
-    pub(super) fn new(site: Rc<Site>, context: u32) -> Self {
-        Self { site, context, route: Route::Router, attempt: None }
+    pub(super) fn new(sites: Rc<Sites>, timer: Rc<Timer>, context: u32) -> Self {
+        Self { sites, timer, context, route: Route::Router, attempt: None }
     }
 
     fn ask(&mut self, size: usize) -> Action {
-        let Some((ticket, route)) = ticket() else {
+        let told = ticket().and_then(|(ticket, route)| Some((self.site(&ticket)?, ticket, route)));
+        let Some((site, ticket, route)) = told else {
             let problem = "a request came to a provider without a ticket";
             let error = Error::Misconfigured { problem };
             host::reply(&Reply::error(&error, ""));
@@ -47,10 +50,10 @@ impl ProviderFilter {
         let Ticket { request_id, lane, home, .. } = &ticket;
         let (request_id, lane, home) = (request_id.clone(), *lane, *home);
         let body = host::buffer(BufferType::HttpRequestBody, size);
-        match Attempt::new(&self.site, ticket, &body, host::now()) {
+        match Attempt::new(&site, ticket, &body, host::now()) {
             Ok((attempt, outgoing)) => {
-                metrics::count_attempt(home, self.site.region);
-                let trace = host::trace(&self.site.config.telemetry, |name| {
+                metrics::count_attempt(home, site.region);
+                let trace = host::trace(&site.config.telemetry, |name| {
                     host::header(MapType::HttpRequestHeaders, name)
                 });
                 send(&outgoing, &request_id, &trace, size);
@@ -62,7 +65,7 @@ impl ProviderFilter {
                 let reply = provider::refused(&error, &request_id);
                 if lane == Lane::Stream {
                     note_error(reply.reason.as_deref());
-                    metrics::count_request(self.site.region, "none", reply.status);
+                    metrics::count_request(site.region, "none", reply.status);
                 }
                 host::reply(&reply);
                 Action::Pause
@@ -70,10 +73,16 @@ impl ProviderFilter {
         }
     }
 
+    /// The site of the cluster that the ticket sent the request to, as the file has it that the
+    /// exchange was planned by.
+    fn site(&self, ticket: &Ticket) -> Option<Rc<Site>> {
+        recent::of(&self.sites, &ticket.version).at(&ticket.leg.cluster).cloned()
+    }
+
     /// Holds the request until a moment.
     fn wait(&self, due: Timestamp) -> Action {
         let context = self.context;
-        timer::at(due, move || {
+        self.timer.at(due, move || {
             if hostcalls::set_effective_context(context).is_ok() {
                 host::resume_request();
             }
@@ -101,24 +110,24 @@ impl ProviderFilter {
                 Action::Pause
             }
             Step::Answer(mut reply) => {
-                report::replied(&self.site, attempt, self.route, &mut reply);
+                report::replied(attempt, self.route, &mut reply);
                 answer(&reply, Some(&reply.body.len().to_string()), size);
                 Action::Continue
             }
             Step::Begin(mut reply) => {
-                report::replied(&self.site, attempt, self.route, &mut reply);
+                report::replied(attempt, self.route, &mut reply);
                 answer(&reply, None, size);
                 Action::Continue
             }
             Step::Yield(reply, ticket) => {
-                report::failed(&self.site, attempt, reason(&reply));
-                yield_to(&self.site, attempt, &ticket);
+                report::failed(attempt, reason(&reply));
+                yield_to(attempt, &ticket);
                 answer(&reply, Some(&reply.body.len().to_string()), size);
                 Action::Continue
             }
             Step::Continue { bytes, reason } => {
                 if attempt.has_ended() && !had_ended {
-                    report::ended(&self.site, attempt, reason);
+                    report::ended(attempt, reason);
                 }
                 if size > 0 || !bytes.is_empty() {
                     host::set_buffer(BufferType::HttpResponseBody, size, &bytes);
@@ -133,14 +142,14 @@ impl ProviderFilter {
         let Some(attempt) = &mut self.attempt else { return Action::Continue };
         match attempt.body(b"", true, host::now) {
             Step::Answer(mut reply) | Step::Begin(mut reply) => {
-                report::replied(&self.site, attempt, self.route, &mut reply);
+                report::replied(attempt, self.route, &mut reply);
                 host::reply(&reply);
                 Action::Pause
             }
             // Envoy's router makes the next attempt of an answer, not of a local reply.
             Step::Yield(reply, ticket) => {
-                report::failed(&self.site, attempt, reason(&reply));
-                yield_to(&self.site, attempt, &ticket);
+                report::failed(attempt, reason(&reply));
+                yield_to(attempt, &ticket);
                 let reply = Reply { body: Vec::new(), ..reply };
                 set_head(&reply, Some("0"));
                 Action::Continue
@@ -160,11 +169,12 @@ fn ticket() -> Option<(Ticket, Route)> {
 }
 
 /// Leaves it to Envoy's router to make another attempt, if there is one.
-fn yield_to(site: &Site, attempt: &mut Attempt, ticket: &Ticket) {
-    report::refused(site, attempt);
+fn yield_to(attempt: &mut Attempt, ticket: &Ticket) {
+    report::refused(attempt);
     host::set_filter_state(TICKET, &ticket.to_text());
     if !ticket.is_none() {
-        host::note_cluster(&cluster(&site.provider, site.region));
+        let Site { provider, region, .. } = attempt.site();
+        host::note_cluster(&cluster(provider, *region));
         let why = if ticket.due.is_some() { Why::Retry } else { Why::Fallback };
         metrics::count_next(why, &ticket.leg.cluster);
     }
@@ -229,12 +239,12 @@ impl Context for ProviderFilter {
         let (now, details) = (host::now(), host::details());
         if !attempt.is_open() {
             let reason = attempt.cut_off(&details, told_error(), now);
-            report::cut_off(&self.site, attempt, reason.as_deref());
+            report::cut_off(attempt, reason.as_deref());
         } else if !provider::is_clients_doing(&details)
             && let Some((error, ticket)) = attempt.broken(host::end(), now)
         {
-            report::failed(&self.site, attempt, error.reason());
-            yield_to(&self.site, attempt, &ticket);
+            report::failed(attempt, error.reason());
+            yield_to(attempt, &ticket);
         }
         true
     }

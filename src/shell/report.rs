@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::{host, meter::Meter, metrics, note_error};
 use crate::{
-    provider::{Attempt, Site},
+    provider::Attempt,
     reply::Reply,
     summary::{HEADER, Summary},
 };
@@ -21,64 +21,64 @@ pub(super) enum Route {
 
 /// An attempt has an answer for the client, the beginning of one, or an error. Whether that is the
 /// client's, in the answer lane only the gateway role knows.
-pub(super) fn replied(site: &Site, attempt: &Attempt, route: Route, reply: &mut Reply) {
-    let (meter, summary) = (meter(site, attempt), attempt.summary());
+pub(super) fn replied(attempt: &Attempt, route: Route, reply: &mut Reply) {
+    let (meter, summary) = (meter(attempt), attempt.summary());
     let reason = reply.reason.as_deref();
     if attempt.has_ended() {
-        count(site, attempt, &meter, reason);
+        count(attempt, &meter, reason);
     }
     match route {
         Route::Call => reply.headers.push((HEADER, summary.to_line())),
-        Route::Router => host::tell(&summary.to_line(), &site.config.telemetry),
+        Route::Router => host::tell(&summary.to_line(), &attempt.site().config.telemetry),
     }
     if route == Route::Router && (reason.is_none() || attempt.is_streamed()) {
-        metrics::count_request(site.region, attempt.model(), reply.status);
+        metrics::count_request(attempt.site().region, attempt.model(), reply.status);
         meter.begun(&summary);
         serve(&meter, &summary, reason);
     }
 }
 
 /// A stream whose beginning the client has came to its end.
-pub(super) fn ended(site: &Site, attempt: &Attempt, reason: Option<&str>) {
-    let (meter, summary) = (meter(site, attempt), attempt.summary());
-    count(site, attempt, &meter, reason);
-    host::tell(&summary.to_line(), &site.config.telemetry);
+pub(super) fn ended(attempt: &Attempt, reason: Option<&str>) {
+    let (meter, summary) = (meter(attempt), attempt.summary());
+    count(attempt, &meter, reason);
+    host::tell(&summary.to_line(), &attempt.site().config.telemetry);
     serve(&meter, &summary, reason);
 }
 
 /// The same, where it was cut off; without a reason, by its client.
-pub(super) fn cut_off(site: &Site, attempt: &Attempt, reason: Option<&str>) {
-    meter(site, attempt).spent(&attempt.summary());
+pub(super) fn cut_off(attempt: &Attempt, reason: Option<&str>) {
+    meter(attempt).spent(&attempt.summary());
     if let Some(reason) = reason {
-        count_failure(site, attempt, reason);
+        count_failure(attempt, reason);
     }
 }
 
 /// An attempt failed of which the client never hears.
-pub(super) fn failed(site: &Site, attempt: &Attempt, reason: &str) {
-    count(site, attempt, &meter(site, attempt), Some(reason));
+pub(super) fn failed(attempt: &Attempt, reason: &str) {
+    count(attempt, &meter(attempt), Some(reason));
 }
 
 /// Counts the attempts that the account might not make in the place of this one.
-pub(super) fn refused(site: &Site, attempt: &mut Attempt) {
+pub(super) fn refused(attempt: &mut Attempt) {
     for (model, used_up) in attempt.take_refused() {
-        metrics::count_refused(account(site, attempt), &model, used_up);
+        metrics::count_refused(account(attempt), &model, used_up);
     }
 }
 
 /// Counts what an attempt took.
-fn count(site: &Site, attempt: &Attempt, meter: &Meter, reason: Option<&str>) {
+fn count(attempt: &Attempt, meter: &Meter, reason: Option<&str>) {
     let summary = attempt.summary();
     meter.spent(&summary);
     match reason {
         None => meter.answered(&summary),
-        Some(reason) => count_failure(site, attempt, reason),
+        Some(reason) => count_failure(attempt, reason),
     }
 }
 
-fn count_failure(site: &Site, attempt: &Attempt, reason: &str) {
+fn count_failure(attempt: &Attempt, reason: &str) {
     let took = attempt.summary().provider_time.unwrap_or_default();
-    metrics::count_failure(&site.provider, attempt.model(), reason, took);
+    metrics::count_failure(&attempt.site().provider, attempt.model(), reason, took);
 }
 
 /// Counts what a client got, if that is all.
@@ -90,11 +90,11 @@ fn serve(meter: &Meter, summary: &Summary<'_>, reason: Option<&str>) {
     }
 }
 
-fn meter(site: &Site, attempt: &Attempt) -> Rc<Meter> {
-    Meter::of(&site.provider, attempt.model(), account(site, attempt))
+fn meter(attempt: &Attempt) -> Rc<Meter> {
+    Meter::of(&attempt.site().provider, attempt.model(), account(attempt))
 }
 
 /// Who asks, if the operator wants to know.
-fn account<'a>(site: &Site, attempt: &'a Attempt) -> Option<&'a str> {
-    site.config.telemetry.per_account.then(|| attempt.account())
+fn account(attempt: &Attempt) -> Option<&str> {
+    attempt.site().config.telemetry.per_account.then(|| attempt.account())
 }

@@ -9,29 +9,41 @@ use proxy_wasm::{
     types::{BufferType, ContextType},
 };
 
-use super::{gateway::GatewayFilter, provider::ProviderFilter, shared_data::SharedData, timer};
+use super::{
+    gateway::GatewayFilter, provider::ProviderFilter, recent, shared_data::SharedData,
+    timer::Timer, watch::Watch,
+};
 use crate::role::Role;
 
 /// The root context.
 pub(super) struct Root {
-    id: u32,
+    watch: Rc<Watch>,
     /// None until it is configured.
     role: Option<Role>,
 }
 
 impl Root {
     pub(super) fn new(id: u32) -> Self {
-        Self { id, role: None }
+        Self { watch: Watch::new(Rc::new(Timer::new(id))), role: None }
+    }
+}
+
+/// The host lets go of the root context of an earlier configuration when its last request is over.
+/// Who is still waiting left long ago.
+impl Drop for Root {
+    fn drop(&mut self) {
+        self.watch.timer.stop();
     }
 }
 
 impl Context for Root {
     fn on_http_call_response(&mut self, token: u32, headers: usize, body: usize, _: usize) {
-        timer::answered(self.id, token, headers, body);
+        self.watch.timer.answered(token, headers, body);
     }
 
     fn on_grpc_call_response(&mut self, token: u32, status: u32, size: usize) {
-        timer::answered(self.id, token, usize::try_from(status).unwrap_or(usize::MAX), size);
+        let status = usize::try_from(status).unwrap_or(usize::MAX);
+        self.watch.timer.answered(token, status, size);
     }
 }
 
@@ -42,6 +54,9 @@ impl RootContext for Root {
         match Role::parse(&read.ok().flatten().unwrap_or_default(), Rc::new(SharedData)) {
             Ok(role) => {
                 announce(&role);
+                if let Role::Provider(sites) = &role {
+                    recent::keep(sites);
+                }
                 self.role = Some(role);
                 true
             }
@@ -55,7 +70,7 @@ impl RootContext for Root {
     }
 
     fn on_tick(&mut self) {
-        timer::tick(self.id);
+        self.watch.timer.tick();
     }
 
     fn get_type(&self) -> Option<ContextType> {
@@ -64,8 +79,14 @@ impl RootContext for Root {
 
     fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
         Some(match self.role.as_ref()? {
-            Role::Gateway(gateway) => Box::new(GatewayFilter::new(Rc::clone(gateway), id)),
-            Role::Provider(site) => Box::new(ProviderFilter::new(Rc::clone(site), id)),
+            Role::Gateway(gateway) => {
+                let (gateway, watch) = (Rc::clone(gateway), Rc::clone(&self.watch));
+                Box::new(GatewayFilter::new(gateway, watch, id))
+            }
+            Role::Provider(sites) => {
+                let (sites, timer) = (Rc::clone(sites), Rc::clone(&self.watch.timer));
+                Box::new(ProviderFilter::new(sites, timer, id))
+            }
         })
     }
 }
@@ -73,9 +94,10 @@ impl RootContext for Root {
 fn announce(role: &Role) {
     match role {
         Role::Gateway(gateway) => {
-            let (region, models) = (gateway.region.name(), gateway.config.models.len());
-            info!("gateway {region}: {models} models configured");
+            let (region, config) = (gateway.region.name(), &gateway.config);
+            let (models, version) = (config.models.len(), &config.version);
+            info!("gateway {region}: {models} models configured, version {version}");
         }
-        Role::Provider(site) => info!("provider {} in {}", site.provider, site.region.name()),
+        Role::Provider(sites) => info!("providers: version {}", sites.version),
     }
 }

@@ -1,7 +1,9 @@
 //! Waking up at a moment, and answers that come back outside of any request.
 //!
-//! A host gives a root context one periodic tick. Its period is set to the next moment that anybody
-//! waits for, and to none when nobody does.
+//! A host gives each root context one periodic tick. Its period is set to the next moment that anyone
+//! of its requests waits for, and to none when nobody does. A VM has several root contexts: one for
+//! each listener, and that of an earlier configuration beside that of a later one. Each looks after
+//! its own requests, because the answer to a call is its to read alone.
 
 use std::{
     cell::{Cell, RefCell},
@@ -18,70 +20,82 @@ use crate::time::Timestamp;
 type Wake = Box<dyn FnOnce()>;
 type Answer = Box<dyn FnOnce(usize, usize)>;
 
-thread_local! {
+/// The tick of a root context.
+pub(super) struct Timer {
+    root: u32,
     /// Who waits, and until when. Few do at a time: whoever failed, and whoever hedges.
-    static SLEEPERS: RefCell<Vec<(Timestamp, Wake)>> = RefCell::default();
+    sleepers: RefCell<Vec<(Timestamp, Wake)>>,
     /// Who gets the answer to a call that was made while the root context was active.
-    static CALLERS: RefCell<HashMap<u32, Answer>> = RefCell::default();
+    callers: RefCell<HashMap<u32, Answer>>,
     /// Whether the root context is active.
-    static AT_ROOT: Cell<bool> = const { Cell::new(false) };
+    is_at_root: Cell<bool>,
 }
 
-/// Calls `wake` at a moment, or as soon after it as the host can.
-pub(super) fn at(due: Timestamp, wake: impl FnOnce() + 'static) {
-    SLEEPERS.with_borrow_mut(|sleepers| sleepers.push((due, Box::new(wake))));
-    if !AT_ROOT.get() {
-        arm();
+impl Timer {
+    /// The tick of this root context.
+    pub(super) fn new(root: u32) -> Self {
+        let (sleepers, callers) = (RefCell::default(), RefCell::default());
+        Self { root, sleepers, callers, is_at_root: Cell::new(false) }
     }
-}
 
-/// Whether an answer to a call made now comes to the root context, and to [`expect`].
-pub(super) fn is_at_root() -> bool {
-    AT_ROOT.get()
-}
+    /// Calls `wake` at a moment, or as soon after it as the host can.
+    pub(super) fn at(&self, due: Timestamp, wake: impl FnOnce() + 'static) {
+        self.sleepers.borrow_mut().push((due, Box::new(wake)));
+        if !self.is_at_root.get() {
+            self.arm();
+        }
+    }
 
-/// Gives the answer of a call to `answer`: the number of its headers and the length of its body.
-pub(super) fn expect(token: u32, answer: impl FnOnce(usize, usize) + 'static) {
-    CALLERS.with_borrow_mut(|callers| callers.insert(token, Box::new(answer)));
-}
+    /// Whether an answer to a call made now comes to the root context, and to [`Self::expect`].
+    pub(super) fn is_at_root(&self) -> bool {
+        self.is_at_root.get()
+    }
 
-/// The root context's tick.
-pub(super) fn tick(root: u32) {
-    let now = host::now();
-    let due = SLEEPERS.with_borrow_mut(|sleepers| {
-        let all = std::mem::take(sleepers);
+    /// Gives the answer of a call to `answer`: the number of its headers and the length of its body.
+    pub(super) fn expect(&self, token: u32, answer: impl FnOnce(usize, usize) + 'static) {
+        self.callers.borrow_mut().insert(token, Box::new(answer));
+    }
+
+    /// The root context's tick.
+    pub(super) fn tick(&self) {
+        let now = host::now();
+        let all = self.sleepers.take();
         let (due, rest) = all.into_iter().partition::<Vec<_>, _>(|(due, _)| *due <= now);
-        *sleepers = rest;
-        due
-    });
-    at_root(root, || due.into_iter().for_each(|(_, wake)| wake()));
-    arm();
-}
-
-/// An answer that came to the root context.
-pub(super) fn answered(root: u32, token: u32, headers: usize, body: usize) {
-    if let Some(answer) = CALLERS.with_borrow_mut(|callers| callers.remove(&token)) {
-        at_root(root, || answer(headers, body));
-        arm();
+        self.sleepers.replace(rest);
+        self.at_root(|| due.into_iter().for_each(|(_, wake)| wake()));
     }
-}
 
-/// Does something while the root context is active, and comes back to it.
-fn at_root(root: u32, act: impl FnOnce()) {
-    AT_ROOT.set(true);
-    act();
-    AT_ROOT.set(false);
-    if let Err(status) = hostcalls::set_effective_context(root) {
-        error!("cannot go back to the root context: {status:?}");
+    /// An answer that came to the root context.
+    pub(super) fn answered(&self, token: u32, headers: usize, body: usize) {
+        let caller = self.callers.borrow_mut().remove(&token);
+        if let Some(answer) = caller {
+            self.at_root(|| answer(headers, body));
+        }
     }
-}
 
-fn arm() {
-    let soonest = SLEEPERS.with_borrow(|sleepers| sleepers.iter().map(|(due, _)| *due).min());
-    // A period of zero is none.
-    let period =
-        soonest.map_or(Duration::ZERO, |due| due.since(host::now()).max(Duration::from_millis(1)));
-    if let Err(status) = hostcalls::set_tick_period(period) {
-        error!("cannot set a timer: {status:?}");
+    /// Forgets everybody.
+    pub(super) fn stop(&self) {
+        self.sleepers.take();
+        self.callers.take();
+    }
+
+    /// Does something while the root context is active, and comes back to it.
+    fn at_root(&self, act: impl FnOnce()) {
+        self.is_at_root.set(true);
+        act();
+        self.is_at_root.set(false);
+        if let Err(status) = hostcalls::set_effective_context(self.root) {
+            error!("cannot go back to the root context: {status:?}");
+        }
+        self.arm();
+    }
+
+    fn arm(&self) {
+        let soonest = self.sleepers.borrow().iter().map(|(due, _)| *due).min();
+        let wait = |due: Timestamp| due.since(host::now()).max(Duration::from_millis(1));
+        // A period of zero is none.
+        if let Err(status) = hostcalls::set_tick_period(soonest.map_or(Duration::ZERO, wait)) {
+            error!("cannot set a timer: {status:?}");
+        }
     }
 }

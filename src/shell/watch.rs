@@ -15,17 +15,20 @@ use std::{
 use log::error;
 use proxy_wasm::hostcalls;
 
-use super::{host, note_error, timer};
+use super::{host, note_error, timer::Timer};
 use crate::{exchange::Patience, time::Timestamp};
 
 /// How often all streams are looked at: how much longer than meant a silence may last.
 const PERIOD: Duration = Duration::from_millis(250);
 
-thread_local! {
+/// A watch over the streams of a root context.
+pub(super) struct Watch {
+    /// The root context's.
+    pub(super) timer: Rc<Timer>,
     /// Streams whose first content has come, by their context.
-    static STREAMS: RefCell<BTreeMap<u32, Watched>> = RefCell::default();
+    streams: RefCell<BTreeMap<u32, Watched>>,
     /// Whether somebody is about to look.
-    static AWAKE: Cell<bool> = const { Cell::new(false) };
+    is_awake: Cell<bool>,
 }
 
 /// What the watch and the stream tell each other.
@@ -65,37 +68,49 @@ struct Watched {
     was_cold: bool,
 }
 
-/// Watches a stream until it ends.
-pub(super) fn watch(context: u32, patience: Patience, line: Rc<Line>) {
-    let now = host::now();
-    let watched = Watched { patience, line, heard: now, warmed: now, was_cold: false };
-    STREAMS.with_borrow_mut(|streams| streams.insert(context, watched));
-    if !AWAKE.replace(true) {
-        timer::at(now.plus(PERIOD), look);
+impl Watch {
+    /// Over nothing yet.
+    pub(super) fn new(timer: Rc<Timer>) -> Rc<Self> {
+        Rc::new(Self { timer, streams: RefCell::default(), is_awake: Cell::new(false) })
     }
-}
 
-/// The stream has ended.
-pub(super) fn forget(context: u32) {
-    STREAMS.with_borrow_mut(|streams| streams.remove(&context));
-}
+    /// Watches a stream until it ends.
+    pub(super) fn over(self: &Rc<Self>, context: u32, patience: Patience, line: Rc<Line>) {
+        let now = host::now();
+        let watched = Watched { patience, line, heard: now, warmed: now, was_cold: false };
+        self.streams.borrow_mut().insert(context, watched);
+        if !self.is_awake.replace(true) {
+            self.look_after(now);
+        }
+    }
 
-fn look() {
-    let now = host::now();
-    let silent = STREAMS.with_borrow_mut(|streams| {
+    /// The stream has ended.
+    pub(super) fn forget(&self, context: u32) {
+        self.streams.borrow_mut().remove(&context);
+    }
+
+    fn look_after(self: &Rc<Self>, now: Timestamp) {
+        let watch = Rc::clone(self);
+        self.timer.at(now.plus(PERIOD), move || watch.look());
+    }
+
+    fn look(self: &Rc<Self>) {
+        let now = host::now();
+        let mut streams = self.streams.borrow_mut();
         let silent = streams
             .iter_mut()
             .filter_map(|(context, stream)| stream.is_silent(now).then_some(*context));
-        silent.collect::<Vec<_>>()
-    });
-    for context in silent {
-        forget(context);
-        end(context);
-    }
-    let some = STREAMS.with_borrow(|streams| !streams.is_empty());
-    AWAKE.set(some);
-    if some {
-        timer::at(now.plus(PERIOD), look);
+        let silent: Vec<u32> = silent.collect();
+        drop(streams);
+        for context in silent {
+            self.forget(context);
+            end(context);
+        }
+        let some = !self.streams.borrow().is_empty();
+        self.is_awake.set(some);
+        if some {
+            self.look_after(now);
+        }
     }
 }
 

@@ -47,9 +47,13 @@ class Setting:
         """The same without the module, all for one provider."""
         gateway, admin = free_ports(2)
         directory = self.render(name, gateway, admin)
-        listeners, clusters = directory / "listeners.yaml", directory / "clusters.yaml"
-        listeners.write_text(plain_listeners(listeners.read_text(), f"{provider}-us"))
-        clusters.write_text(plain_clusters(clusters.read_text()))
+        for name, plain in (
+            ("listeners", plain_listeners),
+            ("routes-us", lambda text: plain_routes(text, f"{provider}-us")),
+            ("clusters", plain_clusters),
+        ):
+            file = directory / f"{name}.yaml"
+            file.write_text(without_module(plain(file.read_text())))
         return Envoy(self.envoy, directory, gateway, admin)
 
     def render(self, name, gateway, admin, more=""):
@@ -70,21 +74,25 @@ class Setting:
 BLOCK_OF_TICKETS = re.compile(r"^( *)- match:\n(?:\1 .*\n)*", re.MULTILINE)
 
 
-def plain_listeners(text, cluster):
-    """The listener without the gateway role: the route names the cluster that the role would."""
-    text = replace_blocks(text, "- name: attache.gateway", "")
+def plain_listeners(text):
+    """The listener without the gateway role."""
+    return replace_blocks(text, "- name: attache.gateway", "")
+
+
+def plain_routes(text, cluster):
+    """The routes without the gateway role: they name the cluster that the role would."""
     text = replace_blocks(text, "cluster_specifier_plugins:", "")
     text = BLOCK_OF_TICKETS.sub("", text)
     chosen = "route: {cluster_specifier_plugin: cluster}"
     plain = text.replace(chosen, f"route: {{cluster: {cluster}}}")
     if plain == text or "cluster_specifier" in plain:
         raise Failed("the rendered configuration has other routes than this program knows")
-    return without_module(plain)
+    return plain
 
 
 def plain_clusters(text):
     """The clusters without the provider role."""
-    return without_module(replace_blocks(text, "- name: attache.provider", "", len(PROVIDERS)))
+    return replace_blocks(text, "- name: attache.provider", "", len(PROVIDERS))
 
 
 def replace_blocks(text, head, instead, expected=1):
@@ -99,6 +107,6 @@ def replace_blocks(text, head, instead, expected=1):
 
 
 def without_module(text):
-    if "attache.wasm" in text:
+    if "extensions.filters.http.wasm" in text:
         raise Failed("the baseline still names the module")
     return text

@@ -22,7 +22,7 @@ fn refused(request: &Request, marker: &str, status: u16, code: &str) -> Value {
 
 /// The status line and the JSON of an answer in bytes.
 #[track_caller]
-fn read_raw(answer: &str) -> (u16, Value) {
+pub fn read_raw(answer: &str) -> (u16, Value) {
     let (head, body) =
         answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: `{answer}`"));
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
@@ -31,7 +31,7 @@ fn read_raw(answer: &str) -> (u16, Value) {
 }
 
 /// A chat request in bytes, with more lines in its head.
-fn raw(client: &Client, lines: &str, body: &str) -> Vec<u8> {
+pub fn raw(client: &Client, lines: &str, body: &str) -> Vec<u8> {
     let key = client.key.as_deref().expect("a key");
     let head = format!(
         "POST /v1/chat/completions HTTP/1.1\r\nhost: gateway\r\nauthorization: Bearer {key}\r\n\
@@ -40,7 +40,7 @@ fn raw(client: &Client, lines: &str, body: &str) -> Vec<u8> {
     [head.as_bytes(), body.as_bytes()].concat()
 }
 
-fn length(body: &str) -> String {
+pub fn length(body: &str) -> String {
     format!("content-length: {}\r\n", body.len())
 }
 
@@ -134,7 +134,7 @@ fn a_body_of_11_megabytes() {
 
 #[test]
 fn a_body_longer_than_the_operator_allows() {
-    let gateway = Setup::new(&format!("{YAML}\nrequest_body_bytes: 65536\n")).start();
+    let gateway = Setup::new(&format!("{}\nrequest_body_bytes: 65536\n", keyless(YAML))).start();
     for client in [gateway.us(), gateway.us().over_http2()] {
         assert_eq!(client.chat(&chat("gpt", &"x".repeat(60_000))).status, 200);
         for size in [70_000, 2_000_000] {
@@ -466,44 +466,6 @@ fn no_header_of_the_client_steers_envoy() {
     let answer = shared().us().send(Request { body: body.into(), ..all });
     assert_eq!(answer.status, 400, "{answer:?}");
     assert_eq!(shared().reached(&failing).len(), 1);
-    shared().assert_unharmed();
-}
-
-#[test]
-fn requests_cannot_be_smuggled() {
-    let client = shared().us();
-    let inner = marker();
-    let body = chat("gpt", &inner).to_string();
-    let key = client.key.clone().unwrap();
-    let hidden = format!(
-        "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: {key}\r\ncontent-length: {}\r\n\r\n{body}",
-        body.len()
-    );
-    let both = "content-length: 5\r\ntransfer-encoding: chunked\r\n";
-    let attempts = [
-        raw(&client, both, &format!("0\r\n\r\n{hidden}")),
-        raw(
-            &client,
-            "transfer-encoding: chunked\r\ncontent-length: 5\r\n",
-            &format!("0\r\n\r\n{hidden}"),
-        ),
-        raw(&client, "transfer-encoding: chunked, identity\r\n", &format!("0\r\n\r\n{hidden}")),
-        raw(&client, "transfer-encoding: xchunked\r\n", &format!("0\r\n\r\n{hidden}")),
-        raw(&client, "transfer-encoding : chunked\r\n", &format!("0\r\n\r\n{hidden}")),
-        raw(&client, "content-length: 0\r\ncontent-length: 4\r\n", &hidden),
-        raw(&client, "content-length: 0, 4\r\n", &hidden),
-        raw(&client, "content-length: +0\r\n", &hidden),
-        raw(&client, "content-length: -1\r\n", &hidden),
-        raw(&client, "x: a\0b\r\ncontent-length: 0\r\n", &hidden),
-    ];
-    for attempt in attempts {
-        let answer = client.raw(&attempt);
-        let told = String::from_utf8_lossy(&attempt).into_owned();
-        assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "two answers to {told}: {answer}");
-        let (status, _) = read_raw(&answer);
-        assert!([400, 501].contains(&status), "{told}: {answer}");
-        assert!(shared().reached(&inner).is_empty(), "smuggled by {told}");
-    }
     shared().assert_unharmed();
 }
 

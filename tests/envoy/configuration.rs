@@ -75,7 +75,7 @@ fn what_is_rendered_runs() {
 
 #[test]
 fn a_new_rendering_counts_without_a_restart() {
-    let gateway = Setup::new(YAML).start();
+    let gateway = Setup::new(&keyless(YAML)).start();
     assert_eq!(gateway.us().chat(&chat("brand-new", "hi")).status, 400);
     let path = gateway.dir().join("gateway.yaml");
     let yaml = fs::read_to_string(&path).unwrap().replace("  kimi:\n", "  brand-new:\n");
@@ -103,6 +103,26 @@ fn check_says_what_is_there_and_finds_no_fault_with_what_is_right() {
         assert_eq!(warnings.collect::<Vec<_>>(), Vec::<&str>::new(), "{name}");
         assert!(text(&output.stdout).contains("no mistakes"), "{name}: {output:?}");
     }
+}
+
+#[test]
+fn check_warns_of_an_administration_that_others_can_reach() {
+    let rendered = Setup::new(&keyless(YAML)).render();
+    let path = rendered.dir.join("gateway.yaml");
+    let yaml = fs::read_to_string(&path).unwrap();
+    let own = |address| yaml.replace("admin: {", &format!("admin: {{address: \"{address}\", "));
+    for (address, warns) in
+        [("127.0.0.1", false), ("::1", false), ("0.0.0.0", true), ("::", true), ("10.0.0.1", true)]
+    {
+        assert_ne!(own(address), yaml);
+        fs::write(&path, own(address)).unwrap();
+        let told = text(&run("check", &path, &[]).stderr);
+        assert_eq!(told.contains(&format!("`{address}` can stop Envoy")), warns, "{told}");
+    }
+    // Nobody has to say so.
+    assert!(!yaml.contains("address"), "{yaml}");
+    let admin = fs::read_to_string(rendered.dir.join("envoy/envoy.yaml")).unwrap();
+    assert!(admin.contains("socket_address: {address: \"127.0.0.1\""), "{admin}");
 }
 
 #[test]

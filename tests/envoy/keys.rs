@@ -3,8 +3,10 @@
 use super::claims::*;
 use crate::support::client::{Opened, Request};
 use crate::support::envoy::{Gateway, Setup, attache, marker};
+use crate::support::leaks::assert_no_key;
 use serde_json::{Value, json};
 use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 #[test]
@@ -82,6 +84,22 @@ fn no_key_is_in_an_answer_a_log_or_a_dump() {
             assert!(!text.contains(key), "the key {name} is in the {place}");
         }
     }
+}
+
+#[test]
+fn the_search_that_every_test_makes_finds_a_key_in_an_answer_a_log_and_a_page() {
+    let gateway = Setup::new(&keyless(YAML)).start();
+    let finds = |act: &dyn Fn()| catch_unwind(AssertUnwindSafe(act)).is_err();
+    let key = gateway.secret("acme");
+    let told = gateway.traces();
+    let page = [("/a-page", format!("the key {key}").into_bytes())];
+    assert!(finds(&|| assert_no_key("an answer", key.as_bytes())));
+    assert!(finds(&|| told.assert_keyless(&page)));
+    assert!(!finds(&|| told.assert_keyless(&[])));
+    let log = gateway.dir().join("envoy.err");
+    fs::write(&log, key).expect("a file");
+    assert!(finds(&|| told.assert_keyless(&[])));
+    fs::write(&log, "").expect("a file");
 }
 
 #[test]

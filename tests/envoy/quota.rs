@@ -19,7 +19,7 @@ pub fn limited(accounts: &[(&str, usize, u32)]) -> String {
                 .unwrap();
         }
     }
-    YAML.replacen("\naccounts:\n", &more, 1)
+    keyless(YAML).replacen("\naccounts:\n", &more, 1)
 }
 
 /// The same with many models.

@@ -3,7 +3,7 @@
 use super::answers::tool;
 use super::claims::*;
 use crate::support::client::{Answer, Request};
-use crate::support::envoy::marker;
+use crate::support::envoy::{Setup, marker};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
@@ -291,9 +291,10 @@ fn an_event_of_3_megabytes_passes_and_one_of_5_does_not() {
 
 #[test]
 fn a_stream_may_be_longer_than_any_buffer() {
-    let answer = spacious().us().chat(&streamed("gpt", "#script size=40000000 events=600"));
+    let gateway = Setup::new(&keyless(YAML)).start();
+    let answer = gateway.us().chat(&streamed("gpt", "#script size=40000000 events=600"));
     let stream = Streamed::read(&answer);
     assert_eq!(stream.text().len(), 40_000_000);
     assert!(stream.done);
-    spacious().assert_unharmed();
+    gateway.assert_unharmed();
 }

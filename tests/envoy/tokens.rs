@@ -17,8 +17,9 @@ fn token(name: &str) -> String {
 }
 
 fn yaml(keys: &str) -> String {
+    let rest = keyless(YAML);
     format!(
-        "{YAML}\njwt:\n  issuer: https://id.example\n  audiences: [attache]\n  \
+        "{rest}\njwt:\n  issuer: https://id.example\n  audiences: [attache]\n  \
          account_claim: account\n  {keys}\n"
     )
 }

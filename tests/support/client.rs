@@ -1,6 +1,7 @@
 //! A client of the gateway: HTTP/1.1 and HTTP/2 one call at a time, streams event by event, and raw
 //! bytes for what no library would send. It blocks: a test reads from top to bottom.
 
+use super::leaks::assert_no_key;
 use bytes::Bytes;
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full};
@@ -273,6 +274,7 @@ impl Client {
             }
             patience = SILENCE;
         }
+        assert_no_key("an answer", &answer);
         String::from_utf8_lossy(&answer).into_owned()
     }
 }
@@ -301,6 +303,7 @@ impl Connection {
         let response = self.head(request);
         let (head, body) = response.into_parts();
         let (body, broken) = self.within(|runtime| runtime.block_on(patiently(collect(body))));
+        assert_no_key("an answer", &body);
         Answer { status: head.status.as_u16(), headers: head.headers, body, broken }
     }
 
@@ -340,7 +343,9 @@ impl Connection {
                 }
             }
         }));
-        response.unwrap_or_else(|error| panic!("no answer: {error:?}"))
+        let response = response.unwrap_or_else(|error| panic!("no answer: {error:?}"));
+        assert_no_key("an answer's head", format!("{:?}", response.headers()).as_bytes());
+        response
     }
 
     fn within<T>(&self, work: impl FnOnce(&Runtime) -> T) -> T {
@@ -364,6 +369,7 @@ impl Opened {
         loop {
             if let Some(end) = self.rest.windows(2).position(|window| window == b"\n\n") {
                 let event: Vec<u8> = self.rest.drain(..end + 2).collect();
+                assert_no_key("an event", &event);
                 let event = String::from_utf8(event).expect("our own events are text");
                 if let Some(data) = data_of(event.trim_end_matches('\n')) {
                     return Some(data);

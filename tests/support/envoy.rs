@@ -1,13 +1,18 @@
 //! A real Envoy with the module inside, started from a `gateway.yaml` as an operator would, and a
 //! scripted provider behind it.
 
-use super::client::{Client, Protocol};
+use super::client::{Answer, Client, Protocol, Request};
+use super::leaks::{FLUSH, LOGS, PLANTED, Traces};
 use super::pod::Pod;
+pub use super::ports::closed_port;
+use super::ports::free_ports;
+pub use super::programs::{attache, crashing_module, envoy, found, module};
 use super::provider::{Entry, Provider, Settings};
+use super::room::Room;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::Write;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -35,6 +40,10 @@ pub struct Setup {
     workers: usize,
     module: PathBuf,
     mesh: Option<Mesh>,
+    /// Whether the module is a copy beside the other files, which a test may replace.
+    owns_module: bool,
+    /// What is changed in rendered files: which, what, and into what.
+    edits: Vec<(&'static str, &'static str, &'static str)>,
 }
 
 /// A pod of Istio's.
@@ -59,6 +68,8 @@ impl Setup {
             workers: 2,
             module: module(),
             mesh: None,
+            owns_module: false,
+            edits: Vec::new(),
         }
     }
 
@@ -112,17 +123,31 @@ impl Setup {
         Self { mesh: Some(Mesh { target, fetched: true }), ..self }
     }
 
+    /// The same where something stands in a rendered file in the place of something else.
+    pub fn edited(mut self, file: &'static str, from: &'static str, to: &'static str) -> Self {
+        self.edits.push((file, from, to));
+        self
+    }
+
+    /// The same with a copy of the module, `attache.wasm` in the gateway's directory.
+    pub fn with_own_module(self) -> Self {
+        Self { owns_module: true, ..self }
+    }
+
     /// Starts Envoy, and returns once it answers.
     pub fn start(self) -> Gateway {
-        let (workers, names) = (self.workers.to_string(), self.names);
+        let (workers, names, edits) = (self.workers.to_string(), self.names, self.edits.clone());
         let files = self.render();
+        edits.into_iter().for_each(|edit| files.edit(edit));
         if let Some(server) = names {
             files.look_up_at(server);
         }
+        let room = Room::take(files.watches(), START);
         let log = files.dir.join("envoy.log");
         let mut command = Command::new(envoy());
         command
             .args(["--disable-hot-restart", "--concurrency", &workers, "--log-level", "info"])
+            .args(["--file-flush-interval-msec", &FLUSH.as_millis().to_string()])
             .arg("--config-path")
             .arg(files.dir.join("envoy/envoy.yaml"))
             .arg("--log-path")
@@ -135,7 +160,8 @@ impl Setup {
         let watchdog = watch(&envoy, &files.dir);
         let [us, eu, admin] = files.ports;
         files.wait(&mut envoy, &[us, eu]);
-        Gateway { files, us, eu, admin, envoy, watchdog }
+        let traces = Traces::begin(admin, &files.dir);
+        Gateway { files, us, eu, admin, envoy, watchdog, traces, _room: room }
     }
 
     /// Writes the file, its secrets, and what the command makes of it.
@@ -155,19 +181,20 @@ impl Setup {
         for name in &self.unplanted {
             fs::remove_file(dir.join(format!("secrets/{name}.key"))).expect("a key file");
         }
+        let module = match self.owns_module {
+            true => {
+                let copy = dir.join("attache.wasm");
+                fs::copy(&self.module, &copy).expect("a module");
+                copy
+            }
+            false => self.module,
+        };
         let mut upstreams = self.upstreams;
         let scripted = self.scripted.unwrap_or_else(|| vec!["*".to_owned()]);
         upstreams.extend(scripted.iter().map(|name| format!("{name}={}", provider.address())));
-        let files = Files {
-            dir,
-            ports,
-            secrets,
-            provider,
-            upstreams,
-            module: self.module,
-            mesh: self.mesh,
-            _temporary: temporary,
-        };
+        let mesh = self.mesh;
+        let files =
+            Files { dir, ports, secrets, provider, upstreams, module, mesh, _temporary: temporary };
         let output = files.attache_render();
         let complaint = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "attache render: {complaint}");
@@ -217,6 +244,19 @@ impl Files {
         Some(Pod { dir: &self.dir, admin, target })
     }
 
+    /// How many instances of inotify Envoy takes: one for each file, and one more for each key.
+    fn watches(&self) -> usize {
+        let count = |folder| fs::read_dir(self.dir.join(folder)).map_or(0, Iterator::count);
+        count("envoy") + 2 * count("envoy/secrets")
+    }
+
+    fn edit(&self, (file, from, to): (&str, &str, &str)) {
+        let path = self.dir.join("envoy").join(file);
+        let text = fs::read_to_string(&path).expect("a file");
+        assert!(text.contains(from), "{file} has no `{from}`");
+        fs::write(path, text.replace(from, to)).expect("a file");
+    }
+
     fn look_up_at(&self, server: SocketAddr) {
         let (address, port) = (server.ip(), server.port());
         let more = format!(
@@ -260,6 +300,8 @@ pub struct Gateway {
     admin: u16,
     envoy: Child,
     watchdog: Child,
+    traces: Traces,
+    _room: Room,
 }
 
 impl Gateway {
@@ -288,6 +330,11 @@ impl Gateway {
         &self.files.dir
     }
 
+    /// Where it may leave keys.
+    pub fn traces(&self) -> &Traces {
+        &self.traces
+    }
+
     /// Renders the file again, as it is now.
     pub fn render_again(&self) -> Output {
         self.files.attache_render()
@@ -310,27 +357,35 @@ impl Gateway {
         entries.remove(0)
     }
 
-    /// Stops Envoy, which then writes what it held back.
+    /// Stops Envoy, which then writes what it held back. No key may be in what it leaves behind.
     pub fn stop(&mut self) {
         let Some(mut pipe) = self.watchdog.stdin.take() else { return };
+        let pages = self.traces.pages();
         let _ = pipe.write_all(b"stop\n");
         let _ = self.envoy.wait();
         let _ = self.watchdog.wait();
+        if !thread::panicking() {
+            self.traces.assert_keyless(&pages);
+        }
     }
 
     /// What Envoy wrote. Of the access log, what it wrote so far.
     pub fn logs(&self) -> String {
         let read = |name| fs::read(self.files.dir.join(name)).expect("a log");
-        let logs = ["envoy.log", "envoy.err", "access.log"].map(read).concat();
+        let logs = LOGS.map(read).concat();
         String::from_utf8_lossy(&logs).into_owned()
     }
 
     /// A page of Envoy's administration interface.
     pub fn admin(&self, path: &str) -> String {
-        let client = Client { key: None, ..self.client(self.admin) };
-        let answer = client.send(super::client::Request::get(path));
+        let answer = self.at_admin(Request::get(path));
         assert_eq!(answer.status, 200, "{path}: {answer:?}");
         answer.text().to_owned()
+    }
+
+    /// A request to Envoy's administration interface.
+    pub fn at_admin(&self, request: Request) -> Answer {
+        Client { key: None, ..self.client(self.admin) }.send(request)
     }
 
     /// The process of Envoy.
@@ -375,38 +430,6 @@ impl Drop for Gateway {
     }
 }
 
-/// The command `attache` with arguments.
-pub fn attache(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_attache"));
-    command.args(arguments);
-    command
-}
-
-/// The program to test with.
-pub fn envoy() -> PathBuf {
-    found("ATTACHE_ENVOY", ".build/bin/envoy", "no Envoy at {}, fetch it with `just setup`")
-}
-
-/// The module to test.
-pub fn module() -> PathBuf {
-    let module = "target/wasm32-wasip1/filter/attache.wasm";
-    found("ATTACHE_MODULE", module, "no module at {}, build it with `just filter`")
-}
-
-/// The same built for debugging, which crashes where it is asked for `/debug/crash`.
-pub fn crashing_module() -> PathBuf {
-    let module = "target/wasm32-wasip1/debug/attache.wasm";
-    found("ATTACHE_CRASHING_MODULE", module, "no module at {}, build it with `just crashing`")
-}
-
-/// A file that a recipe builds or fetches.
-pub fn found(variable: &str, usual: &str, complaint: &str) -> PathBuf {
-    let usual = || Path::new(env!("CARGO_MANIFEST_DIR")).join(usual);
-    let path = std::env::var_os(variable).map_or_else(usual, PathBuf::from);
-    assert!(path.is_file(), "{}", complaint.replace("{}", &path.display().to_string()));
-    path
-}
-
 /// A word no other request of this process has: the journal is searched for it.
 pub fn marker() -> String {
     static COUNT: AtomicUsize = AtomicUsize::new(0);
@@ -423,19 +446,6 @@ fn watch(envoy: &Child, dir: &Path) -> Child {
     watchdog.spawn().expect("sh starts")
 }
 
-/// Ports nobody listens on. All are held until all are found, so they differ.
-fn free_ports() -> [u16; 3] {
-    let bind = |_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    let held = PORTS.map(bind);
-    held.map(|listener| listener.local_addr().expect("it listens").port())
-}
-
-/// A port nobody will listen on for as long as the listener lives: it takes no connection.
-pub fn closed_port() -> u16 {
-    let [port, ..] = free_ports();
-    port
-}
-
 /// Writes a key of its own into every `secrets/NAME.key` the file names.
 fn plant_secrets(dir: &Path, yaml: &str) -> BTreeMap<String, String> {
     let now = SystemTime::UNIX_EPOCH.elapsed().expect("after 1970").as_nanos();
@@ -446,7 +456,7 @@ fn plant_secrets(dir: &Path, yaml: &str) -> BTreeMap<String, String> {
         .collect();
     fs::create_dir_all(dir.join("secrets")).expect("a directory");
     let plant = |name: &str| {
-        let key = format!("sk-planted-{name}-{:x}-{now:x}", std::process::id());
+        let key = format!("{PLANTED}{name}-{:x}-{now:x}", std::process::id());
         fs::write(dir.join(format!("secrets/{name}.key")), &key).expect("a file");
         (name.to_owned(), key)
     };

@@ -9,9 +9,15 @@ pub mod crowd;
 #[allow(dead_code)]
 pub mod envoy;
 #[allow(dead_code)]
+pub mod frames;
+#[allow(dead_code)]
 pub mod istio;
 #[allow(dead_code)]
+pub mod leaks;
+#[allow(dead_code)]
 pub mod limiter;
+#[allow(dead_code)]
+pub mod load;
 #[allow(dead_code)]
 pub mod metrics;
 #[allow(dead_code)]
@@ -19,5 +25,11 @@ pub mod names;
 #[allow(dead_code)]
 pub mod pod;
 #[allow(dead_code)]
+pub mod ports;
+#[allow(dead_code)]
+pub mod programs;
+#[allow(dead_code)]
 pub mod provider;
 pub mod random;
+#[allow(dead_code)]
+pub mod room;

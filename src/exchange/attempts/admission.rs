@@ -120,7 +120,9 @@ impl Attempts {
     pub(super) fn signed(&self, ticket: Ticket) -> Ticket {
         let found = self.admitted.iter().find(|(model, _)| *model == ticket.leg.model);
         let standing = found.and_then(|(_, standing)| *standing);
-        let (account, started) = (self.asker.account.clone(), self.started);
-        Ticket { account, started, standing, ..ticket }
+        let Asker { gateway, account } = &self.asker;
+        let (account, version) = (account.clone(), gateway.config.version.clone());
+        let started = self.started;
+        Ticket { account, version, started, standing, ..ticket }
     }
 }

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{Kind, Mesh, POD, Workload, put, services, take, text};
-use crate::render::ClusterView;
+use crate::render::clusters::ClusterView;
 
 const ENVOY_FILTER: Kind = Kind::of_istio("networking.istio.io/v1alpha3", "EnvoyFilter");
 

@@ -7,7 +7,7 @@ use super::{Kind, Mesh};
 use crate::{
     config::{Config, Listener},
     region::Region,
-    render::ClusterView,
+    render::clusters::ClusterView,
 };
 
 const SERVICE_ENTRY: Kind = Kind::of_istio("networking.istio.io/v1", "ServiceEntry");

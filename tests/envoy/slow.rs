@@ -1,0 +1,84 @@
+//! Clients that take their time: what holds a place of somebody else's is given up.
+
+use super::bad_input::read_raw;
+use super::claims::*;
+use crate::support::client::Client;
+use crate::support::envoy::Setup;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// A gateway with a tenth of the patience, so that a test need not wait a minute. What Envoy does when
+/// the time is up is the same.
+fn impatient() -> Setup {
+    Setup::new(&keyless(YAML))
+        .edited("listeners.yaml", "request_headers_timeout: 10s", "request_headers_timeout: 1s")
+        .edited("listeners.yaml", "request_timeout: 60s", "request_timeout: 3s")
+}
+
+/// Sends a byte every so often, until there is an answer or nobody listens: what came, and after how
+/// long.
+fn trickle(client: &Client, head: &str, rest: &str) -> (String, Duration) {
+    let mut stream = TcpStream::connect(client.address).expect("a listener");
+    stream.write_all(head.as_bytes()).expect("a head");
+    let (started, mut answer) = (Instant::now(), Vec::new());
+    stream.set_read_timeout(Some(Duration::from_millis(50))).expect("a socket");
+    for byte in rest.bytes().cycle().take(400) {
+        let mut piece = [0; 4096];
+        match stream.read(&mut piece) {
+            Ok(0) => break,
+            Ok(count) => answer.extend_from_slice(&piece[..count]),
+            Err(_) if stream.write_all(&[byte]).is_err() => break,
+            Err(_) => {}
+        }
+    }
+    (String::from_utf8_lossy(&answer).into_owned(), started.elapsed())
+}
+
+#[test]
+fn a_client_that_lets_its_request_trickle_in_is_given_up() {
+    let gateway = impatient().start();
+    let client = gateway.us();
+    let head = "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\n";
+    let key = client.key.clone().expect("a key");
+    let whole = format!("{head}authorization: {key}\r\ncontent-length: 100000\r\n\r\n");
+    let attempts = [(head, "x-slow: ", 1..3), (&whole, "{ ", 3..6)];
+    thread::scope(|scope| {
+        for (head, rest, seconds) in attempts {
+            let client = &client;
+            scope.spawn(move || {
+                let (answer, took) = trickle(client, head, rest);
+                assert!(seconds.contains(&took.as_secs()), "{head}: {took:?}: {answer}");
+                let (status, body) = read_raw(&answer);
+                assert_eq!(status, 408, "{head}: {answer}");
+                assert_error_shape(&body, 408, "timeout");
+            });
+        }
+        // Nobody else waits for them.
+        let started = Instant::now();
+        assert_eq!(gateway.us().chat(&chat("gpt", "hi")).status, 200);
+        assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
+    });
+    gateway.assert_unharmed();
+}
+
+#[test]
+fn a_client_that_does_not_read_costs_no_more_than_a_buffer_and_nobody_else_anything() {
+    let gateway = Setup::new(&keyless(YAML)).start();
+    let client = gateway.us();
+    let body = streamed("gpt", "#script size=40000000 events=600").to_string();
+    let head = format!(
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: {}\r\ncontent-length: {}\r\n\r\n{body}",
+        client.key.clone().expect("a key"),
+        body.len()
+    );
+    let mut deaf = TcpStream::connect(client.address).expect("a listener");
+    deaf.write_all(head.as_bytes()).expect("a request");
+    thread::sleep(Duration::from_secs(2));
+    let taken = gateway.admin("/stats?filter=cluster.openai-us-hosts.upstream_cx_rx_bytes_total");
+    let taken: u64 = taken.trim().rsplit(' ').next().and_then(|n| n.parse().ok()).expect("a count");
+    assert!((1..20_000_000).contains(&taken), "{taken} of 40 million bytes were taken in");
+    assert_eq!(client.chat(&chat("gpt", "hi")).status, 200);
+    gateway.assert_unharmed();
+}
