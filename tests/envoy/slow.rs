@@ -75,10 +75,27 @@ fn a_client_that_does_not_read_costs_no_more_than_a_buffer_and_nobody_else_anyth
     );
     let mut deaf = TcpStream::connect(client.address).expect("a listener");
     deaf.write_all(head.as_bytes()).expect("a request");
-    thread::sleep(Duration::from_secs(2));
-    let taken = gateway.admin("/stats?filter=cluster.openai-us-hosts.upstream_cx_rx_bytes_total");
-    let taken: u64 = taken.trim().rsplit(' ').next().and_then(|n| n.parse().ok()).expect("a count");
+    let taken = || {
+        let count =
+            gateway.admin("/stats?filter=cluster.openai-us-hosts.upstream_cx_rx_bytes_total");
+        count.trim().rsplit(' ').next().and_then(|n| n.parse::<u64>().ok()).expect("a count")
+    };
+    let taken = once_it_stands_still(taken);
     assert!((1..20_000_000).contains(&taken), "{taken} of 40 million bytes were taken in");
     assert_eq!(client.chat(&chat("gpt", "hi")).status, 200);
     gateway.assert_unharmed();
+}
+
+/// A count that has grown and grows no more.
+fn once_it_stands_still(count: impl Fn() -> u64) -> u64 {
+    let mut before = 0;
+    for _ in 0..20 {
+        thread::sleep(Duration::from_secs(1));
+        let now = count();
+        if now > 0 && now == before {
+            break;
+        }
+        before = now;
+    }
+    before
 }
