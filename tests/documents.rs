@@ -51,7 +51,8 @@ fn every_test_that_a_document_names_is_there() {
             }
         }
     }
-    let is_no_metric = |word: &&str| !word.starts_with("envoy_") && !word.starts_with("attache_");
+    let metrics = ["envoy_", "attache_", "gen_ai_"];
+    let is_no_metric = |word: &&str| !metrics.iter().any(|prefix| word.starts_with(prefix));
     let mut found = 0;
     for page in ["docs/security.md", "docs/operations.md"] {
         let page = std::fs::read_to_string(root.join(page)).unwrap();
