@@ -25,6 +25,7 @@ struct TracingView<'c> {
     #[serde(flatten)]
     at: Place,
     uri: String,
+    /// Of a million requests, how many.
     sampling: f64,
     service_name: &'c str,
     to_providers: bool,
@@ -49,7 +50,7 @@ impl<'c> From<&'c Tracing> for TracingView<'c> {
             at: Place::of(&tracing.collector),
             // OTLP specification, "OTLP/HTTP request".
             uri: format!("{scheme}://{}/v1/traces", tracing.collector.authority()),
-            sampling: tracing.sampling,
+            sampling: (tracing.sampling * 10_000.0).round(),
             service_name: &tracing.service_name,
             to_providers: tracing.to_providers,
         }

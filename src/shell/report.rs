@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::{host, meter::Meter, metrics, note_error};
+use super::{host, meter::Meter, metrics, note_error, told_error};
 use crate::{
     provider::Attempt,
     reply::Reply,
@@ -48,9 +48,15 @@ pub(super) fn ended(attempt: &Attempt, reason: Option<&str>) {
 
 /// The same, where it was cut off; without a reason, by its client.
 pub(super) fn cut_off(attempt: &Attempt, reason: Option<&str>) {
-    meter(attempt).spent(&attempt.summary());
+    let summary = attempt.summary();
+    meter(attempt).spent(&summary);
+    host::tell(&summary.to_line(), &attempt.site().config.telemetry);
     if let Some(reason) = reason {
         count_failure(attempt, reason);
+        // Who stopped a stream that was silent for too long has said so.
+        if told_error().is_none() {
+            note_error(Some(reason));
+        }
     }
 }
 

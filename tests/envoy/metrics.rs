@@ -35,7 +35,12 @@ fn measured() -> MutexGuard<'static, Gateway> {
 }
 
 fn start(yaml: &str) -> Gateway {
-    Setup::new(yaml).scripted(&["one", "two", "three", "narrow"]).start()
+    setup(yaml).start()
+}
+
+/// Such a gateway, about to be started.
+pub fn setup(yaml: &str) -> Setup {
+    Setup::new(yaml).scripted(&["one", "two", "three", "narrow"])
 }
 
 /// By how much each counter grows while something is done.
@@ -56,7 +61,7 @@ fn expected(lines: &str) -> BTreeMap<String, u64> {
 }
 
 /// An answer of OpenAI's, with all kinds of tokens.
-fn with_usage() -> String {
+pub fn with_usage() -> String {
     let body = json!({"choices": [{"message": {"content": "fine"}, "finish_reason": "stop"}],
         "usage": {"prompt_tokens": 1000, "completion_tokens": 50,
             "prompt_tokens_details": {"cached_tokens": 600},

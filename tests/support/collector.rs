@@ -9,7 +9,7 @@ use hyper_util::server::conn::auto;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 use tokio::runtime::Builder;
@@ -41,7 +41,14 @@ impl Span {
 /// A running collector, on 127.0.0.1 only, for as long as the process runs.
 pub struct Collector {
     address: SocketAddr,
-    spans: Arc<Mutex<Vec<Span>>>,
+    received: Arc<Mutex<Received>>,
+}
+
+#[derive(Default)]
+struct Received {
+    spans: Vec<Span>,
+    /// All that came, as it came.
+    bytes: Vec<u8>,
 }
 
 impl Collector {
@@ -50,13 +57,13 @@ impl Collector {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         listener.set_nonblocking(true).expect("a listener");
         let address = listener.local_addr().expect("it listens");
-        let spans = Arc::default();
-        let shared = Arc::clone(&spans);
+        let received = Arc::default();
+        let shared = Arc::clone(&received);
         thread::spawn(move || {
             let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
             runtime.block_on(run(listener, shared));
         });
-        Self { address, spans }
+        Self { address, received }
     }
 
     /// Where it listens.
@@ -83,15 +90,25 @@ impl Collector {
 
     /// All that has come.
     pub fn all(&self) -> Vec<Span> {
-        self.spans.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.received().spans.clone()
+    }
+
+    /// Whether a word came, in whichever part of a span.
+    pub fn holds(&self, word: &str) -> bool {
+        let received = self.received();
+        received.bytes.windows(word.len()).any(|window| window == word.as_bytes())
+    }
+
+    fn received(&self) -> MutexGuard<'_, Received> {
+        self.received.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-async fn run(listener: TcpListener, spans: Arc<Mutex<Vec<Span>>>) {
+async fn run(listener: TcpListener, received: Arc<Mutex<Received>>) {
     let listener = tokio::net::TcpListener::from_std(listener).expect("it does not block");
     while let Ok((stream, _)) = listener.accept().await {
-        let spans = Arc::clone(&spans);
-        let service = service_fn(move |request| take(request, Arc::clone(&spans)));
+        let received = Arc::clone(&received);
+        let service = service_fn(move |request| take(request, Arc::clone(&received)));
         let server = auto::Builder::new(TokioExecutor::new());
         tokio::spawn(async move {
             let _ = server.serve_connection(TokioIo::new(stream), service).await;
@@ -101,12 +118,14 @@ async fn run(listener: TcpListener, spans: Arc<Mutex<Vec<Span>>>) {
 
 async fn take(
     request: Request<Incoming>,
-    spans: Arc<Mutex<Vec<Span>>>,
+    received: Arc<Mutex<Received>>,
 ) -> Result<Response<Empty<Bytes>>, Infallible> {
     let is_trace = request.uri().path() == "/v1/traces";
     let body = request.into_body().collect().await.map(|body| body.to_bytes());
     if let (true, Ok(body)) = (is_trace, body) {
-        spans.lock().unwrap_or_else(PoisonError::into_inner).extend(read(&body));
+        let mut received = received.lock().unwrap_or_else(PoisonError::into_inner);
+        received.spans.extend(read(&body));
+        received.bytes.extend_from_slice(&body);
     }
     Ok(Response::new(Empty::new()))
 }

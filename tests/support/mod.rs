@@ -1,6 +1,8 @@
 //! What the integration tests share. Each of them uses a part of it.
 
 #[allow(dead_code)]
+pub mod access_log;
+#[allow(dead_code)]
 pub mod client;
 #[allow(dead_code)]
 pub mod collector;
