@@ -1,21 +1,14 @@
 //! The access log: a line for each request, with what it came to and no word of what was said.
 
-use super::attempts::request;
+use super::attempts::{failing, request};
 use super::claims::*;
 use super::metrics::{priced, setup, with_usage};
 use crate::support::access_log::Line;
 use crate::support::client::{Answer, Request};
-use crate::support::envoy::{Gateway, marker};
+use crate::support::envoy::marker;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::sync::OnceLock;
 use std::time::Duration;
-
-/// A gateway where every model has a price, and the account `frugal` may ask each once.
-fn logged() -> &'static Gateway {
-    static GATEWAY: OnceLock<Gateway> = OnceLock::new();
-    GATEWAY.get_or_init(|| setup(&priced()).start())
-}
 
 /// The clusters that a line names: the last that Envoy's router asked, and all others.
 fn clusters(line: &Line) -> [Option<&str>; 2] {
@@ -53,8 +46,8 @@ fn an_answer_is_a_line_with_what_it_took_and_cost() {
         ),
     ];
     for (body, expected) in cases {
-        let answer = logged().us().chat(&body);
-        let line = Line::of(logged(), &answer);
+        let answer = failing().us().chat(&body);
+        let line = Line::of(failing(), &answer);
         assert_eq!(line.untimed(), expected, "{line:?}");
         assert_eq!(outcome(&line), (Some("acme"), 200, None), "{line:?}");
         assert_eq!(line.get("region"), "us");
@@ -75,8 +68,8 @@ fn after_another_attempt_the_line_names_all_that_were_asked() {
         let cases =
             [("status=429 | text=saved", "second", "two"), ("reset | text=saved", "first", "one")];
         for (script, model, provider) in cases {
-            let answer = logged().us().chat(&request("first", script, is_stream, &["second"]));
-            let line = Line::of(logged(), &answer);
+            let answer = failing().us().chat(&request("first", script, is_stream, &["second"]));
+            let line = Line::of(failing(), &answer);
             let asked = format!("request_model=first response_model={model} provider={provider} ");
             assert!(line.untimed().starts_with(&asked), "{is_stream}: {line:?}");
             assert!(line.untimed().contains(" output_tokens=1 "), "{is_stream}: {line:?}");
@@ -93,9 +86,9 @@ fn after_another_attempt_the_line_names_all_that_were_asked() {
 
 #[test]
 fn a_refusal_is_a_line_with_its_reason() {
-    let frugal = logged().us().with_key(logged().secret("frugal"));
+    let frugal = failing().us().with_key(failing().secret("frugal"));
     frugal.chat(&chat("third-time", "#script text=x"));
-    let us = logged().us();
+    let us = failing().us();
     let cases = [
         (us.chat(&chat("nobody", "x")), "acme", 400, "invalid_value", ""),
         (us.send(Request::chat("{")), "acme", 400, "invalid_json", ""),
@@ -109,17 +102,17 @@ fn a_refusal_is_a_line_with_its_reason() {
         ),
     ];
     for (answer, account, status, reason, exchange) in cases {
-        let line = Line::of(logged(), &answer);
+        let line = Line::of(failing(), &answer);
         assert_eq!(outcome(&line), (Some(account), status, Some(reason)), "{line:?}");
         assert_eq!(line.untimed(), exchange, "{line:?}");
         assert_eq!(clusters(&line), [None, None], "{line:?}");
     }
-    let answer = logged().eu().chat(&chat("first", "x"));
-    let line = Line::of(logged(), &answer);
+    let answer = failing().eu().chat(&chat("first", "x"));
+    let line = Line::of(failing(), &answer);
     assert_eq!(line.get("region"), "eu", "{line:?}");
     assert_eq!(outcome(&line).1, u64::from(answer.status), "{line:?}");
-    let answer = logged().us().without_key().chat(&chat("first", "x"));
-    let line = Line::of(logged(), &answer);
+    let answer = failing().us().without_key().chat(&chat("first", "x"));
+    let line = Line::of(failing(), &answer);
     assert_eq!(outcome(&line), (None, 401, None), "{line:?}");
     assert!(line.get("details").as_str().is_some_and(|text| text.contains("api_key")), "{line:?}");
 }
@@ -136,8 +129,8 @@ fn a_request_that_all_attempts_failed_is_a_line_with_the_last_reason() {
     for is_stream in [false, true] {
         for (model, script, reason, provider) in cases {
             let fallbacks: &[&str] = if provider == "two" { &["second"] } else { &[] };
-            let answer = logged().us().chat(&request(model, script, is_stream, fallbacks));
-            let line = Line::of(logged(), &answer);
+            let answer = failing().us().chat(&request(model, script, is_stream, fallbacks));
+            let line = Line::of(failing(), &answer);
             let status = u64::from(answer.status);
             assert_eq!(outcome(&line), (Some("acme"), status, Some(reason)), "{line:?}");
             let expected = format!("request_model={model} provider={provider} region=us");
@@ -151,8 +144,8 @@ fn a_request_that_all_attempts_failed_is_a_line_with_the_last_reason() {
 fn a_stream_that_breaks_off_is_a_line_with_its_reason() {
     for (script, reason) in [("cut=5", "upstream_error"), ("hang=5", "timeout")] {
         let script = format!("text=a_b_c_d_e {script}");
-        let answer = logged().us().chat(&request("second", &script, true, &[]));
-        let line = Line::of(logged(), &answer);
+        let answer = failing().us().chat(&request("second", &script, true, &[]));
+        let line = Line::of(failing(), &answer);
         assert_eq!(outcome(&line), (Some("acme"), 200, Some(reason)), "{script}: {line:?}");
         let expected = "request_model=second response_model=second provider=two region=us \
                         input_tokens=3 ";
@@ -165,20 +158,20 @@ fn a_stream_that_breaks_off_is_a_line_with_its_reason() {
 fn a_client_that_leaves_is_a_line_too() {
     let script = "text=a_b_c_d_e delay=200";
     let body = request("second", script, true, &[]).to_string();
-    let mut opened = logged().us().open(Request::chat(body));
+    let mut opened = failing().us().open(Request::chat(body));
     let id = opened.headers["x-request-id"].to_str().expect("an id").to_owned();
     opened.next_event();
     drop(opened);
-    let line = Line::with(logged(), "request_id", &id);
+    let line = Line::with(failing(), "request_id", &id);
     assert_eq!(outcome(&line), (Some("acme"), 200, None), "{line:?}");
     assert_eq!(line.get("flags"), "DC", "{line:?}");
     let expected = "request_model=second response_model=second provider=two region=us";
     assert!(line.untimed().starts_with(expected), "{line:?}");
     assert!(line.millis("first_content_ms").is_some(), "{line:?}");
     let body = request("first", "head-delay=400 text=x", false, &[]).to_string();
-    let spender = logged().us().with_key(logged().secret("spender"));
+    let spender = failing().us().with_key(failing().secret("spender"));
     spender.leave(&body, Duration::from_millis(100));
-    let line = Line::with(logged(), "account", "spender");
+    let line = Line::with(failing(), "account", "spender");
     assert_eq!(outcome(&line), (Some("spender"), 0, None), "{line:?}");
     assert_eq!(line.get("flags"), "DC", "{line:?}");
     assert_eq!(clusters(&line)[0], Some("one-us"), "{line:?}");
@@ -188,8 +181,8 @@ fn a_client_that_leaves_is_a_line_too() {
 fn a_hedged_request_is_one_line_that_names_who_was_faster() {
     let mut body = request("first", "head-delay=400 text=slow | text=fast", false, &["second"]);
     body["fallback_config"]["hedge_ms"] = json!(100);
-    let answer = logged().us().chat(&body);
-    let line = Line::of(logged(), &answer);
+    let answer = failing().us().chat(&body);
+    let line = Line::of(failing(), &answer);
     let expected = "request_model=first response_model=second provider=two region=us ";
     assert!(line.untimed().starts_with(expected), "{line:?}");
     assert_eq!(clusters(&line), [Some("one-us"), Some("two-us")], "{line:?}");

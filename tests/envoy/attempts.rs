@@ -2,6 +2,7 @@
 //! the client gets one whole answer or one error, and no provider is asked more often than planned.
 
 use super::claims::*;
+use super::metrics;
 use crate::support::client::{Answer, Request};
 use crate::support::envoy::{Gateway, Setup, marker};
 use serde_json::{Value, json};
@@ -9,16 +10,11 @@ use std::sync::OnceLock;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// A gateway whose providers fail as they are told, or cannot be reached at all.
-fn failing() -> &'static Gateway {
+/// A gateway whose providers fail as they are told, or cannot be reached at all. Every model has a
+/// price, and the account `frugal` may ask each once.
+pub fn failing() -> &'static Gateway {
     static GATEWAY: OnceLock<Gateway> = OnceLock::new();
-    GATEWAY.get_or_init(|| failing_setup().start())
-}
-
-/// The same, about to be started.
-pub fn failing_setup() -> Setup {
-    let setup = Setup::new(include_str!("failing.yaml"));
-    setup.scripted(&["one", "two", "three", "narrow"])
+    GATEWAY.get_or_init(|| metrics::setup(&metrics::priced()).start())
 }
 
 /// A request whose provider plays `script`, attempt by attempt.

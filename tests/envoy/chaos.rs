@@ -1,8 +1,9 @@
 //! Providers that fail at random, many clients at once: every client gets one whole answer or one
 //! error, no provider is asked more often than planned, and nothing is left behind.
 
-use super::attempts::{attempts, failing_setup, text};
+use super::attempts::{attempts, text};
 use super::claims::assert_error_shape;
+use super::metrics::setup;
 use crate::support::client::{Answer, Client};
 use crate::support::envoy::{Gateway, marker};
 use crate::support::random::Random;
@@ -52,7 +53,7 @@ fn chaos_harms_nobody() {
 }
 
 fn run(requests: u64) {
-    let gateway = failing_setup().start();
+    let gateway = setup(include_str!("failing.yaml")).start();
     let begun = Instant::now();
     thread::scope(|scope| {
         for client in 0..CLIENTS {
