@@ -9,9 +9,10 @@ use crate::support::client::{Answer, Request};
 use crate::support::collector::{Collector, Span};
 use crate::support::envoy::{Gateway, marker};
 use crate::support::provider::Entry;
+use crate::support::shared::Shared;
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::sync::OnceLock;
+use std::sync::Arc;
 
 /// A gateway with a collector. It has one worker, so that spans come in the order of requests.
 struct Traced {
@@ -40,15 +41,9 @@ impl Traced {
 }
 
 /// Traces only what a client wants to have traced, and tells providers nothing of it.
-fn silent() -> &'static Traced {
-    static TRACED: OnceLock<Traced> = OnceLock::new();
-    TRACED.get_or_init(|| Traced::start("sampling: 0, service_name: our-gateway"))
-}
-
-/// The same, and tells providers.
-fn telling() -> &'static Traced {
-    static TRACED: OnceLock<Traced> = OnceLock::new();
-    TRACED.get_or_init(|| Traced::start("sampling: 0, to_providers: true"))
+fn silent() -> Arc<Traced> {
+    static TRACED: Shared<Traced> = Shared::new();
+    TRACED.get(|| Traced::start("sampling: 0, service_name: our-gateway"))
 }
 
 /// A trace of a client's, and its own part in it.
@@ -97,12 +92,13 @@ fn root<'s>(spans: &'s [Span], parent: &str) -> &'s Span {
 
 #[test]
 fn a_request_of_a_clients_trace_is_a_span_with_what_it_came_to() {
-    let Traced { gateway, .. } = silent();
+    let traced = silent();
+    let gateway = &traced.gateway;
     for is_stream in [false, true] {
         let parent = Parent::new();
         let script = "reasoning=one_two text=three_four";
         let answer = gateway.us().send(parent.sampled(&request("second", script, is_stream, &[])));
-        let spans = silent().spans(&answer, 2);
+        let spans = traced.spans(&answer, 2);
         let span = root(&spans, &parent.span);
         assert_eq!((&span.trace_id, span.service.as_str()), (&parent.trace, "our-gateway"));
         let told = ours(span);
@@ -133,7 +129,8 @@ fn a_request_of_a_clients_trace_is_a_span_with_what_it_came_to() {
 
 #[test]
 fn an_error_is_told_with_its_type() {
-    let Traced { gateway, .. } = silent();
+    let traced = silent();
+    let gateway = &traced.gateway;
     let cases = [
         (request("nobody", "text=x", false, &[]), 1, "invalid_value", None),
         (request("first", "status=422", false, &[]), 2, "invalid_value", Some("one")),
@@ -143,7 +140,7 @@ fn an_error_is_told_with_its_type() {
     for (body, count, reason, provider) in cases {
         let parent = Parent::new();
         let answer = gateway.us().send(parent.sampled(&body));
-        let spans = silent().spans(&answer, count);
+        let spans = traced.spans(&answer, count);
         let told = ours(root(&spans, &parent.span));
         assert_eq!(told.get("error.type"), Some(&reason), "{body}: {told:?}");
         assert_eq!(told.get("gen_ai.provider.name").copied(), provider, "{body}: {told:?}");
@@ -152,12 +149,13 @@ fn an_error_is_told_with_its_type() {
 
 #[test]
 fn each_attempt_of_the_router_is_a_span_below_the_requests() {
-    let Traced { gateway, .. } = silent();
+    let traced = silent();
+    let gateway = &traced.gateway;
     for (is_stream, count) in [(false, 2), (true, 3)] {
         let parent = Parent::new();
         let body = request("first", "status=429 | text=saved", is_stream, &["second"]);
         let answer = gateway.us().send(parent.sampled(&body));
-        let spans = silent().spans(&answer, count);
+        let spans = traced.spans(&answer, count);
         assert_eq!(spans.len(), count, "{is_stream}: {spans:#?}");
         let span = root(&spans, &parent.span);
         assert_eq!(spans.iter().filter(|own| own.parent == span.id).count(), count - 1);
@@ -169,8 +167,8 @@ fn each_attempt_of_the_router_is_a_span_below_the_requests() {
 
 #[test]
 fn what_nobody_wants_to_have_traced_is_not() {
-    let Traced { gateway, .. } = silent();
-    let (us, body) = (gateway.us(), chat("first", "#script text=x"));
+    let traced = silent();
+    let (us, body) = (traced.gateway.us(), chat("first", "#script text=x"));
     let parent = Parent::new();
     let mut untraced = vec![us.chat(&body), us.send(parent.with_flags(&body, "00"))];
     for path in ["/healthz", "/v1/models", "/models"] {
@@ -178,12 +176,12 @@ fn what_nobody_wants_to_have_traced_is_not() {
     }
     // It comes after the others, and so do its spans.
     let last = us.send(Parent::new().sampled(&body));
-    silent().spans(&last, 2);
+    traced.spans(&last, 2);
     for answer in &untraced {
         assert_eq!(answer.status, 200, "{answer:?}");
-        assert!(!silent().is_traced(answer), "{answer:?}");
+        assert!(!traced.is_traced(answer), "{answer:?}");
     }
-    let of_it = silent().collector.all().into_iter().find(|span| span.trace_id == parent.trace);
+    let of_it = traced.collector.all().into_iter().find(|span| span.trace_id == parent.trace);
     assert_eq!(of_it, None);
 }
 
@@ -225,8 +223,9 @@ fn attempts(traced: &Traced, flags: Option<&str>) -> Vec<(Parent, Vec<Entry>)> {
 
 #[test]
 fn providers_are_told_nothing_of_a_trace() {
+    let silent = silent();
     for flags in [Some("01"), Some("00"), None] {
-        for entry in attempts(silent(), flags).into_iter().flat_map(|(_, entries)| entries) {
+        for entry in attempts(&silent, flags).into_iter().flat_map(|(_, entries)| entries) {
             for (name, value) in &entry.headers {
                 assert!(!name.contains("trace"), "{flags:?}: {name}: {value:?}");
             }
@@ -236,8 +235,9 @@ fn providers_are_told_nothing_of_a_trace() {
 
 #[test]
 fn providers_are_told_of_a_trace_where_that_is_wanted() {
+    let telling = Traced::start("sampling: 0, to_providers: true");
     for flags in ["01", "00"] {
-        for (parent, entries) in attempts(telling(), Some(flags)) {
+        for (parent, entries) in attempts(&telling, Some(flags)) {
             for entry in entries {
                 let text = |name| entry.header(name).map(String::from_utf8_lossy);
                 let told = text("traceparent").unwrap_or_else(|| panic!("{flags}: {entry:?}"));
@@ -249,7 +249,7 @@ fn providers_are_told_of_a_trace_where_that_is_wanted() {
             }
         }
     }
-    telling().gateway.assert_unharmed();
+    telling.gateway.assert_unharmed();
 }
 
 #[test]

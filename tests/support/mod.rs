@@ -35,3 +35,5 @@ pub mod provider;
 pub mod random;
 #[allow(dead_code)]
 pub mod room;
+#[allow(dead_code)]
+pub mod shared;
