@@ -21,9 +21,10 @@ from pathlib import Path
 
 sys.dont_write_bytecode = True
 
-from bench.processes import Envoy, Failed, Process, Provider, free_ports, get, send
+from bench.processes import Envoy, Failed, Process, Provider, get, send
 from bench.setting import CLIENT_KEY, COUNTED_KEY, Setting
 from dashboard import page
+from ports import free_ports
 from urllib.request import Request
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -16,6 +16,7 @@ mod envoy {
     mod configuration;
     mod custom;
     mod failures;
+    mod headers;
     mod image;
     mod istio;
     mod keys;

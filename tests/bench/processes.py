@@ -5,7 +5,6 @@ Everything here ends what it started, by its process id, however the measurement
 
 import os
 import re
-import socket
 import subprocess
 import time
 import urllib.error
@@ -176,15 +175,6 @@ def send(request):
     except urllib.error.HTTPError as error:
         with error:
             return error.code, error.read().decode()
-
-
-def free_ports(count):
-    """Ports that nothing listened at a moment ago."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
 
 
 def needed(path, what):

@@ -6,7 +6,9 @@ import string
 import subprocess
 from pathlib import Path
 
-from .processes import Envoy, Failed, free_ports
+from ports import free_ports
+
+from .processes import Envoy, Failed
 
 # The providers in `gateway.yaml` beside this file. `attache render` names the cluster of each after
 # it and its region.

@@ -6,8 +6,8 @@ import contextlib
 import os
 import pathlib
 import re
-import socket
 import subprocess
+import sys
 import time
 import types
 import urllib.request
@@ -16,6 +16,10 @@ import openai
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests"))
+
+from ports import free_ports
+
 TARGET = ROOT / os.environ.get("CARGO_TARGET_DIR", "target")
 ENVOY = pathlib.Path(os.environ.get("ATTACHE_ENVOY", ROOT / ".build/bin/envoy"))
 MODULE = pathlib.Path(
@@ -27,15 +31,6 @@ AIMOCK = ROOT / ".build/aimock/node_modules/@copilotkit/aimock/dist/cli.js"
 def found(path, recipe):
     assert path.is_file(), f"no {path}, `{recipe}` makes it"
     return str(path)
-
-
-def free_ports(count):
-    """Ports nobody listens on. All are held until all are found, so they differ."""
-    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [one.getsockname()[1] for one in held]
-    for one in held:
-        one.close()
-    return ports
 
 
 @pytest.fixture(scope="session")
