@@ -14,6 +14,10 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+/// Has Envoy send each span by itself, where it waits for five of them or five seconds.
+const AT_ONCE: &str = "layered_runtime: {layers: [{name: tests, static_layer: \
+    {tracing.opentelemetry.min_flush_spans: 1}}]}\nstats_config:";
+
 /// A gateway with a collector. It has one worker, so that spans come in the order of requests.
 struct Traced {
     gateway: Gateway,
@@ -24,8 +28,9 @@ impl Traced {
     fn start(more: &str) -> Self {
         let collector = Collector::start();
         let tracing = format!("tracing: {{collector: {}, {more}}}", collector.url());
-        let gateway = setup(&format!("{}\n{tracing}\n", priced())).workers(1).start();
-        Self { gateway, collector }
+        let setup = setup(&format!("{}\n{tracing}\n", priced())).workers(1);
+        let setup = setup.edited("envoy.yaml", "stats_config:", AT_ONCE);
+        Self { gateway: setup.start(), collector }
     }
 
     /// The spans of a request, once there are so many.
