@@ -21,7 +21,8 @@ Anthropic's or Gemini's own API, so the provider does the same work for both.
 * One attempt more is the same clock for an exchange whose first attempt fails, against one whose
   first does not: both through the module, so the first column is not the baseline's there.
 * What a rate limit costs is the difference between two accounts at one Envoy that take turns; one of
-  them has no limit. It includes what the client is told of it.
+  them has no limit. It includes what the client is told of it. Where a service counts, what a filter
+  of Envoy's needs to ask the same service is not counted.
 * Requests per second and percentiles are wrk's own. wrk, the provider and Envoy share the machine,
   so they say little about another one.
 * Start-up is from the start of the program to the first answer of its listener.
@@ -46,6 +47,7 @@ from pathlib import Path
 sys.dont_write_bytecode = True
 
 from bench import measure, report
+from bench.counting import counting
 from bench.processes import Failed, Limiter, Provider, needed
 from bench.setting import Setting
 
@@ -110,7 +112,7 @@ def measured(setting, options):
         return measure.growth(setting)
     cases = [case for case in measure.CASES if options.case in case.name]
     if options.counting:
-        return measure.counting(setting, rounds, seconds)
+        return counting(setting, rounds, seconds)
     if options.repair:
         return measure.repair(setting, rounds, seconds)
     if options.calls:
@@ -119,7 +121,7 @@ def measured(setting, options):
     figures = measure.costs(setting, cases, rounds, seconds)
     if options.case:
         return figures
-    figures += measure.counting(setting, rounds, seconds)
+    figures += counting(setting, rounds, seconds)
     figures += measure.first_content(setting, 100 if options.quick else measure.WAITS)
     figures += measure.injection(setting, rounds, seconds)
     figures += measure.repair(setting, rounds, seconds)

@@ -9,7 +9,7 @@ from statistics import median, quantiles
 from .load import Line, Request, about, answered, ask, broken, burst, chat, translated
 from .processes import Failed
 from .report import Figure
-from .setting import CLIENT_KEY, COUNTED_KEY, METERED_KEY, PROVIDERS
+from .setting import PROVIDERS
 
 # The longest module that may be, in KiB. Our own number: Envoy compiles every byte at its start.
 LONGEST_MODULE = 1536
@@ -291,49 +291,6 @@ def next_attempt(setting, waits=WAITS):
 def decile(values):
     """What nine of ten values are below."""
     return quantiles(values, n=10)[-1]
-
-
-# A second is long enough for any load: what is slower is counted by the Envoy itself.
-SERVICE = '\nrate_limit: {{service: "{}", timeout: 1s}}\n'
-
-# What a limit may cost, in µs of Envoy's CPU. Tokens are looked up, then looked up again and charged,
-# and nobody is told: that is the decision about a request and a little more, with one worker and with
-# two on one slot. Requests are counted and the client is told in five headers, which cost as much
-# again: there is no limit for that. The last is where a service counts for all Envoys.
-COUNTED = [
-    ("decision, alone", METERED_KEY, 1, "", 3.0),
-    ("decision, contended", METERED_KEY, 2, "", 6.0),
-    ("counted and told", COUNTED_KEY, 1, "", None),
-    ("counted by a service and told", COUNTED_KEY, 1, SERVICE, 60.0),
-]
-
-
-def counting(setting, rounds, seconds):
-    """One Envoy, and two accounts that take turns, one of them without a limit. All requests of the
-    other come to one slot."""
-    figures = []
-    for index, (name, counted, workers, more, limit) in enumerate(COUNTED):
-        found = {CLIENT_KEY: [], counted: []}
-        with setting.ours(f"limit-{index}", workers, more.format(setting.service)) as envoy:
-            for turn in range(2 * rounds + 1):
-                for key in sorted(found, reverse=bool(turn % 2)):
-                    once = burst(envoy, [CASES[0].ours()], 16 * workers, seconds, key)
-                    found[key].append(once.cpu_per_request)
-                costs = " / ".join(f"{costs[-1]:.1f}" for costs in found.values())
-                say(f"limit, {name}: {'round ' + str(turn) if turn else 'warm-up'}: {costs} µs")
-            healthy(envoy)
-        figures.append(counting_figure(name, limit, *(costs[1:] for costs in found.values())))
-    return figures
-
-
-def counting_figure(name, limit, plain, counted):
-    """What is judged is the difference of the medians."""
-    differences = sorted(ours - without for without, ours in zip(plain, counted))
-    return Figure(
-        f"rate limit, {name}: CPU per request", "µs", median(plain), median(counted),
-        judged=median(differences), limit=limit,
-        note=f"{median(differences):+.1f} µs, {differences[0]:+.1f} to {differences[-1]:+.1f} "
-             f"in {len(differences)} rounds")
 
 
 def startup(setting, rounds):

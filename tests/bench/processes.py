@@ -158,7 +158,11 @@ class Envoy(Process):
 
     def reloads(self):
         """How many VMs crashed and were made anew."""
-        page = get(self.admin, "/stats?filter=wasm.*(reload|crash)")[1]
+        return self.counted("wasm.*(reload|crash)")
+
+    def counted(self, name):
+        """The sum of the counters with such a name."""
+        page = get(self.admin, f"/stats?filter={name}")[1]
         return sum(int(count) for count in re.findall(r": (\d+)$", page, re.MULTILINE))
 
 

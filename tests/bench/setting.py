@@ -20,6 +20,27 @@ CLIENT_KEY, PROVIDER_KEY = "client-key", "provider-key"
 # What clients send whose requests are counted, or whose tokens.
 COUNTED_KEY, METERED_KEY = "counted-key", "metered-key"
 
+# A second is long enough for any load: what is slower is counted by the Envoy itself.
+SERVICE = '\nrate_limit: {{service: "{}", timeout: 1s}}\n'
+
+# Envoy's own filter, asking the same of the same service as the module.
+ROUTER = re.compile(r"^( *)(?=- name: envoy.filters.http.router\n)", re.MULTILINE)
+ASKING = r"""\1- name: envoy.filters.http.ratelimit
+\1  typed_config:
+\1    "@type": type.googleapis.com/envoy.extensions.filters.http.ratelimit.v3.RateLimit
+\1    domain: attache
+\1    timeout: 1s
+\1    failure_mode_deny: true
+\1    enable_x_ratelimit_headers: DRAFT_VERSION_03
+\1    rate_limit_service:
+\1      transport_api_version: V3
+\1      grpc_service: {envoy_grpc: {cluster_name: rate-limit}}
+\1    rate_limits:
+\1    - actions:
+\1      - generic_key: {descriptor_key: account, descriptor_value: asking}
+\1      - generic_key: {descriptor_key: model, descriptor_value: openai}
+\1"""
+
 
 class Setting:
     """Where programs, module and configurations are. Holds `ours` and `baseline`."""
@@ -40,15 +61,31 @@ class Setting:
         ):
             (directory / f"{name}.key").write_text(key)
 
-    def ours(self, name="ours", workers=1, more=""):
-        """An Envoy as the operator would run it, with more in its configuration."""
+    def ours(self, name="ours", workers=1, service=False):
+        """An Envoy as the operator would run it, with the service that counts for it or without."""
         gateway, admin = free_ports(2)
-        return Envoy(self.envoy, self.render(name, gateway, admin, more), gateway, admin, workers)
+        directory = self.render(name, gateway, admin, service)
+        return Envoy(self.envoy, directory, gateway, admin, workers)
 
     def baseline(self, provider=PROVIDERS[0], name="baseline"):
         """The same without the module, all for one provider."""
         gateway, admin = free_ports(2)
-        directory = self.render(name, gateway, admin)
+        return Envoy(self.envoy, self.plain(name, gateway, admin, provider), gateway, admin)
+
+    def asking(self, name="asking"):
+        """The baseline, where a filter of Envoy's asks the service about each request."""
+        gateway, admin = free_ports(2)
+        directory = self.plain(name, gateway, admin, PROVIDERS[0], service=True)
+        file = directory / "listeners.yaml"
+        text, count = ROUTER.subn(ASKING, file.read_text())
+        if count != 1:
+            raise Failed(f"the rendered configuration has {count} routers")
+        file.write_text(text)
+        return Envoy(self.envoy, directory, gateway, admin)
+
+    def plain(self, name, gateway, admin, provider, service=False):
+        """The directory of a configuration from which the module was taken."""
+        directory = self.render(name, gateway, admin, service)
         for name, plain in (
             ("listeners", plain_listeners),
             ("routes-us", lambda text: plain_routes(text, f"{provider}-us")),
@@ -56,11 +93,12 @@ class Setting:
         ):
             file = directory / f"{name}.yaml"
             file.write_text(without_module(plain(file.read_text())))
-        return Envoy(self.envoy, directory, gateway, admin)
+        return directory
 
-    def render(self, name, gateway, admin, more=""):
+    def render(self, name, gateway, admin, service=False):
         """The directory of a rendered configuration."""
         template = string.Template(self.template.read_text())
+        more = SERVICE.format(self.service) if service else ""
         file = self.directory / f"{name}.yaml"
         file.write_text(
             template.substitute(gateway=gateway, admin=admin, provider=self.provider_port) + more)
