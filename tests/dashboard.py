@@ -21,7 +21,7 @@ from pathlib import Path
 
 sys.dont_write_bytecode = True
 
-from bench.processes import Envoy, Failed, Process, Provider, get, send
+from bench.processes import Failed, Process, Provider, get, send
 from bench.setting import CLIENT_KEY, COUNTED_KEY, Setting
 from dashboard import page
 from ports import free_ports

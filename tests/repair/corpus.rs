@@ -86,7 +86,7 @@ const KEYS: [&str; 24] = [
 /// A document and what it is written as.
 pub fn document(random: &mut Random) -> Value {
     match random.below(10) {
-        0 => json!({"city": text(random), "units": random.pick(&["metric", "imperial"]),
+        0 => json!({"city": text(random), "units": random.one_of(&["metric", "imperial"]),
             "hours": random.below(48)}),
         1 => json!({"query": text(random), "top_k": random.below(20),
             "filter": {"lang": ["en", text(random)], "since": null, "safe": random.percent(50)}}),
@@ -116,7 +116,7 @@ fn list(random: &mut Random, most: usize, make: impl Fn(&mut Random) -> Value) -
 fn record(random: &mut Random, depth: usize) -> Value {
     let mut map = Map::new();
     for _ in 0..=random.below(5) {
-        map.insert((*random.pick(&KEYS)).to_owned(), value(random, depth));
+        map.insert((*random.one_of(&KEYS)).to_owned(), value(random, depth));
     }
     Value::Object(map)
 }
@@ -139,12 +139,12 @@ fn number(random: &mut Random) -> Value {
 }
 
 pub fn text(random: &mut Random) -> String {
-    (*random.pick(&TEXTS)).to_owned()
+    (*random.one_of(&TEXTS)).to_owned()
 }
 
 fn long_text(random: &mut Random) -> String {
     let sentences: Vec<String> = (0..2 + random.below(3)).map(|_| text(random)).collect();
-    sentences.join(*random.pick(&[" ", "\n"]))
+    sentences.join(*random.one_of(&[" ", "\n"]))
 }
 
 /// Replies that hold no JSON.

@@ -173,11 +173,11 @@ pub const DAMAGES: [(&str, Damage); 37] = [
     }),
     ("dots for more", |all, random| insert_before(all, random, Part::Close, ", ...", true)),
     ("comments", |all, random| {
-        let comment = *random.pick(&["// why: see \"docs\"\n", "/* a, b: {c} */", "# note\n"]);
+        let comment = *random.one_of(&["// why: see \"docs\"\n", "/* a, b: {c} */", "# note\n"]);
         insert_after(all, random, Part::Comma, &format!(" {comment} "))
     }),
     ("odd white space", |all, random| {
-        let blank = *random.pick(&["\u{a0}", "\u{feff}", "\u{200b}", "\u{3000}"]);
+        let blank = *random.one_of(&["\u{a0}", "\u{feff}", "\u{200b}", "\u{3000}"]);
         insert_after(all, random, Part::Comma, blank)
     }),
     ("wrong bracket", |all, random| {
@@ -290,7 +290,7 @@ fn insert(all: &mut Vec<Token>, random: &mut Random, places: &[usize], text: &st
         return false;
     }
     // Behind the value, before the white space that precedes the bracket.
-    let mut at = *random.pick(places);
+    let mut at = *random.one_of(places);
     while at > 0 && all[at - 1].part == Part::Blank {
         at -= 1;
     }
@@ -300,7 +300,7 @@ fn insert(all: &mut Vec<Token>, random: &mut Random, places: &[usize], text: &st
 
 /// All cases of a seed: so many of each class.
 pub fn cases(seed: u64, each: usize) -> Vec<Case> {
-    let mut random = Random::new(seed);
+    let mut random = Random(seed);
     let mut cases = Vec::new();
     for (class, damage) in DAMAGES {
         fill(&mut cases, each, || damaged(class, &[damage], &mut random));
@@ -310,7 +310,7 @@ pub fn cases(seed: u64, each: usize) -> Vec<Case> {
     }
     for (class, count) in [("two kinds at once", 2), ("three kinds at once", 3)] {
         fill(&mut cases, each * 2, || {
-            let chosen: Vec<Damage> = (0..count).map(|_| random.pick(&DAMAGES).1).collect();
+            let chosen: Vec<Damage> = (0..count).map(|_| random.one_of(&DAMAGES).1).collect();
             damaged(class, &chosen, &mut random)
         });
     }

@@ -16,14 +16,14 @@ fn inputs() -> usize {
 
 #[test]
 fn nothing_that_comes_panics_or_comes_back_invalid() {
-    let mut random = Random::new(4711);
+    let mut random = Random(4711);
     let cases = damage::cases(99, 2);
     for _ in 0..inputs() {
         let input = match random.below(3) {
             0 => pieces(&mut random),
-            _ => mutated(&random.pick(&cases).input, &mut random),
+            _ => mutated(&random.one_of(&cases).input, &mut random),
         };
-        let root = *random.pick(&[Root::Any, Root::Object, Root::Array]);
+        let root = *random.one_of(&[Root::Any, Root::Object, Root::Array]);
         if let Ok((json, report)) = mend(&input, &root.into()) {
             assert!(is_json(json.as_bytes()), "{input:?} => {json:?}");
             assert!(
@@ -45,7 +45,7 @@ fn whatever_is_repeated_comes_back_valid_or_not_at_all() {
 
 /// A text of what is repeated above.
 fn pieces(random: &mut Random) -> String {
-    (0..random.below(30)).map(|_| *random.pick(&PIECES)).collect()
+    (0..random.below(30)).map(|_| *random.one_of(&PIECES)).collect()
 }
 
 /// A text with pieces taken out, put in and moved.
@@ -59,7 +59,7 @@ fn mutated(text: &str, random: &mut Random) -> String {
                 characters.drain(at..end);
             }
             1 => {
-                characters.splice(at..at, random.pick(&PIECES).chars());
+                characters.splice(at..at, random.one_of(&PIECES).chars());
             }
             _ => characters.truncate(at.max(1)),
         }
@@ -69,14 +69,14 @@ fn mutated(text: &str, random: &mut Random) -> String {
 
 #[test]
 fn nothing_that_streams_panics_or_comes_out_invalid() {
-    let mut random = Random::new(4712);
+    let mut random = Random(4712);
     let cases = damage::cases(98, 2);
     let mut lost = 0;
     let count = inputs() / 5;
     for _ in 0..count {
         let input = match random.below(3) {
             0 => pieces(&mut random),
-            _ => mutated(&random.pick(&cases).input, &mut random),
+            _ => mutated(&random.one_of(&cases).input, &mut random),
         };
         let cuts = random_cuts(&input, &mut random);
         match (mend(&input, &Root::Any.into()), streamed(&input, &cuts, Root::Any)) {

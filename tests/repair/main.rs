@@ -7,6 +7,7 @@ mod damage;
 mod hostile;
 mod peer;
 mod pieces;
+#[path = "../support/random.rs"]
 mod random;
 mod streamed;
 mod verdict;

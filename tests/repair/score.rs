@@ -3,6 +3,7 @@
 mod corpus;
 mod damage;
 mod peer;
+#[path = "../support/random.rs"]
 mod random;
 mod verdict;
 mod wrap;

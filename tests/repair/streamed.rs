@@ -33,7 +33,7 @@ pub fn random_cuts(text: &str, random: &mut Random) -> Vec<usize> {
 
 #[test]
 fn a_valid_stream_passes_to_the_byte_wherever_it_is_cut() {
-    let mut random = Random::new(3);
+    let mut random = Random(3);
     let documents = (0..60).map(|layout| write::text(&corpus::document(&mut random), layout % 4));
     let valid = corpus::VALID.iter().map(|json| (*json).to_owned()).chain(documents);
     for json in valid {
@@ -46,7 +46,7 @@ fn a_valid_stream_passes_to_the_byte_wherever_it_is_cut() {
 
 #[test]
 fn a_valid_stream_is_never_more_than_a_token_behind() {
-    let mut random = Random::new(4);
+    let mut random = Random(4);
     for number in 0..200 {
         let tokens = write::tokens(&corpus::document(&mut random), number % 4);
         let json: String = tokens.iter().map(|token| token.text.as_str()).collect();
@@ -78,7 +78,7 @@ fn starts(tokens: &[write::Token]) -> Vec<usize> {
 
 #[test]
 fn whatever_can_be_mended_whole_can_be_mended_in_pieces() {
-    let mut random = Random::new(6);
+    let mut random = Random(6);
     let cases = damage::cases(12, 10);
     let (mut right, mut same) = (0, 0);
     for case in &cases {

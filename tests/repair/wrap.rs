@@ -40,26 +40,26 @@ const GARBAGE: [&str; 8] =
 pub const WRAPPERS: [(&str, Wrapper); 24] = [
     ("undamaged", |class, random| whole(class, random, |json, _| json)),
     ("text before", |class, random| {
-        whole(class, random, |json, random| format!("{}{json}", random.pick(&BEFORE)))
+        whole(class, random, |json, random| format!("{}{json}", random.one_of(&BEFORE)))
     }),
     ("text after", |class, random| {
-        whole(class, random, |json, random| format!("{json}{}", random.pick(&AFTER)))
+        whole(class, random, |json, random| format!("{json}{}", random.one_of(&AFTER)))
     }),
     ("text around", |class, random| {
         whole(class, random, |json, random| {
-            format!("{}{json}{}", random.pick(&BEFORE), random.pick(&AFTER))
+            format!("{}{json}{}", random.one_of(&BEFORE), random.one_of(&AFTER))
         })
     }),
     ("fence", |class, random| whole(class, random, fence)),
     ("fence and text", |class, random| {
         whole(class, random, |json, random| {
             let fenced = fence(json, random);
-            format!("{}{fenced}{}", random.pick(&BEFORE), random.pick(&AFTER))
+            format!("{}{fenced}{}", random.one_of(&BEFORE), random.one_of(&AFTER))
         })
     }),
     ("tags", |class, random| {
         whole(class, random, |json, random| {
-            let tag = random.pick(&["result", "tool_call", "json", "final_answer"]);
+            let tag = random.one_of(&["result", "tool_call", "json", "final_answer"]);
             format!("<{tag}>{json}</{tag}>")
         })
     }),
@@ -72,21 +72,21 @@ pub const WRAPPERS: [(&str, Wrapper); 24] = [
     }),
     ("assignment", |class, random| {
         whole(class, random, |json, random| {
-            let name = random.pick(&["result = ", "const data = ", "export default ", "return "]);
-            format!("{name}{json}{}", random.pick(&["", ";", ";\n"]))
+            let name = random.one_of(&["result = ", "const data = ", "export default ", "return "]);
+            format!("{name}{json}{}", random.one_of(&["", ";", ";\n"]))
         })
     }),
     ("call", |class, random| {
         whole(class, random, |json, random| {
             format!(
                 "{}({json}){}",
-                random.pick(&["send", "api.call", "_cb1"]),
-                random.pick(&["", ";"])
+                random.one_of(&["send", "api.call", "_cb1"]),
+                random.one_of(&["", ";"])
             )
         })
     }),
     ("garbage after", |class, random| {
-        whole(class, random, |json, random| format!("{json}{}", random.pick(&GARBAGE)))
+        whole(class, random, |json, random| format!("{json}{}", random.one_of(&GARBAGE)))
     }),
     ("doubled braces", |class, random| object(class, random, |json| format!("{{{json}}}"))),
     ("brace left out", |class, random| {
@@ -94,7 +94,7 @@ pub const WRAPPERS: [(&str, Wrapper); 24] = [
     }),
     ("bracket too many at the end", |class, random| {
         whole(class, random, |json, random| {
-            format!("{json}{}", random.pick(&["}", "]", "]}", "\n}"]))
+            format!("{json}{}", random.one_of(&["}", "]", "]}", "\n}"]))
         })
     }),
     ("brackets left out at the end", |class, random| {
@@ -146,7 +146,7 @@ fn object(
 }
 
 fn fence(json: String, random: &mut Random) -> String {
-    let mark = *random.pick(&["```", "```json", "~~~", "```JSON", "````json5"]);
+    let mark = *random.one_of(&["```", "```json", "~~~", "```JSON", "````json5"]);
     let ticks: String = mark.chars().filter(|it| !it.is_alphanumeric()).collect();
     format!("{mark}\n{json}\n{}", if random.percent(80) { ticks } else { String::new() })
 }
@@ -154,7 +154,7 @@ fn fence(json: String, random: &mut Random) -> String {
 fn lines(class: &'static str, random: &mut Random) -> Option<Case> {
     let all: Vec<Value> = (0..2 + random.below(3)).map(|_| corpus::document(random)).collect();
     let lines: Vec<String> = all.iter().map(|it| text(it, random.below(2))).collect();
-    let input = lines.join(*random.pick(&["\n", "\n\n", ",\n"]));
+    let input = lines.join(*random.one_of(&["\n", "\n\n", ",\n"]));
     Some(Case { class, input, original: Value::Array(all), promise: Promise::Equal })
 }
 

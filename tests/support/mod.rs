@@ -32,6 +32,7 @@ pub mod ports;
 pub mod programs;
 #[allow(dead_code)]
 pub mod provider;
+#[allow(dead_code)]
 pub mod random;
 #[allow(dead_code)]
 pub mod room;

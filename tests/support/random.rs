@@ -19,6 +19,11 @@ impl Random {
         usize::try_from(self.next() % u64::try_from(end).unwrap()).unwrap()
     }
 
+    /// True so many times in a hundred.
+    pub fn percent(&mut self, chance: usize) -> bool {
+        self.below(100) < chance
+    }
+
     /// One of several.
     pub fn one_of<'s, T>(&mut self, several: &'s [T]) -> &'s T {
         &several[self.below(several.len())]
