@@ -1,0 +1,95 @@
+//! What models can do.
+
+#[cfg(all(target_family = "wasm", target_os = "unknown"))]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+use super::*;
+
+#[test]
+fn every_value_of_a_model_is_checked() {
+    say(r#"
+/models/gpt-4.1 = {}
+  models.gpt-4.1.name: missing, allowed: what people call it
+  models.gpt-4.1.regions: missing, allowed: an object, `us`, `eu` or `global` to provider and
+    upstream_model
+  models.gpt-4.1.context_length: missing, allowed: a number of tokens
+  models.gpt-4.1.max_output_tokens: missing, allowed: a number of tokens
+/models/gpt-4.1/regions = {}
+  models.gpt-4.1.regions: found an empty object, allowed: `us`, `eu` or `global`, at least one of
+    them
+/models/gpt-4.1/regions/us = {"provider": "opneai", "upstream_model": "m"}
+  models.gpt-4.1.regions.us.provider: found `opneai`, allowed: `bedrock`, `openai`
+/models/gpt-4.1/regions/eu = {"provider": "openai", "upstream_model": "m"}
+  models.gpt-4.1.regions.eu.provider: found `openai`, allowed: a provider whose base_url has `eu`:
+    `bedrock`
+/models/gpt-4.1/regions/US = {"provider": "openai", "upstream_model": "m"}
+  models.gpt-4.1.regions.US: unknown key, allowed: `us`, `eu`, `global`
+/models/gpt-4.1/regions/us/upstream_model = "../secret"
+  models.gpt-4.1.regions.us.upstream_model: found `../secret`, allowed: letters, digits and
+    `-_.:@/`
+/models/gpt-4.1/regions/us/upstream_model = "m?key=1"
+  models.gpt-4.1.regions.us.upstream_model: found `m?key=1`, allowed: letters, digits and `-_.:@/`
+/models/gpt-4.1/input = ["image"]
+  models.gpt-4.1.input: found a list, allowed: a list with `text` in it
+/models/gpt-4.1/input = ["text", "pdf"]
+  models.gpt-4.1.input[1]: found `pdf`, allowed: `text`, `image`, `file`, `audio`
+/models/gpt-4.1/tool_choices = ["any"]
+  models.gpt-4.1.tool_choices[0]: found `any`, allowed: `none`, `auto`, `required`, `function`,
+    `allowed_tools`
+/models/gpt-4.1/response_formats = ["text"]
+  models.gpt-4.1.response_formats[0]: found `text`, allowed: `json_object`, `json_schema`
+/models/gpt-4.1/reasoning_efforts = ["extreme"]
+  models.gpt-4.1.reasoning_efforts[0]: found `extreme`, allowed: `none`, `minimal`, `low`,
+    `medium`, `high`, `xhigh`, `max`
+/models/gpt-4.1/thinking = "hard"
+  models.gpt-4.1.thinking: found `hard`, allowed: `adaptive`, `budget`, `effort`
+/models/gpt-4.1/prefill = 1
+  models.gpt-4.1.prefill: found `1`, allowed: `true` or `false`
+/models/gpt-4.1/sampling = "never"
+  models.gpt-4.1.sampling: found `never`, allowed: `always`, `effort_none`
+/models/gpt-4.1/max_temperature = 2.1
+  models.gpt-4.1.max_temperature: found `2.1`, allowed: a number from 0 to 2
+/models/gpt-4.1/retirement_date = "2026-02-30"
+  models.gpt-4.1.retirement_date: found `2026-02-30`, allowed: a date, `YYYY-MM-DD`
+/models/gpt-4.1/retirement_date = "2026-02-28"
+/models/gpt-4.1/prices = 1
+  models.gpt-4.1.prices: unknown key, allowed: `name`, `regions`, `context_length`,
+    `max_output_tokens`, `min_output_tokens`, `input`, `supported_parameters`, `tool_choices`,
+    `response_formats`, `reasoning_efforts`, `default_reasoning_effort`, `thinking`, `prefill`,
+    `sampling`, `max_temperature`, `deadlines`, `fallbacks`, `hedge`, `price`, `retirement_date`
+/models/gpt-4.1/fallbacks = ["gpt-4.1", "gpt-6"]
+  models.gpt-4.1.fallbacks[1]: found `gpt-6`, allowed: `gpt-4.1`
+/models/gpt-4.1/fallbacks = ["gpt-4.1", "gpt-4.1", "gpt-4.1"]
+  models.gpt-4.1.fallbacks: found a list, allowed: at most 2 models
+/models/gpt-4.1/hedge = 2
+  models.gpt-4.1.hedge: found `2`, allowed: a duration from `1ms` to `24h`, such as `500ms`, `20s` or
+    `5m`
+"#);
+}
+
+#[test]
+fn values_that_contradict_each_other_are_mistakes() {
+    let cases = r#"
+{"max_output_tokens": 1047577}
+max_output_tokens: found `1047577`, allowed: at most the context_length, `1047576`
+{"min_output_tokens": 32769}
+min_output_tokens: found `32769`, allowed: at most the max_output_tokens, `32768`
+{"supported_parameters": ["response_format"]}
+response_formats: missing, allowed: at least one, as supported_parameters has `response_format`
+{"response_formats": ["json_object"]}
+response_formats: found a list, allowed: nothing, unless supported_parameters has `response_format`
+{"supported_parameters": ["tool_choice"], "tool_choices": []}
+tool_choices: found an empty list, allowed: at least one, as supported_parameters has `tool_choice`
+{"default_reasoning_effort": "low"}
+default_reasoning_effort: found `low`, allowed: one of reasoning_efforts: nothing
+{"supported_parameters": ["reasoning_effort"], "reasoning_efforts": ["low"]}
+default_reasoning_effort: missing, allowed: one of reasoning_efforts: `low`
+"#;
+    let lines: Vec<&str> = cases.trim().lines().collect();
+    for case in lines.chunks(2) {
+        let mut document = smallest();
+        let own: Map<String, Value> = serde_json::from_str(case[0]).unwrap();
+        document["models"]["gpt-4.1"].as_object_mut().unwrap().extend(own);
+        assert_eq!(mistakes(&document), format!("models.gpt-4.1.{}", case[1]));
+    }
+}
