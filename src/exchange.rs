@@ -52,6 +52,8 @@ pub struct Head {
     pub path: String,
     /// `content-type`.
     pub content_type: Option<String>,
+    /// `content-encoding`.
+    pub content_encoding: Option<String>,
     /// Whose key it was, as Envoy found.
     pub account: Option<String>,
     /// Whether no body follows.
@@ -323,6 +325,7 @@ impl Exchange {
             return Err(Error::NoAccess);
         }
         surface::content_type(head.content_type.as_deref())?;
+        surface::content_encoding(head.content_encoding.as_deref())?;
         if head.end { Err(Error::NoBody) } else { Ok(page) }
     }
 

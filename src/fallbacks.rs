@@ -6,8 +6,9 @@ use serde_json::value::RawValue;
 
 use crate::{
     chat::{
+        object::Object,
         parameter::{Parameter, Parameters},
-        request::{Kind, Mistake},
+        request::{Kind, Mistake, without_place},
     },
     config::Config,
 };
@@ -66,10 +67,12 @@ impl<'a> Fallbacks<'a> {
         parameters: &Parameters<'a>,
         index: usize,
     ) -> Result<Parameters<'a>, Mistake> {
-        let entry = self.entries.get(index).and_then(|entry| serde_json::from_str(entry).ok());
-        let Some(over): Option<Parameters<'a>> = entry else {
-            return Err(Mistake::new(Kind::Invalid, "model", "must be an object with model"));
-        };
+        let entry = self.entries.get(index).copied().unwrap_or_default();
+        let over: Parameters<'a> = serde_json::from_str(entry).map_err(|error| {
+            let twice = entry.starts_with('{').then(|| without_place(&error));
+            let problem = twice.as_deref().unwrap_or("must be an object with model");
+            Mistake::new(Kind::Invalid, "model", problem)
+        })?;
         if !over.has(Parameter::Model) {
             return Err(Mistake::new(Kind::Missing, "model", "model is required"));
         }
@@ -104,12 +107,41 @@ impl FallbackConfig {
             return Ok(Self::default());
         };
         let wrong = |problem| Mistake::new(Kind::Invalid, "fallback_config", problem);
-        let config: Self = serde_json::from_str(raw.get()).map_err(|_| {
-            wrong("fallback_config must be an object with retry, depth and hedge_ms")
-        })?;
-        if config.depth.is_some_and(|depth| depth > MAX_DEPTH) {
-            return Err(wrong("fallback_config depth cannot be greater than 2"));
+        match serde_json::from_str(raw.get()) {
+            Ok(Object(Self { depth: Some(depth), .. })) if depth > MAX_DEPTH => {
+                Err(wrong(TOO_DEEP))
+            }
+            Ok(Object(config)) => Ok(config),
+            Err(_) => Err(wrong(problem(raw))),
         }
-        Ok(config)
     }
+}
+
+/// In the words of LLM Gateway, *Fallbacks*.
+const TOO_DEEP: &str = "fallback_config depth cannot be greater than 2";
+
+/// What is wrong with a `fallback_config` that cannot be read: the first field that is, if any.
+fn problem(raw: &RawValue) -> &'static str {
+    #[derive(Deserialize)]
+    struct Fields<'a> {
+        #[serde(borrow)]
+        depth: Option<&'a RawValue>,
+        #[serde(borrow)]
+        retry: Option<&'a RawValue>,
+    }
+    let Ok(Object(fields)) = serde_json::from_str::<Object<Fields<'_>>>(raw.get()) else {
+        return "fallback_config must be an object with retry, depth and hedge_ms";
+    };
+    match (fields.depth, fields.retry) {
+        (Some(depth), _) if !is::<u64>(depth) => {
+            "fallback_config depth must be an integer from 0 to 2"
+        }
+        (Some(depth), _) if !is::<u8>(depth) => TOO_DEEP,
+        (_, Some(retry)) if !is::<bool>(retry) => "fallback_config retry must be true or false",
+        _ => "fallback_config hedge_ms must be an integer of milliseconds",
+    }
+}
+
+fn is<'a, T: Deserialize<'a>>(raw: &'a RawValue) -> bool {
+    serde_json::from_str::<T>(raw.get()).is_ok()
 }

@@ -82,7 +82,7 @@ fn every_value_of_the_wrong_type_or_size_is_named() {
         "top_p must be a number from 0 to 1",
         "top_k must be an integer of at least 0",
         "top_logprobs must be an integer from 0 to 20",
-        "seed must be an integer",
+        "seed must be an integer of 64 bits",
         "parallel_tool_calls must be true or false",
         "store must be true or false",
         "stop must be a string or an array of strings",
@@ -170,9 +170,13 @@ fn a_mistake_in_the_messages_has_its_place() {
         [
             (
                 json!([{"role": "robot", "content": "x"}]),
-                "messages[0]: unknown variant `robot`, expected one of `system`, `developer`, \
-                 `user`, `assistant`, `tool`, `function`",
+                "messages[0]: role must be system, developer, user, assistant, tool or function",
             ),
+            (
+                json!([{"role": 7, "content": "x"}]),
+                "messages[0]: role must be system, developer, user, assistant, tool or function",
+            ),
+            (part(json!("text")), "messages[0]: invalid type: string \"text\", expected an object"),
             (
                 json!([{"role": "user", "content": "x"}, {"content": "x"}]),
                 "messages[1]: missing field `role`",
@@ -256,6 +260,10 @@ fn a_mistake_in_the_response_format_says_what_there_is() {
                  `json_schema`",
             ),
             (
+                json!("json"),
+                "response_format is invalid: invalid type: string \"json\", expected an object",
+            ),
+            (
                 json!({"type": "json_schema"}),
                 "response_format is invalid: missing field `json_schema`",
             ),
@@ -280,12 +288,59 @@ fn fallbacks_have_a_form_and_an_end() {
         "fallback_config",
         [
             (json!(1), "fallback_config must be an object with retry, depth and hedge_ms"),
+            (json!([1]), "fallback_config must be an object with retry, depth and hedge_ms"),
+            (json!({"depth": 3}), "fallback_config depth cannot be greater than 2"),
+            (json!({"depth": 300}), "fallback_config depth cannot be greater than 2"),
+            (json!({"depth": -1}), "fallback_config depth must be an integer from 0 to 2"),
+            (json!({"depth": 0.5}), "fallback_config depth must be an integer from 0 to 2"),
+            (json!({"retry": "no"}), "fallback_config retry must be true or false"),
             (
-                json!({"depth": -1}),
-                "fallback_config must be an object with retry, depth and hedge_ms",
+                json!({"depth": 1, "retry": null, "hedge_ms": "soon"}),
+                "fallback_config hedge_ms must be an integer of milliseconds",
             ),
         ],
     );
+}
+
+#[test]
+fn a_key_twice_in_a_fallback_is_named() {
+    let body =
+        r#"{"model":"gpt-5","prompt":"x","fallbacks":[{"model":"gpt-5","model":"gpt-4.1"}]}"#;
+    let Output::Reply(reply) = play::exchange(&play::gateway(Us), body.as_bytes()) else {
+        panic!("it was taken");
+    };
+    let errors = &play::error(&reply)["metadata"]["errors"];
+    assert_eq!(*errors, json!(["fallbacks[0]: duplicate key `model`"]));
+}
+
+/// A derived reader takes an array of the fields' values for an object; a provider would not.
+#[test]
+fn an_array_is_no_object_anywhere() {
+    let said = |part: Value| json!([{"role": "user", "content": [part]}]);
+    let called = |call: Value| json!([{"role": "assistant", "tool_calls": [call]}]);
+    let cases = [
+        ("messages", said(json!(["text", "x"]))),
+        ("messages", said(json!({"type": "image_url", "image_url": ["https://x/y"]}))),
+        ("messages", called(json!(["a", {"name": "f"}]))),
+        ("messages", called(json!({"id": "a", "function": ["f", "{}"]}))),
+        ("tools", json!([{"type": "function", "function": ["f"]}])),
+        ("tool_choice", json!(["function", {"name": "f"}])),
+        ("tool_choice", json!({"type": "function", "function": ["f"]})),
+        ("response_format", json!(["text"])),
+        ("response_format", json!({"type": "json_schema", "json_schema": ["n", {}]})),
+        ("stream_options", json!([true])),
+        ("reasoning", json!(["low", 5])),
+        ("fallback_config", json!([1, true, 5])),
+        ("post_processing_steps", json!([["json-repair"]])),
+    ];
+    for (name, value) in cases {
+        let mut body = json!({"model": "gpt-5", "messages": [{"role": "user", "content": "x"}]});
+        body[name] = value;
+        let output = play::exchange(&play::gateway(Us), body.to_string().as_bytes());
+        let Output::Reply(reply) = output else { panic!("{body}: {output:?}") };
+        let param = play::error(&reply)["param"].as_str().unwrap().to_owned();
+        assert!(param.starts_with(name), "{body}: {param}");
+    }
 }
 
 #[test]

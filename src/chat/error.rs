@@ -27,6 +27,8 @@ pub enum Error {
     TooLarge { limit: u32 },
     /// A content type other than JSON.
     ContentType { found: String },
+    /// A body that is packed.
+    ContentEncoding { found: String },
     /// No key that Envoy knows.
     NoAccount,
     /// The account's plan has no access.
@@ -95,7 +97,7 @@ impl Error {
             Self::Method { .. } => 405,
             Self::Retired { .. } => 410,
             Self::TooLarge { .. } => 413,
-            Self::ContentType { .. } => 415,
+            Self::ContentType { .. } | Self::ContentEncoding { .. } => 415,
             Self::LimitReached { .. } | Self::RateLimited { .. } => 429,
             Self::Misconfigured { .. } | Self::PostProcessing { .. } => 500,
             Self::Refused { .. } | Self::Failed { .. } | Self::BadAnswer { .. } => 502,
@@ -134,7 +136,7 @@ impl Error {
             Self::Invalid(_) | Self::Rejected { .. } => "invalid_value",
             Self::Trailers => "invalid_request",
             Self::TooLarge { .. } => "request_too_large",
-            Self::ContentType { .. } => "unsupported_media_type",
+            Self::ContentType { .. } | Self::ContentEncoding { .. } => "unsupported_media_type",
             Self::NoAccount => "invalid_api_key",
             Self::NoAccess => "model_not_allowed",
             Self::NoSuchPath => "not_found",
@@ -279,11 +281,16 @@ impl fmt::Display for Error {
             Self::ContentType { found } => {
                 write!(f, "content-type `{found}` is not supported, send `application/json`")
             }
+            Self::ContentEncoding { found } => {
+                write!(f, "content-encoding `{found}` is not supported, send the body as it is")
+            }
             Self::NoAccount => f.write_str("Authentication error, API token missing/invalid"),
             Self::NoAccess => f.write_str(
                 "Your account does not have access to LLM Gateway. Please upgrade your plan.",
             ),
-            Self::NoSuchPath => f.write_str("no such path, there is POST /v1/chat/completions"),
+            Self::NoSuchPath => {
+                f.write_str("no such path, there are POST /v1/chat/completions and GET /v1/models")
+            }
             Self::Method { allow } => write!(f, "this path takes {allow} only"),
             Self::LimitReached { model, limit, counted, retry_after } => write!(
                 f,

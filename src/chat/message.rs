@@ -5,11 +5,13 @@ use std::borrow::Cow;
 use serde::{Deserialize, Deserializer, de::Error as _};
 use serde_json::value::RawValue;
 
-use super::text::Text;
+use super::{
+    object::{self, Object},
+    text::Text,
+};
 
 /// Who speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names are the API's")]
 pub enum Role {
     System,
@@ -20,6 +22,24 @@ pub enum Role {
     Function,
 }
 
+impl<'de> Deserialize<'de> for Role {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = <&'de RawValue>::deserialize(deserializer)?;
+        Ok(match Text::from_raw(raw).as_ref().map(Text::decode).as_deref() {
+            Some("system") => Self::System,
+            Some("developer") => Self::Developer,
+            Some("user") => Self::User,
+            Some("assistant") => Self::Assistant,
+            Some("tool") => Self::Tool,
+            Some("function") => Self::Function,
+            _ => return Err(D::Error::custom(ROLES)),
+        })
+    }
+}
+
+/// What a role that is none of them is told.
+const ROLES: &str = "role must be system, developer, user, assistant, tool or function";
+
 /// One message of the conversation so far.
 #[derive(Clone, Debug, Deserialize)]
 #[expect(missing_docs, reason = "the names are the API's")]
@@ -29,7 +49,7 @@ pub struct Message<'a> {
     pub content: Content<'a>,
     #[serde(borrow, default)]
     pub name: Option<Text<'a>>,
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "object::several")]
     pub tool_calls: Option<Vec<ToolCall<'a>>>,
     #[serde(borrow, default)]
     pub tool_call_id: Option<Text<'a>>,
@@ -68,7 +88,9 @@ impl<'de: 'a, 'a> Deserialize<'de> for Content<'a> {
         match raw.get() {
             "null" => Ok(Self::Absent),
             json if json.starts_with('[') => {
-                serde_json::from_str(json).map(Self::Parts).map_err(D::Error::custom)
+                let mut parts = serde_json::Deserializer::from_str(json);
+                let parts = object::several(&mut parts).map_err(D::Error::custom)?;
+                Ok(Self::Parts(parts.unwrap_or_default()))
             }
             _ => Err(D::Error::custom("content must be a string or an array of parts")),
         }
@@ -166,7 +188,8 @@ impl<'de: 'a, 'a> Deserialize<'de> for ImageUrl<'a> {
         if let Some(url) = Text::from_raw(raw) {
             return Ok(Self { url, detail: None });
         }
-        let Fields { url, detail } = serde_json::from_str(raw.get()).map_err(D::Error::custom)?;
+        let Object(Fields { url, detail }) =
+            serde_json::from_str(raw.get()).map_err(D::Error::custom)?;
         Ok(Self { url, detail })
     }
 }
@@ -177,7 +200,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for ImageUrl<'a> {
 pub struct ToolCall<'a> {
     #[serde(borrow)]
     pub id: Text<'a>,
-    #[serde(borrow)]
+    #[serde(borrow, deserialize_with = "object::required")]
     pub function: Function<'a>,
     /// Where Google's clients keep a signature: `google.thought_signature`.
     #[serde(borrow, default)]
@@ -214,7 +237,7 @@ mod tests {
             let message: Message<'_> = serde_json::from_str(json).unwrap();
             assert!(format!("{:?}", message.content).starts_with(kind), "{json}");
         }
-        for content in ["1", "{}", "[1]", "[{}]"] {
+        for content in ["1", "{}", "[1]", "[{}]", r#"[["text","a"]]"#] {
             let json = format!(r#"{{"role":"user","content":{content}}}"#);
             assert!(serde_json::from_str::<Message<'_>>(&json).is_err(), "{json}");
         }

@@ -168,7 +168,7 @@ impl<'a> Request<'a> {
 }
 
 /// What serde_json says, without the line and column inside a fragment nobody sees.
-fn without_place(error: &serde_json::Error) -> String {
+pub(crate) fn without_place(error: &serde_json::Error) -> String {
     let text = error.to_string();
     text.split(" at line ").next().unwrap_or_default().to_owned()
 }

@@ -5,7 +5,10 @@ use std::borrow::Cow;
 use serde::{Deserialize, Deserializer, de::Error as _};
 use serde_json::value::RawValue;
 
-use super::text::Text;
+use super::{
+    object::{self, Object},
+    text::Text,
+};
 
 /// A tool the model may call.
 #[derive(Clone, Debug, Deserialize)]
@@ -13,7 +16,7 @@ use super::text::Text;
 pub struct Tool<'a> {
     #[serde(borrow, rename = "type")]
     pub kind: Cow<'a, str>,
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "object::optional")]
     pub function: Option<FunctionTool<'a>>,
     #[serde(borrow, default)]
     pub cache_control: Option<&'a RawValue>,
@@ -69,7 +72,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for ToolChoice<'a> {
         struct Named<'a> {
             #[serde(borrow, rename = "type")]
             kind: Cow<'a, str>,
-            #[serde(borrow, default)]
+            #[serde(borrow, default, deserialize_with = "object::optional")]
             function: Option<Name<'a>>,
             #[serde(borrow, default)]
             allowed_tools: Option<&'a RawValue>,
@@ -86,7 +89,8 @@ impl<'de: 'a, 'a> Deserialize<'de> for ToolChoice<'a> {
             "\"required\"" => return Ok(Self::Required),
             _ => {}
         }
-        let named: Named<'_> = serde_json::from_str(raw.get()).map_err(D::Error::custom)?;
+        let Object(named): Object<Named<'_>> =
+            serde_json::from_str(raw.get()).map_err(D::Error::custom)?;
         match (named.kind.as_ref(), named.function, named.allowed_tools) {
             ("function", Some(function), _) => Ok(Self::Function(function.name)),
             ("allowed_tools", _, Some(allowed)) => Ok(Self::AllowedTools(allowed)),
@@ -124,10 +128,10 @@ impl<'de: 'a, 'a> Deserialize<'de> for ResponseFormat<'a> {
         struct Fields<'a> {
             #[serde(borrow, rename = "type")]
             kind: Cow<'a, str>,
-            #[serde(borrow, default)]
+            #[serde(borrow, default, deserialize_with = "object::optional")]
             json_schema: Option<JsonSchema<'a>>,
         }
-        let Fields { kind, json_schema } = Fields::deserialize(deserializer)?;
+        let Object(Fields { kind, json_schema }) = Object::deserialize(deserializer)?;
         match (kind.as_ref(), json_schema) {
             ("text", _) => Ok(Self::Text),
             ("json_object", _) => Ok(Self::JsonObject),

@@ -63,7 +63,8 @@ pub fn classify(status: u16, details: &str, provider: &str) -> Option<(Error, Ne
             return Some((Error::Overloaded { provider }, Next::Move));
         }
         "upstream_reset_before_response_started" if why.starts_with("protocol_error") => {
-            Error::BadAnswer { provider, problem: "is not HTTP" }
+            // A connection that ends within an answer is no HTTP to Envoy.
+            Error::BadAnswer { provider, problem: "broke off, or is not HTTP" }
         }
         "upstream_reset_before_response_started" => Error::Unreachable { provider },
         // All of its hosts are ejected, or its name does not resolve, or leads to a private address.

@@ -17,12 +17,16 @@ pub(super) fn page(method: &str, path: &str) -> Result<Page, Error> {
     let below = path.strip_prefix("/v1").unwrap_or(path);
     let (page, allow) = match below {
         "/chat/completions" | "/chat/completions/chat/completions" => (Page::Chat, "POST"),
-        "/models" => (Page::Models, "GET"),
-        "/healthz" if path == below => (Page::Health, "GET"),
+        "/models" => (Page::Models, READ),
+        "/healthz" if path == below => (Page::Health, READ),
         _ => return Err(Error::NoSuchPath),
     };
-    if method == allow { Ok(page) } else { Err(Error::Method { allow }) }
+    let is_allowed = allow.split(", ").any(|allowed| allowed == method);
+    if is_allowed { Ok(page) } else { Err(Error::Method { allow }) }
 }
+
+/// Envoy leaves the body out of an answer to HEAD.
+const READ: &str = "GET, HEAD";
 
 /// A chat request is JSON. A client that does not say so is believed.
 pub(super) fn content_type(value: Option<&str>) -> Result<(), Error> {
@@ -31,8 +35,22 @@ pub(super) fn content_type(value: Option<&str>) -> Result<(), Error> {
     if kind.eq_ignore_ascii_case("application/json") {
         return Ok(());
     }
-    let printable = |c: &char| c.is_ascii_graphic() || *c == ' ';
-    Err(Error::ContentType { found: kind.chars().filter(printable).take(60).collect() })
+    Err(Error::ContentType { found: printable(kind) })
+}
+
+/// Nothing is unpacked here.
+pub(super) fn content_encoding(value: Option<&str>) -> Result<(), Error> {
+    match value.map(str::trim) {
+        None | Some("") => Ok(()),
+        Some(coding) if coding.eq_ignore_ascii_case("identity") => Ok(()),
+        Some(coding) => Err(Error::ContentEncoding { found: printable(coding) }),
+    }
+}
+
+/// The beginning of what a client wrote, as far as an error may repeat it.
+fn printable(text: &str) -> String {
+    let is_printable = |c: &char| c.is_ascii_graphic() || *c == ' ';
+    text.chars().filter(is_printable).take(60).collect()
 }
 
 #[cfg(test)]
@@ -52,8 +70,11 @@ mod tests {
             ("POST", "/v1/chat/completions/chat/completions?x=1", Ok(Page::Chat)),
             ("GET", "/v1/models", Ok(Page::Models)),
             ("GET", "/healthz", Ok(Page::Health)),
+            ("HEAD", "/healthz", Ok(Page::Health)),
+            ("HEAD", "/v1/models", Ok(Page::Models)),
             ("GET", "/v1/chat/completions", method("POST")),
-            ("POST", "/v1/models", method("GET")),
+            ("HEAD", "/v1/chat/completions", method("POST")),
+            ("POST", "/v1/models", method("GET, HEAD")),
             ("POST", "/v1/completions", Err(Error::NoSuchPath)),
             ("POST", "/v1/v1/chat/completions", Err(Error::NoSuchPath)),
             ("POST", "/v1/chat/completions/", Err(Error::NoSuchPath)),
@@ -72,6 +93,16 @@ mod tests {
         }
         for value in ["text/plain", "", "application/jsonx", "application/x-www-form-urlencoded"] {
             assert!(content_type(Some(value)).is_err(), "{value}");
+        }
+    }
+
+    #[test]
+    fn a_packed_body_is_refused() {
+        for value in [None, Some(""), Some("identity"), Some(" Identity ")] {
+            assert_eq!(content_encoding(value), Ok(()), "{value:?}");
+        }
+        for value in ["gzip", "GZIP", "gzip, identity", "br"] {
+            assert!(content_encoding(Some(value)).is_err(), "{value}");
         }
     }
 }

@@ -30,6 +30,7 @@ pub(super) fn replies() -> Vec<OwnReply> {
         reply("EQ", 405, invalid, "method_not_allowed", "this path takes GET only"),
         reply("EQ", 408, "timeout", "timeout", "the request took too long to arrive"),
         reply("EQ", 413, invalid, "request_too_large", "the body is too long"),
+        reply("EQ", 426, invalid, "invalid_request", "HTTP/1.0 is too old, use HTTP/1.1 or newer"),
         reply("EQ", 431, invalid, "headers_too_large", "the headers are too long"),
         reply("EQ", 501, invalid, "invalid_request", "the transfer encoding is not supported"),
         reply("EQ", 503, "server_error", "overloaded", "the gateway cannot serve this now"),

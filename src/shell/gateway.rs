@@ -319,6 +319,7 @@ impl HttpContext for GatewayFilter {
                 ":method" => head.method = host::text(value),
                 ":path" => head.path = host::text(value),
                 "content-type" => head.content_type = Some(host::text(value)),
+                "content-encoding" => head.content_encoding = Some(host::text(value)),
                 ACCOUNT => head.account = Some(host::text(value)),
                 "x-request-id" => request_id = Some(host::text(value)),
                 _ => {}

@@ -245,6 +245,30 @@ fn another_content_type() {
 }
 
 #[test]
+fn a_packed_body() {
+    for coding in ["gzip", "br", "gzip, identity"] {
+        let marker = marker();
+        let request =
+            Request::chat(chat("gpt", &marker).to_string()).header("content-encoding", coding);
+        let error = refused(&request, &marker, 415, "unsupported_media_type");
+        let message = error["message"].as_str().unwrap();
+        assert!(message.contains(&format!("content-encoding `{coding}`")), "{error}");
+    }
+    let plain = Request::chat(chat("gpt", &marker()).to_string());
+    assert_eq!(shared().us().send(plain.header("content-encoding", "identity")).status, 200);
+    shared().assert_unharmed();
+}
+
+#[test]
+fn a_protocol_of_the_last_century_is_told_what_to_use() {
+    let answer = shared().us().raw(b"GET /healthz HTTP/1.0\r\nhost: x\r\n\r\n");
+    let (status, error) = read_raw(&answer);
+    assert_eq!((status, error["error"]["code"].as_str()), (426, Some("invalid_request")));
+    assert!(error["message"].as_str().unwrap().contains("use HTTP/1.1"), "{error}");
+    shared().assert_unharmed();
+}
+
+#[test]
 fn every_field_with_a_wrong_type_is_reported_at_once() {
     let marker = marker();
     let wrong = json!({

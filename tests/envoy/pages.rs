@@ -16,6 +16,17 @@ fn health_needs_no_key() {
 }
 
 #[test]
+fn what_can_be_read_can_be_asked_for_its_head() {
+    for client in [shared().us(), shared().us().over_http2()] {
+        for path in ["/healthz", "/v1/models", "/models"] {
+            let answer = client.without_key().send(Request::get(path).method("HEAD"));
+            assert_eq!((answer.status, answer.body.len()), (200, 0), "{path}: {answer:?}");
+            assert_eq!(answer.header("content-type"), Some("application/json"), "{path}");
+        }
+    }
+}
+
+#[test]
 fn the_models_of_a_region_are_listed_with_what_they_can_do() {
     let list = |client: crate::support::client::Client, path: &str| {
         let answer = client.without_key().send(Request::get(path));
@@ -104,12 +115,12 @@ fn a_wrong_method_is_told_the_right_one() {
     for (path, right) in [
         ("/v1/chat/completions", "POST"),
         ("/chat/completions", "POST"),
-        ("/v1/models", "GET"),
-        ("/models", "GET"),
-        ("/healthz", "GET"),
+        ("/v1/models", "GET, HEAD"),
+        ("/models", "GET, HEAD"),
+        ("/healthz", "GET, HEAD"),
     ] {
         for method in ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "HEAD"] {
-            if method == right {
+            if right.contains(method) {
                 continue;
             }
             let answer = shared().us().send(Request::get(path).method(method));

@@ -139,6 +139,8 @@ fn what_a_model_does_not_take_is_dropped_and_reported() {
     let report = answer.header("x-attache-params");
     assert_eq!(report, Some("dropped=seed,logit_bias,store,frobnicate"));
     assert_eq!(keys(&entry.json()), ["max_completion_tokens", "messages", "model"].into());
+    let (answer, _) = sent("gpt", json!({"fallback_config": {"depth": 0, "dept": 1}}));
+    assert_eq!(answer.header("x-attache-params"), Some("dropped=fallback_config.dept"));
     // Qwen takes a temperature only while it does not think, and it thinks unless told otherwise.
     let (answer, entry) = sent("qwen", json!({"temperature": 0.5}));
     assert_eq!(answer.header("x-attache-params"), Some("dropped=temperature"));

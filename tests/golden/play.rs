@@ -59,6 +59,7 @@ pub fn client_head() -> ClientHead {
         method: "POST".to_owned(),
         path: "/v1/chat/completions".to_owned(),
         content_type: Some("application/json".to_owned()),
+        content_encoding: None,
         account: Some("acme".to_owned()),
         end: false,
     }

@@ -57,8 +57,8 @@ impl Fit<'_> {
         }
     }
 
-    /// Reports the keys of `stream_options` and of `reasoning` that stay here. `false` asks for what
-    /// is so anyway.
+    /// Reports the keys of `stream_options`, of `reasoning` and of `fallback_config` that nobody
+    /// reads. `false` asks for what is so anyway.
     pub(super) fn inside(&mut self, request: &Request<'_>, schema: ApiSchema) {
         // A budget goes on with all that stands beside it, where nobody needs to read it.
         let is_whole = self.value(Parameter::Reasoning).is_some()
@@ -66,6 +66,7 @@ impl Fit<'_> {
         for (parameter, known) in [
             (Parameter::StreamOptions, &["include_usage"][..]),
             (Parameter::Reasoning, &["effort", "max_tokens"]),
+            (Parameter::FallbackConfig, &["retry", "depth", "hedge_ms"]),
         ] {
             let raw = request.parameters.get(parameter);
             let raw = raw.filter(|_| parameter != Parameter::Reasoning || !is_whole);

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use super::{DEFAULT_MAX_TOKENS, Kind, MAX_MISTAKES, Mistake, without_place};
 use crate::chat::{
     effort::Effort,
+    object::Object,
     parameter::{Parameter, Parameters},
     text::Text,
     tools::ResponseFormat,
@@ -128,9 +129,9 @@ impl<'a> Reader<'_, 'a> {
         struct Options {
             include_usage: Option<bool>,
         }
-        let options: Option<Options> =
+        let options: Option<Object<Options>> =
             self.get(Parameter::StreamOptions, "an object such as {include_usage: true}");
-        options.and_then(|options| options.include_usage).unwrap_or_default()
+        options.and_then(|Object(options)| options.include_usage).unwrap_or_default()
     }
 
     pub(super) fn reasoning(&mut self) -> (Option<Effort>, Option<NonZeroU32>) {
@@ -142,8 +143,9 @@ impl<'a> Reader<'_, 'a> {
         let efforts = || format!("one of {}", Effort::ALL.map(Effort::name).join(", "));
         let fields = || format!("an object with effort, {}, or max_tokens", efforts());
         let flat = self.get_if(Parameter::ReasoningEffort, |_| true, efforts);
-        let nested: Option<Reasoning> = self.get_if(Parameter::Reasoning, |_| true, fields);
-        let (effort, budget) = nested.map_or((None, None), |own| (own.effort, own.max_tokens));
+        let nested: Option<Object<Reasoning>> = self.get_if(Parameter::Reasoning, |_| true, fields);
+        let (effort, budget) =
+            nested.map_or((None, None), |Object(own)| (own.effort, own.max_tokens));
         (flat.or(effort), budget)
     }
 

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::reader::Reader;
 use crate::{
-    chat::{parameter::Parameter, text::Text},
+    chat::{object::Object, parameter::Parameter, text::Text},
     transcript,
 };
 
@@ -22,7 +22,7 @@ impl<'a> Reader<'_, 'a> {
         self.number(Parameter::TopP, 0.0..=1.0);
         self.whole(Parameter::TopK, 0..=u32::MAX);
         self.whole(Parameter::TopLogprobs, 0..=20);
-        self.get::<i64>(Parameter::Seed, "an integer");
+        self.get::<i64>(Parameter::Seed, "an integer of 64 bits");
         for parameter in [Parameter::ParallelToolCalls, Parameter::Store] {
             self.bool(parameter);
         }
@@ -73,14 +73,14 @@ impl<'a> Reader<'_, 'a> {
             #[serde(borrow, rename = "type")]
             kind: Cow<'a, str>,
         }
-        let steps: Option<Vec<Step<'a>>> =
+        let steps: Option<Vec<Object<Step<'a>>>> =
             self.get(Parameter::PostProcessingSteps, "an array of steps, each {type}");
         if steps.as_ref().is_some_and(|steps| steps.len() > MAX_STEPS) {
             let param = Parameter::PostProcessingSteps;
             self.must_be(param, &format!("an array of at most {MAX_STEPS} steps"));
             return;
         }
-        for (index, step) in steps.iter().flatten().enumerate() {
+        for (index, Object(step)) in steps.iter().flatten().enumerate() {
             if step.kind != "json-repair" {
                 let path = format!("post_processing_steps[{index}]");
                 self.wrong(&path, &format!("{path}.type `{}` is not supported", step.kind));

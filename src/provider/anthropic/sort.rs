@@ -104,7 +104,7 @@ impl<'q> Sorter<'q, '_> {
         let thoughts = thoughts.map(|thought| Block { says: Says::Thought(thought), cache: None });
         self.turn(Speaker::Assistant).blocks.extend(thoughts.chain(blocks));
         for (number, call) in calls.iter().enumerate() {
-            let place = format!("{place}.tool_calls[{number}]");
+            let place = format!("{place}.tool_calls[{number}].function");
             let arguments = call.function.arguments.as_ref().map(Text::decode);
             let key = Key::Id(call.id.decode().into_owned());
             self.call(&place, key, &call.function.name, arguments);
@@ -124,9 +124,10 @@ impl<'q> Sorter<'q, '_> {
     }
 
     fn call(&mut self, place: &str, key: Key, name: &Text<'q>, arguments: Option<Cow<'q, str>>) {
-        let Some(input) = input(arguments.unwrap_or_default()) else {
-            return self.wrong(&format!("{place}.arguments"), "is not JSON");
-        };
+        let input = input(arguments.unwrap_or_default()).unwrap_or_else(|| {
+            self.wrong(&format!("{place}.arguments"), "is not JSON");
+            Cow::default()
+        });
         let id = match &key {
             Key::Id(id) => self.ids.assign(id),
             Key::Name(_) => self.ids.assign(""),

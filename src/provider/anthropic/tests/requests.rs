@@ -209,7 +209,7 @@ fn what_cannot_be_said_is_refused_where_it_stands() {
         ),
         (
             messages(json!([{"role": "assistant", "tool_calls": [call("a", "f", "{x")]}])),
-            "messages[0].tool_calls[0].arguments: is not JSON",
+            "messages[0].tool_calls[0].function.arguments: is not JSON",
         ),
         (
             messages(json!([{"role": "assistant", "function_call": 1}])),
