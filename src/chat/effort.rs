@@ -39,9 +39,14 @@ impl Effort {
         Self::ALL.into_iter().find(|effort| effort.name() == name)
     }
 
-    /// The one of `offered` that comes closest; the lesser one of two. `None` when none is offered.
+    /// The one of `offered` that comes closest; the lesser one of two. Whoever asks for some effort
+    /// gets some, if there is any. `None` when none is offered.
     pub fn closest(self, offered: &[Self]) -> Option<Self> {
-        offered.iter().copied().min_by_key(|other| ((*other as i8 - self as i8).abs(), *other))
+        let distance = |other: &Self| {
+            let thinks_as_asked = (*other == Self::None) == (self == Self::None);
+            (!thinks_as_asked, (*other as i8 - self as i8).abs(), *other)
+        };
+        offered.iter().copied().min_by_key(distance)
     }
 }
 
@@ -56,7 +61,8 @@ mod tests {
     fn the_closest_effort_is_offered_and_never_costs_more_on_a_tie() {
         let cases: &[(Effort, &[Effort], Option<Effort>)] = &[
             (Medium, &[Low, Medium, High], Some(Medium)),
-            (Minimal, &[Off, Low, Medium, High], Some(Off)),
+            (Minimal, &[Off, Low, Medium, High], Some(Low)),
+            (Medium, &[Low, High], Some(Low)),
             (Xhigh, &[Minimal, Low, Medium, High], Some(High)),
             (Max, &[Off], Some(Off)),
             (Off, &[Minimal, Low], Some(Minimal)),

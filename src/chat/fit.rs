@@ -321,7 +321,7 @@ fn asks_nothing(parameter: Parameter, json: &str, request: &Request<'_>) -> bool
         Parameter::ResponseFormat => {
             request.response_format.as_ref().is_some_and(|format| format.form().is_none())
         }
-        Parameter::Tools | Parameter::Functions => is_empty_array(json),
+        Parameter::Tools | Parameter::Functions | Parameter::Stop => is_empty_array(json),
         Parameter::ToolChoice => request.tools.is_empty(),
         Parameter::ParallelToolCalls => request.tools.is_empty(),
         _ => false,

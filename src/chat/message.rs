@@ -9,6 +9,7 @@ use super::{
     object::{self, Object},
     text::Text,
 };
+use crate::json::is_empty_array;
 
 /// Who speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,6 +88,8 @@ impl<'de: 'a, 'a> Deserialize<'de> for Content<'a> {
         }
         match raw.get() {
             "null" => Ok(Self::Absent),
+            // OpenAI takes no empty array.
+            json if is_empty_array(json) => Ok(Self::Absent),
             json if json.starts_with('[') => {
                 let mut parts = serde_json::Deserializer::from_str(json);
                 let parts = object::several(&mut parts).map_err(D::Error::custom)?;

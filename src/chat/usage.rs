@@ -88,8 +88,9 @@ impl Told {
 
     fn take(&mut self, count: Count, number: u64) {
         match count {
-            Count::Prompt => self.prompt = number,
-            Count::Completion => self.completion = number,
+            // Under one name or the other. Some servers have both, and 0 under one.
+            Count::Prompt => self.prompt = self.prompt.max(number),
+            Count::Completion => self.completion = self.completion.max(number),
             Count::Cached => self.cached = Some(number),
             Count::CachedBeside => self.cached_beside = Some(number),
             Count::CacheHit => self.cache_hit = Some(number),
@@ -123,8 +124,8 @@ impl Place {
     /// The place under a key, if that matters.
     fn at(self, key: &str) -> Option<Self> {
         Some(match (self, key) {
-            (Self::Usage, "prompt_tokens") => Self::Count(Count::Prompt),
-            (Self::Usage, "completion_tokens") => Self::Count(Count::Completion),
+            (Self::Usage, "prompt_tokens" | "input_tokens") => Self::Count(Count::Prompt),
+            (Self::Usage, "completion_tokens" | "output_tokens") => Self::Count(Count::Completion),
             (Self::Usage, "prompt_tokens_details") => Self::PromptDetails,
             (Self::Usage, "completion_tokens_details") => Self::CompletionDetails,
             (Self::Usage, "cached_tokens") => Self::Count(Count::CachedBeside),
@@ -263,6 +264,12 @@ mod tests {
         ] {
             let json = format!(r#"{{"prompt_tokens":7,{odd},"completion_tokens":3}}"#);
             assert_eq!(read(&json), Some(usage(cached)), "{json}");
+        }
+        for json in [
+            r#"{"input_tokens":7,"output_tokens":3}"#,
+            r#"{"prompt_tokens":7,"completion_tokens":3,"input_tokens":0,"output_tokens":0}"#,
+        ] {
+            assert_eq!(read(json), Some(usage(0)), "{json}");
         }
         for json in ["null", "1", "-1", "1.5", "true", "\"{}\"", "[{\"prompt_tokens\":7}]"] {
             assert_eq!(read(json), None, "{json}");

@@ -188,9 +188,7 @@ fn stop(fit: &mut Fit<'_>) {
     let rest: Vec<&str> = all.iter().filter(|text| !text.is_blank()).map(Text::json).collect();
     let (left, asked) = (rest.len(), all.len());
     let json = format!("[{}]", rest.join(","));
-    if asked == 0 {
-        fit.kept.retain(|(kept, _)| *kept != Parameter::Stop);
-    } else if left == 0 {
+    if left == 0 {
         fit.leave_out(Parameter::Stop);
     } else if left < asked {
         // The sequences are the client's text, which does not belong into a header.

@@ -149,6 +149,10 @@ impl Converter<'_> {
         from: Map<String, Value>,
         mut to: Map<String, Value>,
     ) -> Option<Value> {
+        // Held to what is referred to, the model could not say these.
+        if from.contains_key("properties") {
+            return None;
+        }
         let name = definition(reference.as_str()?).filter(|name| self.names.contains(*name))?;
         let reference = json!(format!("#/$defs/{name}"));
         if from.is_empty() {
@@ -168,7 +172,7 @@ impl Converter<'_> {
         to: &mut Map<String, Value>,
     ) -> Option<bool> {
         if from.contains_key("properties") || from.contains_key("items") {
-            return Some(false);
+            return self.one_of_types(from, to);
         }
         for key in ["anyOf", "oneOf"] {
             if let Some(variants) = from.shift_remove(key) {
@@ -244,6 +248,9 @@ impl Converter<'_> {
         let open = from.shift_remove("additionalProperties");
         let is_open = open.as_ref().is_some_and(|open| *open != json!(false));
         let properties = from.shift_remove("properties");
+        if from.contains_key("patternProperties") || adds_properties(from, properties.as_ref()) {
+            return None;
+        }
         // Held to this, the model could only say `{}`.
         let is_closed = open == Some(json!(false));
         let has_some = properties.as_ref().and_then(Value::as_object).map(|some| !some.is_empty());
@@ -255,7 +262,9 @@ impl Converter<'_> {
         let known = |name: &Value| name.as_str().is_some_and(|n| properties.get(n).is_some());
         let mut required = from.shift_remove("required");
         if let Some(Value::Array(names)) = &mut required {
+            let asked = names.len();
             names.retain(known);
+            self.differs |= names.len() < asked;
         }
         to.insert("properties".to_owned(), properties);
         to.extend(required.map(|names| ("required".to_owned(), names)));
@@ -265,6 +274,10 @@ impl Converter<'_> {
 
     fn array(&mut self, from: &mut Map<String, Value>, to: &mut Map<String, Value>) -> Option<()> {
         if let Some(items) = from.shift_remove("items") {
+            // These are about the items after the first ones.
+            if from.contains_key("prefixItems") {
+                return None;
+            }
             to.insert("items".to_owned(), self.any(items)?);
         }
         keep_if(from, to, "minItems", |least| matches!(least.as_u64(), Some(0 | 1)));
@@ -285,6 +298,18 @@ impl Converter<'_> {
             to.insert("description".to_owned(), json!(format!("{said}{between}{rest}")));
         }
     }
+}
+
+/// Whether alternatives beside an object's properties have properties of their own, which an object
+/// that is held to the others could not have.
+fn adds_properties(from: &Map<String, Value>, properties: Option<&Value>) -> bool {
+    let is_new = |name: &String| properties.is_none_or(|known| known.get(name).is_none());
+    let adds = |variant: &Value| {
+        let own = variant.get("properties").and_then(Value::as_object);
+        variant.get("$ref").is_some() || own.is_some_and(|own| own.keys().any(is_new))
+    };
+    let variants = ["anyOf", "oneOf", "allOf"].iter().filter_map(|key| from.get(*key)?.as_array());
+    variants.flatten().any(adds)
 }
 
 /// Takes values that the schema lists. They have their types with them.
@@ -369,10 +394,9 @@ pub(super) fn of_tool(raw: &RawValue) -> Option<Value> {
             Some((part, key == "allOf"))
         }));
     }
-    for (part, all) in parts {
-        merge(&mut root, part, all);
-    }
-    root.entry("properties").or_insert_with(|| json!({}));
+    let (whole, variants): (Vec<_>, Vec<_>) = parts.into_iter().partition(|(_, all)| *all);
+    whole.into_iter().for_each(|(part, _)| merge(&mut root, part));
+    vary(&mut root, variants.into_iter().map(|(part, _)| part));
     if !remarks.is_empty() {
         let said = root.get("description").and_then(Value::as_str).unwrap_or_default();
         let between = if said.is_empty() { "" } else { "\n\n" };
@@ -392,18 +416,16 @@ fn resolve(root: &Map<String, Value>, reference: &str) -> Option<Value> {
         .cloned()
 }
 
-/// Adds an object's properties to another's, required only if `all` of them are.
-fn merge(root: &mut Map<String, Value>, part: Value, all: bool) {
+/// Adds what an object has to another, which must have all of it.
+fn merge(root: &mut Map<String, Value>, part: Value) {
     let Value::Object(mut part) = part else { return };
-    let own = root.entry("properties").or_insert_with(|| json!({}));
-    if let (Some(own), Some(Value::Object(more))) =
-        (own.as_object_mut(), part.shift_remove("properties"))
-    {
+    if let Some(Value::Object(more)) = part.shift_remove("properties") {
+        let Some(own) = properties(root) else { return };
         for (name, schema) in more {
             own.entry(name).or_insert(schema);
         }
     }
-    let Some(Value::Array(more)) = part.shift_remove("required").filter(|_| all) else { return };
+    let Some(Value::Array(more)) = part.shift_remove("required") else { return };
     let own = root.entry("required").or_insert_with(|| json!([]));
     if let Some(own) = own.as_array_mut() {
         for name in more {
@@ -412,4 +434,34 @@ fn merge(root: &mut Map<String, Value>, part: Value, all: bool) {
             }
         }
     }
+}
+
+/// Adds the properties of variants to an object that is like one of them.
+fn vary(root: &mut Map<String, Value>, variants: impl Iterator<Item = Value>) {
+    let Some(own) = properties(root) else { return };
+    let fixed: BTreeSet<String> = own.keys().cloned().collect();
+    for variant in variants {
+        let Some(more) = variant.get("properties").and_then(Value::as_object) else { continue };
+        for (name, schema) in more.iter().filter(|(name, _)| !fixed.contains(*name)) {
+            match own.get_mut(name) {
+                Some(known) if known == schema => {}
+                Some(known) => widen(known, schema),
+                None => drop(own.insert(name.clone(), schema.clone())),
+            }
+        }
+    }
+}
+
+/// Allows what another schema allows too.
+fn widen(known: &mut Value, other: &Value) {
+    let alone = known.as_object_mut().filter(|fields| fields.len() == 1);
+    match alone.and_then(|fields| fields.get_mut("anyOf")?.as_array_mut()) {
+        Some(options) if options.contains(other) => {}
+        Some(options) => options.push(other.clone()),
+        None => *known = json!({"anyOf": [known.take(), other]}),
+    }
+}
+
+fn properties(root: &mut Map<String, Value>) -> Option<&mut Map<String, Value>> {
+    root.entry("properties").or_insert_with(|| json!({})).as_object_mut()
 }

@@ -126,7 +126,7 @@ impl<'q> Sorter<'q, '_> {
     fn call(&mut self, place: &str, key: Key, name: &Text<'q>, arguments: Option<Cow<'q, str>>) {
         let input = input(arguments.unwrap_or_default()).unwrap_or_else(|| {
             self.wrong(&format!("{place}.arguments"), "is not JSON");
-            Cow::default()
+            Cow::Borrowed("{}")
         });
         let id = match &key {
             Key::Id(id) => self.ids.assign(id),

@@ -304,12 +304,11 @@ impl Reader {
     }
 }
 
-/// Arguments as a string without the white space between tokens that some answers have.
+/// Arguments as a string without the white space between tokens that some answers have. They are an
+/// object, whatever came.
 fn arguments(args: Option<&RawValue>) -> Text<'static> {
-    match args.map(RawValue::get) {
-        None | Some("null") => Text::new("{}"),
-        Some(json) => Text::new(&compact(json)),
-    }
+    let json = args.map(RawValue::get).filter(|json| json.starts_with('{'));
+    Text::new(&compact(json.unwrap_or("{}")))
 }
 
 fn compact(json: &str) -> Cow<'_, str> {

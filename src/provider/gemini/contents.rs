@@ -20,11 +20,15 @@ use crate::{
         message::{Content, Message, Part, Role, ToolCall},
         text::Text,
     },
-    json::Object,
+    json::{Object, too_deep},
 };
 
 const USER: &str = "user";
 const MODEL: &str = "model";
+
+/// How deep a result may nest and still be an object of its own: Google reads at most 100 levels of
+/// a request, and two for each of these.
+const MAX_DEPTH: usize = 32;
 
 /// A call that waits for its result.
 struct Pending<'q, 'a> {
@@ -95,7 +99,9 @@ impl<'q, 'a> Draft<'q, 'a> {
                 Role::System | Role::Developer if index < last_words => {}
                 Role::System | Role::Developer | Role::User => users.push((index, message)),
                 Role::Assistant => {
-                    self.answer(&mut conversation, &mut users);
+                    if !users.is_empty() || conversation.has_results() {
+                        self.answer(&mut conversation, &mut users);
+                    }
                     self.assistant(&mut conversation, index, message);
                 }
                 Role::Tool | Role::Function => self.result(&mut conversation, index, message),
@@ -201,7 +207,8 @@ impl<'q, 'a> Draft<'q, 'a> {
             let signature = signatures.of_call(call);
             self.call(conversation, call, &param, signature.as_deref());
         }
-        if let Some(raw) = message.function_call.filter(|_| conversation.pending.is_empty()) {
+        let has_calls = message.tool_calls.as_ref().is_some_and(|calls| !calls.is_empty());
+        if let Some(raw) = message.function_call.filter(|_| !has_calls) {
             self.old_call(conversation, index, raw);
         }
     }
@@ -215,7 +222,7 @@ impl<'q, 'a> Draft<'q, 'a> {
     ) {
         let args = self.args(call.function.arguments.as_ref(), param);
         let name = self.names.sent(&call.function.name.decode());
-        let id = self.takes_ids().then_some(&call.id);
+        let id = Some(&call.id).filter(|id| self.takes_ids() && !id.is_empty());
         // The first call of a step must have one, also where it was lost.
         let lost = self.takes_ids() && conversation.pending.is_empty();
         let signature = signature.or(lost.then_some(LOST));
@@ -230,7 +237,8 @@ impl<'q, 'a> Draft<'q, 'a> {
         };
         let args = self.args(call.arguments.as_ref(), &format!("{param}.arguments"));
         let name = self.names.sent(&call.name.decode());
-        let signature = self.takes_ids().then_some(LOST);
+        let lost = self.takes_ids() && conversation.pending.is_empty();
+        let signature = lost.then_some(LOST);
         turns::call(conversation.turns.part(MODEL), None, &name, &args, signature);
         conversation.await_result(None, name);
     }
@@ -239,7 +247,7 @@ impl<'q, 'a> Draft<'q, 'a> {
     fn args(&mut self, arguments: Option<&Text<'_>>, param: &str) -> String {
         let decoded = arguments.map(Text::decode).unwrap_or_default();
         let json = decoded.trim();
-        if json.is_empty() {
+        if json.is_empty() || json == "null" {
             return "{}".to_owned();
         }
         if serde_json::from_str::<IgnoredAny>(json).is_err() {
@@ -288,10 +296,15 @@ impl<'q, 'a> Conversation<'q, 'a> {
         self.pending.get_mut(place)
     }
 
-    /// The call in the old form, of which there is one at a time.
+    /// The call in the old form that waits for a result under its name.
     fn old(&mut self, name: &str) -> Option<&mut Pending<'q, 'a>> {
         let waits = |call: &&mut Pending<'_, '_>| call.id.is_none() && call.response.is_none();
-        self.pending.first_mut().filter(waits).filter(|call| call.name == name)
+        self.pending.iter_mut().filter(waits).find(|call| call.name == name)
+    }
+
+    /// Whether results have come for the calls. Until then the model may still be calling.
+    fn has_results(&self) -> bool {
+        self.pending.iter().any(|call| call.response.is_some())
     }
 
     /// Writes the turn that answers the calls, if there were any.
@@ -304,7 +317,7 @@ impl<'q, 'a> Conversation<'q, 'a> {
         for call in self.pending.drain(..) {
             let mut part = Object::open(self.turns.part(USER));
             part.object("functionResponse", |response| {
-                if let Some(id) = call.id.filter(|_| with_ids) {
+                if let Some(id) = call.id.filter(|id| with_ids && !id.is_empty()) {
                     response.raw("id", id.json());
                 }
                 response.value("name", &call.name);
@@ -322,7 +335,8 @@ fn response(texts: &[Text<'_>]) -> Vec<u8> {
     let text = Text::concat(texts);
     let decoded = text.decode();
     let json = decoded.trim();
-    if json.starts_with('{') && serde_json::from_str::<IgnoredAny>(json).is_ok() {
+    let is_object = json.starts_with('{') && serde_json::from_str::<IgnoredAny>(json).is_ok();
+    if is_object && too_deep(json.as_bytes(), MAX_DEPTH).is_none() {
         return json.as_bytes().to_vec();
     }
     format!("{{\"output\":{}}}", text.json()).into_bytes()

@@ -76,8 +76,8 @@ impl Writing<'_, '_> {
         let prefix = prefix(message, provider);
         self.content(object.key("content"), prefix);
         // A tool's name is that of the call with its id.
-        let named = prefix.is_none() && !result && message.role != Role::Tool;
-        message.name.as_ref().filter(|_| named).map(|name| object.value("name", name));
+        let has_name = prefix.is_none() && !result && message.role != Role::Tool;
+        named(message).filter(|_| has_name).map(|name| object.value("name", name));
         self.calls(&mut object);
         let id = if let Old::Result(id) = &self.old { Some(id) } else { None };
         if let Some(id) = id.or(message.tool_call_id.as_ref()) {
@@ -169,10 +169,15 @@ fn role(role: Role, provider: &Provider) -> &'static str {
     }
 }
 
+/// The name of who speaks, or of the function. An empty one is none.
+fn named<'m, 'a>(message: &'m Message<'a>) -> Option<&'m Text<'a>> {
+    message.name.as_ref().filter(|name| !name.is_empty())
+}
+
 /// The name that goes in front of the content. A function's name is no speaker's.
 fn prefix<'m, 'a>(message: &'m Message<'a>, provider: &Provider) -> Option<&'m Text<'a>> {
     let speaks = !matches!(message.role, Role::Tool | Role::Function);
-    message.name.as_ref().filter(|_| speaks && provider.has(Quirk::NameInContent))
+    named(message).filter(|_| speaks && provider.has(Quirk::NameInContent))
 }
 
 fn write_text(out: &mut Vec<u8>, text: &Text<'_>, prefix: Option<&Text<'_>>) {

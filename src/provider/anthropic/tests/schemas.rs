@@ -86,9 +86,34 @@ fn what_can_only_be_described_is_in_the_description() {
             json!({"$defs": {"P": {"type": "string"}}, "anyOf": [{"$ref": "#/$defs/P"}]}),
             false,
         ),
+        (
+            json!({"type": "object", "properties": {"a": {"type": "null"}}, "required": ["b", "a"]}),
+            json!({"type": "object", "properties": {"a": {"type": "null"}}, "required": ["a"], "additionalProperties": false}),
+            true,
+        ),
     ];
     for (schema, expected, differs) in cases {
         assert_eq!(converted(&schema), Some((expected, differs)), "{schema}");
+    }
+}
+
+#[test]
+fn what_may_be_null_too_stays_so() {
+    let cases = [
+        (
+            json!({"type": ["object", "null"], "properties": {"a": {"type": "string"}},
+                "required": ["a"], "additionalProperties": false, "description": "d"}),
+            json!({"anyOf": [{"type": "object", "properties": {"a": {"type": "string"}},
+                "required": ["a"], "additionalProperties": false}, {"type": "null"}], "description": "d"}),
+        ),
+        (
+            json!({"type": ["array", "null"], "items": {"type": ["string", "null"]}}),
+            json!({"anyOf": [{"type": "array", "items":
+                {"anyOf": [{"type": "string"}, {"type": "null"}]}}, {"type": "null"}]}),
+        ),
+    ];
+    for (schema, expected) in cases {
+        assert_eq!(converted(&schema), Some((expected, false)), "{schema}");
     }
 }
 
@@ -155,6 +180,7 @@ fn what_no_model_can_be_held_to_is_found() {
         json!({"type": "object", "properties": {}, "additionalProperties": true}),
         json!({"type": "object", "properties": {"a": {}}}),
         json!({"type": "array", "items": true}),
+        json!({"type": "array", "prefixItems": [{"type": "string"}], "items": {"type": "null"}}),
         json!({"$ref": "https://x/y"}),
         json!({"$ref": "#"}),
         json!({"$ref": "#/$defs/P"}),
@@ -169,6 +195,14 @@ fn what_no_model_can_be_held_to_is_found() {
             {"type": "object", "properties": {"a": {"type": "string"}}},
             {"type": "object", "properties": {"a": {"type": "integer"}}},
         ]}),
+        json!({"type": "object", "properties": {"a": {"type": "string"}},
+            "patternProperties": {"^x": {"type": "string"}}, "additionalProperties": false}),
+        json!({"type": "object", "properties": {"a": {"type": "string"}},
+            "anyOf": [{"required": ["a"]}, {"properties": {"b": {"type": "string"}}}]}),
+        json!({"$defs": {"P": {"type": "string"}}, "type": "object",
+            "properties": {"a": {"type": "string"}}, "oneOf": [{"$ref": "#/$defs/P"}]}),
+        json!({"$defs": {"P": {"type": "object", "properties": {"a": {"type": "string"}}}},
+            "$ref": "#/$defs/P", "properties": {"b": {"type": "string"}}}),
     ];
     for schema in cases {
         assert_eq!(converted(&schema), None, "{schema}");
@@ -201,6 +235,8 @@ fn a_tools_schema_is_an_object_at_the_top() {
     let a = json!({"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"]});
     let b = json!({"type": "object", "properties": {"b": {"type": "string"}}, "required": ["b"]});
     let both = json!({"a": {"type": "string"}, "b": {"type": "string"}});
+    let kinds =
+        json!(["a", "b", "c", "b"].map(|kind| json!({"properties": {"kind": {"const": kind}}})));
     let cases = [
         (json!({}), json!({"type": "object", "properties": {}})),
         (
@@ -214,6 +250,16 @@ fn a_tools_schema_is_an_object_at_the_top() {
         (
             json!({"anyOf": [a, b]}),
             json!({"type": "object", "properties": both, "description": format!("{{anyOf: {}}}", json!([a, b]))}),
+        ),
+        (
+            json!({"oneOf": kinds}),
+            json!({"type": "object", "properties": {"kind": {"anyOf": [{"const": "a"}, {"const": "b"}, {"const": "c"}]}},
+                "description": format!("{{oneOf: {kinds}}}")}),
+        ),
+        (
+            json!({"type": "object", "properties": {"kind": {"type": "string"}}, "anyOf": kinds}),
+            json!({"type": "object", "properties": {"kind": {"type": "string"}},
+                "description": format!("{{anyOf: {kinds}}}")}),
         ),
         (
             json!({"allOf": [a, b], "description": "d"}),

@@ -82,6 +82,10 @@ fn what_gemini_does_not_read_becomes_what_it_does_or_words() {
             r#"{"anyOf":[{"type":"string"}],"oneOf":[{"type":"null"}]}"#,
             r#"{"anyOf":[{"type":"string"}],"description":"(oneOf: [{\"type\":\"null\"}])"}"#,
         ),
+        (
+            r#"{"properties":{"a":{}},"patternProperties":{"^x":{}},"additionalProperties":false}"#,
+            r#"{"properties":{"a":{}},"description":"(patternProperties: {\"^x\":{}})"}"#,
+        ),
     ];
     for (schema, translated) in cases {
         assert_eq!(answer(schema), translated, "{schema}");

@@ -22,6 +22,10 @@ pub(super) fn settle(
     if map.get("nullable").is_some_and(|value| **value == json!(true)) {
         allow_null(out);
     }
+    // What it says of the rest is about others than these, which Gemini cannot tell apart.
+    if map.contains_key("patternProperties") {
+        out.shift_remove("additionalProperties");
+    }
     require(out, notes);
 }
 
