@@ -2,13 +2,35 @@
 
 use std::borrow::Cow;
 
-use serde::{Deserialize, Deserializer, de::Error as _};
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error as _, IgnoredAny},
+};
 use serde_json::value::RawValue;
 
 use super::{
     object::{self, Object},
     text::Text,
 };
+use crate::repair::{Root, mend};
+
+/// The arguments of a call in the conversation as the object that most providers want. A call may
+/// have been cut off, or be of a model that writes no good JSON, so it is mended. `None`: it cannot
+/// be.
+pub fn object_of(arguments: Cow<'_, str>) -> Option<Cow<'_, str>> {
+    let json = arguments.trim();
+    if json.is_empty() || json == "null" {
+        return Some(Cow::Borrowed("{}"));
+    }
+    if serde_json::from_str::<IgnoredAny>(json).is_err() {
+        let (object, _) = mend(json, &Root::Object.into()).ok()?;
+        return object.starts_with('{').then(|| Cow::Owned(object.into_owned()));
+    }
+    if json.starts_with('{') {
+        return Some(arguments);
+    }
+    Some(Cow::Owned(format!("{{\"value\":{json}}}")))
+}
 
 /// A tool the model may call.
 #[derive(Clone, Debug, Deserialize)]
@@ -154,4 +176,31 @@ pub struct JsonSchema<'a> {
     pub schema: Option<&'a RawValue>,
     #[serde(default)]
     pub strict: Option<bool>,
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+
+    #[test]
+    fn arguments_are_an_object_or_nothing() {
+        let cases = [
+            ("", Some("{}")),
+            (" null ", Some("{}")),
+            (r#"{"a": 1}"#, Some(r#"{"a": 1}"#)),
+            ("[1]", Some(r#"{"value":[1]}"#)),
+            ("\"x\"", Some(r#"{"value":"x"}"#)),
+            (r#"{"zone": "U"#, Some(r#"{"zone": "U"}"#)),
+            ("{'a': True,}", Some(r#"{"a": true}"#)),
+            ("```json\n{\"a\":1}\n```", Some(r#"{"a":1}"#)),
+            ("[1,", None),
+            ("no", None),
+        ];
+        for (arguments, object) in cases {
+            assert_eq!(object_of(Cow::Borrowed(arguments)).as_deref(), object, "{arguments}");
+        }
+    }
 }

@@ -17,6 +17,7 @@ use crate::chat::{
     message::{Content, Function, Message, Part, Role},
     request::{Kind, MAX_MISTAKES, Mistake},
     text::Text,
+    tools::object_of,
 };
 
 /// Sorts messages. What cannot be said to the provider is among the mistakes.
@@ -124,7 +125,7 @@ impl<'q> Sorter<'q, '_> {
     }
 
     fn call(&mut self, place: &str, key: Key, name: &Text<'q>, arguments: Option<Cow<'q, str>>) {
-        let input = input(arguments.unwrap_or_default()).unwrap_or_else(|| {
+        let input = object_of(arguments.unwrap_or_default()).unwrap_or_else(|| {
             self.wrong(&format!("{place}.arguments"), "is not JSON");
             Cow::Borrowed("{}")
         });
@@ -237,17 +238,4 @@ fn mark<'q>(blocks: &mut [Block<'q>], cache: Option<&'q RawValue>) {
     if let Some(last) = blocks.last_mut() {
         last.cache = last.cache.or(cache);
     }
-}
-
-/// Arguments as the object that the provider wants. `None`: they are not JSON.
-fn input(arguments: Cow<'_, str>) -> Option<Cow<'_, str>> {
-    let json = arguments.trim();
-    if json.is_empty() || json == "null" {
-        return Some(Cow::Borrowed("{}"));
-    }
-    serde_json::from_str::<serde::de::IgnoredAny>(json).ok()?;
-    if json.starts_with('{') {
-        return Some(arguments);
-    }
-    Some(Cow::Owned(format!("{{\"value\":{json}}}")))
 }

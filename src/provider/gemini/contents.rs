@@ -2,7 +2,10 @@
 //! `model`, no turn is empty, and right after calls comes one turn with a response to each, in
 //! their order. ai.google.dev, *Content*; *Function calling*.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, VecDeque},
+};
 
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::value::RawValue;
@@ -19,6 +22,7 @@ use crate::{
     chat::{
         message::{Content, Message, Part, Role, ToolCall},
         text::Text,
+        tools::object_of,
     },
     json::{Object, too_deep},
 };
@@ -246,14 +250,11 @@ impl<'q, 'a> Draft<'q, 'a> {
     /// Arguments as the object they must be here.
     fn args(&mut self, arguments: Option<&Text<'_>>, param: &str) -> String {
         let decoded = arguments.map(Text::decode).unwrap_or_default();
-        let json = decoded.trim();
-        if json.is_empty() || json == "null" {
-            return "{}".to_owned();
-        }
-        if serde_json::from_str::<IgnoredAny>(json).is_err() {
+        let object = object_of(decoded).unwrap_or_else(|| {
             self.wrong(param, "is not JSON");
-        }
-        if json.starts_with('{') { json.to_owned() } else { format!("{{\"value\":{json}}}") }
+            Cow::Borrowed("{}")
+        });
+        object.into_owned()
     }
 
     /// Finds the call a result belongs to.

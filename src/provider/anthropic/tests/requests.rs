@@ -208,7 +208,7 @@ fn what_cannot_be_said_is_refused_where_it_stands() {
             "messages[0]: no call of the assistant before it waits for this result",
         ),
         (
-            messages(json!([{"role": "assistant", "tool_calls": [call("a", "f", "{x")]}])),
+            messages(json!([{"role": "assistant", "tool_calls": [call("a", "f", "no")]}])),
             "messages[0].tool_calls[0].function.arguments: is not JSON",
         ),
         (

@@ -133,7 +133,7 @@ fn what_cannot_be_sent_is_refused_by_its_place() {
     let form = json!({"type": "json_object"});
     let chosen = json!({"type": "function", "function": {"name": "g"}});
     let cases = [
-        (calls("{"), "messages[0].tool_calls[0].function.arguments: is not JSON"),
+        (calls("no"), "messages[0].tool_calls[0].function.arguments: is not JSON"),
         (
             json!({"messages": [{"role": "tool", "tool_call_id": "1", "content": "r"}]}),
             "messages[0]: answers no tool call before it",
