@@ -47,8 +47,9 @@ PAUSES = 10
 # How many names may still come up after the second pause: a rare end at a provider it had not met.
 NEW_NAMES = 50
 
-# How much more often a worker may wake up, a second. A stream that is watched makes it four times.
-NEW_WAKE_UPS = 2
+# How much more often a worker may wake up, a second: Envoy's own timers make it one or two. A stream
+# that is watched makes it four times.
+NEW_WAKE_UPS = 3
 
 # How many more files and sockets there may be.
 NEW_HANDLES = 4
