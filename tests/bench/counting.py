@@ -2,8 +2,7 @@
 
 from statistics import median
 
-from .load import burst
-from .measure import CASES, healthy, say
+from .measure import CASES, cpu, healthy, in_turn
 from .processes import Failed
 from .report import Figure
 from .setting import CLIENT_KEY, COUNTED_KEY, METERED_KEY
@@ -61,20 +60,7 @@ def by_service(setting, rounds, seconds):
 
 
 def costs(name, sides, rounds, seconds, connections):
-    """CPU per request of each side, round by round. Every other round has them in the other order;
-    the first one only warms up."""
-    found = []
-    for turn in range(rounds + 1):
-        order = range(len(sides)) if turn % 2 else reversed(range(len(sides)))
-        once = {index: cost(*sides[index], connections, seconds) for index in order}
-        found.append([once[index] for index in range(len(sides))])
-        told = " / ".join(f"{each:.1f}" for each in found[-1])
-        say(f"limit, {name}: {'round ' + str(turn) if turn else 'warm-up'}: {told} µs")
-    return zip(*found[1:])
-
-
-def cost(envoy, request, key, connections, seconds):
-    return burst(envoy, [request], connections, seconds, key).cpu_per_request
+    return cpu(in_turn(f"limit, {name}", sides, rounds, seconds, connections))
 
 
 def counting_figure(name, limit, plain, counted):

@@ -135,16 +135,29 @@ def check(case, baseline, ours):
 
 
 def cost(case, baseline, ours, rounds, seconds):
-    """Rounds that take turns, so that whatever else runs on the machine is in both. The first one
-    only warms up: V8 compiles what is called often a second time."""
-    pairs, sent = [], {baseline: case.plain(), ours: case.ours()}
+    """The same request with the module and without."""
+    sides = [(baseline, case.plain()), (ours, case.ours())]
+    return cost_figures(case, in_turn(case.name, sides, rounds, seconds, case.connections))
+
+
+def in_turn(name, sides, rounds, seconds, connections):
+    """What the sides found in each round: an Envoy, a request, and whose it is if that matters. Every
+    other round has the sides in the other order, so that whatever else runs on the machine is in all.
+    The first one only warms up: V8 compiles what is called often a second time."""
+    found = []
     for turn in range(rounds + 1):
-        order = (baseline, ours) if turn % 2 else (ours, baseline)
-        found = {e: burst(e, [sent[e]], case.connections, seconds) for e in order}
-        pairs.append((found[baseline], found[ours]))
-        costs = " / ".join(f"{each.cpu_per_request:.1f}" for each in pairs[-1])
-        say(f"{case.name}: {'round ' + str(turn) if turn else 'warm-up'}: {costs} µs")
-    return cost_figures(case, pairs[1:])
+        once = {}
+        for place, (envoy, request, *key) in list(enumerate(sides))[::1 if turn % 2 else -1]:
+            once[place] = burst(envoy, [request], connections, seconds, *key)
+        found.append([once[place] for place in range(len(sides))])
+        told = " / ".join(f"{each.cpu_per_request:.1f}" for each in found[-1])
+        say(f"{name}: {'round ' + str(turn) if turn else 'warm-up'}: {told} µs")
+    return found[1:]
+
+
+def cpu(found):
+    """CPU per request of each side, round by round."""
+    return zip(*([each.cpu_per_request for each in once] for once in found))
 
 
 def cost_figures(case, pairs):
@@ -208,19 +221,13 @@ def injection(setting, rounds, seconds):
         usage = json.loads(ask(ours, about(transcript)))["usage"]
         if usage["prompt_tokens"] < TRANSCRIPT // len("word "):
             raise Failed("the transcript did not reach the provider")
-        runs = [(ours, about(None)), (ours, about(transcript)), (baseline, fetch)]
-        found = []
-        for turn in range(rounds + 1):
-            costs = [burst(envoy, [request], 16, seconds).cpu_per_request for envoy, request in runs]
-            found.append(costs)
-            costs = " / ".join(f"{cost:.1f}" for cost in costs)
-            say(f"transcript: {'round ' + str(turn) if turn else 'warm-up'}: {costs} µs")
+        sides = [(ours, about(None)), (ours, about(transcript)), (baseline, fetch)]
+        plain, whole, fetched = cpu(in_turn("transcript", sides, rounds, seconds, 16))
         healthy(ours)
-    plain, whole, fetched = (median(costs) for costs in zip(*found[1:]))
-    added = sorted((two - one - three) / 1000 for one, two, three in found[1:])
+    added = sorted((two - one - three) / 1000 for one, two, three in zip(plain, whole, fetched))
     return [
-        Figure("transcript of 100 KB: CPU per request", "µs", plain, whole,
-               note=f"{fetched:.0f} µs more for a plain Envoy to fetch it"),
+        Figure("transcript of 100 KB: CPU per request", "µs", median(plain), median(whole),
+               note=f"{median(fetched):.0f} µs more for a plain Envoy to fetch it"),
         Figure("transcript of 100 KB: CPU added without the fetch", "ms", None, median(added),
                judged=median(added), limit=INJECTION,
                note=f"{added[0]:.2f} to {added[-1]:.2f} in {rounds} rounds"),
@@ -234,18 +241,13 @@ def repair(setting, rounds, seconds):
     for name, size, connections, limit in BROKEN:
         text = broken(size)
         whole = text.replace(",}", "}")
-        sides = [answered(text, None), answered(whole, STEPS), answered(text, STEPS)]
+        requests = [answered(text, None), answered(whole, STEPS), answered(text, STEPS)]
         with setting.ours() as ours:
-            check_repair(ask(ours, sides[2]), whole)
-            found = []
-            for turn in range(rounds + 1):
-                order = sides if turn % 2 else sides[::-1]
-                costs = {request: burst(ours, [request], connections, seconds) for request in order}
-                found.append([costs[request].cpu_per_request for request in sides])
-                costs = " / ".join(f"{cost:.1f}" for cost in found[-1])
-                say(f"repair of {name}: {'round ' + str(turn) if turn else 'warm-up'}: {costs} µs")
+            check_repair(ask(ours, requests[2]), whole)
+            sides = [(ours, request) for request in requests]
+            found = cpu(in_turn(f"repair of {name}", sides, rounds, seconds, connections))
             healthy(ours)
-        figures += repair_figures(name, limit, len(text), *zip(*found[1:]))
+        figures += repair_figures(name, limit, len(text), *found)
     return figures
 
 
