@@ -7,6 +7,7 @@ target := absolute_path(env("CARGO_TARGET_DIR", "target"))
 # Where the tests with a real Envoy find it, and the module it loads.
 export ATTACHE_ENVOY := justfile_directory() / ".build/bin/envoy"
 export ATTACHE_MODULE := target / "wasm32-wasip1/filter/attache.wasm"
+export ATTACHE_COMMAND := target / "debug/attache"
 export ATTACHE_LIMITER := target / "limiter/debug/rate-limiter"
 export ATTACHE_CRASHING_MODULE := target / "wasm32-wasip1/debug/attache.wasm"
 
@@ -28,14 +29,19 @@ setup:
 # Builds the module Envoy loads: target/wasm32-wasip1/filter/attache.wasm
 filter:
     @bash .ci/setup wasm
-    source .build/wasm.env && cargo --config wasm-pack.toml build --profile filter --lib --target wasm32-wasip1
+    source .build/wasm.env && cargo --config wasm-pack.toml build --profile filter --package attache --lib --target wasm32-wasip1
     @wc -c "$ATTACHE_MODULE" | awk '{ printf "%s: %d KiB\n", $2, $1 / 1024 }'
 
 # The module with debug assertions, which crashes on demand
 [private]
 crashing:
     @bash .ci/setup wasm
-    source .build/wasm.env && cargo --config wasm-pack.toml build --lib --target wasm32-wasip1
+    source .build/wasm.env && cargo --config wasm-pack.toml build --package attache --lib --target wasm32-wasip1
+
+# The command `attache` for the tests
+[private]
+command:
+    cargo build --package attache-cli
 
 # A rate limit service to share
 [private]
@@ -49,20 +55,20 @@ check:
     cargo fmt --check --manifest-path tests/limiter/Cargo.toml
     cargo clippy --all-targets -- -D warnings
     @if grep -q RUSTC .build/wasm.env; then echo "no clippy for wasm32-wasip1: it needs rustup's target"; \
-        else cargo clippy --lib --target wasm32-wasip1 -- -D warnings; fi
+        else cargo clippy --package attache --lib --target wasm32-wasip1 -- -D warnings; fi
     @if command -v shellcheck; then shellcheck --external-sources .ci/run .ci/setup envoy/demo/*; \
         else echo "no shellcheck here: scripts not checked"; fi
     python3 .ci/check-docs
 
 # Everything: the core natively and under Node, Envoy end to end, the official SDK, a browser, what the compose file runs, the commands of the documents, and a minute of soak
-test: filter crashing limiter && browser compose documents (soak "1")
+test: filter crashing command limiter && browser compose documents (soak "1")
     @bash .ci/setup envoy node python aimock istio
     cargo test
-    source .build/wasm.env && cargo --config wasm-pack.toml test --lib --tests --target wasm32-unknown-unknown
+    source .build/wasm.env && cargo --config wasm-pack.toml test --package attache --package json-repair --lib --tests --target wasm32-unknown-unknown
     .build/python/bin/pytest -p no:cacheprovider tests/sdk
 
 # The playground in headless Chromium; says so where there is none
-browser: filter
+browser: filter command
     @bash .ci/setup envoy browser
     @if [[ -x .build/bin/chromium ]]; then \
         cargo test --test envoy in_a_browser -- --ignored --nocapture; \
@@ -84,12 +90,12 @@ pictures:
     node tests/browser/pictures.mjs
 
 # The exact limits of accounts under load, for ten minutes: `just test` has one of it
-limits: filter crashing
+limits: filter crashing command
     @bash .ci/setup envoy
     cargo test --test envoy quota -- --include-ignored --test-threads 1 --nocapture
 
 # Changes of the file, of keys and of the module, over and over, while 50,000 requests are answered
-reloads: filter crashing
+reloads: filter crashing command
     @bash .ci/setup envoy
     cargo test --test envoy lose_none_of_fifty_thousand -- --ignored --nocapture
 
@@ -102,7 +108,7 @@ fuzz seconds="60":
     FUZZ_SECONDS={{ seconds }} cargo test --release --test fuzz
 
 # Ten thousand requests while providers fail at random; ATTACHE_SEED repeats a run
-chaos: filter
+chaos: filter command
     @bash .ci/setup envoy
     cargo test --test envoy chaos_harms_nobody -- --ignored --nocapture
 
@@ -128,16 +134,16 @@ dashboard: filter programs
 
 # How well damaged JSON is mended: a table, for a seed and a number of cases of each kind
 repair-score seed="1" each="100":
-    cargo run --release --quiet --example repair-score -- {{ seed }} {{ each }}
+    cargo run --package json-repair --release --quiet --example repair-score -- {{ seed }} {{ each }}
 
 # A million hostile texts through the repair of JSON, and through the same in pieces; the steps of every pair of what may be repeated
 repair-fuzz count="1000000":
-    REPAIR_FUZZ={{ count }} cargo test --release --test repair hostile::nothing
-    REPAIR_FUZZ={{ count }} cargo test --release --lib repair::effort
+    REPAIR_FUZZ={{ count }} cargo test --package json-repair --release --test repair hostile::nothing
+    REPAIR_FUZZ={{ count }} cargo test --package json-repair --release --lib work_budget
 
 # How fast JSON is mended
 repair-bench:
-    cargo bench --bench repair
+    cargo bench --package json-repair --bench repair
 
 # Starts the gateway, sends it two requests, shows how to send your own; Ctrl-C stops it
 demo *options: filter programs
@@ -156,4 +162,4 @@ down:
 # The command `attache` and the scripted provider.
 [private]
 programs:
-    cargo build --release --bin attache --example scripted-provider
+    cargo build --release --package attache-cli --package attache --bin attache --example scripted-provider

@@ -21,7 +21,6 @@ pub mod parameters;
 pub mod provider;
 pub mod quota;
 pub mod region;
-pub mod repair;
 pub mod reply;
 pub mod role;
 pub mod sse;
@@ -29,13 +28,6 @@ pub mod summary;
 pub mod ticket;
 pub mod time;
 pub mod transcript;
-
-#[cfg(not(target_family = "wasm"))]
-pub mod command;
-#[cfg(not(target_family = "wasm"))]
-pub mod hosts;
-#[cfg(not(target_family = "wasm"))]
-pub mod render;
 
 #[cfg(not(all(target_family = "wasm", target_os = "unknown")))]
 mod shell;

@@ -10,7 +10,7 @@ use super::{
     text::Text,
     tools::ResponseFormat,
 };
-use crate::repair::{self, Failure, Guide, Report, Root, Stream};
+use json_repair::{Failure, Guide, Report, Root, Stream};
 
 /// The most texts whose flaws are listed in a header.
 const MAX_LISTED: usize = 16;
@@ -88,7 +88,7 @@ impl Wanted {
             return Ok(());
         };
         let plain = content.decode_lossy();
-        match repair::mend(&plain, &self.content) {
+        match json_repair::mend(&plain, &self.content) {
             Ok((_, report)) if report.is_empty() => {}
             Ok((json, report)) => {
                 let text = Text::new(&json);
@@ -114,7 +114,7 @@ fn argued(
         return Ok(Some(Text::new("{}")));
     }
     let plain = arguments.decode_lossy();
-    match repair::mend(&plain, guide) {
+    match json_repair::mend(&plain, guide) {
         Ok((_, report)) if report.is_empty() => Ok(None),
         Ok((json, report)) => {
             mended.add(place(choice, Some(number)), &report);
@@ -151,7 +151,7 @@ impl Mended {
     /// The value of `x-attache-repair`, if anything was mended.
     pub fn header(&self) -> Option<String> {
         let told = |(place, report): &(String, Report)| {
-            let kinds: Vec<&str> = report.kinds().map(repair::Kind::name).collect();
+            let kinds: Vec<&str> = report.kinds().map(json_repair::Kind::name).collect();
             format!("{place}={}", kinds.join(","))
         };
         let mut parts: Vec<String> = self.texts.iter().take(MAX_LISTED).map(told).collect();
@@ -162,7 +162,7 @@ impl Mended {
     }
 
     /// The kinds of flaws, each once per text: what is counted.
-    pub fn kinds(&self) -> impl Iterator<Item = repair::Kind> {
+    pub fn kinds(&self) -> impl Iterator<Item = json_repair::Kind> {
         self.texts.iter().flat_map(|(_, report)| report.kinds())
     }
 }

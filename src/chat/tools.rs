@@ -12,7 +12,7 @@ use super::{
     object::{self, Object},
     text::Text,
 };
-use crate::repair::{Root, mend};
+use json_repair::{Root, mend};
 
 /// The arguments of a call in the conversation as the object that most providers want. A call may
 /// have been cut off, or be of a model that writes no good JSON, so it is mended. `None`: it cannot

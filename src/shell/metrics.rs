@@ -7,7 +7,8 @@ use std::{cell::RefCell, collections::HashMap, time::Duration};
 use log::error;
 use proxy_wasm::{hostcalls, types::MetricType};
 
-use crate::{exchange::Why, quota::Counted, region::Region, repair::Kind, time::millis};
+use crate::{exchange::Why, quota::Counted, region::Region, time::millis};
+use json_repair::Kind;
 
 thread_local! {
     /// Defining a metric twice makes two of it: ids are kept.

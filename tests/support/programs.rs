@@ -5,7 +5,11 @@ use std::process::Command;
 
 /// The command `attache` with arguments.
 pub fn attache(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_attache"));
+    let mut command = Command::new(found(
+        "ATTACHE_COMMAND",
+        "target/debug/attache",
+        "no command at {}, build it with `cargo build --package attache-cli`",
+    ));
     command.args(arguments);
     command
 }

@@ -1,0 +1,207 @@
+//! Envoy's clusters: where requests go.
+
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use serde::Serialize;
+
+use super::{Error, Options, Place, seconds, stand_in};
+use attache::{
+    config::{
+        BaseUrl, Config, KeyHeader, Model, Provider, TranscriptKey, Transcripts, cluster,
+        health::{CircuitBreakers, OutlierDetection},
+        jwt::{Jwks, Jwt},
+    },
+    region::Region,
+    transcript::SERVICE,
+};
+
+/// A cluster, and the one of its hosts.
+#[derive(Serialize)]
+pub(super) struct ClusterView<'c> {
+    pub(super) name: String,
+    provider: &'c str,
+    #[serde(flatten)]
+    pub(super) at: Place,
+    pub(super) connect: String,
+    pub(super) max_connections: u32,
+    pub(super) max_pending_requests: u32,
+    pub(super) max_requests: u32,
+    pub(super) consecutive_5xx: u32,
+    pub(super) base_ejection_time: String,
+    /// Whether its name must lead to a public address.
+    is_public: bool,
+    key: Option<KeyView>,
+    /// Whether the module has something to translate.
+    translates: bool,
+}
+
+#[derive(Serialize)]
+struct KeyView {
+    header: &'static str,
+    prefix: &'static str,
+    /// The directory whose changes make Envoy read the key again.
+    watched: PathBuf,
+}
+
+/// Every provider in every region where some model needs it and some gateway may reach it.
+fn sites(config: &Config) -> impl Iterator<Item = (&str, &Provider, Region, &BaseUrl)> {
+    let needed = |name: &str, region: Region| {
+        config.models.values().any(|model| {
+            model.endpoints.get(region).is_some_and(|endpoint| endpoint.provider == name)
+        })
+    };
+    config
+        .providers
+        .iter()
+        .flat_map(|(name, provider)| {
+            let urls = provider.base_urls.iter();
+            urls.map(move |(region, url)| (name.as_str(), provider, region, url))
+        })
+        .filter(move |(name, _, region, _)| needed(name, *region))
+        .filter(|(_, _, region, _)| {
+            config.listeners.iter().any(|(home, _)| home.may_reach(*region))
+        })
+}
+
+/// The clusters of a configuration, and those of the one before it: what Envoy was told to do by that
+/// one may not be done yet.
+pub(super) fn clusters<'c>(
+    config: &'c Config,
+    options: &'c Options,
+) -> Result<Vec<ClusterView<'c>>, Error> {
+    let mut clusters = needed(config, options)?;
+    for old in options.before.iter().map(|before| needed(before, options)) {
+        for old in old? {
+            if !clusters.iter().any(|own| own.name == old.name) {
+                clusters.push(old);
+            }
+        }
+    }
+    Ok(clusters)
+}
+
+/// Those that a gateway in a region may reach, by name.
+pub(super) fn reachable(config: &Config, options: &Options, home: Region) -> Vec<String> {
+    let all = sites(config).chain(options.before.iter().flat_map(sites));
+    let names = all
+        .filter(|(_, _, region, _)| home.may_reach(*region))
+        .map(|(name, _, region, _)| cluster(name, region));
+    names.collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+fn needed<'c>(config: &'c Config, options: &Options) -> Result<Vec<ClusterView<'c>>, Error> {
+    let of_providers = sites(config).map(|(name, provider, region, url)| {
+        let site = Site { name: cluster(name, region), secret: name, stands_in: name, url };
+        Ok(ClusterView {
+            max_connections: provider.circuit_breakers.max_connections.get(),
+            max_pending_requests: provider.circuit_breakers.max_pending_requests.get(),
+            max_requests: provider.circuit_breakers.max_requests.get(),
+            consecutive_5xx: provider.outlier_detection.consecutive_5xx.get(),
+            base_ejection_time: seconds(provider.outlier_detection.base_ejection_time),
+            is_public: must_be_public(name, provider, url, options)?,
+            key: provider.key_file.as_ref().map(|file| key(file, provider.key_header, options)),
+            translates: true,
+            ..site.view(connect(config, name), options)?
+        })
+    });
+    let of_tokens = config.jwt.iter().filter_map(|jwt| match &jwt.jwks {
+        Jwks::Url(url) => Some(jwks_cluster(url, config)),
+        Jwks::File(_) => None,
+    });
+    of_providers.chain(transcript_clusters(config, options)).chain(of_tokens.map(Ok)).collect()
+}
+
+/// Where the keys come from that tokens are signed with.
+fn jwks_cluster<'c>(url: &BaseUrl, config: &Config) -> ClusterView<'c> {
+    Site::at(Jwt::CLUSTER.to_owned(), Jwt::CLUSTER, url, config.deadlines.connect)
+}
+
+/// Whether a provider has a name that may lead to another address at any time, and must not to a
+/// private one.
+fn must_be_public(
+    name: &str,
+    provider: &Provider,
+    url: &BaseUrl,
+    options: &Options,
+) -> Result<bool, Error> {
+    let is_name = stand_in(name, options)?.is_none() && url.address().is_none();
+    Ok(is_name && !provider.allow_private)
+}
+
+/// The transcript services of the regions where there is a gateway. They have no filter of ours:
+/// what they say is read by the gateway role.
+fn transcript_clusters<'c>(
+    config: &'c Config,
+    options: &Options,
+) -> impl Iterator<Item = Result<ClusterView<'c>, Error>> {
+    let here = |(region, _): &(Region, &BaseUrl)| config.listeners.get(*region).is_some();
+    let services = config.transcripts.iter();
+    let urls = services.flat_map(|own| own.base_urls.iter().map(move |(at, url)| (own, at, url)));
+    urls.filter(move |(_, region, url)| here(&(*region, url))).map(|(own, region, url)| {
+        let secret = Transcripts::CLUSTER;
+        let (name, stands_in) = (Transcripts::cluster(region), SERVICE);
+        let site = Site { name, secret, stands_in, url };
+        Ok(ClusterView {
+            key: match &own.key {
+                TranscriptKey::File(file) => {
+                    Some(KeyView { prefix: "", ..key(file, KeyHeader::Authorization, options) })
+                }
+                TranscriptKey::Caller => None,
+            },
+            ..site.view(config.deadlines.connect, options)?
+        })
+    })
+}
+
+/// A cluster of which the operator has said no more than where it leads.
+struct Site<'c> {
+    name: String,
+    /// The name of its key.
+    secret: &'c str,
+    /// By which name the command line knows it.
+    stands_in: &'c str,
+    url: &'c BaseUrl,
+}
+
+impl<'c> Site<'c> {
+    fn view(self, connect: Duration, options: &Options) -> Result<ClusterView<'c>, Error> {
+        let url = stand_in(self.stands_in, options)?;
+        Ok(Self::at(self.name, self.secret, url.as_ref().unwrap_or(self.url), connect))
+    }
+
+    fn at(name: String, provider: &'c str, url: &BaseUrl, connect: Duration) -> ClusterView<'c> {
+        let breakers = CircuitBreakers::default();
+        let outliers = OutlierDetection::default();
+        ClusterView {
+            name,
+            provider,
+            at: Place::of(url),
+            connect: seconds(connect),
+            max_connections: breakers.max_connections.get(),
+            max_pending_requests: breakers.max_pending_requests.get(),
+            max_requests: breakers.max_requests.get(),
+            consecutive_5xx: outliers.consecutive_5xx.get(),
+            base_ejection_time: seconds(outliers.base_ejection_time),
+            is_public: false,
+            key: None,
+            translates: false,
+        }
+    }
+}
+
+/// How long a connection to a provider may take: as long as the most patient of its models allows.
+fn connect(config: &Config, provider: &str) -> Duration {
+    let runs = |model: &&Model| model.endpoints.iter().any(|(_, end)| end.provider == provider);
+    let of_models = config.models.values().filter(runs).map(|model| model.deadlines.connect);
+    of_models.max().unwrap_or(config.deadlines.connect)
+}
+
+fn key(file: &str, header: KeyHeader, options: &Options) -> KeyView {
+    let path = options.base.join(file);
+    let watched = path.parent().unwrap_or(Path::new("/")).to_owned();
+    KeyView { header: header.name(), prefix: header.prefix(), watched }
+}

@@ -1,0 +1,144 @@
+//! What Istio has objects of its own for: where providers are, how many connections they may have,
+//! when they are left alone, and where clients come in.
+
+use serde_json::{Value, json};
+
+use super::{Kind, Mesh};
+use crate::render::clusters::ClusterView;
+use attache::{
+    config::{Config, Listener},
+    region::Region,
+};
+
+const SERVICE_ENTRY: Kind = Kind::of_istio("networking.istio.io/v1", "ServiceEntry");
+const DESTINATION_RULE: Kind = Kind::of_istio("networking.istio.io/v1", "DestinationRule");
+const GATEWAY: Kind = Kind::of_istio("networking.istio.io/v1", "Gateway");
+
+/// The port of a service. Whoever else asks the provider's real host is left alone.
+const PORT: u16 = 80;
+
+/// The name of a service for the mesh.
+fn host(cluster: &str, mesh: &Mesh) -> String {
+    format!("{}.{}.internal", label(cluster), mesh.name)
+}
+
+/// What Istio calls the cluster of such a service.
+pub(super) fn cluster(name: &str, mesh: &Mesh) -> String {
+    format!("outbound|{PORT}||{}", host(name, mesh))
+}
+
+/// A provider in a region.
+pub(super) fn of(view: &ClusterView<'_>, mesh: &Mesh) -> [Value; 2] {
+    let (host, name) = (host(&view.name, mesh), label(&view.name));
+    let entry = json!({
+        "hosts": [host],
+        "exportTo": ["."],
+        "location": "MESH_EXTERNAL",
+        // One host for Envoy, however many addresses it has: all of it is ejected, or nothing.
+        "resolution": "DNS_ROUND_ROBIN",
+        "ports": [{"number": PORT, "name": "http", "protocol": "HTTP"}],
+        "endpoints": [{"address": view.at.host, "ports": {"http": view.at.port}}],
+    });
+    let rule = json!({
+        "host": host,
+        "exportTo": ["."],
+        "trafficPolicy": {
+            "connectionPool": connection_pool(view),
+            "outlierDetection": outlier_detection(view),
+            "tls": tls(view, mesh),
+        },
+    });
+    [mesh.object(&SERVICE_ENTRY, &name, entry), mesh.object(&DESTINATION_RULE, &name, rule)]
+}
+
+fn connection_pool(view: &ClusterView<'_>) -> Value {
+    // Istio counts with a sign.
+    let signed = |count: u32| i32::try_from(count).unwrap_or(i32::MAX);
+    json!({
+        "tcp": {"maxConnections": signed(view.max_connections), "connectTimeout": view.connect},
+        "http": {
+            "http1MaxPendingRequests": signed(view.max_pending_requests),
+            "http2MaxRequests": signed(view.max_requests),
+            "maxRetries": i32::MAX,
+        },
+    })
+}
+
+fn outlier_detection(view: &ClusterView<'_>) -> Value {
+    json!({
+        "consecutive5xxErrors": view.consecutive_5xx,
+        "consecutiveGatewayErrors": 0,
+        "interval": "1s",
+        "baseEjectionTime": view.base_ejection_time,
+        "maxEjectionPercent": 100,
+    })
+}
+
+fn tls(view: &ClusterView<'_>, mesh: &Mesh) -> Value {
+    let host = &view.at.host;
+    match &mesh.ca_file {
+        _ if !view.at.tls => json!({"mode": "DISABLE"}),
+        None => json!({"mode": "SIMPLE", "sni": host, "subjectAltNames": [host]}),
+        Some(file) => json!({
+            "mode": "SIMPLE", "sni": host, "subjectAltNames": [host], "caCertificates": file,
+        }),
+    }
+}
+
+/// Where clients come in. The certificate of a listener that has one is the Secret
+/// `NAME-tls-REGION`.
+pub(super) fn gateway(config: &Config, mesh: &Mesh) -> Value {
+    let server = |(region, listener): (Region, &Listener)| {
+        let region = region.name();
+        let protocol = if listener.tls.is_some() { "HTTPS" } else { "HTTP" };
+        let name = format!("{}-{region}", protocol.to_lowercase());
+        let port = json!({"number": listener.socket.port, "name": name, "protocol": protocol});
+        if listener.tls.is_none() {
+            return json!({"port": port, "hosts": ["*"]});
+        }
+        let secret = format!("{}-tls-{region}", mesh.name);
+        let tls = json!({"mode": "SIMPLE", "credentialName": secret});
+        json!({"port": port, "hosts": ["*"], "tls": tls})
+    };
+    let servers: Vec<Value> = config.listeners.iter().map(server).collect();
+    let spec = json!({"selector": mesh.labels, "servers": servers});
+    mesh.object(&GATEWAY, "clients", spec)
+}
+
+/// A name as a label of DNS. One that had to be changed or cut is told apart by a checksum.
+pub(super) fn label(name: &str) -> String {
+    let kept = |letter: char| match letter.to_ascii_lowercase() {
+        letter @ ('a'..='z' | '0'..='9') => letter,
+        _ => '-',
+    };
+    let label: String = name.chars().map(kept).take(40).collect();
+    let label = label.trim_matches('-');
+    if label == name { name.to_owned() } else { format!("{label}-{:08x}", checksum(name)) }
+}
+
+/// FNV-1a, 32 bits.
+fn checksum(text: &str) -> u32 {
+    let step = |hash: u32, byte: u8| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193);
+    text.bytes().fold(0x811c_9dc5, step)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::label;
+
+    #[test]
+    fn every_name_becomes_a_label_of_its_own() {
+        let long = "a".repeat(64);
+        let names = ["openai-us", "Open_AI-us", "open.ai-us", "open-ai-us", "_jwks", "jwks", &long];
+        let labels = names.map(label);
+        assert_eq!(labels[0], "openai-us");
+        for label in &labels {
+            let legal =
+                |byte: u8| byte == b'-' || byte.is_ascii_lowercase() || byte.is_ascii_digit();
+            assert!(label.bytes().all(legal) && label.len() < 64, "{label}");
+            assert!(!label.starts_with('-') && !label.ends_with('-'), "{label}");
+        }
+        let different: std::collections::BTreeSet<_> = labels.iter().collect();
+        assert_eq!(different.len(), names.len(), "{labels:?}");
+    }
+}

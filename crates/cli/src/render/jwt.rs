@@ -1,0 +1,38 @@
+//! Tokens in the place of keys.
+
+use std::fs;
+
+use serde::Serialize;
+
+use super::{Error, Options};
+use attache::config::jwt::{Jwks, Jwt};
+
+/// What the filter that checks tokens is told.
+#[derive(Serialize)]
+pub(super) struct JwtView<'c> {
+    issuer: &'c str,
+    audiences: &'c [String],
+    claim: &'c str,
+    cluster: &'static str,
+    /// The keys themselves, or where they are.
+    keys: Option<String>,
+    url: Option<String>,
+}
+
+impl<'c> JwtView<'c> {
+    pub(super) fn new(jwt: &'c Jwt, options: &Options) -> Result<Self, Error> {
+        let (keys, url) = match &jwt.jwks {
+            Jwks::File(file) => {
+                let path = options.base.join(file);
+                let text = fs::read_to_string(&path).map_err(|error| Error::Key(path, error))?;
+                (Some(text), None)
+            }
+            Jwks::Url(url) => {
+                let scheme = if url.tls { "https" } else { "http" };
+                (None, Some(format!("{scheme}://{}{}", url.authority(), url.path)))
+            }
+        };
+        let Jwt { issuer, audiences, account_claim, .. } = jwt;
+        Ok(Self { issuer, audiences, claim: account_claim, cluster: Jwt::CLUSTER, keys, url })
+    }
+}

@@ -1,0 +1,44 @@
+//! The keys of accounts, read from their files.
+
+use std::{fs, io};
+
+use serde::Serialize;
+
+use super::{Error, Options};
+use attache::config::Config;
+
+/// The file that says whose key is whose.
+pub const FILE: &str = "keys.yaml";
+
+/// A key, and whose it is.
+#[derive(Serialize)]
+pub(super) struct AccountKey<'c> {
+    account: &'c str,
+    key: String,
+}
+
+/// Every key of every account.
+pub(super) fn account_keys<'c>(
+    config: &'c Config,
+    options: &Options,
+) -> Result<Vec<AccountKey<'c>>, Error> {
+    let mut keys: Vec<AccountKey<'c>> = Vec::new();
+    for (account, entry) in &config.accounts {
+        for file in &entry.key_files {
+            let path = options.base.join(file);
+            let text = fs::read_to_string(&path);
+            let key =
+                text.map(|text| text.trim().to_owned()).and_then(|key| match key.is_empty() {
+                    true => Err(io::Error::other("it is empty")),
+                    false => Ok(key),
+                });
+            let key = key.map_err(|error| Error::Key(path.clone(), error))?;
+            // Envoy would refuse all keys for one that stands there twice.
+            if let Some(known) = keys.iter().find(|known| known.key == key) {
+                return Err(Error::SameKey(path, known.account.to_owned()));
+            }
+            keys.push(AccountKey { account, key });
+        }
+    }
+    Ok(keys)
+}

@@ -1,0 +1,111 @@
+//! Escapes: those that JSON does not know, and those that it wants.
+
+use super::{Parser, Step, strings::Text};
+use crate::{
+    lookahead::{Quote, Source},
+    report::Kind,
+    strict::is_special,
+};
+
+/// What a backslash is put before for Markdown's or a shell's sake: it goes. Before anything else it
+/// belongs to a path, a pattern or a formula, and stays.
+const NEEDLESS: &[u8] = b"'`$&_*#!@~>%";
+
+impl Parser {
+    /// Reads a backslash in a string, with what follows it.
+    pub(crate) fn escape(&mut self, source: Source<'_>, text: &mut Text) -> Step {
+        let at = text.scan;
+        if let Some(length) = source.escape(at)? {
+            text.scan += length;
+            return Ok(());
+        }
+        let next = source.peek(at + 1)?;
+        if next == Some(b'x') {
+            source.peek(at + 3)?;
+        }
+        let truncated = next.is_none() || (next == Some(b'u') && self.ends_in_escape(source, at));
+        self.note_at(if truncated { Kind::Truncated } else { Kind::WrongEscape }, at);
+        self.pour(source, text, at);
+        if truncated {
+            self.at = source.bytes.len();
+        } else {
+            self.mend_escape(source, text, next.unwrap_or_default());
+        }
+        text.scan = self.at;
+        Ok(())
+    }
+
+    /// Whether nothing but digits of an escape is left of the text.
+    fn ends_in_escape(&self, source: Source<'_>, at: usize) -> bool {
+        let rest = source.from(at + 2);
+        rest.len() < 4 && rest.iter().all(u8::is_ascii_hexdigit)
+    }
+
+    /// Writes what the backslash at the parser's place stands for with the byte after it.
+    fn mend_escape(&mut self, source: Source<'_>, text: &Text, next: u8) {
+        let at = self.at;
+        // Only JavaScript and Python have them, and only they have such quotes.
+        let foreign = matches!(text.quote, Quote::Single | Quote::Backtick);
+        let hex = source.from(at + 2).get(..2).and_then(hex_byte);
+        let quote = source.quote(at + 1);
+        let (is_quote, width) = (quote.is_some(), quote.map_or(1, |(_, width)| width));
+        let out = self.target(text);
+        let length = match (next, hex) {
+            (b'x', Some(byte)) if foreign => {
+                write_unicode(out, byte);
+                4
+            }
+            (b'0', _) if foreign => {
+                write_unicode(out, 0);
+                2
+            }
+            (b'v', _) if foreign => {
+                write_unicode(out, 0x0b);
+                2
+            }
+            (b'\n', _) if foreign => 2,
+            _ if is_quote || NEEDLESS.contains(&next) => {
+                out.extend_from_slice(source.bytes.get(at + 1..at + 1 + width).unwrap_or_default());
+                1 + width
+            }
+            _ => {
+                out.extend_from_slice(b"\\\\");
+                1
+            }
+        };
+        self.at = at + length;
+    }
+}
+
+/// The byte that two hexadecimal digits are.
+fn hex_byte(digits: &[u8]) -> Option<u8> {
+    let text = std::str::from_utf8(digits).ok()?;
+    u8::from_str_radix(text, 16).ok()
+}
+
+/// Writes a piece of a string, escaping what JSON wants escaped. Escapes that are there stay.
+pub(crate) fn write_escaped(out: &mut Vec<u8>, piece: &[u8]) {
+    let mut rest = piece;
+    while let Some(found) = rest.iter().position(|byte| is_special(*byte)) {
+        let (plain, special) = rest.split_at(found);
+        out.extend_from_slice(plain);
+        let length = if special.first() == Some(&b'\\') { 2 } else { 1 };
+        let (special, after) = special.split_at(length.min(special.len()));
+        match special {
+            [b'"'] => out.extend_from_slice(b"\\\""),
+            [b'\n'] => out.extend_from_slice(b"\\n"),
+            [b'\t'] => out.extend_from_slice(b"\\t"),
+            [b'\r'] => out.extend_from_slice(b"\\r"),
+            [control @ 0..=0x1f] => write_unicode(out, *control),
+            escape => out.extend_from_slice(escape),
+        }
+        rest = after;
+    }
+    out.extend_from_slice(rest);
+}
+
+/// Writes a byte as an escape by its number.
+pub(crate) fn write_unicode(out: &mut Vec<u8>, byte: u8) {
+    let digit = |half: u8| char::from_digit(half.into(), 16).map_or(b'0', |digit| digit as u8);
+    out.extend_from_slice(&[b'\\', b'u', b'0', b'0', digit(byte >> 4), digit(byte & 15)]);
+}

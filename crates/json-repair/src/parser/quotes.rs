@@ -1,0 +1,319 @@
+//! Whether a quote in a string ends it. A quote is trusted when what follows it is what must follow
+//! a string there; only then, and only as far as it must, is anything guessed.
+
+use memchr::memchr;
+
+use super::{
+    Parser, Shape,
+    strings::{Place, Style, Text, Verdict, is_structure},
+};
+use crate::{
+    literals::literal,
+    lookahead::{Likeness, Look, Quote, REACH, Source},
+    strict::number_length,
+    work_budget::VECTOR,
+};
+
+impl Parser {
+    /// What the quote, so many bytes long, is where the string has been read to.
+    pub(crate) fn verdict(
+        &mut self,
+        source: Source<'_>,
+        text: &mut Text,
+        length: usize,
+    ) -> Look<Verdict> {
+        let at = text.scan;
+        let after = match text.style {
+            Style::Once => at + length,
+            Style::Twice if source.peek(at + 1)? == source.get(at) => at + 2,
+            Style::Twice => at + 1,
+            Style::Thrice => match self.end_of_thrice(source, at)? {
+                Some(after) => return Ok(Verdict::End(after)),
+                None => return Ok(Verdict::Inside),
+            },
+        };
+        match text.place {
+            Place::Key => self.key_verdict(source, at, after),
+            _ => self.value_verdict(source, text, after),
+        }
+    }
+
+    /// Three quotes end a string; of four, the first is the string's own.
+    fn end_of_thrice(&self, source: Source<'_>, at: usize) -> Look<Option<usize>> {
+        let quote = source.get(at);
+        for next in [at + 1, at + 2] {
+            if source.peek(next)? != quote {
+                return Ok(None);
+            }
+        }
+        Ok((source.peek(at + 3)? != quote).then_some(at + 3))
+    }
+
+    fn key_verdict(&self, source: Source<'_>, at: usize, after: usize) -> Look<Verdict> {
+        let Some((next, byte)) = source.next(after)? else { return Ok(Verdict::End(after)) };
+        if matches!(byte, b':' | b'=') {
+            return Ok(Verdict::End(after));
+        }
+        // A colon in a key that no colon follows ended the key.
+        let so_far = source.bytes.get(self.at..at).unwrap_or_default();
+        let so_far = so_far.get(..REACH).unwrap_or(so_far);
+        if let Some(colon) = so_far.iter().position(|byte| *byte == b':').filter(|at| *at > 0) {
+            return Ok(Verdict::Before(self.at + colon));
+        }
+        if next == after && source.quote(next).is_some() {
+            let follows = source.next(next + 1)?.is_some_and(|(_, byte)| byte == b':');
+            return Ok(if follows { Verdict::End(next + 1) } else { Verdict::Inside });
+        }
+        let ends = matches!(byte, b',' | b'}' | b']') || source.has(next, b"->")?;
+        let ends = ends || (next > after && source.value(next)?);
+        let ends = ends || !self.key_goes_on(source, after)?;
+        Ok(if ends { Verdict::End(after) } else { Verdict::Inside })
+    }
+
+    /// Whether a key has another quote that ends it, before anything that no key holds.
+    fn key_goes_on(&self, source: Source<'_>, after: usize) -> Look<bool> {
+        let rest = source.within_reach(after).from(after);
+        let end = rest.iter().position(|byte| b"\"'\n,{}[]".contains(byte) || *byte >= 0x80);
+        source.effort.spend(end.unwrap_or(rest.len()));
+        match end.and_then(|end| rest.get(end)) {
+            None if rest.len() < REACH => source.peek(after + rest.len()).map(|_| true),
+            found => Ok(!matches!(found, Some(b',' | b'{' | b'[' | b'\n'))),
+        }
+    }
+
+    fn value_verdict(
+        &mut self,
+        source: Source<'_>,
+        text: &mut Text,
+        after: usize,
+    ) -> Look<Verdict> {
+        let Some((next, byte)) = source.next(after)? else { return Ok(Verdict::End(after)) };
+        if !self.is_careful() && self.ends_plainly(source, next, byte)? {
+            return Ok(Verdict::End(after));
+        }
+        if byte == b'+'
+            && let Some((start, _)) = source.next(next + 1)?
+            && let Some((quote, length)) = source.quote(start)
+        {
+            return Ok(Verdict::Joined(start + length, quote));
+        }
+        if byte == b':' && text.place == Place::Item && text.quotes == 0 {
+            return Ok(Verdict::End(after));
+        }
+        if next == after && self.ends_with_second(source, text, next)? {
+            // On a line of its own it may be an empty string behind one without its quote.
+            let ended = self.ended_before(source, text, after)?;
+            let ended = ended.filter(|end| source.breaks(*end, text.scan));
+            return Ok(ended.map_or(Verdict::Inside, Verdict::Before));
+        }
+        let likeness = self.follows(source, after, 0)?;
+        if likeness == Likeness::Poor && next == after && matches!(byte, b']' | b'}') {
+            self.count_brackets(source, text, next);
+            // A bracket that was opened in the string is closed in it: `["']`.
+            if text.depth > 0 {
+                return Ok(Verdict::Inside);
+            }
+        }
+        if likeness == Likeness::Good {
+            return Ok(self.unless_open(source, text, after));
+        }
+        if let Some(end) = self.joins_before(source, text, after)? {
+            return Ok(Verdict::JoinedBefore(end, after));
+        }
+        let balanced = text.quotes == 0 || text.depth <= 0;
+        if balanced && let Some(end) = self.ended_before(source, text, after)? {
+            return Ok(Verdict::Before(end));
+        }
+        let ends = likeness == Likeness::Poor
+            && (text.quotes == 0
+                || self.begins_next(source, text, next)?
+                || !self.comes_again(source, text, after)?);
+        Ok(if ends { Verdict::End(after) } else { Verdict::Inside })
+    }
+
+    /// Whether another string of an array begins behind a comma, where all quotes so far are in pairs.
+    fn begins_next(&self, source: Source<'_>, text: &Text, comma: usize) -> Look<bool> {
+        if !text.quotes.is_multiple_of(2) || source.get(comma) != Some(b',') || !self.in_array() {
+            return Ok(false);
+        }
+        let next = source.next(comma + 1)?;
+        Ok(next.is_some_and(|(at, byte)| byte == b'"' && at > comma + 1))
+    }
+
+    /// Whether what follows a string is just what should, with a short look.
+    fn ends_plainly(&self, source: Source<'_>, next: usize, byte: u8) -> Look<bool> {
+        let Some(shape) = self.shape() else { return Ok(false) };
+        if byte == shape.closer() {
+            return Ok(true);
+        }
+        if byte != b',' {
+            return Ok(false);
+        }
+        let Some((next, byte)) = source.next(next + 1)? else { return Ok(true) };
+        let may_be_item = matches!(byte, b'{' | b'[' | b'0'..=b'9' | b'-' | b't' | b'f' | b'n');
+        Ok(source.quote(next).is_some() || (may_be_item && shape == Shape::Array))
+    }
+
+    /// Whether the quote right behind this one ends the string, so that this one is its own.
+    fn ends_with_second(&self, source: Source<'_>, text: &Text, next: usize) -> Look<bool> {
+        let Some((quote, length)) = source.quote(next) else { return Ok(false) };
+        if !text.quote.may_end_with(quote) {
+            return Ok(false);
+        }
+        Ok(self.follows(source, next + length, 0)? == Likeness::Good)
+    }
+
+    /// Ends a string, unless a bracket is open in it among quotes: then it holds JSON or a program.
+    fn unless_open(&mut self, source: Source<'_>, text: &mut Text, after: usize) -> Verdict {
+        if text.quotes == 0 || text.depth <= 0 || self.returns > 0 {
+            return Verdict::End(after);
+        }
+        // In a stream what is written has gone.
+        if text.refused.is_none() && source.complete {
+            text.refused = Some((text.scan, usize::MAX));
+        }
+        Verdict::Inside
+    }
+
+    /// Whether another quote that could end the string comes: on the same line, or where what
+    /// follows it is what must.
+    fn comes_again(&self, source: Source<'_>, text: &Text, after: usize) -> Look<bool> {
+        let rest = source.from(after);
+        let rest = rest.get(..REACH).unwrap_or(rest);
+        source.effort.spend(REACH / VECTOR);
+        let quote = match text.quote {
+            Quote::Double => b'"',
+            Quote::Single => b'\'',
+            Quote::Backtick => b'`',
+            Quote::CurlyDouble | Quote::CurlySingle => 0xe2,
+        };
+        let Some(found) = memchr(quote, rest) else {
+            let all = rest.len() == REACH;
+            return if all { Ok(false) } else { source.peek(after + rest.len()).map(|_| false) };
+        };
+        let at = after + found;
+        if self.shape() == Some(Shape::Object) && source.key(at)? == Likeness::Good {
+            return Ok(false);
+        }
+        let length = source.quote(at).map_or(1, |(_, length)| length);
+        Ok(!source.breaks(after, at) || self.follows(source, at + length, 0)? == Likeness::Good)
+    }
+
+    /// Where the string ended without its quote, if the quote where it is read begins what comes
+    /// after it: a key or another string.
+    fn ended_before(&self, source: Source<'_>, text: &Text, after: usize) -> Look<Option<usize>> {
+        let at = text.scan;
+        let begins = source.get(after).is_some_and(|byte| !byte.is_ascii_whitespace());
+        if !begins {
+            return Ok(None);
+        }
+        let so_far = source.bytes.get(self.at..at).unwrap_or_default();
+        let so_far = without_comment(so_far);
+        let at_run = self.at + so_far.len();
+        let length =
+            so_far.iter().rev().take(REACH).take_while(|byte| is_structure(**byte)).count();
+        source.effort.spend(length);
+        let run = so_far.get(so_far.len() - length..).unwrap_or_default();
+        let comma = run.iter().rposition(|byte| *byte == b',').map(|at| run.split_at(at).1);
+        let own = so_far.get(..so_far.len() - length).unwrap_or_default();
+        let closes = matches!(run.first(), Some(b'}' | b']'));
+        // A bracket that was opened in the string is closed in it.
+        let run = Some(run).filter(|_| !closes || open_brackets(source, own) == 0);
+        for run in [run, comma].into_iter().flatten() {
+            let likeness = match self.shape_after(run) {
+                Some(Shape::Object) => source.key(at)?,
+                Some(_) => source.item(at)?,
+                None => Likeness::No,
+            };
+            if likeness == Likeness::Good {
+                return Ok(Some(at_run - run.len()));
+            }
+        }
+        Ok(None)
+    }
+
+    /// What is open innermost after the brackets and the comma in `run`, if they make sense.
+    fn shape_after(&self, run: &[u8]) -> Option<Shape> {
+        let (mut closed, mut comma, mut opened) = (0, false, None);
+        for byte in run.iter().copied().filter(|byte| !byte.is_ascii_whitespace()) {
+            let shape = self.stack.iter().rev().nth(closed)?.shape;
+            match byte {
+                b',' if !comma && opened.is_none() => comma = true,
+                b'}' | b']' if !comma && opened.is_none() && byte == shape.closer() => closed += 1,
+                b'{' if comma && opened.is_none() && shape != Shape::Object => {
+                    opened = Some(Shape::Object);
+                }
+                b'[' if comma && opened.is_none() && shape != Shape::Object => {
+                    opened = Some(Shape::Array);
+                }
+                _ => return None,
+            }
+        }
+        let line = run.contains(&b'\n') && self.stack.len() > closed;
+        if !comma && !line {
+            return None;
+        }
+        match opened {
+            Some(shape) => Some(shape),
+            None => {
+                let shape = self.stack.iter().rev().nth(closed)?.shape;
+                (comma || shape == Shape::Object).then_some(shape)
+            }
+        }
+    }
+
+    /// Where the string ended without its quote, if a plus joins it to the one whose quote is read.
+    fn joins_before(&self, source: Source<'_>, text: &Text, after: usize) -> Look<Option<usize>> {
+        let so_far = source.bytes.get(self.at..text.scan).unwrap_or_default();
+        let Some(joined) = without_comment(so_far).trim_ascii_end().strip_suffix(b"+") else {
+            return Ok(None);
+        };
+        let Some(end) = source.after_string(after - 1)? else { return Ok(None) };
+        let ends = text.quote == Quote::Double && self.follows(source, end, 0)? == Likeness::Good;
+        let own = without_comment(joined.trim_ascii_end());
+        Ok(ends.then_some(self.at + own.len()))
+    }
+}
+
+impl Parser {
+    /// A string that has no quote at its end, without the members behind it: `first, b: true`.
+    pub(crate) fn without_members<'t>(&self, text: &'t [u8]) -> &'t [u8] {
+        let mut own = text;
+        while self.shape() == Some(Shape::Object)
+            && let Some(comma) = memchr::memrchr(b',', own)
+            && let (before, member) = own.split_at(comma)
+            && is_member(member)
+        {
+            own = before;
+        }
+        own
+    }
+}
+
+/// Whether a comma, a plain word for a key, a colon and a number or literal are all there is.
+fn is_member(text: &[u8]) -> bool {
+    let mut parts = text.get(1..).unwrap_or_default().splitn(2, |byte| *byte == b':');
+    let [key, value] = [parts.next(), parts.next()].map(|it| it.unwrap_or_default().trim_ascii());
+    let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+    let is_value = number_length(value) == Some(value.len()) || literal(value).is_some();
+    !key.is_empty() && key.iter().all(is_part) && is_value
+}
+
+/// How many more brackets are opened than closed in the last bytes of a text.
+pub(crate) fn open_brackets(source: Source<'_>, text: &[u8]) -> usize {
+    let near = text.get(text.len().saturating_sub(REACH)..).unwrap_or_default();
+    source.effort.spend(near.len());
+    let count = |brackets: &[u8]| near.iter().filter(|byte| brackets.contains(byte)).count();
+    count(b"{[").saturating_sub(count(b"}]"))
+}
+
+/// A text without the comment it ends with.
+fn without_comment(text: &[u8]) -> &[u8] {
+    if !text.ends_with(b"*/") {
+        return text;
+    }
+    let begin = text.len().saturating_sub(REACH);
+    let near = text.get(begin..).unwrap_or_default();
+    let start = memchr::memmem::rfind(near, b"/*");
+    start.map_or(text, |start| text.get(..begin + start).unwrap_or_default())
+}

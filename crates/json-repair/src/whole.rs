@@ -1,0 +1,310 @@
+//! A whole text: finds the JSON in it, mends it, and checks what came out.
+
+use std::borrow::Cow;
+
+use crate::{
+    find::{Found, Opened, Search},
+    literals::literal,
+    lookahead::Source,
+    parser::{Doubt, Manner, Parser, Stop},
+    report::{Kind, Report},
+    strict::is_json,
+    unescape::Unescape,
+    work_budget::{ATTEMPT, Effort, READING},
+};
+
+/// Why a text was not mended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// There is no JSON in it.
+    NoJson,
+    /// There is, but only a guess could tell what it was to be.
+    Hopeless,
+}
+
+/// What the document is to be, if that is known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Root {
+    /// Anything.
+    #[default]
+    Any,
+    /// An object.
+    Object,
+    /// An array.
+    Array,
+}
+
+impl Root {
+    /// Whether a document may be this.
+    fn takes(self, json: &[u8]) -> bool {
+        let first = json.trim_ascii_start().first();
+        match self {
+            Self::Any => true,
+            Self::Object => first == Some(&b'{'),
+            Self::Array => first == Some(&b'['),
+        }
+    }
+}
+
+/// The most documents in one text. More are no answer.
+const MAX_DOCUMENTS: usize = 10_000;
+
+/// How many flaws a document may have to be read again where brackets are in doubt.
+const MAX_DOUBTED: usize = 64;
+
+/// How much room is made at once for a document, in bytes.
+const RESERVED: usize = 1 << 12;
+
+/// A document that was found in a text.
+#[derive(Debug)]
+pub(crate) struct Document {
+    json: Vec<u8>,
+    report: Report,
+    /// Where it begins and ends in the text.
+    range: (usize, usize),
+    fenced: bool,
+    /// Whether nothing but white space, commas and comments is between it and the one before.
+    adjacent: bool,
+}
+
+/// Mends a text. A text that is JSON comes back as it is, with an empty report.
+pub fn mend(text: &str, root: Root) -> Result<(Cow<'_, str>, Report), Failure> {
+    if is_json(text.as_bytes()) {
+        return Ok(mend_json(text, root));
+    }
+    if let Some(json) = lone_scalar(text) {
+        let mut report = Report::default();
+        report.add(Kind::WrongLiteral, 0);
+        return Ok((Cow::Owned(json), report));
+    }
+    let (json, report) = mend_documents(text.as_bytes(), root)?;
+    let json = String::from_utf8(json).map_err(|_| Failure::Hopeless)?;
+    if !is_json(json.as_bytes()) {
+        return Err(Failure::Hopeless);
+    }
+    Ok((Cow::Owned(json), report))
+}
+
+/// JSON needs no mending, unless it is a string that holds the JSON asked for.
+fn mend_json(text: &str, root: Root) -> (Cow<'_, str>, Report) {
+    let mut report = Report::default();
+    if root == Root::Any || !text.trim_start().starts_with('"') {
+        return (Cow::Borrowed(text), report);
+    }
+    let Ok(inner) = serde_json::from_str::<String>(text) else {
+        return (Cow::Borrowed(text), report);
+    };
+    if !root.takes(inner.as_bytes()) {
+        return (Cow::Borrowed(text), report);
+    }
+    let inner = if is_json(inner.as_bytes()) {
+        Some(inner)
+    } else {
+        mend_documents(inner.as_bytes(), root).ok().and_then(|(json, inside)| {
+            report.append(&inside);
+            String::from_utf8(json).ok().filter(|json| is_json(json.as_bytes()))
+        })
+    };
+    match inner {
+        Some(inner) => {
+            report.add(Kind::Unwrapped, 0);
+            (Cow::Owned(inner), report)
+        }
+        None => (Cow::Borrowed(text), report),
+    }
+}
+
+/// JSON for a text that is only a literal of another language, or a string in other quotes.
+fn lone_scalar(text: &str) -> Option<String> {
+    let text = text.trim();
+    let word = text.as_bytes();
+    if word.len() < 12 && word != b"none" && word != b"None of" {
+        return literal(word).map(str::to_owned);
+    }
+    None
+}
+
+fn mend_documents(text: &[u8], root: Root) -> Result<(Vec<u8>, Report), Failure> {
+    let effort = Effort::new(text.len());
+    let documents = documents(Source { bytes: text, complete: true, effort: &effort })?;
+    choose(documents, root, text)
+}
+
+/// All documents of a text. Behind one beyond mending only a fence can be trusted: anything else may
+/// be a part of it.
+pub(crate) fn documents(source: Source<'_>) -> Result<Vec<Document>, Failure> {
+    let (mut documents, mut from) = (Vec::<Document>::new(), 0);
+    let (mut search, mut hopeless) = (Search::new(0), false);
+    while documents.len() < MAX_DOCUMENTS {
+        let Ok(Found::Document { at, opened, fenced }) = search.run(source) else { break };
+        let adjacent = is_between(source, from, at);
+        match read(source, at, opened) {
+            Ok((json, report, end)) => {
+                if fenced || !hopeless {
+                    let range = (at, end);
+                    documents.push(Document { json, report, range, fenced, adjacent });
+                }
+                from = end.max(at + 1);
+            }
+            Err(end) => {
+                if fenced || adjacent && !documents.is_empty() {
+                    return Err(Failure::Hopeless);
+                }
+                (hopeless, from) = (true, end.max(at + 1));
+            }
+        }
+        search.resume(from);
+    }
+    if documents.is_empty() {
+        return Err(if hopeless { Failure::Hopeless } else { Failure::NoJson });
+    }
+    Ok(documents)
+}
+
+/// Whether nothing but white space, commas and comments is between two places.
+fn is_between(source: Source<'_>, from: usize, to: usize) -> bool {
+    let mut at = from;
+    while let Ok(Some((next, byte))) = source.next(at) {
+        if next >= to || !matches!(byte, b',' | b';') {
+            return next == to;
+        }
+        at = next + 1;
+    }
+    false
+}
+
+/// Reads one document. What it comes to, and where it ends; on failure, where that was.
+fn read(source: Source<'_>, at: usize, opened: Opened) -> Result<(Vec<u8>, Report, usize), usize> {
+    if opened == Opened::Escaped {
+        return read_escaped(source, at);
+    }
+    let mut best = attempt(source, at, opened, Doubt::Missing);
+    for doubt in [Doubt::Wrong, Doubt::Extra] {
+        let settled = |parser: &Parser| !parser.doubtful || parser.report.count() > MAX_DOUBTED;
+        if cost(source, &best) < 2 || best.as_ref().is_ok_and(settled) {
+            break;
+        }
+        let other = attempt(source, at, opened, doubt);
+        let read = other.as_ref().map_or_else(|end| *end, |parser| parser.at);
+        source.effort.spend(READING * (read - at));
+        // What needs less mending is more likely what was meant.
+        if cost(source, &other) < cost(source, &best) {
+            best = other;
+        }
+    }
+    best.map(finished)
+}
+
+/// How much had to be mended, and how much was left over.
+fn cost(source: Source<'_>, attempt: &Result<Parser, usize>) -> usize {
+    let Ok(parser) = attempt else { return usize::MAX };
+    let left_over = matches!(source.next(parser.at), Ok(Some((_, b'}' | b']'))));
+    parser.report.count() + usize::from(left_over)
+}
+
+fn finished(parser: Parser) -> (Vec<u8>, Report, usize) {
+    (parser.out, parser.report, parser.at)
+}
+
+fn attempt(source: Source<'_>, at: usize, opened: Opened, doubt: Doubt) -> Result<Parser, usize> {
+    source.effort.spend(ATTEMPT);
+    let mut parser = Parser::new(at, Manner { careful: true, layout: true, doubt });
+    parser.out.reserve((source.bytes.len() - at).min(RESERVED));
+    if let Opened::Without(shape) = opened {
+        parser.imply(shape);
+    }
+    match parser.run(source) {
+        Stop::Done => Ok(parser),
+        Stop::Wait | Stop::Hopeless => Err(parser.at),
+    }
+}
+
+/// Reads a document in which everything was escaped once too often.
+fn read_escaped(source: Source<'_>, at: usize) -> Result<(Vec<u8>, Report, usize), usize> {
+    let end = source.bytes.len();
+    let mut plain = Vec::new();
+    let mut unescape = Unescape::default();
+    unescape.feed(source.from(at), &mut plain);
+    unescape.finish(&mut plain);
+    let inner = Source { bytes: &plain, ..source };
+    let mut parser = attempt(inner, 0, Opened::Plainly, Doubt::Missing).map_err(|_| end)?;
+    parser.report.add(Kind::Escaped, at);
+    Ok((parser.out, parser.report, end))
+}
+
+/// Makes one document of those found.
+fn choose(documents: Vec<Document>, root: Root, text: &[u8]) -> Result<(Vec<u8>, Report), Failure> {
+    let several = documents.len() > 1;
+    if several && root != Root::Object && documents.iter().skip(1).all(|one| one.adjacent) {
+        return Ok(join(&documents));
+    }
+    let fits = documents.iter().any(|one| root.takes(&one.json));
+    let fenced = documents.iter().any(|one| one.fenced && (!fits || root.takes(&one.json)));
+    let mut rest = documents
+        .into_iter()
+        .filter(|one| (!fits || root.takes(&one.json)) && (!fenced || one.fenced));
+    let first = rest.next().ok_or(Failure::NoJson)?;
+    let mut best = first;
+    for one in rest {
+        if one.json == best.json {
+            continue;
+        }
+        // A short one beside a long one is an example; of two alike, nobody knows which is meant.
+        if one.json.len() > 3 * best.json.len() {
+            best = one;
+        } else if 3 * one.json.len() > best.json.len() {
+            return Err(Failure::Hopeless);
+        }
+    }
+    if !best.fenced && is_part(text, best.range) {
+        return Err(Failure::Hopeless);
+    }
+    let mut report = best.report;
+    if let Some((kind, at)) = surroundings(text, best.range, best.fenced) {
+        report.add(kind, at);
+    }
+    Ok((best.json, report))
+}
+
+/// Whether a document stands between brackets that could not be read: it is a part of what was meant.
+fn is_part(text: &[u8], range: (usize, usize)) -> bool {
+    let before = text.get(..range.0).unwrap_or_default().trim_ascii_start();
+    let after = text.get(range.1..).unwrap_or_default().trim_ascii_start();
+    matches!(before.first(), Some(b'{' | b'[')) && matches!(after.first(), Some(b'}' | b']'))
+}
+
+/// What is around a document, with the byte where it is.
+fn surroundings(text: &[u8], range: (usize, usize), fenced: bool) -> Option<(Kind, usize)> {
+    let before = text.get(..range.0).unwrap_or_default().trim_ascii();
+    let after = text.get(range.1..).unwrap_or_default().trim_ascii();
+    if fenced {
+        return Some((Kind::CodeFence, 0));
+    }
+    if !before.is_empty() {
+        return Some((Kind::SurroundingText, 0));
+    }
+    let only = |some: &[u8]| after.iter().all(|byte| some.contains(byte) || *byte == b' ');
+    let kind = match () {
+        () if after.is_empty() => return None,
+        () if only(b"}]\n") => Kind::ExtraBracket,
+        () if only(b",;") => Kind::TrailingComma,
+        () => Kind::SurroundingText,
+    };
+    Some((kind, range.1))
+}
+
+/// Documents one after the other are the items of an array.
+fn join(documents: &[Document]) -> (Vec<u8>, Report) {
+    let mut json = vec![b'['];
+    let mut report = Report::default();
+    report.add(Kind::SeveralValues, 0);
+    for document in documents {
+        if json.len() > 1 {
+            json.push(b',');
+        }
+        json.extend_from_slice(&document.json);
+        report.append(&document.report);
+    }
+    json.push(b']');
+    (json, report)
+}

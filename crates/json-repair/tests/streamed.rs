@@ -1,0 +1,119 @@
+//! Documents that come in pieces.
+
+use json_repair::{Failure, Root, Stream, is_json, mend};
+
+use crate::{
+    corpus, damage,
+    damage::Promise,
+    random::Random,
+    verdict::{Verdict, compare},
+    write::{self, Part},
+};
+
+/// What a text comes to that is cut after each of `cuts`.
+pub fn streamed(text: &str, cuts: &[usize], root: Root) -> Result<String, Failure> {
+    let mut stream = Stream::new(&root.into());
+    let (mut out, mut from) = (Vec::new(), 0);
+    for cut in cuts.iter().copied().chain([text.len()]) {
+        stream.feed(&text[from..cut], &mut out)?;
+        from = cut;
+    }
+    stream.finish(&mut out)?;
+    Ok(String::from_utf8(out).unwrap())
+}
+
+fn every_cut(text: &str) -> impl Iterator<Item = usize> {
+    (1..text.len()).filter(|at| text.is_char_boundary(*at))
+}
+
+/// Some places where a text may be cut.
+pub fn random_cuts(text: &str, random: &mut Random) -> Vec<usize> {
+    every_cut(text).filter(|_| random.percent(25)).collect()
+}
+
+#[test]
+fn a_valid_stream_passes_to_the_byte_wherever_it_is_cut() {
+    let mut random = Random(3);
+    let documents = (0..60).map(|layout| write::text(&corpus::document(&mut random), layout % 4));
+    let valid = corpus::VALID.iter().map(|json| (*json).to_owned()).chain(documents);
+    for json in valid {
+        let single: Vec<usize> = every_cut(&json).collect();
+        for cuts in single.iter().map(|cut| vec![*cut]).chain([single.clone(), Vec::new()]) {
+            assert_eq!(streamed(&json, &cuts, Root::Any), Ok(json.clone()), "{cuts:?}");
+        }
+    }
+}
+
+#[test]
+fn a_valid_stream_is_never_more_than_a_token_behind() {
+    let mut random = Random(4);
+    for number in 0..200 {
+        let tokens = write::tokens(&corpus::document(&mut random), number % 4);
+        let json: String = tokens.iter().map(|token| token.text.as_str()).collect();
+        let starts = starts(&tokens);
+        let mut stream = Stream::new(&Root::Any.into());
+        let mut out = Vec::new();
+        for (at, character) in json.char_indices() {
+            stream.feed(character.encode_utf8(&mut [0; 4]), &mut out).unwrap();
+            let come = at + character.len_utf8();
+            // A key with what is around it, a number, a short item or the end of a string.
+            let begun = starts.iter().filter(|start| (out.len()..come).contains(start)).count();
+            assert!(begun <= 1, "held {:?} of {json}", &json[out.len()..come]);
+        }
+    }
+}
+
+/// Where the strings, numbers and literals of a document begin.
+fn starts(tokens: &[write::Token]) -> Vec<usize> {
+    let mut at = 0;
+    let mut starts = Vec::new();
+    for token in tokens {
+        if matches!(token.part, Part::Key | Part::Text | Part::Number | Part::Literal) {
+            starts.push(at);
+        }
+        at += token.text.len();
+    }
+    starts
+}
+
+#[test]
+fn whatever_can_be_mended_whole_can_be_mended_in_pieces() {
+    let mut random = Random(6);
+    let cases = damage::cases(12, 10);
+    let (mut right, mut same) = (0, 0);
+    for case in &cases {
+        let root = if case.promise == Promise::EqualWithRoot { Root::Object } else { Root::Any };
+        let whole = mend(&case.input, &root.into());
+        let each: Vec<usize> = every_cut(&case.input).collect();
+        let mut last = None;
+        for cuts in [each, random_cuts(&case.input, &mut random), Vec::new()] {
+            let out = streamed(&case.input, &cuts, root);
+            if let (Ok(_), Err(failure)) = (&whole, &out) {
+                panic!("{}: {failure:?} for {}", case.class, case.input);
+            }
+            let Ok(out) = out else { continue };
+            assert!(is_json(out.as_bytes()), "{}: {} => {out}", case.class, case.input);
+            assert!(last.is_none_or(|it| it == out), "{}: {}", case.class, case.input);
+            right += usize::from(compare(&out, case) == Verdict::Right);
+            same += usize::from(whole.as_ref().is_ok_and(|(json, _)| *json == out));
+            last = Some(out);
+        }
+    }
+    let all = 3 * cases.len();
+    assert!(100 * right / all >= 90, "right: {right} of {all}");
+    assert!(100 * same / all >= 75, "the same as whole: {same} of {all}");
+}
+
+#[test]
+fn prose_comes_back_if_nothing_else_does() {
+    for text in corpus::PROSE {
+        let mut stream = Stream::new(&Root::Any.into());
+        let mut out = Vec::new();
+        for character in text.chars() {
+            stream.feed(character.encode_utf8(&mut [0; 4]), &mut out).unwrap();
+        }
+        assert_eq!(stream.finish(&mut out), Err(Failure::NoJson), "{text}");
+        assert!(out.is_empty());
+        assert_eq!(stream.into_text(), text);
+    }
+}
