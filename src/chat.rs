@@ -2,16 +2,20 @@
 //! them and every provider, so it knows no provider.
 
 pub mod answer;
+pub mod attempt_log;
 pub mod chunk;
 pub mod effort;
 pub mod envelope;
 pub mod error;
+pub mod finish;
 pub mod fit;
 pub mod mend;
 pub mod message;
+pub mod mistake;
 pub mod object;
 pub mod parameter;
 pub mod request;
 pub mod text;
 pub mod tools;
+pub mod transcript_id;
 pub mod usage;

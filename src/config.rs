@@ -28,6 +28,11 @@ use self::{
     rate_limit::RateLimitService,
     read::{Mistakes, Node, Object, one_of},
 };
+use crate::{
+    failover::BACK_OFF,
+    region::{PerRegion, Region},
+};
+
 pub use self::{
     model::{Endpoint, Model, Sampling, Thinking},
     price::Price,
@@ -35,10 +40,6 @@ pub use self::{
     read::{Invalid, Problem},
     telemetry::{Telemetry, Tracing},
     transcripts::{TranscriptKey, Transcripts},
-};
-use crate::{
-    region::{PerRegion, Region},
-    ticket::BACK_OFF,
 };
 
 /// The longest request body there is without a word from the operator.

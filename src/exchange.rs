@@ -16,13 +16,14 @@ use std::{rc::Rc, time::Duration};
 use self::{
     attempts::{Asker, Attempts},
     fetch::{Fetch, Transcript},
-    outcome::{Called, Source},
+    outcome::Source,
     plan::Plan,
     surface::{Page, page},
 };
 use crate::{
     chat::{error::Error, parameter::Parameter, request},
     config::Config,
+    http_call::Called,
     quota::{Counted, Register, service::Answer},
     region::Region,
     reply::Reply,

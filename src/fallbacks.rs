@@ -6,11 +6,12 @@ use serde_json::value::RawValue;
 
 use crate::{
     chat::{
+        mistake::{Kind, Mistake, without_place},
         object::Object,
         parameter::{Parameter, Parameters},
-        request::{Kind, Mistake, without_place},
     },
     config::Config,
+    failover::MAX_DEPTH,
 };
 
 /// The most fallbacks a request may name. More than two are never asked; each is read as a whole
@@ -96,9 +97,6 @@ pub struct FallbackConfig {
     /// After how many milliseconds without content the next attempt begins beside the first.
     pub hedge_ms: Option<u32>,
 }
-
-/// The most fallbacks a request may ask to be traversed. LLM Gateway, *Fallbacks*.
-pub const MAX_DEPTH: u8 = 2;
 
 impl FallbackConfig {
     /// Reads what a request says.

@@ -13,7 +13,9 @@
 pub mod chat;
 pub mod config;
 pub mod exchange;
+pub mod failover;
 pub mod fallbacks;
+pub mod http_call;
 pub mod id;
 pub mod json;
 pub mod network;

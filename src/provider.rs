@@ -19,11 +19,6 @@ use self::{
     reader::{Origin, Reader, translate},
     stream::Streaming,
 };
-pub use self::{
-    course::is_clients_doing,
-    reader::fit,
-    site::{Site, Sites},
-};
 use crate::{
     chat::{
         answer::Service,
@@ -35,10 +30,17 @@ use crate::{
         request::{self, Request},
     },
     config::Target,
+    failover::Next,
     quota::{self, Counted},
     reply::Reply,
-    ticket::{Lane, Next, Ticket},
+    ticket::{Lane, Ticket},
     time::Timestamp,
+};
+
+pub use self::{
+    course::is_clients_doing,
+    reader::fit,
+    site::{Site, Sites},
 };
 
 /// The longest answer in one piece, in bytes. Envoy's own limit for a called answer is the same.

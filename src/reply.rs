@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::{chat::error::Error, ticket::Made};
+use crate::chat::{attempt_log::Made, error::Error};
 
 /// A head and a body of the gateway's own.
 #[derive(Debug, PartialEq, Eq)]

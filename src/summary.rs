@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::{
-    chat::{answer::Finish, usage::Usage},
+    chat::{finish::Finish, usage::Usage},
     region::Region,
     time::millis,
 };

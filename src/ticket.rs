@@ -3,12 +3,15 @@
 //! A ticket travels as text: from the gateway role to the provider role, and from one attempt of a
 //! stream to the next. Clients can neither see nor write one.
 
-use std::{borrow::Cow, fmt, time::Duration};
+use std::{borrow::Cow, time::Duration};
 
-use crate::{chat::error::Error, quota::Standing, region::Region, time::Timestamp};
-
-/// How long a model is left alone before it is asked again. LLM Gateway, *Fallbacks*: retries.
-pub const BACK_OFF: Duration = Duration::from_millis(500);
+use crate::{
+    chat::attempt_log::Made,
+    failover::{BACK_OFF, Next, skip},
+    quota::Standing,
+    region::Region,
+    time::Timestamp,
+};
 
 /// The cluster of an attempt that is not to be made: nobody listens there. Envoy's router would go
 /// on with the last cluster if a ticket named none.
@@ -21,54 +24,6 @@ pub enum Lane {
     Answer,
     /// Envoy's router: tokens go on to the client as they come.
     Stream,
-}
-
-/// What a failed attempt means for the exchange.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Next {
-    /// The same may work a moment later.
-    Retry,
-    /// Another model may do it.
-    Move,
-    /// Nobody else would do better.
-    Stop,
-}
-
-impl Next {
-    /// What to do about an error.
-    pub fn after(error: &Error) -> Self {
-        match error {
-            Error::Failed { .. } | Error::Unreachable { .. } => Self::Retry,
-            Error::Overloaded { .. } | Error::BadAnswer { .. } => Self::Retry,
-            // A model that is asked again says something else.
-            Error::PostProcessing { .. } => Self::Retry,
-            Error::RateLimited { .. } | Error::Timeout { .. } => Self::Move,
-            Error::Refused { .. } | Error::Retired { .. } | Error::Misconfigured { .. } => {
-                Self::Move
-            }
-            _ => Self::Stop,
-        }
-    }
-
-    /// How the provider role tells the gateway role of a failure, in the header `x-attache-next`:
-    /// what it means, and its reason.
-    pub fn tell(error: &Error) -> String {
-        let word = match Self::after(error) {
-            Self::Retry => "retry",
-            Self::Move => "move",
-            Self::Stop => "stop",
-        };
-        format!("{word} {}", error.reason())
-    }
-
-    /// What was told by [`Self::tell`]. Whatever else stands there stops.
-    pub fn told(header: &str) -> Self {
-        match header.split(' ').next() {
-            Some("retry") => Self::Retry,
-            Some("move") => Self::Move,
-            _ => Self::Stop,
-        }
-    }
 }
 
 /// One attempt of a plan.
@@ -128,7 +83,7 @@ impl Ticket {
         let due = parse_moment(fields.next()?);
         let account = fields.next()?.to_owned();
         let standing = Standing::parse(fields.next()?);
-        let made = Made(fields.next()?.to_owned());
+        let made = Made::parse(fields.next()?.to_owned());
         Some(Self {
             lane,
             class,
@@ -165,7 +120,7 @@ impl Ticket {
         out.extend(self.due.map(|due| due.as_millis().to_string()));
         out.extend([";", &self.account, ";"]);
         out.extend(self.standing.map(|standing| standing.to_string()));
-        out.extend([";", &self.made.0]);
+        out.extend([";", self.made.as_str()]);
         out
     }
 
@@ -232,16 +187,6 @@ impl Ticket {
     }
 }
 
-/// How many attempts of the rest of a plan are passed over: a retry asks whoever is next, a move
-/// only who is asked something else.
-pub fn skip(next: Next, entry: usize, mut rest: impl Iterator<Item = usize>) -> Option<usize> {
-    match next {
-        Next::Stop => None,
-        Next::Retry => rest.next().map(|_| 0),
-        Next::Move => rest.position(|other| other != entry),
-    }
-}
-
 /// The number of an entry, which is nearly always 0.
 fn digits(number: usize) -> Cow<'static, str> {
     if number == 0 { Cow::Borrowed("0") } else { Cow::Owned(number.to_string()) }
@@ -267,66 +212,6 @@ fn parse_leg(field: &str) -> Option<Leg> {
     let (model, cluster) = rest.split_once(':')?;
     let (model, cluster) = (model.to_owned(), cluster.to_owned());
     Some(Leg { entry: entry.parse().ok()?, model, cluster })
-}
-
-/// Attempts that came to an end, as `x-attache-attempts` lists them:
-/// `gpt-5=503/120ms claude-sonnet-4-6=200/812ms`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Made(String);
-
-impl Made {
-    /// The header's value.
-    pub fn into_header(self) -> String {
-        self.0
-    }
-
-    /// Reads a header's value.
-    pub fn parse(header: String) -> Self {
-        Self(header)
-    }
-
-    /// These and one more: its model, its status, and the time until that was known.
-    pub fn and(&self, model: &str, status: u16, took: Duration) -> Self {
-        let separator = if self.0.is_empty() { "" } else { " " };
-        let (status, took) = (status.to_string(), took.as_millis().to_string());
-        Self([&self.0, separator, model, "=", &status, "/", &took, "ms"].concat())
-    }
-
-    /// Adds the last of others.
-    pub fn add_last_of(&mut self, others: &Self) {
-        let last = others.0.rsplit(' ').next().unwrap_or_default();
-        if !self.0.is_empty() && !last.is_empty() {
-            self.0.push(' ');
-        }
-        self.0.push_str(last);
-    }
-
-    /// The same where the last has this status.
-    pub fn with_last_status(&self, status: u16) -> Self {
-        let (before, rest) = self.0.rsplit_once('=').unwrap_or((&self.0, ""));
-        let took = rest.split_once('/').map_or("", |(_, took)| took);
-        Self(format!("{before}={status}/{took}"))
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// Model, status and milliseconds of each.
-    pub fn list(&self) -> impl Iterator<Item = (&str, u16, u64)> {
-        self.0.split(' ').filter_map(|one| {
-            let (model, rest) = one.rsplit_once('=')?;
-            let (status, took) = rest.strip_suffix("ms")?.split_once('/')?;
-            Some((model, status.parse().ok()?, took.parse().ok()?))
-        })
-    }
-}
-
-impl fmt::Display for Made {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
 }
 
 #[cfg(test)]
@@ -399,15 +284,5 @@ mod tests {
         for next in [Next::Retry, Next::Move, Next::Stop] {
             assert_eq!(moved.after(next, made(), at(100)), None);
         }
-    }
-
-    #[test]
-    fn attempts_are_listed_as_they_were_made() {
-        let made = Made::default().and("gpt-5", 503, Duration::from_millis(120));
-        let made = made.and("org/a=b", 200, Duration::from_micros(812_900));
-        assert_eq!(made.to_string(), "gpt-5=503/120ms org/a=b=200/812ms");
-        let listed: Vec<_> = made.list().collect();
-        assert_eq!(listed, [("gpt-5", 503, 120), ("org/a=b", 200, 812)]);
-        assert_eq!(made.with_last_status(504).to_string(), "gpt-5=503/120ms org/a=b=504/812ms");
     }
 }

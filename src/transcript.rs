@@ -7,7 +7,7 @@ use std::{borrow::Cow, fmt, ops::Range};
 
 use serde::{
     Deserialize, Deserializer,
-    de::{Error as _, IgnoredAny, MapAccess, Visitor},
+    de::{IgnoredAny, MapAccess, Visitor},
 };
 use serde_json::value::RawValue;
 
@@ -17,8 +17,9 @@ use crate::{
         object::Object,
         parameter::{Parameter, Parameters},
         text::Text,
+        transcript_id::Id,
     },
-    exchange::outcome::Called,
+    http_call::Called,
 };
 
 /// What a transcript is put in the place of, spelled so and in no other way.
@@ -26,37 +27,6 @@ pub const TAG: &str = "{{ transcript }}";
 
 /// What errors call the service.
 pub const SERVICE: &str = "transcripts";
-
-/// A transcript's id, fit for a path.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Id(
-    /// Invariant: 1 to 128 letters, digits, `-` and `_`.
-    String,
-);
-
-impl Id {
-    /// What an id may be. AssemblyAI's are UUIDs and, from earlier years, letters and dashes.
-    pub const ALLOWED: &'static str = "up to 128 letters, digits, `-` and `_`";
-
-    /// None if it is no id.
-    pub fn parse(text: &str) -> Option<Self> {
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
-        ((1..=128).contains(&text.len()) && text.bytes().all(plain)).then(|| Self(text.to_owned()))
-    }
-}
-
-impl<'de> Deserialize<'de> for Id {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = Cow::<str>::deserialize(deserializer)?;
-        Self::parse(&text).ok_or_else(|| D::Error::custom(Self::ALLOWED))
-    }
-}
-
-impl fmt::Display for Id {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
 
 /// A transcript that a request's messages wait for.
 #[derive(Clone, Debug, PartialEq, Eq)]

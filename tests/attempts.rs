@@ -10,15 +10,15 @@ mod play;
 use std::{rc::Rc, time::Duration};
 
 use attache::{
+    chat::attempt_log::Made,
     config::Deadlines,
-    exchange::{
-        Exchange, Gateway, Input, Output,
-        outcome::{Called, Source},
-    },
+    exchange::{Exchange, Gateway, Input, Output, outcome::Source},
+    failover::Next,
+    http_call::Called,
     provider::{Attempt, End, Head, Step},
     region::Region::Us,
     reply::Reply,
-    ticket::{Lane, Made, Next, Ticket},
+    ticket::{Lane, Ticket},
     time::Timestamp,
 };
 use serde_json::{Value, json};

@@ -10,10 +10,8 @@ mod play;
 use std::rc::Rc;
 
 use attache::{
-    exchange::{
-        Exchange, Head, Input, Output,
-        outcome::{Called, Source},
-    },
+    exchange::{Exchange, Head, Input, Output, outcome::Source},
+    http_call::Called,
     region::Region::{Eu, Us},
 };
 use serde_json::{Value, json};

@@ -10,16 +10,16 @@ mod play;
 use std::{rc::Rc, time::Duration};
 
 use attache::{
+    chat::attempt_log::Made,
     config::Config,
-    exchange::{
-        Exchange, Gateway, Head, Input, Output, Why,
-        outcome::{Called, Source},
-    },
+    exchange::{Exchange, Gateway, Head, Input, Output, Why, outcome::Source},
+    failover::Next,
+    http_call::Called,
     provider::{Attempt, Step},
     quota::{self, service::Answer},
     region::Region::Us,
     reply::Reply,
-    ticket::{Made, Next, Ticket},
+    ticket::Ticket,
     time::Timestamp,
 };
 use serde_json::{Value, json};

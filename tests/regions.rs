@@ -8,11 +8,10 @@ mod play;
 use std::rc::Rc;
 
 use attache::{
-    chat::request,
+    chat::{attempt_log::Made, request},
     config::Config,
     exchange::{Gateway, plan::Plan},
     region::Region::{self, Eu, Global, Us},
-    ticket::Made,
 };
 use serde_json::{Value, json};
 

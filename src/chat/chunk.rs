@@ -4,14 +4,15 @@
 use serde_json::value::RawValue;
 
 use super::{
-    answer::Finish,
+    attempt_log::Made,
     envelope::Envelope,
     error::Error,
+    finish::Finish,
     mend::{Mended, Mender},
     text::Text,
     usage::Usage,
 };
-use crate::{json::Object, ticket::Made};
+use crate::json::Object;
 
 /// The most choices and the most calls in one choice that a provider may stream: more is an attack
 /// on the gateway's memory.

@@ -2,14 +2,11 @@
 
 use std::{fmt, num::NonZeroU32, time::Duration};
 
-use super::request::{Mistake, Unreadable};
-use crate::{
-    json::{Object, list},
-    ticket::Made,
+use super::{
+    attempt_log::Made,
+    mistake::{Mistake, Unreadable},
 };
-
-/// The longest piece of a provider's or a client's text that an error holds, in characters.
-pub const MAX_MESSAGE: usize = 500;
+use crate::json::{Object, list};
 
 /// Why a request was not answered. The variant fixes the status.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -350,9 +347,4 @@ impl Error {
 /// Whole seconds, rounded up.
 fn seconds(span: Duration) -> u64 {
     span.as_millis().div_ceil(1000).try_into().unwrap_or(u64::MAX)
-}
-
-/// A message, no longer than a client wants to read.
-pub fn shortened(message: &str) -> String {
-    message.chars().take(MAX_MESSAGE).collect()
 }

@@ -3,14 +3,12 @@
 
 use std::{borrow::Cow, num::NonZeroU32};
 
-mod inside;
-
-pub use self::inside::Mark;
 use super::{
     effort::Effort,
     message::{Content, Message},
+    mistake::{Kind, MAX_MISTAKES, Mistake},
     parameter::{Parameter, Place},
-    request::{Kind, MAX_MISTAKES, Mistake, Request},
+    request::Request,
 };
 use crate::{
     config::{Model, Sampling, Target},
@@ -18,6 +16,10 @@ use crate::{
     parameters::fate,
     transcript::has_tag,
 };
+
+mod inside;
+
+pub use self::inside::Mark;
 
 /// The longest list of unknown keys that is reported one by one.
 const MAX_REPORTED: usize = 16;

@@ -10,8 +10,8 @@ use std::{borrow::Cow, num::NonZeroU32};
 use self::reader::Reader;
 use super::{
     effort::Effort,
-    error::shortened,
     message::Message,
+    mistake::{Mistake, Unreadable, shortened, without_place},
     parameter::{Parameter, Parameters},
     tools::{ResponseFormat, Tool, ToolChoice},
 };
@@ -21,61 +21,6 @@ pub const DEFAULT_MAX_TOKENS: NonZeroU32 = NonZeroU32::new(1000).unwrap();
 
 /// How deep a body may nest: what serde_json bounds its own recursion to.
 pub const MAX_DEPTH: usize = 128;
-
-/// The most mistakes of a request that are named: a body has room for millions.
-pub const MAX_MISTAKES: usize = 64;
-
-/// A mistake in a request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mistake {
-    /// The parameter, with the path inside it: `messages[2].content`.
-    pub param: String,
-    /// What is wrong, in one sentence.
-    pub message: String,
-    /// What kind of mistake it is.
-    pub kind: Kind,
-}
-
-/// A kind of mistake: what a client would do about it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// Something that must be there is not.
-    Missing,
-    /// A value that cannot be.
-    Invalid,
-    /// Something this model does not do.
-    Unsupported,
-    /// A model that is not here.
-    NoModel,
-}
-
-impl Kind {
-    /// OpenAI's word for it, in `error.code`.
-    pub fn code(self) -> &'static str {
-        match self {
-            Self::Missing => "missing_required_parameter",
-            Self::Invalid => "invalid_value",
-            Self::Unsupported => "unsupported_parameter",
-            Self::NoModel => "model_not_found",
-        }
-    }
-}
-
-impl Mistake {
-    /// A mistake in a parameter. What the client wrote may stand in the message, at any length.
-    pub fn new(kind: Kind, param: impl Into<String>, message: &str) -> Self {
-        Self { param: param.into(), message: shortened(message), kind }
-    }
-}
-
-/// Why a body could not be read at all.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unreadable {
-    /// What is wrong, in one sentence without the place.
-    pub problem: String,
-    /// Line and column, counted from 1.
-    pub place: (usize, usize),
-}
 
 /// A chat request, each value in its type.
 #[derive(Clone, Debug)]
@@ -165,10 +110,4 @@ impl<'a> Request<'a> {
         let mistakes = reader.mistakes;
         (request, mistakes)
     }
-}
-
-/// What serde_json says, without the line and column inside a fragment nobody sees.
-pub(crate) fn without_place(error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    text.split(" at line ").next().unwrap_or_default().to_owned()
 }

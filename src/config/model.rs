@@ -16,7 +16,7 @@ use crate::{
         parameter::{Parameter, Place},
         tools::{ResponseFormat, ToolChoice},
     },
-    fallbacks::MAX_DEPTH,
+    failover::MAX_DEPTH,
     region::{PerRegion, Region},
 };
 

@@ -6,25 +6,28 @@
 
 use std::time::Duration;
 
-mod admission;
-
-pub(super) use self::admission::Asker;
 use self::admission::Asking;
 use super::{
     Note, Output, Patience, Why,
     fetch::Transcript,
-    outcome::{Called, Source, classify, of_call},
+    outcome::{Source, classify, of_call},
     plan::Plan,
     told::{self, ATTEMPTS, NEXT, Told, header},
 };
 use crate::{
-    chat::error::Error,
+    chat::{attempt_log::Made, error::Error},
+    failover::{BACK_OFF, Next},
+    http_call::Called,
     quota::Standing,
     region::Region,
     reply::Reply,
-    ticket::{BACK_OFF, Lane, Made, Next, Ticket},
+    ticket::{Lane, Ticket},
     time::Timestamp,
 };
+
+mod admission;
+
+pub(super) use self::admission::Asker;
 
 /// Attempts of a plan, made and to be made.
 #[derive(Debug)]

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use super::{Gateway, outcome::Called};
+use super::Gateway;
 use crate::{
     chat::{
         error::Error,
-        request::{Kind, Mistake},
+        mistake::{Kind, Mistake},
     },
     config::{TranscriptKey, Transcripts},
+    http_call::Called,
     provider::MAX_ANSWER,
     region::Region,
     transcript::{self, Wanted},

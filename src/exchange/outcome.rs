@@ -1,8 +1,9 @@
 //! What an answer means for the plan.
 
 use crate::{
-    chat::error::Error,
-    ticket::{Made, Next, Ticket},
+    chat::{attempt_log::Made, error::Error},
+    failover::Next,
+    ticket::Ticket,
 };
 
 /// Whose answer it is that came through Envoy's router.
@@ -24,24 +25,6 @@ pub enum Source {
         /// The ticket of the attempt that was to be made, as the last one left it.
         ticket: Option<Box<Ticket>>,
     },
-}
-
-/// What came of a call.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Called {
-    /// A whole answer: the provider role's, or Envoy's own.
-    Answer {
-        /// Its status.
-        status: u16,
-        /// Its headers.
-        headers: Vec<(String, String)>,
-        /// Its body.
-        body: Vec<u8>,
-    },
-    /// The provider went away in the middle, or said more than fits.
-    Broken,
-    /// Envoy did not even try: no host is healthy, or a breaker is open.
-    TurnedDown,
 }
 
 /// The error that takes the place of an answer of Envoy's own and what it means for the plan, or

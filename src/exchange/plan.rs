@@ -7,14 +7,17 @@ use serde_json::value::RawValue;
 use super::Gateway;
 use crate::{
     chat::{
+        attempt_log::Made,
+        mistake::{Kind, Mistake},
         parameter::{Parameter, Parameters},
-        request::{Kind, Mistake, Request},
+        request::Request,
     },
     config::{Deadlines, Target, limits::Rate},
+    failover::{Next, skip},
     fallbacks::{By, FallbackConfig, Fallbacks},
     provider,
     region::Region,
-    ticket::{Lane, Leg, Made, Next, Ticket, skip},
+    ticket::{Lane, Leg, Ticket},
     time::Timestamp,
 };
 

@@ -1,7 +1,7 @@
 //! How a client is told what came of the attempts.
 
 use super::Output;
-use crate::{reply::Reply, summary, ticket::Made};
+use crate::{chat::attempt_log::Made, reply::Reply, summary};
 
 /// How the client is told of a failure if nothing comes after it.
 #[derive(Debug)]

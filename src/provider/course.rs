@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::{Attempt, State};
 use crate::{
-    chat::{answer::Finish, error::Error, usage::Usage},
+    chat::{error::Error, finish::Finish, usage::Usage},
     config::Price,
     summary::Summary,
     time::Timestamp,

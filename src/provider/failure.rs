@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use super::{Head, reader::Origin};
 use crate::{
-    chat::error::{Error, shortened},
+    chat::{error::Error, mistake::shortened},
     id::is_uuid,
 };
 

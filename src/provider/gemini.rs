@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use self::{answer::UsageMetadata, names::Names, schema::Schemas};
 use super::{Asked, reader::Origin};
 use crate::{
     chat::{
@@ -11,7 +12,7 @@ use crate::{
         chunk::Writer,
         error::Error,
         fit::Stream,
-        request::{Kind, MAX_MISTAKES, Mistake},
+        mistake::{Kind, MAX_MISTAKES, Mistake},
         text::Text,
     },
     config::Target,
@@ -32,7 +33,6 @@ mod stream;
 mod tools;
 mod turns;
 
-use self::{answer::UsageMetadata, names::Names, schema::Schemas};
 pub(super) use self::{failure::classify, fit::fit};
 
 /// What a request leaves to remember for its answer.

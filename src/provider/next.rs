@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use super::{Attempt, End, Site, Step};
 use crate::{
-    chat::error::Error,
+    chat::{attempt_log::Made, error::Error},
+    failover::Next,
     quota::{self, Counted, Verdict},
     reply::Reply,
-    ticket::{Lane, Made, Next, Ticket},
+    ticket::{Lane, Ticket},
     time::Timestamp,
 };
 

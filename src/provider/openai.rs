@@ -9,9 +9,10 @@ use self::wire::{Completion, WireCall, WireChoice, WireFunction, WireMessage};
 use super::{Asked, failure, reader::Origin};
 use crate::{
     chat::{
-        answer::{Answer, Call, Choice, Finish},
+        answer::{Answer, Call, Choice},
         chunk::Writer,
         error::Error,
+        finish::Finish,
         fit::Stream,
         parameter::Parameter,
         text::Text,

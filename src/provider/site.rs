@@ -3,11 +3,7 @@
 use std::{collections::BTreeMap, rc::Rc};
 
 use crate::{
-    chat::{
-        error::Error,
-        parameter::Parameters,
-        request::{Mistake, Request},
-    },
+    chat::{error::Error, mistake::Mistake, parameter::Parameters, request::Request},
     config::{Config, Target, cluster},
     fallbacks::Fallbacks,
     quota::Register,

@@ -7,10 +7,10 @@ use super::{
 };
 use crate::{
     chat::{
-        answer::Finish,
         chunk::Writer,
         envelope::Envelope,
         error::Error,
+        finish::Finish,
         mend::{Mended, Mender},
         usage::Usage,
     },

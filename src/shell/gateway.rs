@@ -14,17 +14,17 @@ use super::{
     watch::{Line, Watch},
 };
 use crate::{
-    exchange::{
-        Exchange, Gateway, Head, Input, Note, Output,
-        outcome::{Called, Source},
-    },
+    chat::attempt_log::Made,
+    exchange::{Exchange, Gateway, Head, Input, Note, Output, outcome::Source},
+    failover::Next,
+    http_call::Called,
     id,
     provider::End,
     quota::service::Answer,
     region::Region,
     reply::Reply,
     summary,
-    ticket::{Made, Next, Ticket},
+    ticket::Ticket,
     time::Timestamp,
 };
 

@@ -12,7 +12,8 @@ use proxy_wasm::{
 use super::TICKET_HEADER;
 use crate::{
     config::{Telemetry, TranscriptKey, rate_limit::RateLimitService},
-    exchange::{fetch::Fetch, outcome::Called},
+    exchange::fetch::Fetch,
+    http_call::Called,
     provider::{End, NOBODY},
     quota::service::{self, Answer},
     reply::Reply,

@@ -2,10 +2,11 @@
 
 use serde_json::value::RawValue;
 
-use super::{Kind, reader::Reader, without_place};
+use super::reader::Reader;
 use crate::{
     chat::{
         message::{Content, Message, Part, Role},
+        mistake::{Kind, without_place},
         object::Object,
         parameter::Parameter,
         text::Text,

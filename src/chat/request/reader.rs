@@ -4,9 +4,10 @@ use std::{borrow::Cow, num::NonZeroU32, ops::RangeInclusive};
 
 use serde::Deserialize;
 
-use super::{DEFAULT_MAX_TOKENS, Kind, MAX_MISTAKES, Mistake, without_place};
+use super::DEFAULT_MAX_TOKENS;
 use crate::chat::{
     effort::Effort,
+    mistake::{Kind, MAX_MISTAKES, Mistake, without_place},
     object::Object,
     parameter::{Parameter, Parameters},
     text::Text,

@@ -7,9 +7,10 @@ use super::Attempts;
 use crate::{
     chat::error::Error,
     exchange::{Gateway, Note, Output, Why, told::Told},
+    failover::Next,
     quota::{self, Verdict, service::Answer},
     reply::Reply,
-    ticket::{Next, Ticket},
+    ticket::Ticket,
     time::Timestamp,
 };
 

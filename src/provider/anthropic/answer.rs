@@ -6,8 +6,9 @@ use serde_json::value::RawValue;
 use super::{names::Names, reasoning::Thought};
 use crate::{
     chat::{
-        answer::{Answer, Call, Choice, Finish},
+        answer::{Answer, Call, Choice},
         error::Error,
+        finish::Finish,
         text::{Text, lenient},
         usage::Usage,
     },

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::chat::{
     message::{Content, Function, Message, Part, Role},
-    request::{Kind, MAX_MISTAKES, Mistake},
+    mistake::{Kind, MAX_MISTAKES, Mistake},
     text::Text,
     tools::object_of,
 };

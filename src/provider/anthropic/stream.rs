@@ -10,9 +10,9 @@ use super::{
 };
 use crate::{
     chat::{
-        answer::Finish,
         chunk::Writer,
         error::Error,
+        finish::Finish,
         text::{Text, lenient},
     },
     provider::{failure, reader::Origin},

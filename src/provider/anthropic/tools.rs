@@ -10,8 +10,9 @@ use super::{message::Conversation, names::Names, part::write_cache, schema};
 use crate::{
     chat::{
         fit::Fit,
+        mistake::{Kind, MAX_MISTAKES, Mistake},
         parameter::Parameter,
-        request::{Kind, MAX_MISTAKES, Mistake, Request},
+        request::Request,
         text::Text,
         tools::{FunctionTool, ToolChoice},
     },

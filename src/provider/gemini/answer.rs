@@ -12,9 +12,10 @@ use super::{
 };
 use crate::{
     chat::{
-        answer::{Answer, Call, Choice, Finish},
+        answer::{Answer, Call, Choice},
         envelope,
         error::Error,
+        finish::Finish,
         text::{Text, lenient},
         usage::Usage,
     },

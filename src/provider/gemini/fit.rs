@@ -6,8 +6,9 @@ use crate::{
     chat::{
         effort::Effort,
         fit::Fit,
+        mistake::{Kind, Mistake},
         parameter::Parameter,
-        request::{Kind, Mistake, Request},
+        request::Request,
         text::Text,
         tools::{ResponseFormat, ToolChoice},
     },

@@ -10,9 +10,10 @@ use super::{
 };
 use crate::{
     chat::{
-        answer::{Call, Finish},
+        answer::Call,
         chunk::{MAX_ITEMS, Writer},
         error::Error,
+        finish::Finish,
         text::Text,
     },
     provider::reader::Origin,

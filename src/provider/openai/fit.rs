@@ -5,8 +5,9 @@ use crate::{
     chat::{
         fit::{Fit, Mark},
         message::{Content, Function, Input, Message, Role},
+        mistake::{Kind, MAX_MISTAKES, Mistake},
         parameter::Parameter,
-        request::{Kind, MAX_MISTAKES, Mistake, Request},
+        request::Request,
     },
     config::Target,
 };

@@ -1,0 +1,86 @@
+//! The list of attempts that have ended, as clients see it in `x-attache-attempts`.
+
+use std::{fmt, time::Duration};
+
+/// Attempts that came to an end, as `x-attache-attempts` lists them:
+/// `gpt-5=503/120ms claude-sonnet-4-6=200/812ms`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Made(String);
+
+impl Made {
+    /// The header's value.
+    pub fn into_header(self) -> String {
+        self.0
+    }
+
+    /// Returns the header's value.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Reads a header's value.
+    pub fn parse(header: String) -> Self {
+        Self(header)
+    }
+
+    /// These and one more: its model, its status, and the time until that was known.
+    pub fn and(&self, model: &str, status: u16, took: Duration) -> Self {
+        let separator = if self.0.is_empty() { "" } else { " " };
+        let (status, took) = (status.to_string(), took.as_millis().to_string());
+        Self([&self.0, separator, model, "=", &status, "/", &took, "ms"].concat())
+    }
+
+    /// Adds the last of others.
+    pub fn add_last_of(&mut self, others: &Self) {
+        let last = others.0.rsplit(' ').next().unwrap_or_default();
+        if !self.0.is_empty() && !last.is_empty() {
+            self.0.push(' ');
+        }
+        self.0.push_str(last);
+    }
+
+    /// The same where the last has this status.
+    pub fn with_last_status(&self, status: u16) -> Self {
+        let (before, rest) = self.0.rsplit_once('=').unwrap_or((&self.0, ""));
+        let took = rest.split_once('/').map_or("", |(_, took)| took);
+        Self(format!("{before}={status}/{took}"))
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Model, status and milliseconds of each.
+    pub fn list(&self) -> impl Iterator<Item = (&str, u16, u64)> {
+        self.0.split(' ').filter_map(|one| {
+            let (model, rest) = one.rsplit_once('=')?;
+            let (status, took) = rest.strip_suffix("ms")?.split_once('/')?;
+            Some((model, status.parse().ok()?, took.parse().ok()?))
+        })
+    }
+}
+
+impl fmt::Display for Made {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+
+    #[test]
+    fn attempts_are_listed_as_they_were_made() {
+        let made = Made::default().and("gpt-5", 503, Duration::from_millis(120));
+        let made = made.and("org/a=b", 200, Duration::from_micros(812_900));
+        assert_eq!(made.to_string(), "gpt-5=503/120ms org/a=b=200/812ms");
+        let listed: Vec<_> = made.list().collect();
+        assert_eq!(listed, [("gpt-5", 503, 120), ("org/a=b", 200, 812)]);
+        assert_eq!(made.with_last_status(504).to_string(), "gpt-5=503/120ms org/a=b=504/812ms");
+    }
+}

@@ -1,0 +1,33 @@
+//! The reason why a model stopped.
+
+/// Why a model stopped. OpenAI's API reference, *The chat completion object*.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names are the API's")]
+pub enum Finish {
+    Stop,
+    Length,
+    ToolCalls,
+    ContentFilter,
+}
+
+impl Finish {
+    /// The word in an answer.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Stop => "stop",
+            Self::Length => "length",
+            Self::ToolCalls => "tool_calls",
+            Self::ContentFilter => "content_filter",
+        }
+    }
+
+    /// The reason, given whether the model called tools: then it cannot have simply stopped, and
+    /// without calls it cannot have stopped for them.
+    pub fn with_calls(self, calls: bool) -> Self {
+        match (self, calls) {
+            (Self::Stop, true) => Self::ToolCalls,
+            (Self::ToolCalls, false) => Self::Stop,
+            (other, _) => other,
+        }
+    }
+}
