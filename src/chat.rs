@@ -3,18 +3,16 @@
 
 pub mod answer;
 pub mod attempt_log;
-pub mod chunk;
 pub mod effort;
 pub mod envelope;
 pub mod error;
 pub mod finish;
-pub mod fit;
-pub mod mend;
 pub mod message;
 pub mod mistake;
 pub mod object;
 pub mod parameter;
 pub mod request;
+pub mod stream_writer;
 pub mod text;
 pub mod tools;
 pub mod transcript_id;

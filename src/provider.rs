@@ -22,15 +22,15 @@ use self::{
 use crate::{
     chat::{
         answer::Service,
-        chunk::Writer,
         envelope::Envelope,
         error::Error,
-        fit::{Fit, Stream},
-        mend::{Mended, Mender, Wanted},
         request::{self, Request},
+        stream_writer::Writer,
     },
     config::Target,
     failover::Next,
+    fit::{Fit, Stream},
+    post_processing::{Mended, Mender, Wanted},
     quota::{self, Counted},
     reply::Reply,
     ticket::{Lane, Ticket},

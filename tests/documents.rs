@@ -11,7 +11,7 @@ use attache::{
         request::{self, Request},
     },
     config::{ApiSchema, Config},
-    parameters::{Fate, fate},
+    fit::support::{Fate, fate},
     provider,
     region::Region,
 };

@@ -4,7 +4,7 @@ use std::{borrow::Cow, collections::BTreeSet};
 
 use serde_json::value::RawValue;
 
-use super::{chunk::Writer, envelope::Envelope, finish::Finish, text::Text, usage::Usage};
+use super::{envelope::Envelope, finish::Finish, stream_writer::Writer, text::Text, usage::Usage};
 use crate::json::Object;
 
 /// What a provider answered.

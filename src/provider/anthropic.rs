@@ -25,7 +25,7 @@ use std::rc::Rc;
 pub(super) use self::{fit::fit, request::request};
 use self::{names::Names, stream::Progress};
 use super::reader::Origin;
-use crate::chat::{answer::Answer, chunk::Writer, error::Error, text::Text};
+use crate::chat::{answer::Answer, error::Error, stream_writer::Writer, text::Text};
 
 /// What every request has in its head: Claude API, *Versioning*. The version after this one takes
 /// no sampling parameters from any model.

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use super::{Head, reader::Origin};
 use crate::{
     chat::{error::Error, mistake::shortened},
-    id::is_uuid,
+    request_id::is_uuid,
 };
 
 /// The error behind an answer whose status is not 200.

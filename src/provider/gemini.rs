@@ -9,13 +9,13 @@ use super::{Asked, reader::Origin};
 use crate::{
     chat::{
         answer::Answer,
-        chunk::Writer,
         error::Error,
-        fit::Stream,
         mistake::{Kind, MAX_MISTAKES, Mistake},
+        stream_writer::Writer,
         text::Text,
     },
     config::Target,
+    fit::Stream,
     json::Object,
 };
 

@@ -10,15 +10,15 @@ use super::{Asked, failure, reader::Origin};
 use crate::{
     chat::{
         answer::{Answer, Call, Choice},
-        chunk::Writer,
         error::Error,
         finish::Finish,
-        fit::Stream,
         parameter::Parameter,
+        stream_writer::Writer,
         text::Text,
         tools::Tool,
     },
     config::{Provider, Quirk},
+    fit::Stream,
     json::{Object, list},
 };
 

@@ -2,15 +2,9 @@
 
 use super::{Asked, Head, Outgoing, anthropic, failure, gemini, openai};
 use crate::{
-    chat::{
-        answer::Answer,
-        chunk::Writer,
-        error::Error,
-        fit::{Fit, Stream},
-        request::Request,
-        text::Text,
-    },
+    chat::{answer::Answer, error::Error, request::Request, stream_writer::Writer, text::Text},
     config::{ApiSchema, Target},
+    fit::{Fit, Stream},
 };
 
 /// How gzip (RFC 1952), zlib (RFC 1950) and Zstandard (RFC 8878) begin.

@@ -6,14 +6,8 @@ use super::{
     repeat::Repeat,
 };
 use crate::{
-    chat::{
-        chunk::Writer,
-        envelope::Envelope,
-        error::Error,
-        finish::Finish,
-        mend::{Mended, Mender},
-        usage::Usage,
-    },
+    chat::{envelope::Envelope, error::Error, finish::Finish, stream_writer::Writer, usage::Usage},
+    post_processing::{Mended, Mender},
     sse,
 };
 

@@ -18,12 +18,11 @@ use crate::{
     exchange::{Exchange, Gateway, Head, Input, Note, Output, outcome::Source},
     failover::Next,
     http_call::Called,
-    id,
     provider::End,
     quota::service::Answer,
     region::Region,
     reply::Reply,
-    summary,
+    request_id, summary,
     ticket::Ticket,
     time::Timestamp,
 };
@@ -327,7 +326,7 @@ impl HttpContext for GatewayFilter {
         }
         #[cfg(debug_assertions)]
         super::crash_on_demand(&head.path);
-        let request_id = request_id.filter(|text| id::is_uuid(text));
+        let request_id = request_id.filter(|text| request_id::is_uuid(text));
         let request_id = request_id.unwrap_or_else(new_request_id);
         let mut inner = self.0.borrow_mut();
         inner.exchange = Some(Exchange::new(Rc::clone(&inner.gateway), request_id));
@@ -429,5 +428,5 @@ fn new_request_id() -> String {
     if let Err(error) = getrandom::fill(&mut bytes) {
         warn!("no random bytes for a request id: {error}");
     }
-    id::uuid(bytes)
+    request_id::uuid(bytes)
 }

@@ -7,14 +7,9 @@ use serde_json::value::RawValue;
 
 use super::{format, message::Conversation, part, sort::sort, tools::Tools};
 use crate::{
-    chat::{
-        effort::Effort,
-        fit::{Fit, Mark},
-        parameter::Parameter,
-        request::Request,
-        text::Text,
-    },
+    chat::{effort::Effort, parameter::Parameter, request::Request, text::Text},
     config::{Target, Thinking},
+    fit::{Fit, Mark},
 };
 
 /// The smallest budget: Claude API reference, `thinking.budget_tokens`.

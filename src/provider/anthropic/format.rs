@@ -3,11 +3,11 @@
 use super::schema::{self, Converted};
 use crate::{
     chat::{
-        fit::Fit,
         parameter::Parameter,
         request::Request,
         tools::{JsonSchema, ResponseFormat},
     },
+    fit::Fit,
     json::Object,
 };
 

@@ -10,13 +10,9 @@ use super::{
     tools::Tools,
 };
 use crate::{
-    chat::{
-        effort::Effort,
-        error::Error,
-        fit::{Fit, Stream},
-        parameter::Parameter,
-    },
+    chat::{effort::Effort, error::Error, parameter::Parameter},
     config::{Quirk, Target},
+    fit::{Fit, Stream},
     json::{Object, list},
     provider::Asked,
 };

@@ -10,9 +10,9 @@ use super::{
 };
 use crate::{
     chat::{
-        chunk::Writer,
         error::Error,
         finish::Finish,
+        stream_writer::Writer,
         text::{Text, lenient},
     },
     provider::{failure, reader::Origin},

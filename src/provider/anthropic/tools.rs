@@ -9,13 +9,13 @@ use serde_json::value::RawValue;
 use super::{message::Conversation, names::Names, part::write_cache, schema};
 use crate::{
     chat::{
-        fit::Fit,
         mistake::{Kind, MAX_MISTAKES, Mistake},
         parameter::Parameter,
         request::Request,
         text::Text,
         tools::{FunctionTool, ToolChoice},
     },
+    fit::Fit,
     json::{Object, list},
 };
 

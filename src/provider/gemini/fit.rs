@@ -5,7 +5,6 @@ use std::{borrow::Cow, num::NonZeroU32};
 use crate::{
     chat::{
         effort::Effort,
-        fit::Fit,
         mistake::{Kind, Mistake},
         parameter::Parameter,
         request::Request,
@@ -13,6 +12,7 @@ use crate::{
         tools::{ResponseFormat, ToolChoice},
     },
     config::{Model, Target, Thinking},
+    fit::Fit,
 };
 
 /// The most answers to one request. cloud.google.com, *GenerationConfig*, `candidateCount`.

@@ -11,9 +11,9 @@ use super::{
 use crate::{
     chat::{
         answer::Call,
-        chunk::{MAX_ITEMS, Writer},
         error::Error,
         finish::Finish,
+        stream_writer::{MAX_ITEMS, Writer},
         text::Text,
     },
     provider::reader::Origin,

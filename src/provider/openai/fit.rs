@@ -3,13 +3,13 @@
 use super::forwards_tools;
 use crate::{
     chat::{
-        fit::{Fit, Mark},
         message::{Content, Function, Input, Message, Role},
         mistake::{Kind, MAX_MISTAKES, Mistake},
         parameter::Parameter,
         request::Request,
     },
     config::Target,
+    fit::{Fit, Mark},
 };
 
 /// Fits a request that fits its model to OpenAI's API: pictures, files and sound come from users

@@ -3,7 +3,8 @@
 
 use std::{borrow::Cow, num::NonZeroU32};
 
-use super::{
+use self::support::fate;
+use crate::chat::{
     effort::Effort,
     message::{Content, Message},
     mistake::{Kind, MAX_MISTAKES, Mistake},
@@ -13,11 +14,11 @@ use super::{
 use crate::{
     config::{Model, Sampling, Target},
     json::{Object, is_empty_array},
-    parameters::fate,
     transcript::has_tag,
 };
 
 mod inside;
+pub mod support;
 
 pub use self::inside::Mark;
 

@@ -4,15 +4,10 @@
 use serde_json::value::RawValue;
 
 use super::{
-    attempt_log::Made,
-    envelope::Envelope,
-    error::Error,
-    finish::Finish,
-    mend::{Mended, Mender},
-    text::Text,
-    usage::Usage,
+    attempt_log::Made, envelope::Envelope, error::Error, finish::Finish, text::Text, usage::Usage,
 };
 use crate::json::Object;
+use crate::post_processing::{Mended, Mender};
 
 /// The most choices and the most calls in one choice that a provider may stream: more is an attack
 /// on the gateway's memory.

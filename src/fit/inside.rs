@@ -4,6 +4,7 @@ use std::{borrow::Cow, collections::BTreeMap};
 
 use serde_json::value::RawValue;
 
+use super::support::{Fate, fate};
 use super::{Fit, MAX_REPORTED, is_plain};
 use crate::{
     chat::{
@@ -12,7 +13,6 @@ use crate::{
         request::Request,
     },
     config::ApiSchema,
-    parameters::{Fate, fate},
 };
 
 /// A mark for a provider's cache, by where it stands.

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, rc::Rc};
 
-use super::{
+use crate::chat::{
     answer::{Answer, Choice},
     error::Error,
     request::Request,

@@ -1,5 +1,5 @@
 //! What becomes of each parameter of the chat request in each API schema: the one table of it, which
-//! [`crate::chat::fit`] obeys and the documentation shows. What a single model lacks is in its entry
+//! [`crate::fit`] obeys and the documentation shows. What a single model lacks is in its entry
 //! in the configuration; what an API schema lacks, no entry can add.
 
 use crate::{
