@@ -10,25 +10,26 @@
     deny(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)
 )]
 
+pub mod api_schema;
 pub mod chat;
 pub mod config;
-pub mod exchange;
 pub mod failover;
 pub mod fallbacks;
 pub mod fit;
+pub mod gateway;
+pub mod handoff;
 pub mod http_call;
 pub mod json;
 pub mod network;
+pub mod plugin_config;
 pub mod post_processing;
 pub mod provider;
 pub mod quota;
 pub mod region;
 pub mod reply;
 pub mod request_id;
-pub mod role;
 pub mod sse;
 pub mod summary;
-pub mod ticket;
 pub mod time;
 pub mod transcript;
 

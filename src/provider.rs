@@ -1,47 +1,37 @@
 //! The provider role: one attempt, in the provider's own API schema. A chat request goes out, the
 //! provider's answer, stream or error comes back as the chat API's.
 
-mod anthropic;
-mod course;
-mod failure;
-mod gemini;
-mod next;
-mod openai;
-mod reader;
-mod repeat;
-mod site;
+mod cluster;
+mod event_template;
+mod failover;
+mod progress;
 mod stream;
 
-use std::{rc::Rc, time::Duration};
+use std::rc::Rc;
 
-use self::{
-    course::Course,
-    reader::{Origin, Reader, translate},
-    stream::Streaming,
-};
+use self::{progress::Course, stream::Streaming};
 use crate::{
-    chat::{
-        answer::Service,
-        envelope::Envelope,
-        error::Error,
-        request::{self, Request},
-        stream_writer::Writer,
+    api_schema::{
+        Reader,
+        origin::{Head, Origin},
+        translate,
+        translation::{Asked, Outgoing},
     },
-    config::Target,
+    chat::{answer::Service, envelope::Envelope, error::Error, request, stream_writer::Writer},
     failover::Next,
-    fit::{Fit, Stream},
+    fit::Stream,
+    handoff::ticket::{Lane, Ticket},
     post_processing::{Mended, Mender, Wanted},
     quota::{self, Counted},
     reply::Reply,
-    ticket::{Lane, Ticket},
     time::Timestamp,
 };
 
 pub use self::{
-    course::is_clients_doing,
-    reader::fit,
-    site::{Site, Sites},
+    cluster::{Site, Sites},
+    progress::is_clients_doing,
 };
+pub use crate::api_schema::fit;
 
 /// The longest answer in one piece, in bytes. Envoy's own limit for a called answer is the same.
 pub const MAX_ANSWER: usize = 32 << 20;
@@ -49,32 +39,6 @@ pub const MAX_ANSWER: usize = 32 << 20;
 /// Where nobody listens: what Envoy tries when no host of a provider can be asked. Port 1 is reserved
 /// for a service that nobody runs (IANA, *tcpmux*).
 pub const NOBODY: (&str, u16) = ("127.255.255.254", 1);
-
-/// A request as it leaves for the provider.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Outgoing {
-    /// The value of `:authority`.
-    pub authority: String,
-    /// The value of `:path`.
-    pub path: String,
-    /// The value of `accept`.
-    pub accept: &'static str,
-    /// What else the API schema wants in the head.
-    pub headers: &'static [(&'static str, &'static str)],
-    /// JSON.
-    pub body: Vec<u8>,
-}
-
-/// The beginning of a provider's answer.
-#[derive(Debug, Default)]
-pub struct Head {
-    /// The status.
-    pub status: u16,
-    /// `content-type`, empty if there is none.
-    pub content_type: String,
-    /// `retry-after`, as far as it is a number of seconds.
-    pub retry_after: Option<Duration>,
-}
 
 /// What the shell does with a piece of the provider's answer.
 #[derive(Debug, PartialEq, Eq)]
@@ -393,12 +357,4 @@ impl Attempt {
     fn origin<'o>(&'o self, head: &'o Head) -> Origin<'o> {
         Origin { provider: &self.site.provider, model: &self.envelope.model, head }
     }
-}
-
-/// A request that is about to be translated.
-struct Asked<'q, 'a> {
-    request: &'q Request<'a>,
-    fit: &'q Fit<'a>,
-    target: Target<'q>,
-    request_id: &'q str,
 }

@@ -6,15 +6,15 @@
 
 mod gateway;
 mod host;
+mod idle_monitor;
 mod meter;
 mod metrics;
 mod provider;
-mod recent;
-mod report;
+mod recent_configs;
 mod root;
 mod shared_data;
+mod telemetry;
 mod timer;
-mod watch;
 
 use proxy_wasm::types::LogLevel;
 

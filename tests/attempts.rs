@@ -10,15 +10,16 @@ mod play;
 use std::{rc::Rc, time::Duration};
 
 use attache::{
+    api_schema::origin::Head,
     chat::attempt_log::Made,
     config::Deadlines,
-    exchange::{Exchange, Gateway, Input, Output, outcome::Source},
     failover::Next,
+    gateway::{Exchange, Gateway, Input, Output, envoy_reply::Source},
+    handoff::ticket::{Lane, Ticket},
     http_call::Called,
-    provider::{Attempt, End, Head, Step},
+    provider::{Attempt, End, Step},
     region::Region::Us,
     reply::Reply,
-    ticket::{Lane, Ticket},
     time::Timestamp,
 };
 use serde_json::{Value, json};

@@ -10,7 +10,7 @@ mod play;
 use std::rc::Rc;
 
 use attache::{
-    exchange::{Exchange, Head, Input, Output, outcome::Source},
+    gateway::{Exchange, Head, Input, Output, envoy_reply::Source},
     http_call::Called,
     region::Region::{Eu, Us},
 };

@@ -22,11 +22,7 @@ use std::{
     time::{Instant, SystemTime},
 };
 
-use attache::{
-    exchange::Gateway,
-    provider::{Attempt, Head},
-    region::Region,
-};
+use attache::{api_schema::origin::Head, gateway::Gateway, provider::Attempt, region::Region};
 use serde_json::{Value, json};
 
 use self::{

@@ -10,8 +10,9 @@ mod play;
 use std::rc::Rc;
 
 use attache::{
-    exchange::{Gateway, Output},
-    provider::{Head, MAX_ANSWER, Step},
+    api_schema::origin::Head,
+    gateway::{Gateway, Output},
+    provider::{MAX_ANSWER, Step},
     region::Region,
     sse::MAX_EVENT,
 };

@@ -12,14 +12,14 @@ use std::{rc::Rc, time::Duration};
 use attache::{
     chat::attempt_log::Made,
     config::Config,
-    exchange::{Exchange, Gateway, Head, Input, Output, Why, outcome::Source},
     failover::Next,
+    gateway::{Exchange, Gateway, Head, Input, Output, Why, envoy_reply::Source},
+    handoff::ticket::Ticket,
     http_call::Called,
     provider::{Attempt, Step},
     quota::{self, service::Answer},
     region::Region::Us,
     reply::Reply,
-    ticket::Ticket,
     time::Timestamp,
 };
 use serde_json::{Value, json};

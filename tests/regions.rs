@@ -10,7 +10,7 @@ use std::rc::Rc;
 use attache::{
     chat::{attempt_log::Made, request},
     config::Config,
-    exchange::{Gateway, plan::Plan},
+    gateway::{Gateway, plan::Plan},
     region::Region::{self, Eu, Global, Us},
 };
 use serde_json::{Value, json};

@@ -11,7 +11,7 @@ mod play;
 use std::rc::Rc;
 
 use attache::{
-    exchange::Gateway,
+    gateway::Gateway,
     provider::{Attempt, Step},
     region::Region,
 };

@@ -10,7 +10,7 @@ use std::rc::Rc;
 
 use attache::{
     config::Config,
-    exchange::{Gateway, Output},
+    gateway::{Gateway, Output},
     region::Region::Us,
 };
 use serde_json::{Value, json};

@@ -1,11 +1,11 @@
 //! A provider's stream on its way to the client.
 
-use super::{
-    Head,
-    reader::{MAGIC, Origin, Reader},
-    repeat::Repeat,
-};
+use super::event_template::Repeat;
 use crate::{
+    api_schema::{
+        Reader,
+        origin::{Head, MAGIC, Origin},
+    },
     chat::{envelope::Envelope, error::Error, finish::Finish, stream_writer::Writer, usage::Usage},
     post_processing::{Mended, Mender},
     sse,

@@ -10,20 +10,21 @@ use proxy_wasm::{
 };
 
 use super::{
-    TICKET, host, metrics, note_error,
-    watch::{Line, Watch},
+    TICKET, host,
+    idle_monitor::{Line, Watch},
+    metrics, note_error,
 };
 use crate::{
     chat::attempt_log::Made,
-    exchange::{Exchange, Gateway, Head, Input, Note, Output, outcome::Source},
     failover::Next,
+    gateway::{Exchange, Gateway, Head, Input, Note, Output, envoy_reply::Source},
+    handoff::ticket::Ticket,
     http_call::Called,
     provider::End,
     quota::service::Answer,
     region::Region,
     reply::Reply,
     request_id, summary,
-    ticket::Ticket,
     time::Timestamp,
 };
 
@@ -396,7 +397,7 @@ fn count_note(note: &Note, gateway: &Gateway) {
 fn forward(ticket: &Ticket, retries: usize) {
     host::set_filter_state(TICKET, &ticket.to_text());
     // The routes of the stream lane allow one.
-    if ticket.lane == crate::ticket::Lane::Stream && retries != 1 {
+    if ticket.lane == crate::handoff::ticket::Lane::Stream && retries != 1 {
         host::set_request_header("x-envoy-max-retries", &retries.to_string());
     }
     host::remove_header(MapType::HttpRequestHeaders, ACCOUNT);

@@ -12,13 +12,13 @@ use proxy_wasm::{
 use super::TICKET_HEADER;
 use crate::{
     config::{Telemetry, TranscriptKey, rate_limit::RateLimitService},
-    exchange::fetch::Fetch,
+    gateway::transcript_fetch::Fetch,
+    handoff::ticket::Ticket,
     http_call::Called,
     provider::{End, NOBODY},
     quota::service::{self, Answer},
     reply::Reply,
     summary,
-    ticket::Ticket,
     time::Timestamp,
     transcript,
 };

@@ -4,11 +4,11 @@
 
 use std::{cell::RefCell, collections::HashMap, time::Duration};
 
+use json_repair::Kind;
 use log::error;
 use proxy_wasm::{hostcalls, types::MetricType};
 
-use crate::{exchange::Why, quota::Counted, region::Region, time::millis};
-use json_repair::Kind;
+use crate::{gateway::Why, quota::Counted, region::Region, time::millis};
 
 thread_local! {
     /// Defining a metric twice makes two of it: ids are kept.

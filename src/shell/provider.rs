@@ -9,18 +9,19 @@ use proxy_wasm::{
 };
 
 use super::{
-    TICKET, TICKET_HEADER, host, metrics, note_error, recent,
-    report::{self, Route},
+    TICKET, TICKET_HEADER, host, metrics, note_error, recent_configs,
+    telemetry::{self, Route},
     timer::Timer,
     told_error,
 };
 use crate::{
+    api_schema::{origin::Head, translation::Outgoing},
     chat::error::Error,
     config::cluster,
-    exchange::Why,
-    provider::{self, Attempt, Head, Outgoing, Site, Sites, Step},
+    gateway::Why,
+    handoff::ticket::{Lane, Ticket},
+    provider::{self, Attempt, Site, Sites, Step},
     reply::Reply,
-    ticket::{Lane, Ticket},
     time::Timestamp,
 };
 
@@ -76,7 +77,7 @@ impl ProviderFilter {
     /// The site of the cluster that the ticket sent the request to, as the file has it that the
     /// exchange was planned by.
     fn site(&self, ticket: &Ticket) -> Option<Rc<Site>> {
-        recent::of(&self.sites, &ticket.version).at(&ticket.leg.cluster).cloned()
+        recent_configs::of(&self.sites, &ticket.version).at(&ticket.leg.cluster).cloned()
     }
 
     /// Holds the request until a moment.
@@ -110,24 +111,24 @@ impl ProviderFilter {
                 Action::Pause
             }
             Step::Answer(mut reply) => {
-                report::replied(attempt, self.route, &mut reply);
+                telemetry::replied(attempt, self.route, &mut reply);
                 answer(&reply, Some(&reply.body.len().to_string()), size);
                 Action::Continue
             }
             Step::Begin(mut reply) => {
-                report::replied(attempt, self.route, &mut reply);
+                telemetry::replied(attempt, self.route, &mut reply);
                 answer(&reply, None, size);
                 Action::Continue
             }
             Step::Yield(reply, ticket) => {
-                report::failed(attempt, reason(&reply));
+                telemetry::failed(attempt, reason(&reply));
                 yield_to(attempt, &ticket);
                 answer(&reply, Some(&reply.body.len().to_string()), size);
                 Action::Continue
             }
             Step::Continue { bytes, reason } => {
                 if attempt.has_ended() && !had_ended {
-                    report::ended(attempt, reason);
+                    telemetry::ended(attempt, reason);
                 }
                 if size > 0 || !bytes.is_empty() {
                     host::set_buffer(BufferType::HttpResponseBody, size, &bytes);
@@ -142,13 +143,13 @@ impl ProviderFilter {
         let Some(attempt) = &mut self.attempt else { return Action::Continue };
         match attempt.body(b"", true, host::now) {
             Step::Answer(mut reply) | Step::Begin(mut reply) => {
-                report::replied(attempt, self.route, &mut reply);
+                telemetry::replied(attempt, self.route, &mut reply);
                 host::reply(&reply);
                 Action::Pause
             }
             // Envoy's router makes the next attempt of an answer, not of a local reply.
             Step::Yield(reply, ticket) => {
-                report::failed(attempt, reason(&reply));
+                telemetry::failed(attempt, reason(&reply));
                 yield_to(attempt, &ticket);
                 let reply = Reply { body: Vec::new(), ..reply };
                 set_head(&reply, Some("0"));
@@ -170,7 +171,7 @@ fn ticket() -> Option<(Ticket, Route)> {
 
 /// Leaves it to Envoy's router to make another attempt, if there is one.
 fn yield_to(attempt: &mut Attempt, ticket: &Ticket) {
-    report::refused(attempt);
+    telemetry::refused(attempt);
     host::set_filter_state(TICKET, &ticket.to_text());
     if !ticket.is_none() {
         let Site { provider, region, .. } = attempt.site();
@@ -239,11 +240,11 @@ impl Context for ProviderFilter {
         let (now, details) = (host::now(), host::details());
         if !attempt.is_open() {
             let reason = attempt.cut_off(&details, told_error(), now);
-            report::cut_off(attempt, reason.as_deref());
+            telemetry::cut_off(attempt, reason.as_deref());
         } else if !provider::is_clients_doing(&details)
             && let Some((error, ticket)) = attempt.broken(host::end(), now)
         {
-            report::failed(attempt, error.reason());
+            telemetry::failed(attempt, error.reason());
             yield_to(attempt, &ticket);
         }
         true

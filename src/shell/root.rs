@@ -10,10 +10,10 @@ use proxy_wasm::{
 };
 
 use super::{
-    gateway::GatewayFilter, provider::ProviderFilter, recent, shared_data::SharedData,
-    timer::Timer, watch::Watch,
+    gateway::GatewayFilter, idle_monitor::Watch, provider::ProviderFilter, recent_configs,
+    shared_data::SharedData, timer::Timer,
 };
-use crate::role::Role;
+use crate::plugin_config::Role;
 
 /// The root context.
 pub(super) struct Root {
@@ -55,7 +55,7 @@ impl RootContext for Root {
             Ok(role) => {
                 announce(&role);
                 if let Role::Provider(sites) = &role {
-                    recent::keep(sites);
+                    recent_configs::keep(sites);
                 }
                 self.role = Some(role);
                 true

@@ -18,13 +18,14 @@ use std::{
 };
 
 use attache::{
+    api_schema::{origin::Head, translation::Outgoing},
     config::Config,
-    exchange::{Exchange, Gateway, Head as ClientHead, Input, Output},
-    provider::{Attempt, Head, Outgoing, Site, Step},
+    gateway::{Exchange, Gateway, Head as ClientHead, Input, Output},
+    handoff::ticket::Ticket,
+    provider::{Attempt, Site, Step},
     quota::{Register, Stale},
     region::Region,
     reply::Reply,
-    ticket::Ticket,
     time::Timestamp,
 };
 use serde_json::{Map, Value, json};

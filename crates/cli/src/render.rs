@@ -20,6 +20,16 @@ use std::{
     time::Duration,
 };
 
+use attache::{
+    config::{
+        BaseUrl, Config, Deadlines, Listener, TranscriptKey, Transcripts,
+        rate_limit::RateLimitService,
+    },
+    network,
+    plugin_config::Role,
+    provider::{MAX_ANSWER, NOBODY},
+    region::Region,
+};
 use minijinja::{AutoEscape, Environment, Value, context, value::Serde};
 use serde::Serialize;
 use serde_json::Value as Document;
@@ -32,16 +42,6 @@ use self::{
     playground::Playground,
     replies::{OwnReply, replies},
     telemetry::TelemetryView,
-};
-use attache::{
-    config::{
-        BaseUrl, Config, Deadlines, Listener, TranscriptKey, Transcripts,
-        rate_limit::RateLimitService,
-    },
-    network,
-    provider::{MAX_ANSWER, NOBODY},
-    region::Region,
-    role::Role,
 };
 
 /// What the operator says on the command line.

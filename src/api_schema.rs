@@ -1,0 +1,106 @@
+//! Reads what comes back from one attempt, by the provider's API schema.
+
+mod anthropic;
+mod error;
+mod gemini;
+mod openai;
+pub mod origin;
+pub mod translation;
+
+use self::{
+    origin::Origin,
+    translation::{Asked, Outgoing},
+};
+use crate::{
+    chat::{answer::Answer, error::Error, request::Request, stream_writer::Writer, text::Text},
+    config::{ApiSchema, Target},
+    fit::{Fit, Stream},
+};
+
+/// What reads an attempt's answer, with what its request left to remember.
+#[derive(Clone, Debug)]
+pub(crate) enum Reader {
+    /// OpenAI's chat completions.
+    OpenAi,
+    /// Anthropic's Messages.
+    Anthropic(anthropic::Reader),
+    /// Gemini's `generateContent`.
+    Gemini(gemini::Reader),
+}
+
+/// Fits a request to where it is to run: to the model, and to the provider's API schema.
+pub fn fit<'a>(request: &Request<'a>, target: &Target<'_>) -> Fit<'a> {
+    let mut fit = Fit::new(request, target);
+    match target.provider.api_schema {
+        ApiSchema::Anthropic => anthropic::fit(&mut fit, request, target),
+        ApiSchema::Gemini => gemini::fit(&mut fit, request, target),
+        ApiSchema::OpenAi => openai::fit(&mut fit, request, target),
+    }
+    fit
+}
+
+/// Translates a request, and says what will read its answer.
+pub(crate) fn translate(asked: &Asked<'_, '_>) -> Result<(Outgoing, Reader), Error> {
+    let mut headers: &'static [(&'static str, &'static str)] = &[];
+    let ((path, body), reader) = match asked.target.provider.api_schema {
+        ApiSchema::OpenAi => (openai::request(asked), Reader::OpenAi),
+        ApiSchema::Anthropic => {
+            let (request, reader) = anthropic::request(asked)?;
+            headers = anthropic::HEADERS;
+            (request, Reader::Anthropic(reader))
+        }
+        ApiSchema::Gemini => {
+            let (request, reader) = gemini::request(asked)?;
+            (request, Reader::Gemini(reader))
+        }
+    };
+    let streams = asked.fit.stream == Stream::On;
+    let outgoing = Outgoing {
+        authority: asked.target.base.authority(),
+        path: [&*asked.target.base.path, &path].concat(),
+        accept: if streams { "text/event-stream" } else { "application/json" },
+        headers,
+        body,
+    };
+    Ok((outgoing, reader))
+}
+
+impl Reader {
+    /// Reads an answer in one piece, or the error it is.
+    pub(crate) fn answer<'b>(
+        &self,
+        body: &'b [u8],
+        origin: Origin<'_>,
+    ) -> Result<Answer<'b>, Error> {
+        let head = origin.head;
+        origin.check_plain(body)?;
+        if head.status != 200 {
+            return Err(match self {
+                Self::OpenAi | Self::Anthropic(_) => error::classify(origin, body),
+                Self::Gemini(_) => gemini::classify(origin, body),
+            });
+        }
+        if !head.content_type.is_empty() && !head.content_type.starts_with("application/json") {
+            return Err(origin.bad("is not JSON, by its content type"));
+        }
+        match self {
+            Self::OpenAi => openai::answer(body, origin),
+            Self::Anthropic(reader) => reader.answer(body, origin),
+            Self::Gemini(reader) => reader.answer(body, origin),
+        }
+    }
+
+    /// Reads one event of a stream. If all it said was more text, that is given back.
+    pub(crate) fn event<'d>(
+        &mut self,
+        data: &'d [u8],
+        writer: &mut Writer,
+        origin: Origin<'_>,
+    ) -> Result<Option<(usize, Text<'d>)>, Error> {
+        match self {
+            Self::OpenAi => openai::event(data, writer, origin),
+            Self::Anthropic(reader) => reader.event(data, writer, origin),
+            Self::Gemini(reader) => reader.event(data, writer, origin),
+        }
+    }
+}

@@ -1,0 +1,254 @@
+//! Tools and the choice among them. Claude API reference, *Create a Message*, `tools` and
+//! `tool_choice`; guide *Structured outputs*, "Strict tool use".
+
+use std::{borrow::Cow, collections::BTreeSet};
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::{conversation::Conversation, json_schema, media::write_cache, names::Names};
+use crate::{
+    chat::{
+        mistake::{Kind, MAX_MISTAKES, Mistake},
+        parameter::Parameter,
+        request::Request,
+        text::Text,
+        tools::{FunctionTool, ToolChoice},
+    },
+    fit::Fit,
+    json::{Object, list},
+};
+
+/// The most tools whose arguments the model is held to: guide *Structured outputs*, "Schema
+/// complexity limits".
+const MAX_STRICT: usize = 20;
+
+/// The schema of a tool without arguments.
+const NOTHING: &str = r#"{"type":"object","properties":{}}"#;
+
+/// The same, of a tool that the model is held to.
+const NOTHING_MORE: &str = r#"{"type":"object","properties":{},"additionalProperties":false}"#;
+
+/// The tools of a request that the model may call.
+#[derive(Debug)]
+pub(super) struct Tools<'q> {
+    declared: Vec<Declared<'q>>,
+    choice: Choice<'q>,
+    /// Whether it may call only one at a time.
+    one_by_one: bool,
+}
+
+#[derive(Debug)]
+struct Declared<'q> {
+    function: &'q FunctionTool<'q>,
+    cache: Option<&'q RawValue>,
+}
+
+#[derive(Debug)]
+enum Choice<'q> {
+    /// The client leaves it to the provider.
+    Unsaid,
+    None,
+    Auto,
+    Any,
+    Tool(Text<'q>),
+}
+
+impl<'q> Tools<'q> {
+    /// The tools that go on. Those that cannot are among the mistakes.
+    pub(super) fn read(
+        request: &'q Request<'_>,
+        fit: &Fit<'_>,
+        mistakes: &mut Vec<Mistake>,
+    ) -> Self {
+        let mut tools = Self { declared: Vec::new(), choice: Choice::Unsaid, one_by_one: false };
+        if fit.value(Parameter::Tools).is_none() {
+            return tools;
+        }
+        let functions = request.tools.iter().filter_map(|tool| {
+            let (function, cache) = (tool.function.as_ref()?, tool.cache_control);
+            Some(Declared { function, cache })
+        });
+        tools.declared = functions.collect();
+        tools.check_names(mistakes);
+        tools.one_by_one = fit.value(Parameter::ParallelToolCalls) == Some("false");
+        if fit.value(Parameter::ToolChoice).is_some() {
+            let choice = request.tool_choice.as_ref();
+            let problem = choice.and_then(|choice| tools.choose(choice).err());
+            let mistake = |problem: String| Mistake::new(Kind::Invalid, "tool_choice", &problem);
+            mistakes.extend(problem.map(mistake));
+        }
+        tools
+    }
+
+    /// Whether the model has to call one.
+    pub(super) fn are_forced(&self) -> bool {
+        matches!(self.choice, Choice::Any | Choice::Tool(_))
+    }
+
+    /// The names of all tools, those of earlier calls included.
+    pub(super) fn names(&self, conversation: &Conversation<'_>) -> Names {
+        let declared = self.declared.iter().map(|tool| &tool.function.name);
+        Names::new(declared.chain(conversation.called()))
+    }
+
+    /// Whether some tool is strict and the model cannot be held to all of its schema.
+    pub(super) fn loosen(&self) -> bool {
+        let strict = self.declared.iter().filter(|tool| tool.function.strict == Some(true));
+        strict.enumerate().any(|(number, tool)| {
+            let converted = tool.function.parameters.map(json_schema::convert);
+            number >= MAX_STRICT
+                || converted.is_some_and(|converted| converted.is_none_or(|own| own.differs))
+        })
+    }
+
+    /// Writes `tools` and `tool_choice`. Without tools there is no choice, and earlier calls need
+    /// tools that the model then may not call.
+    pub(super) fn write(
+        &self,
+        body: &mut Object<'_>,
+        conversation: &Conversation<'_>,
+        names: &Names,
+    ) {
+        if !self.declared.is_empty() {
+            self.write_tools(body.key("tools"), names);
+            self.write_choice(body, names);
+        } else if conversation.has_calls() {
+            write_called(body.key("tools"), conversation, names);
+            body.raw("tool_choice", r#"{"type":"none"}"#);
+        }
+    }
+
+    fn check_names(&self, mistakes: &mut Vec<Mistake>) {
+        let mut seen = BTreeSet::new();
+        for (index, tool) in self.declared.iter().enumerate() {
+            let name = tool.function.name.decode();
+            if !seen.insert(name.clone()) && mistakes.len() < MAX_MISTAKES {
+                let place = format!("tools[{index}]");
+                let problem = format!("{place}: there is another tool called `{name}`");
+                mistakes.push(Mistake::new(Kind::Invalid, place, &problem));
+            }
+        }
+    }
+
+    fn choose(&mut self, choice: &'q ToolChoice<'_>) -> Result<(), String> {
+        self.choice = match choice {
+            ToolChoice::None => Choice::None,
+            ToolChoice::Auto => Choice::Auto,
+            ToolChoice::Required => Choice::Any,
+            ToolChoice::Function(name) => {
+                let is_it = |tool: &Declared<'_>| tool.function.name.decode() == name.decode();
+                if !self.declared.iter().any(is_it) {
+                    return Err(format!("tool_choice: there is no tool `{}`", name.decode()));
+                }
+                Choice::Tool(name.clone())
+            }
+            ToolChoice::AllowedTools(raw) => self.allow(raw)?,
+        };
+        Ok(())
+    }
+
+    /// Takes away the tools that are not allowed.
+    fn allow(&mut self, raw: &RawValue) -> Result<Choice<'q>, String> {
+        #[derive(Deserialize)]
+        struct Allowed<'a> {
+            #[serde(borrow)]
+            mode: Cow<'a, str>,
+            #[serde(borrow)]
+            tools: Vec<Item<'a>>,
+        }
+        #[derive(Deserialize)]
+        struct Item<'a> {
+            #[serde(borrow, default)]
+            function: Option<Name<'a>>,
+            #[serde(borrow, default)]
+            name: Option<Text<'a>>,
+        }
+        #[derive(Deserialize)]
+        struct Name<'a> {
+            #[serde(borrow)]
+            name: Text<'a>,
+        }
+        let wrong = "tool_choice: allowed_tools needs mode, `auto` or `required`, and tools";
+        let allowed: Allowed<'_> = serde_json::from_str(raw.get()).map_err(|_| wrong)?;
+        let name = |item: Item<'_>| {
+            let name = item.function.map(|function| function.name).or(item.name)?;
+            Some(name.decode().into_owned())
+        };
+        let names: BTreeSet<String> = allowed.tools.into_iter().filter_map(name).collect();
+        self.declared.retain(|tool| names.contains(tool.function.name.decode().as_ref()));
+        match allowed.mode.as_ref() {
+            _ if self.declared.is_empty() => Err("tool_choice: it allows none of the tools".into()),
+            "auto" => Ok(Choice::Auto),
+            "required" => Ok(Choice::Any),
+            _ => Err(wrong.to_owned()),
+        }
+    }
+
+    fn write_tools(&self, out: &mut Vec<u8>, names: &Names) {
+        let mut strict = 0;
+        list(out, &self.declared, |out, tool| {
+            let function = tool.function;
+            let mut object = Object::open(out);
+            object.value("name", &names.sent(&function.name));
+            if let Some(text) = function.description.as_ref().filter(|text| !text.is_empty()) {
+                object.value("description", text);
+            }
+            let wanted = function.strict == Some(true) && strict < MAX_STRICT;
+            if write_schema(object.key("input_schema"), function.parameters, wanted) {
+                strict += 1;
+                object.value("strict", &true);
+            }
+            write_cache(&mut object, tool.cache);
+            object.close();
+        });
+    }
+
+    fn write_choice(&self, body: &mut Object<'_>, names: &Names) {
+        let kind = match &self.choice {
+            Choice::Unsaid if !self.one_by_one => return,
+            Choice::Unsaid | Choice::Auto => "auto",
+            Choice::None => "none",
+            Choice::Any => "any",
+            Choice::Tool(_) => "tool",
+        };
+        body.object("tool_choice", |choice| {
+            choice.value("type", kind);
+            if let Choice::Tool(name) = &self.choice {
+                choice.value("name", &names.sent(name));
+            }
+            if self.one_by_one && kind != "none" {
+                choice.value("disable_parallel_tool_use", &true);
+            }
+        });
+    }
+}
+
+/// Writes the schema of a tool's arguments. True if the model is held to it, as `wanted`.
+fn write_schema(out: &mut Vec<u8>, parameters: Option<&RawValue>, wanted: bool) -> bool {
+    let Some(raw) = parameters.filter(|raw| raw.get() != "null") else {
+        out.extend_from_slice(if wanted { NOTHING_MORE } else { NOTHING }.as_bytes());
+        return wanted;
+    };
+    let is_object =
+        |own: &json_schema::Converted| own.schema.get("type").is_some_and(|t| t == "object");
+    let converted = if wanted { json_schema::convert(raw).filter(is_object) } else { None };
+    match (&converted, json_schema::of_tool(raw)) {
+        (Some(converted), _) => crate::json::write(out, &converted.schema),
+        (None, Some(schema)) => crate::json::write(out, &schema),
+        (None, None) => out.extend_from_slice(raw.get().as_bytes()),
+    }
+    converted.is_some()
+}
+
+/// Writes a tool for each that was called.
+fn write_called(out: &mut Vec<u8>, conversation: &Conversation<'_>, names: &Names) {
+    let mut seen = BTreeSet::new();
+    let called = conversation.called().map(|name| names.sent(name));
+    let called = called.filter(|name| seen.insert(name.decode().into_owned()));
+    list(out, called, |out, name| {
+        let mut object = Object::open(out);
+        object.value("name", &name).raw("input_schema", NOTHING);
+        object.close();
+    });
+}

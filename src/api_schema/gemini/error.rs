@@ -1,0 +1,103 @@
+//! Google's errors. cloud.google.com, *API design guide*, *Errors*; ai.google.dev,
+//! *Troubleshooting*.
+
+use std::{borrow::Cow, time::Duration};
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::{
+    api_schema::{
+        error,
+        origin::{Head, Origin},
+    },
+    chat::{error::Error, text::lenient},
+};
+
+/// `google.rpc.Status` in an answer.
+#[derive(Default, Deserialize)]
+struct Status<'a> {
+    #[serde(default, deserialize_with = "lenient")]
+    code: Option<u16>,
+    #[serde(borrow, default)]
+    status: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    details: Option<Vec<&'a RawValue>>,
+}
+
+/// `google.rpc.ErrorInfo`, `google.rpc.RetryInfo`, or something else.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Detail<'a> {
+    #[serde(borrow, default)]
+    reason: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    retry_delay: Option<Cow<'a, str>>,
+}
+
+/// The error behind an answer whose status is not 200.
+pub(crate) fn classify(origin: Origin<'_>, body: &[u8]) -> Error {
+    #[derive(Default, Deserialize)]
+    struct Wire<'a> {
+        #[serde(borrow, default)]
+        error: Status<'a>,
+    }
+    let text = std::str::from_utf8(body).unwrap_or_default().trim();
+    let inner = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+    let wire: Wire<'_> = serde_json::from_str(inner).unwrap_or_default();
+    wire.error.classify(origin, body)
+}
+
+/// The error in a body that came with status 200, or in a stream.
+pub(super) fn hidden(origin: Origin<'_>, error: &RawValue) -> Error {
+    let status: Status<'_> = serde_json::from_str(error.get()).unwrap_or_default();
+    let code = status.code.filter(|code| (400..=599).contains(code)).unwrap_or(502);
+    let head = Head { status: code, retry_after: origin.head.retry_after, ..Head::default() };
+    let body = format!("{{\"error\":{}}}", error.get());
+    status.classify(Origin { head: &head, ..origin }, body.as_bytes())
+}
+
+impl Status<'_> {
+    fn classify(&self, origin: Origin<'_>, body: &[u8]) -> Error {
+        let retry_after = self.details().find_map(|detail| delay(&detail.retry_delay?));
+        let (provider, status) = (origin.provider.to_owned(), origin.head.status);
+        let head = Head {
+            status,
+            retry_after: retry_after.or(origin.head.retry_after),
+            ..Head::default()
+        };
+        match error::classify(Origin { head: &head, ..origin }, body) {
+            Error::Rejected { .. } if self.is_ours() => Error::Refused { provider, status },
+            // The call was cancelled, but not by us.
+            Error::Rejected { .. } if status == 499 => Error::Failed { provider, status },
+            Error::Rejected { message, .. } if is_context_length(&message) => {
+                Error::ContextLength { message }
+            }
+            other => other,
+        }
+    }
+
+    /// Whether the operator must act: a wrong key is an invalid argument to Google, and a project
+    /// without billing, or in the wrong place, a failed precondition.
+    fn is_ours(&self) -> bool {
+        let keyed =
+            |detail: Detail<'_>| detail.reason.is_some_and(|reason| reason.starts_with("API_KEY_"));
+        self.status.as_deref() == Some("FAILED_PRECONDITION") || self.details().any(keyed)
+    }
+
+    fn details(&self) -> impl Iterator<Item = Detail<'_>> {
+        let details = self.details.iter().flatten();
+        details.filter_map(|raw| serde_json::from_str(raw.get()).ok())
+    }
+}
+
+/// A duration in JSON of protocol buffers: seconds, with a fraction at times, and `s`.
+fn delay(text: &str) -> Option<Duration> {
+    let seconds: f64 = text.strip_suffix('s')?.parse().ok()?;
+    Duration::try_from_secs_f64(seconds).ok()
+}
+
+/// "The input token count (…) exceeds the maximum number of tokens allowed (…)."
+fn is_context_length(message: &str) -> bool {
+    message.contains("exceeds the maximum number of tokens allowed")
+}

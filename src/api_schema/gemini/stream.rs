@@ -1,0 +1,120 @@
+//! A streamed answer. Every event is a response of its own, with what is new in it and with all of
+//! the usage so far. No event is the last: the stream ends after the candidates have.
+//! ai.google.dev, *Text generation*, *Streaming responses*.
+
+use super::{
+    Reader,
+    answer::{Candidate, End, FAILED, Response, Said as Part, image},
+    logprobs,
+    signature::detail,
+};
+use crate::{
+    api_schema::origin::Origin,
+    chat::{
+        answer::Call,
+        error::Error,
+        finish::Finish,
+        stream_writer::{MAX_ITEMS, Writer},
+        text::Text,
+    },
+};
+
+/// What a candidate has said so far.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Said {
+    /// Whether that was more than thoughts.
+    anything: bool,
+    calls: usize,
+    signatures: usize,
+    images: usize,
+}
+
+/// Reads one event.
+pub(super) fn read(
+    reader: &mut Reader,
+    data: &[u8],
+    writer: &mut Writer,
+    origin: Origin<'_>,
+) -> Result<(), Error> {
+    // Not Gemini's, but that of proxies in between.
+    if data == b"[DONE]" {
+        return Ok(());
+    }
+    let mut response = Response::read(data, origin)?;
+    if let Some(usage) = response.usage() {
+        reader.usage = reader.usage.updated(usage);
+        writer.usage(reader.usage.told());
+    }
+    if let Some(reason) = response.blocked() {
+        writer.refusal(0, reason);
+        writer.finish(0, Finish::ContentFilter, Some(reason));
+    }
+    let candidates = response.candidates.take().unwrap_or_default();
+    for (position, candidate) in candidates.into_iter().enumerate() {
+        let choice = candidate.choice(position);
+        if choice < MAX_ITEMS {
+            reader.candidate(candidate, choice, writer, origin)?;
+        }
+    }
+    Ok(())
+}
+
+impl Reader {
+    fn candidate(
+        &mut self,
+        mut candidate: Candidate<'_>,
+        choice: usize,
+        writer: &mut Writer,
+        origin: Origin<'_>,
+    ) -> Result<(), Error> {
+        let mut logprobs = candidate.logprobs_result.and_then(logprobs::translate);
+        let calls = self.said(choice).calls;
+        for part in candidate.said(self, choice, calls) {
+            let said = self.said(choice);
+            match part {
+                Part::Thought(text) => writer.reasoning(choice, &text),
+                Part::Text(text) => {
+                    said.anything = true;
+                    writer.content(choice, &text, logprobs.take().as_deref());
+                }
+                Part::Signature(signature, id) => {
+                    let number = said.signatures;
+                    said.signatures += 1;
+                    writer.reasoning_detail(choice, &detail(&signature, id.as_ref(), number));
+                }
+                Part::Image(url) => {
+                    said.anything = true;
+                    writer.image(choice, &image(&url, said.images));
+                    said.images += 1;
+                }
+                Part::Call(call) => {
+                    said.anything = true;
+                    write_call(&call, choice, said.calls, writer);
+                    said.calls += 1;
+                }
+            }
+        }
+        if let Some(logprobs) = logprobs {
+            writer.content(choice, &Text::new(""), Some(&logprobs));
+        }
+        match candidate.end() {
+            None => {}
+            Some(End::Failed) if !self.said(choice).anything => return Err(origin.bad(FAILED)),
+            Some(end) => {
+                let finish = if let End::Finish(finish) = end { finish } else { Finish::Stop };
+                writer.finish(choice, finish, candidate.finish_reason.as_ref());
+            }
+        }
+        Ok(())
+    }
+
+    fn said(&mut self, choice: usize) -> &mut Said {
+        self.said.entry(choice).or_default()
+    }
+}
+
+fn write_call(call: &Call<'_>, choice: usize, number: usize, writer: &mut Writer) {
+    let extra = call.extra_content.as_deref();
+    writer.call(choice, number, call.id.as_ref(), Some(&call.name), extra);
+    writer.arguments(choice, number, &call.arguments);
+}

@@ -1,0 +1,56 @@
+//! What OpenAI's chat completions cannot do that our API can.
+
+use super::forwards_tools;
+use crate::{
+    chat::{
+        message::{Content, Function, Input, Message, Role},
+        mistake::{Kind, MAX_MISTAKES, Mistake},
+        parameter::Parameter,
+        request::Request,
+    },
+    config::Target,
+    fit::{Fit, Mark},
+};
+
+/// Fits a request that fits its model to OpenAI's API: pictures, files and sound come from users
+/// only (API reference, *Create chat completion*, `messages`). A server that is sent what we do not
+/// know may know more.
+pub(crate) fn fit(fit: &mut Fit<'_>, request: &Request<'_>, target: &Target<'_>) {
+    let (forwards, caches) =
+        (target.provider.forward_unknown, target.model.supports(Parameter::CacheControl));
+    fit.leave_out_marks(request, |mark| match mark {
+        Mark::Message(_) => false,
+        Mark::Part(_) => caches,
+        Mark::Tool(_) => caches || forwards_tools(target.provider),
+    });
+    for (index, message) in request.messages.iter().enumerate() {
+        if let Some(raw) = message.function_call
+            && serde_json::from_str::<Function<'_>>(raw.get()).is_err()
+        {
+            let problem = "must be an object with name and arguments";
+            refuse(fit, format!("messages[{index}].function_call"), problem);
+        }
+        if message.role != Role::User && !forwards {
+            shown(fit, index, message);
+        }
+    }
+}
+
+/// Refuses what is shown by others than users.
+fn shown(fit: &mut Fit<'_>, index: usize, message: &Message<'_>) {
+    let Content::Parts(parts) = &message.content else { return };
+    for (number, part) in parts.iter().enumerate() {
+        if let Some((input, _)) = part.input().filter(|(input, _)| *input != Input::Text) {
+            let problem = format!("{} input is for messages of a user only", input.name());
+            refuse(fit, format!("messages[{index}].content[{number}]"), &problem);
+        }
+    }
+}
+
+fn refuse(fit: &mut Fit<'_>, param: String, problem: &str) {
+    let is_said = fit.refused.iter().any(|mistake| mistake.param == param);
+    if !is_said && fit.refused.len() < MAX_MISTAKES {
+        let message = format!("{param}: {problem}");
+        fit.refused.push(Mistake::new(Kind::Invalid, param, &message));
+    }
+}

@@ -1,0 +1,245 @@
+//! Messages as an OpenAI-compatible server takes them. Written from scratch, so that no field of a
+//! client, or of another provider's answer, reaches a server that would refuse it.
+
+use serde_json::value::RawValue;
+
+use crate::{
+    api_schema::translation::Asked,
+    chat::{
+        message::{Content, Function, Message, Part, Role, ToolCall},
+        parameter::Parameter,
+        text::Text,
+    },
+    config::{Provider, Quirk},
+    json::{Object, list},
+};
+
+/// Writes all messages.
+pub(super) fn write(out: &mut Vec<u8>, asked: &Asked<'_, '_>) {
+    let provider = asked.target.provider;
+    let caches = asked.target.model.supports(Parameter::CacheControl);
+    let mut waiting = None;
+    list(out, asked.request.messages.iter().enumerate(), |out, (index, message)| {
+        let old = Old::read(index, message, &mut waiting);
+        Writing { message, old, provider, caches }.write(out);
+    });
+}
+
+/// What was there before tools, as tools: servers that came later do not know it.
+enum Old<'m> {
+    /// The message has none of it.
+    None,
+    /// A call of a function, under an id of ours.
+    Call(ToolCall<'m>),
+    /// The result of the call before it, with the id of that.
+    Result(Text<'static>),
+}
+
+impl<'m> Old<'m> {
+    /// `waiting` is the name and the id of a call that waits for its result.
+    fn read(
+        index: usize,
+        message: &Message<'m>,
+        waiting: &mut Option<(Text<'m>, Text<'static>)>,
+    ) -> Self {
+        if message.role == Role::Function {
+            let called = waiting.take_if(|(name, _)| {
+                message.name.as_ref().is_some_and(|own| own.decode() == name.decode())
+            });
+            return called.map_or(Self::None, |(_, id)| Self::Result(id));
+        }
+        let has_tools = message.tool_calls.as_ref().is_some_and(|calls| !calls.is_empty());
+        let call = message.function_call.filter(|_| !has_tools);
+        let call = call.and_then(|raw| serde_json::from_str::<Function<'m>>(raw.get()).ok());
+        let Some(function) = call else { return Self::None };
+        let id = Text::new(&format!("call_of_message_{index}"));
+        *waiting = Some((function.name.clone(), id.clone()));
+        Self::Call(ToolCall { id, function, extra_content: None })
+    }
+}
+
+/// A message being written.
+struct Writing<'w, 'm> {
+    message: &'w Message<'m>,
+    old: Old<'m>,
+    provider: &'w Provider,
+    /// Whether the model's cache can be told what to keep.
+    caches: bool,
+}
+
+impl Writing<'_, '_> {
+    fn write(&self, out: &mut Vec<u8>) {
+        let (message, provider) = (self.message, self.provider);
+        let mut object = Object::open(out);
+        let result = matches!(self.old, Old::Result(_));
+        object.value("role", if result { "tool" } else { role(message.role, provider) });
+        let prefix = prefix(message, provider);
+        self.content(object.key("content"), prefix);
+        // A tool's name is that of the call with its id.
+        let has_name = prefix.is_none() && !result && message.role != Role::Tool;
+        named(message).filter(|_| has_name).map(|name| object.value("name", name));
+        self.calls(&mut object);
+        let id = if let Old::Result(id) = &self.old { Some(id) } else { None };
+        if let Some(id) = id.or(message.tool_call_id.as_ref()) {
+            object.value("tool_call_id", id);
+        }
+        if let Some(refusal) = &message.refusal {
+            object.value("refusal", refusal);
+        }
+        object.close();
+    }
+
+    fn calls(&self, object: &mut Object<'_>) {
+        let (message, provider) = (self.message, self.provider);
+        let calls = message.tool_calls.as_deref().unwrap_or_default();
+        let old = if let Old::Call(call) = &self.old { Some(call) } else { None };
+        if provider.has(Quirk::ReasoningDetails) {
+            message.reasoning_details.map(|raw| object.raw("reasoning_details", raw.get()));
+        }
+        if calls.is_empty() && old.is_none() {
+            return;
+        }
+        list(object.key("tool_calls"), calls.iter().chain(old), write_call);
+        if provider.has(Quirk::ReasoningWithToolCalls) {
+            let lost = Text::new(" ");
+            object.value("reasoning_content", message.reasoning_content.as_ref().unwrap_or(&lost));
+        }
+    }
+
+    fn content(&self, out: &mut Vec<u8>, prefix: Option<&Text<'_>>) {
+        match &self.message.content {
+            Content::Absent if self.is_more_than_content() => out.extend_from_slice(b"null"),
+            Content::Absent => out.extend_from_slice(b"\"\""),
+            Content::Text(text) => write_text(out, text, prefix),
+            Content::Parts(parts) => {
+                let texts: Option<Vec<&Text<'_>>> = parts.iter().map(Part::as_text).collect();
+                match texts.filter(|_| self.provider.has(Quirk::TextInOneString)) {
+                    Some(texts) => write_texts(out, &texts, prefix),
+                    None => self.parts(out, parts, prefix),
+                }
+            }
+        }
+    }
+
+    /// Whether content may be missing: only who calls or refuses need not say anything.
+    fn is_more_than_content(&self) -> bool {
+        let Message { tool_calls, refusal, .. } = self.message;
+        let calls = tool_calls.as_ref().is_some_and(|calls| !calls.is_empty());
+        calls || refusal.is_some() || matches!(self.old, Old::Call(_))
+    }
+
+    /// A name goes into the first part that is text, or into a part of its own.
+    fn parts(&self, out: &mut Vec<u8>, parts: &[Part<'_>], prefix: Option<&Text<'_>>) {
+        let first_text = parts.iter().position(|part| plain_text(part).is_some());
+        let alone = prefix.filter(|_| first_text.is_none());
+        let items = alone.map(Item::Name).into_iter();
+        let items = items.chain(parts.iter().enumerate().map(Item::Part as fn(_) -> _));
+        list(out, items, |out, item| match item {
+            Item::Name(name) => write_text_part(out, &Text::new(""), Some(name), None),
+            Item::Part((index, part)) => {
+                let mark = part.cache_control.filter(|_| self.caches);
+                match plain_text(part) {
+                    Some(text) => {
+                        let prefix = prefix.filter(|_| first_text == Some(index));
+                        write_text_part(out, text, prefix, mark);
+                    }
+                    None => write_other_part(out, part, mark),
+                }
+            }
+        });
+    }
+}
+
+/// What an array of parts is made of.
+enum Item<'p, 'a> {
+    /// A speaker's name, where nothing is said.
+    Name(&'p Text<'a>),
+    Part((usize, &'p Part<'a>)),
+}
+
+fn role(role: Role, provider: &Provider) -> &'static str {
+    match role {
+        Role::Developer if provider.has(Quirk::SystemForDeveloper) => "system",
+        Role::Developer => "developer",
+        Role::System => "system",
+        Role::User => "user",
+        Role::Assistant => "assistant",
+        Role::Tool => "tool",
+        Role::Function => "function",
+    }
+}
+
+/// The name of who speaks, or of the function. An empty one is none.
+fn named<'m, 'a>(message: &'m Message<'a>) -> Option<&'m Text<'a>> {
+    message.name.as_ref().filter(|name| !name.is_empty())
+}
+
+/// The name that goes in front of the content. A function's name is no speaker's.
+fn prefix<'m, 'a>(message: &'m Message<'a>, provider: &Provider) -> Option<&'m Text<'a>> {
+    let speaks = !matches!(message.role, Role::Tool | Role::Function);
+    named(message).filter(|_| speaks && provider.has(Quirk::NameInContent))
+}
+
+fn write_text(out: &mut Vec<u8>, text: &Text<'_>, prefix: Option<&Text<'_>>) {
+    write_texts(out, &[text], prefix);
+}
+
+/// Several texts as one string.
+fn write_texts(out: &mut Vec<u8>, texts: &[&Text<'_>], prefix: Option<&Text<'_>>) {
+    out.push(b'"');
+    if let Some(name) = prefix {
+        out.extend_from_slice(name.escaped().as_bytes());
+        out.extend_from_slice(b": ");
+    }
+    for text in texts {
+        out.extend_from_slice(text.escaped().as_bytes());
+    }
+    out.push(b'"');
+}
+
+/// The text of a text part. A stray `text` in another part is not its content.
+fn plain_text<'p, 'a>(part: &'p Part<'a>) -> Option<&'p Text<'a>> {
+    part.text.as_ref().filter(|_| part.kind == "text")
+}
+
+fn write_text_part(
+    out: &mut Vec<u8>,
+    text: &Text<'_>,
+    prefix: Option<&Text<'_>>,
+    mark: Option<&RawValue>,
+) {
+    let mut object = Object::open(out);
+    write_text(object.value("type", "text").key("text"), text, prefix);
+    mark.map(|mark| object.raw("cache_control", mark.get()));
+    object.close();
+}
+
+fn write_other_part(out: &mut Vec<u8>, part: &Part<'_>, mark: Option<&RawValue>) {
+    let mut object = Object::open(out);
+    let kind = part.kind.as_ref();
+    object.value("type", kind);
+    if let Some(refusal) = part.refusal.as_ref().filter(|_| kind == "refusal") {
+        object.value("refusal", refusal);
+    }
+    if let Some(image) = part.image_url.as_ref().filter(|_| kind == "image_url") {
+        object.object("image_url", |fields| {
+            fields.value("url", &image.url);
+            image.detail.as_ref().map(|detail| fields.value("detail", detail));
+        });
+    }
+    for (key, raw) in [("input_audio", part.input_audio), ("file", part.file)] {
+        raw.filter(|_| kind == key).map(|raw| object.raw(key, raw.get()));
+    }
+    mark.map(|mark| object.raw("cache_control", mark.get()));
+    object.close();
+}
+
+fn write_call(out: &mut Vec<u8>, call: &ToolCall<'_>) {
+    let mut object = Object::open(out);
+    object.value("id", &call.id).value("type", "function").object("function", |function| {
+        let none = Text::new("{}");
+        let arguments = call.function.arguments.as_ref().filter(|text| !text.is_empty());
+        function.value("name", &call.function.name).value("arguments", arguments.unwrap_or(&none));
+    });
+    object.close();
+}

@@ -1,0 +1,334 @@
+//! The attempts of one exchange, in order. Everything about them is checked before the first.
+
+use std::time::Duration;
+
+use serde_json::value::RawValue;
+
+use super::Gateway;
+use crate::{
+    chat::{
+        attempt_log::Made,
+        mistake::{Kind, Mistake},
+        parameter::{Parameter, Parameters},
+        request::Request,
+    },
+    config::{Deadlines, Target, limits::Rate},
+    failover::{Next, skip},
+    fallbacks::{By, FallbackConfig, Fallbacks},
+    handoff::ticket::{Lane, Leg, Ticket},
+    provider,
+    region::Region,
+    time::Timestamp,
+};
+
+/// The attempts of one exchange.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// Who makes the attempts after the first.
+    pub lane: Lane,
+    /// After how long without content the next attempt begins beside the first.
+    pub hedge: Option<Duration>,
+    /// The first.
+    pub primary: Planned,
+    /// Whether the first is made a second time before anybody else is asked.
+    retry: bool,
+    /// Those that may follow then.
+    fallbacks: Vec<Planned>,
+}
+
+/// An attempt that may be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Planned {
+    /// Which request is made: 0 is the client's own, then its fallbacks in order.
+    pub entry: usize,
+    /// The model, as the operator spells it.
+    pub model: String,
+    /// Who is asked.
+    pub provider: String,
+    /// Where the gateway stands.
+    home: Region,
+    /// Where the data goes.
+    pub region: Region,
+    /// Envoy's cluster for it.
+    pub cluster: String,
+    /// How long it may take.
+    pub deadlines: Deadlines,
+    /// Their class.
+    class: String,
+    /// After how long without content its operator would have another attempt begin.
+    hedge: Option<Duration>,
+}
+
+impl Plan {
+    /// Plans for a request, or names all that is wrong with it and with its fallbacks.
+    pub fn new(
+        gateway: &Gateway,
+        account: &str,
+        parameters: Parameters<'_>,
+    ) -> Result<Self, Vec<Mistake>> {
+        let (request, mut mistakes) = Request::check(parameters);
+        let around = Around { gateway, account };
+        let primary = check(&around, &request, 0, &mut mistakes);
+        let config = FallbackConfig::of(&request.parameters);
+        let config = config.unwrap_or_else(|mistake| {
+            mistakes.push(mistake);
+            FallbackConfig::default()
+        });
+        let fallbacks = check_fallbacks(&around, &request, &mut mistakes);
+        let Some(primary) = primary.filter(|_| mistakes.is_empty()) else { return Err(mistakes) };
+        let asked = config.hedge_ms.map(u64::from).map(Duration::from_millis);
+        let Checked { mut planned, depth } = fallbacks;
+        planned.truncate(config.depth.map_or(depth, usize::from));
+        Ok(Self {
+            lane: if request.stream { Lane::Stream } else { Lane::Answer },
+            hedge: asked.or(primary.hedge).filter(|hedge| !hedge.is_zero()),
+            retry: config.retry.unwrap_or(true),
+            fallbacks: planned,
+            primary,
+        })
+    }
+
+    /// How many attempts may follow the first.
+    pub fn following(&self) -> usize {
+        usize::from(self.retry) + self.fallbacks.len()
+    }
+
+    /// Whether this request may be made: 0 is the client's own, then its fallbacks in order.
+    pub fn asks(&self, entry: usize) -> bool {
+        entry == 0 || self.fallbacks.iter().any(|planned| planned.entry == entry)
+    }
+
+    /// The attempt at a place in the plan.
+    pub fn get(&self, place: usize) -> Option<&Planned> {
+        let first = 1 + usize::from(self.retry);
+        place.checked_sub(first).map_or(Some(&self.primary), |place| self.fallbacks.get(place))
+    }
+
+    /// The longest silence in a stream that any of its models may need.
+    pub fn patience(&self) -> Duration {
+        let others = self.fallbacks.iter().map(|planned| planned.deadlines.idle);
+        others.fold(self.primary.deadlines.idle, Duration::max)
+    }
+
+    fn rest(&self, place: usize) -> impl Iterator<Item = &Planned> {
+        (place + 1..=self.following()).filter_map(|place| self.get(place))
+    }
+
+    /// The place of the attempt that a stream's ticket is for.
+    pub fn place(&self, ticket: &Ticket) -> usize {
+        self.following().saturating_sub(ticket.rest.len())
+    }
+
+    /// The place of the attempt that follows one which ended so.
+    pub fn after(&self, place: usize, next: Next) -> Option<usize> {
+        let entry = self.get(place)?.entry;
+        let rest = self.rest(place).map(|planned| planned.entry);
+        skip(next, entry, rest).map(|skipped| place + 1 + skipped)
+    }
+
+    /// The ticket of the attempt at a place, where those that follow come from Envoy's router in the
+    /// stream lane. It does not say yet who asks, and since when.
+    pub fn ticket(&self, place: usize, request_id: &str, made: Made) -> Option<Ticket> {
+        let first = self.get(place)?;
+        let ticket = first.ticket(self.lane, request_id, made);
+        if self.lane == Lane::Answer {
+            return Some(ticket);
+        }
+        // Envoy's router has one deadline for every attempt: the most patient model's.
+        let patience = |own: &&Planned| own.deadlines.first_content;
+        let patient = self.rest(place).max_by_key(patience);
+        let patient = patient.filter(|own| patience(own) > first.deadlines.first_content);
+        let class = patient.unwrap_or(first).class.clone();
+        Some(Ticket { rest: self.rest(place).map(Planned::leg).collect(), class, ..ticket })
+    }
+}
+
+impl Planned {
+    /// The ticket of this attempt alone. It does not say yet who asks, and since when.
+    pub fn ticket(&self, lane: Lane, request_id: &str, made: Made) -> Ticket {
+        let (leg, request_id, account) = (self.leg(), request_id.to_owned(), String::new());
+        let (home, class, rest) = (self.home, self.class.clone(), Vec::new());
+        let (version, started, due, standing) = (String::new(), Timestamp::default(), None, None);
+        Ticket {
+            lane,
+            class,
+            version,
+            request_id,
+            started,
+            home,
+            leg,
+            rest,
+            due,
+            account,
+            standing,
+            made,
+        }
+    }
+
+    fn leg(&self) -> Leg {
+        let (model, cluster) = (self.model.clone(), self.cluster.clone());
+        Leg { entry: self.entry, model, cluster }
+    }
+}
+
+/// Who asks, and where.
+struct Around<'g> {
+    gateway: &'g Gateway,
+    account: &'g str,
+}
+
+/// Whether a request can be served, and where.
+fn check(
+    around: &Around<'_>,
+    request: &Request<'_>,
+    entry: usize,
+    mistakes: &mut Vec<Mistake>,
+) -> Option<Planned> {
+    let Around { gateway, account } = around;
+    if request.model.is_empty() {
+        return None;
+    }
+    let region = region(gateway, request, mistakes);
+    let model = request.model.as_ref();
+    let Some(target) = gateway.config.target(model, region) else {
+        mistakes.push(not_here(gateway, model));
+        return None;
+    };
+    if gateway.config.limits(account, target.name).requests == Rate::Nothing {
+        mistakes.push(Mistake::new(Kind::NoModel, "model", NO_ACCESS));
+        return None;
+    }
+    check_fit(gateway, request, &target, mistakes);
+    Some(Planned {
+        entry,
+        model: target.name.to_owned(),
+        provider: target.endpoint.provider.clone(),
+        home: gateway.region,
+        region,
+        cluster: target.cluster(),
+        deadlines: target.model.deadlines,
+        class: target.model.class.clone(),
+        hedge: target.model.hedge,
+    })
+}
+
+fn check_fit(
+    gateway: &Gateway,
+    request: &Request<'_>,
+    target: &Target<'_>,
+    mistakes: &mut Vec<Mistake>,
+) {
+    let mut fit = provider::fit(request, target);
+    mistakes.append(&mut fit.refused);
+    if gateway.config.strict_parameters {
+        let strict = |name: &str| format!("model {} does not take {name}", target.name);
+        mistakes.extend(
+            fit.dropped
+                .iter()
+                .map(|name| Mistake::new(Kind::Unsupported, name.as_ref(), &strict(name))),
+        );
+    }
+}
+
+/// What an account is told that may not ask this model. LLM Gateway, *Troubleshooting*.
+const NO_ACCESS: &str = "Your account does not have access to this LLM Gateway model";
+
+/// Why a model cannot be had where it was asked for.
+fn not_here(gateway: &Gateway, model: &str) -> Mistake {
+    let is_in = |region| gateway.config.target(model, region).is_some();
+    let problem = if is_in(gateway.region) {
+        "cannot be used with model_region = 'global'"
+    } else if gateway.region.may_reach(Region::Global) && is_in(Region::Global) {
+        "can only be used with model_region = 'global'"
+    } else {
+        "is not supported"
+    };
+    let shown: String = model.chars().take(100).collect();
+    Mistake::new(Kind::NoModel, "model", &format!("model {shown} {problem}"))
+}
+
+/// Where a request is to be served. One that may not go there is checked as if it stayed.
+fn region(gateway: &Gateway, request: &Request<'_>, mistakes: &mut Vec<Mistake>) -> Region {
+    if !request.global {
+        return gateway.region;
+    }
+    if gateway.region.may_reach(Region::Global) {
+        return Region::Global;
+    }
+    let here = gateway.region.name();
+    let problem = format!("model_region global is not available in region {here}");
+    mistakes.push(Mistake::new(Kind::Invalid, "model_region", &problem));
+    gateway.region
+}
+
+/// The fallbacks that may be asked, and how many of them are when nobody says.
+#[derive(Default)]
+struct Checked {
+    planned: Vec<Planned>,
+    depth: usize,
+}
+
+/// Checks each fallback as if it had been asked for itself.
+fn check_fallbacks(
+    around: &Around<'_>,
+    request: &Request<'_>,
+    mistakes: &mut Vec<Mistake>,
+) -> Checked {
+    let fallbacks = match Fallbacks::of(&request.parameters, &request.model, &around.gateway.config)
+    {
+        Ok(fallbacks) => fallbacks,
+        Err(mistake) => {
+            mistakes.push(mistake);
+            return Checked::default();
+        }
+    };
+    let of_request = if fallbacks.count() > 0 { mistakes.clone() } else { Vec::new() };
+    let mut planned = Vec::new();
+    for index in 0..fallbacks.count() {
+        let (fallback, wrong) = check_fallback(around, request, &fallbacks, index);
+        match fallbacks.by {
+            By::Client => report(index, wrong, &of_request, mistakes),
+            // What the operator's fallbacks lack is no mistake of the client's.
+            By::Operator if !wrong.is_empty() => continue,
+            By::Operator => {}
+        }
+        planned.extend(fallback);
+    }
+    // An operator names no more than are to be asked.
+    let depth = if fallbacks.by == By::Client { 1 } else { planned.len() };
+    Checked { planned, depth }
+}
+
+/// Keeps the mistakes of a fallback, but for those it has in common with the request.
+fn report(index: usize, wrong: Vec<Mistake>, of_request: &[Mistake], mistakes: &mut Vec<Mistake>) {
+    for mistake in wrong.into_iter().filter(|mistake| !of_request.contains(mistake)) {
+        let param = format!("fallbacks[{index}].{}", mistake.param);
+        let message = format!("fallbacks[{index}]: {}", mistake.message);
+        mistakes.push(Mistake { param, message, ..mistake });
+    }
+}
+
+/// A fallback and its mistakes, those of the request it takes the rest from among them.
+fn check_fallback<'a>(
+    around: &Around<'_>,
+    request: &Request<'a>,
+    fallbacks: &Fallbacks<'a>,
+    index: usize,
+) -> (Option<Planned>, Vec<Mistake>) {
+    let merged = match fallbacks.merged(&request.parameters, index) {
+        Ok(merged) => merged,
+        Err(mistake) => return (None, vec![mistake]),
+    };
+    let (merged, mut mistakes) = Request::check(merged);
+    if transcript_id(&merged) != transcript_id(request) {
+        let problem = "transcript_id must be that of the request";
+        mistakes.push(Mistake::new(Kind::Invalid, "transcript_id", problem));
+    }
+    let planned = check(around, &merged, index + 1, &mut mistakes);
+    (planned, mistakes)
+}
+
+/// One transcript is fetched, for all attempts.
+fn transcript_id<'a>(request: &Request<'a>) -> Option<&'a str> {
+    request.parameters.get(Parameter::TranscriptId).map(RawValue::get)
+}

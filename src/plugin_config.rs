@@ -1,0 +1,77 @@
+//! What a filter is told at start: which role it plays, where, and the operator's file.
+
+use std::rc::Rc;
+
+use serde_json::{Value, json};
+
+use crate::{
+    config::{
+        Config, Invalid, Problem,
+        read::{Mistakes, Node},
+    },
+    gateway::Gateway,
+    provider::Sites,
+    quota::Register,
+    region::Region,
+};
+
+/// One of the two roles of the module.
+#[derive(Clone, Debug)]
+pub enum Role {
+    /// In a listener.
+    Gateway(Rc<Gateway>),
+    /// In the clusters of all providers.
+    Provider(Rc<Sites>),
+}
+
+impl Role {
+    /// The filter's configuration for a gateway.
+    pub fn gateway(region: Region, version: &str, file: &Value) -> Value {
+        json!({"role": "gateway", "region": region.name(), "version": version, "file": file})
+    }
+
+    /// The filter's configuration for providers.
+    pub fn provider(version: &str, file: &Value) -> Value {
+        json!({"role": "provider", "version": version, "file": file})
+    }
+
+    /// Reads a filter's configuration. The role counts in `register`.
+    pub fn parse(bytes: &[u8], register: Rc<dyn Register>) -> Result<Self, Vec<Invalid>> {
+        let document: Value = serde_json::from_slice(bytes).map_err(|error| {
+            let wrong = Problem::Wrong {
+                found: error.to_string(),
+                allowed: "what `attache render` writes".into(),
+            };
+            vec![Invalid { path: "configuration".into(), problem: wrong }]
+        })?;
+        let mistakes = Mistakes::default();
+        let role = Self::read(&Node::root(&document, &mistakes), register);
+        let found = mistakes.into_inner();
+        match role? {
+            Some(role) if found.is_empty() => Ok(role),
+            _ => Err(found),
+        }
+    }
+
+    /// None comes with a mistake.
+    fn read(node: &Node<'_>, register: Rc<dyn Register>) -> Result<Option<Self>, Vec<Invalid>> {
+        let mut top = node.object();
+        let role = top.required("role", "`gateway` or `provider`");
+        let role = role.and_then(|node| node.word(&[("gateway", false), ("provider", true)]));
+        let regions = Region::ALL.map(|region| (region.name(), region));
+        let region = top.optional("region").and_then(|node| node.word(&regions));
+        let version = top.required("version", "what tells one file from another");
+        let version = version.map(|node| node.string()).unwrap_or_default();
+        let file = top.required("file", "what stands in gateway.yaml");
+        top.finish();
+        let (Some(is_provider), Some(file)) = (role, file) else { return Ok(None) };
+        let config = Rc::new(Config { version, ..Config::parse(file.value())? });
+        Ok(match region {
+            None if is_provider => Some(Self::Provider(Rc::new(Sites::new(&config, &register)))),
+            Some(region) if !is_provider => {
+                Some(Self::Gateway(Rc::new(Gateway { config, region, register })))
+            }
+            _ => None,
+        })
+    }
+}
