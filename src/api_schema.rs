@@ -8,8 +8,8 @@ pub mod origin;
 pub mod translation;
 
 use self::{
-    origin::Origin,
-    translation::{Asked, Outgoing},
+    origin::ResponseContext,
+    translation::{TranslatedRequest, TranslationInput},
 };
 use crate::{
     chat::{answer::Answer, error::Error, request::Request, stream_writer::Writer, text::Text},
@@ -19,13 +19,13 @@ use crate::{
 
 /// What reads an attempt's answer, with what its request left to remember.
 #[derive(Clone, Debug)]
-pub(crate) enum Reader {
+pub(crate) enum Decoder {
     /// OpenAI's chat completions.
     OpenAi,
     /// Anthropic's Messages.
-    Anthropic(anthropic::Reader),
+    Anthropic(anthropic::AnthropicDecoder),
     /// Gemini's `generateContent`.
-    Gemini(gemini::Reader),
+    Gemini(gemini::GeminiDecoder),
 }
 
 /// Fits a request to where it is to run: to the model, and to the provider's API schema.
@@ -40,22 +40,24 @@ pub fn fit<'a>(request: &Request<'a>, target: &Target<'_>) -> Fit<'a> {
 }
 
 /// Translates a request, and says what will read its answer.
-pub(crate) fn translate(asked: &Asked<'_, '_>) -> Result<(Outgoing, Reader), Error> {
+pub(crate) fn translate(
+    asked: &TranslationInput<'_, '_>,
+) -> Result<(TranslatedRequest, Decoder), Error> {
     let mut headers: &'static [(&'static str, &'static str)] = &[];
     let ((path, body), reader) = match asked.target.provider.api_schema {
-        ApiSchema::OpenAi => (openai::request(asked), Reader::OpenAi),
+        ApiSchema::OpenAi => (openai::request(asked), Decoder::OpenAi),
         ApiSchema::Anthropic => {
             let (request, reader) = anthropic::request(asked)?;
             headers = anthropic::HEADERS;
-            (request, Reader::Anthropic(reader))
+            (request, Decoder::Anthropic(reader))
         }
         ApiSchema::Gemini => {
             let (request, reader) = gemini::request(asked)?;
-            (request, Reader::Gemini(reader))
+            (request, Decoder::Gemini(reader))
         }
     };
     let streams = asked.fit.stream == Stream::On;
-    let outgoing = Outgoing {
+    let outgoing = TranslatedRequest {
         authority: asked.target.base.authority(),
         path: [&*asked.target.base.path, &path].concat(),
         accept: if streams { "text/event-stream" } else { "application/json" },
@@ -65,12 +67,12 @@ pub(crate) fn translate(asked: &Asked<'_, '_>) -> Result<(Outgoing, Reader), Err
     Ok((outgoing, reader))
 }
 
-impl Reader {
+impl Decoder {
     /// Reads an answer in one piece, or the error it is.
     pub(crate) fn answer<'b>(
         &self,
         body: &'b [u8],
-        origin: Origin<'_>,
+        origin: ResponseContext<'_>,
     ) -> Result<Answer<'b>, Error> {
         let head = origin.head;
         origin.check_plain(body)?;
@@ -95,7 +97,7 @@ impl Reader {
         &mut self,
         data: &'d [u8],
         writer: &mut Writer,
-        origin: Origin<'_>,
+        origin: ResponseContext<'_>,
     ) -> Result<Option<(usize, Text<'d>)>, Error> {
         match self {
             Self::OpenAi => openai::event(data, writer, origin),

@@ -9,59 +9,59 @@ pub const BACK_OFF: Duration = Duration::from_millis(500);
 
 /// What a failed attempt means for the exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Next {
+pub enum Failover {
     /// The same may work a moment later.
-    Retry,
+    RetrySame,
     /// Another model may do it.
-    Move,
+    NextModel,
     /// Nobody else would do better.
-    Stop,
+    GiveUp,
 }
 
-impl Next {
+impl Failover {
     /// What to do about an error.
     pub fn after(error: &Error) -> Self {
         match error {
-            Error::Failed { .. } | Error::Unreachable { .. } => Self::Retry,
-            Error::Overloaded { .. } | Error::BadAnswer { .. } => Self::Retry,
+            Error::Failed { .. } | Error::Unreachable { .. } => Self::RetrySame,
+            Error::Overloaded { .. } | Error::BadAnswer { .. } => Self::RetrySame,
             // A model that is asked again says something else.
-            Error::PostProcessing { .. } => Self::Retry,
-            Error::RateLimited { .. } | Error::Timeout { .. } => Self::Move,
+            Error::PostProcessing { .. } => Self::RetrySame,
+            Error::RateLimited { .. } | Error::Timeout { .. } => Self::NextModel,
             Error::Refused { .. } | Error::Retired { .. } | Error::Misconfigured { .. } => {
-                Self::Move
+                Self::NextModel
             }
-            _ => Self::Stop,
+            _ => Self::GiveUp,
         }
     }
 
     /// How the provider role tells the gateway role of a failure, in the header `x-attache-next`:
     /// what it means, and its reason.
-    pub fn tell(error: &Error) -> String {
+    pub fn to_header(error: &Error) -> String {
         let word = match Self::after(error) {
-            Self::Retry => "retry",
-            Self::Move => "move",
-            Self::Stop => "stop",
+            Self::RetrySame => "retry",
+            Self::NextModel => "move",
+            Self::GiveUp => "stop",
         };
         format!("{word} {}", error.reason())
     }
 
     /// What was told by [`Self::tell`]. Whatever else stands there stops.
-    pub fn told(header: &str) -> Self {
+    pub fn from_header(header: &str) -> Self {
         match header.split(' ').next() {
-            Some("retry") => Self::Retry,
-            Some("move") => Self::Move,
-            _ => Self::Stop,
+            Some("retry") => Self::RetrySame,
+            Some("move") => Self::NextModel,
+            _ => Self::GiveUp,
         }
     }
 }
 
 /// How many attempts of the rest of a plan are passed over: a retry asks whoever is next, a move
 /// only who is asked something else.
-pub fn skip(next: Next, entry: usize, mut rest: impl Iterator<Item = usize>) -> Option<usize> {
+pub fn skip(next: Failover, entry: usize, mut rest: impl Iterator<Item = usize>) -> Option<usize> {
     match next {
-        Next::Stop => None,
-        Next::Retry => rest.next().map(|_| 0),
-        Next::Move => rest.position(|other| other != entry),
+        Failover::GiveUp => None,
+        Failover::RetrySame => rest.next().map(|_| 0),
+        Failover::NextModel => rest.position(|other| other != entry),
     }
 }
 

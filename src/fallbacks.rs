@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use crate::{
     chat::{
-        mistake::{Kind, Mistake, without_place},
+        mistake::{Mistake, MistakeKind, without_place},
         object::Object,
         parameter::{Parameter, Parameters},
     },
@@ -24,12 +24,12 @@ pub struct Fallbacks<'a> {
     /// Objects in JSON.
     entries: Vec<&'a str>,
     /// Who named them.
-    pub by: By,
+    pub by: FallbackSource,
 }
 
 /// Who named the fallbacks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum By {
+pub enum FallbackSource {
     /// The client, in its request.
     Client,
     /// The operator, for a model whose request names none.
@@ -46,15 +46,18 @@ impl<'a> Fallbacks<'a> {
         let Some(raw) = parameters.get(Parameter::Fallbacks) else {
             let entries = config.model(model).map(|(_, model)| model.fallbacks.as_slice());
             let entries = entries.unwrap_or_default().iter().map(String::as_str).collect();
-            return Ok(Self { entries, by: By::Operator });
+            return Ok(Self { entries, by: FallbackSource::Operator });
         };
-        let wrong = |problem: &str| Mistake::new(Kind::Invalid, "fallbacks", problem);
+        let wrong = |problem: &str| Mistake::new(MistakeKind::Invalid, "fallbacks", problem);
         let entries: Vec<&'a RawValue> = serde_json::from_str(raw.get())
             .map_err(|_| wrong("fallbacks must be an array of objects"))?;
         if entries.len() > MAX_ENTRIES {
             return Err(wrong(&format!("fallbacks cannot be more than {MAX_ENTRIES}")));
         }
-        Ok(Self { entries: entries.into_iter().map(RawValue::get).collect(), by: By::Client })
+        Ok(Self {
+            entries: entries.into_iter().map(RawValue::get).collect(),
+            by: FallbackSource::Client,
+        })
     }
 
     /// How many there are.
@@ -72,10 +75,10 @@ impl<'a> Fallbacks<'a> {
         let over: Parameters<'a> = serde_json::from_str(entry).map_err(|error| {
             let twice = entry.starts_with('{').then(|| without_place(&error));
             let problem = twice.as_deref().unwrap_or("must be an object with model");
-            Mistake::new(Kind::Invalid, "model", problem)
+            Mistake::new(MistakeKind::Invalid, "model", problem)
         })?;
         if !over.has(Parameter::Model) {
-            return Err(Mistake::new(Kind::Missing, "model", "model is required"));
+            return Err(Mistake::new(MistakeKind::Missing, "model", "model is required"));
         }
         // What a fallback says of fallbacks means nothing, and is reported as dropped.
         let mut request = parameters.clone();
@@ -104,7 +107,7 @@ impl FallbackConfig {
         let Some(raw) = parameters.get(Parameter::FallbackConfig) else {
             return Ok(Self::default());
         };
-        let wrong = |problem| Mistake::new(Kind::Invalid, "fallback_config", problem);
+        let wrong = |problem| Mistake::new(MistakeKind::Invalid, "fallback_config", problem);
         match serde_json::from_str(raw.get()) {
             Ok(Object(Self { depth: Some(depth), .. })) if depth > MAX_DEPTH => {
                 Err(wrong(TOO_DEEP))

@@ -3,12 +3,12 @@
 
 use std::{borrow::Cow, num::NonZeroU32};
 
-use self::support::fate;
+use self::support::support_of;
 use crate::chat::{
     effort::Effort,
     message::{Content, Message},
-    mistake::{Kind, MAX_MISTAKES, Mistake},
-    parameter::{Parameter, Place},
+    mistake::{MAX_MISTAKES, Mistake, MistakeKind},
+    parameter::{Parameter, ParameterScope},
     request::Request,
 };
 use crate::{
@@ -20,7 +20,7 @@ use crate::{
 mod inside;
 pub mod support;
 
-pub use self::inside::Mark;
+pub use self::inside::CacheControlMark;
 
 /// The longest list of unknown keys that is reported one by one.
 const MAX_REPORTED: usize = 16;
@@ -68,13 +68,13 @@ impl<'a> Fit<'a> {
         fit.stream(request, model);
         for (parameter, raw) in request.parameters.present() {
             match parameter.place() {
-                Place::Optional | Place::Legacy => {
+                ParameterScope::Optional | ParameterScope::Legacy => {
                     fit.parameter(parameter, raw.get(), request, target);
                 }
-                Place::Gateway if means_nothing(parameter, request) => {
+                ParameterScope::Gateway if means_nothing(parameter, request) => {
                     fit.dropped.push(Cow::Borrowed(parameter.name()));
                 }
-                Place::Core | Place::Gateway => {}
+                ParameterScope::Core | ParameterScope::Gateway => {}
             }
         }
         for (index, message) in request.messages.iter().enumerate() {
@@ -127,7 +127,7 @@ impl<'a> Fit<'a> {
     }
 
     /// Leaves out a parameter that would have gone on.
-    pub fn leave_out(&mut self, parameter: Parameter) {
+    pub fn drop_parameter(&mut self, parameter: Parameter) {
         let Some(at) = self.kept.iter().position(|(kept, _)| *kept == parameter) else { return };
         let (_, json) = self.kept.remove(at);
         self.clamped.retain(|(name, _)| *name != parameter.name());
@@ -146,7 +146,7 @@ impl<'a> Fit<'a> {
     }
 
     /// Looks again at a parameter that was left out because the model was to think.
-    pub fn take_back(&mut self, parameter: Parameter, request: &Request<'a>, target: &Target<'_>) {
+    pub fn restore(&mut self, parameter: Parameter, request: &Request<'a>, target: &Target<'_>) {
         let Some(raw) = request.parameters.get(parameter) else { return };
         let before = self.dropped.len();
         self.dropped.retain(|name| name != parameter.name());
@@ -159,7 +159,7 @@ impl<'a> Fit<'a> {
         let asked = request.max_tokens;
         if asked >= model.context_length {
             let message = "model context limit exceeded";
-            self.refused.push(Mistake::new(Kind::Invalid, "max_tokens", message));
+            self.refused.push(Mistake::new(MistakeKind::Invalid, "max_tokens", message));
         }
         let limit = asked.min(model.max_output_tokens).max(model.min_output_tokens);
         if limit != asked {
@@ -249,7 +249,7 @@ impl<'a> Fit<'a> {
         };
         takes_form
             && model.supports(parameter)
-            && fate(parameter, target.provider.api_schema).goes_on()
+            && support_of(parameter, target.provider.api_schema).is_forwarded()
     }
 
     /// Whether the model takes sampling parameters, thinking as hard as it now is to.
@@ -259,10 +259,10 @@ impl<'a> Fit<'a> {
     }
 
     fn refuse(&mut self, parameter: Parameter, model: &str) {
-        let hint = if parameter.place() == Place::Legacy { ", use tools" } else { "" };
+        let hint = if parameter.place() == ParameterScope::Legacy { ", use tools" } else { "" };
         let parameter = parameter.name();
         let message = format!("model {model} does not support {parameter}{hint}");
-        self.refused.push(Mistake::new(Kind::Unsupported, parameter, &message));
+        self.refused.push(Mistake::new(MistakeKind::Unsupported, parameter, &message));
     }
 
     fn temperature(&mut self, json: &'a str, request: &Request<'a>, model: &Model) {
@@ -283,7 +283,7 @@ impl<'a> Fit<'a> {
                 let param = format!("messages[{index}].content[{number}]");
                 let input = input.name();
                 let message = format!("{param}: model {name} does not support {input} input");
-                self.refused.push(Mistake::new(Kind::Unsupported, param, &message));
+                self.refused.push(Mistake::new(MistakeKind::Unsupported, param, &message));
             }
         }
     }

@@ -14,9 +14,9 @@ pub mod transcript_fetch;
 use std::{rc::Rc, time::Duration};
 
 use self::{
-    attempts::{Asker, Attempts},
+    attempts::{Attempts, Caller},
     endpoints::{Page, page},
-    envoy_reply::Source,
+    envoy_reply::ReplySource,
     plan::Plan,
     transcript_fetch::{Fetch, Transcript},
 };
@@ -24,8 +24,8 @@ use crate::{
     chat::{error::Error, parameter::Parameter, request},
     config::Config,
     handoff::ticket::Ticket,
-    http_call::Called,
-    quota::{Counted, Register, service::Answer},
+    http_call::CallResult,
+    quota::{Counted, SharedStore, service::Answer},
     region::Region,
     reply::Reply,
     summary::Summary,
@@ -41,12 +41,12 @@ pub struct Gateway {
     /// Where it stands.
     pub region: Region,
     /// Where requests are counted.
-    pub register: Rc<dyn Register>,
+    pub register: Rc<dyn SharedStore>,
 }
 
 /// The head of a client's request, as far as it matters.
 #[derive(Clone, Debug, Default)]
-pub struct Head {
+pub struct RequestHead {
     /// `:method`.
     pub method: String,
     /// `:path`, query included.
@@ -65,7 +65,7 @@ pub struct Head {
 #[derive(Clone, Debug)]
 pub enum Input {
     /// The request began.
-    Head(Head),
+    Head(RequestHead),
     /// So many bytes of the request's body have come, and it goes on.
     Received(usize),
     /// The request's body is complete.
@@ -73,23 +73,23 @@ pub enum Input {
     /// The request ended in trailers.
     Trailers,
     /// The rate limit service was asked. `None`: it gave no answer.
-    Told(Option<Answer>),
+    RateLimitAnswered(Option<Answer>),
     /// An answer began that came through Envoy's router.
     Answer {
         /// Its status.
         status: u16,
         /// Whose answer it is.
-        source: Source,
+        source: ReplySource,
     },
     /// A call came to its end.
     Called {
         /// The place in the plan of the attempt it was.
         place: usize,
         /// What came of it.
-        called: Called,
+        called: CallResult,
     },
     /// The call for a transcript came to its end.
-    Fetched(Called),
+    Fetched(CallResult),
     /// The moment has come that an output asked to be woken at.
     Due,
 }
@@ -102,7 +102,7 @@ pub enum Output {
     /// Answer the client.
     Reply(Reply),
     /// Hold what there is and ask the rate limit service.
-    Ask {
+    AskRateLimit {
         /// The message.
         question: Vec<u8>,
         /// How long it may take.
@@ -131,17 +131,17 @@ pub enum Output {
         /// How long it may take.
         timeout: Duration,
         /// Why it is made.
-        why: Why,
+        why: AttemptReason,
     },
     /// Let the answer go to the client.
     Pass,
     /// The same with a stream, in which silences have a bound.
-    Stream(Patience),
+    Stream(IdleTimeouts),
 }
 
 /// How long a stream may be silent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Patience {
+pub struct IdleTimeouts {
     /// From one content to the next, until it is ended.
     pub idle: Duration,
     /// Until something should keep it warm.
@@ -150,7 +150,7 @@ pub struct Patience {
 
 /// Why an attempt is made after the first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Why {
+pub enum AttemptReason {
     /// The same again.
     Retry,
     /// Another model.
@@ -161,7 +161,7 @@ pub enum Why {
 
 /// What only the gateway role knows of an attempt, for whoever counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Note {
+pub enum TelemetryEvent {
     /// It failed.
     Failed {
         /// Who was asked.
@@ -196,21 +196,21 @@ pub struct Exchange {
     /// Who failed last, and where.
     failed: Option<(String, Region)>,
     /// What was not told yet.
-    notes: Vec<Note>,
-    state: State,
+    telemetry: Vec<TelemetryEvent>,
+    state: ExchangeState,
 }
 
 /// The model of a request that names none we know.
 const NO_MODEL: &str = "none";
 
 #[derive(Debug)]
-enum State {
+enum ExchangeState {
     /// Nothing has come yet.
     Fresh,
     /// A chat request's body is coming, from this account.
     Reading(String),
     /// Attempts are under way.
-    Asked(Box<Attempts>),
+    Attempting(Box<Attempts>),
     /// The client has its answer, or is getting it, or asked for something else than a chat.
     Over,
 }
@@ -219,18 +219,22 @@ impl Exchange {
     /// An exchange in which nothing has happened.
     pub fn new(gateway: Rc<Gateway>, request_id: String) -> Self {
         let (model, started, failed) = (NO_MODEL.to_owned(), None, None);
-        let (notes, state) = (Vec::new(), State::Fresh);
-        Self { gateway, request_id, model, started, failed, notes, state }
+        let (notes, state) = (Vec::new(), ExchangeState::Fresh);
+        Self { gateway, request_id, model, started, failed, telemetry: notes, state }
     }
 
     /// The model that the client asked for, once that is known.
     pub fn model(&self) -> &str {
-        if let State::Asked(attempts) = &self.state { attempts.model() } else { &self.model }
+        if let ExchangeState::Attempting(attempts) = &self.state {
+            attempts.model()
+        } else {
+            &self.model
+        }
     }
 
     /// The request's body, for as long as attempts are under way.
-    pub fn asked(&self) -> &[u8] {
-        if let State::Asked(attempts) = &self.state { attempts.body() } else { &[] }
+    pub fn request_body(&self) -> &[u8] {
+        if let ExchangeState::Attempting(attempts) = &self.state { attempts.body() } else { &[] }
     }
 
     /// What there is to say of it at this moment, where the gateway answers. `None` if there was no
@@ -242,51 +246,51 @@ impl Exchange {
     }
 
     /// What only the gateway knows, since the last time.
-    pub fn take_notes(&mut self) -> Vec<Note> {
-        if let State::Asked(attempts) = &mut self.state {
-            self.notes.append(&mut attempts.notes);
+    pub fn take_telemetry(&mut self) -> Vec<TelemetryEvent> {
+        if let ExchangeState::Attempting(attempts) = &mut self.state {
+            self.telemetry.append(&mut attempts.notes);
         }
-        std::mem::take(&mut self.notes)
+        std::mem::take(&mut self.telemetry)
     }
 
     /// Takes in what happened and says what to do next. The clock is only asked where time matters:
     /// every call of a host has its price.
     pub fn on(&mut self, input: Input, clock: impl FnOnce() -> Timestamp) -> Output {
         match (&mut self.state, input) {
-            (State::Fresh, Input::Head(head)) => self.head(&head),
-            (State::Reading(_), Input::Received(size)) => self.received(size),
-            (State::Reading(account), Input::Body(body)) => {
+            (ExchangeState::Fresh, Input::Head(head)) => self.head(&head),
+            (ExchangeState::Reading(_), Input::Received(size)) => self.received(size),
+            (ExchangeState::Reading(account), Input::Body(body)) => {
                 let account = std::mem::take(account);
                 self.body(account, body, clock())
             }
-            (State::Reading(_), Input::Trailers) => self.refuse(&Error::Trailers),
-            (State::Asked(attempts), Input::Told(answer)) => {
-                let output = attempts.told(answer, clock());
+            (ExchangeState::Reading(_), Input::Trailers) => self.refuse(&Error::Trailers),
+            (ExchangeState::Attempting(attempts), Input::RateLimitAnswered(answer)) => {
+                let output = attempts.on_rate_limit_answer(answer, clock());
                 self.end(output)
             }
-            (State::Asked(attempts), Input::Fetched(called)) => {
+            (ExchangeState::Attempting(attempts), Input::Fetched(called)) => {
                 let output = attempts.fetched(&called, clock());
                 self.end(output)
             }
-            (State::Asked(attempts), Input::Answer { status: 200, .. }) => {
-                let output = attempts.good();
+            (ExchangeState::Attempting(attempts), Input::Answer { status: 200, .. }) => {
+                let output = attempts.on_success();
                 self.end(output)
             }
-            (State::Asked(attempts), Input::Answer { status, source }) => {
+            (ExchangeState::Attempting(attempts), Input::Answer { status, source }) => {
                 let output = attempts.answer(status, source, clock());
                 self.end(output)
             }
-            (State::Asked(attempts), Input::Called { place, called }) => {
+            (ExchangeState::Attempting(attempts), Input::Called { place, called }) => {
                 let output = attempts.called(place, called, clock());
                 self.end(output)
             }
-            (State::Asked(attempts), Input::Due) => {
+            (ExchangeState::Attempting(attempts), Input::Due) => {
                 let output = attempts.due(clock());
                 self.end(output)
             }
             // Envoy's own reply to a request that never became an attempt, or one of ours.
             (_, Input::Answer { .. }) => {
-                self.state = State::Over;
+                self.state = ExchangeState::Over;
                 Output::Pass
             }
             _ => Output::Wait,
@@ -296,17 +300,18 @@ impl Exchange {
     /// After an output that answers the client there is nothing more to do.
     fn end(&mut self, output: Output) -> Output {
         if matches!(output, Output::Pass | Output::Stream(_) | Output::Reply(_))
-            && let State::Asked(attempts) = std::mem::replace(&mut self.state, State::Over)
+            && let ExchangeState::Attempting(attempts) =
+                std::mem::replace(&mut self.state, ExchangeState::Over)
         {
-            (self.model, self.failed, self.notes) = attempts.into_parts();
+            (self.model, self.failed, self.telemetry) = attempts.into_parts();
         }
         output
     }
 
-    fn head(&mut self, head: &Head) -> Output {
+    fn head(&mut self, head: &RequestHead) -> Output {
         match self.open(head) {
             Ok(Page::Chat) => {
-                self.state = State::Reading(head.account.clone().unwrap_or_default());
+                self.state = ExchangeState::Reading(head.account.clone().unwrap_or_default());
                 Output::Wait
             }
             Ok(Page::Models) => self.json(models::list(&self.gateway)),
@@ -316,7 +321,7 @@ impl Exchange {
     }
 
     /// What can be said before the body came.
-    fn open(&self, head: &Head) -> Result<Page, Error> {
+    fn open(&self, head: &RequestHead) -> Result<Page, Error> {
         let page = page(&head.method, &head.path)?;
         if page != Page::Chat {
             return Ok(page);
@@ -335,12 +340,12 @@ impl Exchange {
             Ok(planned) => planned,
             Err(error) => return self.refuse(&error),
         };
-        let asker = Asker { gateway: Rc::clone(&self.gateway), account };
+        let asker = Caller { gateway: Rc::clone(&self.gateway), account };
         let mut attempts = Attempts::new(asker, plan, body, self.request_id.clone(), now);
         attempts.transcript = transcript;
         self.started = Some(now);
         let output = attempts.begin(now);
-        self.state = State::Asked(Box::new(attempts));
+        self.state = ExchangeState::Attempting(Box::new(attempts));
         self.end(output)
     }
 
@@ -377,7 +382,7 @@ impl Exchange {
     }
 
     fn refuse(&mut self, error: &Error) -> Output {
-        self.state = State::Over;
+        self.state = ExchangeState::Over;
         Output::Reply(Reply::error(error, &self.request_id))
     }
 }

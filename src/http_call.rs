@@ -2,7 +2,7 @@
 
 /// What came of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Called {
+pub enum CallResult {
     /// A whole answer: the provider role's, or Envoy's own.
     Answer {
         /// Its status.
@@ -15,5 +15,5 @@ pub enum Called {
     /// The provider went away in the middle, or said more than fits.
     Broken,
     /// Envoy did not even try: no host is healthy, or a breaker is open.
-    TurnedDown,
+    NotSent,
 }

@@ -10,8 +10,8 @@ use crate::{
         read::{Mistakes, Node},
     },
     gateway::Gateway,
-    provider::Sites,
-    quota::Register,
+    provider::ProviderClusters,
+    quota::SharedStore,
     region::Region,
 };
 
@@ -21,7 +21,7 @@ pub enum Role {
     /// In a listener.
     Gateway(Rc<Gateway>),
     /// In the clusters of all providers.
-    Provider(Rc<Sites>),
+    Provider(Rc<ProviderClusters>),
 }
 
 impl Role {
@@ -36,7 +36,7 @@ impl Role {
     }
 
     /// Reads a filter's configuration. The role counts in `register`.
-    pub fn parse(bytes: &[u8], register: Rc<dyn Register>) -> Result<Self, Vec<Invalid>> {
+    pub fn parse(bytes: &[u8], register: Rc<dyn SharedStore>) -> Result<Self, Vec<Invalid>> {
         let document: Value = serde_json::from_slice(bytes).map_err(|error| {
             let wrong = Problem::Wrong {
                 found: error.to_string(),
@@ -54,7 +54,7 @@ impl Role {
     }
 
     /// None comes with a mistake.
-    fn read(node: &Node<'_>, register: Rc<dyn Register>) -> Result<Option<Self>, Vec<Invalid>> {
+    fn read(node: &Node<'_>, register: Rc<dyn SharedStore>) -> Result<Option<Self>, Vec<Invalid>> {
         let mut top = node.object();
         let role = top.required("role", "`gateway` or `provider`");
         let role = role.and_then(|node| node.word(&[("gateway", false), ("provider", true)]));
@@ -67,7 +67,9 @@ impl Role {
         let (Some(is_provider), Some(file)) = (role, file) else { return Ok(None) };
         let config = Rc::new(Config { version, ..Config::parse(file.value())? });
         Ok(match region {
-            None if is_provider => Some(Self::Provider(Rc::new(Sites::new(&config, &register)))),
+            None if is_provider => {
+                Some(Self::Provider(Rc::new(ProviderClusters::new(&config, &register))))
+            }
             Some(region) if !is_provider => {
                 Some(Self::Gateway(Rc::new(Gateway { config, region, register })))
             }

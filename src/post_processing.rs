@@ -21,7 +21,7 @@ const MAX_STREAMED: usize = 32 << 20;
 
 /// What a request says about the JSON it wants.
 #[derive(Debug)]
-pub struct Wanted {
+pub struct RepairRequest {
     /// The content.
     content: Guide,
     /// The arguments of each tool, by its name.
@@ -30,12 +30,12 @@ pub struct Wanted {
 
 /// What was mended in an answer.
 #[derive(Clone, Debug, Default)]
-pub struct Mended {
+pub struct RepairReport {
     /// Where, and what kinds of flaws.
     texts: Vec<(String, Report)>,
 }
 
-impl Wanted {
+impl RepairRequest {
     /// What a request wants mended, if anything.
     pub fn by(request: &Request<'_>) -> Option<Rc<Self>> {
         if !request.repair {
@@ -57,8 +57,8 @@ impl Wanted {
     }
 
     /// Mends an answer.
-    pub fn answer(&self, answer: &mut Answer<'_>) -> Result<Mended, Error> {
-        let mut mended = Mended::default();
+    pub fn answer(&self, answer: &mut Answer<'_>) -> Result<RepairReport, Error> {
+        let mut mended = RepairReport::default();
         for (index, choice) in answer.choices.iter_mut().enumerate() {
             self.content(choice, index, &mut mended)?;
             for (number, call) in choice.calls.iter_mut().enumerate() {
@@ -82,7 +82,7 @@ impl Wanted {
         &self,
         choice: &mut Choice<'_>,
         index: usize,
-        mended: &mut Mended,
+        mended: &mut RepairReport,
     ) -> Result<(), Error> {
         let Some(content) = choice.content.as_ref().filter(|content| !content.is_blank()) else {
             return Ok(());
@@ -108,7 +108,7 @@ fn argued(
     guide: &Guide,
     choice: usize,
     number: usize,
-    mended: &mut Mended,
+    mended: &mut RepairReport,
 ) -> Result<Option<Text<'static>>, Error> {
     if arguments.is_blank() {
         return Ok(Some(Text::new("{}")));
@@ -141,7 +141,7 @@ fn failed(place: &str, failure: Failure) -> Error {
     Error::PostProcessing { place: place.to_owned(), problem }
 }
 
-impl Mended {
+impl RepairReport {
     fn add(&mut self, place: String, report: &Report) {
         if !report.is_empty() {
             self.texts.push((place, report.clone()));
@@ -169,11 +169,11 @@ impl Mended {
 
 /// Mends an answer as it streams.
 #[derive(Debug)]
-pub struct Mender {
-    wanted: Rc<Wanted>,
+pub struct Repairer {
+    wanted: Rc<RepairRequest>,
     /// One per choice that said something, and per call.
     texts: BTreeMap<(usize, Option<usize>), Streamed>,
-    mended: Mended,
+    mended: RepairReport,
     /// How many bytes have come.
     come: usize,
 }
@@ -187,10 +187,10 @@ struct Streamed {
     carry: String,
 }
 
-impl Mender {
+impl Repairer {
     /// A stream of which nothing has come.
-    pub fn new(wanted: Rc<Wanted>) -> Self {
-        Self { wanted, texts: BTreeMap::new(), mended: Mended::default(), come: 0 }
+    pub fn new(wanted: Rc<RepairRequest>) -> Self {
+        Self { wanted, texts: BTreeMap::new(), mended: RepairReport::default(), come: 0 }
     }
 
     /// More of a choice's content. What the client gets of it.
@@ -261,7 +261,7 @@ impl Mender {
     }
 
     /// What was mended so far, once.
-    pub fn take(&mut self) -> Mended {
+    pub fn take(&mut self) -> RepairReport {
         std::mem::take(&mut self.mended)
     }
 }

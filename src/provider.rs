@@ -9,26 +9,26 @@ mod stream;
 
 use std::rc::Rc;
 
-use self::{progress::Course, stream::Streaming};
+use self::{progress::AttemptProgress, stream::Streaming};
 use crate::{
     api_schema::{
-        Reader,
-        origin::{Head, Origin},
+        Decoder,
+        origin::{ResponseContext, ResponseHead},
         translate,
-        translation::{Asked, Outgoing},
+        translation::{TranslatedRequest, TranslationInput},
     },
     chat::{answer::Service, envelope::Envelope, error::Error, request, stream_writer::Writer},
-    failover::Next,
+    failover::Failover,
     fit::Stream,
     handoff::ticket::{Lane, Ticket},
-    post_processing::{Mended, Mender, Wanted},
+    post_processing::{RepairReport, RepairRequest, Repairer},
     quota::{self, Counted},
     reply::Reply,
     time::Timestamp,
 };
 
 pub use self::{
-    cluster::{Site, Sites},
+    cluster::{ProviderCluster, ProviderClusters},
     progress::is_clients_doing,
 };
 pub use crate::api_schema::fit;
@@ -38,7 +38,7 @@ pub const MAX_ANSWER: usize = 32 << 20;
 
 /// Where nobody listens: what Envoy tries when no host of a provider can be asked. Port 1 is reserved
 /// for a service that nobody runs (IANA, *tcpmux*).
-pub const NOBODY: (&str, u16) = ("127.255.255.254", 1);
+pub const UNREACHABLE_ADDRESS: (&str, u16) = ("127.255.255.254", 1);
 
 /// What the shell does with a piece of the provider's answer.
 #[derive(Debug, PartialEq, Eq)]
@@ -63,13 +63,13 @@ pub enum Step {
 /// The answer to a request that no provider can be asked.
 pub fn refused(error: &Error, request_id: &str) -> Reply {
     let mut reply = Reply::error(error, request_id);
-    reply.headers.push(("x-attache-next", Next::tell(error)));
+    reply.headers.push(("x-attache-next", Failover::to_header(error)));
     reply
 }
 
 /// How an attempt ended without an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
+pub enum LostResponse {
     /// The connection broke, or Envoy gave up waiting.
     Broken,
     /// No host of the provider could be asked.
@@ -79,16 +79,16 @@ pub enum End {
 /// One attempt at one provider.
 #[derive(Debug)]
 pub struct Attempt {
-    site: Rc<Site>,
+    site: Rc<ProviderCluster>,
     envelope: Envelope,
     stream: Stream,
     /// The value of `x-attache-params`.
     report: String,
-    reader: Reader,
+    reader: Decoder,
     /// What is to be mended in the answer, if anything.
-    wanted: Option<Rc<Wanted>>,
+    wanted: Option<Rc<RepairRequest>>,
     /// What was mended, and not told yet.
-    mended: Option<Mended>,
+    mended: Option<RepairReport>,
     ticket: Ticket,
     /// When this attempt became ours, and Envoy's clock started.
     begun: Timestamp,
@@ -98,7 +98,7 @@ pub struct Attempt {
     request_model: Option<String>,
     /// Models that the account might not ask, and of what too much was used up. Not told yet.
     refused: Vec<(String, Counted)>,
-    course: Course,
+    progress: AttemptProgress,
     state: State,
 }
 
@@ -107,7 +107,7 @@ enum State {
     /// Nothing has come back.
     Asked,
     /// An answer or an error in one piece is coming.
-    Whole { head: Head, body: Vec<u8> },
+    Whole { head: ResponseHead, body: Vec<u8> },
     /// A stream is coming.
     Streaming(Box<Streaming>),
     /// The client has all it gets. What still comes is dropped.
@@ -117,12 +117,12 @@ enum State {
 impl Attempt {
     /// Translates a chat request. An error is one the client gets at once.
     pub fn new(
-        site: &Rc<Site>,
+        site: &Rc<ProviderCluster>,
         ticket: Ticket,
         body: &[u8],
         now: Timestamp,
-    ) -> Result<(Self, Outgoing), Error> {
-        if !ticket.home.may_reach(site.region) {
+    ) -> Result<(Self, TranslatedRequest), Error> {
+        if !ticket.gateway_region.may_reach(site.region) {
             let problem = "a request came to a region that it may not reach";
             return Err(Error::Misconfigured { problem });
         }
@@ -136,7 +136,12 @@ impl Attempt {
         if !fit.refused.is_empty() {
             return Err(Error::Invalid(fit.refused));
         }
-        let asked = Asked { request: &request, fit: &fit, target, request_id: &ticket.request_id };
+        let asked = TranslationInput {
+            request: &request,
+            fit: &fit,
+            target,
+            request_id: &ticket.request_id,
+        };
         let (outgoing, reader) = translate(&asked)?;
         let envelope = Envelope {
             request_id: ticket.request_id.clone(),
@@ -147,9 +152,9 @@ impl Attempt {
             include_usage: request.include_usage,
         };
         let (site, stream, report) = (Rc::clone(site), fit.stream, fit.report());
-        let wanted = Wanted::by(&request);
+        let wanted = RepairRequest::by(&request);
         let (sent, state) = (ticket.due.map_or(now, |due| due.max(now)), State::Asked);
-        let course = Course { price: target.model.price, ..Course::default() };
+        let course = AttemptProgress { price: target.model.price, ..AttemptProgress::default() };
         Ok((
             Self {
                 site,
@@ -164,7 +169,7 @@ impl Attempt {
                 sent,
                 request_model,
                 refused: Vec::new(),
-                course,
+                progress: course,
                 state,
             },
             outgoing,
@@ -196,11 +201,11 @@ impl Attempt {
     }
 
     /// Takes in the head of the answer. It is held until [`Self::body`] says otherwise.
-    pub fn head(&mut self, head: Head) {
+    pub fn head(&mut self, head: ResponseHead) {
         let is_stream = head.content_type.starts_with("text/event-stream");
         self.state = if head.status == 200 && is_stream && self.stream == Stream::On {
             let (reader, envelope) = (self.reader.clone(), self.envelope.clone());
-            let mender = self.wanted.clone().map(Mender::new);
+            let mender = self.wanted.clone().map(Repairer::new);
             State::Streaming(Box::new(Streaming::new(head, reader, envelope, mender)))
         } else {
             State::Whole { head, body: Vec::new() }
@@ -215,7 +220,7 @@ impl Attempt {
     }
 
     /// Where it is made.
-    pub fn site(&self) -> &Site {
+    pub fn cluster(&self) -> &ProviderCluster {
         &self.site
     }
 
@@ -226,7 +231,7 @@ impl Attempt {
         let now = if is_released { self.sent } else { clock() };
         let step = self.step(piece, end, now);
         if matches!(self.state, State::Over) && !self.has_ended() {
-            self.course.ended = Some(if is_released { clock() } else { now });
+            self.progress.ended = Some(if is_released { clock() } else { now });
             self.charge(clock);
         }
         let mut step = match step {
@@ -234,25 +239,25 @@ impl Attempt {
             Err(error) => return self.fail(&error, now),
         };
         if let Step::Answer(reply) | Step::Begin(reply) = &mut step {
-            self.course.is_answered = true;
+            self.progress.is_answered = true;
             self.sign(reply, now);
         }
         if matches!(step, Step::Begin(_)) {
-            self.course.begun = Some(now);
+            self.progress.begun = Some(now);
         }
         step
     }
 
     /// Counts what it cost, if anybody wants to know.
     fn charge(&self, clock: impl Fn() -> Timestamp) {
-        let Some(usage) = self.course.usage else { return };
-        let Site { config, register, .. } = &*self.site;
+        let Some(usage) = self.progress.usage else { return };
+        let ProviderCluster { config, register, .. } = &*self.site;
         let (account, model) = (&self.ticket.account, &self.envelope.model);
-        quota::spend(config, account, model, usage.total(), &**register, clock);
+        quota::charge_tokens(config, account, model, usage.total(), &**register, clock);
     }
 
     /// What was mended in the answer since the last time.
-    pub fn take_mended(&mut self) -> Option<Mended> {
+    pub fn take_mended(&mut self) -> Option<RepairReport> {
         self.mended.take()
     }
 
@@ -283,11 +288,11 @@ impl Attempt {
         }
     }
 
-    fn whole(&mut self, head: &Head, body: &[u8], now: Timestamp) -> Result<Step, Error> {
+    fn whole(&mut self, head: &ResponseHead, body: &[u8], now: Timestamp) -> Result<Step, Error> {
         let mut answer = self.reader.answer(body, self.origin(head))?;
         // It has cost as much if nothing can be made of it.
-        self.course.usage = answer.usage;
-        self.course.finish = answer.choices.first().map(|choice| choice.finish);
+        self.progress.usage = answer.usage;
+        self.progress.finish = answer.choices.first().map(|choice| choice.finish);
         if let Some(wanted) = &self.wanted {
             self.mended = Some(wanted.answer(&mut answer)?);
         }
@@ -329,7 +334,7 @@ impl Attempt {
         };
         self.mended = stream.take_mended();
         if stream.is_over() {
-            (self.course.usage, self.course.finish) = (stream.spent(), stream.finish());
+            (self.progress.usage, self.progress.finish) = (stream.spent(), stream.finish());
         } else {
             self.state = State::Streaming(stream);
         }
@@ -341,7 +346,7 @@ impl Attempt {
         if !self.report.is_empty() {
             headers.push(("x-attache-params", self.report.clone()));
         }
-        let mended = self.mended.as_ref().and_then(Mended::header);
+        let mended = self.mended.as_ref().and_then(RepairReport::header);
         headers.extend(mended.map(|mended| ("x-attache-repair", mended)));
         headers
     }
@@ -354,7 +359,7 @@ impl Attempt {
         headers
     }
 
-    fn origin<'o>(&'o self, head: &'o Head) -> Origin<'o> {
-        Origin { provider: &self.site.provider, model: &self.envelope.model, head }
+    fn origin<'o>(&'o self, head: &'o ResponseHead) -> ResponseContext<'o> {
+        ResponseContext { provider: &self.site.provider, model: &self.envelope.model, head }
     }
 }

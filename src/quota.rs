@@ -19,13 +19,13 @@ use crate::{
 pub const WINDOW: Duration = Duration::from_secs(60);
 
 /// Values that all worker threads see. Each has a version, which changes whenever the value does.
-pub trait Register: fmt::Debug {
+pub trait SharedStore: fmt::Debug {
     /// What stands under a key, and its version. `None` if nothing ever stood there.
     fn get(&self, key: &str) -> Option<(Vec<u8>, u32)>;
 
     /// Puts a value under a key whose version is still this one; `None` is the version of a key
     /// under which nothing stands.
-    fn set(&self, key: &str, value: &[u8], version: Option<u32>) -> Result<(), Stale>;
+    fn set(&self, key: &str, value: &[u8], version: Option<u32>) -> Result<(), CasConflict>;
 }
 
 /// A register that keeps nothing.
@@ -34,19 +34,19 @@ pub trait Register: fmt::Debug {
 pub struct Nowhere;
 
 #[cfg(test)]
-impl Register for Nowhere {
+impl SharedStore for Nowhere {
     fn get(&self, _key: &str) -> Option<(Vec<u8>, u32)> {
         None
     }
 
-    fn set(&self, _key: &str, _value: &[u8], _version: Option<u32>) -> Result<(), Stale> {
+    fn set(&self, _key: &str, _value: &[u8], _version: Option<u32>) -> Result<(), CasConflict> {
         Ok(())
     }
 }
 
 /// Somebody else has put a value there meanwhile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stale;
+pub struct CasConflict;
 
 /// Whether a request may be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,13 +57,13 @@ pub enum Verdict {
     /// [`told`] takes.
     Ask(Vec<u8>),
     /// It may, and is counted.
-    Admit(Standing),
+    Admit(LimitStatus),
     /// It may not, and is not counted.
     Refuse {
         /// Where the account stands with what is used up.
-        standing: Standing,
+        standing: LimitStatus,
         /// What that is.
-        used_up: Counted,
+        exceeded: Counted,
     },
     /// It may not: who counts cannot be asked, and the operator wants no other count.
     Unknown,
@@ -90,7 +90,7 @@ impl Counted {
 
 /// Where an account stands with a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Standing {
+pub struct LimitStatus {
     /// The most there may be in a window.
     pub limit: NonZeroU32,
     /// What is left of it in the window under way.
@@ -99,7 +99,7 @@ pub struct Standing {
     pub until: Timestamp,
 }
 
-impl Standing {
+impl LimitStatus {
     /// How long the window goes on. One that another thread opened a moment after `now` has a
     /// minute, and no more.
     pub fn left(&self, now: Timestamp) -> Duration {
@@ -128,7 +128,7 @@ impl Standing {
     }
 }
 
-impl fmt::Display for Standing {
+impl fmt::Display for LimitStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}/{}", self.limit, self.remaining, self.until.as_millis())
     }
@@ -139,14 +139,14 @@ pub fn admit(
     config: &Config,
     account: &str,
     model: &str,
-    register: &dyn Register,
+    register: &dyn SharedStore,
     now: Timestamp,
 ) -> Verdict {
     let limits = config.limits(account, model);
     if let Rate::UpTo(limit) = limits.tokens {
         let standing = standing(register, &key(Counted::Tokens, account, model), limit, now);
         if standing.remaining == 0 {
-            return Verdict::Refuse { standing, used_up: Counted::Tokens };
+            return Verdict::Refuse { standing, exceeded: Counted::Tokens };
         }
     }
     match (limits.requests, &config.rate_limit) {
@@ -155,13 +155,13 @@ pub fn admit(
             Verdict::Ask(service::question(domain, account, model, limit))
         }
         (Rate::UpTo(limit), None) => {
-            take(register, &key(Counted::Requests, account, model), limit, now)
+            admit_request(register, &key(Counted::Requests, account, model), limit, now)
         }
         // The request should have been found wrong before it came here.
         (Rate::Nothing, _) => {
             let (limit, until) = (NonZeroU32::MIN, now.plus(WINDOW));
-            let standing = Standing { limit, remaining: 0, until };
-            Verdict::Refuse { standing, used_up: Counted::Requests }
+            let standing = LimitStatus { limit, remaining: 0, until };
+            Verdict::Refuse { standing, exceeded: Counted::Requests }
         }
     }
 }
@@ -172,22 +172,22 @@ pub fn admit_here(
     config: &Config,
     account: &str,
     model: &str,
-    register: &dyn Register,
+    register: &dyn SharedStore,
     now: Timestamp,
 ) -> Verdict {
     match admit(config, account, model, register, now) {
-        Verdict::Ask(_) => told(config, account, model, None, register, now),
+        Verdict::Ask(_) => apply_service_answer(config, account, model, None, register, now),
         verdict => verdict,
     }
 }
 
 /// What the service's answer comes to, after [`admit`] said to ask it. `None`: it gave none.
-pub fn told(
+pub fn apply_service_answer(
     config: &Config,
     account: &str,
     model: &str,
     answer: Option<Answer>,
-    register: &dyn Register,
+    register: &dyn SharedStore,
     now: Timestamp,
 ) -> Verdict {
     let Rate::UpTo(limit) = config.limits(account, model).requests else {
@@ -197,17 +197,17 @@ pub fn told(
     match (answer, unreachable) {
         (Some(answer), _) => answer.verdict(limit, now),
         (None, Some(Unreachable::Refuse)) => Verdict::Unknown,
-        (None, _) => take(register, &key(Counted::Requests, account, model), limit, now),
+        (None, _) => admit_request(register, &key(Counted::Requests, account, model), limit, now),
     }
 }
 
 /// Counts the tokens of an answer, if anybody wants to know.
-pub fn spend(
+pub fn charge_tokens(
     config: &Config,
     account: &str,
     model: &str,
     tokens: u64,
-    register: &dyn Register,
+    register: &dyn SharedStore,
     now: impl FnOnce() -> Timestamp,
 ) {
     if tokens > 0 && matches!(config.limits(account, model).tokens, Rate::UpTo(_)) {
@@ -223,23 +223,33 @@ fn key(counted: Counted, account: &str, model: &str) -> String {
 
 /// Counts a request, unless there have been `limit` in the window under way. The first request
 /// after a window's end opens the next.
-pub fn take(register: &dyn Register, key: &str, limit: NonZeroU32, now: Timestamp) -> Verdict {
+pub fn admit_request(
+    register: &dyn SharedStore,
+    key: &str,
+    limit: NonZeroU32,
+    now: Timestamp,
+) -> Verdict {
     let more = |used: u32| used.checked_add(1).filter(|used| *used <= limit.get());
     match update(register, key, now, more) {
         Ok(window) => Verdict::Admit(window.standing(limit)),
         Err(window) => {
-            Verdict::Refuse { standing: window.standing(limit), used_up: Counted::Requests }
+            Verdict::Refuse { standing: window.standing(limit), exceeded: Counted::Requests }
         }
     }
 }
 
 /// Adds what an answer has cost, whatever was left: the cost is known afterwards only.
-pub fn charge(register: &dyn Register, key: &str, cost: u32, now: Timestamp) {
+pub fn charge(register: &dyn SharedStore, key: &str, cost: u32, now: Timestamp) {
     let _window = update(register, key, now, |used| Some(used.saturating_add(cost)));
 }
 
 /// What is left of the window under way. Nothing is counted.
-pub fn standing(register: &dyn Register, key: &str, limit: NonZeroU32, now: Timestamp) -> Standing {
+pub fn standing(
+    register: &dyn SharedStore,
+    key: &str,
+    limit: NonZeroU32,
+    now: Timestamp,
+) -> LimitStatus {
     let (window, _) = read(register, key, now);
     window.standing(limit)
 }
@@ -282,17 +292,17 @@ impl Window {
         now.as_millis().abs_diff(self.opened) < millis(WINDOW)
     }
 
-    fn standing(self, limit: NonZeroU32) -> Standing {
+    fn standing(self, limit: NonZeroU32) -> LimitStatus {
         let opened = Timestamp::from_epoch(Duration::from_millis(self.opened));
         let remaining = limit.get().saturating_sub(self.used);
-        Standing { limit, remaining, until: opened.plus(WINDOW) }
+        LimitStatus { limit, remaining, until: opened.plus(WINDOW) }
     }
 }
 
 /// Changes what is counted in the window under way, and gives it as it is then; as it was where
 /// `change` gives nothing. Who finds that another was faster looks again.
 fn update(
-    register: &dyn Register,
+    register: &dyn SharedStore,
     key: &str,
     now: Timestamp,
     change: impl Fn(u32) -> Option<u32>,
@@ -315,7 +325,7 @@ const MOST_RACES: u32 = 10_000;
 
 /// The window under way, and the version of what stands in the register. What makes no sense there
 /// is as good as nothing.
-fn read(register: &dyn Register, key: &str, now: Timestamp) -> (Window, Option<u32>) {
+fn read(register: &dyn SharedStore, key: &str, now: Timestamp) -> (Window, Option<u32>) {
     let (bytes, version) = register.get(key).unzip();
     let window = bytes.and_then(|bytes| Window::from_bytes(&bytes));
     (window.filter(|window| window.is_open(now)).unwrap_or(Window::open(now)), version)
@@ -342,7 +352,7 @@ mod tests {
     fn headers_are_the_documented_five() {
         let limit = NonZeroU32::new(30).unwrap();
         let at = |millis| Timestamp::from_epoch(Duration::from_millis(millis));
-        let standing = Standing { limit, remaining: 29, until: at(159_001) };
+        let standing = LimitStatus { limit, remaining: 29, until: at(159_001) };
         let expected = [
             ("x-ratelimit-limit", "30"),
             ("x-ratelimit-remaining", "29"),
@@ -354,9 +364,9 @@ mod tests {
         assert_eq!(standing.headers("gpt-5", at(100_000)), expected);
         assert_eq!(standing.left(at(99_000)), WINDOW);
         assert_eq!(standing.left(at(200_000)), Duration::ZERO);
-        assert_eq!(Standing::parse(&standing.to_string()), Some(standing));
+        assert_eq!(LimitStatus::parse(&standing.to_string()), Some(standing));
         for text in ["", "30", "30/29", "0/0/1", "30/-1/1", "30/29/x"] {
-            assert_eq!(Standing::parse(text), None, "{text}");
+            assert_eq!(LimitStatus::parse(text), None, "{text}");
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::chat::{attempt_log::Made, error::Error};
+use crate::chat::{attempt_log::AttemptLog, error::Error};
 
 /// A head and a body of the gateway's own.
 #[derive(Debug, PartialEq, Eq)]
@@ -26,12 +26,12 @@ impl Reply {
         headers.extend(error.retry_after().map(|wait| ("retry-after", wait.to_string())));
         headers.extend(error.allow().map(|allow| ("allow", allow.to_owned())));
         let (body, reason) =
-            (error.to_json(request_id, &Made::default()), Some(error.reason().into()));
+            (error.to_json(request_id, &AttemptLog::default()), Some(error.reason().into()));
         Self { status: error.status(), headers, body, reason, summary: None }
     }
 
     /// An error, with the attempts that led to it.
-    pub fn failed(error: &Error, request_id: &str, made: &Made) -> Self {
+    pub fn failed(error: &Error, request_id: &str, made: &AttemptLog) -> Self {
         let mut reply = Self::error(error, request_id);
         reply.body = error.to_json(request_id, made);
         reply.headers.push(("x-attache-attempts", made.to_string()));

@@ -39,7 +39,7 @@ fn crash_on_demand(path: &str) {
 }
 
 /// Leaves the reason of an error for the access log, and counts it.
-fn note_error(reason: Option<&str>) {
+fn record_error(reason: Option<&str>) {
     if let Some(reason) = reason {
         host::set_filter_state(ERROR, reason);
         metrics::count_error(reason);
@@ -47,7 +47,7 @@ fn note_error(reason: Option<&str>) {
 }
 
 /// The reason that was left there.
-fn told_error() -> Option<String> {
+fn recorded_error() -> Option<String> {
     host::property(&[ERROR]).map(host::text)
 }
 

@@ -17,9 +17,9 @@ use crate::{
         object::Object,
         parameter::{Parameter, Parameters},
         text::Text,
-        transcript_id::Id,
+        transcript_id::TranscriptId,
     },
-    http_call::Called,
+    http_call::CallResult,
 };
 
 /// What a transcript is put in the place of, spelled so and in no other way.
@@ -32,7 +32,7 @@ pub const SERVICE: &str = "transcripts";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wanted {
     /// Which.
-    pub id: Id,
+    pub id: TranscriptId,
     /// Where the id and the tags stand in the body, in order.
     places: Vec<Place>,
 }
@@ -212,14 +212,14 @@ fn place(part: &str, body: &[u8]) -> Option<Range<usize>> {
 }
 
 /// The text of a transcript, out of what came of the call for it. AssemblyAI, *Get transcript*.
-pub fn read(called: &Called) -> Result<Text<'_>, Error> {
+pub fn read(called: &CallResult) -> Result<Text<'_>, Error> {
     let provider = || SERVICE.to_owned();
     let (status, headers, body) = match called {
-        Called::Answer { status, headers, body } => (*status, headers, body),
-        Called::Broken => {
+        CallResult::Answer { status, headers, body } => (*status, headers, body),
+        CallResult::Broken => {
             return Err(Error::BadAnswer { provider: provider(), problem: "broke off" });
         }
-        Called::TurnedDown => return Err(Error::Unreachable { provider: provider() }),
+        CallResult::NotSent => return Err(Error::Unreachable { provider: provider() }),
     };
     // Envoy puts it on whatever comes from the service, and on nothing of its own.
     let is_own = headers.iter().all(|(name, _)| name != "x-envoy-upstream-service-time");
@@ -372,7 +372,8 @@ mod tests {
         let says = |status: u16, body: Value, headers: &[&str]| {
             let header = |name: &&str| ((*name).to_owned(), "1".to_owned());
             let headers = headers.iter().map(header).collect();
-            let called = Called::Answer { status, headers, body: body.to_string().into_bytes() };
+            let called =
+                CallResult::Answer { status, headers, body: body.to_string().into_bytes() };
             read(&called).map(|text| text.decode().into_owned()).map_err(|error| error.status())
         };
         let of_service = ["x-envoy-upstream-service-time"];
@@ -408,7 +409,7 @@ mod tests {
         for body in [r#"{"text":"a","words":["#, r#"{"text":"a"} and more"#, r#"{"text":"a""#, ""] {
             assert_eq!(said(body), None, "{body}");
         }
-        assert!(matches!(read(&Called::Broken), Err(Error::BadAnswer { .. })));
-        assert!(matches!(read(&Called::TurnedDown), Err(Error::Unreachable { .. })));
+        assert!(matches!(read(&CallResult::Broken), Err(Error::BadAnswer { .. })));
+        assert!(matches!(read(&CallResult::NotSent), Err(Error::Unreachable { .. })));
     }
 }

@@ -10,14 +10,14 @@ mod play;
 use std::{rc::Rc, time::Duration};
 
 use attache::{
-    api_schema::origin::Head,
-    chat::attempt_log::Made,
+    api_schema::origin::ResponseHead,
+    chat::attempt_log::AttemptLog,
     config::Deadlines,
-    failover::Next,
-    gateway::{Exchange, Gateway, Input, Output, envoy_reply::Source},
+    failover::Failover,
+    gateway::{Exchange, Gateway, Input, Output, envoy_reply::ReplySource},
     handoff::ticket::{Lane, Ticket},
-    http_call::Called,
-    provider::{Attempt, End, Step},
+    http_call::CallResult,
+    provider::{Attempt, LostResponse, Step},
     region::Region::Us,
     reply::Reply,
     time::Timestamp,
@@ -80,16 +80,16 @@ impl Kind {
     }
 
     /// What decisions say about it.
-    fn next(self) -> Next {
+    fn next(self) -> Failover {
         match self {
-            Good | BadRequest => Next::Stop,
-            Overloaded | Garbage | Unreachable => Next::Retry,
-            RateLimited | Unauthorized | Silent | Ejected | Overflow => Next::Move,
+            Good | BadRequest => Failover::GiveUp,
+            Overloaded | Garbage | Unreachable => Failover::RetrySame,
+            RateLimited | Unauthorized | Silent | Ejected | Overflow => Failover::NextModel,
         }
     }
 
     /// What a provider that says something says.
-    fn said(self, lane: Lane) -> Option<(Head, Vec<u8>)> {
+    fn said(self, lane: Lane) -> Option<(ResponseHead, Vec<u8>)> {
         let error = json!({"error": {"message": "no"}}).to_string().into_bytes();
         let status = match self {
             Good | Garbage => 200,
@@ -99,7 +99,8 @@ impl Kind {
             Unauthorized => 401,
             Unreachable | Silent | Ejected | Overflow => return None,
         };
-        let head = Head { status, content_type: "application/json".to_owned(), retry_after: None };
+        let head =
+            ResponseHead { status, content_type: "application/json".to_owned(), retry_after: None };
         Some(match (self, lane) {
             (Good, Lane::Answer) => (head, ANSWER.into()),
             (Good, Lane::Stream) => (play::stream_head(), STREAM.into()),
@@ -196,7 +197,7 @@ impl<'k> World<'k> {
     /// Envoy's router: attempts until one is not to be followed by another.
     fn route(&mut self, mut ticket: Ticket, retries: usize) -> Result<Output, Story> {
         for left in (0..=retries).rev() {
-            if ticket.is_none() {
+            if ticket.is_exhausted() {
                 return Ok(self.envoys("no_healthy_upstream", &ticket));
             }
             self.now = self.now.max(ticket.due.unwrap_or_default());
@@ -204,8 +205,9 @@ impl<'k> World<'k> {
             self.pass(kind);
             let Some(step) = self.said(kind, &mut attempt) else {
                 // Without a host, the filters of the cluster are not even made.
-                let broken =
-                    (kind != Ejected).then(|| attempt.broken(End::Broken, self.now)).flatten();
+                let broken = (kind != Ejected)
+                    .then(|| attempt.broken(LostResponse::Broken, self.now))
+                    .flatten();
                 ticket = broken.map_or(ticket, |(_, next)| next);
                 let gives_up = matches!(kind, Ejected | Overflow) || left == 0;
                 if gives_up {
@@ -226,9 +228,9 @@ impl<'k> World<'k> {
 
     /// What the gateway role makes of an answer that comes through the router.
     fn passed(&mut self, reply: &Reply) -> Result<Output, Story> {
-        let next = header(reply, "x-attache-next").map(|told| Next::told(&told));
-        let made = Made::parse(header(reply, "x-attache-attempts").unwrap_or_default());
-        let source = next.map_or(Source::Provider, |next| Source::Failed { next, made });
+        let next = header(reply, "x-attache-next").map(|told| Failover::from_header(&told));
+        let made = AttemptLog::parse(header(reply, "x-attache-attempts").unwrap_or_default());
+        let source = next.map_or(ReplySource::Provider, |next| ReplySource::Failed { next, made });
         match self.tell(Input::Answer { status: reply.status, source }) {
             Output::Pass | Output::Stream { .. } => Err(self.story(reply)),
             other => Ok(other),
@@ -236,27 +238,29 @@ impl<'k> World<'k> {
     }
 
     fn envoys(&mut self, details: &str, ticket: &Ticket) -> Output {
-        let source =
-            Source::Envoy { details: details.to_owned(), ticket: Some(Box::new(ticket.clone())) };
+        let source = ReplySource::Envoy {
+            details: details.to_owned(),
+            ticket: Some(Box::new(ticket.clone())),
+        };
         self.tell(Input::Answer { status: 503, source })
     }
 
-    fn call(&mut self, ticket: Ticket) -> Called {
+    fn call(&mut self, ticket: Ticket) -> CallResult {
         let ticket = Ticket::parse(&ticket.to_text()).unwrap();
         let (kind, mut attempt) = self.attempt(&ticket);
         self.pass(kind);
         if matches!(kind, Ejected | Overflow) {
-            return Called::TurnedDown;
+            return CallResult::NotSent;
         }
         let Some(step) = self.said(kind, &mut attempt) else {
-            assert_eq!(attempt.broken(End::Broken, self.now), None, "the gateway knows");
+            assert_eq!(attempt.broken(LostResponse::Broken, self.now), None, "the gateway knows");
             let status = if kind == Silent { 504 } else { 503 };
-            return Called::Answer { status, headers: Vec::new(), body: b"Envoy's".to_vec() };
+            return CallResult::Answer { status, headers: Vec::new(), body: b"Envoy's".to_vec() };
         };
         let (Step::Answer(reply) | Step::Begin(reply)) = step else { panic!("{step:?}") };
         let text = |(name, value): (&str, String)| (name.to_owned(), value);
         let headers = reply.headers.into_iter().map(text).collect();
-        Called::Answer { status: reply.status, headers, body: reply.body }
+        CallResult::Answer { status: reply.status, headers, body: reply.body }
     }
 
     /// An attempt arrives in a cluster.
@@ -287,7 +291,7 @@ impl<'k> World<'k> {
     }
 
     fn story(&self, reply: &Reply) -> Story {
-        let made = Made::parse(header(reply, "x-attache-attempts").unwrap_or_default());
+        let made = AttemptLog::parse(header(reply, "x-attache-attempts").unwrap_or_default());
         let attempts = made.list().map(|(model, status, _)| (model.to_owned(), status)).collect();
         Story { asked: self.asked.clone(), status: reply.status, attempts }
     }
@@ -312,9 +316,11 @@ fn expected(lane: Lane, models: &[&str], kinds: &[Kind]) -> Option<Story> {
         now += kind.took();
         let rest = models.iter().enumerate().skip(place + 1);
         let next = match kind.next() {
-            Next::Stop => None,
-            Next::Retry => rest.map(|(next, _)| next).next(),
-            Next::Move => rest.filter(|(_, other)| **other != model).map(|(next, _)| next).next(),
+            Failover::GiveUp => None,
+            Failover::RetrySame => rest.map(|(next, _)| next).next(),
+            Failover::NextModel => {
+                rest.filter(|(_, other)| **other != model).map(|(next, _)| next).next()
+            }
         };
         let Some(next) = next else {
             return Some(Story { asked, status, attempts });

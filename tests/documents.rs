@@ -7,11 +7,11 @@ use std::fmt::Write as _;
 
 use attache::{
     chat::{
-        parameter::{Parameter, Place},
+        parameter::{Parameter, ParameterScope},
         request::{self, Request},
     },
     config::{ApiSchema, Config},
-    fit::support::{Fate, fate},
+    fit::support::{ParameterSupport, support_of},
     provider,
     region::Region,
 };
@@ -74,7 +74,7 @@ fn table() -> String {
     for parameter in Parameter::ALL {
         write!(table, "| `{}` |", parameter.name()).unwrap();
         for schema in SCHEMAS {
-            write!(table, " {} |", fate(*parameter, schema).name()).unwrap();
+            write!(table, " {} |", support_of(*parameter, schema).name()).unwrap();
         }
         table.push('\n');
     }
@@ -83,7 +83,7 @@ fn table() -> String {
 
 /// A model that takes all there is, at a provider of an API schema.
 fn config(schema: ApiSchema) -> Config {
-    let optional = Parameter::ALL.iter().filter(|own| own.place() == Place::Optional);
+    let optional = Parameter::ALL.iter().filter(|own| own.place() == ParameterScope::Optional);
     let names: Vec<_> = optional.map(|parameter| parameter.name()).collect();
     let document = json!({
         "listeners": {"us": {"port": 8080}},
@@ -145,7 +145,7 @@ fn value(parameter: Parameter) -> Option<Value> {
 }
 
 /// What became of a parameter, by what the client would be told of it.
-fn told(parameter: Parameter, value: Value, schema: ApiSchema) -> Fate {
+fn told(parameter: Parameter, value: Value, schema: ApiSchema) -> ParameterSupport {
     let config = config(schema);
     let mut body = json!({
         "model": "m",
@@ -169,15 +169,15 @@ fn told(parameter: Parameter, value: Value, schema: ApiSchema) -> Fate {
     let name = parameter.name();
     let is_it = |own: &str| own == name || own == format!("{name}.max_tokens");
     if fit.refused.iter().any(|mistake| is_it(&mistake.param)) {
-        Fate::Refused
+        ParameterSupport::Refused
     } else if fit.dropped.iter().any(|own| is_it(own)) {
-        Fate::Dropped
+        ParameterSupport::Dropped
     } else if fit.emulated.contains(&name) {
-        Fate::Emulated
+        ParameterSupport::Emulated
     } else if fit.clamped.iter().any(|(own, _)| is_it(own) || limits(own, name)) {
-        Fate::Clamped
+        ParameterSupport::Clamped
     } else {
-        Fate::Mapped
+        ParameterSupport::Mapped
     }
 }
 
@@ -192,7 +192,8 @@ fn the_table_tells_what_happens() {
     for schema in SCHEMAS {
         for parameter in Parameter::ALL {
             let Some(value) = value(*parameter) else { continue };
-            let (happens, stands) = (told(*parameter, value, schema), fate(*parameter, schema));
+            let (happens, stands) =
+                (told(*parameter, value, schema), support_of(*parameter, schema));
             if happens != stands {
                 let (schema, name) = (schema.name(), parameter.name());
                 wrong.push(format!("{schema} {name}: {stands:?} stands, {happens:?} happens"));

@@ -10,8 +10,8 @@ mod play;
 use std::rc::Rc;
 
 use attache::{
-    gateway::{Exchange, Head, Input, Output, envoy_reply::Source},
-    http_call::Called,
+    gateway::{Exchange, Input, Output, RequestHead, envoy_reply::ReplySource},
+    http_call::CallResult,
     region::Region::{Eu, Us},
 };
 use serde_json::{Value, json};
@@ -20,16 +20,17 @@ use self::play::{REQUEST_ID, Random};
 
 #[test]
 fn who_asks_comes_before_what_is_asked() {
-    let head = |account: Option<&str>| Head {
+    let head = |account: Option<&str>| RequestHead {
         account: account.map(str::to_owned),
         content_type: Some("text/plain".to_owned()),
         end: true,
         ..play::client_head()
     };
-    let in_json = |head: Head| Head { content_type: play::client_head().content_type, ..head };
+    let in_json =
+        |head: RequestHead| RequestHead { content_type: play::client_head().content_type, ..head };
     let cases = [
-        (Head { path: "/v1/nowhere".to_owned(), ..head(None) }, 404, "not_found"),
-        (Head { method: "PUT".to_owned(), ..head(None) }, 405, "method_not_allowed"),
+        (RequestHead { path: "/v1/nowhere".to_owned(), ..head(None) }, 404, "not_found"),
+        (RequestHead { method: "PUT".to_owned(), ..head(None) }, 405, "method_not_allowed"),
         (head(None), 401, "invalid_api_key"),
         (head(Some("visitor")), 403, "model_not_allowed"),
         (head(Some("a stranger")), 403, "model_not_allowed"),
@@ -127,7 +128,7 @@ fn a_reply_of_envoy_says_what_happened_to_the_request() {
         let forwarded = exchange.on(Input::Body(body), play::sent);
         assert!(matches!(forwarded, Output::Forward { .. }), "{forwarded:?}");
         assert_eq!(exchange.model(), "gpt-4.1");
-        let source = Source::Envoy { details: details.to_owned(), ticket: None };
+        let source = ReplySource::Envoy { details: details.to_owned(), ticket: None };
         let output = exchange.on(Input::Answer { status, source }, play::answered);
         match (output, expected) {
             (Output::Pass, None) => {}
@@ -150,7 +151,7 @@ fn an_answer_of_the_provider_passes_whatever_its_status() {
         let mut exchange = Exchange::new(play::gateway(Us), REQUEST_ID.to_owned());
         exchange.on(Input::Head(play::client_head()), play::sent);
         exchange.on(Input::Body(play::request(&json!({}))), play::sent);
-        let input = Input::Answer { status, source: Source::Provider };
+        let input = Input::Answer { status, source: ReplySource::Provider };
         let output = exchange.on(input, play::answered);
         assert_eq!(output, Output::Pass, "{status}");
     }
@@ -169,7 +170,7 @@ fn there_is_one_answer_whatever_comes_in_whatever_order() {
         let (mut forwarded, mut answered, mut story) = (false, false, Vec::new());
         for _ in 0..random.below(12) {
             let input = match random.below(7) {
-                0 | 1 => Input::Head(Head {
+                0 | 1 => Input::Head(RequestHead {
                     path: (*random.one_of(&paths)).to_owned(),
                     account: random.one_of(&accounts).map(str::to_owned),
                     end: random.below(8) == 0,
@@ -179,11 +180,14 @@ fn there_is_one_answer_whatever_comes_in_whatever_order() {
                 3 if random.below(4) == 0 => Input::Trailers,
                 3 => Input::Body(good.clone()),
                 4 => Input::Due,
-                5 => Input::Called { place: random.below(4), called: Called::Broken },
+                5 => Input::Called { place: random.below(4), called: CallResult::Broken },
                 _ => {
                     let sources = [
-                        Source::Provider,
-                        Source::Envoy { details: "no_healthy_upstream".to_owned(), ticket: None },
+                        ReplySource::Provider,
+                        ReplySource::Envoy {
+                            details: "no_healthy_upstream".to_owned(),
+                            ticket: None,
+                        },
                     ];
                     Input::Answer { status: 503, source: random.one_of(&sources).clone() }
                 }
@@ -204,7 +208,7 @@ fn there_is_one_answer_whatever_comes_in_whatever_order() {
                     assert!(!answered, "round {round}: {story:#?}");
                     answered = true;
                 }
-                Output::Ask { .. } => panic!("there is no service to ask: {story:#?}"),
+                Output::AskRateLimit { .. } => panic!("there is no service to ask: {story:#?}"),
                 Output::Sleep(_) | Output::Call { .. } => {
                     assert!(forwarded && !answered, "round {round}: {story:#?}");
                 }
@@ -222,7 +226,7 @@ fn there_is_one_answer_whatever_comes_in_whatever_order() {
 fn each_region_lists_the_models_it_reaches() {
     for (region, first, count) in [(Us, "anywhere", 14), (Eu, "stays-in-eu", 1)] {
         let mut exchange = Exchange::new(play::gateway(region), REQUEST_ID.to_owned());
-        let head = Head {
+        let head = RequestHead {
             method: "GET".to_owned(),
             path: "/v1/models".to_owned(),
             account: None,

@@ -22,7 +22,9 @@ use std::{
     time::{Instant, SystemTime},
 };
 
-use attache::{api_schema::origin::Head, gateway::Gateway, provider::Attempt, region::Region};
+use attache::{
+    api_schema::origin::ResponseHead, gateway::Gateway, provider::Attempt, region::Region,
+};
 use serde_json::{Value, json};
 
 use self::{
@@ -171,7 +173,7 @@ fn error(random: &mut Random, gateway: &Rc<Gateway>, cases: &[Case]) {
     let way = json!({"stream": random.below(2) == 0});
     let mut attempt = ask(random, gateway, cases, &own, &way);
     let status = [400, 401, 403, 404, 408, 413, 422, 429, 500, 503, 529, 302, 204, 0, 65535];
-    let head = Head { status: *random.one_of(&status), ..play::head(&answer) };
+    let head = ResponseHead { status: *random.one_of(&status), ..play::head(&answer) };
     let got = receive(random, &mut attempt, head, &said);
     assert_ne!(got.status, 200, "{}", String::from_utf8_lossy(&said));
 }
@@ -224,7 +226,7 @@ fn ask(
 }
 
 /// What the client gets of what a provider says, which is checked.
-fn receive(random: &mut Random, attempt: &mut Attempt, head: Head, said: &[u8]) -> Got {
+fn receive(random: &mut Random, attempt: &mut Attempt, head: ResponseHead, said: &[u8]) -> Got {
     let shown = String::from_utf8_lossy(said);
     let pieces = pieces(random, said);
     let got = bounded(said.len(), &shown, || play::receive(attempt, head, &pieces));

@@ -10,7 +10,7 @@ mod play;
 use std::rc::Rc;
 
 use attache::{
-    api_schema::origin::Head,
+    api_schema::origin::ResponseHead,
     gateway::{Gateway, Output},
     provider::{MAX_ANSWER, Step},
     region::Region,
@@ -94,8 +94,8 @@ fn a_body_without_a_head_and_a_second_head_do_no_harm() {
     let (mut attempt, ..) = play::ask(&gateway, &play::request(&json!({}))).unwrap();
     let step = attempt.body(b"x", true, play::answered);
     assert_eq!(step, Step::Continue { bytes: Vec::new(), reason: None });
-    attempt.head(Head { status: 100, ..Head::default() });
-    attempt.head(Head { status: 200, ..Head::default() });
+    attempt.head(ResponseHead { status: 100, ..ResponseHead::default() });
+    attempt.head(ResponseHead { status: 200, ..ResponseHead::default() });
     let step = attempt.body(b"x", true, play::answered);
     assert!(matches!(step, Step::Answer(reply) if reply.status == 502));
 }

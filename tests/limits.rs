@@ -10,12 +10,14 @@ mod play;
 use std::{rc::Rc, time::Duration};
 
 use attache::{
-    chat::attempt_log::Made,
+    chat::attempt_log::AttemptLog,
     config::Config,
-    failover::Next,
-    gateway::{Exchange, Gateway, Head, Input, Output, Why, envoy_reply::Source},
+    failover::Failover,
+    gateway::{
+        AttemptReason, Exchange, Gateway, Input, Output, RequestHead, envoy_reply::ReplySource,
+    },
     handoff::ticket::Ticket,
-    http_call::Called,
+    http_call::CallResult,
     provider::{Attempt, Step},
     quota::{self, service::Answer},
     region::Region::Us,
@@ -33,7 +35,7 @@ fn later(millis: u64) -> Timestamp {
 /// What becomes of a request of the account `frugal`, which may ask each model twice a minute.
 fn ask(gateway: &Rc<Gateway>, request: &Value, millis: u64) -> (Exchange, Output) {
     let mut exchange = Exchange::new(Rc::clone(gateway), REQUEST_ID.to_owned());
-    let head = Head { account: Some("frugal".to_owned()), ..play::client_head() };
+    let head = RequestHead { account: Some("frugal".to_owned()), ..play::client_head() };
     exchange.on(Input::Head(head), || later(millis));
     let output = exchange.on(Input::Body(play::request(request)), || later(millis));
     (exchange, output)
@@ -119,7 +121,7 @@ fn an_account_asks_a_model_as_often_as_it_may_and_is_told() {
         assert_eq!(error["metadata"]["limit"], 2);
     }
     let ticket = ticket(ask(&gateway, &model("GPT-4.1"), 60_000).1);
-    assert_eq!(ticket.standing.map(|standing| standing.remaining), Some(1));
+    assert_eq!(ticket.limit_status.map(|standing| standing.remaining), Some(1));
 }
 
 #[test]
@@ -131,7 +133,7 @@ fn a_failure_tells_where_the_account_stands() {
     let step = answered(&mut attempt(&gateway, &ticket(output), &once), 503, &json!({}), 1_000);
     let Step::Answer(failed) = step else { panic!("{step:?}") };
     assert_eq!(told(&failed.headers), expected);
-    let source = Source::Envoy { details: "no_healthy_upstream".to_owned(), ticket: None };
+    let source = ReplySource::Envoy { details: "no_healthy_upstream".to_owned(), ticket: None };
     let output = exchange.on(Input::Answer { status: 503, source }, || later(1_000));
     assert_eq!(told(&reply(output).headers), expected);
 }
@@ -145,7 +147,7 @@ fn a_model_an_account_may_not_ask_is_a_mistake_and_costs_nothing() {
         assert_eq!(play::errors(&ask(&gateway, &wrong, 0).1).len(), 1);
     }
     let ticket = ticket(ask(&gateway, &model("gpt-4.1"), 0).1);
-    assert_eq!(ticket.standing.map(|standing| standing.remaining), Some(1));
+    assert_eq!(ticket.limit_status.map(|standing| standing.remaining), Some(1));
 }
 
 #[test]
@@ -153,7 +155,7 @@ fn who_has_no_limit_is_neither_counted_nor_told() {
     let gateway = play::gateway(Us);
     for _ in 0..3 {
         let output = play::exchange(&gateway, &play::request(&json!({})));
-        assert_eq!(ticket(output).standing, None);
+        assert_eq!(ticket(output).limit_status, None);
     }
     assert!(gateway.register.get("requests/acme/gpt-4.1").is_none());
 }
@@ -162,17 +164,17 @@ fn who_has_no_limit_is_neither_counted_nor_told() {
 fn a_retry_is_not_counted() {
     let gateway = play::gateway(Us);
     let (mut exchange, _) = ask(&gateway, &model("gpt-4.1"), 0);
-    let source = Source::Failed { next: Next::Retry, made: Made::default() };
+    let source = ReplySource::Failed { next: Failover::RetrySame, made: AttemptLog::default() };
     let output = exchange.on(Input::Answer { status: 503, source }, || later(1));
     assert!(matches!(output, Output::Sleep(_)), "{output:?}");
     let ticket = ticket(exchange.on(Input::Due, || later(600)));
-    assert_eq!(ticket.standing.map(|standing| standing.remaining), Some(1));
+    assert_eq!(ticket.limit_status.map(|standing| standing.remaining), Some(1));
     // In a stream, the provider role goes on by itself.
     let streamed = json!({"model": "gpt-4.1", "stream": true});
     let first = self::ticket(ask(&gateway, &streamed, 1_000).1);
     let step = answered(&mut attempt(&gateway, &first, &streamed), 503, &json!({}), 1_000);
     let Step::Yield(_, second) = step else { panic!("{step:?}") };
-    assert_eq!(second.standing, first.standing);
+    assert_eq!(second.limit_status, first.limit_status);
     assert_eq!(reply(ask(&gateway, &model("gpt-4.1"), 2_000).1).status, 429);
 }
 
@@ -191,7 +193,7 @@ fn a_model_that_may_not_be_asked_is_passed_over_in_both_lanes() {
         exhaust(&gateway, "qwen3-32b");
         let ticket = ticket(ask(&gateway, &with_fallback(stream), 1_000).1);
         assert_eq!((ticket.leg.entry, ticket.leg.model.as_str()), (2, "kimi-k2.5"));
-        assert_eq!(ticket.made.to_string(), "gpt-4.1=429/0ms qwen3-32B=429/0ms");
+        assert_eq!(ticket.attempt_log.to_string(), "gpt-4.1=429/0ms qwen3-32B=429/0ms");
         let mut attempt = attempt(&gateway, &ticket, &with_fallback(stream));
         let free = json!({"choices": good()["choices"]});
         let step = answered(&mut attempt, 200, &free, 1_000);
@@ -215,14 +217,18 @@ fn each_fallback_counts_on_its_own_model() {
     let gateway = play::gateway(Us);
     exhaust(&gateway, "qwen3-32b");
     let (mut exchange, _) = ask(&gateway, &with_fallback(false), 0);
-    let source = Source::Failed { next: Next::Move, made: Made::default() };
+    let source = ReplySource::Failed { next: Failover::NextModel, made: AttemptLog::default() };
     let output = exchange.on(Input::Answer { status: 429, source }, || later(1));
     let Output::Call { place, ticket, why, .. } = output else { panic!("{output:?}") };
-    assert_eq!((ticket.leg.model.as_str(), why), ("kimi-k2.5", Why::Fallback));
-    assert_eq!(ticket.standing.map(|standing| standing.remaining), Some(1));
-    assert!(ticket.made.to_string().ends_with("qwen3-32B=429/0ms"), "{}", ticket.made);
+    assert_eq!((ticket.leg.model.as_str(), why), ("kimi-k2.5", AttemptReason::Fallback));
+    assert_eq!(ticket.limit_status.map(|standing| standing.remaining), Some(1));
+    assert!(
+        ticket.attempt_log.to_string().ends_with("qwen3-32B=429/0ms"),
+        "{}",
+        ticket.attempt_log
+    );
     let headers = vec![("x-ratelimit-model".to_owned(), "kimi-k2.5".to_owned())];
-    let called = Called::Answer { status: 200, headers, body: Vec::new() };
+    let called = CallResult::Answer { status: 200, headers, body: Vec::new() };
     let output = exchange.on(Input::Called { place, called }, || later(2));
     assert_eq!(told(&reply(output).headers), "model=kimi-k2.5");
     // The same where the provider role moves on.
@@ -230,8 +236,12 @@ fn each_fallback_counts_on_its_own_model() {
     let step = answered(&mut attempt(&gateway, &first, &with_fallback(true)), 429, &json!({}), 4);
     let Step::Yield(_, second) = step else { panic!("{step:?}") };
     assert_eq!(second.leg.model, "kimi-k2.5");
-    assert_eq!(second.standing.map(|standing| standing.remaining), Some(0));
-    assert!(second.made.to_string().ends_with("qwen3-32B=429/0ms"), "{}", second.made);
+    assert_eq!(second.limit_status.map(|standing| standing.remaining), Some(0));
+    assert!(
+        second.attempt_log.to_string().ends_with("qwen3-32B=429/0ms"),
+        "{}",
+        second.attempt_log
+    );
 }
 
 #[test]
@@ -240,7 +250,7 @@ fn a_failure_says_more_than_a_limit_after_it() {
     exhaust(&gateway, "qwen3-32b");
     exhaust(&gateway, "kimi-k2.5");
     let (mut exchange, _) = ask(&gateway, &with_fallback(false), 0);
-    let source = Source::Failed { next: Next::Retry, made: Made::default() };
+    let source = ReplySource::Failed { next: Failover::RetrySame, made: AttemptLog::default() };
     let output = exchange.on(Input::Answer { status: 503, source }, || later(1));
     assert_eq!(output, Output::Pass);
     let ticket = ticket(ask(&gateway, &with_fallback(true), 3).1);
@@ -262,7 +272,8 @@ fn a_model_that_is_named_twice_counts_once() {
             let Step::Yield(_, second) = step else { panic!("{step:?}") };
             *second
         } else {
-            let source = Source::Failed { next: Next::Retry, made: Made::default() };
+            let source =
+                ReplySource::Failed { next: Failover::RetrySame, made: AttemptLog::default() };
             ticket(exchange.on(Input::Answer { status: 503, source }, || later(1)))
         };
         assert_eq!(second.leg.entry, 1);
@@ -286,10 +297,10 @@ fn what_answers_cost_is_counted_and_waited_for() {
         assert!(message.contains("takes 100 tokens in 60 s"), "{message}");
         // What was refused did not count as a request either.
         let ticket = self::ticket(ask(&gateway, &request, 62_000).1);
-        assert_eq!(ticket.standing.map(|standing| standing.remaining), Some(1));
+        assert_eq!(ticket.limit_status.map(|standing| standing.remaining), Some(1));
     }
     let gateway = play::gateway(Us);
-    quota::spend(&gateway.config, "acme", "gpt-4.1", 9, &*gateway.register, || later(0));
+    quota::charge_tokens(&gateway.config, "acme", "gpt-4.1", 9, &*gateway.register, || later(0));
     assert!(gateway.register.get("tokens/acme/gpt-4.1").is_none());
 }
 
@@ -342,7 +353,9 @@ const ADMITTED: &[u8] = b"\x08\x01\x12\x0e\x08\x01\x12\x04\x08\x1e\x10\x02\x18\x
 const REFUSED: &[u8] = b"\x08\x02";
 
 fn question(output: &Output) -> &[u8] {
-    let Output::Ask { question, timeout } = output else { panic!("no question: {output:?}") };
+    let Output::AskRateLimit { question, timeout } = output else {
+        panic!("no question: {output:?}")
+    };
     assert_eq!(*timeout, Duration::from_millis(20));
     question
 }
@@ -356,12 +369,12 @@ fn a_service_is_asked_and_its_word_holds() {
     let gateway = with_service("local");
     let (mut exchange, output) = ask(&gateway, &model("gpt-4.1"), 0);
     assert!(is_about(&output, "gpt-4.1") && is_about(&output, "frugal"));
-    let output = exchange.on(Input::Told(Answer::parse(ADMITTED)), || later(0));
-    assert_eq!(ticket(output).standing.map(|standing| standing.remaining), Some(29));
+    let output = exchange.on(Input::RateLimitAnswered(Answer::parse(ADMITTED)), || later(0));
+    assert_eq!(ticket(output).limit_status.map(|standing| standing.remaining), Some(29));
     // What comes late, or twice, changes nothing.
-    assert_eq!(exchange.on(Input::Told(None), || later(1)), Output::Wait);
+    assert_eq!(exchange.on(Input::RateLimitAnswered(None), || later(1)), Output::Wait);
     let (mut exchange, _) = ask(&gateway, &model("gpt-4.1"), 0);
-    let output = exchange.on(Input::Told(Answer::parse(REFUSED)), || later(0));
+    let output = exchange.on(Input::RateLimitAnswered(Answer::parse(REFUSED)), || later(0));
     assert_eq!(reply(output).status, 429);
     assert!(gateway.register.get("requests/frugal/gpt-4.1").is_none());
 }
@@ -371,15 +384,15 @@ fn a_service_is_asked_about_each_fallback_too() {
     let gateway = with_service("refuse");
     let (mut exchange, output) = ask(&gateway, &with_fallback(false), 0);
     assert!(is_about(&output, "gpt-4.1"));
-    let output = exchange.on(Input::Told(Answer::parse(REFUSED)), || later(0));
+    let output = exchange.on(Input::RateLimitAnswered(Answer::parse(REFUSED)), || later(0));
     assert!(is_about(&output, "qwen3-32B"));
-    let output = exchange.on(Input::Told(Answer::parse(ADMITTED)), || later(0));
+    let output = exchange.on(Input::RateLimitAnswered(Answer::parse(ADMITTED)), || later(0));
     assert_eq!(ticket(output).leg.entry, 1);
-    let source = Source::Failed { next: Next::Move, made: Made::default() };
+    let source = ReplySource::Failed { next: Failover::NextModel, made: AttemptLog::default() };
     let output = exchange.on(Input::Answer { status: 429, source }, || later(1));
     assert!(is_about(&output, "kimi-k2.5"));
     // The answer that is held is the best there is.
-    let output = exchange.on(Input::Told(Answer::parse(REFUSED)), || later(2));
+    let output = exchange.on(Input::RateLimitAnswered(Answer::parse(REFUSED)), || later(2));
     assert_eq!(output, Output::Pass);
 }
 
@@ -388,13 +401,13 @@ fn a_service_that_is_silent_is_replaced_or_waited_for() {
     let (local, refuse) = (with_service("local"), with_service("refuse"));
     for expected in [200, 200, 429] {
         let (mut exchange, _) = ask(&local, &model("gpt-4.1"), 0);
-        match exchange.on(Input::Told(None), || later(0)) {
+        match exchange.on(Input::RateLimitAnswered(None), || later(0)) {
             Output::Forward { .. } => assert_eq!(expected, 200),
             output => assert_eq!(reply(output).status, expected),
         }
     }
     let (mut exchange, _) = ask(&refuse, &with_fallback(false), 0);
-    let reply = reply(exchange.on(Input::Told(None), || later(0)));
+    let reply = reply(exchange.on(Input::RateLimitAnswered(None), || later(0)));
     let code = &play::error(&reply)["code"];
     assert_eq!((reply.status, code), (503, &json!("rate_limit_unavailable")));
 }
@@ -408,16 +421,16 @@ fn a_hedge_that_may_not_begin_leaves_the_first_alone() {
     let (mut exchange, output) = ask(&gateway, &request, 0);
     assert!(matches!(output, Output::Forward { hedge: Some(_), .. }), "{output:?}");
     assert_eq!(exchange.on(Input::Due, || later(100)), Output::Wait);
-    let input = Input::Answer { status: 200, source: Source::Provider };
+    let input = Input::Answer { status: 200, source: ReplySource::Provider };
     assert_eq!(exchange.on(input, || later(200)), Output::Pass);
     // With a service, the first may fail while it is asked about the hedge.
     let gateway = with_service("local");
     let (mut exchange, _) = ask(&gateway, &request, 0);
-    exchange.on(Input::Told(Answer::parse(ADMITTED)), || later(0));
+    exchange.on(Input::RateLimitAnswered(Answer::parse(ADMITTED)), || later(0));
     assert!(is_about(&exchange.on(Input::Due, || later(100)), "qwen3-32B"));
-    let source = Source::Failed { next: Next::Move, made: Made::default() };
+    let source = ReplySource::Failed { next: Failover::NextModel, made: AttemptLog::default() };
     let output = exchange.on(Input::Answer { status: 429, source }, || later(101));
     assert_eq!(output, Output::Wait);
-    let output = exchange.on(Input::Told(Answer::parse(REFUSED)), || later(102));
+    let output = exchange.on(Input::RateLimitAnswered(Answer::parse(REFUSED)), || later(102));
     assert!(is_about(&output, "kimi-k2.5"));
 }

@@ -9,7 +9,10 @@ mod play;
 use std::{cell::RefCell, collections::BTreeMap, num::NonZeroU32, time::Duration};
 
 use attache::{
-    quota::{Counted, Register, Stale, Standing, Verdict, WINDOW, charge, standing, take},
+    quota::{
+        CasConflict, Counted, LimitStatus, SharedStore, Verdict, WINDOW, admit_request, charge,
+        standing,
+    },
     time::Timestamp,
 };
 
@@ -33,17 +36,17 @@ impl Crowded<'_> {
     }
 }
 
-impl Register for Crowded<'_> {
+impl SharedStore for Crowded<'_> {
     fn get(&self, key: &str) -> Option<(Vec<u8>, u32)> {
         self.table.get(key)
     }
 
-    fn set(&self, key: &str, value: &[u8], version: Option<u32>) -> Result<(), Stale> {
+    fn set(&self, key: &str, value: &[u8], version: Option<u32>) -> Result<(), CasConflict> {
         while self.depth < 4 && self.below(3) == 0 {
             // Each thread has read the clock at a moment of its own.
             let now = self.now + self.below(20);
             let other = Crowded { now, depth: self.depth + 1, ..*self };
-            let verdict = take(&other, key, LIMIT, at(now));
+            let verdict = admit_request(&other, key, LIMIT, at(now));
             self.others.borrow_mut().push((now, verdict));
         }
         self.table.set(key, value, version)
@@ -57,18 +60,18 @@ fn at(millis: u64) -> Timestamp {
 }
 
 fn admitted(remaining: u32, until: u64) -> Verdict {
-    Verdict::Admit(Standing { limit: LIMIT, remaining, until: at(until) })
+    Verdict::Admit(LimitStatus { limit: LIMIT, remaining, until: at(until) })
 }
 
 fn refused(until: u64) -> Verdict {
-    let standing = Standing { limit: LIMIT, remaining: 0, until: at(until) };
-    Verdict::Refuse { standing, used_up: Counted::Requests }
+    let standing = LimitStatus { limit: LIMIT, remaining: 0, until: at(until) };
+    Verdict::Refuse { standing, exceeded: Counted::Requests }
 }
 
 #[test]
 fn a_window_opens_with_its_first_request_and_ends_a_minute_later() {
     let table = Table::default();
-    let ask = |now| take(&table, "k", LIMIT, at(now));
+    let ask = |now| admit_request(&table, "k", LIMIT, at(now));
     assert_eq!(ask(1_000_500), admitted(6, 1_060_500));
     for count in 1..7 {
         assert_eq!(ask(1_030_500), admitted(6 - count, 1_060_500));
@@ -77,18 +80,18 @@ fn a_window_opens_with_its_first_request_and_ends_a_minute_later() {
     assert_eq!(ask(1_060_499), refused(1_060_500));
     assert_eq!(ask(1_060_500), admitted(6, 1_120_500));
     assert_eq!(ask(1_150_000), admitted(6, 1_210_000));
-    assert_eq!(take(&table, "another", LIMIT, at(1_150_000)), admitted(6, 1_210_000));
+    assert_eq!(admit_request(&table, "another", LIMIT, at(1_150_000)), admitted(6, 1_210_000));
 }
 
 #[test]
 fn what_is_refused_costs_nothing_and_changes_nothing() {
     let table = Table::default();
     for _ in 0..7 {
-        take(&table, "k", LIMIT, at(1_000));
+        admit_request(&table, "k", LIMIT, at(1_000));
     }
     let before = table.get("k");
     for _ in 0..100 {
-        assert_eq!(take(&table, "k", LIMIT, at(2_000)), refused(61_000));
+        assert_eq!(admit_request(&table, "k", LIMIT, at(2_000)), refused(61_000));
         assert_eq!(standing(&table, "k", LIMIT, at(2_000)).remaining, 0);
     }
     assert_eq!(table.get("k"), before);
@@ -98,7 +101,7 @@ fn what_is_refused_costs_nothing_and_changes_nothing() {
 fn a_limit_that_changes_counts_what_was_admitted_under_the_old_one() {
     let table = Table::default();
     let limit = |limit| NonZeroU32::new(limit).unwrap();
-    let ask = |most| match take(&table, "k", limit(most), at(1_000)) {
+    let ask = |most| match admit_request(&table, "k", limit(most), at(1_000)) {
         Verdict::Admit(standing) => Some(standing.remaining),
         _ => None,
     };
@@ -106,8 +109,8 @@ fn a_limit_that_changes_counts_what_was_admitted_under_the_old_one() {
     assert_eq!(asked, [Some(4), Some(3), Some(2), None, None, Some(0), None, Some(4)]);
     let most = limit(u32::MAX);
     charge(&table, "full", u32::MAX - 1, at(1_000));
-    assert!(matches!(take(&table, "full", most, at(1_000)), Verdict::Admit(_)));
-    assert!(matches!(take(&table, "full", most, at(1_000)), Verdict::Refuse { .. }));
+    assert!(matches!(admit_request(&table, "full", most, at(1_000)), Verdict::Admit(_)));
+    assert!(matches!(admit_request(&table, "full", most, at(1_000)), Verdict::Refuse { .. }));
 }
 
 #[test]
@@ -117,8 +120,16 @@ fn garbage_in_the_register_is_a_fresh_window() {
     for garbage in cases {
         let table = Table::default();
         table.set("k", garbage, None).unwrap();
-        assert_eq!(take(&table, "k", LIMIT, at(90_000)), admitted(6, 150_000), "{garbage:?}");
-        assert_eq!(take(&table, "k", LIMIT, at(90_000)), admitted(5, 150_000), "{garbage:?}");
+        assert_eq!(
+            admit_request(&table, "k", LIMIT, at(90_000)),
+            admitted(6, 150_000),
+            "{garbage:?}"
+        );
+        assert_eq!(
+            admit_request(&table, "k", LIMIT, at(90_000)),
+            admitted(5, 150_000),
+            "{garbage:?}"
+        );
     }
 }
 
@@ -126,18 +137,20 @@ fn garbage_in_the_register_is_a_fresh_window() {
 fn a_clock_that_goes_back_neither_refuses_for_long_nor_admits_twice() {
     let hour = 3_600_000;
     let fill = |table: &Table, now| {
-        (0..7).for_each(|_| assert!(matches!(take(table, "k", LIMIT, at(now)), Verdict::Admit(_))));
+        (0..7).for_each(|_| {
+            assert!(matches!(admit_request(table, "k", LIMIT, at(now)), Verdict::Admit(_)))
+        });
     };
     // By less than a window: the one under way still counts.
     let table = Table::default();
     fill(&table, hour);
-    assert_eq!(take(&table, "k", LIMIT, at(hour - 59_999)), refused(hour + 60_000));
-    assert_eq!(take(&table, "k", LIMIT, at(hour + 59_999)), refused(hour + 60_000));
+    assert_eq!(admit_request(&table, "k", LIMIT, at(hour - 59_999)), refused(hour + 60_000));
+    assert_eq!(admit_request(&table, "k", LIMIT, at(hour + 59_999)), refused(hour + 60_000));
     // By more: it lies where the clock will not be for long, and is forgotten.
     let table = Table::default();
     fill(&table, hour);
     fill(&table, hour - 60_000);
-    assert_eq!(take(&table, "k", LIMIT, at(hour - 60_000)), refused(hour));
+    assert_eq!(admit_request(&table, "k", LIMIT, at(hour - 60_000)), refused(hour));
     fill(&table, 0);
 }
 
@@ -159,7 +172,7 @@ fn tokens_are_counted_afterwards_and_may_overdraw() {
 /// many numbers as were admitted, no number twice, none missing, and refuses only when full.
 fn check(takes: &[(u64, Verdict)]) {
     let mut windows: BTreeMap<Duration, Vec<u32>> = BTreeMap::new();
-    let until = |standing: &Standing| standing.until.since(Timestamp::default());
+    let until = |standing: &LimitStatus| standing.until.since(Timestamp::default());
     for (_, verdict) in takes {
         if let Verdict::Admit(standing) = verdict {
             windows.entry(until(standing)).or_default().push(standing.remaining);
@@ -190,7 +203,7 @@ fn no_window_ever_admits_more_or_less_than_it_should() {
             let wait = *random.borrow_mut().one_of(&[0, 0, 1, 50, 3_000, 30_000, 59_980, 61_000]);
             now += wait + u64::try_from(random.borrow_mut().below(20)).unwrap();
             let crowd = Crowded { table: &table, random: &random, others: &others, now, depth: 0 };
-            takes.push((now, take(&crowd, "k", LIMIT, at(now))));
+            takes.push((now, admit_request(&crowd, "k", LIMIT, at(now))));
             takes.append(&mut others.borrow_mut());
         }
         check(&takes);
@@ -206,16 +219,16 @@ fn threads_together_are_admitted_exactly_as_often_as_one() {
     #[derive(Debug, Default)]
     struct Shared(Mutex<BTreeMap<String, (Vec<u8>, u32)>>);
 
-    impl Register for Shared {
+    impl SharedStore for Shared {
         fn get(&self, key: &str) -> Option<(Vec<u8>, u32)> {
             self.0.lock().unwrap().get(key).cloned()
         }
 
-        fn set(&self, key: &str, value: &[u8], version: Option<u32>) -> Result<(), Stale> {
+        fn set(&self, key: &str, value: &[u8], version: Option<u32>) -> Result<(), CasConflict> {
             let mut values = self.0.lock().unwrap();
             let known = values.get(key).map(|(_, version)| *version);
             if known != version {
-                return Err(Stale);
+                return Err(CasConflict);
             }
             values.insert(key.to_owned(), (value.to_vec(), known.unwrap_or_default() + 1));
             Ok(())
@@ -230,7 +243,7 @@ fn threads_together_are_admitted_exactly_as_often_as_one() {
             std::thread::spawn(move || {
                 let mut remaining = Vec::new();
                 for _ in 0..500 {
-                    let verdict = take(&*shared, "k", limit, at(window * 60_000));
+                    let verdict = admit_request(&*shared, "k", limit, at(window * 60_000));
                     remaining.extend(match verdict {
                         Verdict::Admit(standing) => Some(standing.remaining),
                         _ => None,

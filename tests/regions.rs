@@ -8,7 +8,7 @@ mod play;
 use std::rc::Rc;
 
 use attache::{
-    chat::{attempt_log::Made, request},
+    chat::{attempt_log::AttemptLog, request},
     config::Config,
     gateway::{Gateway, plan::Plan},
     region::Region::{self, Eu, Global, Us},
@@ -28,8 +28,8 @@ fn clusters(gateway: &Gateway, body: &Value) -> Option<Vec<String>> {
     let plan = Plan::new(gateway, "demo", request::parameters(body.as_bytes()).unwrap()).ok()?;
     let places = (0..=plan.following()).map(|place| plan.get(place).unwrap());
     let mut clusters: Vec<_> = places.map(|planned| planned.cluster.clone()).collect();
-    let ticket = plan.ticket(0, "id", Made::default()).unwrap();
-    assert_eq!(ticket.home, gateway.region);
+    let ticket = plan.ticket(0, "id", AttemptLog::default()).unwrap();
+    assert_eq!(ticket.gateway_region, gateway.region);
     clusters.extend(ticket.rest.into_iter().map(|leg| leg.cluster));
     Some(clusters)
 }

@@ -23,7 +23,7 @@ mod tests;
 use std::rc::Rc;
 
 use self::{names::Names, stream::Progress};
-use super::origin::Origin;
+use super::origin::ResponseContext;
 use crate::chat::{answer::Answer, error::Error, stream_writer::Writer, text::Text};
 
 pub(crate) use self::{fit::fit, request::request};
@@ -34,13 +34,13 @@ pub(crate) const HEADERS: &[(&str, &str)] = &[("anthropic-version", "2023-06-01"
 
 /// What reads an answer.
 #[derive(Clone, Debug)]
-pub(crate) struct Reader {
+pub(crate) struct AnthropicDecoder {
     /// What tools are called on the other side.
     names: Rc<Names>,
     progress: Box<Progress>,
 }
 
-impl Reader {
+impl AnthropicDecoder {
     fn new(names: Names) -> Self {
         Self { names: Rc::new(names), progress: Box::default() }
     }
@@ -49,7 +49,7 @@ impl Reader {
     pub(crate) fn answer<'b>(
         &self,
         body: &'b [u8],
-        origin: Origin<'_>,
+        origin: ResponseContext<'_>,
     ) -> Result<Answer<'b>, Error> {
         answer::read(body, &self.names, origin)
     }
@@ -59,7 +59,7 @@ impl Reader {
         &mut self,
         data: &'d [u8],
         writer: &mut Writer,
-        origin: Origin<'_>,
+        origin: ResponseContext<'_>,
     ) -> Result<Option<(usize, Text<'d>)>, Error> {
         self.progress.event(data, &self.names, writer, origin)
     }

@@ -5,14 +5,14 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::origin::{Head, Origin};
+use super::origin::{ResponseContext, ResponseHead};
 use crate::{
     chat::{error::Error, mistake::shortened},
     request_id::is_uuid,
 };
 
 /// The error behind an answer whose status is not 200.
-pub(crate) fn classify(origin: Origin<'_>, body: &[u8]) -> Error {
+pub(crate) fn classify(origin: ResponseContext<'_>, body: &[u8]) -> Error {
     let Said { message, code, param } = Said::read(body);
     let (provider, head) = (origin.provider.to_owned(), origin.head);
     match head.status {
@@ -36,11 +36,12 @@ pub(crate) fn classify(origin: Origin<'_>, body: &[u8]) -> Error {
 
 /// The error in a body that came with status 200, or in a stream. Its own code is the status, if it
 /// has one.
-pub(crate) fn hidden(origin: Origin<'_>, error: &RawValue) -> Error {
+pub(crate) fn hidden(origin: ResponseContext<'_>, error: &RawValue) -> Error {
     let body = format!("{{\"error\":{}}}", error.get());
     let status = status_in(error).unwrap_or(origin.head.status);
-    let head = Head { status, retry_after: origin.head.retry_after, ..Head::default() };
-    classify(Origin { head: &head, ..origin }, body.as_bytes())
+    let head =
+        ResponseHead { status, retry_after: origin.head.retry_after, ..ResponseHead::default() };
+    classify(ResponseContext { head: &head, ..origin }, body.as_bytes())
 }
 
 fn status_in(error: &RawValue) -> Option<u16> {
@@ -171,8 +172,8 @@ mod tests {
 
     use super::*;
 
-    fn origin(head: &Head) -> Origin<'_> {
-        Origin { provider: "p", model: "m", head }
+    fn origin(head: &ResponseHead) -> ResponseContext<'_> {
+        ResponseContext { provider: "p", model: "m", head }
     }
 
     #[test]
@@ -234,7 +235,7 @@ mod tests {
             (204, 502),
         ];
         for (theirs, ours) in cases {
-            let head = Head { status: theirs, ..Head::default() };
+            let head = ResponseHead { status: theirs, ..ResponseHead::default() };
             assert_eq!(classify(origin(&head), b"").status(), ours, "{theirs}");
         }
     }
@@ -254,7 +255,7 @@ mod tests {
         ];
         for (error, status) in cases {
             let raw: &RawValue = serde_json::from_str(error).unwrap();
-            assert_eq!(hidden(origin(&Head::default()), raw).status(), status, "{error}");
+            assert_eq!(hidden(origin(&ResponseHead::default()), raw).status(), status, "{error}");
         }
     }
 }

@@ -5,12 +5,12 @@
 use std::collections::BTreeMap;
 
 use self::{answer::UsageMetadata, json_schema::Schemas, names::Names};
-use super::{origin::Origin, translation::Asked};
+use super::{origin::ResponseContext, translation::TranslationInput};
 use crate::{
     chat::{
         answer::Answer,
         error::Error,
-        mistake::{Kind, MAX_MISTAKES, Mistake},
+        mistake::{MAX_MISTAKES, Mistake, MistakeKind},
         stream_writer::Writer,
         text::Text,
     },
@@ -37,7 +37,7 @@ pub(crate) use self::{error::classify, fit::fit};
 
 /// What a request leaves to remember for its answer.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Reader {
+pub(crate) struct GeminiDecoder {
     /// Names of tools as the client knows them, by those that were sent in their place.
     names: BTreeMap<String, String>,
     /// The request's id: calls that come without an id get one that follows from it.
@@ -49,18 +49,24 @@ pub(crate) struct Reader {
 }
 
 /// Path below the base URL, body, and what will read the answer.
-pub(crate) fn request(asked: &Asked<'_, '_>) -> Result<((String, Vec<u8>), Reader), Error> {
-    let mut draft = Draft::new(asked);
+pub(crate) fn request(
+    asked: &TranslationInput<'_, '_>,
+) -> Result<((String, Vec<u8>), GeminiDecoder), Error> {
+    let mut draft = RequestBuilder::new(asked);
     let body = draft.body();
     if !draft.mistakes.is_empty() {
         return Err(Error::Invalid(draft.mistakes));
     }
     let names = draft.names.into_originals();
-    let reader = Reader { names, request_id: asked.request_id.to_owned(), ..Reader::default() };
+    let reader = GeminiDecoder {
+        names,
+        request_id: asked.request_id.to_owned(),
+        ..GeminiDecoder::default()
+    };
     Ok(((path(asked), body), reader))
 }
 
-fn path(asked: &Asked<'_, '_>) -> String {
+fn path(asked: &TranslationInput<'_, '_>) -> String {
     let model = &asked.target.endpoint.upstream_model;
     match asked.fit.stream {
         Stream::On => format!("/models/{model}:streamGenerateContent?alt=sse"),
@@ -74,15 +80,15 @@ fn is_vertex(target: &Target<'_>) -> bool {
 }
 
 /// A request being written, with what is found wrong on the way.
-struct Draft<'q, 'a> {
-    asked: &'q Asked<'q, 'a>,
+struct RequestBuilder<'q, 'a> {
+    asked: &'q TranslationInput<'q, 'a>,
     names: Names,
     schemas: Schemas,
     mistakes: Vec<Mistake>,
 }
 
-impl<'q, 'a> Draft<'q, 'a> {
-    fn new(asked: &'q Asked<'q, 'a>) -> Self {
+impl<'q, 'a> RequestBuilder<'q, 'a> {
+    fn new(asked: &'q TranslationInput<'q, 'a>) -> Self {
         Self { asked, names: Names::default(), schemas: Schemas::default(), mistakes: Vec::new() }
     }
 
@@ -90,7 +96,7 @@ impl<'q, 'a> Draft<'q, 'a> {
         let param = param.into();
         let message = format!("{param}: {problem}");
         if self.mistakes.len() < MAX_MISTAKES {
-            self.mistakes.push(Mistake::new(Kind::Invalid, param, &message));
+            self.mistakes.push(Mistake::new(MistakeKind::Invalid, param, &message));
         }
     }
 
@@ -119,12 +125,12 @@ impl<'q, 'a> Draft<'q, 'a> {
     }
 }
 
-impl Reader {
+impl GeminiDecoder {
     /// Reads an answer in one piece.
     pub(crate) fn answer<'b>(
         &self,
         body: &'b [u8],
-        origin: Origin<'_>,
+        origin: ResponseContext<'_>,
     ) -> Result<Answer<'b>, Error> {
         answer::read(self, body, origin)
     }
@@ -134,7 +140,7 @@ impl Reader {
         &mut self,
         data: &'d [u8],
         writer: &mut Writer,
-        origin: Origin<'_>,
+        origin: ResponseContext<'_>,
     ) -> Result<Option<(usize, Text<'d>)>, Error> {
         stream::read(self, data, writer, origin).map(|()| None)
     }

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 use self::wire::{Completion, WireCall, WireChoice, WireFunction, WireMessage};
-use super::{error, origin::Origin, translation::Asked};
+use super::{error, origin::ResponseContext, translation::TranslationInput};
 use crate::{
     chat::{
         answer::{Answer, Call, Choice},
@@ -29,7 +29,7 @@ mod wire;
 pub(crate) use self::fit::fit;
 
 /// Path below the base URL, and body.
-pub(crate) fn request(asked: &Asked<'_, '_>) -> (String, Vec<u8>) {
+pub(crate) fn request(asked: &TranslationInput<'_, '_>) -> (String, Vec<u8>) {
     let provider = asked.target.provider;
     let mut out = Vec::with_capacity(asked.request.parameters.length() + 256);
     let mut body = Object::open(&mut out);
@@ -77,7 +77,7 @@ fn stream(body: &mut Object<'_>, stream: Stream, provider: &Provider) {
 }
 
 /// Tools, each with the fields of the API and no others: some servers refuse what they do not know.
-fn write_tools(out: &mut Vec<u8>, tools: &[Tool<'_>], asked: &Asked<'_, '_>) {
+fn write_tools(out: &mut Vec<u8>, tools: &[Tool<'_>], asked: &TranslationInput<'_, '_>) {
     let provider = asked.target.provider;
     let caches = asked.target.model.supports(Parameter::CacheControl);
     list(out, tools, |out, item| {
@@ -97,7 +97,7 @@ fn write_tools(out: &mut Vec<u8>, tools: &[Tool<'_>], asked: &Asked<'_, '_>) {
 }
 
 /// Reads an answer in one piece.
-pub(crate) fn answer<'a>(body: &'a [u8], origin: Origin<'_>) -> Result<Answer<'a>, Error> {
+pub(crate) fn answer<'a>(body: &'a [u8], origin: ResponseContext<'_>) -> Result<Answer<'a>, Error> {
     let wire: Completion<'a> =
         serde_json::from_slice(body).map_err(|_| origin.bad("is not a chat completion"))?;
     if let Some(error) = wire.error {
@@ -190,7 +190,7 @@ fn reason<'w>(wire: &'w WireChoice<'_>) -> (Option<Cow<'w, str>>, Option<Finish>
 pub(crate) fn event<'d>(
     data: &'d [u8],
     writer: &mut Writer,
-    origin: Origin<'_>,
+    origin: ResponseContext<'_>,
 ) -> Result<Option<(usize, Text<'d>)>, Error> {
     let data = data.trim_ascii();
     if data.is_empty() {

@@ -6,7 +6,7 @@ use crate::chat::error::Error;
 
 /// The beginning of a provider's answer.
 #[derive(Debug, Default)]
-pub struct Head {
+pub struct ResponseHead {
     /// The status.
     pub status: u16,
     /// `content-type`, empty if there is none.
@@ -17,16 +17,16 @@ pub struct Head {
 
 /// Who answered, and how the answer began.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Origin<'o> {
+pub(crate) struct ResponseContext<'o> {
     /// The provider's name.
     pub(crate) provider: &'o str,
     /// The model, under the name clients know.
     pub(crate) model: &'o str,
     /// The head of the answer.
-    pub(crate) head: &'o Head,
+    pub(crate) head: &'o ResponseHead,
 }
 
-impl Origin<'_> {
+impl ResponseContext<'_> {
     /// The error for an answer that makes no sense.
     pub(crate) fn bad(&self, problem: &'static str) -> Error {
         Error::BadAnswer { provider: self.provider.to_owned(), problem }

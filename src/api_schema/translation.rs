@@ -3,7 +3,7 @@
 /// A request that is about to be translated.
 use crate::{chat::request::Request, config::Target, fit::Fit};
 
-pub(crate) struct Asked<'q, 'a> {
+pub(crate) struct TranslationInput<'q, 'a> {
     pub(crate) request: &'q Request<'a>,
     pub(crate) fit: &'q Fit<'a>,
     pub(crate) target: Target<'q>,
@@ -12,7 +12,7 @@ pub(crate) struct Asked<'q, 'a> {
 
 /// A request as it leaves for the provider.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Outgoing {
+pub struct TranslatedRequest {
     /// The value of `:authority`.
     pub authority: String,
     /// The value of `:path`.

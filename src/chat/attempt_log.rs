@@ -5,9 +5,9 @@ use std::{fmt, time::Duration};
 /// Attempts that came to an end, as `x-attache-attempts` lists them:
 /// `gpt-5=503/120ms claude-sonnet-4-6=200/812ms`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Made(String);
+pub struct AttemptLog(String);
 
-impl Made {
+impl AttemptLog {
     /// The header's value.
     pub fn into_header(self) -> String {
         self.0
@@ -24,14 +24,14 @@ impl Made {
     }
 
     /// These and one more: its model, its status, and the time until that was known.
-    pub fn and(&self, model: &str, status: u16, took: Duration) -> Self {
+    pub fn with_attempt(&self, model: &str, status: u16, took: Duration) -> Self {
         let separator = if self.0.is_empty() { "" } else { " " };
         let (status, took) = (status.to_string(), took.as_millis().to_string());
         Self([&self.0, separator, model, "=", &status, "/", &took, "ms"].concat())
     }
 
     /// Adds the last of others.
-    pub fn add_last_of(&mut self, others: &Self) {
+    pub fn push_last_of(&mut self, others: &Self) {
         let last = others.0.rsplit(' ').next().unwrap_or_default();
         if !self.0.is_empty() && !last.is_empty() {
             self.0.push(' ');
@@ -61,7 +61,7 @@ impl Made {
     }
 }
 
-impl fmt::Display for Made {
+impl fmt::Display for AttemptLog {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
@@ -76,8 +76,8 @@ mod tests {
 
     #[test]
     fn attempts_are_listed_as_they_were_made() {
-        let made = Made::default().and("gpt-5", 503, Duration::from_millis(120));
-        let made = made.and("org/a=b", 200, Duration::from_micros(812_900));
+        let made = AttemptLog::default().with_attempt("gpt-5", 503, Duration::from_millis(120));
+        let made = made.with_attempt("org/a=b", 200, Duration::from_micros(812_900));
         assert_eq!(made.to_string(), "gpt-5=503/120ms org/a=b=200/812ms");
         let listed: Vec<_> = made.list().collect();
         assert_eq!(listed, [("gpt-5", 503, 120), ("org/a=b", 200, 812)]);

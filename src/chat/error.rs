@@ -3,7 +3,7 @@
 use std::{fmt, num::NonZeroU32, time::Duration};
 
 use super::{
-    attempt_log::Made,
+    attempt_log::AttemptLog,
     mistake::{Mistake, Unreadable},
 };
 use crate::json::{Object, list};
@@ -184,7 +184,7 @@ impl Error {
 
     /// The body: flat for AssemblyAI's clients, with `error` inside for OpenAI's and for older ones
     /// of AssemblyAI's.
-    pub fn to_json(&self, request_id: &str, made: &Made) -> Vec<u8> {
+    pub fn to_json(&self, request_id: &str, made: &AttemptLog) -> Vec<u8> {
         let mut out = Vec::with_capacity(512);
         let mut body = Object::open(&mut out);
         self.write(&mut body, request_id, made);
@@ -193,7 +193,7 @@ impl Error {
     }
 
     /// Writes the keys of the body into an object.
-    pub fn write(&self, body: &mut Object<'_>, request_id: &str, made: &Made) {
+    pub fn write(&self, body: &mut Object<'_>, request_id: &str, made: &AttemptLog) {
         let metadata = self.metadata(made);
         let headline = match self {
             Self::Invalid(_) => HEADLINE.to_owned(),
@@ -213,7 +213,7 @@ impl Error {
             });
     }
 
-    fn metadata(&self, made: &Made) -> Vec<u8> {
+    fn metadata(&self, made: &AttemptLog) -> Vec<u8> {
         let mut out = Vec::new();
         let mut object = Object::open(&mut out);
         match self {

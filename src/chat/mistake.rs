@@ -8,12 +8,12 @@ pub struct Mistake {
     /// What is wrong, in one sentence.
     pub message: String,
     /// What kind of mistake it is.
-    pub kind: Kind,
+    pub kind: MistakeKind,
 }
 
 /// A kind of mistake: what a client would do about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum MistakeKind {
     /// Something that must be there is not.
     Missing,
     /// A value that cannot be.
@@ -24,7 +24,7 @@ pub enum Kind {
     NoModel,
 }
 
-impl Kind {
+impl MistakeKind {
     /// OpenAI's word for it, in `error.code`.
     pub fn code(self) -> &'static str {
         match self {
@@ -38,7 +38,7 @@ impl Kind {
 
 impl Mistake {
     /// A mistake in a parameter. What the client wrote may stand in the message, at any length.
-    pub fn new(kind: Kind, param: impl Into<String>, message: &str) -> Self {
+    pub fn new(kind: MistakeKind, param: impl Into<String>, message: &str) -> Self {
         Self { param: param.into(), message: shortened(message), kind }
     }
 }

@@ -82,7 +82,7 @@ parameters! {
 
 /// What a parameter has to do with models.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum ParameterScope {
     /// Every model takes it.
     Core,
     /// Some models take it: their configuration says so.
@@ -95,14 +95,16 @@ pub enum Place {
 
 impl Parameter {
     /// What the parameter has to do with models.
-    pub fn place(self) -> Place {
+    pub fn place(self) -> ParameterScope {
         match self {
-            Self::Model | Self::Messages | Self::Prompt | Self::StreamOptions => Place::Core,
-            Self::MaxTokens | Self::MaxCompletionTokens => Place::Core,
-            Self::Functions | Self::FunctionCall => Place::Legacy,
-            Self::Fallbacks | Self::FallbackConfig | Self::ModelRegion => Place::Gateway,
-            Self::PostProcessingSteps | Self::TranscriptId => Place::Gateway,
-            _ => Place::Optional,
+            Self::Model | Self::Messages | Self::Prompt | Self::StreamOptions => {
+                ParameterScope::Core
+            }
+            Self::MaxTokens | Self::MaxCompletionTokens => ParameterScope::Core,
+            Self::Functions | Self::FunctionCall => ParameterScope::Legacy,
+            Self::Fallbacks | Self::FallbackConfig | Self::ModelRegion => ParameterScope::Gateway,
+            Self::PostProcessingSteps | Self::TranscriptId => ParameterScope::Gateway,
+            _ => ParameterScope::Optional,
         }
     }
 }

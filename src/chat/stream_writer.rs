@@ -4,10 +4,11 @@
 use serde_json::value::RawValue;
 
 use super::{
-    attempt_log::Made, envelope::Envelope, error::Error, finish::Finish, text::Text, usage::Usage,
+    attempt_log::AttemptLog, envelope::Envelope, error::Error, finish::Finish, text::Text,
+    usage::Usage,
 };
 use crate::json::Object;
-use crate::post_processing::{Mended, Mender};
+use crate::post_processing::{RepairReport, Repairer};
 
 /// The most choices and the most calls in one choice that a provider may stream: more is an attack
 /// on the gateway's memory.
@@ -24,7 +25,7 @@ pub struct Writer {
     /// Why the first choice that stopped did.
     stopped: Option<Finish>,
     /// Mends what is said, if the client wants that.
-    mender: Option<Mender>,
+    mender: Option<Repairer>,
     /// Why what is said cannot be mended. Nothing is written after that.
     failure: Option<Error>,
     /// Events written and not taken yet.
@@ -68,7 +69,7 @@ impl Writer {
     }
 
     /// A stream in which what is said is mended.
-    pub fn mending(envelope: Envelope, mender: Option<Mender>) -> Self {
+    pub fn mending(envelope: Envelope, mender: Option<Repairer>) -> Self {
         Self { mender, ..Self::new(envelope) }
     }
 
@@ -78,8 +79,8 @@ impl Writer {
     }
 
     /// What was mended since the last time.
-    pub fn take_mended(&mut self) -> Option<Mended> {
-        self.mender.as_mut().map(Mender::take)
+    pub fn take_mended(&mut self) -> Option<RepairReport> {
+        self.mender.as_mut().map(Repairer::take)
     }
 
     /// Whether anything came that a client would notice: content, a call, a finish, an error.
@@ -321,7 +322,8 @@ impl Writer {
             return;
         }
         self.out.extend_from_slice(b"data: ");
-        self.out.extend_from_slice(&error.to_json(&self.envelope.request_id, &Made::default()));
+        self.out
+            .extend_from_slice(&error.to_json(&self.envelope.request_id, &AttemptLog::default()));
         self.out.extend_from_slice(b"\n\n");
     }
 

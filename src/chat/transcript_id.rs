@@ -6,12 +6,12 @@ use serde::{Deserialize, Deserializer, de::Error as _};
 
 /// A transcript's id, fit for a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Id(
+pub struct TranscriptId(
     /// Invariant: 1 to 128 letters, digits, `-` and `_`.
     String,
 );
 
-impl Id {
+impl TranscriptId {
     /// What an id may be. AssemblyAI's are UUIDs and, from earlier years, letters and dashes.
     pub const ALLOWED: &'static str = "up to 128 letters, digits, `-` and `_`";
 
@@ -22,14 +22,14 @@ impl Id {
     }
 }
 
-impl<'de> Deserialize<'de> for Id {
+impl<'de> Deserialize<'de> for TranscriptId {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = Cow::<str>::deserialize(deserializer)?;
         Self::parse(&text).ok_or_else(|| D::Error::custom(Self::ALLOWED))
     }
 }
 
-impl fmt::Display for Id {
+impl fmt::Display for TranscriptId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }

@@ -13,7 +13,7 @@ use crate::{
     chat::{
         effort::Effort,
         message::Input,
-        parameter::{Parameter, Place},
+        parameter::{Parameter, ParameterScope},
         tools::{ResponseFormat, ToolChoice},
     },
     failover::MAX_DEPTH,
@@ -329,7 +329,7 @@ fn read_forms<const N: usize>(
 fn read_parameters(entry: &mut Object<'_>) -> Vec<Parameter> {
     let words: Vec<_> = Parameter::ALL
         .iter()
-        .filter(|own| own.place() == Place::Optional)
+        .filter(|own| own.place() == ParameterScope::Optional)
         .map(|own| (own.name(), *own))
         .collect();
     entry.optional("supported_parameters").map(|node| node.words(&words)).unwrap_or_default()

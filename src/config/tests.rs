@@ -18,7 +18,7 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 use super::*;
 use crate::chat::{
     message::Input,
-    parameter::{Parameter, Place},
+    parameter::{Parameter, ParameterScope},
     tools::ToolChoice,
     usage::Usage,
 };
@@ -125,7 +125,7 @@ fn all_mistakes_come_at_once() {
     });
     let parameters: Vec<&str> = Parameter::ALL
         .iter()
-        .filter(|parameter| parameter.place() == Place::Optional)
+        .filter(|parameter| parameter.place() == ParameterScope::Optional)
         .map(|parameter| parameter.name())
         .collect();
     let expected = format!(

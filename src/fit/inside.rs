@@ -4,7 +4,7 @@ use std::{borrow::Cow, collections::BTreeMap};
 
 use serde_json::value::RawValue;
 
-use super::support::{Fate, fate};
+use super::support::{ParameterSupport, support_of};
 use super::{Fit, MAX_REPORTED, is_plain};
 use crate::{
     chat::{
@@ -17,7 +17,7 @@ use crate::{
 
 /// A mark for a provider's cache, by where it stands.
 #[derive(Clone, Copy, Debug)]
-pub enum Mark<'q> {
+pub enum CacheControlMark<'q> {
     /// On a message as a whole.
     Message(&'q RawValue),
     /// On a part of a message.
@@ -32,15 +32,16 @@ impl Fit<'_> {
     pub fn leave_out_marks(
         &mut self,
         request: &Request<'_>,
-        goes_on: impl Fn(Mark<'_>) -> bool + Copy,
+        goes_on: impl Fn(CacheControlMark<'_>) -> bool + Copy,
     ) {
-        let is_lost = |mark: Option<Mark<'_>>| mark.is_some_and(|mark| !goes_on(mark));
+        let is_lost = |mark: Option<CacheControlMark<'_>>| mark.is_some_and(|mark| !goes_on(mark));
         let messages = request.messages.iter().any(|message| {
-            let lost = |part: &Part<'_>| is_lost(part.cache_control.map(Mark::Part));
-            is_lost(message.cache_control.map(Mark::Message)) || parts(&message.content).any(lost)
+            let lost = |part: &Part<'_>| is_lost(part.cache_control.map(CacheControlMark::Part));
+            is_lost(message.cache_control.map(CacheControlMark::Message))
+                || parts(&message.content).any(lost)
         });
         let mut tools = request.tools.iter();
-        let tools = tools.any(|tool| is_lost(tool.cache_control.map(Mark::Tool)));
+        let tools = tools.any(|tool| is_lost(tool.cache_control.map(CacheControlMark::Tool)));
         for (name, is_lost) in [("messages", messages), ("tools", tools)] {
             if is_lost {
                 self.dropped.push(Cow::Owned(format!("{name}.cache_control")));
@@ -62,7 +63,7 @@ impl Fit<'_> {
     pub(super) fn inside(&mut self, request: &Request<'_>, schema: ApiSchema) {
         // A budget goes on with all that stands beside it, where nobody needs to read it.
         let is_whole = self.value(Parameter::Reasoning).is_some()
-            && fate(Parameter::Reasoning, schema) == Fate::Mapped;
+            && support_of(Parameter::Reasoning, schema) == ParameterSupport::Mapped;
         for (parameter, known) in [
             (Parameter::StreamOptions, &["include_usage"][..]),
             (Parameter::Reasoning, &["effort", "max_tokens"]),

@@ -3,13 +3,13 @@
 //! in the configuration; what an API schema lacks, no entry can add.
 
 use crate::{
-    chat::parameter::{Parameter, Place},
+    chat::parameter::{Parameter, ParameterScope},
     config::ApiSchema,
 };
 
 /// What becomes of a parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
+pub enum ParameterSupport {
     /// It goes on, in the provider's own words.
     Mapped,
     /// It goes on, within the provider's bounds.
@@ -22,7 +22,7 @@ pub enum Fate {
     Refused,
 }
 
-impl Fate {
+impl ParameterSupport {
     /// Every fate.
     pub const ALL: [Self; 5] =
         [Self::Mapped, Self::Clamped, Self::Emulated, Self::Dropped, Self::Refused];
@@ -39,13 +39,13 @@ impl Fate {
     }
 
     /// Whether the provider learns of it.
-    pub fn goes_on(self) -> bool {
+    pub fn is_forwarded(self) -> bool {
         !matches!(self, Self::Dropped | Self::Refused)
     }
 }
 
 /// What becomes of a parameter in an API schema.
-pub fn fate(parameter: Parameter, schema: ApiSchema) -> Fate {
+pub fn support_of(parameter: Parameter, schema: ApiSchema) -> ParameterSupport {
     match schema {
         ApiSchema::Anthropic => anthropic(parameter),
         ApiSchema::Gemini => gemini(parameter),
@@ -54,67 +54,85 @@ pub fn fate(parameter: Parameter, schema: ApiSchema) -> Fate {
 }
 
 /// OpenAI's API reference, *Create chat completion*: the chat API itself.
-fn openai(parameter: Parameter) -> Fate {
+fn openai(parameter: Parameter) -> ParameterSupport {
     use Parameter as P;
     match parameter {
         P::MaxTokens | P::MaxCompletionTokens | P::Temperature | P::ReasoningEffort => {
-            Fate::Clamped
+            ParameterSupport::Clamped
         }
         // Usage is always asked for; whether the client sees it is the gateway's business.
-        P::StreamOptions => Fate::Emulated,
+        P::StreamOptions => ParameterSupport::Emulated,
         // Replaced by tools in 2023; no server that is asked here need know them.
-        P::Functions | P::FunctionCall => Fate::Refused,
-        ours if ours.place() == Place::Gateway => Fate::Emulated,
-        _ => Fate::Mapped,
+        P::Functions | P::FunctionCall => ParameterSupport::Refused,
+        ours if ours.place() == ParameterScope::Gateway => ParameterSupport::Emulated,
+        _ => ParameterSupport::Mapped,
     }
 }
 
 /// Claude API reference, *Create a Message*. It takes no field that it does not know.
-fn anthropic(parameter: Parameter) -> Fate {
+fn anthropic(parameter: Parameter) -> ParameterSupport {
     use Parameter as P;
     match parameter {
-        P::Model | P::Messages | P::Prompt | P::TopP | P::TopK | P::Stream => Fate::Mapped,
-        P::Tools | P::ToolChoice | P::ParallelToolCalls | P::CacheControl => Fate::Mapped,
-        P::User | P::SafetyIdentifier => Fate::Mapped,
-        P::MaxTokens | P::MaxCompletionTokens | P::Temperature | P::Stop => Fate::Clamped,
-        P::ReasoningEffort | P::Reasoning => Fate::Clamped,
+        P::Model | P::Messages | P::Prompt | P::TopP | P::TopK | P::Stream => {
+            ParameterSupport::Mapped
+        }
+        P::Tools | P::ToolChoice | P::ParallelToolCalls | P::CacheControl => {
+            ParameterSupport::Mapped
+        }
+        P::User | P::SafetyIdentifier => ParameterSupport::Mapped,
+        P::MaxTokens | P::MaxCompletionTokens | P::Temperature | P::Stop => {
+            ParameterSupport::Clamped
+        }
+        P::ReasoningEffort | P::Reasoning => ParameterSupport::Clamped,
         // A JSON schema is mapped; `json_object` becomes an instruction.
-        P::ResponseFormat => Fate::Emulated,
+        P::ResponseFormat => ParameterSupport::Emulated,
         // Usage is always in the stream.
-        P::StreamOptions => Fate::Emulated,
-        P::Seed | P::FrequencyPenalty | P::PresencePenalty | P::LogitBias => Fate::Dropped,
-        P::TopLogprobs | P::Verbosity | P::Prediction | P::ServiceTier => Fate::Dropped,
-        P::PromptCacheKey | P::PromptCacheRetention | P::Store | P::Metadata => Fate::Dropped,
-        P::N | P::Logprobs | P::Modalities | P::Audio | P::WebSearchOptions => Fate::Refused,
-        P::Functions | P::FunctionCall => Fate::Refused,
+        P::StreamOptions => ParameterSupport::Emulated,
+        P::Seed | P::FrequencyPenalty | P::PresencePenalty | P::LogitBias => {
+            ParameterSupport::Dropped
+        }
+        P::TopLogprobs | P::Verbosity | P::Prediction | P::ServiceTier => ParameterSupport::Dropped,
+        P::PromptCacheKey | P::PromptCacheRetention | P::Store | P::Metadata => {
+            ParameterSupport::Dropped
+        }
+        P::N | P::Logprobs | P::Modalities | P::Audio | P::WebSearchOptions => {
+            ParameterSupport::Refused
+        }
+        P::Functions | P::FunctionCall => ParameterSupport::Refused,
         P::Fallbacks
         | P::FallbackConfig
         | P::PostProcessingSteps
         | P::TranscriptId
-        | P::ModelRegion => Fate::Emulated,
+        | P::ModelRegion => ParameterSupport::Emulated,
     }
 }
 
 /// ai.google.dev, *GenerateContentRequest*. It takes no field that it does not know.
-fn gemini(parameter: Parameter) -> Fate {
+fn gemini(parameter: Parameter) -> ParameterSupport {
     use Parameter as P;
     match parameter {
-        P::Model | P::Messages | P::Prompt | P::Stream | P::TopP | P::TopK => Fate::Mapped,
-        P::N | P::Stop | P::FrequencyPenalty | P::PresencePenalty => Fate::Mapped,
-        P::Logprobs | P::TopLogprobs | P::ResponseFormat => Fate::Mapped,
-        P::Tools | P::ToolChoice => Fate::Mapped,
-        P::MaxTokens | P::MaxCompletionTokens | P::Temperature | P::Seed => Fate::Clamped,
-        P::ReasoningEffort | P::Reasoning => Fate::Clamped,
+        P::Model | P::Messages | P::Prompt | P::Stream | P::TopP | P::TopK => {
+            ParameterSupport::Mapped
+        }
+        P::N | P::Stop | P::FrequencyPenalty | P::PresencePenalty => ParameterSupport::Mapped,
+        P::Logprobs | P::TopLogprobs | P::ResponseFormat => ParameterSupport::Mapped,
+        P::Tools | P::ToolChoice => ParameterSupport::Mapped,
+        P::MaxTokens | P::MaxCompletionTokens | P::Temperature | P::Seed => {
+            ParameterSupport::Clamped
+        }
+        P::ReasoningEffort | P::Reasoning => ParameterSupport::Clamped,
         // As with Anthropic.
-        P::StreamOptions => Fate::Emulated,
-        P::Fallbacks | P::FallbackConfig | P::ModelRegion => Fate::Emulated,
-        P::PostProcessingSteps | P::TranscriptId => Fate::Emulated,
-        P::LogitBias | P::ParallelToolCalls | P::Prediction | P::Verbosity => Fate::Dropped,
-        P::CacheControl | P::PromptCacheKey | P::PromptCacheRetention => Fate::Dropped,
-        P::Metadata | P::SafetyIdentifier | P::ServiceTier | P::Store => Fate::Dropped,
-        P::User => Fate::Dropped,
-        P::Audio | P::Modalities | P::WebSearchOptions => Fate::Refused,
-        P::Functions | P::FunctionCall => Fate::Refused,
+        P::StreamOptions => ParameterSupport::Emulated,
+        P::Fallbacks | P::FallbackConfig | P::ModelRegion => ParameterSupport::Emulated,
+        P::PostProcessingSteps | P::TranscriptId => ParameterSupport::Emulated,
+        P::LogitBias | P::ParallelToolCalls | P::Prediction | P::Verbosity => {
+            ParameterSupport::Dropped
+        }
+        P::CacheControl | P::PromptCacheKey | P::PromptCacheRetention => ParameterSupport::Dropped,
+        P::Metadata | P::SafetyIdentifier | P::ServiceTier | P::Store => ParameterSupport::Dropped,
+        P::User => ParameterSupport::Dropped,
+        P::Audio | P::Modalities | P::WebSearchOptions => ParameterSupport::Refused,
+        P::Functions | P::FunctionCall => ParameterSupport::Refused,
     }
 }
 
@@ -128,18 +146,24 @@ mod tests {
     #[test]
     fn what_the_gateway_does_itself_is_emulated_everywhere() {
         for schema in [ApiSchema::OpenAi, ApiSchema::Anthropic, ApiSchema::Gemini] {
-            let ours = |own: &&Parameter| own.place() == Place::Gateway;
+            let ours = |own: &&Parameter| own.place() == ParameterScope::Gateway;
             for parameter in Parameter::ALL.iter().filter(ours) {
-                let fate = fate(*parameter, schema);
-                assert_eq!(fate, Fate::Emulated, "{} {}", schema.name(), parameter.name());
+                let fate = support_of(*parameter, schema);
+                assert_eq!(
+                    fate,
+                    ParameterSupport::Emulated,
+                    "{} {}",
+                    schema.name(),
+                    parameter.name()
+                );
             }
         }
     }
 
     #[test]
     fn no_fate_has_two_names() {
-        for (index, fate) in Fate::ALL.iter().enumerate() {
-            assert!(Fate::ALL[..index].iter().all(|other| other.name() != fate.name()));
+        for (index, fate) in ParameterSupport::ALL.iter().enumerate() {
+            assert!(ParameterSupport::ALL[..index].iter().all(|other| other.name() != fate.name()));
         }
     }
 }

@@ -6,20 +6,20 @@
 
 use std::time::Duration;
 
-use self::admission::Asking;
+use self::admission::PendingAdmission;
 use super::{
-    Note, Output, Patience, Why,
-    envoy_reply::{Source, classify, of_call},
-    final_reply::{self, ATTEMPTS, NEXT, Told, header},
+    AttemptReason, IdleTimeouts, Output, TelemetryEvent,
+    envoy_reply::{ReplySource, classify, of_call},
+    final_reply::{self, ATTEMPTS, FinalReply, NEXT, header},
     plan::Plan,
     transcript_fetch::Transcript,
 };
 use crate::{
-    chat::{attempt_log::Made, error::Error},
-    failover::{BACK_OFF, Next},
+    chat::{attempt_log::AttemptLog, error::Error},
+    failover::{BACK_OFF, Failover},
     handoff::ticket::{Lane, Ticket},
-    http_call::Called,
-    quota::Standing,
+    http_call::CallResult,
+    quota::LimitStatus,
     region::Region,
     reply::Reply,
     time::Timestamp,
@@ -27,12 +27,12 @@ use crate::{
 
 mod admission;
 
-pub(super) use self::admission::Asker;
+pub(super) use self::admission::Caller;
 
 /// Attempts of a plan, made and to be made.
 #[derive(Debug)]
 pub(super) struct Attempts {
-    asker: Asker,
+    asker: Caller,
     plan: Plan,
     /// The client's request, which every attempt reads anew.
     body: Vec<u8>,
@@ -42,11 +42,11 @@ pub(super) struct Attempts {
     request_id: String,
     started: Timestamp,
     /// Those that came to an end.
-    made: Made,
+    made: AttemptLog,
     /// The models that the account was admitted to, and where it stands with those that have a limit.
-    admitted: Vec<(String, Option<Standing>)>,
+    admitted: Vec<(String, Option<LimitStatus>)>,
     /// The attempt about which the rate limit service was asked.
-    asking: Option<Asking>,
+    asking: Option<PendingAdmission>,
     /// The place of the attempt that goes through Envoy's router.
     first: usize,
     /// Those under way: their place in the plan, and when they began.
@@ -58,7 +58,7 @@ pub(super) struct Attempts {
     /// Who failed last, as far as only the gateway knows.
     last: Option<(String, Region)>,
     /// What else only it knows.
-    pub(super) notes: Vec<Note>,
+    pub(super) notes: Vec<TelemetryEvent>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,7 +74,7 @@ enum Sleep {
 impl Attempts {
     /// The attempts of a plan, none made.
     pub(super) fn new(
-        asker: Asker,
+        asker: Caller,
         plan: Plan,
         body: Vec<u8>,
         request_id: String,
@@ -88,7 +88,7 @@ impl Attempts {
             fetching: None,
             request_id,
             started: now,
-            made: Made::default(),
+            made: AttemptLog::default(),
             admitted: Vec::new(),
             asking: None,
             first: 0,
@@ -106,7 +106,7 @@ impl Attempts {
     }
 
     /// What is left of them: the model that was asked for, and who failed last.
-    pub(super) fn into_parts(self) -> (String, Option<(String, Region)>, Vec<Note>) {
+    pub(super) fn into_parts(self) -> (String, Option<(String, Region)>, Vec<TelemetryEvent>) {
         (self.plan.primary.model, self.last, self.notes)
     }
 
@@ -117,14 +117,14 @@ impl Attempts {
 
     /// Makes the first attempt that the account may make.
     pub(super) fn begin(&mut self, now: Timestamp) -> Output {
-        self.enter(Asking { place: 0, why: None, told: None }, now)
+        self.admit_then_attempt(PendingAdmission { place: 0, why: None, told: None }, now)
     }
 
     /// Makes an attempt through Envoy's router.
     fn forward(&mut self, place: usize, now: Timestamp) -> Output {
         let ticket = self.plan.ticket(place, &self.request_id, self.made.clone());
         let Some(ticket) = ticket else { return Output::Wait };
-        let ticket = self.signed(ticket);
+        let ticket = self.with_caller(ticket);
         self.first = place;
         self.pending.push((place, now));
         let hedge = self.plan.hedge.filter(|_| self.plan.lane == Lane::Answer);
@@ -139,34 +139,36 @@ impl Attempts {
     }
 
     /// Takes in the answer that was hoped for.
-    pub(super) fn good(&self) -> Output {
+    pub(super) fn on_success(&self) -> Output {
         let warm = self.asker.gateway.config.keep_warm;
         match self.plan.lane {
             Lane::Answer => Output::Pass,
-            Lane::Stream => Output::Stream(Patience { idle: self.plan.patience(), warm }),
+            Lane::Stream => Output::Stream(IdleTimeouts { idle: self.plan.patience(), warm }),
         }
     }
 
     /// Takes in an answer that is not the one that was hoped for.
-    pub(super) fn answer(&mut self, status: u16, source: Source, now: Timestamp) -> Output {
+    pub(super) fn answer(&mut self, status: u16, source: ReplySource, now: Timestamp) -> Output {
         match source {
-            Source::Provider => Output::Pass,
-            Source::Failed { next, made } => {
-                self.made.add_last_of(&made);
+            ReplySource::Provider => Output::Pass,
+            ReplySource::Failed { next, made } => {
+                self.made.push_last_of(&made);
                 match self.plan.lane {
-                    Lane::Answer => self.failed(self.first, next, Told::Held, now),
+                    Lane::Answer => {
+                        self.advance_after_failure(self.first, next, FinalReply::Held, now)
+                    }
                     // The router knew the plan and could not follow it.
                     Lane::Stream => Output::Pass,
                 }
             }
-            Source::Envoy { details, ticket } => {
-                self.envoys(status, &details, ticket.map(|ticket| *ticket), now)
+            ReplySource::Envoy { details, ticket } => {
+                self.on_envoy_reply(status, &details, ticket.map(|ticket| *ticket), now)
             }
         }
     }
 
     /// Takes in an answer of Envoy's own.
-    fn envoys(
+    fn on_envoy_reply(
         &mut self,
         status: u16,
         details: &str,
@@ -184,55 +186,59 @@ impl Attempts {
             // Envoy's router makes no attempt after one that a breaker turned down, whatever that
             // one has said to the ticket: it did not know why it ended.
             Some(ticket) if matches!(error, Error::Overloaded { .. }) => {
-                let place = if ticket.is_none() { place } else { place.saturating_sub(1) };
-                self.made = ticket.made.with_last_status(error.status());
-                self.failed_with(place, next, &error, now)
+                let place = if ticket.is_exhausted() { place } else { place.saturating_sub(1) };
+                self.made = ticket.attempt_log.with_last_status(error.status());
+                self.advance_with_error(place, next, &error, now)
             }
             // The plan is at its end, and the router did not know.
-            Some(ticket) if ticket.is_none() && details == "no_healthy_upstream" => {
-                let last = ticket.made.list().last().map_or(status, |(_, status, _)| status);
+            Some(ticket) if ticket.is_exhausted() && details == "no_healthy_upstream" => {
+                let last = ticket.attempt_log.list().last().map_or(status, |(_, status, _)| status);
                 let error = of_call(last, &planned.provider);
-                self.made = ticket.made;
-                self.failed_with(place, next, &error, now)
+                self.made = ticket.attempt_log;
+                self.advance_with_error(place, next, &error, now)
             }
             // The last attempt has said that it ended, Envoy knows why.
-            Some(ticket) if ticket.is_none() => {
-                self.made = ticket.made.with_last_status(error.status());
-                self.failed_with(place, next, &error, now)
+            Some(ticket) if ticket.is_exhausted() => {
+                self.made = ticket.attempt_log.with_last_status(error.status());
+                self.advance_with_error(place, next, &error, now)
             }
             ticket => {
-                self.made = ticket.map_or_else(|| self.made.clone(), |ticket| ticket.made);
+                self.made = ticket.map_or_else(|| self.made.clone(), |ticket| ticket.attempt_log);
                 self.record(place, &error, now);
-                self.failed_with(place, next, &error, now)
+                self.advance_with_error(place, next, &error, now)
             }
         }
     }
 
     /// Takes in what came of a call.
-    pub(super) fn called(&mut self, place: usize, called: Called, now: Timestamp) -> Output {
+    pub(super) fn called(&mut self, place: usize, called: CallResult, now: Timestamp) -> Output {
         let Some(planned) = self.plan.get(place) else { return Output::Wait };
         let provider = planned.provider.clone();
         match called {
-            Called::Answer { status, headers, body } => {
-                let told = header(&headers, NEXT).map(Next::told);
+            CallResult::Answer { status, headers, body } => {
+                let told = header(&headers, NEXT).map(Failover::from_header);
                 if told.is_none() && status != 200 {
-                    return self.fails(place, &of_call(status, &provider), now);
+                    return self.on_gateway_failure(place, &of_call(status, &provider), now);
                 }
                 let made = header(&headers, ATTEMPTS).unwrap_or_default().to_owned();
-                self.made.add_last_of(&Made::parse(made));
-                let reply = final_reply::reply(status, headers, body, &self.made);
+                self.made.push_last_of(&AttemptLog::parse(made));
+                let reply = final_reply::reply_from_call(status, headers, body, &self.made);
                 match told {
                     None => Output::Reply(reply),
-                    Some(next) => self.failed(place, next, Told::Reply(reply), now),
+                    Some(next) => {
+                        self.advance_after_failure(place, next, FinalReply::Reply(reply), now)
+                    }
                 }
             }
-            Called::Broken => {
-                self.fails(place, &Error::BadAnswer { provider, problem: "broke off" }, now)
-            }
-            Called::TurnedDown => {
+            CallResult::Broken => self.on_gateway_failure(
+                place,
+                &Error::BadAnswer { provider, problem: "broke off" },
+                now,
+            ),
+            CallResult::NotSent => {
                 let error = Error::Unreachable { provider };
                 self.record(place, &error, now);
-                self.failed_with(place, Next::Move, &error, now)
+                self.advance_with_error(place, Failover::NextModel, &error, now)
             }
         }
     }
@@ -240,12 +246,15 @@ impl Attempts {
     /// The moment has come for which the exchange slept.
     pub(super) fn due(&mut self, now: Timestamp) -> Output {
         match std::mem::replace(&mut self.sleep, Sleep::None) {
-            Sleep::Retry(place) => self.call(place, Why::Retry, now),
+            Sleep::Retry(place) => self.call(place, AttemptReason::Retry, now),
             Sleep::Hedge if self.pending.iter().map(|(place, _)| *place).eq([self.first]) => {
-                match self.plan.after(self.first, Next::Move) {
+                match self.plan.after(self.first, Failover::NextModel) {
                     Some(place) => {
                         self.hedged = Some(place);
-                        self.enter(Asking { place, why: Some(Why::Hedge), told: None }, now)
+                        self.admit_then_attempt(
+                            PendingAdmission { place, why: Some(AttemptReason::Hedge), told: None },
+                            now,
+                        )
                     }
                     None => Output::Wait,
                 }
@@ -254,7 +263,7 @@ impl Attempts {
         }
     }
 
-    fn make(&mut self, asking: &Asking, now: Timestamp) -> Output {
+    fn start_attempt(&mut self, asking: &PendingAdmission, now: Timestamp) -> Output {
         match asking.why {
             None => match &self.transcript {
                 None => self.forward(asking.place, now),
@@ -268,7 +277,7 @@ impl Attempts {
     }
 
     /// Takes in what came of the call for the transcript.
-    pub(super) fn fetched(&mut self, called: &Called, now: Timestamp) -> Output {
+    pub(super) fn fetched(&mut self, called: &CallResult, now: Timestamp) -> Output {
         let (Some(place), Some(transcript)) = (self.fetching.take(), self.transcript.take()) else {
             return Output::Wait;
         };
@@ -282,17 +291,17 @@ impl Attempts {
     }
 
     /// An attempt failed of which only the gateway knows.
-    fn fails(&mut self, place: usize, error: &Error, now: Timestamp) -> Output {
+    fn on_gateway_failure(&mut self, place: usize, error: &Error, now: Timestamp) -> Output {
         self.record(place, error, now);
-        self.failed_with(place, Next::after(error), error, now)
+        self.advance_with_error(place, Failover::after(error), error, now)
     }
 
     fn record(&mut self, place: usize, error: &Error, now: Timestamp) {
         let Some(planned) = self.plan.get(place) else { return };
         let took = self.took(place, now);
         let (provider, model) = (planned.provider.clone(), planned.model.clone());
-        self.made = self.made.and(&model, error.status(), took);
-        self.notes.push(Note::Failed { provider, model, reason: error.reason(), took });
+        self.made = self.made.with_attempt(&model, error.status(), took);
+        self.notes.push(TelemetryEvent::Failed { provider, model, reason: error.reason(), took });
     }
 
     fn took(&self, place: usize, now: Timestamp) -> Duration {
@@ -300,7 +309,13 @@ impl Attempts {
         now.since(begun.map_or(self.started, |(_, begun)| *begun))
     }
 
-    fn failed_with(&mut self, place: usize, next: Next, error: &Error, now: Timestamp) -> Output {
+    fn advance_with_error(
+        &mut self,
+        place: usize,
+        next: Failover,
+        error: &Error,
+        now: Timestamp,
+    ) -> Output {
         let mut reply = Reply::failed(error, &self.request_id, &self.made);
         let region = self.plan.primary.region.name().to_owned();
         reply.headers.push(("x-attache-region", region));
@@ -308,18 +323,24 @@ impl Attempts {
         let model = planned.map_or("", |planned| &planned.model);
         reply.headers.extend(self.standing(model, now));
         self.last = planned.map(|planned| (planned.provider.clone(), planned.region));
-        self.failed(place, next, Told::Reply(reply), now)
+        self.advance_after_failure(place, next, FinalReply::Reply(reply), now)
     }
 
     /// Goes on after an attempt that failed.
-    fn failed(&mut self, place: usize, next: Next, told: Told, now: Timestamp) -> Output {
+    fn advance_after_failure(
+        &mut self,
+        place: usize,
+        next: Failover,
+        told: FinalReply,
+        now: Timestamp,
+    ) -> Output {
         self.pending.retain(|(other, _)| *other != place);
-        if next != Next::Stop && !self.pending.is_empty() {
+        if next != Failover::GiveUp && !self.pending.is_empty() {
             return Output::Wait;
         }
         // What was to begin beside it takes its place.
-        if let Some(asking) = self.asking.as_mut().filter(|_| next != Next::Stop) {
-            (asking.why, asking.told) = (Some(Why::Fallback), Some(told));
+        if let Some(asking) = self.asking.as_mut().filter(|_| next != Failover::GiveUp) {
+            (asking.why, asking.told) = (Some(AttemptReason::Fallback), Some(told));
             return Output::Wait;
         }
         match self.following(place, next) {
@@ -329,14 +350,14 @@ impl Attempts {
                 Output::Sleep(now.plus(BACK_OFF))
             }
             Some(place) => {
-                let (why, told) = (Some(Why::Fallback), Some(told));
-                self.enter(Asking { place, why, told }, now)
+                let (why, told) = (Some(AttemptReason::Fallback), Some(told));
+                self.admit_then_attempt(PendingAdmission { place, why, told }, now)
             }
         }
     }
 
     /// The place of the next attempt. The one that was made beside the first is not made again.
-    fn following(&self, place: usize, next: Next) -> Option<usize> {
+    fn following(&self, place: usize, next: Failover) -> Option<usize> {
         let following = self.plan.after(place, next)?;
         if self.hedged == Some(following) {
             self.plan.after(following, next)
@@ -349,16 +370,16 @@ impl Attempts {
         self.plan.get(place).map(|own| own.entry) == self.plan.get(other).map(|own| own.entry)
     }
 
-    fn call(&mut self, place: usize, why: Why, now: Timestamp) -> Output {
+    fn call(&mut self, place: usize, why: AttemptReason, now: Timestamp) -> Output {
         let Some(planned) = self.plan.get(place) else { return Output::Wait };
         let left = self.plan.primary.deadlines.total.saturating_sub(now.since(self.started));
         let timeout = planned.deadlines.answer.min(left);
         if timeout.is_zero() {
             let error = Error::Timeout { provider: planned.provider.clone() };
-            return self.failed_with(place, Next::Stop, &error, now);
+            return self.advance_with_error(place, Failover::GiveUp, &error, now);
         }
         let ticket = planned.ticket(Lane::Answer, &self.request_id, self.made.clone());
-        let ticket = self.signed(ticket);
+        let ticket = self.with_caller(ticket);
         self.pending.push((place, now));
         Output::Call { place, ticket, timeout, why }
     }

@@ -1,22 +1,22 @@
 //! What an answer means for the plan.
 
 use crate::{
-    chat::{attempt_log::Made, error::Error},
-    failover::Next,
+    chat::{attempt_log::AttemptLog, error::Error},
+    failover::Failover,
     handoff::ticket::Ticket,
 };
 
 /// Whose answer it is that came through Envoy's router.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Source {
+pub enum ReplySource {
     /// The provider's, which the provider role has translated already.
     Provider,
     /// The provider role's word that the attempt failed.
     Failed {
         /// What that means.
-        next: Next,
+        next: Failover,
         /// This attempt and those before it.
-        made: Made,
+        made: AttemptLog,
     },
     /// Envoy's own.
     Envoy {
@@ -32,7 +32,7 @@ pub enum Source {
 ///
 /// Envoy's own replies say what happened inside Envoy; a client needs to know what happened to its
 /// request. Those about the request itself are right as they are.
-pub fn classify(status: u16, details: &str, provider: &str) -> Option<(Error, Next)> {
+pub fn classify(status: u16, details: &str, provider: &str) -> Option<(Error, Failover)> {
     let provider = provider.to_owned();
     // `upstream_reset_before_response_started{connection_termination}`: what, and why.
     let (what, why) = details.split_once('{').unwrap_or((details, ""));
@@ -43,7 +43,7 @@ pub fn classify(status: u16, details: &str, provider: &str) -> Option<(Error, Ne
         "upstream_max_stream_duration_reached" | "response_timeout" => Error::Timeout { provider },
         "upstream_reset_before_response_started" if why.starts_with("overflow") => {
             // A breaker that is open stays so for a while.
-            return Some((Error::Overloaded { provider }, Next::Move));
+            return Some((Error::Overloaded { provider }, Failover::NextModel));
         }
         "upstream_reset_before_response_started" if why.starts_with("protocol_error") => {
             // A connection that ends within an answer is no HTTP to Envoy.
@@ -52,7 +52,7 @@ pub fn classify(status: u16, details: &str, provider: &str) -> Option<(Error, Ne
         "upstream_reset_before_response_started" => Error::Unreachable { provider },
         // All of its hosts are ejected, or its name does not resolve, or leads to a private address.
         "no_healthy_upstream" | "rbac_access_denied_matched_policy[private]" => {
-            return Some((Error::Unreachable { provider }, Next::Move));
+            return Some((Error::Unreachable { provider }, Failover::NextModel));
         }
         "upstream_reset_after_response_started" => {
             Error::BadAnswer { provider, problem: "broke off" }
@@ -64,7 +64,7 @@ pub fn classify(status: u16, details: &str, provider: &str) -> Option<(Error, Ne
         }
         _ => return None,
     };
-    let next = Next::after(&error);
+    let next = Failover::after(&error);
     Some((error, next))
 }
 

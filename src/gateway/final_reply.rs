@@ -1,18 +1,18 @@
 //! How a client is told what came of the attempts.
 
 use super::Output;
-use crate::{chat::attempt_log::Made, reply::Reply, summary};
+use crate::{chat::attempt_log::AttemptLog, reply::Reply, summary};
 
 /// How the client is told of a failure if nothing comes after it.
 #[derive(Debug)]
-pub(super) enum Told {
+pub(super) enum FinalReply {
     /// By the answer that is held.
     Held,
     /// By this one.
     Reply(Reply),
 }
 
-impl Told {
+impl FinalReply {
     /// What to do so that the client is told.
     pub(super) fn output(self) -> Output {
         match self {
@@ -23,17 +23,17 @@ impl Told {
 }
 
 /// The provider role's answer to a call, as the client gets it after these attempts.
-pub(super) fn reply(
+pub(super) fn reply_from_call(
     status: u16,
     headers: Vec<(String, String)>,
     body: Vec<u8>,
-    made: &Made,
+    made: &AttemptLog,
 ) -> Reply {
     let reason = header(&headers, NEXT).and_then(|told| told.split(' ').nth(1));
     let reason = reason.map(|reason| reason.to_owned().into());
     let summary = header(&headers, summary::HEADER).map(str::to_owned);
     let known = |(name, value): (String, String)| {
-        TOLD.into_iter().find(|known| *known == name).map(|known| (known, value))
+        FORWARDED_HEADERS.into_iter().find(|known| *known == name).map(|known| (known, value))
     };
     let mut headers: Vec<_> = headers.into_iter().filter_map(known).collect();
     headers.push((ATTEMPTS, made.to_string()));
@@ -52,7 +52,7 @@ pub(super) const NEXT: &str = "x-attache-next";
 pub(super) const ATTEMPTS: &str = "x-attache-attempts";
 
 /// Headers of the provider role's that a client gets.
-const TOLD: [&str; 12] = [
+const FORWARDED_HEADERS: [&str; 12] = [
     "content-type",
     "cache-control",
     "retry-after",

@@ -7,15 +7,15 @@ use serde_json::value::RawValue;
 use super::Gateway;
 use crate::{
     chat::{
-        attempt_log::Made,
-        mistake::{Kind, Mistake},
+        attempt_log::AttemptLog,
+        mistake::{Mistake, MistakeKind},
         parameter::{Parameter, Parameters},
         request::Request,
     },
     config::{Deadlines, Target, limits::Rate},
-    failover::{Next, skip},
-    fallbacks::{By, FallbackConfig, Fallbacks},
-    handoff::ticket::{Lane, Leg, Ticket},
+    failover::{Failover, skip},
+    fallbacks::{FallbackConfig, FallbackSource, Fallbacks},
+    handoff::ticket::{AttemptTarget, Lane, Ticket},
     provider,
     region::Region,
     time::Timestamp,
@@ -120,7 +120,7 @@ impl Plan {
     }
 
     /// The place of the attempt that follows one which ended so.
-    pub fn after(&self, place: usize, next: Next) -> Option<usize> {
+    pub fn after(&self, place: usize, next: Failover) -> Option<usize> {
         let entry = self.get(place)?.entry;
         let rest = self.rest(place).map(|planned| planned.entry);
         skip(next, entry, rest).map(|skipped| place + 1 + skipped)
@@ -128,7 +128,7 @@ impl Plan {
 
     /// The ticket of the attempt at a place, where those that follow come from Envoy's router in the
     /// stream lane. It does not say yet who asks, and since when.
-    pub fn ticket(&self, place: usize, request_id: &str, made: Made) -> Option<Ticket> {
+    pub fn ticket(&self, place: usize, request_id: &str, made: AttemptLog) -> Option<Ticket> {
         let first = self.get(place)?;
         let ticket = first.ticket(self.lane, request_id, made);
         if self.lane == Lane::Answer {
@@ -139,35 +139,39 @@ impl Plan {
         let patient = self.rest(place).max_by_key(patience);
         let patient = patient.filter(|own| patience(own) > first.deadlines.first_content);
         let class = patient.unwrap_or(first).class.clone();
-        Some(Ticket { rest: self.rest(place).map(Planned::leg).collect(), class, ..ticket })
+        Some(Ticket {
+            rest: self.rest(place).map(Planned::leg).collect(),
+            deadline_profile: class,
+            ..ticket
+        })
     }
 }
 
 impl Planned {
     /// The ticket of this attempt alone. It does not say yet who asks, and since when.
-    pub fn ticket(&self, lane: Lane, request_id: &str, made: Made) -> Ticket {
+    pub fn ticket(&self, lane: Lane, request_id: &str, made: AttemptLog) -> Ticket {
         let (leg, request_id, account) = (self.leg(), request_id.to_owned(), String::new());
         let (home, class, rest) = (self.home, self.class.clone(), Vec::new());
         let (version, started, due, standing) = (String::new(), Timestamp::default(), None, None);
         Ticket {
             lane,
-            class,
+            deadline_profile: class,
             version,
             request_id,
             started,
-            home,
+            gateway_region: home,
             leg,
             rest,
             due,
             account,
-            standing,
-            made,
+            limit_status: standing,
+            attempt_log: made,
         }
     }
 
-    fn leg(&self) -> Leg {
+    fn leg(&self) -> AttemptTarget {
         let (model, cluster) = (self.model.clone(), self.cluster.clone());
-        Leg { entry: self.entry, model, cluster }
+        AttemptTarget { entry: self.entry, model, cluster }
     }
 }
 
@@ -195,7 +199,7 @@ fn check(
         return None;
     };
     if gateway.config.limits(account, target.name).requests == Rate::Nothing {
-        mistakes.push(Mistake::new(Kind::NoModel, "model", NO_ACCESS));
+        mistakes.push(Mistake::new(MistakeKind::NoModel, "model", NO_ACCESS));
         return None;
     }
     check_fit(gateway, request, &target, mistakes);
@@ -225,7 +229,7 @@ fn check_fit(
         mistakes.extend(
             fit.dropped
                 .iter()
-                .map(|name| Mistake::new(Kind::Unsupported, name.as_ref(), &strict(name))),
+                .map(|name| Mistake::new(MistakeKind::Unsupported, name.as_ref(), &strict(name))),
         );
     }
 }
@@ -244,7 +248,7 @@ fn not_here(gateway: &Gateway, model: &str) -> Mistake {
         "is not supported"
     };
     let shown: String = model.chars().take(100).collect();
-    Mistake::new(Kind::NoModel, "model", &format!("model {shown} {problem}"))
+    Mistake::new(MistakeKind::NoModel, "model", &format!("model {shown} {problem}"))
 }
 
 /// Where a request is to be served. One that may not go there is checked as if it stayed.
@@ -257,7 +261,7 @@ fn region(gateway: &Gateway, request: &Request<'_>, mistakes: &mut Vec<Mistake>)
     }
     let here = gateway.region.name();
     let problem = format!("model_region global is not available in region {here}");
-    mistakes.push(Mistake::new(Kind::Invalid, "model_region", &problem));
+    mistakes.push(Mistake::new(MistakeKind::Invalid, "model_region", &problem));
     gateway.region
 }
 
@@ -287,15 +291,15 @@ fn check_fallbacks(
     for index in 0..fallbacks.count() {
         let (fallback, wrong) = check_fallback(around, request, &fallbacks, index);
         match fallbacks.by {
-            By::Client => report(index, wrong, &of_request, mistakes),
+            FallbackSource::Client => report(index, wrong, &of_request, mistakes),
             // What the operator's fallbacks lack is no mistake of the client's.
-            By::Operator if !wrong.is_empty() => continue,
-            By::Operator => {}
+            FallbackSource::Operator if !wrong.is_empty() => continue,
+            FallbackSource::Operator => {}
         }
         planned.extend(fallback);
     }
     // An operator names no more than are to be asked.
-    let depth = if fallbacks.by == By::Client { 1 } else { planned.len() };
+    let depth = if fallbacks.by == FallbackSource::Client { 1 } else { planned.len() };
     Checked { planned, depth }
 }
 
@@ -322,7 +326,7 @@ fn check_fallback<'a>(
     let (merged, mut mistakes) = Request::check(merged);
     if transcript_id(&merged) != transcript_id(request) {
         let problem = "transcript_id must be that of the request";
-        mistakes.push(Mistake::new(Kind::Invalid, "transcript_id", problem));
+        mistakes.push(Mistake::new(MistakeKind::Invalid, "transcript_id", problem));
     }
     let planned = check(around, &merged, index + 1, &mut mistakes);
     (planned, mistakes)

@@ -6,10 +6,10 @@ use super::Gateway;
 use crate::{
     chat::{
         error::Error,
-        mistake::{Kind, Mistake},
+        mistake::{Mistake, MistakeKind},
     },
     config::{TranscriptKey, Transcripts},
-    http_call::Called,
+    http_call::CallResult,
     provider::MAX_ANSWER,
     region::Region,
     transcript::{self, Wanted},
@@ -48,7 +48,7 @@ impl Transcript {
         let Some((service, base)) = service.and_then(|own| Some((own, own.base_urls.get(region)?)))
         else {
             let problem = format!("transcript_id is not supported in region {}", region.name());
-            let mistake = Mistake::new(Kind::Unsupported, "transcript_id", &problem);
+            let mistake = Mistake::new(MistakeKind::Unsupported, "transcript_id", &problem);
             return Err(Error::Invalid(vec![mistake]));
         };
         let fetch = Fetch {
@@ -63,7 +63,7 @@ impl Transcript {
     }
 
     /// The body of the request with the transcript in it.
-    pub(super) fn insert(&self, body: &[u8], called: &Called) -> Result<Vec<u8>, Error> {
+    pub(super) fn insert(&self, body: &[u8], called: &CallResult) -> Result<Vec<u8>, Error> {
         let text = transcript::read(called)?;
         // Envoy keeps the body for later attempts, in a buffer that is made for answers too.
         if self.wanted.length(body, &text) > MAX_ANSWER {

@@ -6,16 +6,16 @@
 use std::{borrow::Cow, time::Duration};
 
 use crate::{
-    chat::attempt_log::Made,
-    failover::{BACK_OFF, Next, skip},
-    quota::Standing,
+    chat::attempt_log::AttemptLog,
+    failover::{BACK_OFF, Failover, skip},
+    quota::LimitStatus,
     region::Region,
     time::Timestamp,
 };
 
 /// The cluster of an attempt that is not to be made: nobody listens there. Envoy's router would go
 /// on with the last cluster if a ticket named none.
-pub const NOBODY: &str = "nobody";
+pub const EXHAUSTED_CLUSTER: &str = "nobody";
 
 /// Who makes the attempts after the first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +28,7 @@ pub enum Lane {
 
 /// One attempt of a plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Leg {
+pub struct AttemptTarget {
     /// Which request is made: 0 is the client's own, then its fallbacks in order.
     pub entry: usize,
     /// The model that is asked, as the operator spells it.
@@ -43,7 +43,7 @@ pub struct Ticket {
     /// Who makes the next attempt.
     pub lane: Lane,
     /// Which deadlines hold. See `Deadlines::class`.
-    pub class: String,
+    pub deadline_profile: String,
     /// Which file the exchange was planned by. See `Config::version`.
     pub version: String,
     /// The exchange's id.
@@ -51,19 +51,19 @@ pub struct Ticket {
     /// When the client's request was complete.
     pub started: Timestamp,
     /// Where the gateway stands that was asked: how far the data may go.
-    pub home: Region,
+    pub gateway_region: Region,
     /// This attempt.
-    pub leg: Leg,
+    pub leg: AttemptTarget,
     /// Those that may follow, in order. None in the answer lane: the gateway role has them.
-    pub rest: Vec<Leg>,
+    pub rest: Vec<AttemptTarget>,
     /// When it may begin, if not at once.
     pub due: Option<Timestamp>,
     /// Who asks.
     pub account: String,
     /// Where the account stands with the model, if it has a limit.
-    pub standing: Option<Standing>,
+    pub limit_status: Option<LimitStatus>,
     /// Attempts that came to an end.
-    pub made: Made,
+    pub attempt_log: AttemptLog,
 }
 
 impl Ticket {
@@ -77,26 +77,26 @@ impl Ticket {
         let started = parse_moment(fields.next()?)?;
         let home = Region::parse(fields.next()?)?;
         let (entry, model) = fields.next()?.split_once(':')?;
-        let leg = Leg { entry: entry.parse().ok()?, model: model.to_owned(), cluster };
+        let leg = AttemptTarget { entry: entry.parse().ok()?, model: model.to_owned(), cluster };
         let rest = fields.next()?.split(',').filter(|leg| !leg.is_empty()).map(parse_leg);
         let rest = rest.collect::<Option<_>>()?;
         let due = parse_moment(fields.next()?);
         let account = fields.next()?.to_owned();
-        let standing = Standing::parse(fields.next()?);
-        let made = Made::parse(fields.next()?.to_owned());
+        let standing = LimitStatus::parse(fields.next()?);
+        let made = AttemptLog::parse(fields.next()?.to_owned());
         Some(Self {
             lane,
-            class,
+            deadline_profile: class,
             version,
             request_id,
             started,
-            home,
+            gateway_region: home,
             leg,
             rest,
             due,
             account,
-            standing,
-            made,
+            limit_status: standing,
+            attempt_log: made,
         })
     }
 
@@ -107,83 +107,94 @@ impl Ticket {
             Lane::Answer => "a",
             Lane::Stream => "s",
         };
-        let Leg { entry, model, cluster } = &self.leg;
-        let (class, version) = (self.class.as_str(), self.version.as_str());
+        let AttemptTarget { entry, model, cluster } = &self.leg;
+        let (class, version) = (self.deadline_profile.as_str(), self.version.as_str());
         let (id, started) = (&*self.request_id, self.started.as_millis().to_string());
-        let (home, entry) = (self.home.name(), digits(*entry));
+        let (home, entry) = (self.gateway_region.name(), digits(*entry));
         out.extend([cluster, ";", lane, class, ";", version, ";", id, ";", &started, ";", home]);
         out.extend([";", &*entry, ":", model, ";"]);
-        for Leg { entry, model, cluster } in &self.rest {
+        for AttemptTarget { entry, model, cluster } in &self.rest {
             out.extend([&*digits(*entry), ":", model, ":", cluster, ","]);
         }
         out.push(';');
         out.extend(self.due.map(|due| due.as_millis().to_string()));
         out.extend([";", &self.account, ";"]);
-        out.extend(self.standing.map(|standing| standing.to_string()));
-        out.extend([";", self.made.as_str()]);
+        out.extend(self.limit_status.map(|standing| standing.to_string()));
+        out.extend([";", self.attempt_log.as_str()]);
         out
     }
 
     /// The ticket of a request of which nothing but its own attempt is known.
     #[cfg(test)]
-    pub fn alone(request_id: &str) -> Self {
-        let leg = Leg { entry: 0, model: String::new(), cluster: String::new() };
-        let (lane, made, rest) = (Lane::Stream, Made::default(), Vec::new());
+    pub fn for_test(request_id: &str) -> Self {
+        let leg = AttemptTarget { entry: 0, model: String::new(), cluster: String::new() };
+        let (lane, made, rest) = (Lane::Stream, AttemptLog::default(), Vec::new());
         let (request_id, account) = (request_id.to_owned(), String::new());
         let (home, started, due, standing) = (Region::Us, Timestamp::default(), None, None);
         let (class, version) = (String::new(), String::new());
         Self {
             lane,
-            class,
+            deadline_profile: class,
             version,
             request_id,
             started,
-            home,
+            gateway_region: home,
             leg,
             rest,
             due,
             account,
-            standing,
-            made,
+            limit_status: standing,
+            attempt_log: made,
         }
     }
 
     /// The ticket of the attempt after this one, which ended at `now`; `None` if there is none. That
     /// the account may ask another model is not said with it.
-    pub fn after(&self, next: Next, made: Made, now: Timestamp) -> Option<Self> {
+    pub fn after(&self, next: Failover, made: AttemptLog, now: Timestamp) -> Option<Self> {
         let skip = skip(next, self.leg.entry, self.rest.iter().map(|leg| leg.entry))?;
         let mut rest = self.rest.iter().skip(skip).cloned();
         let leg = rest.next()?;
         let is_retry = leg.entry == self.leg.entry;
         let due = is_retry.then(|| now.plus(BACK_OFF));
-        let standing = self.standing.filter(|_| is_retry);
+        let standing = self.limit_status.filter(|_| is_retry);
         let (rest, account) = (rest.collect(), self.account.clone());
         let request_id = self.request_id.clone();
-        let (class, version) = (self.class.clone(), self.version.clone());
-        Some(Self { leg, rest, due, account, standing, made, request_id, class, version, ..*self })
+        let (class, version) = (self.deadline_profile.clone(), self.version.clone());
+        Some(Self {
+            leg,
+            rest,
+            due,
+            account,
+            limit_status: standing,
+            attempt_log: made,
+            request_id,
+            deadline_profile: class,
+            version,
+            ..*self
+        })
     }
 
     /// Whether its model was asked before in this exchange. One that was refused may have been by the
     /// gateway itself.
-    pub fn has_counted(&self) -> bool {
-        self.made.list().any(|(model, status, _)| model == self.leg.model && status != 429)
+    pub fn is_admitted(&self) -> bool {
+        self.attempt_log.list().any(|(model, status, _)| model == self.leg.model && status != 429)
     }
 
     /// A ticket that leads nowhere: the plan is over, whatever Envoy's router may still try.
-    pub fn none(&self, made: Made) -> Self {
-        let leg = Leg { cluster: NOBODY.to_owned(), ..self.leg.clone() };
-        Self { leg, rest: Vec::new(), due: None, made, ..self.clone() }
+    pub fn exhausted(&self, made: AttemptLog) -> Self {
+        let leg = AttemptTarget { cluster: EXHAUSTED_CLUSTER.to_owned(), ..self.leg.clone() };
+        Self { leg, rest: Vec::new(), due: None, attempt_log: made, ..self.clone() }
     }
 
     /// How long Envoy waits for the first content: the beginning of the class.
-    pub fn patience(&self) -> Duration {
-        let millis = self.class.split('-').next().and_then(|millis| millis.parse().ok());
+    pub fn first_content_timeout(&self) -> Duration {
+        let millis = self.deadline_profile.split('-').next().and_then(|millis| millis.parse().ok());
         Duration::from_millis(millis.unwrap_or_default())
     }
 
     /// Whether it leads nowhere.
-    pub fn is_none(&self) -> bool {
-        self.leg.cluster == NOBODY
+    pub fn is_exhausted(&self) -> bool {
+        self.leg.cluster == EXHAUSTED_CLUSTER
     }
 }
 
@@ -207,11 +218,11 @@ fn parse_moment(field: &str) -> Option<Timestamp> {
     field.parse().ok().map(|millis| Timestamp::from_epoch(Duration::from_millis(millis)))
 }
 
-fn parse_leg(field: &str) -> Option<Leg> {
+fn parse_leg(field: &str) -> Option<AttemptTarget> {
     let (entry, rest) = field.split_once(':')?;
     let (model, cluster) = rest.split_once(':')?;
     let (model, cluster) = (model.to_owned(), cluster.to_owned());
-    Some(Leg { entry: entry.parse().ok()?, model, cluster })
+    Some(AttemptTarget { entry: entry.parse().ok()?, model, cluster })
 }
 
 #[cfg(test)]
@@ -221,24 +232,24 @@ mod tests {
 
     use super::*;
 
-    fn leg(entry: usize, cluster: &str) -> Leg {
-        Leg { entry, model: format!("model-{entry}"), cluster: cluster.to_owned() }
+    fn target(entry: usize, cluster: &str) -> AttemptTarget {
+        AttemptTarget { entry, model: format!("model-{entry}"), cluster: cluster.to_owned() }
     }
 
     fn ticket() -> Ticket {
         Ticket {
             lane: Lane::Stream,
-            class: "2000-2500-9000".to_owned(),
+            deadline_profile: "2000-2500-9000".to_owned(),
             version: "c0ffee00".to_owned(),
             request_id: "id".to_owned(),
             started: at(3),
-            home: Region::Eu,
-            leg: leg(0, "openai-us"),
-            rest: vec![leg(0, "openai-us"), leg(1, "anthropic-us")],
+            gateway_region: Region::Eu,
+            leg: target(0, "openai-us"),
+            rest: vec![target(0, "openai-us"), target(1, "anthropic-us")],
             due: None,
             account: "acme".to_owned(),
-            standing: Standing::parse("30/29/60000"),
-            made: Made::default(),
+            limit_status: LimitStatus::parse("30/29/60000"),
+            attempt_log: AttemptLog::default(),
         }
     }
 
@@ -248,9 +259,9 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read() {
-        let made = Made::default().and("gpt-5", 503, Duration::from_millis(12));
-        let late = Ticket { due: Some(at(17)), made, ..ticket() };
-        let bare = Ticket { lane: Lane::Answer, rest: Vec::new(), standing: None, ..ticket() };
+        let made = AttemptLog::default().with_attempt("gpt-5", 503, Duration::from_millis(12));
+        let late = Ticket { due: Some(at(17)), attempt_log: made, ..ticket() };
+        let bare = Ticket { lane: Lane::Answer, rest: Vec::new(), limit_status: None, ..ticket() };
         for ticket in [ticket(), late, bare] {
             let text = ticket.to_text();
             assert_eq!(Ticket::parse(&text), Some(ticket), "{text}");
@@ -275,13 +286,13 @@ mod tests {
 
     #[test]
     fn a_retry_waits_and_a_move_does_not() {
-        let made = || Made::default().and("gpt-5", 503, Duration::from_millis(7));
-        let retry = ticket().after(Next::Retry, made(), at(100)).unwrap();
+        let made = || AttemptLog::default().with_attempt("gpt-5", 503, Duration::from_millis(7));
+        let retry = ticket().after(Failover::RetrySame, made(), at(100)).unwrap();
         assert_eq!((retry.leg.entry, retry.due, retry.rest.len()), (0, Some(at(600)), 1));
-        let moved = retry.after(Next::Retry, made(), at(900)).unwrap();
+        let moved = retry.after(Failover::RetrySame, made(), at(900)).unwrap();
         assert_eq!((moved.leg.cluster.as_str(), moved.due), ("anthropic-us", None));
-        assert_eq!(ticket().after(Next::Move, made(), at(100)), Some(moved.clone()));
-        for next in [Next::Retry, Next::Move, Next::Stop] {
+        assert_eq!(ticket().after(Failover::NextModel, made(), at(100)), Some(moved.clone()));
+        for next in [Failover::RetrySame, Failover::NextModel, Failover::GiveUp] {
             assert_eq!(moved.after(next, made(), at(100)), None);
         }
     }

@@ -6,13 +6,13 @@ use crate::{
     chat::{error::Error, mistake::Mistake, parameter::Parameters, request::Request},
     config::{Config, Target, cluster},
     fallbacks::Fallbacks,
-    quota::Register,
+    quota::SharedStore,
     region::Region,
 };
 
 /// A provider in one region: what a cluster of Envoy stands for.
 #[derive(Clone, Debug)]
-pub struct Site {
+pub struct ProviderCluster {
     /// Everything the operator decided.
     pub config: Rc<Config>,
     /// The provider's name.
@@ -20,24 +20,24 @@ pub struct Site {
     /// Where it is asked.
     pub region: Region,
     /// Where requests and tokens are counted.
-    pub register: Rc<dyn Register>,
+    pub register: Rc<dyn SharedStore>,
 }
 
 /// All providers in all regions, as one file has them.
 #[derive(Clone, Debug)]
-pub struct Sites {
+pub struct ProviderClusters {
     /// The file's. See `Config::version`.
     pub version: String,
     /// By the name of the cluster.
-    by_cluster: BTreeMap<String, Rc<Site>>,
+    by_cluster: BTreeMap<String, Rc<ProviderCluster>>,
 }
 
-impl Sites {
+impl ProviderClusters {
     /// The sites of a configuration. They count in `register`.
-    pub fn new(config: &Rc<Config>, register: &Rc<dyn Register>) -> Self {
+    pub fn new(config: &Rc<Config>, register: &Rc<dyn SharedStore>) -> Self {
         let site = |name: &String, region| {
             let (config, register) = (Rc::clone(config), Rc::clone(register));
-            let site = Site { config, provider: name.clone(), region, register };
+            let site = ProviderCluster { config, provider: name.clone(), region, register };
             (cluster(name, region), Rc::new(site))
         };
         let all = config.providers.iter().flat_map(|(name, provider)| {
@@ -47,12 +47,12 @@ impl Sites {
     }
 
     /// The site that a cluster stands for.
-    pub fn at(&self, cluster: &str) -> Option<&Rc<Site>> {
+    pub fn at(&self, cluster: &str) -> Option<&Rc<ProviderCluster>> {
         self.by_cluster.get(cluster)
     }
 }
 
-impl Site {
+impl ProviderCluster {
     /// Reads the request that an entry of the plan stands for: 0 is the client's own. Of another,
     /// the model that the client asked for comes with it.
     pub(super) fn read<'a>(

@@ -7,14 +7,14 @@ use crate::chat::text::Text;
 
 /// What stood around the last text.
 #[derive(Debug, Default)]
-pub(super) struct Repeat {
+pub(super) struct EventTemplate {
     before: Vec<u8>,
     /// Empty while nothing is remembered: an event ends in a brace at least.
     after: Vec<u8>,
     choice: usize,
 }
 
-impl Repeat {
+impl EventTemplate {
     /// The choice and the text of an event, if it repeats the last one.
     pub(super) fn text<'d>(&self, data: &'d [u8]) -> Option<(usize, Text<'d>)> {
         if self.after.is_empty() {
@@ -51,10 +51,10 @@ mod tests {
 
     use super::*;
 
-    fn learned(event: &str, token: &str) -> Repeat {
+    fn learned(event: &str, token: &str) -> EventTemplate {
         let start = event.find(token).unwrap();
         let raw: &RawValue = serde_json::from_str(&event[start..start + token.len()]).unwrap();
-        let mut repeat = Repeat::default();
+        let mut repeat = EventTemplate::default();
         repeat.learn(event.as_bytes(), Text::from_raw(raw).map(|text| (3, text)));
         repeat
     }

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::{Attempt, End, Site, Step};
+use super::{Attempt, LostResponse, ProviderCluster, Step};
 use crate::{
-    chat::{attempt_log::Made, error::Error},
-    failover::Next,
+    chat::{attempt_log::AttemptLog, error::Error},
+    failover::Failover,
     handoff::ticket::{Lane, Ticket},
     quota::{self, Counted, Verdict},
     reply::Reply,
@@ -18,11 +18,11 @@ const TOLERANCE: Duration = Duration::from_millis(20);
 impl Attempt {
     /// What it means that this attempt was broken off without an answer: the error, and the ticket
     /// of the next attempt, which leads nowhere if there is none.
-    pub fn broken(&mut self, end: End, now: Timestamp) -> Option<(Error, Ticket)> {
+    pub fn broken(&mut self, end: LostResponse, now: Timestamp) -> Option<(Error, Ticket)> {
         if !self.is_open() || self.ticket.lane == Lane::Answer {
             return None;
         }
-        self.course.ended = Some(now);
+        self.progress.ended = Some(now);
         let provider = self.site.provider.clone();
         let error = match self.has_timed_out(now) {
             true => Error::Timeout { provider },
@@ -30,16 +30,16 @@ impl Attempt {
         };
         let made = self.made(error.status(), now);
         let next = match end {
-            End::NoHost => Next::Move,
-            End::Broken => Next::after(&error),
+            LostResponse::NoHost => Failover::NextModel,
+            LostResponse::Broken => Failover::after(&error),
         };
         let next = self.next(next, made.clone(), now);
-        Some((error, next.unwrap_or_else(|| self.ticket.none(made))))
+        Some((error, next.unwrap_or_else(|| self.ticket.exhausted(made))))
     }
 
     /// Whether Envoy gave up waiting for a first content. It does not tell, but it is punctual.
     fn has_timed_out(&self, now: Timestamp) -> bool {
-        now.since(self.begun) + TOLERANCE >= self.ticket.patience()
+        now.since(self.begun) + TOLERANCE >= self.ticket.first_content_timeout()
     }
 
     /// What a failure comes to: the client's answer, or a word to whoever makes the next attempt.
@@ -50,13 +50,13 @@ impl Attempt {
         reply.headers.extend(self.standing(now));
         match self.ticket.lane {
             Lane::Answer => {
-                reply.headers.push(("x-attache-next", Next::tell(error)));
+                reply.headers.push(("x-attache-next", Failover::to_header(error)));
                 Step::Answer(reply)
             }
-            Lane::Stream => match self.next(Next::after(error), made, now) {
+            Lane::Stream => match self.next(Failover::after(error), made, now) {
                 None => Step::Answer(reply),
                 Some(ticket) => {
-                    reply.headers.push(("x-attache-next", Next::tell(error)));
+                    reply.headers.push(("x-attache-next", Failover::to_header(error)));
                     Step::Yield(reply, Box::new(ticket))
                 }
             },
@@ -64,19 +64,19 @@ impl Attempt {
     }
 
     /// The ticket of the next attempt that the account may make. A model counts once.
-    fn next(&mut self, next: Next, made: Made, now: Timestamp) -> Option<Ticket> {
+    fn next(&mut self, next: Failover, made: AttemptLog, now: Timestamp) -> Option<Ticket> {
         let mut ticket = self.ticket.after(next, made, now)?;
-        let Site { config, register, .. } = &*self.site;
-        while !ticket.has_counted() {
+        let ProviderCluster { config, register, .. } = &*self.site;
+        while !ticket.is_admitted() {
             let Ticket { account, leg, .. } = &ticket;
             match quota::admit_here(config, account, &leg.model, &**register, now) {
                 Verdict::Admit(standing) => {
-                    return Some(Ticket { standing: Some(standing), ..ticket });
+                    return Some(Ticket { limit_status: Some(standing), ..ticket });
                 }
-                Verdict::Refuse { used_up, .. } => {
+                Verdict::Refuse { exceeded: used_up, .. } => {
                     self.refused.push((leg.model.clone(), used_up));
-                    let made = ticket.made.and(&leg.model, 429, Duration::ZERO);
-                    ticket = ticket.after(Next::Move, made, now)?;
+                    let made = ticket.attempt_log.with_attempt(&leg.model, 429, Duration::ZERO);
+                    ticket = ticket.after(Failover::NextModel, made, now)?;
                 }
                 _ => return Some(ticket),
             }
@@ -91,8 +91,8 @@ impl Attempt {
     }
 
     /// The attempts that were made, this one among them.
-    pub(super) fn made(&self, status: u16, now: Timestamp) -> Made {
-        self.ticket.made.and(&self.envelope.model, status, now.since(self.sent))
+    pub(super) fn made(&self, status: u16, now: Timestamp) -> AttemptLog {
+        self.ticket.attempt_log.with_attempt(&self.envelope.model, status, now.since(self.sent))
     }
 
     /// Where the account stands with the model.
@@ -100,7 +100,7 @@ impl Attempt {
         &self,
         now: Timestamp,
     ) -> impl Iterator<Item = (&'static str, String)> + use<> {
-        let standing = self.ticket.standing;
+        let standing = self.ticket.limit_status;
         standing.map(|standing| standing.headers(self.model(), now)).into_iter().flatten()
     }
 }

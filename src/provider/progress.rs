@@ -12,7 +12,7 @@ use crate::{
 
 /// How an attempt went, as far as that is known.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Course {
+pub(super) struct AttemptProgress {
     /// What its model costs.
     pub(super) price: Option<Price>,
     /// What the provider says it cost.
@@ -30,7 +30,7 @@ pub(super) struct Course {
 impl Attempt {
     /// Whether nothing more is to come of it.
     pub fn has_ended(&self) -> bool {
-        self.course.ended.is_some()
+        self.progress.ended.is_some()
     }
 
     /// Who asks.
@@ -47,7 +47,7 @@ impl Attempt {
         told: Option<String>,
         now: Timestamp,
     ) -> Option<Cow<'static, str>> {
-        self.course.ended = Some(now);
+        self.progress.ended = Some(now);
         if is_clients_doing(details) {
             return None;
         }
@@ -58,10 +58,10 @@ impl Attempt {
 
     /// What there is to say of it now.
     pub fn summary(&self) -> Summary<'_> {
-        let Course { price, finish, is_answered, begun, ended, .. } = self.course;
+        let AttemptProgress { price, finish, is_answered, begun, ended, .. } = self.progress;
         let usage = match &self.state {
             State::Streaming(stream) => stream.spent(),
-            _ => self.course.usage,
+            _ => self.progress.usage,
         };
         let model = self.model();
         let since = |moment: Timestamp| moment.since(self.ticket.started);

@@ -1,24 +1,24 @@
 //! A provider's stream on its way to the client.
 
-use super::event_template::Repeat;
+use super::event_template::EventTemplate;
 use crate::{
     api_schema::{
-        Reader,
-        origin::{Head, MAGIC, Origin},
+        Decoder,
+        origin::{MAGIC, ResponseContext, ResponseHead},
     },
     chat::{envelope::Envelope, error::Error, finish::Finish, stream_writer::Writer, usage::Usage},
-    post_processing::{Mended, Mender},
+    post_processing::{RepairReport, Repairer},
     sse,
 };
 
 /// A stream that is coming.
 #[derive(Debug)]
 pub(super) struct Streaming {
-    head: Head,
-    reader: Reader,
+    head: ResponseHead,
+    reader: Decoder,
     sse: sse::Decoder,
     writer: Writer,
-    repeat: Repeat,
+    repeat: EventTemplate,
     /// Its first bytes, until they tell that it is not compressed: a compressed one may hold whole
     /// lines of text, so that what the decoder makes of it proves nothing.
     start: Option<Vec<u8>>,
@@ -41,13 +41,13 @@ pub(super) enum Outcome {
 impl Streaming {
     /// A stream of which only the head has come.
     pub(super) fn new(
-        head: Head,
-        reader: Reader,
+        head: ResponseHead,
+        reader: Decoder,
         envelope: Envelope,
-        mender: Option<Mender>,
+        mender: Option<Repairer>,
     ) -> Self {
         let (sse, writer) = (sse::Decoder::default(), Writer::mending(envelope, mender));
-        let (repeat, start) = (Repeat::default(), Some(Vec::new()));
+        let (repeat, start) = (EventTemplate::default(), Some(Vec::new()));
         Self { head, reader, sse, writer, repeat, start, released: false }
     }
 
@@ -57,7 +57,7 @@ impl Streaming {
     }
 
     /// What was mended since the last time.
-    pub(super) fn take_mended(&mut self) -> Option<Mended> {
+    pub(super) fn take_mended(&mut self) -> Option<RepairReport> {
         self.writer.take_mended()
     }
 
@@ -103,7 +103,7 @@ impl Streaming {
         model: &str,
     ) -> Result<(), Error> {
         let Self { head, reader, sse, writer, repeat, start, .. } = self;
-        let origin = Origin { provider, model, head };
+        let origin = ResponseContext { provider, model, head };
         if let Some(first) = start {
             first.extend(piece.iter().take(MAGIC - first.len()));
             origin.check_plain(first)?;

@@ -3,7 +3,7 @@
 
 use std::{num::NonZeroU32, time::Duration};
 
-use super::{Counted, Standing, Verdict, WINDOW};
+use super::{Counted, LimitStatus, Verdict, WINDOW};
 use crate::time::Timestamp;
 
 /// The gRPC service.
@@ -65,10 +65,10 @@ impl Answer {
         let limit = self.limit.unwrap_or(limit);
         let until = now.plus(self.reset.unwrap_or(WINDOW));
         if self.admits == Some(false) {
-            let standing = Standing { limit, remaining: 0, until };
-            return Verdict::Refuse { standing, used_up: Counted::Requests };
+            let standing = LimitStatus { limit, remaining: 0, until };
+            return Verdict::Refuse { standing, exceeded: Counted::Requests };
         }
-        let standing = |remaining| Verdict::Admit(Standing { limit, remaining, until });
+        let standing = |remaining| Verdict::Admit(LimitStatus { limit, remaining, until });
         self.remaining.map_or(Verdict::Unlimited, standing)
     }
 
@@ -219,14 +219,14 @@ mod tests {
         out
     }
 
-    fn standing(limit: u32, remaining: u32, secs: u64) -> Standing {
+    fn standing(limit: u32, remaining: u32, secs: u64) -> LimitStatus {
         let limit = NonZeroU32::new(limit).unwrap();
-        Standing { limit, remaining, until: Timestamp::from_epoch(Duration::from_secs(secs)) }
+        LimitStatus { limit, remaining, until: Timestamp::from_epoch(Duration::from_secs(secs)) }
     }
 
     #[test]
     fn both_services_tell_where_an_account_stands() {
-        let refused = |standing| Verdict::Refuse { standing, used_up: Counted::Requests };
+        let refused = |standing| Verdict::Refuse { standing, exceeded: Counted::Requests };
         // envoyproxy/ratelimit: code, limit, what is left, until when.
         let status = b"\x08\x01\x12\x04\x08\x1e\x10\x02\x18\x1d\x22\x02\x08\x2a";
         let full = b"\x08\x02\x12\x04\x08\x1e\x10\x02\x22\x02\x08\x2a";

@@ -11,16 +11,18 @@ use proxy_wasm::{
 
 use super::{
     TICKET, host,
-    idle_monitor::{Line, Watch},
-    metrics, note_error,
+    idle_monitor::{IdleMonitor, StreamActivity},
+    metrics, record_error,
 };
 use crate::{
-    chat::attempt_log::Made,
-    failover::Next,
-    gateway::{Exchange, Gateway, Head, Input, Note, Output, envoy_reply::Source},
+    chat::attempt_log::AttemptLog,
+    failover::Failover,
+    gateway::{
+        Exchange, Gateway, Input, Output, RequestHead, TelemetryEvent, envoy_reply::ReplySource,
+    },
     handoff::ticket::Ticket,
-    http_call::Called,
-    provider::End,
+    http_call::CallResult,
+    provider::LostResponse,
     quota::service::Answer,
     region::Region,
     reply::Reply,
@@ -42,7 +44,7 @@ pub(super) struct GatewayFilter(Rc<RefCell<Inner>>);
 
 struct Inner {
     gateway: Rc<Gateway>,
-    watch: Rc<Watch>,
+    watch: Rc<IdleMonitor>,
     context: u32,
     exchange: Option<Exchange>,
     /// Calls under way: the host's token, and the place in the plan.
@@ -54,7 +56,7 @@ struct Inner {
     /// The answer that is held.
     held: Option<Held>,
     /// To the watch over a stream.
-    line: Option<Rc<Line>>,
+    line: Option<Rc<StreamActivity>>,
 }
 
 /// An answer of Envoy's own, or one that the provider role has not counted.
@@ -65,7 +67,7 @@ struct Held {
 }
 
 impl GatewayFilter {
-    pub(super) fn new(gateway: Rc<Gateway>, watch: Rc<Watch>, context: u32) -> Self {
+    pub(super) fn new(gateway: Rc<Gateway>, watch: Rc<IdleMonitor>, context: u32) -> Self {
         let (exchange, calls, fetch) = (None, Vec::new(), None);
         let (replaced, held, line) = (false, None, None);
         let inner = Inner { gateway, watch, context, exchange, calls, fetch, replaced, held, line };
@@ -103,7 +105,7 @@ impl GatewayFilter {
                     let token = host::fetch(&fetch);
                     self.0.borrow_mut().fetch = token;
                     if token.is_none() {
-                        let input = Input::Fetched(Called::TurnedDown);
+                        let input = Input::Fetched(CallResult::NotSent);
                         if let Some(next) = self.0.borrow_mut().ask(input) {
                             output = next;
                             continue;
@@ -111,10 +113,11 @@ impl GatewayFilter {
                     }
                 }
                 Output::Sleep(due) => self.wake(due),
-                Output::Ask { question, timeout } => {
+                Output::AskRateLimit { question, timeout } => {
                     if self.ask_service(&question, timeout).is_none() {
                         metrics::count_unasked();
-                        if let Some(next) = self.0.borrow_mut().ask(Input::Told(None)) {
+                        if let Some(next) = self.0.borrow_mut().ask(Input::RateLimitAnswered(None))
+                        {
                             output = next;
                             continue;
                         }
@@ -124,7 +127,7 @@ impl GatewayFilter {
                     metrics::count_next(why, &ticket.leg.cluster);
                     host::note_cluster(&ticket.leg.cluster);
                     if self.call(place, &ticket, timeout).is_none() {
-                        let input = Input::Called { place, called: Called::TurnedDown };
+                        let input = Input::Called { place, called: CallResult::NotSent };
                         if let Some(next) = self.0.borrow_mut().ask(input) {
                             output = next;
                             continue;
@@ -152,7 +155,7 @@ impl GatewayFilter {
         let mut inner = self.0.borrow_mut();
         let exchange = inner.exchange.as_ref()?;
         let telemetry = &inner.gateway.config.telemetry;
-        let token = host::call(ticket, exchange.asked(), timeout, telemetry)?;
+        let token = host::call(ticket, exchange.request_body(), timeout, telemetry)?;
         inner.calls.push((token, place));
         let timer = &inner.watch.timer;
         if timer.is_at_root() {
@@ -190,7 +193,8 @@ impl GatewayFilter {
         if answer.is_none() {
             metrics::count_unasked();
         }
-        if self.0.borrow().replaced || self.tell(Input::Told(answer)) == Action::Pause {
+        if self.0.borrow().replaced || self.tell(Input::RateLimitAnswered(answer)) == Action::Pause
+        {
             return;
         }
         let mut inner = self.0.borrow_mut();
@@ -203,7 +207,7 @@ impl GatewayFilter {
         }
     }
 
-    fn called(&self, token: u32, called: Called) {
+    fn called(&self, token: u32, called: CallResult) {
         let mut inner = self.0.borrow_mut();
         if inner.fetch.take_if(|own| *own == token).is_some() {
             drop(inner);
@@ -218,12 +222,12 @@ impl GatewayFilter {
 
 impl GatewayFilter {
     /// Lets a held request go with its transcript in it.
-    fn fetched(&self, called: Called) {
+    fn fetched(&self, called: CallResult) {
         if self.tell(Input::Fetched(called)) == Action::Pause {
             return;
         }
         let inner = self.0.borrow();
-        let body = inner.exchange.as_ref().map(Exchange::asked).unwrap_or_default();
+        let body = inner.exchange.as_ref().map(Exchange::request_body).unwrap_or_default();
         host::set_request_header("content-length", &body.len().to_string());
         // All of it is here: the request had ended when the transcript was called for.
         host::set_buffer(BufferType::HttpRequestBody, usize::MAX, body);
@@ -239,13 +243,13 @@ impl Inner {
         }
         let exchange = self.exchange.as_mut()?;
         let output = exchange.on(input, host::now);
-        exchange.take_notes().iter().for_each(|note| count_note(note, &self.gateway));
+        exchange.take_telemetry().iter().for_each(|note| count_note(note, &self.gateway));
         Some(output)
     }
 
     /// Counts an answer that the provider role has not counted.
     fn count(&self, status: u16, reason: Option<&str>) {
-        note_error(reason);
+        record_error(reason);
         let Some(exchange) = &self.exchange else { return };
         metrics::count_request(self.gateway.region, exchange.model(), status);
         let total = exchange.summary(host::now()).and_then(|summary| summary.total);
@@ -313,7 +317,7 @@ impl Context for GatewayFilter {
 
 impl HttpContext for GatewayFilter {
     fn on_http_request_headers(&mut self, _count: usize, end: bool) -> Action {
-        let (mut head, mut request_id) = (Head { end, ..Head::default() }, None);
+        let (mut head, mut request_id) = (RequestHead { end, ..RequestHead::default() }, None);
         for (name, value) in host::headers(MapType::HttpRequestHeaders) {
             match name.as_str() {
                 ":method" => head.method = host::text(value),
@@ -353,10 +357,10 @@ impl HttpContext for GatewayFilter {
         }
         // The usual answer is told from all others by one cheap question.
         if host::status() == 200 {
-            return self.tell(Input::Answer { status: 200, source: Source::Provider });
+            return self.tell(Input::Answer { status: 200, source: ReplySource::Provider });
         }
         let (status, source, reason) = origin();
-        let held = Held { status, reason, is_counted: source == Source::Provider };
+        let held = Held { status, reason, is_counted: source == ReplySource::Provider };
         let action = self.tell(Input::Answer { status, source });
         let mut inner = self.0.borrow_mut();
         match action {
@@ -370,8 +374,8 @@ impl HttpContext for GatewayFilter {
         let inner = self.0.borrow();
         // Of what says nothing to the client, the provider role leaves nothing.
         match &inner.line {
-            Some(line) if size > 0 => line.hear(),
-            Some(line) if !end && line.hear_nothing() => {
+            Some(line) if size > 0 => line.on_content(),
+            Some(line) if !end && line.on_keepalive() => {
                 host::set_buffer(BufferType::HttpResponseBody, 0, COMMENT);
             }
             _ => {}
@@ -380,12 +384,12 @@ impl HttpContext for GatewayFilter {
     }
 }
 
-fn count_note(note: &Note, gateway: &Gateway) {
+fn count_note(note: &TelemetryEvent, gateway: &Gateway) {
     match note {
-        Note::Failed { provider, model, reason, took } => {
+        TelemetryEvent::Failed { provider, model, reason, took } => {
             metrics::count_failure(provider, model, reason, *took);
         }
-        Note::Refused { account, model, used_up } => {
+        TelemetryEvent::Refused { account, model, used_up } => {
             let account = gateway.config.telemetry.per_account.then_some(account.as_str());
             metrics::count_refused(account, model, *used_up);
         }
@@ -404,23 +408,23 @@ fn forward(ticket: &Ticket, retries: usize) {
 }
 
 /// The status of an answer that is not 200, whose it is, and the reason if it is a failure.
-fn origin() -> (u16, Source, Option<String>) {
+fn origin() -> (u16, ReplySource, Option<String>) {
     let get = |name| host::header(MapType::HttpResponseHeaders, name);
     let status = host::status();
     let details = host::details();
     if !details.is_empty() && details != "via_upstream" {
         let ticket = host::property(&[TICKET]).and_then(|text| Ticket::parse(&host::text(text)));
         let details = match host::end() {
-            End::NoHost => "no_healthy_upstream".to_owned(),
-            End::Broken => details,
+            LostResponse::NoHost => "no_healthy_upstream".to_owned(),
+            LostResponse::Broken => details,
         };
-        let source = Source::Envoy { details, ticket: ticket.map(Box::new) };
+        let source = ReplySource::Envoy { details, ticket: ticket.map(Box::new) };
         return (status, source, None);
     }
-    let Some(told) = get(NEXT) else { return (status, Source::Provider, None) };
-    let made = Made::parse(get("x-attache-attempts").unwrap_or_default());
+    let Some(told) = get(NEXT) else { return (status, ReplySource::Provider, None) };
+    let made = AttemptLog::parse(get("x-attache-attempts").unwrap_or_default());
     let reason = told.split(' ').nth(1).map(str::to_owned);
-    (status, Source::Failed { next: Next::told(&told), made }, reason)
+    (status, ReplySource::Failed { next: Failover::from_header(&told), made }, reason)
 }
 
 /// Envoy gives every request an id; this is for one that lost it.

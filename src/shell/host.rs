@@ -14,8 +14,8 @@ use crate::{
     config::{Telemetry, TranscriptKey, rate_limit::RateLimitService},
     gateway::transcript_fetch::Fetch,
     handoff::ticket::Ticket,
-    http_call::Called,
-    provider::{End, NOBODY},
+    http_call::CallResult,
+    provider::{LostResponse, UNREACHABLE_ADDRESS},
     quota::service::{self, Answer},
     reply::Reply,
     summary,
@@ -131,10 +131,14 @@ pub(super) fn details() -> String {
 }
 
 /// How an attempt ended of which nothing was heard.
-pub(super) fn end() -> End {
-    let (address, port) = NOBODY;
+pub(super) fn end() -> LostResponse {
+    let (address, port) = UNREACHABLE_ADDRESS;
     let asked = property(&["upstream", "address"]).unwrap_or_default();
-    if asked == format!("{address}:{port}").as_bytes() { End::NoHost } else { End::Broken }
+    if asked == format!("{address}:{port}").as_bytes() {
+        LostResponse::NoHost
+    } else {
+        LostResponse::Broken
+    }
 }
 
 /// Of which trace a request is a part, if providers are told: W3C, *Trace Context*. Where Envoy has
@@ -201,15 +205,15 @@ pub(super) fn fetch(fetch: &Fetch) -> Option<u32> {
 }
 
 /// The answer to a call. Without headers there is none, and none may be asked for.
-pub(super) fn called(headers: usize, body: usize) -> Called {
+pub(super) fn called(headers: usize, body: usize) -> CallResult {
     if headers == 0 {
-        return Called::Broken;
+        return CallResult::Broken;
     }
     let map = hostcalls::get_map_bytes(MapType::HttpCallResponseHeaders).unwrap_or_default();
     let headers: Vec<_> = map.into_iter().map(|(name, value)| (name, text(value))).collect();
     let status = headers.iter().find(|(name, _)| name == ":status");
     let status = status.and_then(|(_, status)| status.parse().ok()).unwrap_or_default();
-    Called::Answer { status, headers, body: buffer(BufferType::HttpCallResponseBody, body) }
+    CallResult::Answer { status, headers, body: buffer(BufferType::HttpCallResponseBody, body) }
 }
 
 /// Asks the rate limit service. `None` if it cannot be asked.

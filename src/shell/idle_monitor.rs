@@ -15,41 +15,41 @@ use std::{
 use log::error;
 use proxy_wasm::hostcalls;
 
-use super::{host, note_error, timer::Timer};
-use crate::{gateway::Patience, time::Timestamp};
+use super::{host, record_error, timer::Timer};
+use crate::{gateway::IdleTimeouts, time::Timestamp};
 
 /// How often all streams are looked at: how much longer than meant a silence may last.
 const PERIOD: Duration = Duration::from_millis(250);
 
 /// A watch over the streams of a root context.
-pub(super) struct Watch {
+pub(super) struct IdleMonitor {
     /// The root context's.
     pub(super) timer: Rc<Timer>,
     /// Streams whose first content has come, by their context.
-    streams: RefCell<BTreeMap<u32, Watched>>,
+    streams: RefCell<BTreeMap<u32, MonitoredStream>>,
     /// Whether somebody is about to look.
     is_awake: Cell<bool>,
 }
 
 /// What the watch and the stream tell each other.
 #[derive(Default)]
-pub(super) struct Line {
+pub(super) struct StreamActivity {
     spoke: Cell<bool>,
     /// Whether the last thing that came was said.
     is_said: Cell<bool>,
     is_cold: Cell<bool>,
 }
 
-impl Line {
+impl StreamActivity {
     /// Something was said.
-    pub(super) fn hear(&self) {
+    pub(super) fn on_content(&self) {
         self.spoke.set(true);
         self.is_said.set(true);
     }
 
     /// Something came that says nothing. Whether that is to keep the stream warm. The first time it
     /// counts as said: so comes what an answer cost, before its end.
-    pub(super) fn hear_nothing(&self) -> bool {
+    pub(super) fn on_keepalive(&self) -> bool {
         if self.is_said.replace(false) {
             self.spoke.set(true);
         }
@@ -57,9 +57,9 @@ impl Line {
     }
 }
 
-struct Watched {
-    patience: Patience,
-    line: Rc<Line>,
+struct MonitoredStream {
+    patience: IdleTimeouts,
+    line: Rc<StreamActivity>,
     /// When something had last been said by the last look.
     heard: Timestamp,
     /// The same of anything that the client got.
@@ -68,16 +68,21 @@ struct Watched {
     was_cold: bool,
 }
 
-impl Watch {
+impl IdleMonitor {
     /// Over nothing yet.
     pub(super) fn new(timer: Rc<Timer>) -> Rc<Self> {
         Rc::new(Self { timer, streams: RefCell::default(), is_awake: Cell::new(false) })
     }
 
     /// Watches a stream until it ends.
-    pub(super) fn over(self: &Rc<Self>, context: u32, patience: Patience, line: Rc<Line>) {
+    pub(super) fn over(
+        self: &Rc<Self>,
+        context: u32,
+        patience: IdleTimeouts,
+        line: Rc<StreamActivity>,
+    ) {
         let now = host::now();
-        let watched = Watched { patience, line, heard: now, warmed: now, was_cold: false };
+        let watched = MonitoredStream { patience, line, heard: now, warmed: now, was_cold: false };
         self.streams.borrow_mut().insert(context, watched);
         if !self.is_awake.replace(true) {
             self.look_after(now);
@@ -114,7 +119,7 @@ impl Watch {
     }
 }
 
-impl Watched {
+impl MonitoredStream {
     /// Whether it has been silent for too long.
     fn is_silent(&mut self, now: Timestamp) -> bool {
         let Self { patience, line, .. } = self;
@@ -135,7 +140,7 @@ fn end(context: u32) {
     if hostcalls::set_effective_context(context).is_err() {
         return;
     }
-    note_error(Some("timeout"));
+    record_error(Some("timeout"));
     if let Err(status) = hostcalls::reset_http_response() {
         error!("cannot end a silent stream: {status:?}");
     }

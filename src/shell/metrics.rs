@@ -8,7 +8,7 @@ use json_repair::Kind;
 use log::error;
 use proxy_wasm::{hostcalls, types::MetricType};
 
-use crate::{gateway::Why, quota::Counted, region::Region, time::millis};
+use crate::{gateway::AttemptReason, quota::Counted, region::Region, time::millis};
 
 thread_local! {
     /// Defining a metric twice makes two of it: ids are kept.
@@ -156,11 +156,11 @@ pub(super) fn count_repair(kind: Kind) {
 }
 
 /// Counts an attempt that follows another, by the cluster it goes to.
-pub(super) fn count_next(why: Why, cluster: &str) {
+pub(super) fn count_next(why: AttemptReason, cluster: &str) {
     let kind = match why {
-        Why::Retry => "retries",
-        Why::Fallback => "fallbacks",
-        Why::Hedge => "hedges",
+        AttemptReason::Retry => "retries",
+        AttemptReason::Fallback => "fallbacks",
+        AttemptReason::Hedge => "hedges",
     };
     count(&format!("attache_{kind}_cluster_=_{cluster}_="));
 }

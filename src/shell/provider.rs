@@ -9,25 +9,24 @@ use proxy_wasm::{
 };
 
 use super::{
-    TICKET, TICKET_HEADER, host, metrics, note_error, recent_configs,
+    TICKET, TICKET_HEADER, host, metrics, recent_configs, record_error, recorded_error,
     telemetry::{self, Route},
     timer::Timer,
-    told_error,
 };
 use crate::{
-    api_schema::{origin::Head, translation::Outgoing},
+    api_schema::{origin::ResponseHead, translation::TranslatedRequest},
     chat::error::Error,
     config::cluster,
-    gateway::Why,
+    gateway::AttemptReason,
     handoff::ticket::{Lane, Ticket},
-    provider::{self, Attempt, Site, Sites, Step},
+    provider::{self, Attempt, ProviderCluster, ProviderClusters, Step},
     reply::Reply,
     time::Timestamp,
 };
 
 /// One attempt.
 pub(super) struct ProviderFilter {
-    sites: Rc<Sites>,
+    sites: Rc<ProviderClusters>,
     timer: Rc<Timer>,
     context: u32,
     route: Route,
@@ -35,7 +34,7 @@ pub(super) struct ProviderFilter {
 }
 
 impl ProviderFilter {
-    pub(super) fn new(sites: Rc<Sites>, timer: Rc<Timer>, context: u32) -> Self {
+    pub(super) fn new(sites: Rc<ProviderClusters>, timer: Rc<Timer>, context: u32) -> Self {
         Self { sites, timer, context, route: Route::Router, attempt: None }
     }
 
@@ -48,7 +47,7 @@ impl ProviderFilter {
             return Action::Pause;
         };
         self.route = route;
-        let Ticket { request_id, lane, home, .. } = &ticket;
+        let Ticket { request_id, lane, gateway_region: home, .. } = &ticket;
         let (request_id, lane, home) = (request_id.clone(), *lane, *home);
         let body = host::buffer(BufferType::HttpRequestBody, size);
         match Attempt::new(&site, ticket, &body, host::now()) {
@@ -65,7 +64,7 @@ impl ProviderFilter {
             Err(error) => {
                 let reply = provider::refused(&error, &request_id);
                 if lane == Lane::Stream {
-                    note_error(reply.reason.as_deref());
+                    record_error(reply.reason.as_deref());
                     metrics::count_request(site.region, "none", reply.status);
                 }
                 host::reply(&reply);
@@ -76,7 +75,7 @@ impl ProviderFilter {
 
     /// The site of the cluster that the ticket sent the request to, as the file has it that the
     /// exchange was planned by.
-    fn site(&self, ticket: &Ticket) -> Option<Rc<Site>> {
+    fn site(&self, ticket: &Ticket) -> Option<Rc<ProviderCluster>> {
         recent_configs::of(&self.sites, &ticket.version).at(&ticket.leg.cluster).cloned()
     }
 
@@ -173,16 +172,21 @@ fn ticket() -> Option<(Ticket, Route)> {
 fn yield_to(attempt: &mut Attempt, ticket: &Ticket) {
     telemetry::refused(attempt);
     host::set_filter_state(TICKET, &ticket.to_text());
-    if !ticket.is_none() {
-        let Site { provider, region, .. } = attempt.site();
+    if !ticket.is_exhausted() {
+        let ProviderCluster { provider, region, .. } = attempt.cluster();
         host::note_cluster(&cluster(provider, *region));
-        let why = if ticket.due.is_some() { Why::Retry } else { Why::Fallback };
+        let why = if ticket.due.is_some() { AttemptReason::Retry } else { AttemptReason::Fallback };
         metrics::count_next(why, &ticket.leg.cluster);
     }
 }
 
 /// Puts the provider's request in the place of the client's. No header of the client goes along.
-fn send(outgoing: &Outgoing, request_id: &str, trace: &[(&'static str, String)], size: usize) {
+fn send(
+    outgoing: &TranslatedRequest,
+    request_id: &str,
+    trace: &[(&'static str, String)],
+    size: usize,
+) {
     let length = outgoing.body.len().to_string();
     let mut headers = vec![
         (":method", "POST"),
@@ -220,11 +224,11 @@ fn reason(reply: &Reply) -> &str {
     reply.reason.as_deref().unwrap_or_default()
 }
 
-fn head() -> Head {
+fn head() -> ResponseHead {
     let get = |name| host::header(MapType::HttpResponseHeaders, name);
     let status = host::status();
     let retry_after = if status == 200 { None } else { get("retry-after") };
-    Head {
+    ResponseHead {
         status,
         content_type: get("content-type").unwrap_or_default().to_ascii_lowercase(),
         retry_after: retry_after.and_then(|wait| wait.parse().ok()).map(Duration::from_secs),
@@ -239,7 +243,7 @@ impl Context for ProviderFilter {
         };
         let (now, details) = (host::now(), host::details());
         if !attempt.is_open() {
-            let reason = attempt.cut_off(&details, told_error(), now);
+            let reason = attempt.cut_off(&details, recorded_error(), now);
             telemetry::cut_off(attempt, reason.as_deref());
         } else if !provider::is_clients_doing(&details)
             && let Some((error, ticket)) = attempt.broken(host::end(), now)

@@ -10,21 +10,21 @@ use proxy_wasm::{
 };
 
 use super::{
-    gateway::GatewayFilter, idle_monitor::Watch, provider::ProviderFilter, recent_configs,
+    gateway::GatewayFilter, idle_monitor::IdleMonitor, provider::ProviderFilter, recent_configs,
     shared_data::SharedData, timer::Timer,
 };
 use crate::plugin_config::Role;
 
 /// The root context.
 pub(super) struct Root {
-    watch: Rc<Watch>,
+    watch: Rc<IdleMonitor>,
     /// None until it is configured.
     role: Option<Role>,
 }
 
 impl Root {
     pub(super) fn new(id: u32) -> Self {
-        Self { watch: Watch::new(Rc::new(Timer::new(id))), role: None }
+        Self { watch: IdleMonitor::new(Rc::new(Timer::new(id))), role: None }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::{host, meter::Meter, metrics, note_error, told_error};
+use super::{host, meter::Meter, metrics, record_error, recorded_error};
 use crate::{
     provider::Attempt,
     reply::Reply,
@@ -29,10 +29,10 @@ pub(super) fn replied(attempt: &Attempt, route: Route, reply: &mut Reply) {
     }
     match route {
         Route::Call => reply.headers.push((HEADER, summary.to_line())),
-        Route::Router => host::tell(&summary.to_line(), &attempt.site().config.telemetry),
+        Route::Router => host::tell(&summary.to_line(), &attempt.cluster().config.telemetry),
     }
     if route == Route::Router && (reason.is_none() || attempt.is_streamed()) {
-        metrics::count_request(attempt.site().region, attempt.model(), reply.status);
+        metrics::count_request(attempt.cluster().region, attempt.model(), reply.status);
         meter.begun(&summary);
         serve(&meter, &summary, reason);
     }
@@ -42,7 +42,7 @@ pub(super) fn replied(attempt: &Attempt, route: Route, reply: &mut Reply) {
 pub(super) fn ended(attempt: &Attempt, reason: Option<&str>) {
     let (meter, summary) = (meter(attempt), attempt.summary());
     count(attempt, &meter, reason);
-    host::tell(&summary.to_line(), &attempt.site().config.telemetry);
+    host::tell(&summary.to_line(), &attempt.cluster().config.telemetry);
     serve(&meter, &summary, reason);
 }
 
@@ -50,12 +50,12 @@ pub(super) fn ended(attempt: &Attempt, reason: Option<&str>) {
 pub(super) fn cut_off(attempt: &Attempt, reason: Option<&str>) {
     let summary = attempt.summary();
     meter(attempt).spent(&summary);
-    host::tell(&summary.to_line(), &attempt.site().config.telemetry);
+    host::tell(&summary.to_line(), &attempt.cluster().config.telemetry);
     if let Some(reason) = reason {
         count_failure(attempt, reason);
         // Who stopped a stream that was silent for too long has said so.
-        if told_error().is_none() {
-            note_error(Some(reason));
+        if recorded_error().is_none() {
+            record_error(Some(reason));
         }
     }
 }
@@ -84,12 +84,12 @@ fn count(attempt: &Attempt, meter: &Meter, reason: Option<&str>) {
 
 fn count_failure(attempt: &Attempt, reason: &str) {
     let took = attempt.summary().provider_time.unwrap_or_default();
-    metrics::count_failure(&attempt.site().provider, attempt.model(), reason, took);
+    metrics::count_failure(&attempt.cluster().provider, attempt.model(), reason, took);
 }
 
 /// Counts what a client got, if that is all.
 fn serve(meter: &Meter, summary: &Summary<'_>, reason: Option<&str>) {
-    note_error(reason);
+    record_error(reason);
     match (reason, summary.total) {
         (Some(reason), Some(total)) => metrics::time_error(summary.request_model, reason, total),
         _ => meter.served(summary),
@@ -97,10 +97,10 @@ fn serve(meter: &Meter, summary: &Summary<'_>, reason: Option<&str>) {
 }
 
 fn meter(attempt: &Attempt) -> Rc<Meter> {
-    Meter::of(&attempt.site().provider, attempt.model(), account(attempt))
+    Meter::of(&attempt.cluster().provider, attempt.model(), account(attempt))
 }
 
 /// Who asks, if the operator wants to know.
 fn account(attempt: &Attempt) -> Option<&str> {
-    attempt.site().config.telemetry.per_account.then(|| attempt.account())
+    attempt.cluster().config.telemetry.per_account.then(|| attempt.account())
 }

@@ -18,12 +18,12 @@ use std::{
 };
 
 use attache::{
-    api_schema::{origin::Head, translation::Outgoing},
+    api_schema::{origin::ResponseHead, translation::TranslatedRequest},
     config::Config,
-    gateway::{Exchange, Gateway, Head as ClientHead, Input, Output},
+    gateway::{Exchange, Gateway, Input, Output, RequestHead as ClientHead},
     handoff::ticket::Ticket,
-    provider::{Attempt, Site, Step},
-    quota::{Register, Stale},
+    provider::{Attempt, ProviderCluster, Step},
+    quota::{CasConflict, SharedStore},
     region::Region,
     reply::Reply,
     time::Timestamp,
@@ -74,7 +74,10 @@ pub fn exchange(gateway: &Rc<Gateway>, body: &[u8]) -> Output {
 }
 
 /// A request on its way: through the gateway role to the cluster it names, and out of there.
-pub fn ask(gateway: &Rc<Gateway>, body: &[u8]) -> Result<(Attempt, Outgoing, String), Reply> {
+pub fn ask(
+    gateway: &Rc<Gateway>,
+    body: &[u8],
+) -> Result<(Attempt, TranslatedRequest, String), Reply> {
     let ticket = match exchange(gateway, body) {
         Output::Forward { ticket, .. } => ticket,
         Output::Reply(reply) => return Err(reply),
@@ -90,11 +93,11 @@ pub fn ask(gateway: &Rc<Gateway>, body: &[u8]) -> Result<(Attempt, Outgoing, Str
 }
 
 /// The provider role of a cluster.
-pub fn site(gateway: &Rc<Gateway>, cluster: &str) -> Rc<Site> {
+pub fn site(gateway: &Rc<Gateway>, cluster: &str) -> Rc<ProviderCluster> {
     let (provider, region) = cluster.rsplit_once('-').unwrap();
     let region = Region::ALL.into_iter().find(|own| own.name() == region).unwrap();
     let (config, register) = (Rc::clone(&gateway.config), Rc::clone(&gateway.register));
-    Rc::new(Site { config, provider: provider.to_owned(), region, register })
+    Rc::new(ProviderCluster { config, provider: provider.to_owned(), region, register })
 }
 
 /// Everything the client gets of an answer.
@@ -107,7 +110,7 @@ pub struct Got {
 }
 
 /// Gives an attempt its answer in pieces. The last piece comes with the end, or before it.
-pub fn receive(attempt: &mut Attempt, head: Head, pieces: &[&[u8]]) -> Got {
+pub fn receive(attempt: &mut Attempt, head: ResponseHead, pieces: &[&[u8]]) -> Got {
     let mut got = Got::default();
     attempt.head(head);
     for piece in pieces {
@@ -191,9 +194,9 @@ pub fn provider_stream(events: &Value) -> String {
 }
 
 /// The head of a provider's answer: `content-type` is JSON unless there is another.
-pub fn head(answer: &Value) -> Head {
+pub fn head(answer: &Value) -> ResponseHead {
     let header = |name: &str| answer["headers"][name].as_str();
-    Head {
+    ResponseHead {
         status: answer["status"].as_u64().unwrap_or(200).try_into().unwrap(),
         content_type: header("content-type").unwrap_or("application/json").to_owned(),
         retry_after: header("retry-after").map(|wait| Duration::from_secs(wait.parse().unwrap())),
@@ -201,9 +204,9 @@ pub fn head(answer: &Value) -> Head {
 }
 
 /// The head of a provider's stream.
-pub fn stream_head() -> Head {
+pub fn stream_head() -> ResponseHead {
     let content_type = "text/event-stream; charset=utf-8".to_owned();
-    Head { status: 200, content_type, ..Head::default() }
+    ResponseHead { status: 200, content_type, ..ResponseHead::default() }
 }
 
 /// A chat request with these parameters, and with a model and messages if they name none.
@@ -241,15 +244,15 @@ pub struct Table {
     version: Cell<u32>,
 }
 
-impl Register for Table {
+impl SharedStore for Table {
     fn get(&self, key: &str) -> Option<(Vec<u8>, u32)> {
         self.values.borrow().get(key).cloned()
     }
 
-    fn set(&self, key: &str, value: &[u8], version: Option<u32>) -> Result<(), Stale> {
+    fn set(&self, key: &str, value: &[u8], version: Option<u32>) -> Result<(), CasConflict> {
         let mut values = self.values.borrow_mut();
         if values.get(key).map(|(_, version)| *version) != version {
-            return Err(Stale);
+            return Err(CasConflict);
         }
         self.version.set(self.version.get() + 1);
         values.insert(key.to_owned(), (value.to_vec(), self.version.get()));

@@ -27,7 +27,7 @@ use attache::{
     },
     network,
     plugin_config::Role,
-    provider::{MAX_ANSWER, NOBODY},
+    provider::{MAX_ANSWER, UNREACHABLE_ADDRESS},
     region::Region,
 };
 use minijinja::{AutoEscape, Environment, Value, context, value::Serde};
@@ -332,7 +332,7 @@ impl<'c> View<'c> {
             playground: playground.cloned(),
             keys: account_keys(config, options)?,
             jwt: config.jwt.as_ref().map(|jwt| JwtView::new(jwt, options)).transpose()?,
-            nobody: AddressView { address: NOBODY.0, port: NOBODY.1 },
+            nobody: AddressView { address: UNREACHABLE_ADDRESS.0, port: UNREACHABLE_ADDRESS.1 },
             private: private.into(),
             classes: classes(config, options),
             listeners: listeners(config, options),

@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 
 use super::{names::Names, reasoning::Thought};
 use crate::{
-    api_schema::{error, origin::Origin},
+    api_schema::{error, origin::ResponseContext},
     chat::{
         answer::{Answer, Call, Choice},
         error::Error,
@@ -152,7 +152,7 @@ pub(super) fn finish(stop_reason: Option<&Text<'_>>) -> Finish {
 pub(super) fn read<'a>(
     body: &'a [u8],
     names: &Names,
-    origin: Origin<'_>,
+    origin: ResponseContext<'_>,
 ) -> Result<Answer<'a>, Error> {
     let message: Message<'a> =
         serde_json::from_slice(body).map_err(|_| origin.bad("is not a message"))?;

@@ -5,11 +5,11 @@ use std::{borrow::Cow, num::NonZeroU32};
 
 use serde_json::value::RawValue;
 
-use super::{conversation::Conversation, media, messages::sort, response_format, tools::Tools};
+use super::{conversation::Conversation, media, messages::to_turns, response_format, tools::Tools};
 use crate::{
     chat::{effort::Effort, parameter::Parameter, request::Request, text::Text},
     config::{Target, Thinking},
-    fit::{Fit, Mark},
+    fit::{CacheControlMark, Fit},
 };
 
 /// The smallest budget: Claude API reference, `thinking.budget_tokens`.
@@ -31,14 +31,16 @@ const MAX_USER: usize = 256;
 /// Fits a request to Claude's Messages.
 pub(crate) fn fit<'a>(fit: &mut Fit<'a>, request: &Request<'a>, target: &Target<'_>) {
     let mut mistakes = Vec::new();
-    let conversation = sort(&request.messages, &mut mistakes);
+    let conversation = to_turns(&request.messages, &mut mistakes);
     let tools = Tools::read(request, fit, &mut mistakes);
     think(fit, request, target, &conversation, tools.are_forced());
     sample(fit, request);
     stop(fit);
     user(fit);
     fit.leave_out_marks(request, |mark| {
-        let (Mark::Message(raw) | Mark::Part(raw) | Mark::Tool(raw)) = mark;
+        let (CacheControlMark::Message(raw)
+        | CacheControlMark::Part(raw)
+        | CacheControlMark::Tool(raw)) = mark;
         media::is_known_mark(raw)
     });
     fit.leave_out_detail(request);
@@ -60,7 +62,7 @@ pub(crate) fn fit<'a>(fit: &mut Fit<'a>, request: &Request<'a>, target: &Target<
 /// thinks, or is held to a schema: guides *Extended thinking* and *Structured outputs*.
 pub(super) fn may_stay_open(fit: &Fit<'_>, target: &Target<'_>) -> bool {
     let is_free = fit.value(Parameter::ResponseFormat).is_none();
-    target.model.prefill && is_free && !Thoughts::of(fit, target).come()
+    target.model.prefill && is_free && !Thoughts::of(fit, target).is_enabled()
 }
 
 /// How a request asks the model to think.
@@ -78,7 +80,7 @@ pub(super) enum Thoughts {
 
 impl Thoughts {
     /// Whether thoughts will come.
-    pub(super) fn come(self) -> bool {
+    pub(super) fn is_enabled(self) -> bool {
         matches!(self, Self::Adaptive(_) | Self::Budget(_))
     }
 
@@ -113,7 +115,7 @@ fn think<'a>(
     if fit.value(Parameter::Reasoning).is_some() {
         fit.budget = request.reasoning_max_tokens;
         if fit.effort.is_some_and(|effort| effort != Effort::None) {
-            fit.leave_out(Parameter::ReasoningEffort);
+            fit.drop_parameter(Parameter::ReasoningEffort);
         }
     }
     let thoughts = Thoughts::of(fit, target);
@@ -126,18 +128,18 @@ fn think<'a>(
     };
     if may {
         for parameter in [Parameter::Temperature, Parameter::TopP, Parameter::TopK] {
-            fit.leave_out(parameter);
+            fit.drop_parameter(parameter);
         }
         return;
     }
-    fit.leave_out(Parameter::ReasoningEffort);
+    fit.drop_parameter(Parameter::ReasoningEffort);
     if fit.value(Parameter::Reasoning).is_some() {
         fit.kept.retain(|(kept, _)| *kept != Parameter::Reasoning);
         fit.dropped.push(Cow::Borrowed("reasoning.max_tokens"));
     }
     (fit.effort, fit.budget) = (None, None);
     for parameter in [Parameter::Temperature, Parameter::TopP, Parameter::TopK] {
-        fit.take_back(parameter, request, target);
+        fit.restore(parameter, request, target);
     }
 }
 
@@ -170,7 +172,7 @@ fn sample(fit: &mut Fit<'_>, request: &Request<'_>) {
     if fit.value(Parameter::Temperature).is_none() {
         return;
     }
-    fit.leave_out(Parameter::TopP);
+    fit.drop_parameter(Parameter::TopP);
     if request.temperature.is_some_and(|asked| asked > 1.0) {
         fit.clamp(Parameter::Temperature, "1".to_owned(), "1".to_owned());
     }
@@ -184,7 +186,7 @@ fn stop(fit: &mut Fit<'_>) {
     let (left, asked) = (rest.len(), all.len());
     let json = format!("[{}]", rest.join(","));
     if left == 0 {
-        fit.leave_out(Parameter::Stop);
+        fit.drop_parameter(Parameter::Stop);
     } else if left < asked {
         // The sequences are the client's text, which does not belong into a header.
         fit.clamp(Parameter::Stop, json, format!("{left}_of_{asked}"));
@@ -205,12 +207,12 @@ fn user(fit: &mut Fit<'_>) {
     for parameter in [Parameter::User, Parameter::SafetyIdentifier] {
         let id = fit.value(parameter).and_then(|json| serde_json::from_str::<String>(json).ok());
         if id.is_some_and(|id| id.is_empty() || id.len() > MAX_USER || is_personal(&id)) {
-            fit.leave_out(parameter);
+            fit.drop_parameter(parameter);
         }
     }
     // There is room for one, and the newer name wins.
     if fit.value(Parameter::SafetyIdentifier).is_some() {
-        fit.leave_out(Parameter::User);
+        fit.drop_parameter(Parameter::User);
     }
 }
 

@@ -15,17 +15,17 @@ use super::{
 };
 use crate::chat::{
     message::{Content, Function, Message, Part, Role},
-    mistake::{Kind, MAX_MISTAKES, Mistake},
+    mistake::{MAX_MISTAKES, Mistake, MistakeKind},
     text::Text,
     tools::object_of,
 };
 
 /// Sorts messages. What cannot be said to the provider is among the mistakes.
-pub(super) fn sort<'q>(
+pub(super) fn to_turns<'q>(
     messages: &'q [Message<'_>],
     mistakes: &mut Vec<Mistake>,
 ) -> Conversation<'q> {
-    let mut sorter = Sorter {
+    let mut sorter = TurnBuilder {
         conversation: Conversation::default(),
         turn: None,
         ids: Ids::default(),
@@ -38,13 +38,13 @@ pub(super) fn sort<'q>(
     }
     sorter.answer_rest();
     let ends_in_user = messages.last().is_some_and(|message| message.role == Role::User);
-    let Sorter { mut conversation, turn, .. } = sorter;
+    let TurnBuilder { mut conversation, turn, .. } = sorter;
     conversation.turns.extend(turn);
     conversation.complete(ends_in_user);
     conversation
 }
 
-struct Sorter<'q, 'm> {
+struct TurnBuilder<'q, 'm> {
     conversation: Conversation<'q>,
     /// The turn under way. `None`: nobody but the system has spoken.
     turn: Option<Turn<'q>>,
@@ -63,7 +63,7 @@ enum Key {
     Name(String),
 }
 
-impl<'q> Sorter<'q, '_> {
+impl<'q> TurnBuilder<'q, '_> {
     fn message(&mut self, place: &str, message: &'q Message<'_>) {
         match message.role {
             Role::System | Role::Developer | Role::User => self.user(place, message),
@@ -194,7 +194,7 @@ impl<'q> Sorter<'q, '_> {
     fn wrong(&mut self, place: &str, problem: &str) {
         if self.mistakes.len() < MAX_MISTAKES {
             let message = format!("{place}: {problem}");
-            self.mistakes.push(Mistake::new(Kind::Invalid, place, &message));
+            self.mistakes.push(Mistake::new(MistakeKind::Invalid, place, &message));
         }
     }
 }

@@ -2,15 +2,15 @@
 //! so that the body is written from scratch.
 
 use super::{
-    Reader,
+    AnthropicDecoder,
     fit::{Thoughts, may_stay_open, sequences},
     media::write_cache,
-    messages::sort,
+    messages::to_turns,
     response_format::{self, Format},
     tools::Tools,
 };
 use crate::{
-    api_schema::translation::Asked,
+    api_schema::translation::TranslationInput,
     chat::{effort::Effort, error::Error, parameter::Parameter},
     config::{Quirk, Target},
     fit::{Fit, Stream},
@@ -21,10 +21,12 @@ use crate::{
 const VERTEX_VERSION: &str = "vertex-2023-10-16";
 
 /// Path below the base URL and body, and what reads the answer.
-pub(crate) fn request(asked: &Asked<'_, '_>) -> Result<((String, Vec<u8>), Reader), Error> {
+pub(crate) fn request(
+    asked: &TranslationInput<'_, '_>,
+) -> Result<((String, Vec<u8>), AnthropicDecoder), Error> {
     let (request, fit, target) = (asked.request, asked.fit, &asked.target);
     let mut mistakes = Vec::new();
-    let mut conversation = sort(&request.messages, &mut mistakes);
+    let mut conversation = to_turns(&request.messages, &mut mistakes);
     let tools = Tools::read(request, fit, &mut mistakes);
     if !mistakes.is_empty() {
         return Err(Error::Invalid(mistakes));
@@ -42,14 +44,14 @@ pub(crate) fn request(asked: &Asked<'_, '_>) -> Result<((String, Vec<u8>), Reade
     begin(&mut body, target);
     body.raw("max_tokens", fit.value(Parameter::MaxTokens).unwrap_or("1"));
     conversation.write_system(&mut body);
-    conversation.write_turns(body.key("messages"), &names, thoughts.come());
+    conversation.write_turns(body.key("messages"), &names, thoughts.is_enabled());
     tools.write(&mut body, &conversation, &names);
     write_sampling(&mut body, fit);
     write_thoughts(&mut body, thoughts, &format);
     write_rest(&mut body, asked);
     body.close();
     let streams = fit.stream == Stream::On;
-    Ok(((path(target, streams), out), Reader::new(names)))
+    Ok(((path(target, streams), out), AnthropicDecoder::new(names)))
 }
 
 fn path(target: &Target<'_>, streams: bool) -> String {
@@ -111,7 +113,7 @@ fn effort_word(effort: Effort) -> &'static str {
     if effort <= Effort::Low { "low" } else { effort.name() }
 }
 
-fn write_rest(body: &mut Object<'_>, asked: &Asked<'_, '_>) {
+fn write_rest(body: &mut Object<'_>, asked: &TranslationInput<'_, '_>) {
     let fit = asked.fit;
     let user = fit.value(Parameter::SafetyIdentifier).or_else(|| fit.value(Parameter::User));
     if let Some(user) = user {

@@ -9,7 +9,7 @@ use super::{
     reasoning::Thought,
 };
 use crate::{
-    api_schema::{error, origin::Origin},
+    api_schema::{error, origin::ResponseContext},
     chat::{
         error::Error,
         finish::Finish,
@@ -103,7 +103,7 @@ impl Progress {
         data: &'d [u8],
         names: &Names,
         writer: &mut Writer,
-        origin: Origin<'_>,
+        origin: ResponseContext<'_>,
     ) -> Result<Option<(usize, Text<'d>)>, Error> {
         let data = data.trim_ascii();
         // No word of Anthropic's, but servers that speak its schema add it.
@@ -244,7 +244,7 @@ impl Progress {
     }
 
     /// The message is complete. A stream that ends without this broke off, whatever it said before.
-    fn end(&mut self, writer: &mut Writer, origin: Origin<'_>) -> Result<(), Error> {
+    fn end(&mut self, writer: &mut Writer, origin: ResponseContext<'_>) -> Result<(), Error> {
         self.close(writer);
         if !self.begun && !writer.has_begun() {
             return Err(origin.bad("ended before it began"));

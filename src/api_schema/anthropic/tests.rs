@@ -11,11 +11,11 @@ use std::{rc::Rc, time::Duration};
 use serde_json::{Value, json};
 
 use crate::{
-    api_schema::{origin::Head, translation::Outgoing},
+    api_schema::{origin::ResponseHead, translation::TranslatedRequest},
     chat::error::Error,
     config::Config,
     handoff::ticket::Ticket,
-    provider::{Attempt, Site, Step},
+    provider::{Attempt, ProviderCluster, Step},
     region::Region,
     time::Timestamp,
 };
@@ -24,10 +24,10 @@ const REQUEST_ID: &str = "7f3c1e52-9b1d-4e6a-8c2f-0d4b5a697887";
 
 /// `level` thinks by an effort, `budget` by tokens and goes on with an answer, `vertex` is `level`
 /// elsewhere.
-fn site(provider: &str) -> Rc<Site> {
+fn site(provider: &str) -> Rc<ProviderCluster> {
     let document = serde_json::from_str(include_str!("tests/gateway.json")).unwrap();
     let config = Rc::new(Config::parse(&document).unwrap());
-    Rc::new(Site {
+    Rc::new(ProviderCluster {
         config,
         provider: provider.to_owned(),
         region: Region::Us,
@@ -40,12 +40,12 @@ fn now() -> Timestamp {
 }
 
 /// A request with these parameters, `level` and one message unless they say otherwise.
-fn ask(parameters: &Value) -> Result<(Attempt, Outgoing), Error> {
+fn ask(parameters: &Value) -> Result<(Attempt, TranslatedRequest), Error> {
     let mut request =
         json!({"model": "level", "max_tokens": 9, "messages": [{"role": "user", "content": "Hi"}]});
     request.as_object_mut().unwrap().extend(parameters.as_object().cloned().unwrap());
     let provider = if request["model"] == "vertex" { "vertex" } else { "anthropic" };
-    let (ticket, body) = (Ticket::alone(REQUEST_ID), serde_json::to_vec(&request).unwrap());
+    let (ticket, body) = (Ticket::for_test(REQUEST_ID), serde_json::to_vec(&request).unwrap());
     Attempt::new(&site(provider), ticket, &body, now())
 }
 
@@ -64,7 +64,7 @@ fn refusal(parameters: &Value) -> String {
 }
 
 /// Everything the client gets: status, value of `x-attache-params`, body.
-fn receive(attempt: &mut Attempt, head: Head, pieces: &[&[u8]]) -> (u16, String, Vec<u8>) {
+fn receive(attempt: &mut Attempt, head: ResponseHead, pieces: &[&[u8]]) -> (u16, String, Vec<u8>) {
     let (mut status, mut report, mut body) = (0, String::new(), Vec::new());
     let mut take = |step| match step {
         Step::Hold => {}
@@ -85,8 +85,8 @@ fn receive(attempt: &mut Attempt, head: Head, pieces: &[&[u8]]) -> (u16, String,
     (status, report, body)
 }
 
-fn head(status: u16, content_type: &str) -> Head {
-    Head { status, content_type: content_type.to_owned(), ..Head::default() }
+fn head(status: u16, content_type: &str) -> ResponseHead {
+    ResponseHead { status, content_type: content_type.to_owned(), ..ResponseHead::default() }
 }
 
 /// A message of the provider's, with these fields in the place of the usual.

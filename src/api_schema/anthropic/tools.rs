@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use super::{conversation::Conversation, json_schema, media::write_cache, names::Names};
 use crate::{
     chat::{
-        mistake::{Kind, MAX_MISTAKES, Mistake},
+        mistake::{MAX_MISTAKES, Mistake, MistakeKind},
         parameter::Parameter,
         request::Request,
         text::Text,
@@ -75,7 +75,8 @@ impl<'q> Tools<'q> {
         if fit.value(Parameter::ToolChoice).is_some() {
             let choice = request.tool_choice.as_ref();
             let problem = choice.and_then(|choice| tools.choose(choice).err());
-            let mistake = |problem: String| Mistake::new(Kind::Invalid, "tool_choice", &problem);
+            let mistake =
+                |problem: String| Mistake::new(MistakeKind::Invalid, "tool_choice", &problem);
             mistakes.extend(problem.map(mistake));
         }
         tools
@@ -126,7 +127,7 @@ impl<'q> Tools<'q> {
             if !seen.insert(name.clone()) && mistakes.len() < MAX_MISTAKES {
                 let place = format!("tools[{index}]");
                 let problem = format!("{place}: there is another tool called `{name}`");
-                mistakes.push(Mistake::new(Kind::Invalid, place, &problem));
+                mistakes.push(Mistake::new(MistakeKind::Invalid, place, &problem));
             }
         }
     }

@@ -7,11 +7,11 @@ use serde::Deserialize;
 use serde_json::{json, value::RawValue};
 
 use super::{
-    Reader, error, logprobs,
+    GeminiDecoder, error, logprobs,
     signature::{detail, extra_content},
 };
 use crate::{
-    api_schema::origin::Origin,
+    api_schema::origin::ResponseContext,
     chat::{
         answer::{Answer, Call, Choice},
         envelope,
@@ -128,7 +128,7 @@ pub(super) enum End {
 
 impl<'a> Response<'a> {
     /// Reads a response. Some servers put it into an array. An error inside is an error.
-    pub(super) fn read(body: &'a [u8], origin: Origin<'_>) -> Result<Self, Error> {
+    pub(super) fn read(body: &'a [u8], origin: ResponseContext<'_>) -> Result<Self, Error> {
         let wrong = |_| origin.bad("is not a response of generateContent");
         let response = if body.trim_ascii_start().starts_with(b"[") {
             let [response] = serde_json::from_slice(body).map_err(wrong)?;
@@ -203,7 +203,7 @@ impl<'a> Candidate<'a> {
     /// What it says, part by part. `calls` is how many calls came before.
     pub(super) fn said(
         &mut self,
-        reader: &Reader,
+        reader: &GeminiDecoder,
         choice: usize,
         mut calls: usize,
     ) -> Vec<Said<'a>> {
@@ -280,7 +280,7 @@ impl<'a> FunctionCall<'a> {
     }
 }
 
-impl Reader {
+impl GeminiDecoder {
     /// A call under the client's own name for it, and its id: Gemini 2.5 gives none.
     fn call<'a>(
         &self,
@@ -332,9 +332,9 @@ fn compact(json: &str) -> Cow<'_, str> {
 
 /// Reads an answer in one piece.
 pub(super) fn read<'a>(
-    reader: &Reader,
+    reader: &GeminiDecoder,
     body: &'a [u8],
-    origin: Origin<'_>,
+    origin: ResponseContext<'_>,
 ) -> Result<Answer<'a>, Error> {
     let mut response = Response::read(body, origin)?;
     let usage = response.usage().map(|usage| usage.told());
@@ -369,10 +369,10 @@ fn blocked(reason: Text<'_>) -> Choice<'_> {
 }
 
 fn choice<'a>(
-    reader: &Reader,
+    reader: &GeminiDecoder,
     mut candidate: Candidate<'a>,
     index: usize,
-    origin: Origin<'_>,
+    origin: ResponseContext<'_>,
 ) -> Result<Choice<'a>, Error> {
     let (mut texts, mut thoughts) = (Vec::new(), Vec::new());
     let (mut calls, mut reasoning_details, mut images) = (Vec::new(), Vec::new(), Vec::new());

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use crate::{
     api_schema::{
         error,
-        origin::{Head, Origin},
+        origin::{ResponseContext, ResponseHead},
     },
     chat::{error::Error, text::lenient},
 };
@@ -36,7 +36,7 @@ struct Detail<'a> {
 }
 
 /// The error behind an answer whose status is not 200.
-pub(crate) fn classify(origin: Origin<'_>, body: &[u8]) -> Error {
+pub(crate) fn classify(origin: ResponseContext<'_>, body: &[u8]) -> Error {
     #[derive(Default, Deserialize)]
     struct Wire<'a> {
         #[serde(borrow, default)]
@@ -49,24 +49,28 @@ pub(crate) fn classify(origin: Origin<'_>, body: &[u8]) -> Error {
 }
 
 /// The error in a body that came with status 200, or in a stream.
-pub(super) fn hidden(origin: Origin<'_>, error: &RawValue) -> Error {
+pub(super) fn hidden(origin: ResponseContext<'_>, error: &RawValue) -> Error {
     let status: Status<'_> = serde_json::from_str(error.get()).unwrap_or_default();
     let code = status.code.filter(|code| (400..=599).contains(code)).unwrap_or(502);
-    let head = Head { status: code, retry_after: origin.head.retry_after, ..Head::default() };
+    let head = ResponseHead {
+        status: code,
+        retry_after: origin.head.retry_after,
+        ..ResponseHead::default()
+    };
     let body = format!("{{\"error\":{}}}", error.get());
-    status.classify(Origin { head: &head, ..origin }, body.as_bytes())
+    status.classify(ResponseContext { head: &head, ..origin }, body.as_bytes())
 }
 
 impl Status<'_> {
-    fn classify(&self, origin: Origin<'_>, body: &[u8]) -> Error {
+    fn classify(&self, origin: ResponseContext<'_>, body: &[u8]) -> Error {
         let retry_after = self.details().find_map(|detail| delay(&detail.retry_delay?));
         let (provider, status) = (origin.provider.to_owned(), origin.head.status);
-        let head = Head {
+        let head = ResponseHead {
             status,
             retry_after: retry_after.or(origin.head.retry_after),
-            ..Head::default()
+            ..ResponseHead::default()
         };
-        match error::classify(Origin { head: &head, ..origin }, body) {
+        match error::classify(ResponseContext { head: &head, ..origin }, body) {
             Error::Rejected { .. } if self.is_ours() => Error::Refused { provider, status },
             // The call was cancelled, but not by us.
             Error::Rejected { .. } if status == 499 => Error::Failed { provider, status },

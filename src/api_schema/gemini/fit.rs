@@ -5,7 +5,7 @@ use std::{borrow::Cow, num::NonZeroU32};
 use crate::{
     chat::{
         effort::Effort,
-        mistake::{Kind, Mistake},
+        mistake::{Mistake, MistakeKind},
         parameter::Parameter,
         request::Request,
         text::Text,
@@ -55,7 +55,7 @@ pub(crate) fn fit(fit: &mut Fit<'_>, request: &Request<'_>, target: &Target<'_>)
             Parameter::FrequencyPenalty | Parameter::PresencePenalty
                 if !has_budget(target.model) =>
             {
-                fit.leave_out(parameter);
+                fit.drop_parameter(parameter);
             }
             _ => {}
         }
@@ -91,7 +91,7 @@ fn budget(fit: &mut Fit<'_>, request: &Request<'_>, model: &Model) {
 fn candidates(fit: &mut Fit<'_>, request: &Request<'_>) {
     if request.n.get() > MAX_CANDIDATES {
         let message = format!("n must be at most {MAX_CANDIDATES} with this model");
-        fit.refused.push(Mistake::new(Kind::Invalid, "n", &message));
+        fit.refused.push(Mistake::new(MistakeKind::Invalid, "n", &message));
     }
 }
 
@@ -99,7 +99,7 @@ fn stops(fit: &mut Fit<'_>, request: &Request<'_>) {
     let raw = request.parameters.get(Parameter::Stop);
     if raw.is_some_and(|raw| stop_sequences(raw.get()).len() > MAX_STOPS) {
         let message = format!("stop must be at most {MAX_STOPS} sequences with this model");
-        fit.refused.push(Mistake::new(Kind::Invalid, "stop", &message));
+        fit.refused.push(Mistake::new(MistakeKind::Invalid, "stop", &message));
     }
 }
 
@@ -120,7 +120,7 @@ fn form(fit: &mut Fit<'_>, request: &Request<'_>, target: &Target<'_>) {
     if forms_beside_tools(request, target.model) && !idle {
         let model = target.name;
         let message = format!("model {model} does not support response_format together with tools");
-        fit.refused.push(Mistake::new(Kind::Unsupported, "response_format", &message));
+        fit.refused.push(Mistake::new(MistakeKind::Unsupported, "response_format", &message));
     }
 }
 

@@ -1,7 +1,7 @@
 //! `generationConfig`: how the answer is made. ai.google.dev, *GenerationConfig*.
 
 use super::{
-    Draft,
+    RequestBuilder,
     fit::{has_budget, level, stop_sequences, tokens},
     json_schema,
 };
@@ -10,7 +10,7 @@ use crate::{
     json::Object,
 };
 
-impl Draft<'_, '_> {
+impl RequestBuilder<'_, '_> {
     /// `generationConfig`.
     pub(super) fn generation(&mut self) -> Vec<u8> {
         let mut out = Vec::with_capacity(256);

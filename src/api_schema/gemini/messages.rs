@@ -11,7 +11,7 @@ use serde::{Deserialize, de::IgnoredAny};
 use serde_json::value::RawValue;
 
 use super::{
-    Draft,
+    RequestBuilder,
     fit::has_budget,
     is_vertex,
     media::Media,
@@ -62,7 +62,7 @@ struct Conversation<'q, 'a> {
     open: BTreeMap<String, VecDeque<usize>>,
 }
 
-impl<'q, 'a> Draft<'q, 'a> {
+impl<'q, 'a> RequestBuilder<'q, 'a> {
     /// The parts of `systemInstruction`: what system and developer messages say, but for the last
     /// words.
     pub(super) fn system(&mut self) -> Option<Vec<u8>> {

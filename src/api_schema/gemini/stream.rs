@@ -3,13 +3,13 @@
 //! ai.google.dev, *Text generation*, *Streaming responses*.
 
 use super::{
-    Reader,
+    GeminiDecoder,
     answer::{Candidate, End, FAILED, Response, Said as Part, image},
     logprobs,
     signature::detail,
 };
 use crate::{
-    api_schema::origin::Origin,
+    api_schema::origin::ResponseContext,
     chat::{
         answer::Call,
         error::Error,
@@ -31,10 +31,10 @@ pub(crate) struct Said {
 
 /// Reads one event.
 pub(super) fn read(
-    reader: &mut Reader,
+    reader: &mut GeminiDecoder,
     data: &[u8],
     writer: &mut Writer,
-    origin: Origin<'_>,
+    origin: ResponseContext<'_>,
 ) -> Result<(), Error> {
     // Not Gemini's, but that of proxies in between.
     if data == b"[DONE]" {
@@ -59,13 +59,13 @@ pub(super) fn read(
     Ok(())
 }
 
-impl Reader {
+impl GeminiDecoder {
     fn candidate(
         &mut self,
         mut candidate: Candidate<'_>,
         choice: usize,
         writer: &mut Writer,
-        origin: Origin<'_>,
+        origin: ResponseContext<'_>,
     ) -> Result<(), Error> {
         let mut logprobs = candidate.logprobs_result.and_then(logprobs::translate);
         let calls = self.said(choice).calls;

@@ -9,11 +9,11 @@ use std::{rc::Rc, time::Duration};
 use serde_json::{Value, json};
 
 use crate::{
-    api_schema::{origin::Head, translation::Outgoing},
+    api_schema::{origin::ResponseHead, translation::TranslatedRequest},
     chat::error::Error,
     config::Config,
     handoff::ticket::Ticket,
-    provider::{Attempt, Site, Step},
+    provider::{Attempt, ProviderCluster, Step},
     region::Region,
     reply::Reply,
     time::Timestamp,
@@ -44,7 +44,7 @@ fn model(name: &str, thinking: Value) -> Value {
     })
 }
 
-fn site(region: Region) -> Rc<Site> {
+fn site(region: Region) -> Rc<ProviderCluster> {
     let vertex = "https://aiplatform.eu.rep.googleapis.com/v1/projects/p/locations/eu";
     let config = Config::parse(&json!({
         "listeners": {"us": {"port": 8080}, "eu": {"port": 8081}},
@@ -59,7 +59,7 @@ fn site(region: Region) -> Rc<Site> {
         }},
         "models": {OLD: model(OLD, json!("budget")), NEW: model(NEW, json!(null))},
     }));
-    Rc::new(Site {
+    Rc::new(ProviderCluster {
         config: Rc::new(config.unwrap()),
         provider: "google".into(),
         region,
@@ -71,13 +71,17 @@ fn now() -> Timestamp {
     Timestamp::from_epoch(Duration::from_secs(1_795_000_000))
 }
 
-fn ask_in(region: Region, model: &str, request: &Value) -> Result<(Attempt, Outgoing), Error> {
+fn ask_in(
+    region: Region,
+    model: &str,
+    request: &Value,
+) -> Result<(Attempt, TranslatedRequest), Error> {
     let mut body = json!({"model": model, "messages": [{"role": "user", "content": "Hi"}]});
     for (name, value) in request.as_object().unwrap() {
         body[name] = value.clone();
     }
     let id = "7f3c1e52-9b1d-4e6a-8c2f-0d4b5a697887";
-    let ticket = Ticket { home: region, ..Ticket::alone(id) };
+    let ticket = Ticket { gateway_region: region, ..Ticket::for_test(id) };
     Attempt::new(&site(region), ticket, body.to_string().as_bytes(), now())
 }
 
@@ -96,7 +100,7 @@ fn refused(region: Region, model: &str, request: &Value) -> Vec<String> {
 }
 
 /// What the client gets, whole or up to the end of the stream.
-fn receive(attempt: &mut Attempt, head: Head, pieces: &[&[u8]]) -> Reply {
+fn receive(attempt: &mut Attempt, head: ResponseHead, pieces: &[&[u8]]) -> Reply {
     let mut got = Reply::ok(Vec::new(), Vec::new());
     attempt.head(head);
     let steps: Vec<Step> = pieces.iter().map(|piece| attempt.body(piece, false, now)).collect();
@@ -114,8 +118,8 @@ fn receive(attempt: &mut Attempt, head: Head, pieces: &[&[u8]]) -> Reply {
     got
 }
 
-fn head(status: u16, content_type: &str) -> Head {
-    Head { status, content_type: content_type.into(), ..Head::default() }
+fn head(status: u16, content_type: &str) -> ResponseHead {
+    ResponseHead { status, content_type: content_type.into(), ..ResponseHead::default() }
 }
 
 /// An answer in one piece as the client gets it.

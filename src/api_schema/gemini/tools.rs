@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::Deserialize;
 
-use super::{Draft, fit::forms_beside_tools, json_schema};
+use super::{RequestBuilder, fit::forms_beside_tools, json_schema};
 use crate::{
     chat::{
         parameter::Parameter,
@@ -62,7 +62,7 @@ struct Named<'a> {
     name: Text<'a>,
 }
 
-impl<'a> Draft<'_, 'a> {
+impl<'a> RequestBuilder<'_, 'a> {
     /// The tools, and meets their names.
     pub(super) fn tools(&mut self) -> Tools {
         let functions = self.functions();

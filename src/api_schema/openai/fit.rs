@@ -4,12 +4,12 @@ use super::forwards_tools;
 use crate::{
     chat::{
         message::{Content, Function, Input, Message, Role},
-        mistake::{Kind, MAX_MISTAKES, Mistake},
+        mistake::{MAX_MISTAKES, Mistake, MistakeKind},
         parameter::Parameter,
         request::Request,
     },
     config::Target,
-    fit::{Fit, Mark},
+    fit::{CacheControlMark, Fit},
 };
 
 /// Fits a request that fits its model to OpenAI's API: pictures, files and sound come from users
@@ -19,9 +19,9 @@ pub(crate) fn fit(fit: &mut Fit<'_>, request: &Request<'_>, target: &Target<'_>)
     let (forwards, caches) =
         (target.provider.forward_unknown, target.model.supports(Parameter::CacheControl));
     fit.leave_out_marks(request, |mark| match mark {
-        Mark::Message(_) => false,
-        Mark::Part(_) => caches,
-        Mark::Tool(_) => caches || forwards_tools(target.provider),
+        CacheControlMark::Message(_) => false,
+        CacheControlMark::Part(_) => caches,
+        CacheControlMark::Tool(_) => caches || forwards_tools(target.provider),
     });
     for (index, message) in request.messages.iter().enumerate() {
         if let Some(raw) = message.function_call
@@ -51,6 +51,6 @@ fn refuse(fit: &mut Fit<'_>, param: String, problem: &str) {
     let is_said = fit.refused.iter().any(|mistake| mistake.param == param);
     if !is_said && fit.refused.len() < MAX_MISTAKES {
         let message = format!("{param}: {problem}");
-        fit.refused.push(Mistake::new(Kind::Invalid, param, &message));
+        fit.refused.push(Mistake::new(MistakeKind::Invalid, param, &message));
     }
 }

@@ -4,7 +4,7 @@
 use serde_json::value::RawValue;
 
 use crate::{
-    api_schema::translation::Asked,
+    api_schema::translation::TranslationInput,
     chat::{
         message::{Content, Function, Message, Part, Role, ToolCall},
         parameter::Parameter,
@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Writes all messages.
-pub(super) fn write(out: &mut Vec<u8>, asked: &Asked<'_, '_>) {
+pub(super) fn write(out: &mut Vec<u8>, asked: &TranslationInput<'_, '_>) {
     let provider = asked.target.provider;
     let caches = asked.target.model.supports(Parameter::CacheControl);
     let mut waiting = None;

@@ -6,7 +6,7 @@ use super::reader::Reader;
 use crate::{
     chat::{
         message::{Content, Message, Part, Role},
-        mistake::{Kind, without_place},
+        mistake::{MistakeKind, without_place},
         object::Object,
         parameter::Parameter,
         text::Text,
@@ -20,7 +20,7 @@ impl<'a> Reader<'_, 'a> {
         let prompt: Option<Text<'a>> = self.get(Parameter::Prompt, "a string");
         let Some(raw) = self.parameters.get(Parameter::Messages) else {
             if !self.parameters.has(Parameter::Prompt) {
-                self.add(Kind::Missing, "messages", "one of messages or prompt required");
+                self.add(MistakeKind::Missing, "messages", "one of messages or prompt required");
             }
             return prompt.map(user).into_iter().collect();
         };
@@ -52,7 +52,7 @@ impl<'a> Reader<'_, 'a> {
                 Ok(Object(message)) => messages.push(message),
                 Err(error) => {
                     let path = format!("messages[{index}]");
-                    self.wrong_in(Kind::Invalid, &path, &without_place(&error));
+                    self.wrong_in(MistakeKind::Invalid, &path, &without_place(&error));
                 }
             }
         }
@@ -68,7 +68,7 @@ impl<'a> Reader<'_, 'a> {
             _ => "",
         };
         if !missing.is_empty() {
-            self.wrong_in(Kind::Missing, &format!("messages[{index}]"), missing);
+            self.wrong_in(MistakeKind::Missing, &format!("messages[{index}]"), missing);
         }
         let Content::Parts(parts) = &message.content else { return };
         for (number, part) in parts.iter().enumerate() {
@@ -79,8 +79,8 @@ impl<'a> Reader<'_, 'a> {
     fn check_part(&mut self, index: usize, number: usize, part: &Part<'a>) {
         let (kind, problem) = match part.input() {
             Some((_, true)) => return,
-            Some((_, false)) => (Kind::Missing, format!("{} is missing", part.kind)),
-            None => (Kind::Invalid, format!("unknown type `{}`", part.kind)),
+            Some((_, false)) => (MistakeKind::Missing, format!("{} is missing", part.kind)),
+            None => (MistakeKind::Invalid, format!("unknown type `{}`", part.kind)),
         };
         self.wrong_in(kind, &format!("messages[{index}].content[{number}]"), &problem);
     }
@@ -112,19 +112,19 @@ impl<'a> Reader<'_, 'a> {
     }
 }
 
-fn check_tool(tool: &Tool<'_>) -> Result<(), (Kind, String)> {
+fn check_tool(tool: &Tool<'_>) -> Result<(), (MistakeKind, String)> {
     if tool.kind != "function" {
         let problem = format!("unknown type `{}`, there is `function`", tool.kind);
-        return Err((Kind::Invalid, problem));
+        return Err((MistakeKind::Invalid, problem));
     }
     let Some(function) = &tool.function else {
-        return Err((Kind::Missing, "function is missing".to_owned()));
+        return Err((MistakeKind::Missing, "function is missing".to_owned()));
     };
     if function.name.is_empty() {
-        return Err((Kind::Invalid, "name is empty".to_owned()));
+        return Err((MistakeKind::Invalid, "name is empty".to_owned()));
     }
     if function.parameters.is_some_and(|schema| !schema.get().starts_with('{')) {
-        return Err((Kind::Invalid, "parameters must be a JSON schema object".to_owned()));
+        return Err((MistakeKind::Invalid, "parameters must be a JSON schema object".to_owned()));
     }
     Ok(())
 }

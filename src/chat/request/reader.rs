@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::DEFAULT_MAX_TOKENS;
 use crate::chat::{
     effort::Effort,
-    mistake::{Kind, MAX_MISTAKES, Mistake, without_place},
+    mistake::{MAX_MISTAKES, Mistake, MistakeKind, without_place},
     object::Object,
     parameter::{Parameter, Parameters},
     text::Text,
@@ -22,7 +22,7 @@ pub(super) struct Reader<'p, 'a> {
 
 impl<'a> Reader<'_, 'a> {
     /// Keeps a mistake, as long as there are not too many.
-    pub(super) fn add(&mut self, kind: Kind, param: &str, message: &str) {
+    pub(super) fn add(&mut self, kind: MistakeKind, param: &str, message: &str) {
         if self.mistakes.len() < MAX_MISTAKES {
             self.mistakes.push(Mistake::new(kind, param, message));
         }
@@ -30,11 +30,11 @@ impl<'a> Reader<'_, 'a> {
 
     /// Keeps a mistake in a value.
     pub(super) fn wrong(&mut self, param: &str, problem: &str) {
-        self.add(Kind::Invalid, param, problem);
+        self.add(MistakeKind::Invalid, param, problem);
     }
 
     /// Keeps a mistake in something inside a parameter, whose path the message begins with.
-    pub(super) fn wrong_in(&mut self, kind: Kind, path: &str, problem: &str) {
+    pub(super) fn wrong_in(&mut self, kind: MistakeKind, path: &str, problem: &str) {
         self.add(kind, path, &format!("{path}: {problem}"));
     }
 
@@ -95,7 +95,7 @@ impl<'a> Reader<'_, 'a> {
     pub(super) fn model(&mut self) -> Cow<'a, str> {
         let model = match self.parameters.get(Parameter::Model) {
             None => {
-                self.add(Kind::Missing, "model", "model is required");
+                self.add(MistakeKind::Missing, "model", "model is required");
                 return Cow::Borrowed("");
             }
             Some(raw) => Text::from_raw(raw).map(|text| Cow::Owned(text.decode().into_owned())),

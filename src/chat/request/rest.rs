@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 
 use super::reader::Reader;
-use crate::chat::{object::Object, parameter::Parameter, text::Text, transcript_id::Id};
+use crate::chat::{object::Object, parameter::Parameter, text::Text, transcript_id::TranscriptId};
 
 /// The most post-processing steps. Nobody needs more than one.
 const MAX_STEPS: usize = 8;
@@ -24,7 +24,7 @@ impl<'a> Reader<'_, 'a> {
             self.bool(parameter);
         }
         self.stop();
-        self.get::<Id>(Parameter::TranscriptId, Id::ALLOWED);
+        self.get::<TranscriptId>(Parameter::TranscriptId, TranscriptId::ALLOWED);
         self.shapes();
         self.steps();
     }

@@ -6,8 +6,8 @@ use std::{rc::Rc, time::Duration};
 use super::Attempts;
 use crate::{
     chat::error::Error,
-    failover::Next,
-    gateway::{Gateway, Note, Output, Why, final_reply::Told},
+    failover::Failover,
+    gateway::{AttemptReason, Gateway, Output, TelemetryEvent, final_reply::FinalReply},
     handoff::ticket::Ticket,
     quota::{self, Verdict, service::Answer},
     reply::Reply,
@@ -16,7 +16,7 @@ use crate::{
 
 /// Who asks, and where.
 #[derive(Debug)]
-pub(in crate::gateway) struct Asker {
+pub(in crate::gateway) struct Caller {
     /// The gateway.
     pub(in crate::gateway) gateway: Rc<Gateway>,
     /// The account.
@@ -25,38 +25,47 @@ pub(in crate::gateway) struct Asker {
 
 /// An attempt that waits to be admitted.
 #[derive(Debug)]
-pub(super) struct Asking {
+pub(super) struct PendingAdmission {
     pub(super) place: usize,
     /// `None` for the one that goes through the router.
-    pub(super) why: Option<Why>,
+    pub(super) why: Option<AttemptReason>,
     /// What the client is told if nothing comes of it, where something has failed already.
-    pub(super) told: Option<Told>,
+    pub(super) told: Option<FinalReply>,
 }
 
 impl Attempts {
     /// Takes in what the rate limit service says.
-    pub(in crate::gateway) fn told(&mut self, answer: Option<Answer>, now: Timestamp) -> Output {
+    pub(in crate::gateway) fn on_rate_limit_answer(
+        &mut self,
+        answer: Option<Answer>,
+        now: Timestamp,
+    ) -> Output {
         let Some(asking) = self.asking.take() else { return Output::Wait };
         let Some(planned) = self.plan.get(asking.place) else { return Output::Wait };
-        let Asker { gateway, account } = &self.asker;
+        let Caller { gateway, account } = &self.asker;
         let (config, register) = (&gateway.config, &*gateway.register);
-        let verdict = quota::told(config, account, &planned.model, answer, register, now);
+        let verdict =
+            quota::apply_service_answer(config, account, &planned.model, answer, register, now);
         self.decide(asking, verdict, now)
     }
 
     /// Makes an attempt if the account may ask its model. A model counts once.
-    pub(super) fn enter(&mut self, asking: Asking, now: Timestamp) -> Output {
+    pub(super) fn admit_then_attempt(
+        &mut self,
+        asking: PendingAdmission,
+        now: Timestamp,
+    ) -> Output {
         let Some(planned) = self.plan.get(asking.place) else { return Output::Wait };
         if self.admitted.iter().any(|(model, _)| *model == planned.model) {
-            return self.make(&asking, now);
+            return self.start_attempt(&asking, now);
         }
-        let Asker { gateway, account } = &self.asker;
+        let Caller { gateway, account } = &self.asker;
         let (config, register) = (&gateway.config, &*gateway.register);
         let verdict = quota::admit(config, account, &planned.model, register, now);
         self.decide(asking, verdict, now)
     }
 
-    fn decide(&mut self, asking: Asking, verdict: Verdict, now: Timestamp) -> Output {
+    fn decide(&mut self, asking: PendingAdmission, verdict: Verdict, now: Timestamp) -> Output {
         let Some(planned) = self.plan.get(asking.place) else { return Output::Wait };
         let model = planned.model.clone();
         match verdict {
@@ -66,46 +75,48 @@ impl Attempts {
                 let service = self.asker.gateway.config.rate_limit.as_ref();
                 let timeout = service.map(|service| service.timeout).unwrap_or_default();
                 self.asking = Some(asking);
-                return Output::Ask { question, timeout };
+                return Output::AskRateLimit { question, timeout };
             }
-            Verdict::Refuse { standing, used_up } => {
+            Verdict::Refuse { standing, exceeded: used_up } => {
                 let account = self.asker.account.clone();
-                self.notes.push(Note::Refused { account, model: model.clone(), used_up });
+                self.notes.push(TelemetryEvent::Refused { account, model: model.clone(), used_up });
                 let (limit, counted) = (standing.limit, used_up.name());
                 let (headers, retry_after) = (standing.headers(&model, now), standing.left(now));
                 let error = Error::LimitReached { model, limit, counted, retry_after };
-                return self.refused(asking, Next::Move, &error, headers.to_vec(), now);
+                return self.refused(asking, Failover::NextModel, &error, headers.to_vec(), now);
             }
             Verdict::Unknown => {
-                return self.refused(asking, Next::Stop, &Error::Uncounted, Vec::new(), now);
+                return self.refused(asking, Failover::GiveUp, &Error::Uncounted, Vec::new(), now);
             }
         }
-        self.make(&asking, now)
+        self.start_attempt(&asking, now)
     }
 
     /// Goes on after an attempt that the account may not make. A failure before it says more.
     pub(super) fn refused(
         &mut self,
-        asking: Asking,
-        next: Next,
+        asking: PendingAdmission,
+        next: Failover,
         error: &Error,
         headers: Vec<(&'static str, String)>,
         now: Timestamp,
     ) -> Output {
-        let Asking { place, why, told } = asking;
+        let PendingAdmission { place, why, told } = asking;
         // What it was to begin beside is still under way.
-        if why == Some(Why::Hedge) {
+        if why == Some(AttemptReason::Hedge) {
             return Output::Wait;
         }
         let model = self.plan.get(place).map_or("", |planned| &planned.model);
-        self.made = self.made.and(model, error.status(), Duration::ZERO);
+        self.made = self.made.with_attempt(model, error.status(), Duration::ZERO);
         let told = told.unwrap_or_else(|| {
             let mut reply = Reply::failed(error, &self.request_id, &self.made);
             reply.headers.extend(headers);
-            Told::Reply(reply)
+            FinalReply::Reply(reply)
         });
         match self.following(place, next) {
-            Some(place) => self.enter(Asking { place, why, told: Some(told) }, now),
+            Some(place) => {
+                self.admit_then_attempt(PendingAdmission { place, why, told: Some(told) }, now)
+            }
             None => told.output(),
         }
     }
@@ -118,12 +129,12 @@ impl Attempts {
     }
 
     /// A ticket that says who asks, since when, and where the account stands.
-    pub(super) fn signed(&self, ticket: Ticket) -> Ticket {
+    pub(super) fn with_caller(&self, ticket: Ticket) -> Ticket {
         let found = self.admitted.iter().find(|(model, _)| *model == ticket.leg.model);
         let standing = found.and_then(|(_, standing)| *standing);
-        let Asker { gateway, account } = &self.asker;
+        let Caller { gateway, account } = &self.asker;
         let (account, version) = (account.clone(), gateway.config.version.clone());
         let started = self.started;
-        Ticket { account, version, started, standing, ..ticket }
+        Ticket { account, version, started, limit_status: standing, ..ticket }
     }
 }
