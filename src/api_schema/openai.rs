@@ -26,7 +26,7 @@ mod messages;
 mod stream;
 mod wire;
 
-pub(crate) use self::{fit::fit, stream::event};
+pub(crate) use self::{fit::fit, stream::OpenAiDecoder};
 
 /// Path below the base URL, and body.
 pub(crate) fn request(asked: &TranslationInput<'_, '_>) -> (String, Vec<u8>) {
