@@ -4,7 +4,10 @@
 //! The bytes before and after the text of a decoded event are remembered. An event with the same
 //! bytes around another JSON string means the same with that text, so only the string is parsed.
 
-use crate::chat::{delta::Delta, text::Text};
+use crate::{
+    chat::{delta::Delta, text::Text},
+    json::range_within,
+};
 
 /// Template of an event that holds nothing but content.
 #[derive(Debug, Default)]
@@ -32,11 +35,8 @@ impl EventTemplate {
     pub(super) fn learn(&mut self, data: &[u8], deltas: &[Delta<'_>]) {
         self.after.clear();
         let [Delta::Content { choice, text, logprobs: None }] = deltas else { return };
-        let token = text.json();
-        let Some(start) = token.as_ptr().addr().checked_sub(data.as_ptr().addr()) else { return };
-        let (before, rest) = (data.get(..start), data.get(start..));
-        let after = rest.and_then(|rest| rest.strip_prefix(token.as_bytes()));
-        if let (Some(before), Some(after)) = (before, after) {
+        let Some(range) = range_within(text.json(), data) else { return };
+        if let (Some(before), Some(after)) = (data.get(..range.start), data.get(range.end..)) {
             self.before.clear();
             self.before.extend_from_slice(before);
             self.after.extend_from_slice(after);
