@@ -48,7 +48,7 @@ command:
 limiter:
     cargo build --manifest-path tests/limiter/Cargo.toml --target-dir {{ quote(target / "limiter") }}
 
-# Formatting, lints, and that the paths named in the documents exist
+# Formatting, lints, and the paths and the English of the documents
 check:
     @bash .ci/setup wasm
     cargo fmt --check
@@ -59,6 +59,7 @@ check:
     @if command -v shellcheck; then shellcheck --external-sources .ci/run .ci/setup envoy/demo/*; \
         else echo "no shellcheck here: scripts not checked"; fi
     python3 .ci/check-docs
+    python3 .ci/check-english
 
 # Everything: the core natively and under Node, Envoy end to end, the official SDK, a browser, what the compose file runs, the commands of the documents, and a minute of soak
 test: filter crashing command limiter && browser compose documents (soak "1")
