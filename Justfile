@@ -134,7 +134,7 @@ dashboard: filter programs
 
 # How well damaged JSON is mended: a table, for a seed and a number of cases of each kind
 repair-score seed="1" each="100":
-    cargo run --package json-repair --release --quiet --example repair-score -- {{ seed }} {{ each }}
+    cargo run --package json-repair --release --quiet --example score -- {{ seed }} {{ each }}
 
 # A million hostile texts through the repair of JSON, and through the same in pieces; the steps of every pair of what may be repeated
 repair-fuzz count="1000000":

@@ -49,15 +49,15 @@ impl Effort {
 }
 
 #[cfg(test)]
-#[path = "../tests/pieces.rs"]
-mod pieces;
+#[path = "../tests/support/hostile_texts.rs"]
+mod hostile_texts;
 
 #[cfg(test)]
 mod tests {
     #[cfg(all(target_family = "wasm", target_os = "unknown"))]
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
-    use super::{Effort, READING, pieces::hostile};
+    use super::{Effort, READING, hostile_texts::hostile};
     use crate::{Guide, lookahead::Source, stream::Stream, whole};
 
     /// How many bytes of each text.

@@ -3,7 +3,7 @@
 use json_repair::{Root, mend};
 use jsonrepair_rs::jsonrepair;
 
-use crate::{
+use super::{
     damage::{Case, Promise},
     verdict::{Verdict, compare, is_equal},
 };

@@ -2,22 +2,18 @@
 //! whatever else may come.
 #![cfg(not(target_family = "wasm"))]
 
-mod corpus;
-mod damage;
 mod hostile;
-mod peer;
-mod pieces;
-#[path = "../../../tests/support/random.rs"]
-mod random;
-mod streamed;
-mod verdict;
-mod wrap;
-mod write;
+#[path = "../support/hostile_texts.rs"]
+mod hostile_texts;
+mod streams;
+#[path = "../support/mod.rs"]
+mod support;
 
 use json_repair::{Root, is_json, mend};
 
-use self::{
-    peer::Tally,
+use self::support::{
+    comparison::{self, Tally},
+    corpus, damage,
     verdict::{Verdict, judge},
 };
 
@@ -98,7 +94,7 @@ fn what_another_repairer_does_otherwise_is_known() {
         let own = mend(text, &Root::Any.into()).ok();
         for (out, expected) in [(peer, theirs), (own.map(|it| it.0.into_owned()), ours)] {
             let same = match (&out, expected) {
-                (Some(out), Some(expected)) => peer::same(out, expected),
+                (Some(out), Some(expected)) => comparison::same(out, expected),
                 (out, expected) => out.is_none() && expected.is_none(),
             };
             assert!(same, "{text}: {out:?}, not {expected:?}");

@@ -2,11 +2,11 @@
 
 use serde_json::Value;
 
-use crate::{
+use super::{
     corpus,
     random::Random,
-    wrap,
-    write::{Part, Token, escape, tokens},
+    tokens::{Part, Token, escape, tokens},
+    wrappers,
 };
 
 /// What a damaged document must come back as.
@@ -305,7 +305,7 @@ pub fn cases(seed: u64, each: usize) -> Vec<Case> {
     for (class, damage) in DAMAGES {
         fill(&mut cases, each, || damaged(class, &[damage], &mut random));
     }
-    for (class, wrapper) in wrap::WRAPPERS {
+    for (class, wrapper) in wrappers::WRAPPERS {
         fill(&mut cases, each, || wrapper(class, &mut random));
     }
     for (class, count) in [("two kinds at once", 2), ("three kinds at once", 3)] {

@@ -2,12 +2,12 @@
 
 use json_repair::{Failure, Root, Stream, is_json, mend};
 
-use crate::{
+use crate::support::{
     corpus, damage,
     damage::Promise,
     random::Random,
+    tokens::{self, Part},
     verdict::{Verdict, compare},
-    write::{self, Part},
 };
 
 /// What a text comes to that is cut after each of `cuts`.
@@ -34,7 +34,7 @@ pub fn random_cuts(text: &str, random: &mut Random) -> Vec<usize> {
 #[test]
 fn a_valid_stream_passes_to_the_byte_wherever_it_is_cut() {
     let mut random = Random(3);
-    let documents = (0..60).map(|layout| write::text(&corpus::document(&mut random), layout % 4));
+    let documents = (0..60).map(|layout| tokens::text(&corpus::document(&mut random), layout % 4));
     let valid = corpus::VALID.iter().map(|json| (*json).to_owned()).chain(documents);
     for json in valid {
         let single: Vec<usize> = every_cut(&json).collect();
@@ -48,7 +48,7 @@ fn a_valid_stream_passes_to_the_byte_wherever_it_is_cut() {
 fn a_valid_stream_is_never_more_than_a_token_behind() {
     let mut random = Random(4);
     for number in 0..200 {
-        let tokens = write::tokens(&corpus::document(&mut random), number % 4);
+        let tokens = tokens::tokens(&corpus::document(&mut random), number % 4);
         let json: String = tokens.iter().map(|token| token.text.as_str()).collect();
         let starts = starts(&tokens);
         let mut stream = Stream::new(&Root::Any.into());
@@ -64,7 +64,7 @@ fn a_valid_stream_is_never_more_than_a_token_behind() {
 }
 
 /// Where the strings, numbers and literals of a document begin.
-fn starts(tokens: &[write::Token]) -> Vec<usize> {
+fn starts(tokens: &[tokens::Token]) -> Vec<usize> {
     let mut at = 0;
     let mut starts = Vec::new();
     for token in tokens {

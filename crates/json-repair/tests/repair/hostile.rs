@@ -3,10 +3,9 @@
 use json_repair::{Root, is_json, mend};
 
 use crate::{
-    corpus, damage,
-    pieces::{PIECES, hostile},
-    random::Random,
-    streamed::{random_cuts, streamed},
+    hostile_texts::{PIECES, hostile},
+    streams::{random_cuts, streamed},
+    support::{corpus, damage, random::Random},
 };
 
 /// How many inputs: `REPAIR_FUZZ` says otherwise.

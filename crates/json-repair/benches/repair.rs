@@ -1,7 +1,8 @@
 //! How fast JSON is mended: what is broken as models break it, and what adversaries send.
 #![cfg(not(target_family = "wasm"))]
 
-mod pieces;
+#[path = "../tests/support/hostile_texts.rs"]
+mod hostile_texts;
 
 use std::{hint::black_box, time::Instant};
 
@@ -70,14 +71,14 @@ fn slowest() -> impl Iterator<Item = (String, String)> {
         black_box(mend(black_box(text), &guide).is_ok());
         begin.elapsed()
     };
-    let mut all: Vec<_> = pieces::hostile(1 << 15)
+    let mut all: Vec<_> = hostile_texts::hostile(1 << 15)
         .enumerate()
         .map(|(index, text)| ((0..3).map(|_| took(&text)).min(), index))
         .collect();
     all.sort_unstable();
     let worst = all.into_iter().rev().take(5);
     worst.filter_map(|(_, index)| {
-        let text = pieces::hostile(1 << 20).nth(index)?;
+        let text = hostile_texts::hostile(1 << 20).nth(index)?;
         Some((format!("{:?}", text.chars().take(20).collect::<String>()), text))
     })
 }

@@ -2,11 +2,11 @@
 
 use serde_json::Value;
 
-use crate::{
+use super::{
     corpus,
     damage::{Case, Promise},
     random::Random,
-    write::{escape, text},
+    tokens::{escape, text},
 };
 
 type Wrapper = fn(&'static str, &mut Random) -> Option<Case>;

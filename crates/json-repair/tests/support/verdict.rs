@@ -3,7 +3,7 @@
 use json_repair::{Root, mend};
 use serde_json::Value;
 
-use crate::damage::{Case, Promise};
+use super::damage::{Case, Promise};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Verdict {

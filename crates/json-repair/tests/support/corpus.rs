@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::random::Random;
+use super::random::Random;
 
 /// What stands in strings: sentences, code, addresses, patterns, other alphabets.
 pub const TEXTS: [&str; 48] = [

@@ -1,19 +1,17 @@
 //! `repair-score [seed] [cases of each class]`: how well damaged documents are mended.
 
-mod corpus;
-mod damage;
-mod peer;
-#[path = "../../../tests/support/random.rs"]
-mod random;
-mod verdict;
-mod wrap;
-mod write;
+#[path = "../tests/support/mod.rs"]
+mod support;
 
 use std::collections::BTreeMap;
 
 use json_repair::{Root, mend};
 
-use self::verdict::{Verdict, judge};
+use self::support::{
+    comparison::Tally,
+    corpus, damage,
+    verdict::{Verdict, judge},
+};
 
 fn main() {
     let mut arguments = std::env::args().skip(1);
@@ -55,7 +53,7 @@ fn main() {
         corpus::PROSE.iter().filter(left).count(),
         corpus::PROSE.len()
     );
-    beside(&peer::Tally::of(&cases));
+    beside(&Tally::of(&cases));
     if show.is_some() {
         for text in corpus::PROSE.iter().filter(|text| mend(text, &Root::Any.into()).is_ok()) {
             println!("{text:?} => {:?}", mend(text, &Root::Any.into()));
@@ -69,7 +67,7 @@ fn row(class: &str, counts: [usize; 3]) {
     println!("| {class} | {right:.1} % | {wrong:.1} % | {refused:.1} % |");
 }
 
-fn beside(tally: &peer::Tally) {
+fn beside(tally: &Tally) {
     let both = tally.both();
     let [right, wrong, refused] = tally.peer;
     let [ours, theirs, neither, either] = tally.differ;
