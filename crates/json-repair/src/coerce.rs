@@ -5,10 +5,10 @@
 use std::{borrow::Cow, rc::Rc};
 
 use crate::{
-    literals::literal,
+    literals::json_literal,
     report::{Kind, Report},
     schema::{Place, Schema, kind},
-    strict::{is_special, number_length},
+    strict::{must_be_escaped, number_length},
     whole::{Root, mend},
 };
 
@@ -176,7 +176,7 @@ impl Coercion {
 
     /// Passes on a string, up to its end or the next escape. How many bytes that is.
     fn pass(&mut self, rest: &[u8], escaped: bool, out: &mut Vec<u8>) -> usize {
-        let plain = rest.iter().position(|byte| is_special(*byte)).unwrap_or(rest.len());
+        let plain = rest.iter().position(|byte| must_be_escaped(*byte)).unwrap_or(rest.len());
         let length = if escaped { 1 } else { (plain + 1).min(rest.len()) };
         let piece = rest.get(..length).unwrap_or_default();
         out.extend_from_slice(piece);
@@ -294,7 +294,7 @@ impl Coercion {
         if kinds & takes != 0 && length == Some(word.len()) {
             return Some(word.as_bytes().to_vec());
         }
-        let json = literal(word.as_bytes())?;
+        let json = json_literal(word.as_bytes())?;
         (kinds & kind_of(json.as_bytes()) != 0).then(|| json.as_bytes().to_vec())
     }
 

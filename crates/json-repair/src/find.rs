@@ -3,7 +3,7 @@
 use memchr::memmem;
 
 use crate::{
-    lookahead::{Likeness, Look, REACH, Source, Wait},
+    lookahead::{Confidence, Lookahead, MAX_LOOKAHEAD, NeedMoreInput, SourceText},
     parser::Shape,
 };
 
@@ -72,8 +72,8 @@ impl Search {
     }
 
     /// Searches on.
-    pub(crate) fn run(&mut self, source: Source<'_>) -> Look<Found> {
-        while !source.effort.is_spent() {
+    pub(crate) fn run(&mut self, source: SourceText<'_>) -> Lookahead<Found> {
+        while !source.budget.is_exhausted() {
             if let Some(thoughts) = self.thoughts {
                 self.think(source, thoughts)?;
             }
@@ -106,21 +106,21 @@ impl Search {
         Ok(Found::Nothing)
     }
 
-    fn blank(&mut self, source: Source<'_>) {
-        let at = source.after_blank(self.at);
-        self.line_begins |= source.breaks(self.at, at);
+    fn blank(&mut self, source: SourceText<'_>) {
+        let at = source.whitespace_end(self.at);
+        self.line_begins |= source.has_line_break(self.at, at);
         self.at = at;
     }
 
     /// Passes over what is no JSON, up to the next byte that may be.
-    fn pass_over(&mut self, source: Source<'_>, byte: u8) -> Look<()> {
+    fn pass_over(&mut self, source: SourceText<'_>, byte: u8) -> Lookahead<()> {
         let comment =
-            if byte == b'/' { source.within_reach(self.at).comment(self.at)? } else { 0 };
+            if byte == b'/' { source.clipped(self.at).comment_length(self.at)? } else { 0 };
         if comment > 0 {
             self.at += comment;
             return Ok(());
         }
-        let rest = source.from(self.at + 1);
+        let rest = source.tail(self.at + 1);
         let is_mark = |byte: &u8| b"{[`~<\n".contains(byte);
         let length = rest.iter().position(is_mark).unwrap_or(rest.len());
         let word = source.bytes.get(self.at..self.at + 1 + length).unwrap_or_default();
@@ -135,14 +135,14 @@ impl Search {
     }
 
     /// Passes over a code fence, with the name of its language.
-    fn fence(&mut self, source: Source<'_>) -> Look<()> {
-        if !source.is_end_mark(self.at)? {
+    fn fence(&mut self, source: SourceText<'_>) -> Lookahead<()> {
+        if !source.has_end_marker_at(self.at)? {
             self.at += 1;
             (self.prose, self.line_begins) = (true, false);
             return Ok(());
         }
-        let mark = source.get(self.at);
-        let rest = source.from(self.at);
+        let mark = source.byte_at(self.at);
+        let rest = source.tail(self.at);
         let length = rest.iter().take_while(|byte| Some(**byte) == mark).count();
         let name = rest.get(length..).unwrap_or_default();
         let is_name = |byte: &&u8| byte.is_ascii_alphanumeric() || b"+-_.".contains(byte);
@@ -155,8 +155,8 @@ impl Search {
     }
 
     /// Passes over a tag, with all it holds if those are thoughts.
-    fn tag(&mut self, source: Source<'_>) -> Look<()> {
-        let name = source.from(self.at + 1);
+    fn tag(&mut self, source: SourceText<'_>) -> Lookahead<()> {
+        let name = source.tail(self.at + 1);
         let is_name = |byte: &&u8| byte.is_ascii_alphanumeric() || b"_-|/".contains(byte);
         let length = name.iter().take_while(is_name).count();
         let after = source.peek(self.at + 1 + length)?;
@@ -181,10 +181,10 @@ impl Search {
     }
 
     /// Passes over thoughts, or over nothing if they have no end.
-    fn think(&mut self, source: Source<'_>, thoughts: Thoughts) -> Look<()> {
+    fn think(&mut self, source: SourceText<'_>, thoughts: Thoughts) -> Lookahead<()> {
         match end_of_thoughts(source, self.at, thoughts.name) {
             Some(end) => self.at = end,
-            None if source.complete => {
+            None if source.is_complete => {
                 self.endless |= 1 << thoughts.kind;
                 self.at = thoughts.begin;
             }
@@ -192,7 +192,7 @@ impl Search {
                 // The closing tag may have begun.
                 let tag = thoughts.name.len() + 3;
                 self.at = source.bytes.len().saturating_sub(tag).max(self.at);
-                return Err(Wait);
+                return Err(NeedMoreInput);
             }
         }
         self.thoughts = None;
@@ -200,27 +200,27 @@ impl Search {
     }
 
     /// Whether an object begins here, and how.
-    fn object(&self, source: Source<'_>) -> Look<Option<Opened>> {
+    fn object(&self, source: SourceText<'_>) -> Lookahead<Option<Opened>> {
         let mut inside = self.at + 1;
-        while let Some((next, b'{')) = source.next(inside)? {
+        while let Some((next, b'{')) = source.next_token(inside)? {
             inside = next + 1;
             if inside > self.at + 4 {
                 return Ok(None);
             }
         }
-        let Some((next, byte)) = source.next(inside)? else {
+        let Some((next, byte)) = source.next_token(inside)? else {
             return Ok(self.is_introduced().then_some(Opened::Plainly));
         };
         let begins = match byte {
             b'}' => self.named_as_line().stands_alone_empty(source, next + 1)?,
-            b':' => !self.prose && matches!(source.next(next + 1)?, Some((_, b'}'))),
+            b':' => !self.prose && matches!(source.next_token(next + 1)?, Some((_, b'}'))),
             b'\\' => return self.escaped(source, next),
             b',' | b']' => !self.prose,
-            b'.' => !self.prose && source.has(next, b"...")?,
-            _ => match source.key(next)? {
-                Likeness::Good => true,
-                Likeness::Poor => self.is_introduced(),
-                Likeness::No => !self.prose && self.odd_key(source, next)?,
+            b'.' => !self.prose && source.has_at(next, b"...")?,
+            _ => match source.key_confidence(next)? {
+                Confidence::High => true,
+                Confidence::Low => self.is_introduced(),
+                Confidence::None => !self.prose && self.odd_key(source, next)?,
             },
         };
         Ok(begins.then_some(Opened::Plainly))
@@ -233,18 +233,18 @@ impl Search {
     }
 
     /// Whether something may be a key at the beginning of a text, where nothing else is likely.
-    fn odd_key(&self, source: Source<'_>, at: usize) -> Look<bool> {
-        if source.quote(at).is_some() {
+    fn odd_key(&self, source: SourceText<'_>, at: usize) -> Lookahead<bool> {
+        if source.quote_at(at).is_some() {
             return Ok(true);
         }
-        let word = source.word(at)?;
-        let Some((next, byte)) = source.next(at + word)? else { return Ok(false) };
-        Ok(word > 0 && (matches!(byte, b':' | b'=') || source.quote(next).is_some()))
+        let word = source.word_length(at)?;
+        let Some((next, byte)) = source.next_token(at + word)? else { return Ok(false) };
+        Ok(word > 0 && (matches!(byte, b':' | b'=') || source.quote_at(next).is_some()))
     }
 
     /// Whether JSON begins here in which every quote has a backslash.
-    fn escaped(&self, source: Source<'_>, at: usize) -> Look<Option<Opened>> {
-        let (mut at, limit) = (at, at + REACH);
+    fn escaped(&self, source: SourceText<'_>, at: usize) -> Lookahead<Option<Opened>> {
+        let (mut at, limit) = (at, at + MAX_LOOKAHEAD);
         while at < limit {
             at += match source.peek(at)? {
                 Some(b' ' | b'{' | b'[') => 1,
@@ -252,19 +252,19 @@ impl Search {
                 _ => break,
             };
         }
-        Ok(source.has(at, b"\\\"")?.then_some(Opened::Escaped))
+        Ok(source.has_at(at, b"\\\"")?.then_some(Opened::Escaped))
     }
 
     /// Whether an array begins here.
-    fn array(&self, source: Source<'_>) -> Look<Option<Opened>> {
+    fn array(&self, source: SourceText<'_>) -> Lookahead<Option<Opened>> {
         let mut inside = self.at + 1;
-        while let Some((next, b'[')) = source.next(inside)? {
+        while let Some((next, b'[')) = source.next_token(inside)? {
             inside = next + 1;
             if inside > self.at + MOST_BRACKETS {
                 return Ok((!self.prose).then_some(Opened::Plainly));
             }
         }
-        let Some((next, byte)) = source.next(inside)? else {
+        let Some((next, byte)) = source.next_token(inside)? else {
             return Ok(self.is_introduced().then_some(Opened::Plainly));
         };
         let begins = match byte {
@@ -272,30 +272,30 @@ impl Search {
             b'\\' => return self.escaped(source, next),
             b',' => !self.prose,
             b']' => self.stands_alone_empty(source, next + 1)?,
-            _ if source.quote(next).is_some() => self.strings(source, next)?,
+            _ if source.quote_at(next).is_some() => self.strings(source, next)?,
             _ => self.scalars(source, next)? || inside > self.at + 1 && self.rows(source, next)?,
         };
         Ok(begins.then_some(Opened::Plainly))
     }
 
     /// Whether an array of arrays begins here, the first of which begins with a number or literal.
-    fn rows(&self, source: Source<'_>, at: usize) -> Look<bool> {
-        let rest = source.from(at);
+    fn rows(&self, source: SourceText<'_>, at: usize) -> Lookahead<bool> {
+        let rest = source.tail(at);
         let rest = rest.get(..LONGEST_LIST).unwrap_or(rest);
         let Some(end) = rest.iter().position(|byte| b"[]{}\"".contains(byte)) else {
             return Ok(false);
         };
-        if rest.get(end) != Some(&b']') || !self.is_introduced() || !source.value(at)? {
+        if rest.get(end) != Some(&b']') || !self.is_introduced() || !source.has_value_at(at)? {
             return Ok(false);
         }
-        let Some((comma, b',')) = source.next(at + end + 1)? else { return Ok(false) };
-        Ok(matches!(source.next(comma + 1)?, None | Some((_, b'['))))
+        let Some((comma, b',')) = source.next_token(at + end + 1)? else { return Ok(false) };
+        Ok(matches!(source.next_token(comma + 1)?, None | Some((_, b'['))))
     }
 
     /// Whether an array of strings begins here.
-    fn strings(&self, source: Source<'_>, at: usize) -> Look<bool> {
-        let Some(end) = source.end_of_string(at, REACH)? else { return Ok(!self.prose) };
-        match source.next(end + 1)? {
+    fn strings(&self, source: SourceText<'_>, at: usize) -> Lookahead<bool> {
+        let Some(end) = source.string_end(at, MAX_LOOKAHEAD)? else { return Ok(!self.prose) };
+        match source.next_token(end + 1)? {
             None => Ok(!self.prose),
             Some((_, b',' | b':')) => Ok(true),
             Some((next, b']')) => self.stands_alone(source, next + 1),
@@ -305,18 +305,18 @@ impl Search {
 
     /// Whether an array of numbers, literals or words begins here: all of it is looked at, because
     /// prose has such brackets too.
-    fn scalars(&self, source: Source<'_>, at: usize) -> Look<bool> {
-        let rest = source.from(at);
+    fn scalars(&self, source: SourceText<'_>, at: usize) -> Lookahead<bool> {
+        let rest = source.tail(at);
         let rest = rest.get(..LONGEST_LIST).unwrap_or(rest);
         let end = rest.iter().position(|byte| b"[]{}\"".contains(byte));
-        source.effort.spend(end.unwrap_or(rest.len()));
+        source.budget.spend(end.unwrap_or(rest.len()));
         let Some(end) = end else {
             let comma = rest.contains(&b',');
             let first = rest.first().is_some_and(u8::is_ascii_digit);
             // In a stream nothing waits longer than it must: prose rarely begins so.
-            let plain = !source.complete && !self.prose && comma && source.value(at)?;
-            if rest.len() < LONGEST_LIST && !source.complete && !plain {
-                return Err(Wait);
+            let plain = !source.is_complete && !self.prose && comma && source.has_value_at(at)?;
+            if rest.len() < LONGEST_LIST && !source.is_complete && !plain {
+                return Err(NeedMoreInput);
             }
             return Ok(self.is_introduced() && (comma || first));
         };
@@ -324,10 +324,10 @@ impl Search {
         let several = inside.contains(&b',');
         if rest.get(end) != Some(&b']') {
             let quote = rest.get(end) == Some(&b'"');
-            let ends = quote && matches!(source.next(at + end + 1)?, Some((_, b',' | b']')));
+            let ends = quote && matches!(source.next_token(at + end + 1)?, Some((_, b',' | b']')));
             return Ok(!self.prose && (several || ends));
         }
-        let plain = source.value(at)?;
+        let plain = source.has_value_at(at)?;
         let one = !inside.contains(&b' ')
             && inside.iter().any(|byte| byte.is_ascii_digit() || *byte == b'/');
         let numbers = inside.iter().all(|byte| b"0123456789+-.eE \n".contains(byte));
@@ -336,25 +336,25 @@ impl Search {
     }
 
     /// Whether a Python tuple begins here, which is all there is: prose has such brackets too.
-    fn tuple(&self, source: Source<'_>) -> Look<Option<Opened>> {
+    fn tuple(&self, source: SourceText<'_>) -> Lookahead<Option<Opened>> {
         let mut inside = self.at + 1;
         while let Some((next, b'(')) =
-            source.next(inside)?.filter(|it| it.0 < self.at + MOST_BRACKETS)
+            source.next_token(inside)?.filter(|it| it.0 < self.at + MOST_BRACKETS)
         {
             inside = next + 1;
         }
-        let Some((first, _)) = source.next(inside)? else { return Ok(None) };
-        let end = match source.quote(first) {
+        let Some((first, _)) = source.next_token(inside)? else { return Ok(None) };
+        let end = match source.quote_at(first) {
             Some(_) => source.after_string(first)?,
-            None => source.scalar(first)?,
+            None => source.scalar_end(first)?,
         };
         let Some(end) = end else { return Ok(None) };
-        let Some((comma, b',')) = source.next(end)? else { return Ok(None) };
-        let second = source.next(comma + 1)?;
+        let Some((comma, b',')) = source.next_token(end)? else { return Ok(None) };
+        let second = source.next_token(comma + 1)?;
         let is_tuple =
-            second.map_or(Ok(false), |(at, byte)| Ok(byte == b')' || source.value(at)?))?;
-        if is_tuple && !self.fenced && !source.complete {
-            return Err(Wait);
+            second.map_or(Ok(false), |(at, byte)| Ok(byte == b')' || source.has_value_at(at)?))?;
+        if is_tuple && !self.fenced && !source.is_complete {
+            return Err(NeedMoreInput);
         }
         let ends = self.fenced || source.bytes.trim_ascii_end().ends_with(b")");
         Ok((is_tuple && ends).then_some(Opened::Plainly))
@@ -362,7 +362,7 @@ impl Search {
 
     /// Whether brackets that prose has too are JSON here: they end their line, and begin it or
     /// follow a colon.
-    fn stands_alone(&self, source: Source<'_>, after: usize) -> Look<bool> {
+    fn stands_alone(&self, source: SourceText<'_>, after: usize) -> Lookahead<bool> {
         if !self.is_introduced() {
             return Ok(false);
         }
@@ -371,8 +371,8 @@ impl Search {
             at += 1;
         }
         Ok(source.peek(at)?.is_none_or(|byte| byte == b'\n' || byte == b'\r')
-            || source.is_end_mark(at)?
-            || source.comment(at)? > 0)
+            || source.has_end_marker_at(at)?
+            || source.comment_length(at)? > 0)
     }
 
     /// The same search, where a name before JSON counts for nothing.
@@ -382,28 +382,28 @@ impl Search {
     }
 
     /// The same for brackets that hold nothing, which say nothing behind a comma.
-    fn stands_alone_empty(&self, source: Source<'_>, after: usize) -> Look<bool> {
+    fn stands_alone_empty(&self, source: SourceText<'_>, after: usize) -> Lookahead<bool> {
         Ok((self.prose || self.line_begins) && self.stands_alone(source, after)?)
     }
 
     /// Whether the text begins with a key: its object's bracket was left out.
-    fn key(&self, source: Source<'_>) -> Look<Option<Opened>> {
+    fn key(&self, source: SourceText<'_>) -> Lookahead<Option<Opened>> {
         // A text that is all string may be JSON in it.
-        let inside = source.next(self.at + 1)?;
+        let inside = source.next_token(self.at + 1)?;
         if matches!(inside, Some((_, b'{' | b'['))) && source.peek(self.at)? == Some(b'"') {
             return Ok(None);
         }
-        let is_key = source.key(self.at)? == Likeness::Good;
+        let is_key = source.key_confidence(self.at)? == Confidence::High;
         Ok(is_key.then_some(Opened::Without(Shape::Object)))
     }
 }
 
 /// Where thoughts end whose closing tag is looked for from `at` on.
-fn end_of_thoughts(source: Source<'_>, at: usize, name: &[u8]) -> Option<usize> {
+fn end_of_thoughts(source: SourceText<'_>, at: usize, name: &[u8]) -> Option<usize> {
     let mut at = at;
-    while let Some(found) = memmem::find(source.from(at), b"</") {
+    while let Some(found) = memmem::find(source.tail(at), b"</") {
         at += found + 2;
-        let rest = source.from(at);
+        let rest = source.tail(at);
         let same = rest.get(..name.len()).is_some_and(|it| it.eq_ignore_ascii_case(name));
         if same && rest.get(name.len()) == Some(&b'>') {
             return Some(at + name.len() + 1);

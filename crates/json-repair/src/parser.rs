@@ -11,7 +11,7 @@ mod strings;
 pub(crate) use self::state::{Doubt, Frame, Manner, Shape, State, Step, Stop};
 use self::strings::Place;
 use crate::{
-    lookahead::{Likeness, Look, Source, odd_blank},
+    lookahead::{Confidence, Lookahead, SourceText, unusual_whitespace_length},
     report::{Kind, Report},
 };
 
@@ -81,9 +81,9 @@ impl Parser {
     }
 
     /// Reads as far as what has come allows.
-    pub(crate) fn run(&mut self, source: Source<'_>) -> Stop {
-        while !source.effort.is_spent() {
-            source.effort.spend(1);
+    pub(crate) fn run(&mut self, source: SourceText<'_>) -> Stop {
+        while !source.budget.is_exhausted() {
+            source.budget.spend(1);
             if let Err(stop) = self.step(source) {
                 return stop;
             }
@@ -111,7 +111,7 @@ impl Parser {
         self.stack.last().map(|frame| frame.shape)
     }
 
-    fn step(&mut self, source: Source<'_>) -> Step {
+    fn step(&mut self, source: SourceText<'_>) -> Step {
         match self.state {
             State::Done => return Err(Stop::Done),
             State::Text(text) => return self.text(source, text),
@@ -131,10 +131,10 @@ impl Parser {
     }
 
     /// Passes over white space and comments.
-    fn gap(&mut self, source: Source<'_>) -> Look<()> {
+    fn gap(&mut self, source: SourceText<'_>) -> Lookahead<()> {
         loop {
             let start = self.at;
-            let rest = source.from(start);
+            let rest = source.tail(start);
             let is_blank = |byte: &&u8| matches!(byte, b' ' | b'\n' | b'\t' | b'\r');
             let length = rest.iter().take_while(is_blank).count();
             if length > 0 {
@@ -146,12 +146,12 @@ impl Parser {
             {
                 return Ok(());
             }
-            let odd = odd_blank(source.from(self.at));
+            let odd = unusual_whitespace_length(source.tail(self.at));
             if odd > 0 {
                 self.note(Kind::WhiteSpace);
                 self.at += odd;
             }
-            let comment = source.comment(self.at)?;
+            let comment = source.comment_length(self.at)?;
             if comment > 0 {
                 self.note(Kind::Comment);
                 self.at += comment;
@@ -174,15 +174,15 @@ impl Parser {
 
     /// Passes over what no JSON has between its tokens and what says nothing: dots in the place of
     /// more, escapes that stand for white space. Ends the document at a mark of its end.
-    fn stray(&mut self, source: Source<'_>, byte: u8) -> Result<bool, Stop> {
+    fn stray(&mut self, source: SourceText<'_>, byte: u8) -> Result<bool, Stop> {
         if !matches!(byte, b'.' | b'\\' | b'`' | b'~' | b'<' | 0xe2) {
             return Ok(false);
         }
         let dots = match byte {
-            b'.' if source.has(self.at, b"...")? => {
-                source.from(self.at).iter().take_while(|byte| **byte == b'.').count()
+            b'.' if source.has_at(self.at, b"...")? => {
+                source.tail(self.at).iter().take_while(|byte| **byte == b'.').count()
             }
-            0xe2 if source.has(self.at, "…".as_bytes())? => 3,
+            0xe2 if source.has_at(self.at, "…".as_bytes())? => 3,
             _ => 0,
         };
         if dots > 0 {
@@ -198,20 +198,20 @@ impl Parser {
             }
             return Ok(blank);
         }
-        if !self.stack.is_empty() && source.is_end_mark(self.at)? {
+        if !self.stack.is_empty() && source.has_end_marker_at(self.at)? {
             self.finish(Kind::MissingBracket)?;
             return Ok(true);
         }
         Ok(false)
     }
 
-    fn key(&mut self, source: Source<'_>, byte: u8) -> Step {
+    fn key(&mut self, source: SourceText<'_>, byte: u8) -> Step {
         match byte {
             b',' | b';' => self.comma(byte),
             b'}' | b']' | b')' => return self.close(source, byte),
             b'{' | b'[' => return self.no_key(source, byte),
             // Neither a key nor a value says nothing.
-            b':' if matches!(source.next(self.at + 1)?, Some((_, b',' | b'}'))) => {
+            b':' if matches!(source.next_token(self.at + 1)?, Some((_, b',' | b'}'))) => {
                 self.note(Kind::MissingValue);
                 self.at += 1;
             }
@@ -220,7 +220,7 @@ impl Parser {
                 if self.outdent(source, byte)? {
                     return Ok(());
                 }
-                match source.quote(self.at) {
+                match source.quote_at(self.at) {
                     Some(_) => return self.open_text(source, Place::Key),
                     None => return self.plain_key(source),
                 }
@@ -230,11 +230,11 @@ impl Parser {
     }
 
     /// A bracket in the place of a key: the brace came twice, or the one before it was not closed.
-    fn no_key(&mut self, source: Source<'_>, byte: u8) -> Step {
+    fn no_key(&mut self, source: SourceText<'_>, byte: u8) -> Step {
         let Some(frame) = self.stack.last() else { return Err(Stop::Hopeless) };
         if byte == b'{' && !frame.filled && !frame.doubled {
-            let doubled = match source.next(self.at + 1)? {
-                Some((next, _)) => source.key(next)? != Likeness::No,
+            let doubled = match source.next_token(self.at + 1)? {
+                Some((next, _)) => source.key_confidence(next)? != Confidence::None,
                 None => true,
             };
             if doubled {
@@ -253,7 +253,7 @@ impl Parser {
         Err(Stop::Hopeless)
     }
 
-    fn colon(&mut self, source: Source<'_>, byte: u8) -> Step {
+    fn colon(&mut self, source: SourceText<'_>, byte: u8) -> Step {
         let second = matches!(byte, b'=' | b'-').then(|| source.peek(self.at + 1)).transpose()?;
         let (length, flaw) = match (byte, second.flatten()) {
             (b':', _) => (1, None),
@@ -275,7 +275,7 @@ impl Parser {
         Ok(())
     }
 
-    fn value(&mut self, source: Source<'_>, byte: u8) -> Step {
+    fn value(&mut self, source: SourceText<'_>, byte: u8) -> Step {
         match byte {
             b'{' => return self.open_brace(source),
             b'[' => self.open_here(Shape::Array),
@@ -288,8 +288,8 @@ impl Parser {
                 self.note(Kind::WrongColon);
                 self.at += 1;
             }
-            _ => match source.quote(self.at) {
-                Some(_) if !source.complete => {
+            _ => match source.quote_at(self.at) {
+                Some(_) if !source.is_complete => {
                     self.release_key();
                     return self.open_text(source, Place::Value);
                 }
@@ -300,7 +300,7 @@ impl Parser {
         Ok(())
     }
 
-    fn item(&mut self, source: Source<'_>, byte: u8) -> Step {
+    fn item(&mut self, source: SourceText<'_>, byte: u8) -> Step {
         match byte {
             b',' | b';' => self.comma(byte),
             b'}' | b']' | b')' => return self.close(source, byte),
@@ -313,7 +313,7 @@ impl Parser {
                     b'{' => return self.open_brace(source),
                     b'[' => self.open_here(Shape::Array),
                     b'(' => return self.open_round(source),
-                    _ => match source.quote(self.at) {
+                    _ => match source.quote_at(self.at) {
                         Some(_) => return self.open_text(source, Place::Item),
                         None => return self.plain_item(source),
                     },
@@ -323,19 +323,19 @@ impl Parser {
         Ok(())
     }
 
-    fn after(&mut self, source: Source<'_>, byte: u8) -> Step {
+    fn after(&mut self, source: SourceText<'_>, byte: u8) -> Step {
         match byte {
             b',' | b';' => self.comma(byte),
             b'}' | b']' | b')' => return self.close(source, byte),
             b':' | b'=' | b'<' | b'>' => return Err(Stop::Hopeless),
             _ if self.shape() != Some(Shape::Object) => self.state = State::Item,
             _ if matches!(byte, b'{' | b'[') => self.state = State::Key,
-            _ if let Some(end) = source.literal(self.at)? => {
+            _ if let Some(end) = source.literal_end(self.at)? => {
                 self.note(Kind::SurroundingText);
                 self.at = end;
             }
             // Words after a value are no key: guessing what they are would be inventing.
-            _ if source.key(self.at)? == Likeness::No => return Err(Stop::Hopeless),
+            _ if source.key_confidence(self.at)? == Confidence::None => return Err(Stop::Hopeless),
             _ => self.state = State::Key,
         }
         Ok(())
@@ -421,19 +421,19 @@ impl Parser {
     }
 
     /// Opens an object, or a set: strings in braces with no colon among them.
-    fn open_brace(&mut self, source: Source<'_>) -> Step {
+    fn open_brace(&mut self, source: SourceText<'_>) -> Step {
         let shape =
             if self.is_careful() && self.is_set(source)? { Shape::Set } else { Shape::Object };
         self.open_here(shape);
         Ok(())
     }
 
-    fn is_set(&self, source: Source<'_>) -> Look<bool> {
-        let Some((mut at, _)) = source.next(self.at + 1)? else { return Ok(false) };
+    fn is_set(&self, source: SourceText<'_>) -> Lookahead<bool> {
+        let Some((mut at, _)) = source.next_token(self.at + 1)? else { return Ok(false) };
         for ends in [&b","[..], b",}"] {
             let Some(after) = source.after_string(at)? else { return Ok(false) };
-            match source.next(after)? {
-                Some((next, byte)) if ends.contains(&byte) => match source.next(next + 1)? {
+            match source.next_token(after)? {
+                Some((next, byte)) if ends.contains(&byte) => match source.next_token(next + 1)? {
                     Some((next, _)) => at = next,
                     None => return Ok(byte == b'}'),
                 },
@@ -444,7 +444,7 @@ impl Parser {
     }
 
     /// Opens an array, or passes over brackets around one value.
-    fn open_round(&mut self, source: Source<'_>) -> Step {
+    fn open_round(&mut self, source: SourceText<'_>) -> Step {
         if let Some((start, end)) = self.call(source, 0)? {
             self.note(Kind::Call);
             return self.argument(source, start, end);

@@ -7,12 +7,12 @@ use crate::{
     Guide,
     coerce::Coercion,
     find::{Found, Opened, Search},
-    lookahead::Source,
+    lookahead::SourceText,
     parser::{Doubt, Manner, Parser, Stop},
     report::{Kind, Report},
-    unescape::Unescape,
+    unescape::Unescaper,
     whole::{Failure, Root, mend},
-    work_budget::Effort,
+    work_budget::WorkBudget,
 };
 
 /// The most that is held back of one text, in bytes: prose before the JSON, or a key, or a comment.
@@ -32,7 +32,7 @@ pub struct Stream {
     coercion: Option<Coercion>,
     /// What has come and may still be needed.
     held: Vec<u8>,
-    pub(crate) effort: Effort,
+    pub(crate) effort: WorkBudget,
     /// How many bytes must come before another look is worth it.
     patience: usize,
     state: State,
@@ -45,7 +45,7 @@ enum State {
     /// What began is a string, which is either all there is or holds what there is.
     Holding,
     /// JSON is coming.
-    Reading { parser: Box<Parser>, unescape: Option<Unescape> },
+    Reading { parser: Box<Parser>, unescape: Option<Unescaper> },
     /// It has come. White space may follow, until anything else does.
     Done { report: Report, blank: bool },
 }
@@ -59,7 +59,7 @@ impl Stream {
             root: guide.root,
             coercion,
             held: Vec::new(),
-            effort: Effort::new(0),
+            effort: WorkBudget::new(0),
             patience: 0,
             state,
         }
@@ -81,7 +81,7 @@ impl Stream {
     }
 
     fn mend(&mut self, piece: &str, out: &mut Vec<u8>) -> Result<(), Failure> {
-        self.effort.earn(piece.len());
+        self.effort.extend(piece.len());
         match &mut self.state {
             State::Reading { unescape: Some(unescape), .. } => {
                 unescape.feed(piece.as_bytes(), &mut self.held);
@@ -132,7 +132,8 @@ impl Stream {
 
     fn run(&mut self, complete: bool, out: &mut Vec<u8>) -> Result<(), Failure> {
         if let State::Searching(search) = &mut self.state {
-            let source = Source { bytes: &self.held, complete, effort: &self.effort };
+            let source =
+                SourceText { bytes: &self.held, is_complete: complete, budget: &self.effort };
             let found = search.run(source);
             let Ok(Found::Document { at, opened, .. }) = found else { return Ok(()) };
             let first = self.held.iter().find(|byte| !byte.is_ascii_whitespace());
@@ -143,7 +144,8 @@ impl Stream {
             self.begin(at, opened, out);
         }
         if let State::Reading { parser, .. } = &mut self.state {
-            let source = Source { bytes: &self.held, complete, effort: &self.effort };
+            let source =
+                SourceText { bytes: &self.held, is_complete: complete, budget: &self.effort };
             let stop = parser.run(source);
             out.append(&mut parser.out);
             if stop == Stop::Hopeless {
@@ -185,7 +187,7 @@ impl Stream {
             Opened::Escaped => {
                 parser.note(Kind::Escaped);
                 let escaped = self.held.split_off(at);
-                unescape.insert(Unescape::default()).feed(&escaped, &mut self.held);
+                unescape.insert(Unescaper::default()).feed(&escaped, &mut self.held);
             }
         }
         self.state = State::Reading { parser, unescape };

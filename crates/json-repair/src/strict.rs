@@ -2,40 +2,40 @@
 
 /// Whether `text` is one JSON value, with white space around it at most.
 pub fn is_json(text: &[u8]) -> bool {
-    let mut cursor = Cursor { text, at: 0 };
+    let mut cursor = Validator { text, position: 0 };
     let mut open = Vec::new();
-    cursor.value(&mut open).is_some() && open.is_empty() && cursor.next().is_none()
+    cursor.skip_value(&mut open).is_some() && open.is_empty() && cursor.next_byte().is_none()
 }
 
 /// A place in a text that is being checked.
-struct Cursor<'t> {
+struct Validator<'t> {
     text: &'t [u8],
-    at: usize,
+    position: usize,
 }
 
-impl Cursor<'_> {
+impl Validator<'_> {
     /// Checks a value with all it holds. `None` is a mistake. `open` holds the closers that are due:
     /// a stack of our own, because the program's ends before the nesting of a hostile text does.
-    fn value(&mut self, open: &mut Vec<u8>) -> Option<()> {
+    fn skip_value(&mut self, open: &mut Vec<u8>) -> Option<()> {
         loop {
-            let mut is_closed = match self.next()? {
-                b'{' => self.object(open)?,
-                b'[' => self.array(open)?,
-                b'"' => self.string()?,
-                _ => self.scalar()?,
+            let mut is_closed = match self.next_byte()? {
+                b'{' => self.open_object(open)?,
+                b'[' => self.open_array(open)?,
+                b'"' => self.skip_string()?,
+                _ => self.skip_scalar()?,
             };
             while is_closed {
                 let Some(closer) = open.last() else { return Some(()) };
-                match self.next()? {
+                match self.next_byte()? {
                     b',' => {
-                        self.at += 1;
+                        self.position += 1;
                         if *closer == b'}' {
-                            self.key()?;
+                            self.skip_key()?;
                         }
                         is_closed = false;
                     }
                     byte if byte == *closer => {
-                        self.at += 1;
+                        self.position += 1;
                         open.pop();
                     }
                     _ => return None,
@@ -45,33 +45,33 @@ impl Cursor<'_> {
     }
 
     /// What comes after white space, which is passed over.
-    fn next(&mut self) -> Option<u8> {
+    fn next_byte(&mut self) -> Option<u8> {
         loop {
-            let byte = *self.text.get(self.at)?;
+            let byte = *self.text.get(self.position)?;
             if !matches!(byte, b' ' | b'\n' | b'\t' | b'\r') {
                 return Some(byte);
             }
-            self.at += 1;
+            self.position += 1;
         }
     }
 
     /// Passes over `{`. Whether the object is empty and therefore over.
-    fn object(&mut self, open: &mut Vec<u8>) -> Option<bool> {
-        self.at += 1;
-        if self.next()? == b'}' {
-            self.at += 1;
+    fn open_object(&mut self, open: &mut Vec<u8>) -> Option<bool> {
+        self.position += 1;
+        if self.next_byte()? == b'}' {
+            self.position += 1;
             return Some(true);
         }
         open.push(b'}');
-        self.key()?;
+        self.skip_key()?;
         Some(false)
     }
 
     /// Passes over `[`. Whether the array is empty and therefore over.
-    fn array(&mut self, open: &mut Vec<u8>) -> Option<bool> {
-        self.at += 1;
-        if self.next()? == b']' {
-            self.at += 1;
+    fn open_array(&mut self, open: &mut Vec<u8>) -> Option<bool> {
+        self.position += 1;
+        if self.next_byte()? == b']' {
+            self.position += 1;
             return Some(true);
         }
         open.push(b']');
@@ -79,40 +79,40 @@ impl Cursor<'_> {
     }
 
     /// Passes over a key and its colon.
-    fn key(&mut self) -> Option<()> {
-        if self.next()? != b'"' {
+    fn skip_key(&mut self) -> Option<()> {
+        if self.next_byte()? != b'"' {
             return None;
         }
-        self.string()?;
-        if self.next()? != b':' {
+        self.skip_string()?;
+        if self.next_byte()? != b':' {
             return None;
         }
-        self.at += 1;
+        self.position += 1;
         Some(())
     }
 
     /// Passes over a string.
-    fn string(&mut self) -> Option<bool> {
-        self.at += 1;
+    fn skip_string(&mut self) -> Option<bool> {
+        self.position += 1;
         loop {
-            let rest = self.text.get(self.at..)?;
-            self.at += rest.iter().position(|byte| is_special(*byte))?;
-            match self.text.get(self.at)? {
+            let rest = self.text.get(self.position..)?;
+            self.position += rest.iter().position(|byte| must_be_escaped(*byte))?;
+            match self.text.get(self.position)? {
                 b'"' => {
-                    self.at += 1;
+                    self.position += 1;
                     return Some(true);
                 }
-                b'\\' => self.at += escape_length(self.text.get(self.at..)?)?,
+                b'\\' => self.position += escape_length(self.text.get(self.position..)?)?,
                 _ => return None,
             }
         }
     }
 
     /// Passes over a number or a literal.
-    fn scalar(&mut self) -> Option<bool> {
-        let rest = self.text.get(self.at..)?;
+    fn skip_scalar(&mut self) -> Option<bool> {
+        let rest = self.text.get(self.position..)?;
         let literal = [&b"true"[..], b"false", b"null"].into_iter().find(|it| rest.starts_with(it));
-        self.at += match literal {
+        self.position += match literal {
             Some(literal) => literal.len(),
             None => number_length(rest)?,
         };
@@ -121,7 +121,7 @@ impl Cursor<'_> {
 }
 
 /// Whether a byte may not stand in a string as it is.
-pub fn is_special(byte: u8) -> bool {
+pub fn must_be_escaped(byte: u8) -> bool {
     byte == b'"' || byte == b'\\' || byte < 0x20
 }
 
@@ -137,13 +137,13 @@ pub fn escape_length(text: &[u8]) -> Option<usize> {
 /// How long the number is that `text` begins with. RFC 8259, section 6.
 pub fn number_length(text: &[u8]) -> Option<usize> {
     let mut at = usize::from(text.first() == Some(&b'-'));
-    let whole = digits(text, at);
+    let whole = digit_count(text, at);
     if whole == 0 || (whole > 1 && text.get(at) == Some(&b'0')) {
         return None;
     }
     at += whole;
     if text.get(at) == Some(&b'.') {
-        let fraction = digits(text, at + 1);
+        let fraction = digit_count(text, at + 1);
         if fraction == 0 {
             return None;
         }
@@ -151,7 +151,7 @@ pub fn number_length(text: &[u8]) -> Option<usize> {
     }
     if matches!(text.get(at), Some(b'e' | b'E')) {
         let sign = usize::from(matches!(text.get(at + 1), Some(b'+' | b'-')));
-        let exponent = digits(text, at + 1 + sign);
+        let exponent = digit_count(text, at + 1 + sign);
         if exponent == 0 {
             return None;
         }
@@ -161,7 +161,7 @@ pub fn number_length(text: &[u8]) -> Option<usize> {
 }
 
 /// How many digits stand at `at`.
-pub fn digits(text: &[u8], at: usize) -> usize {
+pub fn digit_count(text: &[u8], at: usize) -> usize {
     let rest = text.get(at..).unwrap_or_default();
     rest.iter().take_while(|byte| byte.is_ascii_digit()).count()
 }

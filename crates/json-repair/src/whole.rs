@@ -4,13 +4,13 @@ use std::borrow::Cow;
 
 use crate::{
     find::{Found, Opened, Search},
-    literals::literal,
-    lookahead::Source,
+    literals::json_literal,
+    lookahead::SourceText,
     parser::{Doubt, Manner, Parser, Stop},
     report::{Kind, Report},
     strict::is_json,
-    unescape::Unescape,
-    work_budget::{ATTEMPT, Effort, READING},
+    unescape::Unescaper,
+    work_budget::{PARSE_COST, REREAD_COST, WorkBudget},
 };
 
 /// Why a text was not mended.
@@ -119,20 +119,20 @@ fn lone_scalar(text: &str) -> Option<String> {
     let text = text.trim();
     let word = text.as_bytes();
     if word.len() < 12 && word != b"none" && word != b"None of" {
-        return literal(word).map(str::to_owned);
+        return json_literal(word).map(str::to_owned);
     }
     None
 }
 
 fn mend_documents(text: &[u8], root: Root) -> Result<(Vec<u8>, Report), Failure> {
-    let effort = Effort::new(text.len());
-    let documents = documents(Source { bytes: text, complete: true, effort: &effort })?;
+    let effort = WorkBudget::new(text.len());
+    let documents = documents(SourceText { bytes: text, is_complete: true, budget: &effort })?;
     choose(documents, root, text)
 }
 
 /// All documents of a text. Behind one beyond mending only a fence can be trusted: anything else may
 /// be a part of it.
-pub(crate) fn documents(source: Source<'_>) -> Result<Vec<Document>, Failure> {
+pub(crate) fn documents(source: SourceText<'_>) -> Result<Vec<Document>, Failure> {
     let (mut documents, mut from) = (Vec::<Document>::new(), 0);
     let (mut search, mut hopeless) = (Search::new(0), false);
     while documents.len() < MAX_DOCUMENTS {
@@ -162,9 +162,9 @@ pub(crate) fn documents(source: Source<'_>) -> Result<Vec<Document>, Failure> {
 }
 
 /// Whether nothing but white space, commas and comments is between two places.
-fn is_between(source: Source<'_>, from: usize, to: usize) -> bool {
+fn is_between(source: SourceText<'_>, from: usize, to: usize) -> bool {
     let mut at = from;
-    while let Ok(Some((next, byte))) = source.next(at) {
+    while let Ok(Some((next, byte))) = source.next_token(at) {
         if next >= to || !matches!(byte, b',' | b';') {
             return next == to;
         }
@@ -174,7 +174,11 @@ fn is_between(source: Source<'_>, from: usize, to: usize) -> bool {
 }
 
 /// Reads one document. What it comes to, and where it ends; on failure, where that was.
-fn read(source: Source<'_>, at: usize, opened: Opened) -> Result<(Vec<u8>, Report, usize), usize> {
+fn read(
+    source: SourceText<'_>,
+    at: usize,
+    opened: Opened,
+) -> Result<(Vec<u8>, Report, usize), usize> {
     if opened == Opened::Escaped {
         return read_escaped(source, at);
     }
@@ -186,7 +190,7 @@ fn read(source: Source<'_>, at: usize, opened: Opened) -> Result<(Vec<u8>, Repor
         }
         let other = attempt(source, at, opened, doubt);
         let read = other.as_ref().map_or_else(|end| *end, |parser| parser.at);
-        source.effort.spend(READING * (read - at));
+        source.budget.spend(REREAD_COST * (read - at));
         // What needs less mending is more likely what was meant.
         if cost(source, &other) < cost(source, &best) {
             best = other;
@@ -196,9 +200,9 @@ fn read(source: Source<'_>, at: usize, opened: Opened) -> Result<(Vec<u8>, Repor
 }
 
 /// How much had to be mended, and how much was left over.
-fn cost(source: Source<'_>, attempt: &Result<Parser, usize>) -> usize {
+fn cost(source: SourceText<'_>, attempt: &Result<Parser, usize>) -> usize {
     let Ok(parser) = attempt else { return usize::MAX };
-    let left_over = matches!(source.next(parser.at), Ok(Some((_, b'}' | b']'))));
+    let left_over = matches!(source.next_token(parser.at), Ok(Some((_, b'}' | b']'))));
     parser.report.count() + usize::from(left_over)
 }
 
@@ -206,8 +210,13 @@ fn finished(parser: Parser) -> (Vec<u8>, Report, usize) {
     (parser.out, parser.report, parser.at)
 }
 
-fn attempt(source: Source<'_>, at: usize, opened: Opened, doubt: Doubt) -> Result<Parser, usize> {
-    source.effort.spend(ATTEMPT);
+fn attempt(
+    source: SourceText<'_>,
+    at: usize,
+    opened: Opened,
+    doubt: Doubt,
+) -> Result<Parser, usize> {
+    source.budget.spend(PARSE_COST);
     let mut parser = Parser::new(at, Manner { careful: true, layout: true, doubt });
     parser.out.reserve((source.bytes.len() - at).min(RESERVED));
     if let Opened::Without(shape) = opened {
@@ -220,13 +229,13 @@ fn attempt(source: Source<'_>, at: usize, opened: Opened, doubt: Doubt) -> Resul
 }
 
 /// Reads a document in which everything was escaped once too often.
-fn read_escaped(source: Source<'_>, at: usize) -> Result<(Vec<u8>, Report, usize), usize> {
+fn read_escaped(source: SourceText<'_>, at: usize) -> Result<(Vec<u8>, Report, usize), usize> {
     let end = source.bytes.len();
     let mut plain = Vec::new();
-    let mut unescape = Unescape::default();
-    unescape.feed(source.from(at), &mut plain);
+    let mut unescape = Unescaper::default();
+    unescape.feed(source.tail(at), &mut plain);
     unescape.finish(&mut plain);
-    let inner = Source { bytes: &plain, ..source };
+    let inner = SourceText { bytes: &plain, ..source };
     let mut parser = attempt(inner, 0, Opened::Plainly, Doubt::Missing).map_err(|_| end)?;
     parser.report.add(Kind::Escaped, at);
     Ok((parser.out, parser.report, end))

@@ -4,47 +4,47 @@
 use std::cell::Cell;
 
 /// What any text is worth, in steps. A step takes a few nanoseconds.
-const FREE: usize = 1 << 15;
+const BASE_STEPS: usize = 1 << 15;
 
 /// What it is worth besides, for each of its bytes. Mistakes that models make take one or two, and
 /// as much again for each further attempt at the whole.
-const PER_BYTE: usize = 8;
+const STEPS_PER_BYTE: usize = 8;
 
 /// What it costs to begin reading a document.
-pub(crate) const ATTEMPT: usize = 64;
+pub(crate) const PARSE_COST: usize = 64;
 
 /// What it costs to read a byte once more.
-pub(crate) const READING: usize = 2;
+pub(crate) const REREAD_COST: usize = 2;
 
 /// How many bytes a search for one of a few takes at a step.
-pub(crate) const VECTOR: usize = 16;
+pub(crate) const BYTES_PER_STEP: usize = 16;
 
 /// The steps taken for a text, and those it is worth.
 #[derive(Debug)]
-pub(crate) struct Effort {
-    taken: Cell<usize>,
-    worth: Cell<usize>,
+pub(crate) struct WorkBudget {
+    spent: Cell<usize>,
+    limit: Cell<usize>,
 }
 
-impl Effort {
+impl WorkBudget {
     /// None taken yet for a text of so many bytes.
     pub(crate) fn new(bytes: usize) -> Self {
-        Self { taken: Cell::new(0), worth: Cell::new(FREE + PER_BYTE * bytes) }
+        Self { spent: Cell::new(0), limit: Cell::new(BASE_STEPS + STEPS_PER_BYTE * bytes) }
     }
 
     /// More bytes have come.
-    pub(crate) fn earn(&self, bytes: usize) {
-        self.worth.set(self.worth.get() + PER_BYTE * bytes);
+    pub(crate) fn extend(&self, bytes: usize) {
+        self.limit.set(self.limit.get() + STEPS_PER_BYTE * bytes);
     }
 
     /// Pays for so many steps.
     pub(crate) fn spend(&self, steps: usize) {
-        self.taken.set(self.taken.get() + steps);
+        self.spent.set(self.spent.get() + steps);
     }
 
     /// Whether the text is not worth another look.
-    pub(crate) fn is_spent(&self) -> bool {
-        self.taken.get() >= self.worth.get()
+    pub(crate) fn is_exhausted(&self) -> bool {
+        self.spent.get() >= self.limit.get()
     }
 }
 
@@ -57,8 +57,8 @@ mod tests {
     #[cfg(all(target_family = "wasm", target_os = "unknown"))]
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
-    use super::{Effort, READING, hostile_texts::hostile};
-    use crate::{Guide, lookahead::Source, stream::Stream, whole};
+    use super::{REREAD_COST, WorkBudget, hostile_texts::hostile};
+    use crate::{Guide, lookahead::SourceText, stream::Stream, whole};
 
     /// How many bytes of each text.
     const BYTES: usize = 8 << 10;
@@ -71,17 +71,17 @@ mod tests {
         if std::env::var_os("REPAIR_FUZZ").is_some() { 1 } else { 97 }
     }
 
-    fn assert_paid(effort: &Effort, text: &str) {
-        let (taken, worth) = (effort.taken.get(), effort.worth.get());
-        let last = READING * text.len() + ONE_LOOK;
+    fn assert_paid(effort: &WorkBudget, text: &str) {
+        let (taken, worth) = (effort.spent.get(), effort.limit.get());
+        let last = REREAD_COST * text.len() + ONE_LOOK;
         assert!(taken <= worth + last, "{taken} steps of {worth} for {text:.40}");
     }
 
     #[test]
     fn no_text_takes_more_steps_than_it_is_worth() {
         for text in hostile(BYTES).step_by(so_many()) {
-            let effort = Effort::new(text.len());
-            let source = Source { bytes: text.as_bytes(), complete: true, effort: &effort };
+            let effort = WorkBudget::new(text.len());
+            let source = SourceText { bytes: text.as_bytes(), is_complete: true, budget: &effort };
             whole::documents(source).ok();
             assert_paid(&effort, &text);
         }

@@ -2,7 +2,7 @@
 
 use super::{Doubt, Parser, Shape, Step};
 use crate::{
-    lookahead::{Likeness, Look, Source},
+    lookahead::{Confidence, Lookahead, SourceText},
     report::Kind,
 };
 
@@ -22,7 +22,7 @@ enum Reading {
 
 impl Parser {
     /// Reads a closing bracket.
-    pub(crate) fn close(&mut self, source: Source<'_>, byte: u8) -> Step {
+    pub(crate) fn close(&mut self, source: SourceText<'_>, byte: u8) -> Step {
         let Some(shape) = self.shape() else { return Ok(()) };
         if self.outdent(source, byte)? {
             return Ok(());
@@ -89,21 +89,23 @@ impl Parser {
     }
 
     /// Whether what follows a bracket belongs into what it would close, and nowhere else.
-    fn closes_too_soon(&self, source: Source<'_>) -> Look<bool> {
+    fn closes_too_soon(&self, source: SourceText<'_>) -> Lookahead<bool> {
         let is_root = self.stack.len() == 1;
         if !is_root && !self.is_careful() {
             return Ok(false);
         }
-        let Some((next, b',')) = source.next(self.at + 1)? else { return Ok(false) };
+        let Some((next, b',')) = source.next_token(self.at + 1)? else { return Ok(false) };
         if is_root {
             let in_object = self.shape() == Some(Shape::Object);
-            let Some((next, _)) = source.next(next + 1)?.filter(|_| in_object) else {
+            let Some((next, _)) = source.next_token(next + 1)?.filter(|_| in_object) else {
                 return Ok(false);
             };
-            return Ok(source.quote(next).is_some() && source.key(next)? != Likeness::No);
+            return Ok(
+                source.quote_at(next).is_some() && source.key_confidence(next)? != Confidence::None
+            );
         }
-        Ok(self.follows(source, self.at + 1, 1)? != Likeness::Good
-            && self.follows(source, self.at + 1, 0)? == Likeness::Good)
+        Ok(self.follows(source, self.at + 1, 1)? != Confidence::High
+            && self.follows(source, self.at + 1, 0)? == Confidence::High)
     }
 
     /// Puts in the bracket that was left out behind the last array in this one, and closes what it
@@ -129,12 +131,12 @@ impl Parser {
 
     /// Goes on with an array that another one follows where only a key could: they are one. Whether
     /// that is so.
-    fn go_on(&mut self, source: Source<'_>) -> Look<bool> {
+    fn go_on(&mut self, source: SourceText<'_>) -> Lookahead<bool> {
         let in_object = self.stack.iter().rev().nth(1).is_some_and(|it| it.shape == Shape::Object);
-        let Some((comma, _)) = source.next(self.at + 1)?.filter(|_| in_object) else {
+        let Some((comma, _)) = source.next_token(self.at + 1)?.filter(|_| in_object) else {
             return Ok(false);
         };
-        let Some((next, b'[')) = source.next(comma + 1)? else { return Ok(false) };
+        let Some((next, b'[')) = source.next_token(comma + 1)? else { return Ok(false) };
         self.note(Kind::ExtraBracket);
         self.at = comma;
         self.comma(b',');
@@ -144,16 +146,16 @@ impl Parser {
     }
 
     /// What a bracket that does not fit is: what fits best to what follows it.
-    fn reading(&mut self, source: Source<'_>, byte: u8) -> Look<Reading> {
+    fn reading(&mut self, source: SourceText<'_>, byte: u8) -> Lookahead<Reading> {
         let above = self.stack.iter().rev().skip(1).take(MAX_BRACKETS);
         let depth = above.into_iter().position(|frame| frame.shape.closer() == byte);
         let wrong = self.follows(source, self.at + 1, 1)?;
         let extra = self.follows(source, self.at + 1, 0)?;
         let Some(depth) = depth else {
-            let ends = source.next(self.at + 1)?.is_none();
+            let ends = source.next_token(self.at + 1)?.is_none();
             // It does not close the document when more of it comes.
             let more_comes = self.stack.len() == 1 && wrong == extra;
-            let wrong = ends || wrong >= extra && wrong == Likeness::Good && !more_comes;
+            let wrong = ends || wrong >= extra && wrong == Confidence::High && !more_comes;
             return Ok(if wrong { Reading::Wrong } else { Reading::Extra });
         };
         let missing = self.follows(source, self.at + 1, depth + 2)?;
@@ -172,11 +174,16 @@ impl Parser {
     }
 
     /// How well what stands at `at` follows a value, if so many of the innermost are closed before.
-    pub(crate) fn follows(&self, source: Source<'_>, at: usize, closed: usize) -> Look<Likeness> {
+    pub(crate) fn follows(
+        &self,
+        source: SourceText<'_>,
+        at: usize,
+        closed: usize,
+    ) -> Lookahead<Confidence> {
         let (mut at, mut closed) = (at, closed);
         for _ in 0..MAX_BRACKETS {
-            source.effort.spend(2);
-            let Some((next, byte)) = source.next(at)? else { return Ok(Likeness::Good) };
+            source.budget.spend(2);
+            let Some((next, byte)) = source.next_token(at)? else { return Ok(Confidence::High) };
             let Some(frame) = self.stack.iter().rev().nth(closed) else {
                 return self.follows_document(source, at, next);
             };
@@ -186,74 +193,86 @@ impl Parser {
                     closed += 1;
                     at = next + 1;
                 }
-                b'}' | b']' => return Ok(Likeness::Poor),
+                b'}' | b']' => return Ok(Confidence::Low),
                 _ => return self.follows_without_comma(source, at, next, frame.shape),
             }
         }
-        Ok(Likeness::Good)
+        Ok(Confidence::High)
     }
 
     /// How well something follows the whole document.
-    fn follows_document(&self, source: Source<'_>, at: usize, next: usize) -> Look<Likeness> {
-        let good = match source.get(next) {
+    fn follows_document(
+        &self,
+        source: SourceText<'_>,
+        at: usize,
+        next: usize,
+    ) -> Lookahead<Confidence> {
+        let good = match source.byte_at(next) {
             Some(b'}' | b']' | b')' | b';') => true,
             Some(b',') => {
-                let Some((key, _)) = source.next(next + 1)? else { return Ok(Likeness::Good) };
-                return Ok(source.key(key)?.max(Likeness::Poor));
+                let Some((key, _)) = source.next_token(next + 1)? else {
+                    return Ok(Confidence::High);
+                };
+                return Ok(source.key_confidence(key)?.max(Confidence::Low));
             }
-            _ => source.is_end_mark(next)? || source.breaks(at, next),
+            _ => source.has_end_marker_at(next)? || source.has_line_break(at, next),
         };
-        Ok(if good { Likeness::Good } else { Likeness::Poor })
+        Ok(if good { Confidence::High } else { Confidence::Low })
     }
 
     /// How well something follows a comma.
-    fn follows_comma(&self, source: Source<'_>, at: usize, shape: Shape) -> Look<Likeness> {
+    fn follows_comma(
+        &self,
+        source: SourceText<'_>,
+        at: usize,
+        shape: Shape,
+    ) -> Lookahead<Confidence> {
         let mut at = at;
         let (next, byte) = loop {
-            match source.next(at)? {
-                None => return Ok(Likeness::Good),
+            match source.next_token(at)? {
+                None => return Ok(Confidence::High),
                 Some((next, b',' | b';')) => at = next + 1,
                 Some(found) => break found,
             }
         };
         match byte {
-            b'}' | b']' if byte == shape.closer() => Ok(Likeness::Good),
-            b'.' if source.has(next, b"...")? => Ok(Likeness::Good),
+            b'}' | b']' if byte == shape.closer() => Ok(Confidence::High),
+            b'.' if source.has_at(next, b"...")? => Ok(Confidence::High),
             // A comma is what follows a value, whatever comes after it.
-            b'{' | b'[' if shape == Shape::Object => Ok(Likeness::Poor),
-            _ if shape == Shape::Object => Ok(source.key(next)?.max(Likeness::Poor)),
-            _ => Ok(source.item(next)?.max(Likeness::Poor)),
+            b'{' | b'[' if shape == Shape::Object => Ok(Confidence::Low),
+            _ if shape == Shape::Object => Ok(source.key_confidence(next)?.max(Confidence::Low)),
+            _ => Ok(source.item_confidence(next)?.max(Confidence::Low)),
         }
     }
 
     /// How well something follows a value directly.
     fn follows_without_comma(
         &self,
-        source: Source<'_>,
+        source: SourceText<'_>,
         at: usize,
         next: usize,
         shape: Shape,
-    ) -> Look<Likeness> {
-        if source.is_end_mark(next)? {
-            return Ok(Likeness::Good);
+    ) -> Lookahead<Confidence> {
+        if source.has_end_marker_at(next)? {
+            return Ok(Confidence::High);
         }
-        if next == at && (shape != Shape::Object || source.quote(next).is_none()) {
-            return Ok(Likeness::No);
+        if next == at && (shape != Shape::Object || source.quote_at(next).is_none()) {
+            return Ok(Confidence::None);
         }
         let likeness = match shape {
             // A value without a key belongs to nothing.
-            Shape::Object if source.literal(next)?.is_some() => Likeness::Poor,
-            Shape::Object => source.key(next)?,
-            _ if source.breaks(at, next) => source.item(next)?,
-            _ if source.item(next)? == Likeness::Good => Likeness::Poor,
-            _ => Likeness::No,
+            Shape::Object if source.literal_end(next)?.is_some() => Confidence::Low,
+            Shape::Object => source.key_confidence(next)?,
+            _ if source.has_line_break(at, next) => source.item_confidence(next)?,
+            _ if source.item_confidence(next)? == Confidence::High => Confidence::Low,
+            _ => Confidence::None,
         };
-        Ok(if next == at { likeness.min(Likeness::Poor) } else { likeness })
+        Ok(if next == at { likeness.min(Confidence::Low) } else { likeness })
     }
 
     /// Closes what must have ended before this line by how far the line is indented. Whether it
     /// did.
-    pub(crate) fn outdent(&mut self, source: Source<'_>, byte: u8) -> Look<bool> {
+    pub(crate) fn outdent(&mut self, source: SourceText<'_>, byte: u8) -> Lookahead<bool> {
         if !self.manner.layout || !self.fresh_line {
             return Ok(false);
         }
@@ -281,13 +300,13 @@ impl Parser {
     }
 
     /// How many of the innermost end before a key or an item on a line of its own.
-    fn levels_to_line(&self, source: Source<'_>, indent: u16) -> Look<usize> {
+    fn levels_to_line(&self, source: SourceText<'_>, indent: u16) -> Lookahead<usize> {
         let mut frames = self.stack.iter().rev().take(MAX_BRACKETS);
         let top = frames.next();
         if top.is_none_or(|top| !top.filled || top.inner.is_none_or(|inner| inner <= indent)) {
             return Ok(0);
         }
-        let is_key = source.key(self.at)? == Likeness::Good;
+        let is_key = source.key_confidence(self.at)? == Confidence::High;
         let shape = if is_key { Shape::Object } else { Shape::Array };
         let found = frames.position(|frame| frame.inner == Some(indent));
         let fits = |above: &usize| {

@@ -2,9 +2,9 @@
 
 use super::{Parser, Step, strings::Text};
 use crate::{
-    lookahead::{Quote, Source},
+    lookahead::{Quote, SourceText},
     report::Kind,
-    strict::is_special,
+    strict::must_be_escaped,
 };
 
 /// What a backslash is put before for Markdown's or a shell's sake: it goes. Before anything else it
@@ -13,9 +13,9 @@ const NEEDLESS: &[u8] = b"'`$&_*#!@~>%";
 
 impl Parser {
     /// Reads a backslash in a string, with what follows it.
-    pub(crate) fn escape(&mut self, source: Source<'_>, text: &mut Text) -> Step {
+    pub(crate) fn escape(&mut self, source: SourceText<'_>, text: &mut Text) -> Step {
         let at = text.scan;
-        if let Some(length) = source.escape(at)? {
+        if let Some(length) = source.escape_length_at(at)? {
             text.scan += length;
             return Ok(());
         }
@@ -36,18 +36,18 @@ impl Parser {
     }
 
     /// Whether nothing but digits of an escape is left of the text.
-    fn ends_in_escape(&self, source: Source<'_>, at: usize) -> bool {
-        let rest = source.from(at + 2);
+    fn ends_in_escape(&self, source: SourceText<'_>, at: usize) -> bool {
+        let rest = source.tail(at + 2);
         rest.len() < 4 && rest.iter().all(u8::is_ascii_hexdigit)
     }
 
     /// Writes what the backslash at the parser's place stands for with the byte after it.
-    fn mend_escape(&mut self, source: Source<'_>, text: &Text, next: u8) {
+    fn mend_escape(&mut self, source: SourceText<'_>, text: &Text, next: u8) {
         let at = self.at;
         // Only JavaScript and Python have them, and only they have such quotes.
         let foreign = matches!(text.quote, Quote::Single | Quote::Backtick);
-        let hex = source.from(at + 2).get(..2).and_then(hex_byte);
-        let quote = source.quote(at + 1);
+        let hex = source.tail(at + 2).get(..2).and_then(hex_byte);
+        let quote = source.quote_at(at + 1);
         let (is_quote, width) = (quote.is_some(), quote.map_or(1, |(_, width)| width));
         let out = self.target(text);
         let length = match (next, hex) {
@@ -86,7 +86,7 @@ fn hex_byte(digits: &[u8]) -> Option<u8> {
 /// Writes a piece of a string, escaping what JSON wants escaped. Escapes that are there stay.
 pub(crate) fn write_escaped(out: &mut Vec<u8>, piece: &[u8]) {
     let mut rest = piece;
-    while let Some(found) = rest.iter().position(|byte| is_special(*byte)) {
+    while let Some(found) = rest.iter().position(|byte| must_be_escaped(*byte)) {
         let (plain, special) = rest.split_at(found);
         out.extend_from_slice(plain);
         let length = if special.first() == Some(&b'\\') { 2 } else { 1 };

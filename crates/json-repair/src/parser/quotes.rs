@@ -8,24 +8,24 @@ use super::{
     strings::{Place, Style, Text, Verdict, is_structure},
 };
 use crate::{
-    literals::literal,
-    lookahead::{Likeness, Look, Quote, REACH, Source},
+    literals::json_literal,
+    lookahead::{Confidence, Lookahead, MAX_LOOKAHEAD, Quote, SourceText},
     strict::number_length,
-    work_budget::VECTOR,
+    work_budget::BYTES_PER_STEP,
 };
 
 impl Parser {
     /// What the quote, so many bytes long, is where the string has been read to.
     pub(crate) fn verdict(
         &mut self,
-        source: Source<'_>,
+        source: SourceText<'_>,
         text: &mut Text,
         length: usize,
-    ) -> Look<Verdict> {
+    ) -> Lookahead<Verdict> {
         let at = text.scan;
         let after = match text.style {
             Style::Once => at + length,
-            Style::Twice if source.peek(at + 1)? == source.get(at) => at + 2,
+            Style::Twice if source.peek(at + 1)? == source.byte_at(at) => at + 2,
             Style::Twice => at + 1,
             Style::Thrice => match self.end_of_thrice(source, at)? {
                 Some(after) => return Ok(Verdict::End(after)),
@@ -39,8 +39,8 @@ impl Parser {
     }
 
     /// Three quotes end a string; of four, the first is the string's own.
-    fn end_of_thrice(&self, source: Source<'_>, at: usize) -> Look<Option<usize>> {
-        let quote = source.get(at);
+    fn end_of_thrice(&self, source: SourceText<'_>, at: usize) -> Lookahead<Option<usize>> {
+        let quote = source.byte_at(at);
         for next in [at + 1, at + 2] {
             if source.peek(next)? != quote {
                 return Ok(None);
@@ -49,51 +49,51 @@ impl Parser {
         Ok((source.peek(at + 3)? != quote).then_some(at + 3))
     }
 
-    fn key_verdict(&self, source: Source<'_>, at: usize, after: usize) -> Look<Verdict> {
-        let Some((next, byte)) = source.next(after)? else { return Ok(Verdict::End(after)) };
+    fn key_verdict(&self, source: SourceText<'_>, at: usize, after: usize) -> Lookahead<Verdict> {
+        let Some((next, byte)) = source.next_token(after)? else { return Ok(Verdict::End(after)) };
         if matches!(byte, b':' | b'=') {
             return Ok(Verdict::End(after));
         }
         // A colon in a key that no colon follows ended the key.
         let so_far = source.bytes.get(self.at..at).unwrap_or_default();
-        let so_far = so_far.get(..REACH).unwrap_or(so_far);
+        let so_far = so_far.get(..MAX_LOOKAHEAD).unwrap_or(so_far);
         if let Some(colon) = so_far.iter().position(|byte| *byte == b':').filter(|at| *at > 0) {
             return Ok(Verdict::Before(self.at + colon));
         }
-        if next == after && source.quote(next).is_some() {
-            let follows = source.next(next + 1)?.is_some_and(|(_, byte)| byte == b':');
+        if next == after && source.quote_at(next).is_some() {
+            let follows = source.next_token(next + 1)?.is_some_and(|(_, byte)| byte == b':');
             return Ok(if follows { Verdict::End(next + 1) } else { Verdict::Inside });
         }
-        let ends = matches!(byte, b',' | b'}' | b']') || source.has(next, b"->")?;
-        let ends = ends || (next > after && source.value(next)?);
+        let ends = matches!(byte, b',' | b'}' | b']') || source.has_at(next, b"->")?;
+        let ends = ends || (next > after && source.has_value_at(next)?);
         let ends = ends || !self.key_goes_on(source, after)?;
         Ok(if ends { Verdict::End(after) } else { Verdict::Inside })
     }
 
     /// Whether a key has another quote that ends it, before anything that no key holds.
-    fn key_goes_on(&self, source: Source<'_>, after: usize) -> Look<bool> {
-        let rest = source.within_reach(after).from(after);
+    fn key_goes_on(&self, source: SourceText<'_>, after: usize) -> Lookahead<bool> {
+        let rest = source.clipped(after).tail(after);
         let end = rest.iter().position(|byte| b"\"'\n,{}[]".contains(byte) || *byte >= 0x80);
-        source.effort.spend(end.unwrap_or(rest.len()));
+        source.budget.spend(end.unwrap_or(rest.len()));
         match end.and_then(|end| rest.get(end)) {
-            None if rest.len() < REACH => source.peek(after + rest.len()).map(|_| true),
+            None if rest.len() < MAX_LOOKAHEAD => source.peek(after + rest.len()).map(|_| true),
             found => Ok(!matches!(found, Some(b',' | b'{' | b'[' | b'\n'))),
         }
     }
 
     fn value_verdict(
         &mut self,
-        source: Source<'_>,
+        source: SourceText<'_>,
         text: &mut Text,
         after: usize,
-    ) -> Look<Verdict> {
-        let Some((next, byte)) = source.next(after)? else { return Ok(Verdict::End(after)) };
+    ) -> Lookahead<Verdict> {
+        let Some((next, byte)) = source.next_token(after)? else { return Ok(Verdict::End(after)) };
         if !self.is_careful() && self.ends_plainly(source, next, byte)? {
             return Ok(Verdict::End(after));
         }
         if byte == b'+'
-            && let Some((start, _)) = source.next(next + 1)?
-            && let Some((quote, length)) = source.quote(start)
+            && let Some((start, _)) = source.next_token(next + 1)?
+            && let Some((quote, length)) = source.quote_at(start)
         {
             return Ok(Verdict::Joined(start + length, quote));
         }
@@ -103,18 +103,18 @@ impl Parser {
         if next == after && self.ends_with_second(source, text, next)? {
             // On a line of its own it may be an empty string behind one without its quote.
             let ended = self.ended_before(source, text, after)?;
-            let ended = ended.filter(|end| source.breaks(*end, text.scan));
+            let ended = ended.filter(|end| source.has_line_break(*end, text.scan));
             return Ok(ended.map_or(Verdict::Inside, Verdict::Before));
         }
         let likeness = self.follows(source, after, 0)?;
-        if likeness == Likeness::Poor && next == after && matches!(byte, b']' | b'}') {
+        if likeness == Confidence::Low && next == after && matches!(byte, b']' | b'}') {
             self.count_brackets(source, text, next);
             // A bracket that was opened in the string is closed in it: `["']`.
             if text.depth > 0 {
                 return Ok(Verdict::Inside);
             }
         }
-        if likeness == Likeness::Good {
+        if likeness == Confidence::High {
             return Ok(self.unless_open(source, text, after));
         }
         if let Some(end) = self.joins_before(source, text, after)? {
@@ -124,7 +124,7 @@ impl Parser {
         if balanced && let Some(end) = self.ended_before(source, text, after)? {
             return Ok(Verdict::Before(end));
         }
-        let ends = likeness == Likeness::Poor
+        let ends = likeness == Confidence::Low
             && (text.quotes == 0
                 || self.begins_next(source, text, next)?
                 || !self.comes_again(source, text, after)?);
@@ -132,16 +132,17 @@ impl Parser {
     }
 
     /// Whether another string of an array begins behind a comma, where all quotes so far are in pairs.
-    fn begins_next(&self, source: Source<'_>, text: &Text, comma: usize) -> Look<bool> {
-        if !text.quotes.is_multiple_of(2) || source.get(comma) != Some(b',') || !self.in_array() {
+    fn begins_next(&self, source: SourceText<'_>, text: &Text, comma: usize) -> Lookahead<bool> {
+        if !text.quotes.is_multiple_of(2) || source.byte_at(comma) != Some(b',') || !self.in_array()
+        {
             return Ok(false);
         }
-        let next = source.next(comma + 1)?;
+        let next = source.next_token(comma + 1)?;
         Ok(next.is_some_and(|(at, byte)| byte == b'"' && at > comma + 1))
     }
 
     /// Whether what follows a string is just what should, with a short look.
-    fn ends_plainly(&self, source: Source<'_>, next: usize, byte: u8) -> Look<bool> {
+    fn ends_plainly(&self, source: SourceText<'_>, next: usize, byte: u8) -> Lookahead<bool> {
         let Some(shape) = self.shape() else { return Ok(false) };
         if byte == shape.closer() {
             return Ok(true);
@@ -149,27 +150,32 @@ impl Parser {
         if byte != b',' {
             return Ok(false);
         }
-        let Some((next, byte)) = source.next(next + 1)? else { return Ok(true) };
+        let Some((next, byte)) = source.next_token(next + 1)? else { return Ok(true) };
         let may_be_item = matches!(byte, b'{' | b'[' | b'0'..=b'9' | b'-' | b't' | b'f' | b'n');
-        Ok(source.quote(next).is_some() || (may_be_item && shape == Shape::Array))
+        Ok(source.quote_at(next).is_some() || (may_be_item && shape == Shape::Array))
     }
 
     /// Whether the quote right behind this one ends the string, so that this one is its own.
-    fn ends_with_second(&self, source: Source<'_>, text: &Text, next: usize) -> Look<bool> {
-        let Some((quote, length)) = source.quote(next) else { return Ok(false) };
-        if !text.quote.may_end_with(quote) {
+    fn ends_with_second(
+        &self,
+        source: SourceText<'_>,
+        text: &Text,
+        next: usize,
+    ) -> Lookahead<bool> {
+        let Some((quote, length)) = source.quote_at(next) else { return Ok(false) };
+        if !text.quote.is_closed_by(quote) {
             return Ok(false);
         }
-        Ok(self.follows(source, next + length, 0)? == Likeness::Good)
+        Ok(self.follows(source, next + length, 0)? == Confidence::High)
     }
 
     /// Ends a string, unless a bracket is open in it among quotes: then it holds JSON or a program.
-    fn unless_open(&mut self, source: Source<'_>, text: &mut Text, after: usize) -> Verdict {
+    fn unless_open(&mut self, source: SourceText<'_>, text: &mut Text, after: usize) -> Verdict {
         if text.quotes == 0 || text.depth <= 0 || self.returns > 0 {
             return Verdict::End(after);
         }
         // In a stream what is written has gone.
-        if text.refused.is_none() && source.complete {
+        if text.refused.is_none() && source.is_complete {
             text.refused = Some((text.scan, usize::MAX));
         }
         Verdict::Inside
@@ -177,10 +183,10 @@ impl Parser {
 
     /// Whether another quote that could end the string comes: on the same line, or where what
     /// follows it is what must.
-    fn comes_again(&self, source: Source<'_>, text: &Text, after: usize) -> Look<bool> {
-        let rest = source.from(after);
-        let rest = rest.get(..REACH).unwrap_or(rest);
-        source.effort.spend(REACH / VECTOR);
+    fn comes_again(&self, source: SourceText<'_>, text: &Text, after: usize) -> Lookahead<bool> {
+        let rest = source.tail(after);
+        let rest = rest.get(..MAX_LOOKAHEAD).unwrap_or(rest);
+        source.budget.spend(MAX_LOOKAHEAD / BYTES_PER_STEP);
         let quote = match text.quote {
             Quote::Double => b'"',
             Quote::Single => b'\'',
@@ -188,22 +194,28 @@ impl Parser {
             Quote::CurlyDouble | Quote::CurlySingle => 0xe2,
         };
         let Some(found) = memchr(quote, rest) else {
-            let all = rest.len() == REACH;
+            let all = rest.len() == MAX_LOOKAHEAD;
             return if all { Ok(false) } else { source.peek(after + rest.len()).map(|_| false) };
         };
         let at = after + found;
-        if self.shape() == Some(Shape::Object) && source.key(at)? == Likeness::Good {
+        if self.shape() == Some(Shape::Object) && source.key_confidence(at)? == Confidence::High {
             return Ok(false);
         }
-        let length = source.quote(at).map_or(1, |(_, length)| length);
-        Ok(!source.breaks(after, at) || self.follows(source, at + length, 0)? == Likeness::Good)
+        let length = source.quote_at(at).map_or(1, |(_, length)| length);
+        Ok(!source.has_line_break(after, at)
+            || self.follows(source, at + length, 0)? == Confidence::High)
     }
 
     /// Where the string ended without its quote, if the quote where it is read begins what comes
     /// after it: a key or another string.
-    fn ended_before(&self, source: Source<'_>, text: &Text, after: usize) -> Look<Option<usize>> {
+    fn ended_before(
+        &self,
+        source: SourceText<'_>,
+        text: &Text,
+        after: usize,
+    ) -> Lookahead<Option<usize>> {
         let at = text.scan;
-        let begins = source.get(after).is_some_and(|byte| !byte.is_ascii_whitespace());
+        let begins = source.byte_at(after).is_some_and(|byte| !byte.is_ascii_whitespace());
         if !begins {
             return Ok(None);
         }
@@ -211,8 +223,8 @@ impl Parser {
         let so_far = without_comment(so_far);
         let at_run = self.at + so_far.len();
         let length =
-            so_far.iter().rev().take(REACH).take_while(|byte| is_structure(**byte)).count();
-        source.effort.spend(length);
+            so_far.iter().rev().take(MAX_LOOKAHEAD).take_while(|byte| is_structure(**byte)).count();
+        source.budget.spend(length);
         let run = so_far.get(so_far.len() - length..).unwrap_or_default();
         let comma = run.iter().rposition(|byte| *byte == b',').map(|at| run.split_at(at).1);
         let own = so_far.get(..so_far.len() - length).unwrap_or_default();
@@ -221,11 +233,11 @@ impl Parser {
         let run = Some(run).filter(|_| !closes || open_brackets(source, own) == 0);
         for run in [run, comma].into_iter().flatten() {
             let likeness = match self.shape_after(run) {
-                Some(Shape::Object) => source.key(at)?,
-                Some(_) => source.item(at)?,
-                None => Likeness::No,
+                Some(Shape::Object) => source.key_confidence(at)?,
+                Some(_) => source.item_confidence(at)?,
+                None => Confidence::None,
             };
-            if likeness == Likeness::Good {
+            if likeness == Confidence::High {
                 return Ok(Some(at_run - run.len()));
             }
         }
@@ -263,13 +275,18 @@ impl Parser {
     }
 
     /// Where the string ended without its quote, if a plus joins it to the one whose quote is read.
-    fn joins_before(&self, source: Source<'_>, text: &Text, after: usize) -> Look<Option<usize>> {
+    fn joins_before(
+        &self,
+        source: SourceText<'_>,
+        text: &Text,
+        after: usize,
+    ) -> Lookahead<Option<usize>> {
         let so_far = source.bytes.get(self.at..text.scan).unwrap_or_default();
         let Some(joined) = without_comment(so_far).trim_ascii_end().strip_suffix(b"+") else {
             return Ok(None);
         };
         let Some(end) = source.after_string(after - 1)? else { return Ok(None) };
-        let ends = text.quote == Quote::Double && self.follows(source, end, 0)? == Likeness::Good;
+        let ends = text.quote == Quote::Double && self.follows(source, end, 0)? == Confidence::High;
         let own = without_comment(joined.trim_ascii_end());
         Ok(ends.then_some(self.at + own.len()))
     }
@@ -295,14 +312,14 @@ fn is_member(text: &[u8]) -> bool {
     let mut parts = text.get(1..).unwrap_or_default().splitn(2, |byte| *byte == b':');
     let [key, value] = [parts.next(), parts.next()].map(|it| it.unwrap_or_default().trim_ascii());
     let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
-    let is_value = number_length(value) == Some(value.len()) || literal(value).is_some();
+    let is_value = number_length(value) == Some(value.len()) || json_literal(value).is_some();
     !key.is_empty() && key.iter().all(is_part) && is_value
 }
 
 /// How many more brackets are opened than closed in the last bytes of a text.
-pub(crate) fn open_brackets(source: Source<'_>, text: &[u8]) -> usize {
-    let near = text.get(text.len().saturating_sub(REACH)..).unwrap_or_default();
-    source.effort.spend(near.len());
+pub(crate) fn open_brackets(source: SourceText<'_>, text: &[u8]) -> usize {
+    let near = text.get(text.len().saturating_sub(MAX_LOOKAHEAD)..).unwrap_or_default();
+    source.budget.spend(near.len());
     let count = |brackets: &[u8]| near.iter().filter(|byte| brackets.contains(byte)).count();
     count(b"{[").saturating_sub(count(b"}]"))
 }
@@ -312,7 +329,7 @@ fn without_comment(text: &[u8]) -> &[u8] {
     if !text.ends_with(b"*/") {
         return text;
     }
-    let begin = text.len().saturating_sub(REACH);
+    let begin = text.len().saturating_sub(MAX_LOOKAHEAD);
     let near = text.get(begin..).unwrap_or_default();
     let start = memchr::memmem::rfind(near, b"/*");
     start.map_or(text, |start| text.get(..begin + start).unwrap_or_default())

@@ -8,10 +8,10 @@ use super::{
     strings::{Place, Style},
 };
 use crate::{
-    literals::literal,
-    lookahead::{Likeness, Look, Quote, REACH, Source},
+    literals::json_literal,
+    lookahead::{Confidence, Lookahead, MAX_LOOKAHEAD, Quote, SourceText},
     report::Kind,
-    strict::{digits, number_length},
+    strict::{digit_count, number_length},
 };
 
 /// The longest text without quotes, in bytes.
@@ -19,11 +19,11 @@ const LONGEST: usize = 4096;
 
 impl Parser {
     /// Reads an item that does not begin with a quote or a bracket.
-    pub(crate) fn plain_item(&mut self, source: Source<'_>) -> Step {
-        let word = source.word(self.at)?;
+    pub(crate) fn plain_item(&mut self, source: SourceText<'_>) -> Step {
+        let word = source.word_length(self.at)?;
         let is_key = word > 0
-            && source.next(self.at + word)?.is_some_and(|(_, byte)| byte == b':')
-            && source.key(self.at)? == Likeness::Good;
+            && source.next_token(self.at + word)?.is_some_and(|(_, byte)| byte == b':')
+            && source.key_confidence(self.at)? == Confidence::High;
         let is_in_object =
             self.stack.iter().rev().nth(1).is_some_and(|frame| frame.shape == Shape::Object);
         let filled = self.stack.last().is_some_and(|frame| frame.filled);
@@ -35,11 +35,11 @@ impl Parser {
     }
 
     /// Reads a value that does not begin with a quote or a bracket.
-    pub(crate) fn scalar(&mut self, source: Source<'_>, place: Place) -> Step {
-        let rest = source.from(self.at);
+    pub(crate) fn scalar(&mut self, source: SourceText<'_>, place: Place) -> Step {
+        let rest = source.tail(self.at);
         let is_part = |byte: &&u8| byte.is_ascii_alphanumeric() || b"+-._".contains(byte);
-        let length = rest.iter().take(REACH * 64).take_while(is_part).count();
-        if !source.complete {
+        let length = rest.iter().take(MAX_LOOKAHEAD * 64).take_while(is_part).count();
+        if !source.is_complete {
             self.release_key();
             if length == rest.len() {
                 return Err(Stop::Wait);
@@ -50,18 +50,18 @@ impl Parser {
             if number_length(word) == Some(length) {
                 return self.take(length, None, word);
             }
-            if let Some(json) = literal(word) {
+            if let Some(json) = json_literal(word) {
                 let kind = (json.as_bytes() != word).then_some(Kind::WrongLiteral);
                 return self.take(length, kind, json.as_bytes());
             }
             if let Some(number) = mended_number(word) {
                 return self.take(length, Some(Kind::WrongNumber), number.as_bytes());
             }
-            if source.complete && self.at + length == source.bytes.len() {
+            if source.is_complete && self.at + length == source.bytes.len() {
                 return self.cut_off(source, word);
             }
         }
-        if source.next(self.at + length)?.is_some_and(|(_, byte)| byte == b'(')
+        if source.next_token(self.at + length)?.is_some_and(|(_, byte)| byte == b'(')
             && let Some((start, end)) = self.call(source, length)?
         {
             self.note(Kind::Call);
@@ -80,7 +80,7 @@ impl Parser {
     }
 
     /// The text ends in the middle of a word: a literal if it can be no other.
-    fn cut_off(&mut self, source: Source<'_>, word: &[u8]) -> Step {
+    fn cut_off(&mut self, source: SourceText<'_>, word: &[u8]) -> Step {
         let whole = ["true", "false", "null"]
             .into_iter()
             .find(|literal| literal.as_bytes().get(..word.len()) == Some(word));
@@ -95,48 +95,56 @@ impl Parser {
     }
 
     /// Whether a word that ends at `end` is all there is of a value.
-    fn stands_alone(&self, source: Source<'_>, end: usize, place: Place) -> Look<bool> {
-        let Some((next, byte)) = source.next(end)? else { return Ok(true) };
+    fn stands_alone(&self, source: SourceText<'_>, end: usize, place: Place) -> Lookahead<bool> {
+        let Some((next, byte)) = source.next_token(end)? else { return Ok(true) };
         match byte {
             b'}' | b']' | b')' | b';' => Ok(true),
             b',' if place == Place::Value && self.shape() == Some(Shape::Object) => {
                 // A comma that no key follows may be one of a number, or of a sentence.
-                let Some((after, byte)) = source.next(next + 1)? else { return Ok(true) };
+                let Some((after, byte)) = source.next_token(next + 1)? else { return Ok(true) };
                 let is_digit = after == next + 1 && byte.is_ascii_digit();
-                Ok(!is_digit || source.key(after)? != Likeness::No)
+                Ok(!is_digit || source.key_confidence(after)? != Confidence::None)
             }
             b',' => Ok(true),
-            _ if source.is_end_mark(next)? => Ok(true),
+            _ if source.has_end_marker_at(next)? => Ok(true),
             _ if next == end => Ok(false),
-            _ if source.breaks(end, next) => Ok(true),
-            _ if self.shape() == Some(Shape::Object) => Ok(source.key(next)? == Likeness::Good),
-            _ => Ok(byte.is_ascii_digit() || source.value(next)?),
+            _ if source.has_line_break(end, next) => Ok(true),
+            _ if self.shape() == Some(Shape::Object) => {
+                Ok(source.key_confidence(next)? == Confidence::High)
+            }
+            _ => Ok(byte.is_ascii_digit() || source.has_value_at(next)?),
         }
     }
 
     /// Where the one argument of a call begins and where it ends, if it is a call: `ObjectId("…")`.
-    pub(crate) fn call(&self, source: Source<'_>, name: usize) -> Look<Option<(usize, usize)>> {
-        let word = source.from(self.at).get(..name).unwrap_or_default();
+    pub(crate) fn call(
+        &self,
+        source: SourceText<'_>,
+        name: usize,
+    ) -> Lookahead<Option<(usize, usize)>> {
+        let word = source.tail(self.at).get(..name).unwrap_or_default();
         let is_name = word.first().is_none_or(u8::is_ascii_alphabetic);
-        let Some((open, _)) = source.next(self.at + name)?.filter(|_| is_name) else {
+        let Some((open, _)) = source.next_token(self.at + name)?.filter(|_| is_name) else {
             return Ok(None);
         };
-        let Some((start, byte)) = source.next(open + 1)? else { return Ok(None) };
-        let end = match source.quote(start) {
-            Some(_) => source.end_of_string(start, REACH)?.map(|end| end + 1),
-            None if byte.is_ascii_digit() || byte == b'-' => Some(start + source.word(start)?),
+        let Some((start, byte)) = source.next_token(open + 1)? else { return Ok(None) };
+        let end = match source.quote_at(start) {
+            Some(_) => source.string_end(start, MAX_LOOKAHEAD)?.map(|end| end + 1),
+            None if byte.is_ascii_digit() || byte == b'-' => {
+                Some(start + source.word_length(start)?)
+            }
             None => None,
         };
         let Some(end) = end else { return Ok(None) };
-        let closes = source.next(end)?.is_some_and(|(_, byte)| byte == b')');
+        let closes = source.next_token(end)?.is_some_and(|(_, byte)| byte == b')');
         Ok(closes.then_some((start, end)))
     }
 
     /// Takes the argument of a call for its value.
-    pub(crate) fn argument(&mut self, source: Source<'_>, start: usize, end: usize) -> Step {
+    pub(crate) fn argument(&mut self, source: SourceText<'_>, start: usize, end: usize) -> Step {
         let inside = source.bytes.get(start..end).unwrap_or_default();
-        let after = source.next(end)?.map_or(end, |(at, _)| at + 1);
-        match source.quote(start) {
+        let after = source.next_token(end)?.map_or(end, |(at, _)| at + 1);
+        match source.quote_at(start) {
             Some((_, length)) => {
                 let inside = inside.get(length..inside.len() - 1).unwrap_or_default();
                 self.write_string(inside);
@@ -168,7 +176,7 @@ impl Parser {
     }
 
     /// Reads text without quotes, or with the closing one only.
-    fn plain_text(&mut self, source: Source<'_>, place: Place) -> Step {
+    fn plain_text(&mut self, source: SourceText<'_>, place: Place) -> Step {
         if self.has_closing_quote(source, place)? {
             self.note(Kind::MissingQuote);
             return self.start_text(source, Quote::Double, Style::Once, place, self.at);
@@ -185,12 +193,12 @@ impl Parser {
     }
 
     /// Whether the next quote ends a string that begins here without one.
-    fn has_closing_quote(&mut self, source: Source<'_>, place: Place) -> Look<bool> {
+    fn has_closing_quote(&mut self, source: SourceText<'_>, place: Place) -> Lookahead<bool> {
         if self.at < self.quoteless {
             return Ok(false);
         }
         let Some(quote) = closing_quote(source, self.at)? else {
-            self.quoteless = self.at + REACH;
+            self.quoteless = self.at + MAX_LOOKAHEAD;
             return Ok(false);
         };
         let inside = source.bytes.get(self.at..quote).unwrap_or_default();
@@ -198,28 +206,29 @@ impl Parser {
         let before = inside.trim_ascii_end().last().copied().unwrap_or(b',');
         let opens = inside.ends_with(b" ") || matches!(before, b',' | b':' | b'[' | b'{');
         let likeness = self.follows(source, quote + 1, 0)?;
-        let is_key =
-            place == Place::Item && source.next(quote + 1)?.is_some_and(|(_, byte)| byte == b':');
-        Ok(!opens && likeness == Likeness::Good && !is_key)
+        let is_key = place == Place::Item
+            && source.next_token(quote + 1)?.is_some_and(|(_, byte)| byte == b':');
+        Ok(!opens && likeness == Confidence::High && !is_key)
     }
 
     /// Where text without quotes ends.
-    fn end_of_plain(&self, source: Source<'_>) -> Look<usize> {
+    fn end_of_plain(&self, source: SourceText<'_>) -> Lookahead<usize> {
         let mut at = self.at;
         while at < self.at + LONGEST {
             let Some(byte) = source.peek(at)? else { return Ok(at) };
             let ends = match byte {
                 b'\n' => true,
-                b',' | b';' => self.follows(source, at, 0)? != Likeness::No || self.in_array(),
-                b'}' | b']' => self.follows(source, at, 0)? == Likeness::Good,
-                b'"' => self.follows(source, at, 0)? != Likeness::No,
-                b'`' | b'~' | b'<' => source.is_end_mark(at)?,
+                b',' | b';' => self.follows(source, at, 0)? != Confidence::None || self.in_array(),
+                b'}' | b']' => self.follows(source, at, 0)? == Confidence::High,
+                b'"' => self.follows(source, at, 0)? != Confidence::None,
+                b'`' | b'~' | b'<' => source.has_end_marker_at(at)?,
                 b'/' | b'#' => {
-                    source.get(at.wrapping_sub(1)) == Some(b' ') && source.comment(at)? > 0
+                    source.byte_at(at.wrapping_sub(1)) == Some(b' ')
+                        && source.comment_length(at)? > 0
                 }
                 _ => false,
             };
-            if ends || source.effort.is_spent() {
+            if ends || source.budget.is_exhausted() {
                 return Ok(at);
             }
             at += 1;
@@ -232,17 +241,17 @@ impl Parser {
     }
 
     /// Reads a key without quotes, or with the closing one only.
-    pub(crate) fn plain_key(&mut self, source: Source<'_>) -> Step {
+    pub(crate) fn plain_key(&mut self, source: SourceText<'_>) -> Step {
         let mut end = self.at;
         let found = loop {
-            if end > self.at && source.quote(end).is_some() {
+            if end > self.at && source.quote_at(end).is_some() {
                 break b'"';
             }
             let Some(byte) = source.peek(end)? else {
                 self.at = end;
                 return self.finish(Kind::Truncated);
             };
-            if end > self.at + REACH {
+            if end > self.at + MAX_LOOKAHEAD {
                 return Err(Stop::Hopeless);
             }
             match byte {
@@ -253,10 +262,10 @@ impl Parser {
         let key = source.bytes.get(self.at..end).unwrap_or_default().trim_ascii();
         match found {
             b':' | b'=' if !key.is_empty() => self.write_key(key, Kind::UnquotedText, end),
-            b'"' => match source.next(end + 1)? {
+            b'"' => match source.next_token(end + 1)? {
                 Some((_, b':')) => self.write_key(key, Kind::MissingQuote, end + 1),
                 // A word before a key means nothing.
-                _ if source.key(end)? != Likeness::Good => {
+                _ if source.key_confidence(end)? != Confidence::High => {
                     self.write_key(key, Kind::UnquotedText, end)
                 }
                 _ if !key.is_empty() => {
@@ -288,16 +297,16 @@ impl Parser {
 }
 
 /// Where the next double quote is, if it is near and on the same line.
-fn closing_quote(source: Source<'_>, at: usize) -> Look<Option<usize>> {
-    let limit = at + REACH * 2;
+fn closing_quote(source: SourceText<'_>, at: usize) -> Lookahead<Option<usize>> {
+    let limit = at + MAX_LOOKAHEAD * 2;
     let mut at = at;
     while at < limit {
-        let rest = source.bytes.get(at..limit).unwrap_or_else(|| source.from(at));
+        let rest = source.bytes.get(at..limit).unwrap_or_else(|| source.tail(at));
         let Some(found) = memchr3(b'"', b'\n', b'\\', rest) else {
             return source.peek(at + rest.len()).map(|_| None);
         };
         at += found;
-        match source.get(at) {
+        match source.byte_at(at) {
             Some(b'"') => return Ok(Some(at)),
             Some(b'\\') => at += 2,
             _ => return Ok(None),
@@ -345,6 +354,7 @@ fn without_separators(text: &str) -> Option<String> {
         return Some(text.to_owned());
     }
     let groups = text.split('_');
-    let is_group = |group: &str| !group.is_empty() && digits(group.as_bytes(), 0) == group.len();
+    let is_group =
+        |group: &str| !group.is_empty() && digit_count(group.as_bytes(), 0) == group.len();
     groups.clone().all(is_group).then(|| groups.collect())
 }

@@ -1,7 +1,7 @@
 //! What a reader keeps in mind.
 
 use super::strings::Text;
-use crate::lookahead::Wait;
+use crate::lookahead::NeedMoreInput;
 
 /// An object or an array that is open.
 #[derive(Clone, Copy, Debug)]
@@ -78,8 +78,8 @@ pub(crate) enum Stop {
     Hopeless,
 }
 
-impl From<Wait> for Stop {
-    fn from(_: Wait) -> Self {
+impl From<NeedMoreInput> for Stop {
+    fn from(_: NeedMoreInput) -> Self {
         Self::Wait
     }
 }

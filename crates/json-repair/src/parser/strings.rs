@@ -2,10 +2,10 @@
 
 use super::{Parser, Shape, State, Step, Stop, escapes::write_escaped, quotes::open_brackets};
 use crate::{
-    lookahead::{Look, Quote, REACH, Source},
+    lookahead::{Lookahead, MAX_LOOKAHEAD, Quote, SourceText},
     report::Kind,
-    strict::is_special,
-    work_budget::READING,
+    strict::must_be_escaped,
+    work_budget::REREAD_COST,
 };
 
 /// The longest string in an array that is held back until it is certain not to be a key, in bytes.
@@ -97,8 +97,8 @@ impl Parser {
     }
 
     /// Begins a string at its quote.
-    pub(crate) fn open_text(&mut self, source: Source<'_>, place: Place) -> Step {
-        let Some((quote, length)) = source.quote(self.at) else { return Err(Stop::Hopeless) };
+    pub(crate) fn open_text(&mut self, source: SourceText<'_>, place: Place) -> Step {
+        let Some((quote, length)) = source.quote_at(self.at) else { return Err(Stop::Hopeless) };
         let (style, start) = style(source, self.at, length, place)?;
         if quote != Quote::Double || style != Style::Once {
             self.note(Kind::WrongQuote);
@@ -109,7 +109,7 @@ impl Parser {
     /// Begins a string whose content begins at `start`.
     pub(crate) fn start_text(
         &mut self,
-        source: Source<'_>,
+        source: SourceText<'_>,
         quote: Quote,
         style: Style,
         place: Place,
@@ -145,13 +145,13 @@ impl Parser {
     }
 
     /// Reads more of a string.
-    pub(crate) fn text(&mut self, source: Source<'_>, mut text: Text) -> Step {
+    pub(crate) fn text(&mut self, source: SourceText<'_>, mut text: Text) -> Step {
         loop {
             let Some(found) = find_special(source, &text) else {
                 return self.text_runs_out(source, text);
             };
             text.scan = found;
-            source.effort.spend(1);
+            source.budget.spend(1);
             let read = self.special(source, &mut text);
             let State::Text(state) = &mut self.state else { return Ok(()) };
             if let Err(stop) = read {
@@ -162,15 +162,15 @@ impl Parser {
     }
 
     /// Reads a byte of a string that is not just itself.
-    fn special(&mut self, source: Source<'_>, text: &mut Text) -> Step {
-        match source.get(text.scan) {
+    fn special(&mut self, source: SourceText<'_>, text: &mut Text) -> Step {
+        match source.byte_at(text.scan) {
             Some(b'\\') => self.escape(source, text),
             Some(0..=0x1f) => {
                 self.control(text);
                 Ok(())
             }
-            _ => match source.quote(text.scan) {
-                Some((quote, length)) if text.quote.may_end_with(quote) => {
+            _ => match source.quote_at(text.scan) {
+                Some((quote, length)) if text.quote.is_closed_by(quote) => {
                     self.quote(source, text, length)
                 }
                 Some((Quote::Double, _)) => {
@@ -193,12 +193,12 @@ impl Parser {
         text.scan += 1;
     }
 
-    fn quote(&mut self, source: Source<'_>, text: &mut Text, length: usize) -> Step {
-        if source.effort.is_spent() {
+    fn quote(&mut self, source: SourceText<'_>, text: &mut Text, length: usize) -> Step {
+        if source.budget.is_exhausted() {
             return Err(Stop::Hopeless);
         }
         let at = text.scan;
-        if text.quotes > 0 || !source.complete {
+        if text.quotes > 0 || !source.is_complete {
             self.count_brackets(source, text, at);
         }
         match self.verdict(source, text, length)? {
@@ -245,7 +245,7 @@ impl Parser {
     }
 
     /// Counts brackets in what has been looked through.
-    pub(crate) fn count_brackets(&self, source: Source<'_>, text: &mut Text, to: usize) {
+    pub(crate) fn count_brackets(&self, source: SourceText<'_>, text: &mut Text, to: usize) {
         let from = std::mem::replace(&mut text.counted, to);
         for byte in source.bytes.get(from..to).unwrap_or_default() {
             text.depth += match byte {
@@ -262,7 +262,7 @@ impl Parser {
     }
 
     /// Writes what has been read, up to `to`.
-    pub(crate) fn pour(&mut self, source: Source<'_>, text: &mut Text, to: usize) {
+    pub(crate) fn pour(&mut self, source: SourceText<'_>, text: &mut Text, to: usize) {
         let piece = source.bytes.get(self.at..to).unwrap_or_default();
         let dirty = std::mem::take(&mut text.dirty);
         let out = self.target(text);
@@ -277,7 +277,7 @@ impl Parser {
     /// Ends a string whose content ends at `end`; what follows begins at `after`.
     pub(crate) fn close_text(
         &mut self,
-        source: Source<'_>,
+        source: SourceText<'_>,
         text: &mut Text,
         end: usize,
         after: usize,
@@ -300,10 +300,10 @@ impl Parser {
     }
 
     /// Where a key ends without the line break before its quote.
-    fn without_break(&self, source: Source<'_>, end: usize) -> usize {
+    fn without_break(&self, source: SourceText<'_>, end: usize) -> usize {
         let key = source.bytes.get(self.at..end).unwrap_or_default();
         let own = key.trim_ascii_end().len();
-        if source.breaks(self.at + own, end) { self.at + own } else { end }
+        if source.has_line_break(self.at + own, end) { self.at + own } else { end }
     }
 
     /// Lets go a string that was held back.
@@ -314,8 +314,8 @@ impl Parser {
 
     /// Whether a colon follows, which makes an item a key. To have seen what follows is the
     /// verdict's part.
-    fn is_before_colon(&self, source: Source<'_>) -> bool {
-        matches!(source.next(self.at), Ok(Some((_, b':'))))
+    fn is_before_colon(&self, source: SourceText<'_>) -> bool {
+        matches!(source.next_token(self.at), Ok(Some((_, b':'))))
     }
 
     /// Makes a key of an item: the array before it was not closed, or the object not opened.
@@ -342,9 +342,9 @@ impl Parser {
     }
 
     /// Nothing but plain bytes to the end of what has come.
-    fn text_runs_out(&mut self, source: Source<'_>, mut text: Text) -> Step {
+    fn text_runs_out(&mut self, source: SourceText<'_>, mut text: Text) -> Step {
         let end = source.bytes.len();
-        if source.complete {
+        if source.is_complete {
             return self.end_of_text(source, text);
         }
         let fresh = source.bytes.get(text.scan..end).unwrap_or_default();
@@ -357,7 +357,7 @@ impl Parser {
             text.held = None;
             self.release();
         }
-        if text.held.is_none() || length > REACH {
+        if text.held.is_none() || length > MAX_LOOKAHEAD {
             self.count_brackets(source, &mut text, end);
             self.pour_safely(source, &mut text);
         }
@@ -366,7 +366,7 @@ impl Parser {
     }
 
     /// Writes what can belong to nothing but the string.
-    fn pour_safely(&mut self, source: Source<'_>, text: &mut Text) {
+    fn pour_safely(&mut self, source: SourceText<'_>, text: &mut Text) {
         let dirty = text.dirty;
         if text.safe > self.at {
             self.pour(source, text, text.safe);
@@ -375,13 +375,13 @@ impl Parser {
     }
 
     /// The text ends, and so does the string, without its quote.
-    fn end_of_text(&mut self, source: Source<'_>, mut text: Text) -> Step {
+    fn end_of_text(&mut self, source: SourceText<'_>, mut text: Text) -> Step {
         if let Some((at, written)) = text.refused.take()
             && self.returns < MAX_RETURNS
         {
             return self.go_back(source, text, at, written);
         }
-        let all = source.from(self.at);
+        let all = source.tail(self.at);
         if text.place == Place::Key {
             // What follows the colon of a key without its quote is its value.
             let colon = all.iter().position(|byte| *byte == b':');
@@ -404,11 +404,11 @@ impl Parser {
     }
 
     /// Takes back what was read behind a place where the string could have ended.
-    fn go_back(&mut self, source: Source<'_>, text: Text, at: usize, written: usize) -> Step {
+    fn go_back(&mut self, source: SourceText<'_>, text: Text, at: usize, written: usize) -> Step {
         self.returns += 1;
-        source.effort.spend(READING * (source.bytes.len() - at));
+        source.budget.spend(REREAD_COST * (source.bytes.len() - at));
         self.target(&text).truncate(written);
-        let length = source.quote(at).map_or(1, |(_, length)| length);
+        let length = source.quote_at(at).map_or(1, |(_, length)| length);
         self.at = at + length;
         let mut text = Text { dirty: false, ..text };
         self.close_text(source, &mut text, at + length, at + length);
@@ -417,7 +417,7 @@ impl Parser {
 
     /// How much of a string without its quote is the string's own: not the brackets that close all
     /// that is open, and not a fence.
-    fn without_structure(&self, source: Source<'_>, all: &[u8]) -> usize {
+    fn without_structure(&self, source: SourceText<'_>, all: &[u8]) -> usize {
         let mut text = all.trim_ascii_end();
         for fence in [&b"```"[..], b"~~~"] {
             text = text.strip_suffix(fence).unwrap_or(text).trim_ascii_end();
@@ -444,21 +444,26 @@ pub(crate) fn is_structure(byte: u8) -> bool {
 }
 
 /// Where the next byte is that is not just itself in the string.
-fn find_special(source: Source<'_>, text: &Text) -> Option<usize> {
-    let rest = source.from(text.scan);
+fn find_special(source: SourceText<'_>, text: &Text) -> Option<usize> {
+    let rest = source.tail(text.scan);
     let found = match text.quote {
-        Quote::Double => rest.iter().position(|byte| is_special(*byte)),
-        Quote::Single => rest.iter().position(|byte| is_special(*byte) || *byte == b'\''),
+        Quote::Double => rest.iter().position(|byte| must_be_escaped(*byte)),
+        Quote::Single => rest.iter().position(|byte| must_be_escaped(*byte) || *byte == b'\''),
         _ => rest
             .iter()
-            .position(|byte| is_special(*byte) || matches!(*byte, b'\'' | b'`' | 0xc2 | 0xe2)),
+            .position(|byte| must_be_escaped(*byte) || matches!(*byte, b'\'' | b'`' | 0xc2 | 0xe2)),
     };
     found.map(|found| text.scan + found)
 }
 
 /// How the quotes of a string that begins at `at` come, and where its content begins.
-fn style(source: Source<'_>, at: usize, length: usize, place: Place) -> Look<(Style, usize)> {
-    let quote = source.get(at);
+fn style(
+    source: SourceText<'_>,
+    at: usize,
+    length: usize,
+    place: Place,
+) -> Lookahead<(Style, usize)> {
+    let quote = source.byte_at(at);
     let once = Ok((Style::Once, at + length));
     if length > 1 || quote == Some(b'`') || source.peek(at + 1)? != quote {
         return once;
@@ -471,11 +476,13 @@ fn style(source: Source<'_>, at: usize, length: usize, place: Place) -> Look<(St
     }
     // Two quotes and a delimiter are an empty string, unless they begin a key with a blank.
     if third.is_none_or(is_delimiter) {
-        let begins = place == Place::Key && third == Some(b' ') && source.word(at + 3)? > 0;
+        let begins = place == Place::Key && third == Some(b' ') && source.word_length(at + 3)? > 0;
         return if begins { Ok((Style::Twice, at + 2)) } else { once };
     }
     // Where the next one is neither doubled nor an end, the second is the string's own.
-    let Some(end) = source.end_of_string(at + 1, REACH)? else { return Ok((Style::Twice, at + 2)) };
+    let Some(end) = source.string_end(at + 1, MAX_LOOKAHEAD)? else {
+        return Ok((Style::Twice, at + 2));
+    };
     let ends =
         source.peek(end + 1)?.is_none_or(|byte| Some(byte) == quote || b",:}]\n".contains(&byte));
     if ends { Ok((Style::Twice, at + 2)) } else { once }
