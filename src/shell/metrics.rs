@@ -8,7 +8,7 @@ use log::error;
 use proxy_wasm::{hostcalls, types::MetricType};
 
 use crate::{exchange::Why, quota::Counted, region::Region, time::millis};
-use json_repair::Kind;
+use json_repair::FlawKind;
 
 thread_local! {
     /// Defining a metric twice makes two of it: ids are kept.
@@ -151,7 +151,7 @@ pub(super) fn count_failure(provider: &str, model: &str, reason: &str, took: Dur
 }
 
 /// Counts a kind of flaw that was mended in an answer.
-pub(super) fn count_repair(kind: Kind) {
+pub(super) fn count_repair(kind: FlawKind) {
     count(&format!("attache_repairs_kind_=_{}_=", kind.name()));
 }
 

@@ -7,7 +7,7 @@ mod hostile_texts;
 use std::{hint::black_box, time::Instant};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use json_repair::{Guide, Stream, mend};
+use json_repair::{ExpectedShape, Stream, repair};
 
 const RECORD: &str = r#"{"id": 1234, "name": "Ada Lovelace", "email": "ada@example.org", "text": "She wrote \"notes\" on the engine, which are longer than the paper itself; they are still read today.", "tags": ["a", "b"], "score": 0.75, "ok": true}"#;
 
@@ -38,13 +38,13 @@ fn named() -> Vec<(String, String)> {
 }
 
 fn whole(criterion: &mut Criterion) {
-    let guide = Guide::default();
+    let guide = ExpectedShape::default();
     for (size, count) in [("2 KB", 8), ("1 MB", 4600)] {
         let mut group = criterion.benchmark_group(size);
         for (name, text) in texts(count) {
             group.throughput(Throughput::Bytes(text.len() as u64));
             group.bench_with_input(BenchmarkId::from_parameter(name), &text, |bench, text| {
-                bench.iter(|| mend(black_box(text), &guide).is_ok());
+                bench.iter(|| repair(black_box(text), &guide).is_ok());
             });
         }
         group.finish();
@@ -52,12 +52,12 @@ fn whole(criterion: &mut Criterion) {
 }
 
 fn adversaries(criterion: &mut Criterion) {
-    let guide = Guide::default();
+    let guide = ExpectedShape::default();
     let mut group = criterion.benchmark_group("a hostile megabyte");
     group.sample_size(10);
     for (name, text) in named().into_iter().chain(slowest()) {
         group.bench_with_input(BenchmarkId::from_parameter(name), &text, |bench, text| {
-            bench.iter(|| mend(black_box(text), &guide).is_ok());
+            bench.iter(|| repair(black_box(text), &guide).is_ok());
         });
     }
     group.finish();
@@ -65,10 +65,10 @@ fn adversaries(criterion: &mut Criterion) {
 
 /// Of all pairs of pieces, those that take longest.
 fn slowest() -> impl Iterator<Item = (String, String)> {
-    let guide = Guide::default();
+    let guide = ExpectedShape::default();
     let took = |text: &String| {
         let begin = Instant::now();
-        black_box(mend(black_box(text), &guide).is_ok());
+        black_box(repair(black_box(text), &guide).is_ok());
         begin.elapsed()
     };
     let mut all: Vec<_> = hostile_texts::hostile(1 << 15)
@@ -84,7 +84,7 @@ fn slowest() -> impl Iterator<Item = (String, String)> {
 }
 
 fn streams(criterion: &mut Criterion) {
-    let guide = Guide::default();
+    let guide = ExpectedShape::default();
     let mut group = criterion.benchmark_group("a stream of four bytes each");
     for (name, text) in texts(8) {
         group.throughput(Throughput::Bytes(text.len() as u64));

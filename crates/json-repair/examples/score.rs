@@ -5,7 +5,7 @@ mod support;
 
 use std::collections::BTreeMap;
 
-use json_repair::{Root, mend};
+use json_repair::{RootKind, repair};
 
 use self::support::{
     comparison::Tally,
@@ -27,7 +27,7 @@ fn main() {
             println!(
                 "--- {verdict:?}\n{}\n  =>\n{:?}\n  for\n{}",
                 case.input,
-                mend(&case.input, &Root::Any.into()),
+                repair(&case.input, &RootKind::Any.into()),
                 case.original
             );
         }
@@ -40,14 +40,15 @@ fn main() {
         table.values().fold([0; 3], |sum, it| [sum[0] + it[0], sum[1] + it[1], sum[2] + it[2]]);
     row("**all**", all);
     let same = |json: &&&str| {
-        mend(json, &Root::Any.into()).is_ok_and(|(out, report)| out == **json && report.is_empty())
+        repair(json, &RootKind::Any.into())
+            .is_ok_and(|(out, report)| out == **json && report.is_empty())
     };
     println!(
         "\nvalid documents unchanged to the byte: {} of {}",
         corpus::VALID.iter().filter(same).count(),
         corpus::VALID.len()
     );
-    let left = |text: &&&str| mend(text, &Root::Any.into()).is_err();
+    let left = |text: &&&str| repair(text, &RootKind::Any.into()).is_err();
     println!(
         "replies without JSON left alone: {} of {}",
         corpus::PROSE.iter().filter(left).count(),
@@ -55,8 +56,9 @@ fn main() {
     );
     beside(&Tally::of(&cases));
     if show.is_some() {
-        for text in corpus::PROSE.iter().filter(|text| mend(text, &Root::Any.into()).is_ok()) {
-            println!("{text:?} => {:?}", mend(text, &Root::Any.into()));
+        for text in corpus::PROSE.iter().filter(|text| repair(text, &RootKind::Any.into()).is_ok())
+        {
+            println!("{text:?} => {:?}", repair(text, &RootKind::Any.into()));
         }
     }
 }

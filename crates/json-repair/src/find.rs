@@ -8,232 +8,241 @@ use crate::{
 };
 
 /// Tags around what a model thinks. What is between them is no answer.
-const THOUGHTS: [&[u8]; 5] = [b"think", b"thinking", b"reasoning", b"reflection", b"scratchpad"];
+const REASONING_TAGS: [&[u8]; 5] =
+    [b"think", b"thinking", b"reasoning", b"reflection", b"scratchpad"];
 
 /// How far a look goes for the end of an array of numbers or words, in bytes.
-const LONGEST_LIST: usize = 128;
+const MAX_LIST_LENGTH: usize = 128;
 
 /// How far into opening brackets a look goes, in bytes.
-const MOST_BRACKETS: usize = 8;
+const MAX_OPENING_BRACKETS: usize = 8;
 
 /// What the search for a document finds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Found {
     /// A document begins there.
-    Document { at: usize, opened: Opened, fenced: bool },
+    Document { at: usize, opened: Opening, fenced: bool },
     /// There is none.
     Nothing,
 }
 
 /// How a document begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Opened {
+pub(crate) enum Opening {
     /// With its bracket.
-    Plainly,
+    Bracket,
     /// With a key: its bracket was left out.
-    Without(Shape),
+    MissingBracket(Shape),
     /// With its bracket, and every quote in it has a backslash.
     Escaped,
 }
 
 /// Thoughts being passed over.
 #[derive(Clone, Copy, Debug)]
-struct Thoughts {
-    kind: usize,
+struct ReasoningBlock {
+    tag: usize,
     name: &'static [u8],
-    begin: usize,
+    start: usize,
 }
 
 /// A search under way.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Search {
+pub(crate) struct DocumentSearch {
     /// Where it goes on.
-    pub(crate) at: usize,
+    pub(crate) position: usize,
     /// Whether anything but white space and marks was passed over since the last mark.
-    prose: bool,
+    after_prose: bool,
     /// Whether that was one word: the name of what comes.
-    named: bool,
+    after_name: bool,
     /// Whether a fence is open.
-    fenced: bool,
+    in_fence: bool,
     /// The last byte that was no white space.
-    last: Option<u8>,
+    last_byte: Option<u8>,
     /// Whether only white space came on this line.
-    line_begins: bool,
+    at_line_start: bool,
     /// The thoughts it is in.
-    thoughts: Option<Thoughts>,
+    reasoning: Option<ReasoningBlock>,
     /// Thoughts without an end, a bit each.
-    endless: u8,
+    unclosed_tags: u8,
 }
 
-impl Search {
+impl DocumentSearch {
     /// A search that begins at a byte.
     pub(crate) fn new(at: usize) -> Self {
-        Self { at, line_begins: true, ..Self::default() }
+        Self { position: at, at_line_start: true, ..Self::default() }
     }
 
     /// Searches on.
-    pub(crate) fn run(&mut self, source: SourceText<'_>) -> Lookahead<Found> {
+    pub(crate) fn find_next(&mut self, source: SourceText<'_>) -> Lookahead<Found> {
         while !source.budget.is_exhausted() {
-            if let Some(thoughts) = self.thoughts {
-                self.think(source, thoughts)?;
+            if let Some(thoughts) = self.reasoning {
+                self.skip_reasoning(source, thoughts)?;
             }
-            self.blank(source);
-            let Some(byte) = source.peek(self.at)? else { return Ok(Found::Nothing) };
+            self.skip_whitespace(source);
+            let Some(byte) = source.peek(self.position)? else { return Ok(Found::Nothing) };
             let found = match byte {
-                b'{' => self.object(source)?,
-                b'[' => self.array(source)?,
-                b'"' | b'\'' if !self.prose => self.key(source)?,
-                b'(' if !self.prose => self.tuple(source)?,
-                b',' | b';' if !self.prose => {
-                    (self.at, self.line_begins) = (self.at + 1, false);
+                b'{' => self.object_opening(source)?,
+                b'[' => self.array_opening(source)?,
+                b'"' | b'\'' if !self.after_prose => self.key_opening(source)?,
+                b'(' if !self.after_prose => self.tuple_opening(source)?,
+                b',' | b';' if !self.after_prose => {
+                    (self.position, self.at_line_start) = (self.position + 1, false);
                     continue;
                 }
                 b'`' | b'~' => {
-                    self.fence(source)?;
+                    self.skip_fence(source)?;
                     continue;
                 }
                 b'<' => {
-                    self.tag(source)?;
+                    self.skip_tag(source)?;
                     continue;
                 }
                 _ => None,
             };
             if let Some(opened) = found {
-                return Ok(Found::Document { at: self.at, opened, fenced: self.fenced });
+                return Ok(Found::Document { at: self.position, opened, fenced: self.in_fence });
             }
-            self.pass_over(source, byte)?;
+            self.skip_prose(source, byte)?;
         }
         Ok(Found::Nothing)
     }
 
-    fn blank(&mut self, source: SourceText<'_>) {
-        let at = source.whitespace_end(self.at);
-        self.line_begins |= source.has_line_break(self.at, at);
-        self.at = at;
+    fn skip_whitespace(&mut self, source: SourceText<'_>) {
+        let at = source.whitespace_end(self.position);
+        self.at_line_start |= source.has_line_break(self.position, at);
+        self.position = at;
     }
 
     /// Passes over what is no JSON, up to the next byte that may be.
-    fn pass_over(&mut self, source: SourceText<'_>, byte: u8) -> Lookahead<()> {
-        let comment =
-            if byte == b'/' { source.clipped(self.at).comment_length(self.at)? } else { 0 };
+    fn skip_prose(&mut self, source: SourceText<'_>, byte: u8) -> Lookahead<()> {
+        let comment = if byte == b'/' {
+            source.clipped(self.position).comment_length(self.position)?
+        } else {
+            0
+        };
         if comment > 0 {
-            self.at += comment;
+            self.position += comment;
             return Ok(());
         }
-        let rest = source.tail(self.at + 1);
+        let rest = source.tail(self.position + 1);
         let is_mark = |byte: &u8| b"{[`~<\n".contains(byte);
         let length = rest.iter().position(is_mark).unwrap_or(rest.len());
-        let word = source.bytes.get(self.at..self.at + 1 + length).unwrap_or_default();
+        let word = source.bytes.get(self.position..self.position + 1 + length).unwrap_or_default();
         // A lone word before JSON is its name, and no prose: `json`, `const x =`.
         let word = word.trim_ascii_end();
-        self.last = word.last().copied();
-        self.named = !self.prose && !word.contains(&b' ');
-        self.prose = true;
-        self.line_begins = false;
-        self.at += 1 + length;
+        self.last_byte = word.last().copied();
+        self.after_name = !self.after_prose && !word.contains(&b' ');
+        self.after_prose = true;
+        self.at_line_start = false;
+        self.position += 1 + length;
         Ok(())
     }
 
     /// Passes over a code fence, with the name of its language.
-    fn fence(&mut self, source: SourceText<'_>) -> Lookahead<()> {
-        if !source.has_end_marker_at(self.at)? {
-            self.at += 1;
-            (self.prose, self.line_begins) = (true, false);
+    fn skip_fence(&mut self, source: SourceText<'_>) -> Lookahead<()> {
+        if !source.has_end_marker_at(self.position)? {
+            self.position += 1;
+            (self.after_prose, self.at_line_start) = (true, false);
             return Ok(());
         }
-        let mark = source.byte_at(self.at);
-        let rest = source.tail(self.at);
+        let mark = source.byte_at(self.position);
+        let rest = source.tail(self.position);
         let length = rest.iter().take_while(|byte| Some(**byte) == mark).count();
         let name = rest.get(length..).unwrap_or_default();
         let is_name = |byte: &&u8| byte.is_ascii_alphanumeric() || b"+-_.".contains(byte);
         let name = name.iter().take_while(is_name).count();
-        source.peek(self.at + length + name)?;
-        self.fenced = !self.fenced;
-        (self.prose, self.line_begins, self.last) = (false, true, None);
-        self.at += length + if self.fenced { name } else { 0 };
+        source.peek(self.position + length + name)?;
+        self.in_fence = !self.in_fence;
+        (self.after_prose, self.at_line_start, self.last_byte) = (false, true, None);
+        self.position += length + if self.in_fence { name } else { 0 };
         Ok(())
     }
 
     /// Passes over a tag, with all it holds if those are thoughts.
-    fn tag(&mut self, source: SourceText<'_>) -> Lookahead<()> {
-        let name = source.tail(self.at + 1);
+    fn skip_tag(&mut self, source: SourceText<'_>) -> Lookahead<()> {
+        let name = source.tail(self.position + 1);
         let is_name = |byte: &&u8| byte.is_ascii_alphanumeric() || b"_-|/".contains(byte);
         let length = name.iter().take_while(is_name).count();
-        let after = source.peek(self.at + 1 + length)?;
+        let after = source.peek(self.position + 1 + length)?;
         let name = name.get(..length).unwrap_or_default();
         if length == 0 || after != Some(b'>') {
-            self.at += 1;
-            (self.prose, self.line_begins) = (true, false);
+            self.position += 1;
+            (self.after_prose, self.at_line_start) = (true, false);
             return Ok(());
         }
-        self.at += length + 2;
-        (self.prose, self.line_begins, self.last) = (false, true, None);
-        let known = THOUGHTS.iter().position(|known| name.eq_ignore_ascii_case(known));
-        let Some((kind, thoughts)) = known.and_then(|kind| Some((kind, THOUGHTS.get(kind)?)))
+        self.position += length + 2;
+        (self.after_prose, self.at_line_start, self.last_byte) = (false, true, None);
+        let known = REASONING_TAGS.iter().position(|known| name.eq_ignore_ascii_case(known));
+        let Some((kind, thoughts)) = known.and_then(|kind| Some((kind, REASONING_TAGS.get(kind)?)))
         else {
             return Ok(());
         };
         // Where one had no end, none after it has.
-        if self.endless & (1 << kind) == 0 {
-            self.thoughts = Some(Thoughts { kind, name: thoughts, begin: self.at });
+        if self.unclosed_tags & (1 << kind) == 0 {
+            self.reasoning =
+                Some(ReasoningBlock { tag: kind, name: thoughts, start: self.position });
         }
         Ok(())
     }
 
     /// Passes over thoughts, or over nothing if they have no end.
-    fn think(&mut self, source: SourceText<'_>, thoughts: Thoughts) -> Lookahead<()> {
-        match end_of_thoughts(source, self.at, thoughts.name) {
-            Some(end) => self.at = end,
+    fn skip_reasoning(
+        &mut self,
+        source: SourceText<'_>,
+        thoughts: ReasoningBlock,
+    ) -> Lookahead<()> {
+        match reasoning_end(source, self.position, thoughts.name) {
+            Some(end) => self.position = end,
             None if source.is_complete => {
-                self.endless |= 1 << thoughts.kind;
-                self.at = thoughts.begin;
+                self.unclosed_tags |= 1 << thoughts.tag;
+                self.position = thoughts.start;
             }
             None => {
                 // The closing tag may have begun.
                 let tag = thoughts.name.len() + 3;
-                self.at = source.bytes.len().saturating_sub(tag).max(self.at);
+                self.position = source.bytes.len().saturating_sub(tag).max(self.position);
                 return Err(NeedMoreInput);
             }
         }
-        self.thoughts = None;
+        self.reasoning = None;
         Ok(())
     }
 
     /// Whether an object begins here, and how.
-    fn object(&self, source: SourceText<'_>) -> Lookahead<Option<Opened>> {
-        let mut inside = self.at + 1;
+    fn object_opening(&self, source: SourceText<'_>) -> Lookahead<Option<Opening>> {
+        let mut inside = self.position + 1;
         while let Some((next, b'{')) = source.next_token(inside)? {
             inside = next + 1;
-            if inside > self.at + 4 {
+            if inside > self.position + 4 {
                 return Ok(None);
             }
         }
         let Some((next, byte)) = source.next_token(inside)? else {
-            return Ok(self.is_introduced().then_some(Opened::Plainly));
+            return Ok(self.expects_json().then_some(Opening::Bracket));
         };
         let begins = match byte {
-            b'}' => self.named_as_line().stands_alone_empty(source, next + 1)?,
-            b':' => !self.prose && matches!(source.next_token(next + 1)?, Some((_, b'}'))),
-            b'\\' => return self.escaped(source, next),
-            b',' | b']' => !self.prose,
-            b'.' => !self.prose && source.has_at(next, b"...")?,
+            b'}' => self.after_name_as_line_start().is_empty_and_alone(source, next + 1)?,
+            b':' => !self.after_prose && matches!(source.next_token(next + 1)?, Some((_, b'}'))),
+            b'\\' => return self.escaped_opening(source, next),
+            b',' | b']' => !self.after_prose,
+            b'.' => !self.after_prose && source.has_at(next, b"...")?,
             _ => match source.key_confidence(next)? {
                 Confidence::High => true,
-                Confidence::Low => self.is_introduced(),
-                Confidence::None => !self.prose && self.odd_key(source, next)?,
+                Confidence::Low => self.expects_json(),
+                Confidence::None => !self.after_prose && self.is_irregular_key(source, next)?,
             },
         };
-        Ok(begins.then_some(Opened::Plainly))
+        Ok(begins.then_some(Opening::Bracket))
     }
 
     /// Whether JSON would not surprise here: nothing is before it, it begins a line, or it follows
     /// a colon.
-    fn is_introduced(&self) -> bool {
-        !self.prose || self.line_begins || self.last == Some(b':')
+    fn expects_json(&self) -> bool {
+        !self.after_prose || self.at_line_start || self.last_byte == Some(b':')
     }
 
     /// Whether something may be a key at the beginning of a text, where nothing else is likely.
-    fn odd_key(&self, source: SourceText<'_>, at: usize) -> Lookahead<bool> {
+    fn is_irregular_key(&self, source: SourceText<'_>, at: usize) -> Lookahead<bool> {
         if source.quote_at(at).is_some() {
             return Ok(true);
         }
@@ -243,7 +252,7 @@ impl Search {
     }
 
     /// Whether JSON begins here in which every quote has a backslash.
-    fn escaped(&self, source: SourceText<'_>, at: usize) -> Lookahead<Option<Opened>> {
+    fn escaped_opening(&self, source: SourceText<'_>, at: usize) -> Lookahead<Option<Opening>> {
         let (mut at, limit) = (at, at + MAX_LOOKAHEAD);
         while at < limit {
             at += match source.peek(at)? {
@@ -252,40 +261,43 @@ impl Search {
                 _ => break,
             };
         }
-        Ok(source.has_at(at, b"\\\"")?.then_some(Opened::Escaped))
+        Ok(source.has_at(at, b"\\\"")?.then_some(Opening::Escaped))
     }
 
     /// Whether an array begins here.
-    fn array(&self, source: SourceText<'_>) -> Lookahead<Option<Opened>> {
-        let mut inside = self.at + 1;
+    fn array_opening(&self, source: SourceText<'_>) -> Lookahead<Option<Opening>> {
+        let mut inside = self.position + 1;
         while let Some((next, b'[')) = source.next_token(inside)? {
             inside = next + 1;
-            if inside > self.at + MOST_BRACKETS {
-                return Ok((!self.prose).then_some(Opened::Plainly));
+            if inside > self.position + MAX_OPENING_BRACKETS {
+                return Ok((!self.after_prose).then_some(Opening::Bracket));
             }
         }
         let Some((next, byte)) = source.next_token(inside)? else {
-            return Ok(self.is_introduced().then_some(Opened::Plainly));
+            return Ok(self.expects_json().then_some(Opening::Bracket));
         };
         let begins = match byte {
-            b'{' => return Self { at: next, ..*self }.object(source),
-            b'\\' => return self.escaped(source, next),
-            b',' => !self.prose,
-            b']' => self.stands_alone_empty(source, next + 1)?,
-            _ if source.quote_at(next).is_some() => self.strings(source, next)?,
-            _ => self.scalars(source, next)? || inside > self.at + 1 && self.rows(source, next)?,
+            b'{' => return Self { position: next, ..*self }.object_opening(source),
+            b'\\' => return self.escaped_opening(source, next),
+            b',' => !self.after_prose,
+            b']' => self.is_empty_and_alone(source, next + 1)?,
+            _ if source.quote_at(next).is_some() => self.is_array_of_strings(source, next)?,
+            _ => {
+                self.is_array_of_scalars(source, next)?
+                    || inside > self.position + 1 && self.is_array_of_arrays(source, next)?
+            }
         };
-        Ok(begins.then_some(Opened::Plainly))
+        Ok(begins.then_some(Opening::Bracket))
     }
 
     /// Whether an array of arrays begins here, the first of which begins with a number or literal.
-    fn rows(&self, source: SourceText<'_>, at: usize) -> Lookahead<bool> {
+    fn is_array_of_arrays(&self, source: SourceText<'_>, at: usize) -> Lookahead<bool> {
         let rest = source.tail(at);
-        let rest = rest.get(..LONGEST_LIST).unwrap_or(rest);
+        let rest = rest.get(..MAX_LIST_LENGTH).unwrap_or(rest);
         let Some(end) = rest.iter().position(|byte| b"[]{}\"".contains(byte)) else {
             return Ok(false);
         };
-        if rest.get(end) != Some(&b']') || !self.is_introduced() || !source.has_value_at(at)? {
+        if rest.get(end) != Some(&b']') || !self.expects_json() || !source.has_value_at(at)? {
             return Ok(false);
         }
         let Some((comma, b',')) = source.next_token(at + end + 1)? else { return Ok(false) };
@@ -293,53 +305,54 @@ impl Search {
     }
 
     /// Whether an array of strings begins here.
-    fn strings(&self, source: SourceText<'_>, at: usize) -> Lookahead<bool> {
-        let Some(end) = source.string_end(at, MAX_LOOKAHEAD)? else { return Ok(!self.prose) };
+    fn is_array_of_strings(&self, source: SourceText<'_>, at: usize) -> Lookahead<bool> {
+        let Some(end) = source.string_end(at, MAX_LOOKAHEAD)? else { return Ok(!self.after_prose) };
         match source.next_token(end + 1)? {
-            None => Ok(!self.prose),
+            None => Ok(!self.after_prose),
             Some((_, b',' | b':')) => Ok(true),
-            Some((next, b']')) => self.stands_alone(source, next + 1),
-            Some(_) => Ok(!self.prose),
+            Some((next, b']')) => self.is_alone_on_line(source, next + 1),
+            Some(_) => Ok(!self.after_prose),
         }
     }
 
     /// Whether an array of numbers, literals or words begins here: all of it is looked at, because
     /// prose has such brackets too.
-    fn scalars(&self, source: SourceText<'_>, at: usize) -> Lookahead<bool> {
+    fn is_array_of_scalars(&self, source: SourceText<'_>, at: usize) -> Lookahead<bool> {
         let rest = source.tail(at);
-        let rest = rest.get(..LONGEST_LIST).unwrap_or(rest);
+        let rest = rest.get(..MAX_LIST_LENGTH).unwrap_or(rest);
         let end = rest.iter().position(|byte| b"[]{}\"".contains(byte));
         source.budget.spend(end.unwrap_or(rest.len()));
         let Some(end) = end else {
             let comma = rest.contains(&b',');
             let first = rest.first().is_some_and(u8::is_ascii_digit);
             // In a stream nothing waits longer than it must: prose rarely begins so.
-            let plain = !source.is_complete && !self.prose && comma && source.has_value_at(at)?;
-            if rest.len() < LONGEST_LIST && !source.is_complete && !plain {
+            let plain =
+                !source.is_complete && !self.after_prose && comma && source.has_value_at(at)?;
+            if rest.len() < MAX_LIST_LENGTH && !source.is_complete && !plain {
                 return Err(NeedMoreInput);
             }
-            return Ok(self.is_introduced() && (comma || first));
+            return Ok(self.expects_json() && (comma || first));
         };
         let inside = rest.get(..end).unwrap_or_default();
         let several = inside.contains(&b',');
         if rest.get(end) != Some(&b']') {
             let quote = rest.get(end) == Some(&b'"');
             let ends = quote && matches!(source.next_token(at + end + 1)?, Some((_, b',' | b']')));
-            return Ok(!self.prose && (several || ends));
+            return Ok(!self.after_prose && (several || ends));
         }
         let plain = source.has_value_at(at)?;
         let one = !inside.contains(&b' ')
             && inside.iter().any(|byte| byte.is_ascii_digit() || *byte == b'/');
         let numbers = inside.iter().all(|byte| b"0123456789+-.eE \n".contains(byte));
-        let words = !self.prose && (several || one || numbers);
-        Ok((plain || words) && self.stands_alone(source, at + end + 1)?)
+        let words = !self.after_prose && (several || one || numbers);
+        Ok((plain || words) && self.is_alone_on_line(source, at + end + 1)?)
     }
 
     /// Whether a Python tuple begins here, which is all there is: prose has such brackets too.
-    fn tuple(&self, source: SourceText<'_>) -> Lookahead<Option<Opened>> {
-        let mut inside = self.at + 1;
+    fn tuple_opening(&self, source: SourceText<'_>) -> Lookahead<Option<Opening>> {
+        let mut inside = self.position + 1;
         while let Some((next, b'(')) =
-            source.next_token(inside)?.filter(|it| it.0 < self.at + MOST_BRACKETS)
+            source.next_token(inside)?.filter(|it| it.0 < self.position + MAX_OPENING_BRACKETS)
         {
             inside = next + 1;
         }
@@ -353,17 +366,17 @@ impl Search {
         let second = source.next_token(comma + 1)?;
         let is_tuple =
             second.map_or(Ok(false), |(at, byte)| Ok(byte == b')' || source.has_value_at(at)?))?;
-        if is_tuple && !self.fenced && !source.is_complete {
+        if is_tuple && !self.in_fence && !source.is_complete {
             return Err(NeedMoreInput);
         }
-        let ends = self.fenced || source.bytes.trim_ascii_end().ends_with(b")");
-        Ok((is_tuple && ends).then_some(Opened::Plainly))
+        let ends = self.in_fence || source.bytes.trim_ascii_end().ends_with(b")");
+        Ok((is_tuple && ends).then_some(Opening::Bracket))
     }
 
     /// Whether brackets that prose has too are JSON here: they end their line, and begin it or
     /// follow a colon.
-    fn stands_alone(&self, source: SourceText<'_>, after: usize) -> Lookahead<bool> {
-        if !self.is_introduced() {
+    fn is_alone_on_line(&self, source: SourceText<'_>, after: usize) -> Lookahead<bool> {
+        if !self.expects_json() {
             return Ok(false);
         }
         let mut at = after;
@@ -376,30 +389,31 @@ impl Search {
     }
 
     /// The same search, where a name before JSON counts for nothing.
-    fn named_as_line(&self) -> Self {
-        let (prose, line_begins) = (self.prose && !self.named, self.line_begins || self.named);
-        Self { prose, line_begins, ..*self }
+    fn after_name_as_line_start(&self) -> Self {
+        let (prose, line_begins) =
+            (self.after_prose && !self.after_name, self.at_line_start || self.after_name);
+        Self { after_prose: prose, at_line_start: line_begins, ..*self }
     }
 
     /// The same for brackets that hold nothing, which say nothing behind a comma.
-    fn stands_alone_empty(&self, source: SourceText<'_>, after: usize) -> Lookahead<bool> {
-        Ok((self.prose || self.line_begins) && self.stands_alone(source, after)?)
+    fn is_empty_and_alone(&self, source: SourceText<'_>, after: usize) -> Lookahead<bool> {
+        Ok((self.after_prose || self.at_line_start) && self.is_alone_on_line(source, after)?)
     }
 
     /// Whether the text begins with a key: its object's bracket was left out.
-    fn key(&self, source: SourceText<'_>) -> Lookahead<Option<Opened>> {
+    fn key_opening(&self, source: SourceText<'_>) -> Lookahead<Option<Opening>> {
         // A text that is all string may be JSON in it.
-        let inside = source.next_token(self.at + 1)?;
-        if matches!(inside, Some((_, b'{' | b'['))) && source.peek(self.at)? == Some(b'"') {
+        let inside = source.next_token(self.position + 1)?;
+        if matches!(inside, Some((_, b'{' | b'['))) && source.peek(self.position)? == Some(b'"') {
             return Ok(None);
         }
-        let is_key = source.key_confidence(self.at)? == Confidence::High;
-        Ok(is_key.then_some(Opened::Without(Shape::Object)))
+        let is_key = source.key_confidence(self.position)? == Confidence::High;
+        Ok(is_key.then_some(Opening::MissingBracket(Shape::Object)))
     }
 }
 
 /// Where thoughts end whose closing tag is looked for from `at` on.
-fn end_of_thoughts(source: SourceText<'_>, at: usize, name: &[u8]) -> Option<usize> {
+fn reasoning_end(source: SourceText<'_>, at: usize, name: &[u8]) -> Option<usize> {
     let mut at = at;
     while let Some(found) = memmem::find(source.tail(at), b"</") {
         at += found + 2;
@@ -412,10 +426,10 @@ fn end_of_thoughts(source: SourceText<'_>, at: usize, name: &[u8]) -> Option<usi
     None
 }
 
-impl Search {
+impl DocumentSearch {
     /// Goes on behind a document.
     pub(crate) fn resume(&mut self, at: usize) {
-        self.at = at;
-        (self.prose, self.line_begins, self.last) = (false, true, None);
+        self.position = at;
+        (self.after_prose, self.at_line_start, self.last_byte) = (false, true, None);
     }
 }

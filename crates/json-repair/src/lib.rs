@@ -25,47 +25,47 @@ mod work_budget;
 use std::{borrow::Cow, rc::Rc};
 
 pub use crate::{
-    report::{Kind, MAX_PLACES, Report},
+    report::{FlawKind, MAX_FLAWS, Report},
     schema::Schema,
-    stream::{MAX_HELD, Stream},
+    stream::{MAX_BUFFERED, Stream},
     strict::is_json,
-    whole::{Failure, Root},
+    whole::{Failure, RootKind},
 };
 
 /// What a document is to be, as far as that is known.
 #[derive(Clone, Debug, Default)]
-pub struct Guide {
+pub struct ExpectedShape {
     /// An object, an array, or either.
-    pub root: Root,
+    pub root: RootKind,
     /// What its values are to be.
     pub schema: Option<Rc<Schema>>,
 }
 
-impl Guide {
+impl ExpectedShape {
     /// What a schema says.
     pub fn from_schema(json: &str) -> Self {
-        let schema = Schema::read(json).map(Rc::new);
-        let root = schema.as_ref().map(|schema| schema.document()).unwrap_or_default();
+        let schema = Schema::parse(json).map(Rc::new);
+        let root = schema.as_ref().map(|schema| schema.root_kind()).unwrap_or_default();
         Self { root, schema }
     }
 
     /// The same, where only an object makes sense.
-    pub fn of_object(self) -> Self {
-        Self { root: Root::Object, ..self }
+    pub fn with_object_root(self) -> Self {
+        Self { root: RootKind::Object, ..self }
     }
 }
 
-impl From<Root> for Guide {
-    fn from(root: Root) -> Self {
+impl From<RootKind> for ExpectedShape {
+    fn from(root: RootKind) -> Self {
         Self { root, schema: None }
     }
 }
 
 /// Mends a text. JSON that is what it is to be comes back as it is, with an empty report.
-pub fn mend<'t>(text: &'t str, guide: &Guide) -> Result<(Cow<'t, str>, Report), Failure> {
-    let (json, mut report) = whole::mend(text, guide.root)?;
+pub fn repair<'t>(text: &'t str, guide: &ExpectedShape) -> Result<(Cow<'t, str>, Report), Failure> {
+    let (json, mut report) = whole::repair(text, guide.root)?;
     let Some(schema) = &guide.schema else { return Ok((json, report)) };
-    let mut coercion = coerce::Coercion::new(Rc::clone(schema));
+    let mut coercion = coerce::Coercer::new(Rc::clone(schema));
     let mut out = Vec::with_capacity(json.len());
     coercion.feed(json.as_bytes(), &mut out);
     coercion.finish(&mut out);
@@ -73,8 +73,8 @@ pub fn mend<'t>(text: &'t str, guide: &Guide) -> Result<(Cow<'t, str>, Report), 
         return Ok((json, report));
     }
     report.append(&coercion.report);
-    let out = String::from_utf8(out).map_err(|_| Failure::Hopeless)?;
-    if is_json(out.as_bytes()) { Ok((Cow::Owned(out), report)) } else { Err(Failure::Hopeless) }
+    let out = String::from_utf8(out).map_err(|_| Failure::Unrepairable)?;
+    if is_json(out.as_bytes()) { Ok((Cow::Owned(out), report)) } else { Err(Failure::Unrepairable) }
 }
 
 #[cfg(test)]

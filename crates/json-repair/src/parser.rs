@@ -12,7 +12,7 @@ pub(crate) use self::state::{Doubt, Frame, Manner, Shape, State, Step, Stop};
 use self::strings::Place;
 use crate::{
     lookahead::{Confidence, Lookahead, SourceText, unusual_whitespace_length},
-    report::{Kind, Report},
+    report::{FlawKind, Report},
 };
 
 /// Reads a document.
@@ -73,7 +73,7 @@ impl Parser {
 
     /// Begins as if a bracket had been read that the text does not have.
     pub(crate) fn imply(&mut self, shape: Shape) {
-        self.note(Kind::MissingBracket);
+        self.note(FlawKind::MissingBracket);
         self.open(shape);
         if let Some(frame) = self.stack.last_mut() {
             frame.implied = true;
@@ -92,12 +92,12 @@ impl Parser {
     }
 
     /// Keeps a flaw found where the reading is.
-    pub(crate) fn note(&mut self, kind: Kind) {
+    pub(crate) fn note(&mut self, kind: FlawKind) {
         self.note_at(kind, self.at);
     }
 
     /// Keeps a flaw found at a byte of the source.
-    pub(crate) fn note_at(&mut self, kind: Kind, at: usize) {
+    pub(crate) fn note_at(&mut self, kind: FlawKind, at: usize) {
         self.report.add(kind, self.base + at);
     }
 
@@ -117,7 +117,7 @@ impl Parser {
             State::Text(text) => return self.text(source, text),
             _ => self.gap(source)?,
         }
-        let Some(byte) = source.peek(self.at)? else { return self.finish(Kind::Truncated) };
+        let Some(byte) = source.peek(self.at)? else { return self.finish(FlawKind::Truncated) };
         if self.stray(source, byte)? {
             return Ok(());
         }
@@ -148,12 +148,12 @@ impl Parser {
             }
             let odd = unusual_whitespace_length(source.tail(self.at));
             if odd > 0 {
-                self.note(Kind::WhiteSpace);
+                self.note(FlawKind::WhiteSpace);
                 self.at += odd;
             }
             let comment = source.comment_length(self.at)?;
             if comment > 0 {
-                self.note(Kind::Comment);
+                self.note(FlawKind::Comment);
                 self.at += comment;
             }
             if self.at == start {
@@ -186,20 +186,20 @@ impl Parser {
             _ => 0,
         };
         if dots > 0 {
-            self.note(Kind::Ellipsis);
+            self.note(FlawKind::Ellipsis);
             self.at += dots;
             return Ok(true);
         }
         if byte == b'\\' {
             let blank = matches!(source.peek(self.at + 1)?, Some(b'n' | b't' | b'r'));
             if blank {
-                self.note(Kind::WrongEscape);
+                self.note(FlawKind::WrongEscape);
                 self.at += 2;
             }
             return Ok(blank);
         }
         if !self.stack.is_empty() && source.has_end_marker_at(self.at)? {
-            self.finish(Kind::MissingBracket)?;
+            self.finish(FlawKind::MissingBracket)?;
             return Ok(true);
         }
         Ok(false)
@@ -212,7 +212,7 @@ impl Parser {
             b'{' | b'[' => return self.no_key(source, byte),
             // Neither a key nor a value says nothing.
             b':' if matches!(source.next_token(self.at + 1)?, Some((_, b',' | b'}'))) => {
-                self.note(Kind::MissingValue);
+                self.note(FlawKind::MissingValue);
                 self.at += 1;
             }
             b':' | b'=' | b'(' | b'<' | b'>' => return Err(Stop::Hopeless),
@@ -238,7 +238,7 @@ impl Parser {
                 None => true,
             };
             if doubled {
-                self.note(Kind::ExtraBracket);
+                self.note(FlawKind::ExtraBracket);
                 self.at += 1;
                 self.stack.last_mut().into_iter().for_each(|frame| frame.doubled = true);
                 return Ok(());
@@ -257,11 +257,11 @@ impl Parser {
         let second = matches!(byte, b'=' | b'-').then(|| source.peek(self.at + 1)).transpose()?;
         let (length, flaw) = match (byte, second.flatten()) {
             (b':', _) => (1, None),
-            (b'=', Some(b'>' | b'=')) | (b'-', Some(b'>')) => (2, Some(Kind::WrongColon)),
-            (b'=', _) => (1, Some(Kind::WrongColon)),
+            (b'=', Some(b'>' | b'=')) | (b'-', Some(b'>')) => (2, Some(FlawKind::WrongColon)),
+            (b'=', _) => (1, Some(FlawKind::WrongColon)),
             (b']' | b')', _) => return Err(Stop::Hopeless),
             (b',' | b';' | b'}', _) => (0, None),
-            _ => (0, Some(Kind::MissingColon)),
+            _ => (0, Some(FlawKind::MissingColon)),
         };
         if let Some(flaw) = flaw {
             self.note(flaw);
@@ -281,11 +281,11 @@ impl Parser {
             b'[' => self.open_here(Shape::Array),
             b'(' => return self.open_round(source),
             b',' | b';' | b'}' | b']' | b')' => {
-                self.note(Kind::MissingValue);
+                self.note(FlawKind::MissingValue);
                 self.write(b"null");
             }
             b':' | b'=' | b'>' => {
-                self.note(Kind::WrongColon);
+                self.note(FlawKind::WrongColon);
                 self.at += 1;
             }
             _ => match source.quote_at(self.at) {
@@ -331,7 +331,7 @@ impl Parser {
             _ if self.shape() != Some(Shape::Object) => self.state = State::Item,
             _ if matches!(byte, b'{' | b'[') => self.state = State::Key,
             _ if let Some(end) = source.literal_end(self.at)? => {
-                self.note(Kind::SurroundingText);
+                self.note(FlawKind::SurroundingText);
                 self.at = end;
             }
             // Words after a value are no key: guessing what they are would be inventing.
@@ -344,11 +344,11 @@ impl Parser {
     /// Takes in a comma, or what stands for one.
     pub(crate) fn comma(&mut self, byte: u8) {
         if byte == b';' {
-            self.note(Kind::WrongComma);
+            self.note(FlawKind::WrongComma);
         }
         let filled = self.stack.last().is_some_and(|frame| frame.filled);
         if self.comma.is_some() || !filled {
-            self.note(Kind::ExtraComma);
+            self.note(FlawKind::ExtraComma);
             self.led |= !filled;
         } else {
             self.comma = Some(self.pending.len());
@@ -363,7 +363,7 @@ impl Parser {
     pub(crate) fn separate(&mut self) {
         let filled = self.stack.last().is_some_and(|frame| frame.filled);
         if filled && self.comma.is_none() {
-            self.note(Kind::MissingComma);
+            self.note(FlawKind::MissingComma);
             self.pending.insert(0, b',');
         }
         self.comma = None;
@@ -372,7 +372,7 @@ impl Parser {
     /// Takes the comma out of `pending`, which no value follows.
     pub(crate) fn drop_comma(&mut self) {
         if let Some(at) = self.comma.take() {
-            self.note(Kind::TrailingComma);
+            self.note(FlawKind::TrailingComma);
             self.pending.remove(at);
         }
     }
@@ -446,7 +446,7 @@ impl Parser {
     /// Opens an array, or passes over brackets around one value.
     fn open_round(&mut self, source: SourceText<'_>) -> Step {
         if let Some((start, end)) = self.call(source, 0)? {
-            self.note(Kind::Call);
+            self.note(FlawKind::Call);
             return self.argument(source, start, end);
         }
         self.open_here(Shape::Tuple);
@@ -455,7 +455,7 @@ impl Parser {
 
     fn open_here(&mut self, shape: Shape) {
         if matches!(shape, Shape::Tuple | Shape::Set) {
-            self.note(Kind::WrongBracket);
+            self.note(FlawKind::WrongBracket);
         }
         self.at += 1;
         self.open(shape);
@@ -473,14 +473,14 @@ impl Parser {
     }
 
     /// Closes what is open, because the text or the document in it ends here.
-    pub(crate) fn finish(&mut self, why: Kind) -> Step {
+    pub(crate) fn finish(&mut self, why: FlawKind) -> Step {
         if matches!(self.state, State::Value) && self.stack.is_empty() {
             return Err(Stop::Hopeless);
         }
         if !self.stack.is_empty() {
             // What ends behind a value may be complete but for its brackets.
             let after = matches!(self.state, State::After);
-            self.note(if after { Kind::MissingBracket } else { why });
+            self.note(if after { FlawKind::MissingBracket } else { why });
         }
         if std::mem::take(&mut self.keyed) {
             self.out.extend_from_slice(b"null");

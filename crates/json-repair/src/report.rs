@@ -3,7 +3,7 @@
 /// A kind of flaw in what a model wrote.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[expect(missing_docs, reason = "the names say it")]
-pub enum Kind {
+pub enum FlawKind {
     SurroundingText,
     CodeFence,
     Escaped,
@@ -36,7 +36,7 @@ pub enum Kind {
     Unwrapped,
 }
 
-impl Kind {
+impl FlawKind {
     /// Every kind, in the order of the enum.
     pub const ALL: [Self; 30] = [
         Self::SurroundingText,
@@ -109,7 +109,7 @@ impl Kind {
 }
 
 /// The most flaws of one text that are kept with their places. Kinds are kept all.
-pub const MAX_PLACES: usize = 64;
+pub const MAX_FLAWS: usize = 64;
 
 /// What was mended in one text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -117,18 +117,18 @@ pub struct Report {
     /// One bit per kind.
     kinds: u32,
     /// Kinds and the bytes of the text where they were, in the order they were found.
-    places: Vec<(Kind, usize)>,
+    flaws: Vec<(FlawKind, usize)>,
     /// How many flaws there were.
     count: usize,
 }
 
 impl Report {
     /// Keeps a flaw that was found at a byte of the text.
-    pub fn add(&mut self, kind: Kind, at: usize) {
+    pub fn add(&mut self, kind: FlawKind, at: usize) {
         self.kinds |= 1 << kind as u32;
         self.count += 1;
-        if self.places.len() < MAX_PLACES {
-            self.places.push((kind, at));
+        if self.flaws.len() < MAX_FLAWS {
+            self.flaws.push((kind, at));
         }
     }
 
@@ -136,8 +136,8 @@ impl Report {
     pub fn append(&mut self, other: &Self) {
         self.kinds |= other.kinds;
         self.count += other.count;
-        let room = MAX_PLACES - self.places.len();
-        self.places.extend(other.places.iter().take(room));
+        let room = MAX_FLAWS - self.flaws.len();
+        self.flaws.extend(other.flaws.iter().take(room));
     }
 
     /// Whether nothing was mended.
@@ -151,14 +151,14 @@ impl Report {
     }
 
     /// The kinds of flaws, each once.
-    pub fn kinds(&self) -> impl Iterator<Item = Kind> + use<> {
+    pub fn kinds(&self) -> impl Iterator<Item = FlawKind> + use<> {
         let kinds = self.kinds;
-        Kind::ALL.into_iter().filter(move |kind| kinds & (1 << *kind as u32) != 0)
+        FlawKind::ALL.into_iter().filter(move |kind| kinds & (1 << *kind as u32) != 0)
     }
 
     /// The first flaws, each with the byte of the text where it was.
-    pub fn places(&self) -> &[(Kind, usize)] {
-        &self.places
+    pub fn flaws(&self) -> &[(FlawKind, usize)] {
+        &self.flaws
     }
 }
 
@@ -172,12 +172,12 @@ mod tests {
     #[test]
     fn every_kind_has_its_bit_and_its_name() {
         let mut report = Report::default();
-        for (index, kind) in Kind::ALL.into_iter().enumerate() {
+        for (index, kind) in FlawKind::ALL.into_iter().enumerate() {
             assert_eq!(kind as usize, index);
-            assert!(Kind::ALL.iter().filter(|other| other.name() == kind.name()).count() == 1);
+            assert!(FlawKind::ALL.iter().filter(|other| other.name() == kind.name()).count() == 1);
             report.add(kind, index);
         }
-        assert_eq!(report.kinds().count(), Kind::ALL.len());
-        assert_eq!(report.places().len(), Kind::ALL.len());
+        assert_eq!(report.kinds().count(), FlawKind::ALL.len());
+        assert_eq!(report.flaws().len(), FlawKind::ALL.len());
     }
 }

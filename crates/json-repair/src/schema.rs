@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use serde_json::{Map, Value};
 
-use crate::whole::Root;
+use crate::whole::RootKind;
 
 /// The most parts of a schema that are read. What lies behind them allows anything.
 const MAX_NODES: usize = 4096;
@@ -14,7 +14,7 @@ const MAX_NODES: usize = 4096;
 const MAX_ALTERNATIVES: usize = 32;
 
 /// Kinds of values, a bit each.
-pub(crate) mod kind {
+pub(crate) mod value_type {
     pub const OBJECT: u8 = 1;
     pub const ARRAY: u8 = 2;
     pub const STRING: u8 = 4;
@@ -29,16 +29,16 @@ pub(crate) mod kind {
 #[derive(Debug)]
 pub struct Schema {
     /// The first is the root.
-    nodes: Vec<Node>,
+    nodes: Vec<SchemaNode>,
 }
 
 /// A part of a schema.
 #[derive(Debug, Default)]
-struct Node {
+struct SchemaNode {
     /// The kinds it allows itself, without its alternatives.
-    kinds: u8,
+    types: u8,
     properties: BTreeMap<String, usize>,
-    additional: Option<usize>,
+    additional_properties: Option<usize>,
     items: Option<usize>,
     /// The strings it allows, if it names them.
     choices: Vec<String>,
@@ -48,32 +48,32 @@ struct Node {
 
 /// The parts of a schema that speak of one value.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Place(Vec<usize>);
+pub(crate) struct Subschemas(Vec<usize>);
 
 impl Schema {
     /// Reads a schema. `None` if it is no JSON, or allows anything.
-    pub fn read(json: &str) -> Option<Self> {
+    pub fn parse(json: &str) -> Option<Self> {
         let root: Value = serde_json::from_str(json).ok()?;
-        let schema = Reading::new(&root).read();
+        let schema = SchemaReader::new(&root).into_schema();
         let place = schema.root();
-        (schema.kinds(&place) != kind::ANY).then_some(schema)
+        (schema.allowed_types(&place) != value_type::ANY).then_some(schema)
     }
 
     /// What a document is to be.
-    pub fn document(&self) -> Root {
-        match self.kinds(&self.root()) {
-            kind::OBJECT => Root::Object,
-            kind::ARRAY => Root::Array,
-            _ => Root::Any,
+    pub fn root_kind(&self) -> RootKind {
+        match self.allowed_types(&self.root()) {
+            value_type::OBJECT => RootKind::Object,
+            value_type::ARRAY => RootKind::Array,
+            _ => RootKind::Any,
         }
     }
 
-    pub(crate) fn root(&self) -> Place {
-        self.place([0])
+    pub(crate) fn root(&self) -> Subschemas {
+        self.with_alternatives([0])
     }
 
     /// The parts given, with their alternatives and theirs.
-    fn place(&self, from: impl IntoIterator<Item = usize>) -> Place {
+    fn with_alternatives(&self, from: impl IntoIterator<Item = usize>) -> Subschemas {
         let mut found: Vec<usize> = Vec::new();
         let mut queue: VecDeque<usize> = from.into_iter().collect();
         while let Some(index) = queue.pop_front() {
@@ -83,37 +83,41 @@ impl Schema {
                 queue.extend(node.iter().flat_map(|node| node.alternatives.iter().copied()));
             }
         }
-        Place(found)
+        Subschemas(found)
     }
 
-    fn nodes<'s>(&'s self, place: &'s Place) -> impl Iterator<Item = &'s Node> {
+    fn nodes<'s>(&'s self, place: &'s Subschemas) -> impl Iterator<Item = &'s SchemaNode> {
         place.0.iter().filter_map(|index| self.nodes.get(*index))
     }
 
     /// The kinds of values allowed there.
-    pub(crate) fn kinds(&self, place: &Place) -> u8 {
-        let kinds = self.nodes(place).fold(0, |kinds, node| kinds | node.kinds);
-        if kinds == 0 { kind::ANY } else { kinds }
+    pub(crate) fn allowed_types(&self, place: &Subschemas) -> u8 {
+        let kinds = self.nodes(place).fold(0, |kinds, node| kinds | node.types);
+        if kinds == 0 { value_type::ANY } else { kinds }
     }
 
     /// The value of a key.
-    pub(crate) fn property(&self, place: &Place, key: &str) -> Place {
+    pub(crate) fn property(&self, place: &Subschemas, key: &str) -> Subschemas {
         let named: Vec<usize> =
             self.nodes(place).filter_map(|node| node.properties.get(key).copied()).collect();
         if !named.is_empty() {
-            return self.place(named);
+            return self.with_alternatives(named);
         }
-        self.place(self.nodes(place).filter_map(|node| node.additional))
+        self.with_alternatives(self.nodes(place).filter_map(|node| node.additional_properties))
     }
 
     /// An item.
-    pub(crate) fn item(&self, place: &Place) -> Place {
-        self.place(self.nodes(place).filter_map(|node| node.items))
+    pub(crate) fn item(&self, place: &Subschemas) -> Subschemas {
+        self.with_alternatives(self.nodes(place).filter_map(|node| node.items))
     }
 
     /// The one string that is allowed there and meant by `text`: the same but for case and white
     /// space around it.
-    pub(crate) fn choice<'s>(&'s self, place: &'s Place, text: &str) -> Option<&'s str> {
+    pub(crate) fn matching_choice<'s>(
+        &'s self,
+        place: &'s Subschemas,
+        text: &str,
+    ) -> Option<&'s str> {
         let choices = || self.nodes(place).flat_map(|node| node.choices.iter());
         if choices().any(|choice| choice == text) {
             return None;
@@ -124,31 +128,36 @@ impl Schema {
     }
 
     /// Whether strings are named there.
-    pub(crate) fn has_choices(&self, place: &Place) -> bool {
+    pub(crate) fn has_choices(&self, place: &Subschemas) -> bool {
         self.nodes(place).any(|node| !node.choices.is_empty())
     }
 }
 
 /// A schema being read, breadth first: a hostile one nests deeper than the program's stack.
-struct Reading<'v> {
+struct SchemaReader<'v> {
     root: &'v Value,
-    nodes: Vec<Node>,
+    nodes: Vec<SchemaNode>,
     queue: VecDeque<(usize, &'v Value)>,
     /// Parts that were referred to, by their reference.
-    known: BTreeMap<&'v str, usize>,
+    references: BTreeMap<&'v str, usize>,
 }
 
-impl<'v> Reading<'v> {
+impl<'v> SchemaReader<'v> {
     fn new(root: &'v Value) -> Self {
         let known = BTreeMap::from([("#", 0)]);
-        Self { root, nodes: vec![Node::default()], queue: VecDeque::from([(0, root)]), known }
+        Self {
+            root,
+            nodes: vec![SchemaNode::default()],
+            queue: VecDeque::from([(0, root)]),
+            references: known,
+        }
     }
 
-    fn read(mut self) -> Schema {
+    fn into_schema(mut self) -> Schema {
         while let Some((index, value)) = self.queue.pop_front() {
             let node = match value.as_object() {
-                Some(object) => self.node(object),
-                None => Node { kinds: kind::ANY, ..Node::default() },
+                Some(object) => self.read_node(object),
+                None => SchemaNode { types: value_type::ANY, ..SchemaNode::default() },
             };
             if let Some(place) = self.nodes.get_mut(index) {
                 *place = node;
@@ -158,43 +167,45 @@ impl<'v> Reading<'v> {
     }
 
     /// A part that is read later.
-    fn later(&mut self, value: &'v Value) -> Option<usize> {
+    fn enqueue(&mut self, value: &'v Value) -> Option<usize> {
         let index = self.nodes.len();
         if index >= MAX_NODES {
             return None;
         }
-        self.nodes.push(Node { kinds: kind::ANY, ..Node::default() });
+        self.nodes.push(SchemaNode { types: value_type::ANY, ..SchemaNode::default() });
         self.queue.push_back((index, value));
         Some(index)
     }
 
-    fn reference(&mut self, value: &'v Value) -> Option<usize> {
+    fn resolve_reference(&mut self, value: &'v Value) -> Option<usize> {
         let reference = value.as_str()?;
-        if let Some(index) = self.known.get(reference) {
+        if let Some(index) = self.references.get(reference) {
             return Some(*index);
         }
         let target = self.root.pointer(reference.strip_prefix('#')?)?;
-        let index = self.later(target)?;
-        self.known.insert(reference, index);
+        let index = self.enqueue(target)?;
+        self.references.insert(reference, index);
         Some(index)
     }
 
-    fn node(&mut self, object: &'v Map<String, Value>) -> Node {
-        let mut node = Node::default();
+    fn read_node(&mut self, object: &'v Map<String, Value>) -> SchemaNode {
+        let mut node = SchemaNode::default();
         for (key, value) in object {
             match (key.as_str(), value) {
-                ("$ref", _) => node.alternatives.extend(self.reference(value)),
+                ("$ref", _) => node.alternatives.extend(self.resolve_reference(value)),
                 ("anyOf" | "oneOf" | "allOf", Value::Array(all)) => {
-                    node.alternatives.extend(all.iter().filter_map(|one| self.later(one)));
+                    node.alternatives.extend(all.iter().filter_map(|one| self.enqueue(one)));
                 }
                 ("properties", Value::Object(all)) => {
                     let named = |(key, value): (&String, &'v Value)| {
-                        Some((key.clone(), self.later(value)?))
+                        Some((key.clone(), self.enqueue(value)?))
                     };
                     node.properties = all.iter().filter_map(named).collect();
                 }
-                ("additionalProperties", Value::Object(_)) => node.additional = self.later(value),
-                ("items", Value::Object(_)) => node.items = self.later(value),
+                ("additionalProperties", Value::Object(_)) => {
+                    node.additional_properties = self.enqueue(value)
+                }
+                ("items", Value::Object(_)) => node.items = self.enqueue(value),
                 ("enum", Value::Array(all)) => {
                     let texts = all.iter().filter_map(Value::as_str);
                     node.choices = texts.map(str::to_owned).collect();
@@ -203,7 +214,7 @@ impl<'v> Reading<'v> {
                 _ => {}
             }
         }
-        node.kinds = kinds(object, !node.alternatives.is_empty());
+        node.types = kinds(object, !node.alternatives.is_empty());
         node
     }
 }
@@ -211,47 +222,47 @@ impl<'v> Reading<'v> {
 /// The kinds of values that a part of a schema allows itself.
 fn kinds(object: &Map<String, Value>, has_alternatives: bool) -> u8 {
     let named = match object.get("type") {
-        Some(Value::String(name)) => kind_named(name),
+        Some(Value::String(name)) => type_named(name),
         Some(Value::Array(names)) => {
-            names.iter().filter_map(Value::as_str).fold(0, |kinds, name| kinds | kind_named(name))
+            names.iter().filter_map(Value::as_str).fold(0, |kinds, name| kinds | type_named(name))
         }
         _ => 0,
     };
     let values = match (object.get("enum"), object.get("const")) {
-        (Some(Value::Array(values)), _) => values.iter().fold(0, |all, it| all | kind_of(it)),
-        (_, Some(value)) => kind_of(value),
+        (Some(Value::Array(values)), _) => values.iter().fold(0, |all, it| all | type_of(it)),
+        (_, Some(value)) => type_of(value),
         _ => 0,
     };
     match (named, values) {
-        (0, 0) if object.contains_key("properties") => kind::OBJECT,
-        (0, 0) if object.contains_key("items") => kind::ARRAY,
+        (0, 0) if object.contains_key("properties") => value_type::OBJECT,
+        (0, 0) if object.contains_key("items") => value_type::ARRAY,
         (0, 0) if has_alternatives => 0,
-        (0, 0) => kind::ANY,
+        (0, 0) => value_type::ANY,
         (0, values) => values,
         (named, _) => named,
     }
 }
 
-fn kind_named(name: &str) -> u8 {
+fn type_named(name: &str) -> u8 {
     match name {
-        "object" => kind::OBJECT,
-        "array" => kind::ARRAY,
-        "string" => kind::STRING,
-        "integer" => kind::INTEGER,
-        "number" => kind::NUMBER | kind::INTEGER,
-        "boolean" => kind::BOOLEAN,
-        "null" => kind::NULL,
-        _ => kind::ANY,
+        "object" => value_type::OBJECT,
+        "array" => value_type::ARRAY,
+        "string" => value_type::STRING,
+        "integer" => value_type::INTEGER,
+        "number" => value_type::NUMBER | value_type::INTEGER,
+        "boolean" => value_type::BOOLEAN,
+        "null" => value_type::NULL,
+        _ => value_type::ANY,
     }
 }
 
-fn kind_of(value: &Value) -> u8 {
+fn type_of(value: &Value) -> u8 {
     match value {
-        Value::Object(_) => kind::OBJECT,
-        Value::Array(_) => kind::ARRAY,
-        Value::String(_) => kind::STRING,
-        Value::Number(_) => kind::NUMBER | kind::INTEGER,
-        Value::Bool(_) => kind::BOOLEAN,
-        Value::Null => kind::NULL,
+        Value::Object(_) => value_type::OBJECT,
+        Value::Array(_) => value_type::ARRAY,
+        Value::String(_) => value_type::STRING,
+        Value::Number(_) => value_type::NUMBER | value_type::INTEGER,
+        Value::Bool(_) => value_type::BOOLEAN,
+        Value::Null => value_type::NULL,
     }
 }

@@ -4,121 +4,121 @@
 use std::rc::Rc;
 
 use crate::{
-    Guide,
-    coerce::Coercion,
-    find::{Found, Opened, Search},
+    ExpectedShape,
+    coerce::Coercer,
+    find::{DocumentSearch, Found, Opening},
     lookahead::SourceText,
     parser::{Doubt, Manner, Parser, Stop},
-    report::{Kind, Report},
+    report::{FlawKind, Report},
     unescape::Unescaper,
-    whole::{Failure, Root, mend},
+    whole::{Failure, RootKind, repair},
     work_budget::WorkBudget,
 };
 
 /// The most that is held back of one text, in bytes: prose before the JSON, or a key, or a comment.
-pub const MAX_HELD: usize = 1 << 20;
+pub const MAX_BUFFERED: usize = 1 << 20;
 
 /// What is forgotten at once, at least, of what has been read, in bytes.
-const FORGOTTEN: usize = 1 << 12;
+const MIN_DISCARD: usize = 1 << 12;
 
 /// How much is looked at again with every piece that comes, in bytes: no token of usual length waits.
-const IMPATIENT: usize = 32;
+const ALWAYS_RECHECKED: usize = 32;
 
 /// Mends a text that comes in pieces.
 #[derive(Debug)]
 pub struct Stream {
-    root: Root,
+    root: RootKind,
     /// What values are to be.
-    coercion: Option<Coercion>,
+    coercion: Option<Coercer>,
     /// What has come and may still be needed.
-    held: Vec<u8>,
-    pub(crate) effort: WorkBudget,
+    buffer: Vec<u8>,
+    pub(crate) budget: WorkBudget,
     /// How many bytes must come before another look is worth it.
-    patience: usize,
-    state: State,
+    recheck_after: usize,
+    state: StreamState,
 }
 
 #[derive(Debug)]
-enum State {
+enum StreamState {
     /// No JSON has come.
-    Searching(Search),
+    Searching(DocumentSearch),
     /// What began is a string, which is either all there is or holds what there is.
-    Holding,
+    HoldingString,
     /// JSON is coming.
-    Reading { parser: Box<Parser>, unescape: Option<Unescaper> },
+    Parsing { parser: Box<Parser>, unescape: Option<Unescaper> },
     /// It has come. White space may follow, until anything else does.
-    Done { report: Report, blank: bool },
+    Finished { report: Report, blank: bool },
 }
 
 impl Stream {
     /// A text of which nothing has come.
-    pub fn new(guide: &Guide) -> Self {
-        let coercion = guide.schema.as_ref().map(|schema| Coercion::new(Rc::clone(schema)));
-        let state = State::Searching(Search::new(0));
+    pub fn new(guide: &ExpectedShape) -> Self {
+        let coercion = guide.schema.as_ref().map(|schema| Coercer::new(Rc::clone(schema)));
+        let state = StreamState::Searching(DocumentSearch::new(0));
         Self {
             root: guide.root,
             coercion,
-            held: Vec::new(),
-            effort: WorkBudget::new(0),
-            patience: 0,
+            buffer: Vec::new(),
+            budget: WorkBudget::new(0),
+            recheck_after: 0,
             state,
         }
     }
 
     /// Whether JSON has begun, so that the text can no longer be left alone.
     pub fn has_begun(&self) -> bool {
-        matches!(self.state, State::Reading { .. } | State::Done { .. })
+        matches!(self.state, StreamState::Parsing { .. } | StreamState::Finished { .. })
     }
 
     /// Takes in a piece and appends the JSON that is certain by now.
     pub fn feed(&mut self, piece: &str, out: &mut Vec<u8>) -> Result<(), Failure> {
-        let Some(mut coercion) = self.coercion.take() else { return self.mend(piece, out) };
+        let Some(mut coercion) = self.coercion.take() else { return self.repair_piece(piece, out) };
         let mut json = Vec::new();
-        let mended = self.mend(piece, &mut json);
+        let mended = self.repair_piece(piece, &mut json);
         coercion.feed(&json, out);
         self.coercion = Some(coercion);
         mended
     }
 
-    fn mend(&mut self, piece: &str, out: &mut Vec<u8>) -> Result<(), Failure> {
-        self.effort.extend(piece.len());
+    fn repair_piece(&mut self, piece: &str, out: &mut Vec<u8>) -> Result<(), Failure> {
+        self.budget.extend(piece.len());
         match &mut self.state {
-            State::Reading { unescape: Some(unescape), .. } => {
-                unescape.feed(piece.as_bytes(), &mut self.held);
+            StreamState::Parsing { unescape: Some(unescape), .. } => {
+                unescape.feed(piece.as_bytes(), &mut self.buffer);
             }
-            _ => self.held.extend_from_slice(piece.as_bytes()),
+            _ => self.buffer.extend_from_slice(piece.as_bytes()),
         }
-        self.patience = self.patience.saturating_sub(piece.len());
-        if self.patience == 0 {
-            self.run(false, out)?;
-            self.patience = self.patience();
+        self.recheck_after = self.recheck_after.saturating_sub(piece.len());
+        if self.recheck_after == 0 {
+            self.advance(false, out)?;
+            self.recheck_after = self.next_recheck();
         }
-        if self.held.len() > MAX_HELD { Err(Failure::Hopeless) } else { Ok(()) }
+        if self.buffer.len() > MAX_BUFFERED { Err(Failure::Unrepairable) } else { Ok(()) }
     }
 
     /// Takes in the end and appends what was held back. On failure, [`Self::into_text`] has the
     /// text if nothing of it has been given.
     pub fn finish(&mut self, out: &mut Vec<u8>) -> Result<Report, Failure> {
-        let Some(mut coercion) = self.coercion.take() else { return self.end(out) };
+        let Some(mut coercion) = self.coercion.take() else { return self.finish_repair(out) };
         let mut json = Vec::new();
-        let mut report = self.end(&mut json)?;
+        let mut report = self.finish_repair(&mut json)?;
         coercion.feed(&json, out);
         coercion.finish(out);
         report.append(&coercion.report);
         Ok(report)
     }
 
-    fn end(&mut self, out: &mut Vec<u8>) -> Result<Report, Failure> {
-        if let State::Reading { unescape: Some(unescape), .. } = &mut self.state {
-            unescape.finish(&mut self.held);
+    fn finish_repair(&mut self, out: &mut Vec<u8>) -> Result<Report, Failure> {
+        if let StreamState::Parsing { unescape: Some(unescape), .. } = &mut self.state {
+            unescape.finish(&mut self.buffer);
         }
-        self.run(true, out)?;
+        self.advance(true, out)?;
         match &mut self.state {
-            State::Done { report, .. } => Ok(std::mem::take(report)),
-            State::Reading { .. } => Err(Failure::Hopeless),
-            State::Searching(_) | State::Holding => {
-                let text = std::str::from_utf8(&self.held).map_err(|_| Failure::NoJson)?;
-                let (json, report) = mend(text, self.root)?;
+            StreamState::Finished { report, .. } => Ok(std::mem::take(report)),
+            StreamState::Parsing { .. } => Err(Failure::Unrepairable),
+            StreamState::Searching(_) | StreamState::HoldingString => {
+                let text = std::str::from_utf8(&self.buffer).map_err(|_| Failure::NoJson)?;
+                let (json, report) = repair(text, self.root)?;
                 out.extend_from_slice(json.as_bytes());
                 Ok(report)
             }
@@ -127,98 +127,100 @@ impl Stream {
 
     /// The text as it came, if no JSON has begun in it.
     pub fn into_text(self) -> String {
-        String::from_utf8(self.held).unwrap_or_default()
+        String::from_utf8(self.buffer).unwrap_or_default()
     }
 
-    fn run(&mut self, complete: bool, out: &mut Vec<u8>) -> Result<(), Failure> {
-        if let State::Searching(search) = &mut self.state {
+    fn advance(&mut self, complete: bool, out: &mut Vec<u8>) -> Result<(), Failure> {
+        if let StreamState::Searching(search) = &mut self.state {
             let source =
-                SourceText { bytes: &self.held, is_complete: complete, budget: &self.effort };
-            let found = search.run(source);
+                SourceText { bytes: &self.buffer, is_complete: complete, budget: &self.budget };
+            let found = search.find_next(source);
             let Ok(Found::Document { at, opened, .. }) = found else { return Ok(()) };
-            let first = self.held.iter().find(|byte| !byte.is_ascii_whitespace());
-            if first == Some(&b'"') && opened != Opened::Without(crate::parser::Shape::Object) {
-                self.state = State::Holding;
+            let first = self.buffer.iter().find(|byte| !byte.is_ascii_whitespace());
+            if first == Some(&b'"')
+                && opened != Opening::MissingBracket(crate::parser::Shape::Object)
+            {
+                self.state = StreamState::HoldingString;
                 return Ok(());
             }
-            self.begin(at, opened, out);
+            self.start_parsing(at, opened, out);
         }
-        if let State::Reading { parser, .. } = &mut self.state {
+        if let StreamState::Parsing { parser, .. } = &mut self.state {
             let source =
-                SourceText { bytes: &self.held, is_complete: complete, budget: &self.effort };
+                SourceText { bytes: &self.buffer, is_complete: complete, budget: &self.budget };
             let stop = parser.run(source);
             out.append(&mut parser.out);
             if stop == Stop::Hopeless {
-                return Err(Failure::Hopeless);
+                return Err(Failure::Unrepairable);
             }
-            self.forget(stop == Stop::Done);
+            self.discard_parsed(stop == Stop::Done);
         }
-        self.pass_blank(out);
+        self.pass_trailing_whitespace(out);
         Ok(())
     }
 
     /// How many bytes must come before what waits is looked at again: more and more, so that looking
     /// takes linear time however small the pieces are.
-    fn patience(&self) -> usize {
+    fn next_recheck(&self) -> usize {
         let from = match &self.state {
-            State::Searching(search) => search.at,
-            State::Reading { parser, .. } => parser.looked(),
-            State::Holding | State::Done { .. } => return 0,
+            StreamState::Searching(search) => search.position,
+            StreamState::Parsing { parser, .. } => parser.looked(),
+            StreamState::HoldingString | StreamState::Finished { .. } => return 0,
         };
-        let waiting = self.held.len().saturating_sub(from);
-        if waiting < IMPATIENT { 0 } else { waiting / 4 }
+        let waiting = self.buffer.len().saturating_sub(from);
+        if waiting < ALWAYS_RECHECKED { 0 } else { waiting / 4 }
     }
 
     /// JSON begins.
-    fn begin(&mut self, at: usize, opened: Opened, out: &mut Vec<u8>) {
+    fn start_parsing(&mut self, at: usize, opened: Opening, out: &mut Vec<u8>) {
         let manner = Manner { careful: false, layout: false, doubt: Doubt::Missing };
         let mut parser = Box::new(Parser::new(at, manner));
-        let before = self.held.get(..at).unwrap_or_default();
+        let before = self.buffer.get(..at).unwrap_or_default();
         let is_plain = |byte: &u8| matches!(byte, b' ' | b'\n' | b'\t' | b'\r');
         if before.iter().all(is_plain) {
             out.extend_from_slice(before);
         } else {
-            parser.note(Kind::SurroundingText);
+            parser.note(FlawKind::SurroundingText);
         }
         let mut unescape = None;
         match opened {
-            Opened::Plainly => {}
-            Opened::Without(shape) => parser.imply(shape),
-            Opened::Escaped => {
-                parser.note(Kind::Escaped);
-                let escaped = self.held.split_off(at);
-                unescape.insert(Unescaper::default()).feed(&escaped, &mut self.held);
+            Opening::Bracket => {}
+            Opening::MissingBracket(shape) => parser.imply(shape),
+            Opening::Escaped => {
+                parser.note(FlawKind::Escaped);
+                let escaped = self.buffer.split_off(at);
+                unescape.insert(Unescaper::default()).feed(&escaped, &mut self.buffer);
             }
         }
-        self.state = State::Reading { parser, unescape };
+        self.state = StreamState::Parsing { parser, unescape };
     }
 
     /// Forgets what has been read.
-    fn forget(&mut self, is_done: bool) {
-        let State::Reading { parser, .. } = &mut self.state else { return };
-        let read = parser.at.min(self.held.len());
-        if is_done || read > FORGOTTEN {
-            self.held.drain(..read);
+    fn discard_parsed(&mut self, is_done: bool) {
+        let StreamState::Parsing { parser, .. } = &mut self.state else { return };
+        let read = parser.at.min(self.buffer.len());
+        if is_done || read > MIN_DISCARD {
+            self.buffer.drain(..read);
             parser.forget(read);
         }
         if is_done {
             let report = std::mem::take(&mut parser.report);
-            self.state = State::Done { report, blank: true };
+            self.state = StreamState::Finished { report, blank: true };
         }
     }
 
     /// Passes on white space behind the JSON, and drops anything else.
-    fn pass_blank(&mut self, out: &mut Vec<u8>) {
-        let State::Done { report, blank } = &mut self.state else { return };
+    fn pass_trailing_whitespace(&mut self, out: &mut Vec<u8>) {
+        let StreamState::Finished { report, blank } = &mut self.state else { return };
         let is_plain = |byte: &&u8| matches!(byte, b' ' | b'\n' | b'\t' | b'\r');
-        let plain = self.held.iter().take_while(is_plain).count();
+        let plain = self.buffer.iter().take_while(is_plain).count();
         if *blank {
-            out.extend_from_slice(self.held.get(..plain).unwrap_or_default());
+            out.extend_from_slice(self.buffer.get(..plain).unwrap_or_default());
         }
-        if *blank && plain < self.held.len() {
+        if *blank && plain < self.buffer.len() {
             *blank = false;
-            report.add(Kind::SurroundingText, 0);
+            report.add(FlawKind::SurroundingText, 0);
         }
-        self.held.clear();
+        self.buffer.clear();
     }
 }

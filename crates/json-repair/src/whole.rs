@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 
 use crate::{
-    find::{Found, Opened, Search},
+    find::{DocumentSearch, Found, Opening},
     literals::json_literal,
     lookahead::SourceText,
     parser::{Doubt, Manner, Parser, Stop},
-    report::{Kind, Report},
+    report::{FlawKind, Report},
     strict::is_json,
     unescape::Unescaper,
     work_budget::{PARSE_COST, REREAD_COST, WorkBudget},
@@ -19,12 +19,12 @@ pub enum Failure {
     /// There is no JSON in it.
     NoJson,
     /// There is, but only a guess could tell what it was to be.
-    Hopeless,
+    Unrepairable,
 }
 
 /// What the document is to be, if that is known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Root {
+pub enum RootKind {
     /// Anything.
     #[default]
     Any,
@@ -34,9 +34,9 @@ pub enum Root {
     Array,
 }
 
-impl Root {
+impl RootKind {
     /// Whether a document may be this.
-    fn takes(self, json: &[u8]) -> bool {
+    fn matches(self, json: &[u8]) -> bool {
         let first = json.trim_ascii_start().first();
         match self {
             Self::Any => true,
@@ -50,64 +50,64 @@ impl Root {
 const MAX_DOCUMENTS: usize = 10_000;
 
 /// How many flaws a document may have to be read again where brackets are in doubt.
-const MAX_DOUBTED: usize = 64;
+const MAX_FLAWS_FOR_RETRY: usize = 64;
 
 /// How much room is made at once for a document, in bytes.
-const RESERVED: usize = 1 << 12;
+const INITIAL_CAPACITY: usize = 1 << 12;
 
 /// A document that was found in a text.
 #[derive(Debug)]
-pub(crate) struct Document {
+pub(crate) struct FoundDocument {
     json: Vec<u8>,
     report: Report,
     /// Where it begins and ends in the text.
     range: (usize, usize),
-    fenced: bool,
+    is_fenced: bool,
     /// Whether nothing but white space, commas and comments is between it and the one before.
-    adjacent: bool,
+    is_adjacent: bool,
 }
 
 /// Mends a text. A text that is JSON comes back as it is, with an empty report.
-pub fn mend(text: &str, root: Root) -> Result<(Cow<'_, str>, Report), Failure> {
+pub fn repair(text: &str, root: RootKind) -> Result<(Cow<'_, str>, Report), Failure> {
     if is_json(text.as_bytes()) {
-        return Ok(mend_json(text, root));
+        return Ok(unwrap_valid(text, root));
     }
-    if let Some(json) = lone_scalar(text) {
+    if let Some(json) = lone_literal(text) {
         let mut report = Report::default();
-        report.add(Kind::WrongLiteral, 0);
+        report.add(FlawKind::WrongLiteral, 0);
         return Ok((Cow::Owned(json), report));
     }
-    let (json, report) = mend_documents(text.as_bytes(), root)?;
-    let json = String::from_utf8(json).map_err(|_| Failure::Hopeless)?;
+    let (json, report) = repair_documents(text.as_bytes(), root)?;
+    let json = String::from_utf8(json).map_err(|_| Failure::Unrepairable)?;
     if !is_json(json.as_bytes()) {
-        return Err(Failure::Hopeless);
+        return Err(Failure::Unrepairable);
     }
     Ok((Cow::Owned(json), report))
 }
 
 /// JSON needs no mending, unless it is a string that holds the JSON asked for.
-fn mend_json(text: &str, root: Root) -> (Cow<'_, str>, Report) {
+fn unwrap_valid(text: &str, root: RootKind) -> (Cow<'_, str>, Report) {
     let mut report = Report::default();
-    if root == Root::Any || !text.trim_start().starts_with('"') {
+    if root == RootKind::Any || !text.trim_start().starts_with('"') {
         return (Cow::Borrowed(text), report);
     }
     let Ok(inner) = serde_json::from_str::<String>(text) else {
         return (Cow::Borrowed(text), report);
     };
-    if !root.takes(inner.as_bytes()) {
+    if !root.matches(inner.as_bytes()) {
         return (Cow::Borrowed(text), report);
     }
     let inner = if is_json(inner.as_bytes()) {
         Some(inner)
     } else {
-        mend_documents(inner.as_bytes(), root).ok().and_then(|(json, inside)| {
+        repair_documents(inner.as_bytes(), root).ok().and_then(|(json, inside)| {
             report.append(&inside);
             String::from_utf8(json).ok().filter(|json| is_json(json.as_bytes()))
         })
     };
     match inner {
         Some(inner) => {
-            report.add(Kind::Unwrapped, 0);
+            report.add(FlawKind::Unwrapped, 0);
             (Cow::Owned(inner), report)
         }
         None => (Cow::Borrowed(text), report),
@@ -115,7 +115,7 @@ fn mend_json(text: &str, root: Root) -> (Cow<'_, str>, Report) {
 }
 
 /// JSON for a text that is only a literal of another language, or a string in other quotes.
-fn lone_scalar(text: &str) -> Option<String> {
+fn lone_literal(text: &str) -> Option<String> {
     let text = text.trim();
     let word = text.as_bytes();
     if word.len() < 12 && word != b"none" && word != b"None of" {
@@ -124,31 +124,37 @@ fn lone_scalar(text: &str) -> Option<String> {
     None
 }
 
-fn mend_documents(text: &[u8], root: Root) -> Result<(Vec<u8>, Report), Failure> {
+fn repair_documents(text: &[u8], root: RootKind) -> Result<(Vec<u8>, Report), Failure> {
     let effort = WorkBudget::new(text.len());
-    let documents = documents(SourceText { bytes: text, is_complete: true, budget: &effort })?;
-    choose(documents, root, text)
+    let documents = find_documents(SourceText { bytes: text, is_complete: true, budget: &effort })?;
+    choose_document(documents, root, text)
 }
 
 /// All documents of a text. Behind one beyond mending only a fence can be trusted: anything else may
 /// be a part of it.
-pub(crate) fn documents(source: SourceText<'_>) -> Result<Vec<Document>, Failure> {
-    let (mut documents, mut from) = (Vec::<Document>::new(), 0);
-    let (mut search, mut hopeless) = (Search::new(0), false);
+pub(crate) fn find_documents(source: SourceText<'_>) -> Result<Vec<FoundDocument>, Failure> {
+    let (mut documents, mut from) = (Vec::<FoundDocument>::new(), 0);
+    let (mut search, mut hopeless) = (DocumentSearch::new(0), false);
     while documents.len() < MAX_DOCUMENTS {
-        let Ok(Found::Document { at, opened, fenced }) = search.run(source) else { break };
-        let adjacent = is_between(source, from, at);
-        match read(source, at, opened) {
+        let Ok(Found::Document { at, opened, fenced }) = search.find_next(source) else { break };
+        let adjacent = is_adjacent(source, from, at);
+        match parse_document(source, at, opened) {
             Ok((json, report, end)) => {
                 if fenced || !hopeless {
                     let range = (at, end);
-                    documents.push(Document { json, report, range, fenced, adjacent });
+                    documents.push(FoundDocument {
+                        json,
+                        report,
+                        range,
+                        is_fenced: fenced,
+                        is_adjacent: adjacent,
+                    });
                 }
                 from = end.max(at + 1);
             }
             Err(end) => {
                 if fenced || adjacent && !documents.is_empty() {
-                    return Err(Failure::Hopeless);
+                    return Err(Failure::Unrepairable);
                 }
                 (hopeless, from) = (true, end.max(at + 1));
             }
@@ -156,13 +162,13 @@ pub(crate) fn documents(source: SourceText<'_>) -> Result<Vec<Document>, Failure
         search.resume(from);
     }
     if documents.is_empty() {
-        return Err(if hopeless { Failure::Hopeless } else { Failure::NoJson });
+        return Err(if hopeless { Failure::Unrepairable } else { Failure::NoJson });
     }
     Ok(documents)
 }
 
 /// Whether nothing but white space, commas and comments is between two places.
-fn is_between(source: SourceText<'_>, from: usize, to: usize) -> bool {
+fn is_adjacent(source: SourceText<'_>, from: usize, to: usize) -> bool {
     let mut at = from;
     while let Ok(Some((next, byte))) = source.next_token(at) {
         if next >= to || !matches!(byte, b',' | b';') {
@@ -174,52 +180,53 @@ fn is_between(source: SourceText<'_>, from: usize, to: usize) -> bool {
 }
 
 /// Reads one document. What it comes to, and where it ends; on failure, where that was.
-fn read(
+fn parse_document(
     source: SourceText<'_>,
     at: usize,
-    opened: Opened,
+    opened: Opening,
 ) -> Result<(Vec<u8>, Report, usize), usize> {
-    if opened == Opened::Escaped {
-        return read_escaped(source, at);
+    if opened == Opening::Escaped {
+        return parse_escaped(source, at);
     }
-    let mut best = attempt(source, at, opened, Doubt::Missing);
+    let mut best = parse_with(source, at, opened, Doubt::Missing);
     for doubt in [Doubt::Wrong, Doubt::Extra] {
-        let settled = |parser: &Parser| !parser.doubtful || parser.report.count() > MAX_DOUBTED;
-        if cost(source, &best) < 2 || best.as_ref().is_ok_and(settled) {
+        let settled =
+            |parser: &Parser| !parser.doubtful || parser.report.count() > MAX_FLAWS_FOR_RETRY;
+        if repair_cost(source, &best) < 2 || best.as_ref().is_ok_and(settled) {
             break;
         }
-        let other = attempt(source, at, opened, doubt);
+        let other = parse_with(source, at, opened, doubt);
         let read = other.as_ref().map_or_else(|end| *end, |parser| parser.at);
         source.budget.spend(REREAD_COST * (read - at));
         // What needs less mending is more likely what was meant.
-        if cost(source, &other) < cost(source, &best) {
+        if repair_cost(source, &other) < repair_cost(source, &best) {
             best = other;
         }
     }
-    best.map(finished)
+    best.map(into_parts)
 }
 
 /// How much had to be mended, and how much was left over.
-fn cost(source: SourceText<'_>, attempt: &Result<Parser, usize>) -> usize {
+fn repair_cost(source: SourceText<'_>, attempt: &Result<Parser, usize>) -> usize {
     let Ok(parser) = attempt else { return usize::MAX };
     let left_over = matches!(source.next_token(parser.at), Ok(Some((_, b'}' | b']'))));
     parser.report.count() + usize::from(left_over)
 }
 
-fn finished(parser: Parser) -> (Vec<u8>, Report, usize) {
+fn into_parts(parser: Parser) -> (Vec<u8>, Report, usize) {
     (parser.out, parser.report, parser.at)
 }
 
-fn attempt(
+fn parse_with(
     source: SourceText<'_>,
     at: usize,
-    opened: Opened,
+    opened: Opening,
     doubt: Doubt,
 ) -> Result<Parser, usize> {
     source.budget.spend(PARSE_COST);
     let mut parser = Parser::new(at, Manner { careful: true, layout: true, doubt });
-    parser.out.reserve((source.bytes.len() - at).min(RESERVED));
-    if let Opened::Without(shape) = opened {
+    parser.out.reserve((source.bytes.len() - at).min(INITIAL_CAPACITY));
+    if let Opening::MissingBracket(shape) = opened {
         parser.imply(shape);
     }
     match parser.run(source) {
@@ -229,29 +236,33 @@ fn attempt(
 }
 
 /// Reads a document in which everything was escaped once too often.
-fn read_escaped(source: SourceText<'_>, at: usize) -> Result<(Vec<u8>, Report, usize), usize> {
+fn parse_escaped(source: SourceText<'_>, at: usize) -> Result<(Vec<u8>, Report, usize), usize> {
     let end = source.bytes.len();
     let mut plain = Vec::new();
     let mut unescape = Unescaper::default();
     unescape.feed(source.tail(at), &mut plain);
     unescape.finish(&mut plain);
     let inner = SourceText { bytes: &plain, ..source };
-    let mut parser = attempt(inner, 0, Opened::Plainly, Doubt::Missing).map_err(|_| end)?;
-    parser.report.add(Kind::Escaped, at);
+    let mut parser = parse_with(inner, 0, Opening::Bracket, Doubt::Missing).map_err(|_| end)?;
+    parser.report.add(FlawKind::Escaped, at);
     Ok((parser.out, parser.report, end))
 }
 
 /// Makes one document of those found.
-fn choose(documents: Vec<Document>, root: Root, text: &[u8]) -> Result<(Vec<u8>, Report), Failure> {
+fn choose_document(
+    documents: Vec<FoundDocument>,
+    root: RootKind,
+    text: &[u8],
+) -> Result<(Vec<u8>, Report), Failure> {
     let several = documents.len() > 1;
-    if several && root != Root::Object && documents.iter().skip(1).all(|one| one.adjacent) {
-        return Ok(join(&documents));
+    if several && root != RootKind::Object && documents.iter().skip(1).all(|one| one.is_adjacent) {
+        return Ok(join_documents(&documents));
     }
-    let fits = documents.iter().any(|one| root.takes(&one.json));
-    let fenced = documents.iter().any(|one| one.fenced && (!fits || root.takes(&one.json)));
+    let fits = documents.iter().any(|one| root.matches(&one.json));
+    let fenced = documents.iter().any(|one| one.is_fenced && (!fits || root.matches(&one.json)));
     let mut rest = documents
         .into_iter()
-        .filter(|one| (!fits || root.takes(&one.json)) && (!fenced || one.fenced));
+        .filter(|one| (!fits || root.matches(&one.json)) && (!fenced || one.is_fenced));
     let first = rest.next().ok_or(Failure::NoJson)?;
     let mut best = first;
     for one in rest {
@@ -262,51 +273,51 @@ fn choose(documents: Vec<Document>, root: Root, text: &[u8]) -> Result<(Vec<u8>,
         if one.json.len() > 3 * best.json.len() {
             best = one;
         } else if 3 * one.json.len() > best.json.len() {
-            return Err(Failure::Hopeless);
+            return Err(Failure::Unrepairable);
         }
     }
-    if !best.fenced && is_part(text, best.range) {
-        return Err(Failure::Hopeless);
+    if !best.is_fenced && is_enclosed(text, best.range) {
+        return Err(Failure::Unrepairable);
     }
     let mut report = best.report;
-    if let Some((kind, at)) = surroundings(text, best.range, best.fenced) {
+    if let Some((kind, at)) = surrounding_flaw(text, best.range, best.is_fenced) {
         report.add(kind, at);
     }
     Ok((best.json, report))
 }
 
 /// Whether a document stands between brackets that could not be read: it is a part of what was meant.
-fn is_part(text: &[u8], range: (usize, usize)) -> bool {
+fn is_enclosed(text: &[u8], range: (usize, usize)) -> bool {
     let before = text.get(..range.0).unwrap_or_default().trim_ascii_start();
     let after = text.get(range.1..).unwrap_or_default().trim_ascii_start();
     matches!(before.first(), Some(b'{' | b'[')) && matches!(after.first(), Some(b'}' | b']'))
 }
 
 /// What is around a document, with the byte where it is.
-fn surroundings(text: &[u8], range: (usize, usize), fenced: bool) -> Option<(Kind, usize)> {
+fn surrounding_flaw(text: &[u8], range: (usize, usize), fenced: bool) -> Option<(FlawKind, usize)> {
     let before = text.get(..range.0).unwrap_or_default().trim_ascii();
     let after = text.get(range.1..).unwrap_or_default().trim_ascii();
     if fenced {
-        return Some((Kind::CodeFence, 0));
+        return Some((FlawKind::CodeFence, 0));
     }
     if !before.is_empty() {
-        return Some((Kind::SurroundingText, 0));
+        return Some((FlawKind::SurroundingText, 0));
     }
     let only = |some: &[u8]| after.iter().all(|byte| some.contains(byte) || *byte == b' ');
     let kind = match () {
         () if after.is_empty() => return None,
-        () if only(b"}]\n") => Kind::ExtraBracket,
-        () if only(b",;") => Kind::TrailingComma,
-        () => Kind::SurroundingText,
+        () if only(b"}]\n") => FlawKind::ExtraBracket,
+        () if only(b",;") => FlawKind::TrailingComma,
+        () => FlawKind::SurroundingText,
     };
     Some((kind, range.1))
 }
 
 /// Documents one after the other are the items of an array.
-fn join(documents: &[Document]) -> (Vec<u8>, Report) {
+fn join_documents(documents: &[FoundDocument]) -> (Vec<u8>, Report) {
     let mut json = vec![b'['];
     let mut report = Report::default();
-    report.add(Kind::SeveralValues, 0);
+    report.add(FlawKind::SeveralValues, 0);
     for document in documents {
         if json.len() > 1 {
             json.push(b',');

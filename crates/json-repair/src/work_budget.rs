@@ -58,7 +58,7 @@ mod tests {
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
     use super::{REREAD_COST, WorkBudget, hostile_texts::hostile};
-    use crate::{Guide, lookahead::SourceText, stream::Stream, whole};
+    use crate::{ExpectedShape, lookahead::SourceText, stream::Stream, whole};
 
     /// How many bytes of each text.
     const BYTES: usize = 8 << 10;
@@ -82,7 +82,7 @@ mod tests {
         for text in hostile(BYTES).step_by(so_many()) {
             let effort = WorkBudget::new(text.len());
             let source = SourceText { bytes: text.as_bytes(), is_complete: true, budget: &effort };
-            whole::documents(source).ok();
+            whole::find_documents(source).ok();
             assert_paid(&effort, &text);
         }
     }
@@ -90,14 +90,14 @@ mod tests {
     #[test]
     fn no_stream_takes_more_steps_than_it_is_worth() {
         for text in hostile(BYTES).step_by(so_many()) {
-            let (mut stream, mut out) = (Stream::new(&Guide::default()), Vec::new());
+            let (mut stream, mut out) = (Stream::new(&ExpectedShape::default()), Vec::new());
             for character in text.chars() {
                 let piece = &mut [0; 4];
                 if stream.feed(character.encode_utf8(piece), &mut out).is_err() {
                     break;
                 }
             }
-            assert_paid(&stream.effort, &text);
+            assert_paid(&stream.budget, &text);
         }
     }
 }

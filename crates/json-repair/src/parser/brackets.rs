@@ -3,7 +3,7 @@
 use super::{Doubt, Parser, Shape, Step};
 use crate::{
     lookahead::{Confidence, Lookahead, SourceText},
-    report::Kind,
+    report::FlawKind,
 };
 
 /// How many brackets a look ahead passes, and how many open ones it searches.
@@ -44,7 +44,7 @@ impl Parser {
         match self.reading(source, byte)? {
             Reading::Missing(count) => self.close_missing(count),
             Reading::Wrong => {
-                self.note(Kind::WrongBracket);
+                self.note(FlawKind::WrongBracket);
                 self.close_top();
             }
             Reading::Extra => return self.pass_over(),
@@ -54,7 +54,7 @@ impl Parser {
 
     /// Leaves out a bracket.
     fn pass_over(&mut self) -> Step {
-        self.note(Kind::ExtraBracket);
+        self.note(FlawKind::ExtraBracket);
         self.at += 1;
         Ok(())
     }
@@ -80,7 +80,7 @@ impl Parser {
     /// values belongs behind the brackets.
     pub(crate) fn close_missing(&mut self, count: usize) {
         for _ in 0..count {
-            self.note(Kind::MissingBracket);
+            self.note(FlawKind::MissingBracket);
             if let Some(frame) = self.stack.pop() {
                 self.out.push(frame.shape.json());
             }
@@ -117,7 +117,7 @@ impl Parser {
         if nested == 0 || between == late.len() || !self.manner.careful {
             return false;
         }
-        self.note(Kind::MissingBracket);
+        self.note(FlawKind::MissingBracket);
         self.drop_comma();
         self.out.append(&mut self.pending);
         self.out.insert(nested + between, b'[');
@@ -137,10 +137,10 @@ impl Parser {
             return Ok(false);
         };
         let Some((next, b'[')) = source.next_token(comma + 1)? else { return Ok(false) };
-        self.note(Kind::ExtraBracket);
+        self.note(FlawKind::ExtraBracket);
         self.at = comma;
         self.comma(b',');
-        self.note_at(Kind::ExtraBracket, next);
+        self.note_at(FlawKind::ExtraBracket, next);
         self.at = next + 1;
         Ok(true)
     }

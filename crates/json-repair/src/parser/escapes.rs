@@ -3,7 +3,7 @@
 use super::{Parser, Step, strings::Text};
 use crate::{
     lookahead::{Quote, SourceText},
-    report::Kind,
+    report::FlawKind,
     strict::must_be_escaped,
 };
 
@@ -24,7 +24,7 @@ impl Parser {
             source.peek(at + 3)?;
         }
         let truncated = next.is_none() || (next == Some(b'u') && self.ends_in_escape(source, at));
-        self.note_at(if truncated { Kind::Truncated } else { Kind::WrongEscape }, at);
+        self.note_at(if truncated { FlawKind::Truncated } else { FlawKind::WrongEscape }, at);
         self.pour(source, text, at);
         if truncated {
             self.at = source.bytes.len();

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     literals::json_literal,
     lookahead::{Confidence, Lookahead, MAX_LOOKAHEAD, Quote, SourceText},
-    report::Kind,
+    report::FlawKind,
     strict::{digit_count, number_length},
 };
 
@@ -51,11 +51,11 @@ impl Parser {
                 return self.take(length, None, word);
             }
             if let Some(json) = json_literal(word) {
-                let kind = (json.as_bytes() != word).then_some(Kind::WrongLiteral);
+                let kind = (json.as_bytes() != word).then_some(FlawKind::WrongLiteral);
                 return self.take(length, kind, json.as_bytes());
             }
             if let Some(number) = mended_number(word) {
-                return self.take(length, Some(Kind::WrongNumber), number.as_bytes());
+                return self.take(length, Some(FlawKind::WrongNumber), number.as_bytes());
             }
             if source.is_complete && self.at + length == source.bytes.len() {
                 return self.cut_off(source, word);
@@ -64,13 +64,13 @@ impl Parser {
         if source.next_token(self.at + length)?.is_some_and(|(_, byte)| byte == b'(')
             && let Some((start, end)) = self.call(source, length)?
         {
-            self.note(Kind::Call);
+            self.note(FlawKind::Call);
             return self.argument(source, start, end);
         }
         self.plain_text(source, place)
     }
 
-    fn take(&mut self, length: usize, kind: Option<Kind>, json: &[u8]) -> Step {
+    fn take(&mut self, length: usize, kind: Option<FlawKind>, json: &[u8]) -> Step {
         if let Some(kind) = kind {
             self.note(kind);
         }
@@ -85,10 +85,10 @@ impl Parser {
             .into_iter()
             .find(|literal| literal.as_bytes().get(..word.len()) == Some(word));
         match whole {
-            Some(json) => self.take(word.len(), Some(Kind::Truncated), json.as_bytes()),
+            Some(json) => self.take(word.len(), Some(FlawKind::Truncated), json.as_bytes()),
             None if matches!(word, b"-" | b"+" | b".") => {
                 self.at = source.bytes.len();
-                self.finish(Kind::Truncated)
+                self.finish(FlawKind::Truncated)
             }
             None => self.plain_text(source, Place::Value),
         }
@@ -178,7 +178,7 @@ impl Parser {
     /// Reads text without quotes, or with the closing one only.
     fn plain_text(&mut self, source: SourceText<'_>, place: Place) -> Step {
         if self.has_closing_quote(source, place)? {
-            self.note(Kind::MissingQuote);
+            self.note(FlawKind::MissingQuote);
             return self.start_text(source, Quote::Double, Style::Once, place, self.at);
         }
         let end = self.end_of_plain(source)?;
@@ -186,7 +186,7 @@ impl Parser {
         if text.is_empty() {
             return Err(Stop::Hopeless);
         }
-        self.note(Kind::UnquotedText);
+        self.note(FlawKind::UnquotedText);
         self.write_string(text);
         self.at = end;
         Ok(())
@@ -249,7 +249,7 @@ impl Parser {
             }
             let Some(byte) = source.peek(end)? else {
                 self.at = end;
-                return self.finish(Kind::Truncated);
+                return self.finish(FlawKind::Truncated);
             };
             if end > self.at + MAX_LOOKAHEAD {
                 return Err(Stop::Hopeless);
@@ -261,15 +261,15 @@ impl Parser {
         };
         let key = source.bytes.get(self.at..end).unwrap_or_default().trim_ascii();
         match found {
-            b':' | b'=' if !key.is_empty() => self.write_key(key, Kind::UnquotedText, end),
+            b':' | b'=' if !key.is_empty() => self.write_key(key, FlawKind::UnquotedText, end),
             b'"' => match source.next_token(end + 1)? {
-                Some((_, b':')) => self.write_key(key, Kind::MissingQuote, end + 1),
+                Some((_, b':')) => self.write_key(key, FlawKind::MissingQuote, end + 1),
                 // A word before a key means nothing.
                 _ if source.key_confidence(end)? != Confidence::High => {
-                    self.write_key(key, Kind::UnquotedText, end)
+                    self.write_key(key, FlawKind::UnquotedText, end)
                 }
                 _ if !key.is_empty() => {
-                    self.note(Kind::SurroundingText);
+                    self.note(FlawKind::SurroundingText);
                     self.at = end;
                     Ok(())
                 }
@@ -279,7 +279,7 @@ impl Parser {
         }
     }
 
-    fn write_key(&mut self, key: &[u8], kind: Kind, after: usize) -> Step {
+    fn write_key(&mut self, key: &[u8], kind: FlawKind, after: usize) -> Step {
         self.note(kind);
         self.separate();
         self.pending.push(b'"');

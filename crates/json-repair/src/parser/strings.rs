@@ -3,7 +3,7 @@
 use super::{Parser, Shape, State, Step, Stop, escapes::write_escaped, quotes::open_brackets};
 use crate::{
     lookahead::{Lookahead, MAX_LOOKAHEAD, Quote, SourceText},
-    report::Kind,
+    report::FlawKind,
     strict::must_be_escaped,
     work_budget::REREAD_COST,
 };
@@ -101,7 +101,7 @@ impl Parser {
         let Some((quote, length)) = source.quote_at(self.at) else { return Err(Stop::Hopeless) };
         let (style, start) = style(source, self.at, length, place)?;
         if quote != Quote::Double || style != Style::Once {
-            self.note(Kind::WrongQuote);
+            self.note(FlawKind::WrongQuote);
         }
         self.start_text(source, quote, style, place, start)
     }
@@ -188,7 +188,7 @@ impl Parser {
 
     /// A control character is written as an escape.
     fn control(&mut self, text: &mut Text) {
-        self.note_at(Kind::ControlCharacter, text.scan);
+        self.note_at(FlawKind::ControlCharacter, text.scan);
         text.dirty = true;
         text.scan += 1;
     }
@@ -204,7 +204,7 @@ impl Parser {
         match self.verdict(source, text, length)? {
             Verdict::Inside if text.quote == Quote::Double => {
                 text.quotes += 1;
-                self.note_at(Kind::UnescapedQuote, at);
+                self.note_at(FlawKind::UnescapedQuote, at);
                 self.pour(source, text, at);
                 let written = self.target(text).len();
                 if let Some((_, later @ usize::MAX)) = &mut text.refused {
@@ -220,22 +220,22 @@ impl Parser {
             }
             Verdict::End(after) => {
                 if text.style == Style::Once && after > at + length {
-                    self.note_at(Kind::WrongQuote, at);
+                    self.note_at(FlawKind::WrongQuote, at);
                 }
                 self.close_text(source, text, at, after);
             }
             Verdict::Before(end) => {
-                self.note_at(Kind::MissingQuote, end);
+                self.note_at(FlawKind::MissingQuote, end);
                 self.close_text(source, text, end, end);
             }
             Verdict::JoinedBefore(end, start) => {
-                self.note_at(Kind::MissingQuote, end);
-                self.note_at(Kind::JoinedStrings, at);
+                self.note_at(FlawKind::MissingQuote, end);
+                self.note_at(FlawKind::JoinedStrings, at);
                 self.pour(source, text, end);
                 (self.at, text.scan, text.safe, text.counted) = (start, start, start, start);
             }
             Verdict::Joined(start, quote) => {
-                self.note_at(Kind::JoinedStrings, at);
+                self.note_at(FlawKind::JoinedStrings, at);
                 self.pour(source, text, at);
                 (self.at, text.scan, text.safe, text.counted) = (start, start, start, start);
                 (text.quote, text.style) = (quote, Style::Once);
@@ -323,7 +323,7 @@ impl Parser {
         let filled = self.stack.last().is_some_and(|frame| frame.filled);
         let is_in_object =
             self.stack.iter().rev().nth(1).is_some_and(|frame| frame.shape == Shape::Object);
-        self.note(Kind::MissingBracket);
+        self.note(FlawKind::MissingBracket);
         if is_in_object && (filled || self.led) {
             self.stack.pop();
             self.out.push(b']');
@@ -387,16 +387,16 @@ impl Parser {
             let colon = all.iter().position(|byte| *byte == b':');
             let Some(colon) = colon.filter(|colon| *colon > 0) else {
                 self.at = source.bytes.len();
-                return self.finish(Kind::Truncated);
+                return self.finish(FlawKind::Truncated);
             };
-            self.note(Kind::MissingQuote);
+            self.note(FlawKind::MissingQuote);
             self.close_text(source, &mut text, self.at + colon, self.at + colon);
             return Ok(());
         }
         if text.held.is_some_and(|start| start + 1 == self.pending.len()) && all.is_empty() {
-            return self.finish(Kind::Truncated);
+            return self.finish(FlawKind::Truncated);
         }
-        self.note_at(Kind::MissingQuote, source.bytes.len());
+        self.note_at(FlawKind::MissingQuote, source.bytes.len());
         let own = all.get(..self.without_structure(source, all)).unwrap_or_default();
         let end = self.at + self.without_members(own).len();
         self.close_text(source, &mut text, end, end);

@@ -1,6 +1,6 @@
 //! Whatever else may come: no panic, and nothing invalid.
 
-use json_repair::{Root, is_json, mend};
+use json_repair::{RootKind, is_json, repair};
 
 use crate::{
     hostile_texts::{PIECES, hostile},
@@ -22,8 +22,8 @@ fn nothing_that_comes_panics_or_comes_back_invalid() {
             0 => pieces(&mut random),
             _ => mutated(&random.one_of(&cases).input, &mut random),
         };
-        let root = *random.one_of(&[Root::Any, Root::Object, Root::Array]);
-        if let Ok((json, report)) = mend(&input, &root.into()) {
+        let root = *random.one_of(&[RootKind::Any, RootKind::Object, RootKind::Array]);
+        if let Ok((json, report)) = repair(&input, &root.into()) {
             assert!(is_json(json.as_bytes()), "{input:?} => {json:?}");
             assert!(
                 serde_json::from_str::<serde::de::IgnoredAny>(&json).is_ok() || json.len() > 100
@@ -36,7 +36,7 @@ fn nothing_that_comes_panics_or_comes_back_invalid() {
 #[test]
 fn whatever_is_repeated_comes_back_valid_or_not_at_all() {
     for input in hostile(100) {
-        if let Ok((json, _)) = mend(&input, &Root::Any.into()) {
+        if let Ok((json, _)) = repair(&input, &RootKind::Any.into()) {
             assert!(is_json(json.as_bytes()), "{input:?} => {json:?}");
         }
     }
@@ -78,7 +78,7 @@ fn nothing_that_streams_panics_or_comes_out_invalid() {
             _ => mutated(&random.one_of(&cases).input, &mut random),
         };
         let cuts = random_cuts(&input, &mut random);
-        match (mend(&input, &Root::Any.into()), streamed(&input, &cuts, Root::Any)) {
+        match (repair(&input, &RootKind::Any.into()), streamed(&input, &cuts, RootKind::Any)) {
             (_, Ok(json)) => assert!(is_json(json.as_bytes()), "{input:?} => {json:?}"),
             (Ok(_), Err(_)) => lost += 1,
             (Err(_), Err(_)) => {}
@@ -108,7 +108,7 @@ fn sizes_and_odd_characters_are_no_trouble() {
         ("{\"a\":\"\\ud8".to_owned(), "{\"a\":\"\"}".to_owned()),
     ];
     for (input, expected) in cases {
-        let (json, _) = mend(&input, &Root::Any.into()).unwrap();
+        let (json, _) = repair(&input, &RootKind::Any.into()).unwrap();
         assert!(json == expected, "{:.60} => {:.60}", input, json);
     }
     for json in corpus::VALID {

@@ -9,7 +9,7 @@ mod streams;
 #[path = "../support/mod.rs"]
 mod support;
 
-use json_repair::{Root, is_json, mend};
+use json_repair::{RootKind, is_json, repair};
 
 use self::support::{
     comparison::{self, Tally},
@@ -31,8 +31,8 @@ fn damaged_documents_come_back_as_they_were() {
 #[test]
 fn valid_documents_come_back_to_the_byte() {
     for json in corpus::VALID {
-        for root in [Root::Any, Root::Object, Root::Array] {
-            let (out, report) = mend(json, &root.into()).unwrap();
+        for root in [RootKind::Any, RootKind::Object, RootKind::Array] {
+            let (out, report) = repair(json, &root.into()).unwrap();
             assert_eq!(out, json);
             assert!(report.is_empty(), "{json}");
         }
@@ -43,9 +43,9 @@ fn valid_documents_come_back_to_the_byte() {
 fn replies_without_json_are_left_alone() {
     for text in corpus::PROSE {
         assert!(
-            mend(text, &Root::Any.into()).is_err(),
+            repair(text, &RootKind::Any.into()).is_err(),
             "{text}: {:?}",
-            mend(text, &Root::Any.into())
+            repair(text, &RootKind::Any.into())
         );
     }
 }
@@ -53,10 +53,10 @@ fn replies_without_json_are_left_alone() {
 #[test]
 fn what_is_mended_is_mended_for_good() {
     for case in damage::cases(7, 3) {
-        if let Ok((json, report)) = mend(&case.input, &Root::Any.into()) {
+        if let Ok((json, report)) = repair(&case.input, &RootKind::Any.into()) {
             assert!(is_json(json.as_bytes()), "{}", case.input);
             assert_eq!(report.is_empty(), json == case.input, "{}", case.input);
-            let (again, report) = mend(&json, &Root::Any.into()).unwrap();
+            let (again, report) = repair(&json, &RootKind::Any.into()).unwrap();
             assert!(again == json && report.is_empty());
         }
     }
@@ -91,7 +91,7 @@ fn what_another_repairer_does_otherwise_is_known() {
     ];
     for (text, theirs, ours) in cases {
         let peer = jsonrepair_rs::jsonrepair(text).ok();
-        let own = mend(text, &Root::Any.into()).ok();
+        let own = repair(text, &RootKind::Any.into()).ok();
         for (out, expected) in [(peer, theirs), (own.map(|it| it.0.into_owned()), ours)] {
             let same = match (&out, expected) {
                 (Some(out), Some(expected)) => comparison::same(out, expected),

@@ -1,6 +1,6 @@
 //! Documents that come in pieces.
 
-use json_repair::{Failure, Root, Stream, is_json, mend};
+use json_repair::{Failure, RootKind, Stream, is_json, repair};
 
 use crate::support::{
     corpus, damage,
@@ -11,7 +11,7 @@ use crate::support::{
 };
 
 /// What a text comes to that is cut after each of `cuts`.
-pub fn streamed(text: &str, cuts: &[usize], root: Root) -> Result<String, Failure> {
+pub fn streamed(text: &str, cuts: &[usize], root: RootKind) -> Result<String, Failure> {
     let mut stream = Stream::new(&root.into());
     let (mut out, mut from) = (Vec::new(), 0);
     for cut in cuts.iter().copied().chain([text.len()]) {
@@ -39,7 +39,7 @@ fn a_valid_stream_passes_to_the_byte_wherever_it_is_cut() {
     for json in valid {
         let single: Vec<usize> = every_cut(&json).collect();
         for cuts in single.iter().map(|cut| vec![*cut]).chain([single.clone(), Vec::new()]) {
-            assert_eq!(streamed(&json, &cuts, Root::Any), Ok(json.clone()), "{cuts:?}");
+            assert_eq!(streamed(&json, &cuts, RootKind::Any), Ok(json.clone()), "{cuts:?}");
         }
     }
 }
@@ -51,7 +51,7 @@ fn a_valid_stream_is_never_more_than_a_token_behind() {
         let tokens = tokens::tokens(&corpus::document(&mut random), number % 4);
         let json: String = tokens.iter().map(|token| token.text.as_str()).collect();
         let starts = starts(&tokens);
-        let mut stream = Stream::new(&Root::Any.into());
+        let mut stream = Stream::new(&RootKind::Any.into());
         let mut out = Vec::new();
         for (at, character) in json.char_indices() {
             stream.feed(character.encode_utf8(&mut [0; 4]), &mut out).unwrap();
@@ -82,8 +82,9 @@ fn whatever_can_be_mended_whole_can_be_mended_in_pieces() {
     let cases = damage::cases(12, 10);
     let (mut right, mut same) = (0, 0);
     for case in &cases {
-        let root = if case.promise == Promise::EqualWithRoot { Root::Object } else { Root::Any };
-        let whole = mend(&case.input, &root.into());
+        let root =
+            if case.promise == Promise::EqualWithRoot { RootKind::Object } else { RootKind::Any };
+        let whole = repair(&case.input, &root.into());
         let each: Vec<usize> = every_cut(&case.input).collect();
         let mut last = None;
         for cuts in [each, random_cuts(&case.input, &mut random), Vec::new()] {
@@ -107,7 +108,7 @@ fn whatever_can_be_mended_whole_can_be_mended_in_pieces() {
 #[test]
 fn prose_comes_back_if_nothing_else_does() {
     for text in corpus::PROSE {
-        let mut stream = Stream::new(&Root::Any.into());
+        let mut stream = Stream::new(&RootKind::Any.into());
         let mut out = Vec::new();
         for character in text.chars() {
             stream.feed(character.encode_utf8(&mut [0; 4]), &mut out).unwrap();

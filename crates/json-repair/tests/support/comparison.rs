@@ -1,6 +1,6 @@
 //! What the crate `jsonrepair-rs` makes of the same damage: it knows nothing of this code.
 
-use json_repair::{Root, mend};
+use json_repair::{RootKind, repair};
 use jsonrepair_rs::jsonrepair;
 
 use super::{
@@ -36,7 +36,7 @@ impl Tally {
         };
         let peer = compare(&theirs, case);
         self.peer[peer as usize] += 1;
-        let Ok((ours, _)) = mend(&case.input, &Root::Any.into()) else { return };
+        let Ok((ours, _)) = repair(&case.input, &RootKind::Any.into()) else { return };
         if same(&ours, &theirs) {
             self.same += 1;
             return;

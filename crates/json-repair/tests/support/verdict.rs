@@ -1,6 +1,6 @@
 //! What a repair comes to, held against the original.
 
-use json_repair::{Root, mend};
+use json_repair::{RootKind, repair};
 use serde_json::Value;
 
 use super::damage::{Case, Promise};
@@ -15,11 +15,11 @@ pub enum Verdict {
 /// Mends a case and judges what came out.
 pub fn judge(case: &Case) -> Verdict {
     let root = match (case.promise, &case.original) {
-        (Promise::EqualWithRoot, Value::Array(_)) => Root::Array,
-        (Promise::EqualWithRoot, _) => Root::Object,
-        _ => Root::Any,
+        (Promise::EqualWithRoot, Value::Array(_)) => RootKind::Array,
+        (Promise::EqualWithRoot, _) => RootKind::Object,
+        _ => RootKind::Any,
     };
-    match mend(&case.input, &root.into()) {
+    match repair(&case.input, &root.into()) {
         Ok((json, _)) => compare(&json, case),
         Err(_) => Verdict::Refused,
     }
