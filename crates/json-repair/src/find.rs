@@ -4,7 +4,7 @@ use memchr::memmem;
 
 use crate::{
     lookahead::{Confidence, Lookahead, MAX_LOOKAHEAD, NeedMoreInput, SourceText},
-    parser::Shape,
+    parser::Container,
 };
 
 /// Tags around what a model thinks. What is between them is no answer.
@@ -32,7 +32,7 @@ pub(crate) enum Opening {
     /// With its bracket.
     Bracket,
     /// With a key: its bracket was left out.
-    MissingBracket(Shape),
+    MissingBracket(Container),
     /// With its bracket, and every quote in it has a backslash.
     Escaped,
 }
@@ -408,7 +408,7 @@ impl DocumentSearch {
             return Ok(None);
         }
         let is_key = source.key_confidence(self.position)? == Confidence::High;
-        Ok(is_key.then_some(Opening::MissingBracket(Shape::Object)))
+        Ok(is_key.then_some(Opening::MissingBracket(Container::Object)))
     }
 }
 

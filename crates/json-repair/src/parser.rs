@@ -8,8 +8,10 @@ mod scalars;
 mod state;
 mod strings;
 
-pub(crate) use self::state::{Doubt, Frame, Manner, Shape, State, Step, Stop};
-use self::strings::Place;
+pub(crate) use self::state::{
+    BracketPolicy, Container, Frame, ParseOptions, ParserState, StepResult, StopReason,
+};
+use self::strings::TokenRole;
 use crate::{
     lookahead::{Confidence, Lookahead, SourceText, unusual_whitespace_length},
     report::{FlawKind, Report},
@@ -19,210 +21,212 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Parser {
     pub(crate) stack: Vec<Frame>,
-    pub(crate) state: State,
+    pub(crate) state: ParserState,
     /// JSON that will not change.
-    pub(crate) out: Vec<u8>,
+    pub(crate) output: Vec<u8>,
     /// What is written when the next value begins: white space, a comma, a key, a colon.
     pub(crate) pending: Vec<u8>,
     /// Where in `pending` the comma is.
-    pub(crate) comma: Option<usize>,
+    pub(crate) pending_comma: Option<usize>,
     /// The next byte to be read.
-    pub(crate) at: usize,
+    pub(crate) position: usize,
     /// How many bytes were before the source's first.
-    pub(crate) base: usize,
+    pub(crate) discarded: usize,
     pub(crate) report: Report,
-    pub(crate) manner: Manner,
+    pub(crate) options: ParseOptions,
     /// How far the line being read is indented.
-    pub(crate) indent: u16,
+    pub(crate) line_indent: u16,
     /// Whether nothing but white space was on the line so far.
-    pub(crate) fresh_line: bool,
+    pub(crate) at_line_start: bool,
     /// Whether a choice was made that could have gone the other way.
-    pub(crate) doubtful: bool,
+    pub(crate) is_ambiguous: bool,
     /// Whether a key has left whose value has not.
-    pub(crate) keyed: bool,
+    pub(crate) key_awaits_value: bool,
     /// Up to where no quote is near.
-    pub(crate) quoteless: usize,
+    pub(crate) no_quote_until: usize,
     /// Whether what is open innermost began with a comma.
-    pub(crate) led: bool,
+    pub(crate) starts_with_comma: bool,
     /// How often a string was read again.
-    pub(crate) returns: u8,
+    pub(crate) rereads: u8,
 }
 
 impl Parser {
     /// A reader whose document begins at a byte of the text.
-    pub(crate) fn new(at: usize, manner: Manner) -> Self {
+    pub(crate) fn new(at: usize, manner: ParseOptions) -> Self {
         Self {
             stack: Vec::new(),
-            state: State::Value,
-            out: Vec::new(),
+            state: ParserState::ExpectValue,
+            output: Vec::new(),
             pending: Vec::new(),
-            comma: None,
-            at,
-            base: 0,
+            pending_comma: None,
+            position: at,
+            discarded: 0,
             report: Report::default(),
-            manner,
-            indent: 0,
-            fresh_line: false,
-            doubtful: false,
-            keyed: false,
-            quoteless: 0,
-            led: false,
-            returns: 0,
+            options: manner,
+            line_indent: 0,
+            at_line_start: false,
+            is_ambiguous: false,
+            key_awaits_value: false,
+            no_quote_until: 0,
+            starts_with_comma: false,
+            rereads: 0,
         }
     }
 
     /// Begins as if a bracket had been read that the text does not have.
-    pub(crate) fn imply(&mut self, shape: Shape) {
-        self.note(FlawKind::MissingBracket);
-        self.open(shape);
+    pub(crate) fn open_implied(&mut self, shape: Container) {
+        self.record(FlawKind::MissingBracket);
+        self.open_container(shape);
         if let Some(frame) = self.stack.last_mut() {
-            frame.implied = true;
+            frame.is_implied = true;
         }
     }
 
     /// Reads as far as what has come allows.
-    pub(crate) fn run(&mut self, source: SourceText<'_>) -> Stop {
+    pub(crate) fn run(&mut self, source: SourceText<'_>) -> StopReason {
         while !source.budget.is_exhausted() {
             source.budget.spend(1);
             if let Err(stop) = self.step(source) {
                 return stop;
             }
         }
-        Stop::Hopeless
+        StopReason::Unrepairable
     }
 
     /// Keeps a flaw found where the reading is.
-    pub(crate) fn note(&mut self, kind: FlawKind) {
-        self.note_at(kind, self.at);
+    pub(crate) fn record(&mut self, kind: FlawKind) {
+        self.record_at(kind, self.position);
     }
 
     /// Keeps a flaw found at a byte of the source.
-    pub(crate) fn note_at(&mut self, kind: FlawKind, at: usize) {
-        self.report.add(kind, self.base + at);
+    pub(crate) fn record_at(&mut self, kind: FlawKind, at: usize) {
+        self.report.add(kind, self.discarded + at);
     }
 
     /// Whether to look far ahead: always once something was wrong.
-    pub(crate) fn is_careful(&self) -> bool {
-        self.manner.careful || !self.report.is_empty()
+    pub(crate) fn looks_far_ahead(&self) -> bool {
+        self.options.always_look_ahead || !self.report.is_empty()
     }
 
     /// What is open innermost.
-    pub(crate) fn shape(&self) -> Option<Shape> {
-        self.stack.last().map(|frame| frame.shape)
+    pub(crate) fn innermost(&self) -> Option<Container> {
+        self.stack.last().map(|frame| frame.container)
     }
 
-    fn step(&mut self, source: SourceText<'_>) -> Step {
+    fn step(&mut self, source: SourceText<'_>) -> StepResult {
         match self.state {
-            State::Done => return Err(Stop::Done),
-            State::Text(text) => return self.text(source, text),
-            _ => self.gap(source)?,
+            ParserState::Done => return Err(StopReason::Done),
+            ParserState::InString(text) => return self.read_string(source, text),
+            _ => self.skip_gap(source)?,
         }
-        let Some(byte) = source.peek(self.at)? else { return self.finish(FlawKind::Truncated) };
-        if self.stray(source, byte)? {
+        let Some(byte) = source.peek(self.position)? else {
+            return self.finish_document(FlawKind::Truncated);
+        };
+        if self.skip_stray(source, byte)? {
             return Ok(());
         }
         match self.state {
-            State::Key => self.key(source, byte),
-            State::Colon => self.colon(source, byte),
-            State::Value => self.value(source, byte),
-            State::Item => self.item(source, byte),
-            _ => self.after(source, byte),
+            ParserState::ExpectKey => self.read_key(source, byte),
+            ParserState::ExpectColon => self.read_colon(source, byte),
+            ParserState::ExpectValue => self.read_value(source, byte),
+            ParserState::ExpectItem => self.read_item(source, byte),
+            _ => self.read_after_value(source, byte),
         }
     }
 
     /// Passes over white space and comments.
-    fn gap(&mut self, source: SourceText<'_>) -> Lookahead<()> {
+    fn skip_gap(&mut self, source: SourceText<'_>) -> Lookahead<()> {
         loop {
-            let start = self.at;
+            let start = self.position;
             let rest = source.tail(start);
             let is_blank = |byte: &&u8| matches!(byte, b' ' | b'\n' | b'\t' | b'\r');
             let length = rest.iter().take_while(is_blank).count();
             if length > 0 {
-                self.blank(rest.get(..length).unwrap_or_default());
-                self.at += length;
+                self.keep_whitespace(rest.get(..length).unwrap_or_default());
+                self.position += length;
             }
             // Nearly always a token follows.
             if matches!(rest.get(length), Some(b'"'..=b'~') if !matches!(rest.get(length), Some(b'/' | b'#')))
             {
                 return Ok(());
             }
-            let odd = unusual_whitespace_length(source.tail(self.at));
+            let odd = unusual_whitespace_length(source.tail(self.position));
             if odd > 0 {
-                self.note(FlawKind::WhiteSpace);
-                self.at += odd;
+                self.record(FlawKind::WhiteSpace);
+                self.position += odd;
             }
-            let comment = source.comment_length(self.at)?;
+            let comment = source.comment_length(self.position)?;
             if comment > 0 {
-                self.note(FlawKind::Comment);
-                self.at += comment;
+                self.record(FlawKind::Comment);
+                self.position += comment;
             }
-            if self.at == start {
+            if self.position == start {
                 return Ok(());
             }
         }
     }
 
     /// Keeps white space, and how far it indents.
-    fn blank(&mut self, blank: &[u8]) {
+    fn keep_whitespace(&mut self, blank: &[u8]) {
         self.pending.extend_from_slice(blank);
         if let Some(line) = memchr::memrchr(b'\n', blank) {
             let indent = blank.len() - line - 1;
-            self.indent = indent.try_into().unwrap_or(u16::MAX);
-            self.fresh_line = true;
+            self.line_indent = indent.try_into().unwrap_or(u16::MAX);
+            self.at_line_start = true;
         }
     }
 
     /// Passes over what no JSON has between its tokens and what says nothing: dots in the place of
     /// more, escapes that stand for white space. Ends the document at a mark of its end.
-    fn stray(&mut self, source: SourceText<'_>, byte: u8) -> Result<bool, Stop> {
+    fn skip_stray(&mut self, source: SourceText<'_>, byte: u8) -> Result<bool, StopReason> {
         if !matches!(byte, b'.' | b'\\' | b'`' | b'~' | b'<' | 0xe2) {
             return Ok(false);
         }
         let dots = match byte {
-            b'.' if source.has_at(self.at, b"...")? => {
-                source.tail(self.at).iter().take_while(|byte| **byte == b'.').count()
+            b'.' if source.has_at(self.position, b"...")? => {
+                source.tail(self.position).iter().take_while(|byte| **byte == b'.').count()
             }
-            0xe2 if source.has_at(self.at, "…".as_bytes())? => 3,
+            0xe2 if source.has_at(self.position, "…".as_bytes())? => 3,
             _ => 0,
         };
         if dots > 0 {
-            self.note(FlawKind::Ellipsis);
-            self.at += dots;
+            self.record(FlawKind::Ellipsis);
+            self.position += dots;
             return Ok(true);
         }
         if byte == b'\\' {
-            let blank = matches!(source.peek(self.at + 1)?, Some(b'n' | b't' | b'r'));
+            let blank = matches!(source.peek(self.position + 1)?, Some(b'n' | b't' | b'r'));
             if blank {
-                self.note(FlawKind::WrongEscape);
-                self.at += 2;
+                self.record(FlawKind::WrongEscape);
+                self.position += 2;
             }
             return Ok(blank);
         }
-        if !self.stack.is_empty() && source.has_end_marker_at(self.at)? {
-            self.finish(FlawKind::MissingBracket)?;
+        if !self.stack.is_empty() && source.has_end_marker_at(self.position)? {
+            self.finish_document(FlawKind::MissingBracket)?;
             return Ok(true);
         }
         Ok(false)
     }
 
-    fn key(&mut self, source: SourceText<'_>, byte: u8) -> Step {
+    fn read_key(&mut self, source: SourceText<'_>, byte: u8) -> StepResult {
         match byte {
-            b',' | b';' => self.comma(byte),
-            b'}' | b']' | b')' => return self.close(source, byte),
-            b'{' | b'[' => return self.no_key(source, byte),
+            b',' | b';' => self.read_comma(byte),
+            b'}' | b']' | b')' => return self.read_closing_bracket(source, byte),
+            b'{' | b'[' => return self.read_bracket_as_key(source, byte),
             // Neither a key nor a value says nothing.
-            b':' if matches!(source.next_token(self.at + 1)?, Some((_, b',' | b'}'))) => {
-                self.note(FlawKind::MissingValue);
-                self.at += 1;
+            b':' if matches!(source.next_token(self.position + 1)?, Some((_, b',' | b'}'))) => {
+                self.record(FlawKind::MissingValue);
+                self.position += 1;
             }
-            b':' | b'=' | b'(' | b'<' | b'>' => return Err(Stop::Hopeless),
+            b':' | b'=' | b'(' | b'<' | b'>' => return Err(StopReason::Unrepairable),
             _ => {
-                if self.outdent(source, byte)? {
+                if self.close_by_indentation(source, byte)? {
                     return Ok(());
                 }
-                match source.quote_at(self.at) {
-                    Some(_) => return self.open_text(source, Place::Key),
-                    None => return self.plain_key(source),
+                match source.quote_at(self.position) {
+                    Some(_) => return self.open_string(source, TokenRole::Key),
+                    None => return self.read_unquoted_key(source),
                 }
             }
         }
@@ -230,92 +234,93 @@ impl Parser {
     }
 
     /// A bracket in the place of a key: the brace came twice, or the one before it was not closed.
-    fn no_key(&mut self, source: SourceText<'_>, byte: u8) -> Step {
-        let Some(frame) = self.stack.last() else { return Err(Stop::Hopeless) };
-        if byte == b'{' && !frame.filled && !frame.doubled {
-            let doubled = match source.next_token(self.at + 1)? {
+    fn read_bracket_as_key(&mut self, source: SourceText<'_>, byte: u8) -> StepResult {
+        let Some(frame) = self.stack.last() else { return Err(StopReason::Unrepairable) };
+        if byte == b'{' && !frame.has_content && !frame.has_double_brace {
+            let doubled = match source.next_token(self.position + 1)? {
                 Some((next, _)) => source.key_confidence(next)? != Confidence::None,
                 None => true,
             };
             if doubled {
-                self.note(FlawKind::ExtraBracket);
-                self.at += 1;
-                self.stack.last_mut().into_iter().for_each(|frame| frame.doubled = true);
+                self.record(FlawKind::ExtraBracket);
+                self.position += 1;
+                self.stack.last_mut().into_iter().for_each(|frame| frame.has_double_brace = true);
                 return Ok(());
             }
         }
         let is_in_array = self.stack.iter().rev().nth(1).is_some_and(Frame::is_array);
         if is_in_array {
             self.close_missing(1);
-            self.state = State::Item;
+            self.state = ParserState::ExpectItem;
             return Ok(());
         }
-        Err(Stop::Hopeless)
+        Err(StopReason::Unrepairable)
     }
 
-    fn colon(&mut self, source: SourceText<'_>, byte: u8) -> Step {
-        let second = matches!(byte, b'=' | b'-').then(|| source.peek(self.at + 1)).transpose()?;
+    fn read_colon(&mut self, source: SourceText<'_>, byte: u8) -> StepResult {
+        let second =
+            matches!(byte, b'=' | b'-').then(|| source.peek(self.position + 1)).transpose()?;
         let (length, flaw) = match (byte, second.flatten()) {
             (b':', _) => (1, None),
             (b'=', Some(b'>' | b'=')) | (b'-', Some(b'>')) => (2, Some(FlawKind::WrongColon)),
             (b'=', _) => (1, Some(FlawKind::WrongColon)),
-            (b']' | b')', _) => return Err(Stop::Hopeless),
+            (b']' | b')', _) => return Err(StopReason::Unrepairable),
             (b',' | b';' | b'}', _) => (0, None),
             _ => (0, Some(FlawKind::MissingColon)),
         };
         if let Some(flaw) = flaw {
-            self.note(flaw);
+            self.record(flaw);
         }
         // Where there is none, it belongs right behind the key.
         let place =
             if length == 0 { self.pending.trim_ascii_end().len() } else { self.pending.len() };
         self.pending.insert(place, b':');
-        self.at += length;
-        self.state = State::Value;
+        self.position += length;
+        self.state = ParserState::ExpectValue;
         Ok(())
     }
 
-    fn value(&mut self, source: SourceText<'_>, byte: u8) -> Step {
+    fn read_value(&mut self, source: SourceText<'_>, byte: u8) -> StepResult {
         match byte {
             b'{' => return self.open_brace(source),
-            b'[' => self.open_here(Shape::Array),
-            b'(' => return self.open_round(source),
+            b'[' => self.open_at_bracket(Container::Array),
+            b'(' => return self.open_parenthesis(source),
             b',' | b';' | b'}' | b']' | b')' => {
-                self.note(FlawKind::MissingValue);
-                self.write(b"null");
+                self.record(FlawKind::MissingValue);
+                self.write_value(b"null");
             }
             b':' | b'=' | b'>' => {
-                self.note(FlawKind::WrongColon);
-                self.at += 1;
+                self.record(FlawKind::WrongColon);
+                self.position += 1;
             }
-            _ => match source.quote_at(self.at) {
+            _ => match source.quote_at(self.position) {
                 Some(_) if !source.is_complete => {
                     self.release_key();
-                    return self.open_text(source, Place::Value);
+                    return self.open_string(source, TokenRole::Value);
                 }
-                Some(_) => return self.open_text(source, Place::Value),
-                None => return self.scalar(source, Place::Value),
+                Some(_) => return self.open_string(source, TokenRole::Value),
+                None => return self.read_scalar(source, TokenRole::Value),
             },
         }
         Ok(())
     }
 
-    fn item(&mut self, source: SourceText<'_>, byte: u8) -> Step {
+    fn read_item(&mut self, source: SourceText<'_>, byte: u8) -> StepResult {
         match byte {
-            b',' | b';' => self.comma(byte),
-            b'}' | b']' | b')' => return self.close(source, byte),
-            b':' | b'=' | b'>' => return Err(Stop::Hopeless),
+            b',' | b';' => self.read_comma(byte),
+            b'}' | b']' | b')' => return self.read_closing_bracket(source, byte),
+            b':' | b'=' | b'>' => return Err(StopReason::Unrepairable),
             _ => {
-                if self.outdent(source, byte)? {
+                if self.close_by_indentation(source, byte)? {
                     return Ok(());
                 }
                 match byte {
                     b'{' => return self.open_brace(source),
-                    b'[' => self.open_here(Shape::Array),
-                    b'(' => return self.open_round(source),
-                    _ => match source.quote_at(self.at) {
-                        Some(_) => return self.open_text(source, Place::Item),
-                        None => return self.plain_item(source),
+                    b'[' => self.open_at_bracket(Container::Array),
+                    b'(' => return self.open_parenthesis(source),
+                    _ => match source.quote_at(self.position) {
+                        Some(_) => return self.open_string(source, TokenRole::Item),
+                        None => return self.read_unquoted_item(source),
                     },
                 }
             }
@@ -323,113 +328,121 @@ impl Parser {
         Ok(())
     }
 
-    fn after(&mut self, source: SourceText<'_>, byte: u8) -> Step {
+    fn read_after_value(&mut self, source: SourceText<'_>, byte: u8) -> StepResult {
         match byte {
-            b',' | b';' => self.comma(byte),
-            b'}' | b']' | b')' => return self.close(source, byte),
-            b':' | b'=' | b'<' | b'>' => return Err(Stop::Hopeless),
-            _ if self.shape() != Some(Shape::Object) => self.state = State::Item,
-            _ if matches!(byte, b'{' | b'[') => self.state = State::Key,
-            _ if let Some(end) = source.literal_end(self.at)? => {
-                self.note(FlawKind::SurroundingText);
-                self.at = end;
+            b',' | b';' => self.read_comma(byte),
+            b'}' | b']' | b')' => return self.read_closing_bracket(source, byte),
+            b':' | b'=' | b'<' | b'>' => return Err(StopReason::Unrepairable),
+            _ if self.innermost() != Some(Container::Object) => {
+                self.state = ParserState::ExpectItem
+            }
+            _ if matches!(byte, b'{' | b'[') => self.state = ParserState::ExpectKey,
+            _ if let Some(end) = source.literal_end(self.position)? => {
+                self.record(FlawKind::SurroundingText);
+                self.position = end;
             }
             // Words after a value are no key: guessing what they are would be inventing.
-            _ if source.key_confidence(self.at)? == Confidence::None => return Err(Stop::Hopeless),
-            _ => self.state = State::Key,
+            _ if source.key_confidence(self.position)? == Confidence::None => {
+                return Err(StopReason::Unrepairable);
+            }
+            _ => self.state = ParserState::ExpectKey,
         }
         Ok(())
     }
 
     /// Takes in a comma, or what stands for one.
-    pub(crate) fn comma(&mut self, byte: u8) {
+    pub(crate) fn read_comma(&mut self, byte: u8) {
         if byte == b';' {
-            self.note(FlawKind::WrongComma);
+            self.record(FlawKind::WrongComma);
         }
-        let filled = self.stack.last().is_some_and(|frame| frame.filled);
-        if self.comma.is_some() || !filled {
-            self.note(FlawKind::ExtraComma);
-            self.led |= !filled;
+        let filled = self.stack.last().is_some_and(|frame| frame.has_content);
+        if self.pending_comma.is_some() || !filled {
+            self.record(FlawKind::ExtraComma);
+            self.starts_with_comma |= !filled;
         } else {
-            self.comma = Some(self.pending.len());
+            self.pending_comma = Some(self.pending.len());
             self.pending.push(b',');
         }
-        self.at += 1;
-        let is_object = self.shape() == Some(Shape::Object);
-        self.state = if is_object { State::Key } else { State::Item };
+        self.position += 1;
+        let is_object = self.innermost() == Some(Container::Object);
+        self.state = if is_object { ParserState::ExpectKey } else { ParserState::ExpectItem };
     }
 
     /// Makes `pending` what stands between two values.
-    pub(crate) fn separate(&mut self) {
-        let filled = self.stack.last().is_some_and(|frame| frame.filled);
-        if filled && self.comma.is_none() {
-            self.note(FlawKind::MissingComma);
+    pub(crate) fn ensure_comma(&mut self) {
+        let filled = self.stack.last().is_some_and(|frame| frame.has_content);
+        if filled && self.pending_comma.is_none() {
+            self.record(FlawKind::MissingComma);
             self.pending.insert(0, b',');
         }
-        self.comma = None;
+        self.pending_comma = None;
     }
 
     /// Takes the comma out of `pending`, which no value follows.
     pub(crate) fn drop_comma(&mut self) {
-        if let Some(at) = self.comma.take() {
-            self.note(FlawKind::TrailingComma);
+        if let Some(at) = self.pending_comma.take() {
+            self.record(FlawKind::TrailingComma);
             self.pending.remove(at);
         }
     }
 
     /// Lets go a key: its value begins, whatever it is.
     pub(crate) fn release_key(&mut self) {
-        if matches!(self.state, State::Value) && !self.stack.is_empty() {
-            self.out.append(&mut self.pending);
-            self.keyed = true;
+        if matches!(self.state, ParserState::ExpectValue) && !self.stack.is_empty() {
+            self.output.append(&mut self.pending);
+            self.key_awaits_value = true;
         }
     }
 
     /// Lets go what was held back: a value begins.
-    pub(crate) fn begin(&mut self) {
-        self.keyed = false;
-        if matches!(self.state, State::Item) {
-            self.separate();
+    pub(crate) fn begin_value(&mut self) {
+        self.key_awaits_value = false;
+        if matches!(self.state, ParserState::ExpectItem) {
+            self.ensure_comma();
         }
-        self.out.append(&mut self.pending);
-        self.enter();
+        self.output.append(&mut self.pending);
+        self.mark_content();
     }
 
     /// What is open holds something from here on.
-    pub(crate) fn enter(&mut self) {
-        let indent = self.indent;
-        let own_line = std::mem::take(&mut self.fresh_line);
+    pub(crate) fn mark_content(&mut self) {
+        let indent = self.line_indent;
+        let own_line = std::mem::take(&mut self.at_line_start);
         if let Some(frame) = self.stack.last_mut() {
-            if !frame.filled && own_line {
-                frame.inner = Some(indent);
-                self.manner.layout &= indent > frame.outer;
+            if !frame.has_content && own_line {
+                frame.content_indent = Some(indent);
+                self.options.use_indentation &= indent > frame.line_indent;
             }
-            frame.filled = true;
+            frame.has_content = true;
         }
     }
 
     /// Writes a value in one piece.
-    pub(crate) fn write(&mut self, json: &[u8]) {
-        self.begin();
-        self.out.extend_from_slice(json);
-        self.after_value();
+    pub(crate) fn write_value(&mut self, json: &[u8]) {
+        self.begin_value();
+        self.output.extend_from_slice(json);
+        self.end_value();
     }
 
     /// What comes after a value.
-    pub(crate) fn after_value(&mut self) {
-        self.state = if self.stack.is_empty() { State::Done } else { State::After };
+    pub(crate) fn end_value(&mut self) {
+        self.state =
+            if self.stack.is_empty() { ParserState::Done } else { ParserState::AfterValue };
     }
 
     /// Opens an object, or a set: strings in braces with no colon among them.
-    fn open_brace(&mut self, source: SourceText<'_>) -> Step {
-        let shape =
-            if self.is_careful() && self.is_set(source)? { Shape::Set } else { Shape::Object };
-        self.open_here(shape);
+    fn open_brace(&mut self, source: SourceText<'_>) -> StepResult {
+        let shape = if self.looks_far_ahead() && self.is_set(source)? {
+            Container::Set
+        } else {
+            Container::Object
+        };
+        self.open_at_bracket(shape);
         Ok(())
     }
 
     fn is_set(&self, source: SourceText<'_>) -> Lookahead<bool> {
-        let Some((mut at, _)) = source.next_token(self.at + 1)? else { return Ok(false) };
+        let Some((mut at, _)) = source.next_token(self.position + 1)? else { return Ok(false) };
         for ends in [&b","[..], b",}"] {
             let Some(after) = source.after_string(at)? else { return Ok(false) };
             match source.next_token(after)? {
@@ -444,54 +457,66 @@ impl Parser {
     }
 
     /// Opens an array, or passes over brackets around one value.
-    fn open_round(&mut self, source: SourceText<'_>) -> Step {
-        if let Some((start, end)) = self.call(source, 0)? {
-            self.note(FlawKind::Call);
-            return self.argument(source, start, end);
+    fn open_parenthesis(&mut self, source: SourceText<'_>) -> StepResult {
+        if let Some((start, end)) = self.find_call_argument(source, 0)? {
+            self.record(FlawKind::Call);
+            return self.write_call_argument(source, start, end);
         }
-        self.open_here(Shape::Tuple);
+        self.open_at_bracket(Container::Tuple);
         Ok(())
     }
 
-    fn open_here(&mut self, shape: Shape) {
-        if matches!(shape, Shape::Tuple | Shape::Set) {
-            self.note(FlawKind::WrongBracket);
+    fn open_at_bracket(&mut self, shape: Container) {
+        if matches!(shape, Container::Tuple | Container::Set) {
+            self.record(FlawKind::WrongBracket);
         }
-        self.at += 1;
-        self.open(shape);
+        self.position += 1;
+        self.open_container(shape);
     }
 
     /// Opens an object or an array.
-    pub(crate) fn open(&mut self, shape: Shape) {
-        self.begin();
-        let outer = self.indent;
+    pub(crate) fn open_container(&mut self, shape: Container) {
+        self.begin_value();
+        let outer = self.line_indent;
         let (filled, doubled, implied, inner) = (false, false, false, None);
-        self.led = false;
-        self.stack.push(Frame { shape, filled, doubled, implied, outer, inner, nested: 0 });
-        self.out.push(if shape == Shape::Object { b'{' } else { b'[' });
-        self.state = if shape == Shape::Object { State::Key } else { State::Item };
+        self.starts_with_comma = false;
+        self.stack.push(Frame {
+            container: shape,
+            has_content: filled,
+            has_double_brace: doubled,
+            is_implied: implied,
+            line_indent: outer,
+            content_indent: inner,
+            last_array_end: 0,
+        });
+        self.output.push(if shape == Container::Object { b'{' } else { b'[' });
+        self.state = if shape == Container::Object {
+            ParserState::ExpectKey
+        } else {
+            ParserState::ExpectItem
+        };
     }
 
     /// Closes what is open, because the text or the document in it ends here.
-    pub(crate) fn finish(&mut self, why: FlawKind) -> Step {
-        if matches!(self.state, State::Value) && self.stack.is_empty() {
-            return Err(Stop::Hopeless);
+    pub(crate) fn finish_document(&mut self, why: FlawKind) -> StepResult {
+        if matches!(self.state, ParserState::ExpectValue) && self.stack.is_empty() {
+            return Err(StopReason::Unrepairable);
         }
         if !self.stack.is_empty() {
             // What ends behind a value may be complete but for its brackets.
-            let after = matches!(self.state, State::After);
-            self.note(if after { FlawKind::MissingBracket } else { why });
+            let after = matches!(self.state, ParserState::AfterValue);
+            self.record(if after { FlawKind::MissingBracket } else { why });
         }
-        if std::mem::take(&mut self.keyed) {
-            self.out.extend_from_slice(b"null");
+        if std::mem::take(&mut self.key_awaits_value) {
+            self.output.extend_from_slice(b"null");
         }
         // A key without a value says nothing, and so does a comma.
         self.pending.clear();
-        self.comma = None;
+        self.pending_comma = None;
         while let Some(frame) = self.stack.pop() {
-            self.out.push(frame.shape.json());
+            self.output.push(frame.container.json_closing_bracket());
         }
-        self.state = State::Done;
+        self.state = ParserState::Done;
         Ok(())
     }
 }

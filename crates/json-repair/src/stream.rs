@@ -8,7 +8,7 @@ use crate::{
     coerce::Coercer,
     find::{DocumentSearch, Found, Opening},
     lookahead::SourceText,
-    parser::{Doubt, Manner, Parser, Stop},
+    parser::{BracketPolicy, ParseOptions, Parser, StopReason},
     report::{FlawKind, Report},
     unescape::Unescaper,
     whole::{Failure, RootKind, repair},
@@ -138,7 +138,7 @@ impl Stream {
             let Ok(Found::Document { at, opened, .. }) = found else { return Ok(()) };
             let first = self.buffer.iter().find(|byte| !byte.is_ascii_whitespace());
             if first == Some(&b'"')
-                && opened != Opening::MissingBracket(crate::parser::Shape::Object)
+                && opened != Opening::MissingBracket(crate::parser::Container::Object)
             {
                 self.state = StreamState::HoldingString;
                 return Ok(());
@@ -149,11 +149,11 @@ impl Stream {
             let source =
                 SourceText { bytes: &self.buffer, is_complete: complete, budget: &self.budget };
             let stop = parser.run(source);
-            out.append(&mut parser.out);
-            if stop == Stop::Hopeless {
+            out.append(&mut parser.output);
+            if stop == StopReason::Unrepairable {
                 return Err(Failure::Unrepairable);
             }
-            self.discard_parsed(stop == Stop::Done);
+            self.discard_parsed(stop == StopReason::Done);
         }
         self.pass_trailing_whitespace(out);
         Ok(())
@@ -164,7 +164,7 @@ impl Stream {
     fn next_recheck(&self) -> usize {
         let from = match &self.state {
             StreamState::Searching(search) => search.position,
-            StreamState::Parsing { parser, .. } => parser.looked(),
+            StreamState::Parsing { parser, .. } => parser.examined_to(),
             StreamState::HoldingString | StreamState::Finished { .. } => return 0,
         };
         let waiting = self.buffer.len().saturating_sub(from);
@@ -173,21 +173,25 @@ impl Stream {
 
     /// JSON begins.
     fn start_parsing(&mut self, at: usize, opened: Opening, out: &mut Vec<u8>) {
-        let manner = Manner { careful: false, layout: false, doubt: Doubt::Missing };
+        let manner = ParseOptions {
+            always_look_ahead: false,
+            use_indentation: false,
+            bracket_policy: BracketPolicy::Insert,
+        };
         let mut parser = Box::new(Parser::new(at, manner));
         let before = self.buffer.get(..at).unwrap_or_default();
         let is_plain = |byte: &u8| matches!(byte, b' ' | b'\n' | b'\t' | b'\r');
         if before.iter().all(is_plain) {
             out.extend_from_slice(before);
         } else {
-            parser.note(FlawKind::SurroundingText);
+            parser.record(FlawKind::SurroundingText);
         }
         let mut unescape = None;
         match opened {
             Opening::Bracket => {}
-            Opening::MissingBracket(shape) => parser.imply(shape),
+            Opening::MissingBracket(shape) => parser.open_implied(shape),
             Opening::Escaped => {
-                parser.note(FlawKind::Escaped);
+                parser.record(FlawKind::Escaped);
                 let escaped = self.buffer.split_off(at);
                 unescape.insert(Unescaper::default()).feed(&escaped, &mut self.buffer);
             }
@@ -198,10 +202,10 @@ impl Stream {
     /// Forgets what has been read.
     fn discard_parsed(&mut self, is_done: bool) {
         let StreamState::Parsing { parser, .. } = &mut self.state else { return };
-        let read = parser.at.min(self.buffer.len());
+        let read = parser.position.min(self.buffer.len());
         if is_done || read > MIN_DISCARD {
             self.buffer.drain(..read);
-            parser.forget(read);
+            parser.discard(read);
         }
         if is_done {
             let report = std::mem::take(&mut parser.report);

@@ -6,7 +6,7 @@ use crate::{
     find::{DocumentSearch, Found, Opening},
     literals::json_literal,
     lookahead::SourceText,
-    parser::{Doubt, Manner, Parser, Stop},
+    parser::{BracketPolicy, ParseOptions, Parser, StopReason},
     report::{FlawKind, Report},
     strict::is_json,
     unescape::Unescaper,
@@ -188,15 +188,15 @@ fn parse_document(
     if opened == Opening::Escaped {
         return parse_escaped(source, at);
     }
-    let mut best = parse_with(source, at, opened, Doubt::Missing);
-    for doubt in [Doubt::Wrong, Doubt::Extra] {
+    let mut best = parse_with(source, at, opened, BracketPolicy::Insert);
+    for doubt in [BracketPolicy::Replace, BracketPolicy::Drop] {
         let settled =
-            |parser: &Parser| !parser.doubtful || parser.report.count() > MAX_FLAWS_FOR_RETRY;
+            |parser: &Parser| !parser.is_ambiguous || parser.report.count() > MAX_FLAWS_FOR_RETRY;
         if repair_cost(source, &best) < 2 || best.as_ref().is_ok_and(settled) {
             break;
         }
         let other = parse_with(source, at, opened, doubt);
-        let read = other.as_ref().map_or_else(|end| *end, |parser| parser.at);
+        let read = other.as_ref().map_or_else(|end| *end, |parser| parser.position);
         source.budget.spend(REREAD_COST * (read - at));
         // What needs less mending is more likely what was meant.
         if repair_cost(source, &other) < repair_cost(source, &best) {
@@ -209,29 +209,32 @@ fn parse_document(
 /// How much had to be mended, and how much was left over.
 fn repair_cost(source: SourceText<'_>, attempt: &Result<Parser, usize>) -> usize {
     let Ok(parser) = attempt else { return usize::MAX };
-    let left_over = matches!(source.next_token(parser.at), Ok(Some((_, b'}' | b']'))));
+    let left_over = matches!(source.next_token(parser.position), Ok(Some((_, b'}' | b']'))));
     parser.report.count() + usize::from(left_over)
 }
 
 fn into_parts(parser: Parser) -> (Vec<u8>, Report, usize) {
-    (parser.out, parser.report, parser.at)
+    (parser.output, parser.report, parser.position)
 }
 
 fn parse_with(
     source: SourceText<'_>,
     at: usize,
     opened: Opening,
-    doubt: Doubt,
+    doubt: BracketPolicy,
 ) -> Result<Parser, usize> {
     source.budget.spend(PARSE_COST);
-    let mut parser = Parser::new(at, Manner { careful: true, layout: true, doubt });
-    parser.out.reserve((source.bytes.len() - at).min(INITIAL_CAPACITY));
+    let mut parser = Parser::new(
+        at,
+        ParseOptions { always_look_ahead: true, use_indentation: true, bracket_policy: doubt },
+    );
+    parser.output.reserve((source.bytes.len() - at).min(INITIAL_CAPACITY));
     if let Opening::MissingBracket(shape) = opened {
-        parser.imply(shape);
+        parser.open_implied(shape);
     }
     match parser.run(source) {
-        Stop::Done => Ok(parser),
-        Stop::Wait | Stop::Hopeless => Err(parser.at),
+        StopReason::Done => Ok(parser),
+        StopReason::NeedMoreInput | StopReason::Unrepairable => Err(parser.position),
     }
 }
 
@@ -243,9 +246,10 @@ fn parse_escaped(source: SourceText<'_>, at: usize) -> Result<(Vec<u8>, Report, 
     unescape.feed(source.tail(at), &mut plain);
     unescape.finish(&mut plain);
     let inner = SourceText { bytes: &plain, ..source };
-    let mut parser = parse_with(inner, 0, Opening::Bracket, Doubt::Missing).map_err(|_| end)?;
+    let mut parser =
+        parse_with(inner, 0, Opening::Bracket, BracketPolicy::Insert).map_err(|_| end)?;
     parser.report.add(FlawKind::Escaped, at);
-    Ok((parser.out, parser.report, end))
+    Ok((parser.output, parser.report, end))
 }
 
 /// Makes one document of those found.

@@ -1,17 +1,17 @@
 //! Closing brackets: those that fit, those that were left out, and those that are wrong.
 
-use super::{Doubt, Parser, Shape, Step};
+use super::{BracketPolicy, Container, Parser, StepResult};
 use crate::{
     lookahead::{Confidence, Lookahead, SourceText},
     report::FlawKind,
 };
 
 /// How many brackets a look ahead passes, and how many open ones it searches.
-const MAX_BRACKETS: usize = 32;
+const MAX_BRACKETS_AHEAD: usize = 32;
 
 /// What a closing bracket that does not fit may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Reading {
+enum BracketFlaw {
     /// Brackets before it were left out: so many.
     Missing(usize),
     /// It is the wrong one.
@@ -22,81 +22,83 @@ enum Reading {
 
 impl Parser {
     /// Reads a closing bracket.
-    pub(crate) fn close(&mut self, source: SourceText<'_>, byte: u8) -> Step {
-        let Some(shape) = self.shape() else { return Ok(()) };
-        if self.outdent(source, byte)? {
+    pub(crate) fn read_closing_bracket(&mut self, source: SourceText<'_>, byte: u8) -> StepResult {
+        let Some(shape) = self.innermost() else { return Ok(()) };
+        if self.close_by_indentation(source, byte)? {
             return Ok(());
         }
-        if shape.closer() == byte {
-            if self.closes_too_soon(source)? {
-                if self.close_late() || self.go_on(source)? {
+        if shape.closing_bracket() == byte {
+            if self.closes_too_early(source)? {
+                if self.insert_late_array() || self.continue_array(source)? {
                     return Ok(());
                 }
                 let is_root = self.stack.len() == 1;
-                self.doubtful |= !is_root;
-                if is_root || self.manner.doubt == Doubt::Extra {
-                    return self.pass_over();
+                self.is_ambiguous |= !is_root;
+                if is_root || self.options.bracket_policy == BracketPolicy::Drop {
+                    return self.skip_extra_bracket();
                 }
             }
-            self.close_top();
+            self.close_innermost();
             return Ok(());
         }
-        match self.reading(source, byte)? {
-            Reading::Missing(count) => self.close_missing(count),
-            Reading::Wrong => {
-                self.note(FlawKind::WrongBracket);
-                self.close_top();
+        match self.classify_bracket(source, byte)? {
+            BracketFlaw::Missing(count) => self.close_missing(count),
+            BracketFlaw::Wrong => {
+                self.record(FlawKind::WrongBracket);
+                self.close_innermost();
             }
-            Reading::Extra => return self.pass_over(),
+            BracketFlaw::Extra => return self.skip_extra_bracket(),
         }
         Ok(())
     }
 
     /// Leaves out a bracket.
-    fn pass_over(&mut self) -> Step {
-        self.note(FlawKind::ExtraBracket);
-        self.at += 1;
+    fn skip_extra_bracket(&mut self) -> StepResult {
+        self.record(FlawKind::ExtraBracket);
+        self.position += 1;
         Ok(())
     }
 
     /// Closes what is open innermost, with the bracket that is read.
-    fn close_top(&mut self) {
-        if self.fresh_line && self.stack.last().is_some_and(|top| top.outer != self.indent) {
-            self.manner.layout = false;
+    fn close_innermost(&mut self) {
+        if self.at_line_start
+            && self.stack.last().is_some_and(|top| top.line_indent != self.line_indent)
+        {
+            self.options.use_indentation = false;
         }
         self.drop_comma();
-        self.out.append(&mut self.pending);
-        self.fresh_line = false;
-        self.at += 1;
+        self.output.append(&mut self.pending);
+        self.at_line_start = false;
+        self.position += 1;
         if let Some(frame) = self.stack.pop() {
-            self.out.push(frame.shape.json());
-            let end = if frame.is_array() { self.out.len() } else { 0 };
-            self.stack.last_mut().into_iter().for_each(|outer| outer.nested = end);
+            self.output.push(frame.container.json_closing_bracket());
+            let end = if frame.is_array() { self.output.len() } else { 0 };
+            self.stack.last_mut().into_iter().for_each(|outer| outer.last_array_end = end);
         }
-        self.after_value();
+        self.end_value();
     }
 
     /// Closes so many of the innermost, for which no bracket is there. What stands between the
     /// values belongs behind the brackets.
     pub(crate) fn close_missing(&mut self, count: usize) {
         for _ in 0..count {
-            self.note(FlawKind::MissingBracket);
+            self.record(FlawKind::MissingBracket);
             if let Some(frame) = self.stack.pop() {
-                self.out.push(frame.shape.json());
+                self.output.push(frame.container.json_closing_bracket());
             }
         }
-        self.after_value();
+        self.end_value();
     }
 
     /// Whether what follows a bracket belongs into what it would close, and nowhere else.
-    fn closes_too_soon(&self, source: SourceText<'_>) -> Lookahead<bool> {
+    fn closes_too_early(&self, source: SourceText<'_>) -> Lookahead<bool> {
         let is_root = self.stack.len() == 1;
-        if !is_root && !self.is_careful() {
+        if !is_root && !self.looks_far_ahead() {
             return Ok(false);
         }
-        let Some((next, b',')) = source.next_token(self.at + 1)? else { return Ok(false) };
+        let Some((next, b',')) = source.next_token(self.position + 1)? else { return Ok(false) };
         if is_root {
-            let in_object = self.shape() == Some(Shape::Object);
+            let in_object = self.innermost() == Some(Container::Object);
             let Some((next, _)) = source.next_token(next + 1)?.filter(|_| in_object) else {
                 return Ok(false);
             };
@@ -104,104 +106,107 @@ impl Parser {
                 source.quote_at(next).is_some() && source.key_confidence(next)? != Confidence::None
             );
         }
-        Ok(self.follows(source, self.at + 1, 1)? != Confidence::High
-            && self.follows(source, self.at + 1, 0)? == Confidence::High)
+        Ok(self.continuation_confidence(source, self.position + 1, 1)? != Confidence::High
+            && self.continuation_confidence(source, self.position + 1, 0)? == Confidence::High)
     }
 
     /// Puts in the bracket that was left out behind the last array in this one, and closes what it
     /// opens. Whether one was left out. In a stream that place has gone.
-    fn close_late(&mut self) -> bool {
-        let nested = self.stack.last().map_or(0, |frame| frame.nested);
-        let late = self.out.get(nested..).unwrap_or_default();
+    fn insert_late_array(&mut self) -> bool {
+        let nested = self.stack.last().map_or(0, |frame| frame.last_array_end);
+        let late = self.output.get(nested..).unwrap_or_default();
         let between = late.iter().take_while(|byte| b", \n\r\t".contains(byte)).count();
-        if nested == 0 || between == late.len() || !self.manner.careful {
+        if nested == 0 || between == late.len() || !self.options.always_look_ahead {
             return false;
         }
-        self.note(FlawKind::MissingBracket);
+        self.record(FlawKind::MissingBracket);
         self.drop_comma();
-        self.out.append(&mut self.pending);
-        self.out.insert(nested + between, b'[');
-        self.out.push(b']');
-        let end = self.out.len();
-        self.stack.last_mut().into_iter().for_each(|frame| frame.nested = end);
-        self.at += 1;
-        self.after_value();
+        self.output.append(&mut self.pending);
+        self.output.insert(nested + between, b'[');
+        self.output.push(b']');
+        let end = self.output.len();
+        self.stack.last_mut().into_iter().for_each(|frame| frame.last_array_end = end);
+        self.position += 1;
+        self.end_value();
         true
     }
 
     /// Goes on with an array that another one follows where only a key could: they are one. Whether
     /// that is so.
-    fn go_on(&mut self, source: SourceText<'_>) -> Lookahead<bool> {
-        let in_object = self.stack.iter().rev().nth(1).is_some_and(|it| it.shape == Shape::Object);
-        let Some((comma, _)) = source.next_token(self.at + 1)?.filter(|_| in_object) else {
+    fn continue_array(&mut self, source: SourceText<'_>) -> Lookahead<bool> {
+        let in_object =
+            self.stack.iter().rev().nth(1).is_some_and(|it| it.container == Container::Object);
+        let Some((comma, _)) = source.next_token(self.position + 1)?.filter(|_| in_object) else {
             return Ok(false);
         };
         let Some((next, b'[')) = source.next_token(comma + 1)? else { return Ok(false) };
-        self.note(FlawKind::ExtraBracket);
-        self.at = comma;
-        self.comma(b',');
-        self.note_at(FlawKind::ExtraBracket, next);
-        self.at = next + 1;
+        self.record(FlawKind::ExtraBracket);
+        self.position = comma;
+        self.read_comma(b',');
+        self.record_at(FlawKind::ExtraBracket, next);
+        self.position = next + 1;
         Ok(true)
     }
 
     /// What a bracket that does not fit is: what fits best to what follows it.
-    fn reading(&mut self, source: SourceText<'_>, byte: u8) -> Lookahead<Reading> {
-        let above = self.stack.iter().rev().skip(1).take(MAX_BRACKETS);
-        let depth = above.into_iter().position(|frame| frame.shape.closer() == byte);
-        let wrong = self.follows(source, self.at + 1, 1)?;
-        let extra = self.follows(source, self.at + 1, 0)?;
+    fn classify_bracket(&mut self, source: SourceText<'_>, byte: u8) -> Lookahead<BracketFlaw> {
+        let above = self.stack.iter().rev().skip(1).take(MAX_BRACKETS_AHEAD);
+        let depth = above.into_iter().position(|frame| frame.container.closing_bracket() == byte);
+        let wrong = self.continuation_confidence(source, self.position + 1, 1)?;
+        let extra = self.continuation_confidence(source, self.position + 1, 0)?;
         let Some(depth) = depth else {
-            let ends = source.next_token(self.at + 1)?.is_none();
+            let ends = source.next_token(self.position + 1)?.is_none();
             // It does not close the document when more of it comes.
             let more_comes = self.stack.len() == 1 && wrong == extra;
             let wrong = ends || wrong >= extra && wrong == Confidence::High && !more_comes;
-            return Ok(if wrong { Reading::Wrong } else { Reading::Extra });
+            return Ok(if wrong { BracketFlaw::Wrong } else { BracketFlaw::Extra });
         };
-        let missing = self.follows(source, self.at + 1, depth + 2)?;
+        let missing = self.continuation_confidence(source, self.position + 1, depth + 2)?;
         let best = missing.max(wrong).max(extra);
         let readings = [
-            (missing, Doubt::Missing, Reading::Missing(depth + 1)),
-            (wrong, Doubt::Wrong, Reading::Wrong),
-            (extra, Doubt::Extra, Reading::Extra),
+            (missing, BracketPolicy::Insert, BracketFlaw::Missing(depth + 1)),
+            (wrong, BracketPolicy::Replace, BracketFlaw::Wrong),
+            (extra, BracketPolicy::Drop, BracketFlaw::Extra),
         ];
         let fits = readings.into_iter().filter(|(likeness, ..)| *likeness == best);
-        self.doubtful |= fits.clone().count() > 1;
-        let preferred = fits.clone().find(|(_, doubt, _)| *doubt == self.manner.doubt);
+        self.is_ambiguous |= fits.clone().count() > 1;
+        let preferred = fits.clone().find(|(_, doubt, _)| *doubt == self.options.bracket_policy);
         // In doubt one was left out, which is what models do most.
         let chosen = preferred.or_else(|| fits.clone().next());
-        Ok(chosen.map_or(Reading::Extra, |(.., reading)| reading))
+        Ok(chosen.map_or(BracketFlaw::Extra, |(.., reading)| reading))
     }
 
     /// How well what stands at `at` follows a value, if so many of the innermost are closed before.
-    pub(crate) fn follows(
+    pub(crate) fn continuation_confidence(
         &self,
         source: SourceText<'_>,
         at: usize,
         closed: usize,
     ) -> Lookahead<Confidence> {
         let (mut at, mut closed) = (at, closed);
-        for _ in 0..MAX_BRACKETS {
+        for _ in 0..MAX_BRACKETS_AHEAD {
             source.budget.spend(2);
             let Some((next, byte)) = source.next_token(at)? else { return Ok(Confidence::High) };
             let Some(frame) = self.stack.iter().rev().nth(closed) else {
-                return self.follows_document(source, at, next);
+                return self.after_document_confidence(source, at, next);
             };
             match byte {
-                b',' | b';' => return self.follows_comma(source, next + 1, frame.shape),
-                b'}' | b']' | b')' if byte == frame.shape.closer() => {
+                b',' | b';' => {
+                    return self.after_comma_confidence(source, next + 1, frame.container);
+                }
+                b'}' | b']' | b')' if byte == frame.container.closing_bracket() => {
                     closed += 1;
                     at = next + 1;
                 }
                 b'}' | b']' => return Ok(Confidence::Low),
-                _ => return self.follows_without_comma(source, at, next, frame.shape),
+                _ => return self.without_comma_confidence(source, at, next, frame.container),
             }
         }
         Ok(Confidence::High)
     }
 
     /// How well something follows the whole document.
-    fn follows_document(
+    fn after_document_confidence(
         &self,
         source: SourceText<'_>,
         at: usize,
@@ -221,11 +226,11 @@ impl Parser {
     }
 
     /// How well something follows a comma.
-    fn follows_comma(
+    fn after_comma_confidence(
         &self,
         source: SourceText<'_>,
         at: usize,
-        shape: Shape,
+        shape: Container,
     ) -> Lookahead<Confidence> {
         let mut at = at;
         let (next, byte) = loop {
@@ -236,33 +241,35 @@ impl Parser {
             }
         };
         match byte {
-            b'}' | b']' if byte == shape.closer() => Ok(Confidence::High),
+            b'}' | b']' if byte == shape.closing_bracket() => Ok(Confidence::High),
             b'.' if source.has_at(next, b"...")? => Ok(Confidence::High),
             // A comma is what follows a value, whatever comes after it.
-            b'{' | b'[' if shape == Shape::Object => Ok(Confidence::Low),
-            _ if shape == Shape::Object => Ok(source.key_confidence(next)?.max(Confidence::Low)),
+            b'{' | b'[' if shape == Container::Object => Ok(Confidence::Low),
+            _ if shape == Container::Object => {
+                Ok(source.key_confidence(next)?.max(Confidence::Low))
+            }
             _ => Ok(source.item_confidence(next)?.max(Confidence::Low)),
         }
     }
 
     /// How well something follows a value directly.
-    fn follows_without_comma(
+    fn without_comma_confidence(
         &self,
         source: SourceText<'_>,
         at: usize,
         next: usize,
-        shape: Shape,
+        shape: Container,
     ) -> Lookahead<Confidence> {
         if source.has_end_marker_at(next)? {
             return Ok(Confidence::High);
         }
-        if next == at && (shape != Shape::Object || source.quote_at(next).is_none()) {
+        if next == at && (shape != Container::Object || source.quote_at(next).is_none()) {
             return Ok(Confidence::None);
         }
         let likeness = match shape {
             // A value without a key belongs to nothing.
-            Shape::Object if source.literal_end(next)?.is_some() => Confidence::Low,
-            Shape::Object => source.key_confidence(next)?,
+            Container::Object if source.literal_end(next)?.is_some() => Confidence::Low,
+            Container::Object => source.key_confidence(next)?,
             _ if source.has_line_break(at, next) => source.item_confidence(next)?,
             _ if source.item_confidence(next)? == Confidence::High => Confidence::Low,
             _ => Confidence::None,
@@ -272,14 +279,18 @@ impl Parser {
 
     /// Closes what must have ended before this line by how far the line is indented. Whether it
     /// did.
-    pub(crate) fn outdent(&mut self, source: SourceText<'_>, byte: u8) -> Lookahead<bool> {
-        if !self.manner.layout || !self.fresh_line {
+    pub(crate) fn close_by_indentation(
+        &mut self,
+        source: SourceText<'_>,
+        byte: u8,
+    ) -> Lookahead<bool> {
+        if !self.options.use_indentation || !self.at_line_start {
             return Ok(false);
         }
-        let indent = self.indent;
+        let indent = self.line_indent;
         let count = match byte {
-            b'}' | b']' => self.levels_to_closer(indent, byte),
-            _ => self.levels_to_line(source, indent)?,
+            b'}' | b']' => self.levels_before_bracket(indent, byte),
+            _ => self.levels_before_line(source, indent)?,
         };
         if count > 0 {
             self.close_missing(count);
@@ -288,29 +299,34 @@ impl Parser {
     }
 
     /// How many of the innermost end before a closing bracket on a line of its own.
-    fn levels_to_closer(&self, indent: u16, byte: u8) -> usize {
+    fn levels_before_bracket(&self, indent: u16, byte: u8) -> usize {
         let fits = |frame: &crate::parser::Frame| {
-            frame.outer == indent && frame.shape.closer() == byte && frame.inner.is_some()
+            frame.line_indent == indent
+                && frame.container.closing_bracket() == byte
+                && frame.content_indent.is_some()
         };
-        let mut frames = self.stack.iter().rev().take(MAX_BRACKETS);
-        if frames.next().is_none_or(|top| top.inner.is_none() || top.outer <= indent) {
+        let mut frames = self.stack.iter().rev().take(MAX_BRACKETS_AHEAD);
+        if frames.next().is_none_or(|top| top.content_indent.is_none() || top.line_indent <= indent)
+        {
             return 0;
         }
         frames.position(fits).map_or(0, |above| above + 1)
     }
 
     /// How many of the innermost end before a key or an item on a line of its own.
-    fn levels_to_line(&self, source: SourceText<'_>, indent: u16) -> Lookahead<usize> {
-        let mut frames = self.stack.iter().rev().take(MAX_BRACKETS);
+    fn levels_before_line(&self, source: SourceText<'_>, indent: u16) -> Lookahead<usize> {
+        let mut frames = self.stack.iter().rev().take(MAX_BRACKETS_AHEAD);
         let top = frames.next();
-        if top.is_none_or(|top| !top.filled || top.inner.is_none_or(|inner| inner <= indent)) {
+        if top.is_none_or(|top| {
+            !top.has_content || top.content_indent.is_none_or(|inner| inner <= indent)
+        }) {
             return Ok(0);
         }
-        let is_key = source.key_confidence(self.at)? == Confidence::High;
-        let shape = if is_key { Shape::Object } else { Shape::Array };
-        let found = frames.position(|frame| frame.inner == Some(indent));
+        let is_key = source.key_confidence(self.position)? == Confidence::High;
+        let shape = if is_key { Container::Object } else { Container::Array };
+        let found = frames.position(|frame| frame.content_indent == Some(indent));
         let fits = |above: &usize| {
-            self.stack.iter().rev().nth(above + 1).is_some_and(|frame| frame.shape == shape)
+            self.stack.iter().rev().nth(above + 1).is_some_and(|frame| frame.container == shape)
         };
         Ok(found.filter(fits).map_or(0, |above| above + 1))
     }

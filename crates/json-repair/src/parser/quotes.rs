@@ -4,8 +4,8 @@
 use memchr::memchr;
 
 use super::{
-    Parser, Shape,
-    strings::{Place, Style, Text, Verdict, is_structure},
+    Container, Parser,
+    strings::{QuoteClass, QuoteCount, StringState, TokenRole, is_structural},
 };
 use crate::{
     literals::json_literal,
@@ -16,30 +16,30 @@ use crate::{
 
 impl Parser {
     /// What the quote, so many bytes long, is where the string has been read to.
-    pub(crate) fn verdict(
+    pub(crate) fn classify_quote(
         &mut self,
         source: SourceText<'_>,
-        text: &mut Text,
+        text: &mut StringState,
         length: usize,
-    ) -> Lookahead<Verdict> {
+    ) -> Lookahead<QuoteClass> {
         let at = text.scan;
-        let after = match text.style {
-            Style::Once => at + length,
-            Style::Twice if source.peek(at + 1)? == source.byte_at(at) => at + 2,
-            Style::Twice => at + 1,
-            Style::Thrice => match self.end_of_thrice(source, at)? {
-                Some(after) => return Ok(Verdict::End(after)),
-                None => return Ok(Verdict::Inside),
+        let after = match text.quote_count {
+            QuoteCount::One => at + length,
+            QuoteCount::Two if source.peek(at + 1)? == source.byte_at(at) => at + 2,
+            QuoteCount::Two => at + 1,
+            QuoteCount::Three => match self.triple_quote_end(source, at)? {
+                Some(after) => return Ok(QuoteClass::Closing(after)),
+                None => return Ok(QuoteClass::Content),
             },
         };
-        match text.place {
-            Place::Key => self.key_verdict(source, at, after),
-            _ => self.value_verdict(source, text, after),
+        match text.role {
+            TokenRole::Key => self.classify_key_quote(source, at, after),
+            _ => self.classify_value_quote(source, text, after),
         }
     }
 
     /// Three quotes end a string; of four, the first is the string's own.
-    fn end_of_thrice(&self, source: SourceText<'_>, at: usize) -> Lookahead<Option<usize>> {
+    fn triple_quote_end(&self, source: SourceText<'_>, at: usize) -> Lookahead<Option<usize>> {
         let quote = source.byte_at(at);
         for next in [at + 1, at + 2] {
             if source.peek(next)? != quote {
@@ -49,29 +49,36 @@ impl Parser {
         Ok((source.peek(at + 3)? != quote).then_some(at + 3))
     }
 
-    fn key_verdict(&self, source: SourceText<'_>, at: usize, after: usize) -> Lookahead<Verdict> {
-        let Some((next, byte)) = source.next_token(after)? else { return Ok(Verdict::End(after)) };
+    fn classify_key_quote(
+        &self,
+        source: SourceText<'_>,
+        at: usize,
+        after: usize,
+    ) -> Lookahead<QuoteClass> {
+        let Some((next, byte)) = source.next_token(after)? else {
+            return Ok(QuoteClass::Closing(after));
+        };
         if matches!(byte, b':' | b'=') {
-            return Ok(Verdict::End(after));
+            return Ok(QuoteClass::Closing(after));
         }
         // A colon in a key that no colon follows ended the key.
-        let so_far = source.bytes.get(self.at..at).unwrap_or_default();
+        let so_far = source.bytes.get(self.position..at).unwrap_or_default();
         let so_far = so_far.get(..MAX_LOOKAHEAD).unwrap_or(so_far);
         if let Some(colon) = so_far.iter().position(|byte| *byte == b':').filter(|at| *at > 0) {
-            return Ok(Verdict::Before(self.at + colon));
+            return Ok(QuoteClass::ClosedBefore(self.position + colon));
         }
         if next == after && source.quote_at(next).is_some() {
             let follows = source.next_token(next + 1)?.is_some_and(|(_, byte)| byte == b':');
-            return Ok(if follows { Verdict::End(next + 1) } else { Verdict::Inside });
+            return Ok(if follows { QuoteClass::Closing(next + 1) } else { QuoteClass::Content });
         }
         let ends = matches!(byte, b',' | b'}' | b']') || source.has_at(next, b"->")?;
         let ends = ends || (next > after && source.has_value_at(next)?);
-        let ends = ends || !self.key_goes_on(source, after)?;
-        Ok(if ends { Verdict::End(after) } else { Verdict::Inside })
+        let ends = ends || !self.key_continues(source, after)?;
+        Ok(if ends { QuoteClass::Closing(after) } else { QuoteClass::Content })
     }
 
     /// Whether a key has another quote that ends it, before anything that no key holds.
-    fn key_goes_on(&self, source: SourceText<'_>, after: usize) -> Lookahead<bool> {
+    fn key_continues(&self, source: SourceText<'_>, after: usize) -> Lookahead<bool> {
         let rest = source.clipped(after).tail(after);
         let end = rest.iter().position(|byte| b"\"'\n,{}[]".contains(byte) || *byte >= 0x80);
         source.budget.spend(end.unwrap_or(rest.len()));
@@ -81,59 +88,68 @@ impl Parser {
         }
     }
 
-    fn value_verdict(
+    fn classify_value_quote(
         &mut self,
         source: SourceText<'_>,
-        text: &mut Text,
+        text: &mut StringState,
         after: usize,
-    ) -> Lookahead<Verdict> {
-        let Some((next, byte)) = source.next_token(after)? else { return Ok(Verdict::End(after)) };
-        if !self.is_careful() && self.ends_plainly(source, next, byte)? {
-            return Ok(Verdict::End(after));
+    ) -> Lookahead<QuoteClass> {
+        let Some((next, byte)) = source.next_token(after)? else {
+            return Ok(QuoteClass::Closing(after));
+        };
+        if !self.looks_far_ahead() && self.is_plainly_closed(source, next, byte)? {
+            return Ok(QuoteClass::Closing(after));
         }
         if byte == b'+'
             && let Some((start, _)) = source.next_token(next + 1)?
             && let Some((quote, length)) = source.quote_at(start)
         {
-            return Ok(Verdict::Joined(start + length, quote));
+            return Ok(QuoteClass::Joined(start + length, quote));
         }
-        if byte == b':' && text.place == Place::Item && text.quotes == 0 {
-            return Ok(Verdict::End(after));
+        if byte == b':' && text.role == TokenRole::Item && text.inner_quotes == 0 {
+            return Ok(QuoteClass::Closing(after));
         }
-        if next == after && self.ends_with_second(source, text, next)? {
+        if next == after && self.second_quote_closes(source, text, next)? {
             // On a line of its own it may be an empty string behind one without its quote.
-            let ended = self.ended_before(source, text, after)?;
+            let ended = self.missing_quote_offset(source, text, after)?;
             let ended = ended.filter(|end| source.has_line_break(*end, text.scan));
-            return Ok(ended.map_or(Verdict::Inside, Verdict::Before));
+            return Ok(ended.map_or(QuoteClass::Content, QuoteClass::ClosedBefore));
         }
-        let likeness = self.follows(source, after, 0)?;
+        let likeness = self.continuation_confidence(source, after, 0)?;
         if likeness == Confidence::Low && next == after && matches!(byte, b']' | b'}') {
             self.count_brackets(source, text, next);
             // A bracket that was opened in the string is closed in it: `["']`.
-            if text.depth > 0 {
-                return Ok(Verdict::Inside);
+            if text.bracket_depth > 0 {
+                return Ok(QuoteClass::Content);
             }
         }
         if likeness == Confidence::High {
-            return Ok(self.unless_open(source, text, after));
+            return Ok(self.close_unless_bracket_open(source, text, after));
         }
-        if let Some(end) = self.joins_before(source, text, after)? {
-            return Ok(Verdict::JoinedBefore(end, after));
+        if let Some(end) = self.joined_string_end(source, text, after)? {
+            return Ok(QuoteClass::JoinedBefore(end, after));
         }
-        let balanced = text.quotes == 0 || text.depth <= 0;
-        if balanced && let Some(end) = self.ended_before(source, text, after)? {
-            return Ok(Verdict::Before(end));
+        let balanced = text.inner_quotes == 0 || text.bracket_depth <= 0;
+        if balanced && let Some(end) = self.missing_quote_offset(source, text, after)? {
+            return Ok(QuoteClass::ClosedBefore(end));
         }
         let ends = likeness == Confidence::Low
-            && (text.quotes == 0
-                || self.begins_next(source, text, next)?
-                || !self.comes_again(source, text, after)?);
-        Ok(if ends { Verdict::End(after) } else { Verdict::Inside })
+            && (text.inner_quotes == 0
+                || self.next_item_begins(source, text, next)?
+                || !self.closing_quote_follows(source, text, after)?);
+        Ok(if ends { QuoteClass::Closing(after) } else { QuoteClass::Content })
     }
 
     /// Whether another string of an array begins behind a comma, where all quotes so far are in pairs.
-    fn begins_next(&self, source: SourceText<'_>, text: &Text, comma: usize) -> Lookahead<bool> {
-        if !text.quotes.is_multiple_of(2) || source.byte_at(comma) != Some(b',') || !self.in_array()
+    fn next_item_begins(
+        &self,
+        source: SourceText<'_>,
+        text: &StringState,
+        comma: usize,
+    ) -> Lookahead<bool> {
+        if !text.inner_quotes.is_multiple_of(2)
+            || source.byte_at(comma) != Some(b',')
+            || !self.is_in_array()
         {
             return Ok(false);
         }
@@ -142,9 +158,9 @@ impl Parser {
     }
 
     /// Whether what follows a string is just what should, with a short look.
-    fn ends_plainly(&self, source: SourceText<'_>, next: usize, byte: u8) -> Lookahead<bool> {
-        let Some(shape) = self.shape() else { return Ok(false) };
-        if byte == shape.closer() {
+    fn is_plainly_closed(&self, source: SourceText<'_>, next: usize, byte: u8) -> Lookahead<bool> {
+        let Some(shape) = self.innermost() else { return Ok(false) };
+        if byte == shape.closing_bracket() {
             return Ok(true);
         }
         if byte != b',' {
@@ -152,38 +168,48 @@ impl Parser {
         }
         let Some((next, byte)) = source.next_token(next + 1)? else { return Ok(true) };
         let may_be_item = matches!(byte, b'{' | b'[' | b'0'..=b'9' | b'-' | b't' | b'f' | b'n');
-        Ok(source.quote_at(next).is_some() || (may_be_item && shape == Shape::Array))
+        Ok(source.quote_at(next).is_some() || (may_be_item && shape == Container::Array))
     }
 
     /// Whether the quote right behind this one ends the string, so that this one is its own.
-    fn ends_with_second(
+    fn second_quote_closes(
         &self,
         source: SourceText<'_>,
-        text: &Text,
+        text: &StringState,
         next: usize,
     ) -> Lookahead<bool> {
         let Some((quote, length)) = source.quote_at(next) else { return Ok(false) };
         if !text.quote.is_closed_by(quote) {
             return Ok(false);
         }
-        Ok(self.follows(source, next + length, 0)? == Confidence::High)
+        Ok(self.continuation_confidence(source, next + length, 0)? == Confidence::High)
     }
 
     /// Ends a string, unless a bracket is open in it among quotes: then it holds JSON or a program.
-    fn unless_open(&mut self, source: SourceText<'_>, text: &mut Text, after: usize) -> Verdict {
-        if text.quotes == 0 || text.depth <= 0 || self.returns > 0 {
-            return Verdict::End(after);
+    fn close_unless_bracket_open(
+        &mut self,
+        source: SourceText<'_>,
+        text: &mut StringState,
+        after: usize,
+    ) -> QuoteClass {
+        if text.inner_quotes == 0 || text.bracket_depth <= 0 || self.rereads > 0 {
+            return QuoteClass::Closing(after);
         }
         // In a stream what is written has gone.
-        if text.refused.is_none() && source.is_complete {
-            text.refused = Some((text.scan, usize::MAX));
+        if text.rejected_end.is_none() && source.is_complete {
+            text.rejected_end = Some((text.scan, usize::MAX));
         }
-        Verdict::Inside
+        QuoteClass::Content
     }
 
     /// Whether another quote that could end the string comes: on the same line, or where what
     /// follows it is what must.
-    fn comes_again(&self, source: SourceText<'_>, text: &Text, after: usize) -> Lookahead<bool> {
+    fn closing_quote_follows(
+        &self,
+        source: SourceText<'_>,
+        text: &StringState,
+        after: usize,
+    ) -> Lookahead<bool> {
         let rest = source.tail(after);
         let rest = rest.get(..MAX_LOOKAHEAD).unwrap_or(rest);
         source.budget.spend(MAX_LOOKAHEAD / BYTES_PER_STEP);
@@ -198,20 +224,22 @@ impl Parser {
             return if all { Ok(false) } else { source.peek(after + rest.len()).map(|_| false) };
         };
         let at = after + found;
-        if self.shape() == Some(Shape::Object) && source.key_confidence(at)? == Confidence::High {
+        if self.innermost() == Some(Container::Object)
+            && source.key_confidence(at)? == Confidence::High
+        {
             return Ok(false);
         }
         let length = source.quote_at(at).map_or(1, |(_, length)| length);
         Ok(!source.has_line_break(after, at)
-            || self.follows(source, at + length, 0)? == Confidence::High)
+            || self.continuation_confidence(source, at + length, 0)? == Confidence::High)
     }
 
     /// Where the string ended without its quote, if the quote where it is read begins what comes
     /// after it: a key or another string.
-    fn ended_before(
+    fn missing_quote_offset(
         &self,
         source: SourceText<'_>,
-        text: &Text,
+        text: &StringState,
         after: usize,
     ) -> Lookahead<Option<usize>> {
         let at = text.scan;
@@ -219,21 +247,25 @@ impl Parser {
         if !begins {
             return Ok(None);
         }
-        let so_far = source.bytes.get(self.at..at).unwrap_or_default();
-        let so_far = without_comment(so_far);
-        let at_run = self.at + so_far.len();
-        let length =
-            so_far.iter().rev().take(MAX_LOOKAHEAD).take_while(|byte| is_structure(**byte)).count();
+        let so_far = source.bytes.get(self.position..at).unwrap_or_default();
+        let so_far = trim_comment(so_far);
+        let at_run = self.position + so_far.len();
+        let length = so_far
+            .iter()
+            .rev()
+            .take(MAX_LOOKAHEAD)
+            .take_while(|byte| is_structural(**byte))
+            .count();
         source.budget.spend(length);
         let run = so_far.get(so_far.len() - length..).unwrap_or_default();
         let comma = run.iter().rposition(|byte| *byte == b',').map(|at| run.split_at(at).1);
         let own = so_far.get(..so_far.len() - length).unwrap_or_default();
         let closes = matches!(run.first(), Some(b'}' | b']'));
         // A bracket that was opened in the string is closed in it.
-        let run = Some(run).filter(|_| !closes || open_brackets(source, own) == 0);
+        let run = Some(run).filter(|_| !closes || unclosed_bracket_count(source, own) == 0);
         for run in [run, comma].into_iter().flatten() {
-            let likeness = match self.shape_after(run) {
-                Some(Shape::Object) => source.key_confidence(at)?,
+            let likeness = match self.container_after(run) {
+                Some(Container::Object) => source.key_confidence(at)?,
                 Some(_) => source.item_confidence(at)?,
                 None => Confidence::None,
             };
@@ -245,18 +277,20 @@ impl Parser {
     }
 
     /// What is open innermost after the brackets and the comma in `run`, if they make sense.
-    fn shape_after(&self, run: &[u8]) -> Option<Shape> {
+    fn container_after(&self, run: &[u8]) -> Option<Container> {
         let (mut closed, mut comma, mut opened) = (0, false, None);
         for byte in run.iter().copied().filter(|byte| !byte.is_ascii_whitespace()) {
-            let shape = self.stack.iter().rev().nth(closed)?.shape;
+            let shape = self.stack.iter().rev().nth(closed)?.container;
             match byte {
                 b',' if !comma && opened.is_none() => comma = true,
-                b'}' | b']' if !comma && opened.is_none() && byte == shape.closer() => closed += 1,
-                b'{' if comma && opened.is_none() && shape != Shape::Object => {
-                    opened = Some(Shape::Object);
+                b'}' | b']' if !comma && opened.is_none() && byte == shape.closing_bracket() => {
+                    closed += 1
                 }
-                b'[' if comma && opened.is_none() && shape != Shape::Object => {
-                    opened = Some(Shape::Array);
+                b'{' if comma && opened.is_none() && shape != Container::Object => {
+                    opened = Some(Container::Object);
+                }
+                b'[' if comma && opened.is_none() && shape != Container::Object => {
+                    opened = Some(Container::Array);
                 }
                 _ => return None,
             }
@@ -268,38 +302,39 @@ impl Parser {
         match opened {
             Some(shape) => Some(shape),
             None => {
-                let shape = self.stack.iter().rev().nth(closed)?.shape;
-                (comma || shape == Shape::Object).then_some(shape)
+                let shape = self.stack.iter().rev().nth(closed)?.container;
+                (comma || shape == Container::Object).then_some(shape)
             }
         }
     }
 
     /// Where the string ended without its quote, if a plus joins it to the one whose quote is read.
-    fn joins_before(
+    fn joined_string_end(
         &self,
         source: SourceText<'_>,
-        text: &Text,
+        text: &StringState,
         after: usize,
     ) -> Lookahead<Option<usize>> {
-        let so_far = source.bytes.get(self.at..text.scan).unwrap_or_default();
-        let Some(joined) = without_comment(so_far).trim_ascii_end().strip_suffix(b"+") else {
+        let so_far = source.bytes.get(self.position..text.scan).unwrap_or_default();
+        let Some(joined) = trim_comment(so_far).trim_ascii_end().strip_suffix(b"+") else {
             return Ok(None);
         };
         let Some(end) = source.after_string(after - 1)? else { return Ok(None) };
-        let ends = text.quote == Quote::Double && self.follows(source, end, 0)? == Confidence::High;
-        let own = without_comment(joined.trim_ascii_end());
-        Ok(ends.then_some(self.at + own.len()))
+        let ends = text.quote == Quote::Double
+            && self.continuation_confidence(source, end, 0)? == Confidence::High;
+        let own = trim_comment(joined.trim_ascii_end());
+        Ok(ends.then_some(self.position + own.len()))
     }
 }
 
 impl Parser {
     /// A string that has no quote at its end, without the members behind it: `first, b: true`.
-    pub(crate) fn without_members<'t>(&self, text: &'t [u8]) -> &'t [u8] {
+    pub(crate) fn trim_members<'t>(&self, text: &'t [u8]) -> &'t [u8] {
         let mut own = text;
-        while self.shape() == Some(Shape::Object)
+        while self.innermost() == Some(Container::Object)
             && let Some(comma) = memchr::memrchr(b',', own)
             && let (before, member) = own.split_at(comma)
-            && is_member(member)
+            && is_unquoted_member(member)
         {
             own = before;
         }
@@ -308,7 +343,7 @@ impl Parser {
 }
 
 /// Whether a comma, a plain word for a key, a colon and a number or literal are all there is.
-fn is_member(text: &[u8]) -> bool {
+fn is_unquoted_member(text: &[u8]) -> bool {
     let mut parts = text.get(1..).unwrap_or_default().splitn(2, |byte| *byte == b':');
     let [key, value] = [parts.next(), parts.next()].map(|it| it.unwrap_or_default().trim_ascii());
     let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
@@ -317,7 +352,7 @@ fn is_member(text: &[u8]) -> bool {
 }
 
 /// How many more brackets are opened than closed in the last bytes of a text.
-pub(crate) fn open_brackets(source: SourceText<'_>, text: &[u8]) -> usize {
+pub(crate) fn unclosed_bracket_count(source: SourceText<'_>, text: &[u8]) -> usize {
     let near = text.get(text.len().saturating_sub(MAX_LOOKAHEAD)..).unwrap_or_default();
     source.budget.spend(near.len());
     let count = |brackets: &[u8]| near.iter().filter(|byte| brackets.contains(byte)).count();
@@ -325,7 +360,7 @@ pub(crate) fn open_brackets(source: SourceText<'_>, text: &[u8]) -> usize {
 }
 
 /// A text without the comment it ends with.
-fn without_comment(text: &[u8]) -> &[u8] {
+fn trim_comment(text: &[u8]) -> &[u8] {
     if !text.ends_with(b"*/") {
         return text;
     }

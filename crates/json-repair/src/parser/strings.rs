@@ -1,6 +1,9 @@
 //! Strings: their quotes, their escapes, and what they hold.
 
-use super::{Parser, Shape, State, Step, Stop, escapes::write_escaped, quotes::open_brackets};
+use super::{
+    Container, Parser, ParserState, StepResult, StopReason, escapes::write_escaped,
+    quotes::unclosed_bracket_count,
+};
 use crate::{
     lookahead::{Lookahead, MAX_LOOKAHEAD, Quote, SourceText},
     report::FlawKind,
@@ -9,14 +12,14 @@ use crate::{
 };
 
 /// The longest string in an array that is held back until it is certain not to be a key, in bytes.
-const LONGEST_HELD: usize = 64;
+const MAX_HELD_ITEM: usize = 64;
 
 /// How often a string that was read too far is read again.
-pub(crate) const MAX_RETURNS: u8 = 8;
+pub(crate) const MAX_REREADS: u8 = 8;
 
 /// What a string stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum TokenRole {
     Key,
     Value,
     Item,
@@ -24,136 +27,142 @@ pub(crate) enum Place {
 
 /// How a string's quotes come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Style {
-    Once,
-    Twice,
-    Thrice,
+pub(crate) enum QuoteCount {
+    One,
+    Two,
+    Three,
 }
 
 /// A string being read. What has been read of it, up to the parser's place, has been written.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Text {
+pub(crate) struct StringState {
     pub(crate) quote: Quote,
-    pub(crate) style: Style,
-    pub(crate) place: Place,
+    pub(crate) quote_count: QuoteCount,
+    pub(crate) role: TokenRole,
     /// How far it has been looked through.
     pub(crate) scan: usize,
     /// How far it holds nothing that could belong to what comes after it.
-    safe: usize,
+    certain_to: usize,
     /// Where in `pending` it begins, as long as it is held there.
-    held: Option<usize>,
+    pending_start: Option<usize>,
     /// Whether a byte since the parser's place must be escaped.
-    dirty: bool,
+    needs_escaping: bool,
     /// How many quotes are in it.
-    pub(crate) quotes: u32,
+    pub(crate) inner_quotes: u32,
     /// How many brackets are open in it, and how far they are counted.
-    pub(crate) depth: i32,
-    counted: usize,
+    pub(crate) bracket_depth: i32,
+    brackets_counted_to: usize,
     /// Where it would have ended, were no bracket open in it: there, and how much was written.
-    pub(crate) refused: Option<(usize, usize)>,
+    pub(crate) rejected_end: Option<(usize, usize)>,
 }
 
 /// What a quote in a string is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum QuoteClass {
     /// It ends the string; what follows begins there.
-    End(usize),
+    Closing(usize),
     /// It belongs to the string.
-    Inside,
+    Content,
     /// The string has ended before it, there.
-    Before(usize),
+    ClosedBefore(usize),
     /// The string has ended there, and goes on in another, whose content begins there.
     JoinedBefore(usize, usize),
     /// The string goes on in another, whose content begins there.
     Joined(usize, Quote),
 }
 
-impl Text {
+impl StringState {
     /// So many bytes before the source's first are forgotten.
-    pub(crate) fn forget(&mut self, count: usize) {
+    pub(crate) fn discard(&mut self, count: usize) {
         self.scan -= count;
-        self.safe = self.safe.saturating_sub(count);
-        self.counted = self.counted.saturating_sub(count);
+        self.certain_to = self.certain_to.saturating_sub(count);
+        self.brackets_counted_to = self.brackets_counted_to.saturating_sub(count);
     }
 }
 
 impl Parser {
     /// So many bytes that have been read are forgotten.
-    pub(crate) fn forget(&mut self, count: usize) {
-        self.at -= count;
-        self.base += count;
-        self.quoteless = self.quoteless.saturating_sub(count);
-        if let State::Text(text) = &mut self.state {
-            text.forget(count);
+    pub(crate) fn discard(&mut self, count: usize) {
+        self.position -= count;
+        self.discarded += count;
+        self.no_quote_until = self.no_quote_until.saturating_sub(count);
+        if let ParserState::InString(text) = &mut self.state {
+            text.discard(count);
         }
     }
 
     /// Up to where nothing has to be looked at again.
-    pub(crate) fn looked(&self) -> usize {
+    pub(crate) fn examined_to(&self) -> usize {
         match &self.state {
-            State::Text(text) => text.scan,
-            _ => self.at,
+            ParserState::InString(text) => text.scan,
+            _ => self.position,
         }
     }
 
     /// Begins a string at its quote.
-    pub(crate) fn open_text(&mut self, source: SourceText<'_>, place: Place) -> Step {
-        let Some((quote, length)) = source.quote_at(self.at) else { return Err(Stop::Hopeless) };
-        let (style, start) = style(source, self.at, length, place)?;
-        if quote != Quote::Double || style != Style::Once {
-            self.note(FlawKind::WrongQuote);
+    pub(crate) fn open_string(&mut self, source: SourceText<'_>, place: TokenRole) -> StepResult {
+        let Some((quote, length)) = source.quote_at(self.position) else {
+            return Err(StopReason::Unrepairable);
+        };
+        let (style, start) = count_quotes(source, self.position, length, place)?;
+        if quote != Quote::Double || style != QuoteCount::One {
+            self.record(FlawKind::WrongQuote);
         }
-        self.start_text(source, quote, style, place, start)
+        self.start_string(source, quote, style, place, start)
     }
 
     /// Begins a string whose content begins at `start`.
-    pub(crate) fn start_text(
+    pub(crate) fn start_string(
         &mut self,
         source: SourceText<'_>,
         quote: Quote,
-        style: Style,
-        place: Place,
+        style: QuoteCount,
+        place: TokenRole,
         start: usize,
-    ) -> Step {
+    ) -> StepResult {
         match place {
-            Place::Value => {
-                self.begin();
-                self.out.push(b'"');
+            TokenRole::Value => {
+                self.begin_value();
+                self.output.push(b'"');
             }
-            Place::Key | Place::Item => {
-                self.separate();
+            TokenRole::Key | TokenRole::Item => {
+                self.ensure_comma();
                 self.pending.push(b'"');
             }
         }
-        let held = (place != Place::Value).then(|| self.pending.len() - 1);
-        self.at = start;
-        let text = Text {
+        let held = (place != TokenRole::Value).then(|| self.pending.len() - 1);
+        self.position = start;
+        let text = StringState {
             quote,
-            style,
-            place,
-            held,
+            quote_count: style,
+            role: place,
+            pending_start: held,
             scan: start,
-            safe: start,
-            counted: start,
-            dirty: false,
-            quotes: 0,
-            depth: 0,
-            refused: None,
+            certain_to: start,
+            brackets_counted_to: start,
+            needs_escaping: false,
+            inner_quotes: 0,
+            bracket_depth: 0,
+            rejected_end: None,
         };
-        self.state = State::Text(text);
-        self.text(source, text)
+        self.state = ParserState::InString(text);
+        self.read_string(source, text)
     }
 
     /// Reads more of a string.
-    pub(crate) fn text(&mut self, source: SourceText<'_>, mut text: Text) -> Step {
+    pub(crate) fn read_string(
+        &mut self,
+        source: SourceText<'_>,
+        mut text: StringState,
+    ) -> StepResult {
         loop {
             let Some(found) = find_special(source, &text) else {
-                return self.text_runs_out(source, text);
+                return self.pause_string(source, text);
             };
             text.scan = found;
             source.budget.spend(1);
-            let read = self.special(source, &mut text);
-            let State::Text(state) = &mut self.state else { return Ok(()) };
+            let read = self.read_special(source, &mut text);
+            let ParserState::InString(state) = &mut self.state else { return Ok(()) };
             if let Err(stop) = read {
                 *state = text;
                 return Err(stop);
@@ -162,19 +171,19 @@ impl Parser {
     }
 
     /// Reads a byte of a string that is not just itself.
-    fn special(&mut self, source: SourceText<'_>, text: &mut Text) -> Step {
+    fn read_special(&mut self, source: SourceText<'_>, text: &mut StringState) -> StepResult {
         match source.byte_at(text.scan) {
-            Some(b'\\') => self.escape(source, text),
+            Some(b'\\') => self.read_escape(source, text),
             Some(0..=0x1f) => {
-                self.control(text);
+                self.read_control(text);
                 Ok(())
             }
             _ => match source.quote_at(text.scan) {
                 Some((quote, length)) if text.quote.is_closed_by(quote) => {
-                    self.quote(source, text, length)
+                    self.read_quote(source, text, length)
                 }
                 Some((Quote::Double, _)) => {
-                    text.dirty = true;
+                    text.needs_escaping = true;
                     text.scan += 1;
                     Ok(())
                 }
@@ -187,68 +196,75 @@ impl Parser {
     }
 
     /// A control character is written as an escape.
-    fn control(&mut self, text: &mut Text) {
-        self.note_at(FlawKind::ControlCharacter, text.scan);
-        text.dirty = true;
+    fn read_control(&mut self, text: &mut StringState) {
+        self.record_at(FlawKind::ControlCharacter, text.scan);
+        text.needs_escaping = true;
         text.scan += 1;
     }
 
-    fn quote(&mut self, source: SourceText<'_>, text: &mut Text, length: usize) -> Step {
+    fn read_quote(
+        &mut self,
+        source: SourceText<'_>,
+        text: &mut StringState,
+        length: usize,
+    ) -> StepResult {
         if source.budget.is_exhausted() {
-            return Err(Stop::Hopeless);
+            return Err(StopReason::Unrepairable);
         }
         let at = text.scan;
-        if text.quotes > 0 || !source.is_complete {
+        if text.inner_quotes > 0 || !source.is_complete {
             self.count_brackets(source, text, at);
         }
-        match self.verdict(source, text, length)? {
-            Verdict::Inside if text.quote == Quote::Double => {
-                text.quotes += 1;
-                self.note_at(FlawKind::UnescapedQuote, at);
-                self.pour(source, text, at);
-                let written = self.target(text).len();
-                if let Some((_, later @ usize::MAX)) = &mut text.refused {
+        match self.classify_quote(source, text, length)? {
+            QuoteClass::Content if text.quote == Quote::Double => {
+                text.inner_quotes += 1;
+                self.record_at(FlawKind::UnescapedQuote, at);
+                self.write_content(source, text, at);
+                let written = self.output_for(text).len();
+                if let Some((_, later @ usize::MAX)) = &mut text.rejected_end {
                     *later = written;
                 }
-                self.target(text).extend_from_slice(b"\\\"");
-                (self.at, text.scan) = (at + length, at + length);
+                self.output_for(text).extend_from_slice(b"\\\"");
+                (self.position, text.scan) = (at + length, at + length);
             }
-            Verdict::Inside => {
-                text.quotes += 1;
-                self.pour(source, text, at + length);
+            QuoteClass::Content => {
+                text.inner_quotes += 1;
+                self.write_content(source, text, at + length);
                 text.scan = at + length;
             }
-            Verdict::End(after) => {
-                if text.style == Style::Once && after > at + length {
-                    self.note_at(FlawKind::WrongQuote, at);
+            QuoteClass::Closing(after) => {
+                if text.quote_count == QuoteCount::One && after > at + length {
+                    self.record_at(FlawKind::WrongQuote, at);
                 }
-                self.close_text(source, text, at, after);
+                self.close_string(source, text, at, after);
             }
-            Verdict::Before(end) => {
-                self.note_at(FlawKind::MissingQuote, end);
-                self.close_text(source, text, end, end);
+            QuoteClass::ClosedBefore(end) => {
+                self.record_at(FlawKind::MissingQuote, end);
+                self.close_string(source, text, end, end);
             }
-            Verdict::JoinedBefore(end, start) => {
-                self.note_at(FlawKind::MissingQuote, end);
-                self.note_at(FlawKind::JoinedStrings, at);
-                self.pour(source, text, end);
-                (self.at, text.scan, text.safe, text.counted) = (start, start, start, start);
+            QuoteClass::JoinedBefore(end, start) => {
+                self.record_at(FlawKind::MissingQuote, end);
+                self.record_at(FlawKind::JoinedStrings, at);
+                self.write_content(source, text, end);
+                (self.position, text.scan, text.certain_to, text.brackets_counted_to) =
+                    (start, start, start, start);
             }
-            Verdict::Joined(start, quote) => {
-                self.note_at(FlawKind::JoinedStrings, at);
-                self.pour(source, text, at);
-                (self.at, text.scan, text.safe, text.counted) = (start, start, start, start);
-                (text.quote, text.style) = (quote, Style::Once);
+            QuoteClass::Joined(start, quote) => {
+                self.record_at(FlawKind::JoinedStrings, at);
+                self.write_content(source, text, at);
+                (self.position, text.scan, text.certain_to, text.brackets_counted_to) =
+                    (start, start, start, start);
+                (text.quote, text.quote_count) = (quote, QuoteCount::One);
             }
         }
         Ok(())
     }
 
     /// Counts brackets in what has been looked through.
-    pub(crate) fn count_brackets(&self, source: SourceText<'_>, text: &mut Text, to: usize) {
-        let from = std::mem::replace(&mut text.counted, to);
+    pub(crate) fn count_brackets(&self, source: SourceText<'_>, text: &mut StringState, to: usize) {
+        let from = std::mem::replace(&mut text.brackets_counted_to, to);
         for byte in source.bytes.get(from..to).unwrap_or_default() {
-            text.depth += match byte {
+            text.bracket_depth += match byte {
                 b'{' | b'[' => 1,
                 b'}' | b']' => -1,
                 _ => 0,
@@ -257,194 +273,212 @@ impl Parser {
     }
 
     /// Where a string is written.
-    pub(crate) fn target(&mut self, text: &Text) -> &mut Vec<u8> {
-        if text.held.is_some() { &mut self.pending } else { &mut self.out }
+    pub(crate) fn output_for(&mut self, text: &StringState) -> &mut Vec<u8> {
+        if text.pending_start.is_some() { &mut self.pending } else { &mut self.output }
     }
 
     /// Writes what has been read, up to `to`.
-    pub(crate) fn pour(&mut self, source: SourceText<'_>, text: &mut Text, to: usize) {
-        let piece = source.bytes.get(self.at..to).unwrap_or_default();
-        let dirty = std::mem::take(&mut text.dirty);
-        let out = self.target(text);
+    pub(crate) fn write_content(
+        &mut self,
+        source: SourceText<'_>,
+        text: &mut StringState,
+        to: usize,
+    ) {
+        let piece = source.bytes.get(self.position..to).unwrap_or_default();
+        let dirty = std::mem::take(&mut text.needs_escaping);
+        let out = self.output_for(text);
         if dirty {
             write_escaped(out, piece)
         } else {
             out.extend_from_slice(piece)
         }
-        self.at = to;
+        self.position = to;
     }
 
     /// Ends a string whose content ends at `end`; what follows begins at `after`.
-    pub(crate) fn close_text(
+    pub(crate) fn close_string(
         &mut self,
         source: SourceText<'_>,
-        text: &mut Text,
+        text: &mut StringState,
         end: usize,
         after: usize,
     ) {
         // No key ends with a line break; a model that wrote one began the next line too soon.
-        let end = if text.place == Place::Key { self.without_break(source, end) } else { end };
-        self.pour(source, text, end);
-        self.target(text).push(b'"');
-        self.at = after;
-        match (text.place, text.held) {
-            (Place::Key, _) => self.state = State::Colon,
-            (Place::Item, Some(start)) if self.is_before_colon(source) => self.become_key(start),
+        let end = if text.role == TokenRole::Key { self.trim_line_break(source, end) } else { end };
+        self.write_content(source, text, end);
+        self.output_for(text).push(b'"');
+        self.position = after;
+        match (text.role, text.pending_start) {
+            (TokenRole::Key, _) => self.state = ParserState::ExpectColon,
+            (TokenRole::Item, Some(start)) if self.is_followed_by_colon(source) => {
+                self.turn_item_into_key(start)
+            }
             (_, held) => {
                 if held.is_some() {
-                    self.release();
+                    self.release_pending();
                 }
-                self.after_value();
+                self.end_value();
             }
         }
     }
 
     /// Where a key ends without the line break before its quote.
-    fn without_break(&self, source: SourceText<'_>, end: usize) -> usize {
-        let key = source.bytes.get(self.at..end).unwrap_or_default();
+    fn trim_line_break(&self, source: SourceText<'_>, end: usize) -> usize {
+        let key = source.bytes.get(self.position..end).unwrap_or_default();
         let own = key.trim_ascii_end().len();
-        if source.has_line_break(self.at + own, end) { self.at + own } else { end }
+        if source.has_line_break(self.position + own, end) { self.position + own } else { end }
     }
 
     /// Lets go a string that was held back.
-    fn release(&mut self) {
-        self.out.append(&mut self.pending);
-        self.enter();
+    fn release_pending(&mut self) {
+        self.output.append(&mut self.pending);
+        self.mark_content();
     }
 
     /// Whether a colon follows, which makes an item a key. To have seen what follows is the
     /// verdict's part.
-    fn is_before_colon(&self, source: SourceText<'_>) -> bool {
-        matches!(source.next_token(self.at), Ok(Some((_, b':'))))
+    fn is_followed_by_colon(&self, source: SourceText<'_>) -> bool {
+        matches!(source.next_token(self.position), Ok(Some((_, b':'))))
     }
 
     /// Makes a key of an item: the array before it was not closed, or the object not opened.
-    fn become_key(&mut self, start: usize) {
-        let filled = self.stack.last().is_some_and(|frame| frame.filled);
-        let is_in_object =
-            self.stack.iter().rev().nth(1).is_some_and(|frame| frame.shape == Shape::Object);
-        self.note(FlawKind::MissingBracket);
-        if is_in_object && (filled || self.led) {
+    fn turn_item_into_key(&mut self, start: usize) {
+        let filled = self.stack.last().is_some_and(|frame| frame.has_content);
+        let is_in_object = self
+            .stack
+            .iter()
+            .rev()
+            .nth(1)
+            .is_some_and(|frame| frame.container == Container::Object);
+        self.record(FlawKind::MissingBracket);
+        if is_in_object && (filled || self.starts_with_comma) {
             self.stack.pop();
-            self.out.push(b']');
+            self.output.push(b']');
             if !filled {
                 self.pending.insert(0, b',');
             }
         } else {
             let key = self.pending.split_off(start);
-            self.release();
-            self.state = State::Value;
-            self.open(Shape::Object);
-            self.stack.last_mut().into_iter().for_each(|frame| frame.implied = true);
+            self.release_pending();
+            self.state = ParserState::ExpectValue;
+            self.open_container(Container::Object);
+            self.stack.last_mut().into_iter().for_each(|frame| frame.is_implied = true);
             self.pending = key;
         }
-        self.state = State::Colon;
+        self.state = ParserState::ExpectColon;
     }
 
     /// Nothing but plain bytes to the end of what has come.
-    fn text_runs_out(&mut self, source: SourceText<'_>, mut text: Text) -> Step {
+    fn pause_string(&mut self, source: SourceText<'_>, mut text: StringState) -> StepResult {
         let end = source.bytes.len();
         if source.is_complete {
-            return self.end_of_text(source, text);
+            return self.end_unclosed_string(source, text);
         }
         let fresh = source.bytes.get(text.scan..end).unwrap_or_default();
-        if let Some(last) = fresh.iter().rposition(|byte| !is_structure(*byte)) {
-            text.safe = text.scan + last + 1;
+        if let Some(last) = fresh.iter().rposition(|byte| !is_structural(*byte)) {
+            text.certain_to = text.scan + last + 1;
         }
         text.scan = end;
-        let length = end - self.at;
-        if text.held.is_some() && text.place == Place::Item && length > LONGEST_HELD {
-            text.held = None;
-            self.release();
+        let length = end - self.position;
+        if text.pending_start.is_some() && text.role == TokenRole::Item && length > MAX_HELD_ITEM {
+            text.pending_start = None;
+            self.release_pending();
         }
-        if text.held.is_none() || length > MAX_LOOKAHEAD {
+        if text.pending_start.is_none() || length > MAX_LOOKAHEAD {
             self.count_brackets(source, &mut text, end);
-            self.pour_safely(source, &mut text);
+            self.write_certain_content(source, &mut text);
         }
-        self.state = State::Text(text);
-        Err(Stop::Wait)
+        self.state = ParserState::InString(text);
+        Err(StopReason::NeedMoreInput)
     }
 
     /// Writes what can belong to nothing but the string.
-    fn pour_safely(&mut self, source: SourceText<'_>, text: &mut Text) {
-        let dirty = text.dirty;
-        if text.safe > self.at {
-            self.pour(source, text, text.safe);
-            text.dirty = dirty;
+    fn write_certain_content(&mut self, source: SourceText<'_>, text: &mut StringState) {
+        let dirty = text.needs_escaping;
+        if text.certain_to > self.position {
+            self.write_content(source, text, text.certain_to);
+            text.needs_escaping = dirty;
         }
     }
 
     /// The text ends, and so does the string, without its quote.
-    fn end_of_text(&mut self, source: SourceText<'_>, mut text: Text) -> Step {
-        if let Some((at, written)) = text.refused.take()
-            && self.returns < MAX_RETURNS
+    fn end_unclosed_string(&mut self, source: SourceText<'_>, mut text: StringState) -> StepResult {
+        if let Some((at, written)) = text.rejected_end.take()
+            && self.rereads < MAX_REREADS
         {
-            return self.go_back(source, text, at, written);
+            return self.reread_from_rejected_end(source, text, at, written);
         }
-        let all = source.tail(self.at);
-        if text.place == Place::Key {
+        let all = source.tail(self.position);
+        if text.role == TokenRole::Key {
             // What follows the colon of a key without its quote is its value.
             let colon = all.iter().position(|byte| *byte == b':');
             let Some(colon) = colon.filter(|colon| *colon > 0) else {
-                self.at = source.bytes.len();
-                return self.finish(FlawKind::Truncated);
+                self.position = source.bytes.len();
+                return self.finish_document(FlawKind::Truncated);
             };
-            self.note(FlawKind::MissingQuote);
-            self.close_text(source, &mut text, self.at + colon, self.at + colon);
+            self.record(FlawKind::MissingQuote);
+            self.close_string(source, &mut text, self.position + colon, self.position + colon);
             return Ok(());
         }
-        if text.held.is_some_and(|start| start + 1 == self.pending.len()) && all.is_empty() {
-            return self.finish(FlawKind::Truncated);
+        if text.pending_start.is_some_and(|start| start + 1 == self.pending.len()) && all.is_empty()
+        {
+            return self.finish_document(FlawKind::Truncated);
         }
-        self.note_at(FlawKind::MissingQuote, source.bytes.len());
-        let own = all.get(..self.without_structure(source, all)).unwrap_or_default();
-        let end = self.at + self.without_members(own).len();
-        self.close_text(source, &mut text, end, end);
+        self.record_at(FlawKind::MissingQuote, source.bytes.len());
+        let own = all.get(..self.content_length(source, all)).unwrap_or_default();
+        let end = self.position + self.trim_members(own).len();
+        self.close_string(source, &mut text, end, end);
         Ok(())
     }
 
     /// Takes back what was read behind a place where the string could have ended.
-    fn go_back(&mut self, source: SourceText<'_>, text: Text, at: usize, written: usize) -> Step {
-        self.returns += 1;
+    fn reread_from_rejected_end(
+        &mut self,
+        source: SourceText<'_>,
+        text: StringState,
+        at: usize,
+        written: usize,
+    ) -> StepResult {
+        self.rereads += 1;
         source.budget.spend(REREAD_COST * (source.bytes.len() - at));
-        self.target(&text).truncate(written);
+        self.output_for(&text).truncate(written);
         let length = source.quote_at(at).map_or(1, |(_, length)| length);
-        self.at = at + length;
-        let mut text = Text { dirty: false, ..text };
-        self.close_text(source, &mut text, at + length, at + length);
+        self.position = at + length;
+        let mut text = StringState { needs_escaping: false, ..text };
+        self.close_string(source, &mut text, at + length, at + length);
         Ok(())
     }
 
     /// How much of a string without its quote is the string's own: not the brackets that close all
     /// that is open, and not a fence.
-    fn without_structure(&self, source: SourceText<'_>, all: &[u8]) -> usize {
+    fn content_length(&self, source: SourceText<'_>, all: &[u8]) -> usize {
         let mut text = all.trim_ascii_end();
         for fence in [&b"```"[..], b"~~~"] {
             text = text.strip_suffix(fence).unwrap_or(text).trim_ascii_end();
         }
-        let brackets = text.iter().rev().take_while(|byte| is_structure(**byte)).count();
+        let brackets = text.iter().rev().take_while(|byte| is_structural(**byte)).count();
         let (own, run) = text.split_at(text.len() - brackets);
         let is_closer = |at: &usize| matches!(run.get(*at), Some(b'}' | b']' | b'[' | b'{'));
         let mut closers = (0..run.len()).filter(is_closer);
         // A bracket that was opened in the string is closed in it.
-        let inner = match open_brackets(source, own) {
+        let inner = match unclosed_bracket_count(source, own) {
             0 => 0,
             open => closers.nth(open - 1).map_or(run.len(), |at| at + 1),
         };
         let closers: Vec<u8> = closers.filter_map(|at| run.get(at).copied()).collect();
-        let frames = self.stack.iter().rev().map(|frame| frame.shape.closer());
+        let frames = self.stack.iter().rev().map(|frame| frame.container.closing_bracket());
         let fits = !closers.is_empty() && closers.iter().copied().eq(frames.take(closers.len()));
         if fits { own.len() + inner } else { text.len() }
     }
 }
 
 /// What of a string's bytes may belong to what comes after it, if its quote is missing.
-pub(crate) fn is_structure(byte: u8) -> bool {
+pub(crate) fn is_structural(byte: u8) -> bool {
     matches!(byte, b' ' | b'\n' | b'\t' | b'\r' | b',' | b'{' | b'}' | b'[' | b']')
 }
 
 /// Where the next byte is that is not just itself in the string.
-fn find_special(source: SourceText<'_>, text: &Text) -> Option<usize> {
+fn find_special(source: SourceText<'_>, text: &StringState) -> Option<usize> {
     let rest = source.tail(text.scan);
     let found = match text.quote {
         Quote::Double => rest.iter().position(|byte| must_be_escaped(*byte)),
@@ -457,38 +491,39 @@ fn find_special(source: SourceText<'_>, text: &Text) -> Option<usize> {
 }
 
 /// How the quotes of a string that begins at `at` come, and where its content begins.
-fn style(
+fn count_quotes(
     source: SourceText<'_>,
     at: usize,
     length: usize,
-    place: Place,
-) -> Lookahead<(Style, usize)> {
+    place: TokenRole,
+) -> Lookahead<(QuoteCount, usize)> {
     let quote = source.byte_at(at);
-    let once = Ok((Style::Once, at + length));
+    let once = Ok((QuoteCount::One, at + length));
     if length > 1 || quote == Some(b'`') || source.peek(at + 1)? != quote {
         return once;
     }
     let third = source.peek(at + 2)?;
     if third == quote {
         let fourth = source.peek(at + 3)?;
-        let empty = fourth == quote && source.peek(at + 4)?.is_none_or(is_delimiter);
-        return Ok(if empty { (Style::Twice, at + 2) } else { (Style::Thrice, at + 3) });
+        let empty = fourth == quote && source.peek(at + 4)?.is_none_or(may_follow_string);
+        return Ok(if empty { (QuoteCount::Two, at + 2) } else { (QuoteCount::Three, at + 3) });
     }
     // Two quotes and a delimiter are an empty string, unless they begin a key with a blank.
-    if third.is_none_or(is_delimiter) {
-        let begins = place == Place::Key && third == Some(b' ') && source.word_length(at + 3)? > 0;
-        return if begins { Ok((Style::Twice, at + 2)) } else { once };
+    if third.is_none_or(may_follow_string) {
+        let begins =
+            place == TokenRole::Key && third == Some(b' ') && source.word_length(at + 3)? > 0;
+        return if begins { Ok((QuoteCount::Two, at + 2)) } else { once };
     }
     // Where the next one is neither doubled nor an end, the second is the string's own.
     let Some(end) = source.string_end(at + 1, MAX_LOOKAHEAD)? else {
-        return Ok((Style::Twice, at + 2));
+        return Ok((QuoteCount::Two, at + 2));
     };
     let ends =
         source.peek(end + 1)?.is_none_or(|byte| Some(byte) == quote || b",:}]\n".contains(&byte));
-    if ends { Ok((Style::Twice, at + 2)) } else { once }
+    if ends { Ok((QuoteCount::Two, at + 2)) } else { once }
 }
 
 /// What may stand behind a string.
-fn is_delimiter(byte: u8) -> bool {
+fn may_follow_string(byte: u8) -> bool {
     byte.is_ascii_whitespace() || b",:}]);+=/".contains(&byte)
 }
