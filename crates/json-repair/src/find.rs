@@ -17,13 +17,14 @@ const MAX_LIST_LENGTH: usize = 128;
 /// How far into opening brackets a look goes, in bytes.
 const MAX_OPENING_BRACKETS: usize = 8;
 
-/// What the search for a document finds.
+/// The beginning of a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Found {
-    /// A document begins there.
-    Document { at: usize, opened: Opening, fenced: bool },
-    /// There is none.
-    Nothing,
+pub(crate) struct DocumentStart {
+    /// The offset of the document in the text.
+    pub(crate) at: usize,
+    pub(crate) opening: Opening,
+    /// Whether the document is in a code fence.
+    pub(crate) is_fenced: bool,
 }
 
 /// How a document begins.
@@ -73,14 +74,14 @@ impl DocumentSearch {
     }
 
     /// Searches on.
-    pub(crate) fn find_next(&mut self, source: SourceText<'_>) -> Lookahead<Found> {
+    pub(crate) fn find_next(&mut self, source: SourceText<'_>) -> Lookahead<Option<DocumentStart>> {
         while !source.budget.is_exhausted() {
             if let Some(thoughts) = self.reasoning {
                 self.skip_reasoning(source, thoughts)?;
             }
             self.skip_whitespace(source);
-            let Some(byte) = source.peek(self.position)? else { return Ok(Found::Nothing) };
-            let found = match byte {
+            let Some(byte) = source.peek(self.position)? else { return Ok(None) };
+            let opening = match byte {
                 b'{' => self.object_opening(source)?,
                 b'[' => self.array_opening(source)?,
                 b'"' | b'\'' if !self.after_prose => self.key_opening(source)?,
@@ -99,12 +100,19 @@ impl DocumentSearch {
                 }
                 _ => None,
             };
-            if let Some(opened) = found {
-                return Ok(Found::Document { at: self.position, opened, fenced: self.in_fence });
+            if let Some(opening) = opening {
+                let (at, is_fenced) = (self.position, self.in_fence);
+                return Ok(Some(DocumentStart { at, opening, is_fenced }));
             }
             self.skip_prose(source, byte)?;
         }
-        Ok(Found::Nothing)
+        Ok(None)
+    }
+
+    /// Goes on behind a document.
+    pub(crate) fn resume(&mut self, at: usize) {
+        self.position = at;
+        (self.after_prose, self.at_line_start, self.last_byte) = (false, true, None);
     }
 
     fn skip_whitespace(&mut self, source: SourceText<'_>) {
@@ -424,12 +432,4 @@ fn reasoning_end(source: SourceText<'_>, at: usize, name: &[u8]) -> Option<usize
         }
     }
     None
-}
-
-impl DocumentSearch {
-    /// Goes on behind a document.
-    pub(crate) fn resume(&mut self, at: usize) {
-        self.position = at;
-        (self.after_prose, self.at_line_start, self.last_byte) = (false, true, None);
-    }
 }

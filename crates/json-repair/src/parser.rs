@@ -8,46 +8,55 @@ mod scalars;
 mod state;
 mod strings;
 
-pub(crate) use self::state::{
-    BracketPolicy, Container, Frame, ParseOptions, ParserState, StepResult, StopReason,
-};
-use self::strings::TokenRole;
+pub(crate) use self::state::{BracketPolicy, Container, ParseOptions, StopReason};
+use self::state::{Frame, ParserState, StepResult, TokenRole};
 use crate::{
     lookahead::{Confidence, Lookahead, SourceText, unusual_whitespace_length},
     report::{FlawKind, Report},
+    strict::is_whitespace,
 };
+
+/// A document that was read to its end.
+#[derive(Debug)]
+pub(crate) struct ParsedDocument {
+    /// The document as JSON.
+    pub(crate) json: Vec<u8>,
+    pub(crate) report: Report,
+    /// The offset of the first byte behind the document.
+    pub(crate) end: usize,
+}
 
 /// Reads a document.
 #[derive(Debug)]
 pub(crate) struct Parser {
-    pub(crate) stack: Vec<Frame>,
-    pub(crate) state: ParserState,
+    stack: Vec<Frame>,
+    state: ParserState,
     /// JSON that will not change.
-    pub(crate) output: Vec<u8>,
+    output: Vec<u8>,
     /// What is written when the next value begins: white space, a comma, a key, a colon.
-    pub(crate) pending: Vec<u8>,
+    pending: Vec<u8>,
     /// Where in `pending` the comma is.
-    pub(crate) pending_comma: Option<usize>,
+    pending_comma: Option<usize>,
     /// The next byte to be read.
-    pub(crate) position: usize,
+    position: usize,
     /// How many bytes were before the source's first.
-    pub(crate) discarded: usize,
-    pub(crate) report: Report,
-    pub(crate) options: ParseOptions,
+    discarded: usize,
+    report: Report,
+    options: ParseOptions,
     /// How far the line being read is indented.
-    pub(crate) line_indent: u16,
+    line_indent: u16,
     /// Whether nothing but white space was on the line so far.
-    pub(crate) at_line_start: bool,
+    at_line_start: bool,
     /// Whether a choice was made that could have gone the other way.
-    pub(crate) is_ambiguous: bool,
+    is_ambiguous: bool,
     /// Whether a key has left whose value has not.
-    pub(crate) key_awaits_value: bool,
+    key_awaits_value: bool,
     /// Up to where no quote is near.
-    pub(crate) no_quote_until: usize,
+    no_quote_until: usize,
     /// Whether what is open innermost began with a comma.
-    pub(crate) starts_with_comma: bool,
+    starts_with_comma: bool,
     /// How often a string was read again.
-    pub(crate) rereads: u8,
+    rereads: u8,
 }
 
 impl Parser {
@@ -77,9 +86,6 @@ impl Parser {
     pub(crate) fn open_implied(&mut self, shape: Container) {
         self.record(FlawKind::MissingBracket);
         self.open_container(shape);
-        if let Some(frame) = self.stack.last_mut() {
-            frame.is_implied = true;
-        }
     }
 
     /// Reads as far as what has come allows.
@@ -93,6 +99,59 @@ impl Parser {
         StopReason::Unrepairable
     }
 
+    /// So many bytes that have been read are forgotten.
+    pub(crate) fn discard(&mut self, count: usize) {
+        self.position -= count;
+        self.discarded += count;
+        self.no_quote_until = self.no_quote_until.saturating_sub(count);
+        if let ParserState::InString(text) = &mut self.state {
+            text.discard(count);
+        }
+    }
+
+    /// Up to where nothing has to be looked at again.
+    pub(crate) fn examined_to(&self) -> usize {
+        match &self.state {
+            ParserState::InString(text) => text.scan,
+            _ => self.position,
+        }
+    }
+
+    /// The offset of the next byte to be read.
+    pub(crate) fn position(&self) -> usize {
+        self.position
+    }
+
+    /// Returns whether a bracket could have been read in another way.
+    pub(crate) fn is_ambiguous(&self) -> bool {
+        self.is_ambiguous
+    }
+
+    /// Returns the number of flaws found so far.
+    pub(crate) fn flaw_count(&self) -> usize {
+        self.report.count()
+    }
+
+    /// Makes room for `bytes` of output.
+    pub(crate) fn reserve(&mut self, bytes: usize) {
+        self.output.reserve(bytes);
+    }
+
+    /// Moves the finished output to the end of `out`.
+    pub(crate) fn drain_output(&mut self, out: &mut Vec<u8>) {
+        out.append(&mut self.output);
+    }
+
+    /// Returns the report and leaves an empty one.
+    pub(crate) fn take_report(&mut self) -> Report {
+        std::mem::take(&mut self.report)
+    }
+
+    /// Returns the document that was read.
+    pub(crate) fn into_document(self) -> ParsedDocument {
+        ParsedDocument { json: self.output, report: self.report, end: self.position }
+    }
+
     /// Keeps a flaw found where the reading is.
     pub(crate) fn record(&mut self, kind: FlawKind) {
         self.record_at(kind, self.position);
@@ -104,12 +163,12 @@ impl Parser {
     }
 
     /// Whether to look far ahead: always once something was wrong.
-    pub(crate) fn looks_far_ahead(&self) -> bool {
+    fn looks_far_ahead(&self) -> bool {
         self.options.always_look_ahead || !self.report.is_empty()
     }
 
     /// What is open innermost.
-    pub(crate) fn innermost(&self) -> Option<Container> {
+    fn innermost(&self) -> Option<Container> {
         self.stack.last().map(|frame| frame.container)
     }
 
@@ -139,8 +198,7 @@ impl Parser {
         loop {
             let start = self.position;
             let rest = source.tail(start);
-            let is_blank = |byte: &&u8| matches!(byte, b' ' | b'\n' | b'\t' | b'\r');
-            let length = rest.iter().take_while(is_blank).count();
+            let length = rest.iter().take_while(|byte| is_whitespace(**byte)).count();
             if length > 0 {
                 self.keep_whitespace(rest.get(..length).unwrap_or_default());
                 self.position += length;
@@ -231,30 +289,6 @@ impl Parser {
             }
         }
         Ok(())
-    }
-
-    /// A bracket in the place of a key: the brace came twice, or the one before it was not closed.
-    fn read_bracket_as_key(&mut self, source: SourceText<'_>, byte: u8) -> StepResult {
-        let Some(frame) = self.stack.last() else { return Err(StopReason::Unrepairable) };
-        if byte == b'{' && !frame.has_content && !frame.has_double_brace {
-            let doubled = match source.next_token(self.position + 1)? {
-                Some((next, _)) => source.key_confidence(next)? != Confidence::None,
-                None => true,
-            };
-            if doubled {
-                self.record(FlawKind::ExtraBracket);
-                self.position += 1;
-                self.stack.last_mut().into_iter().for_each(|frame| frame.has_double_brace = true);
-                return Ok(());
-            }
-        }
-        let is_in_array = self.stack.iter().rev().nth(1).is_some_and(Frame::is_array);
-        if is_in_array {
-            self.close_missing(1);
-            self.state = ParserState::ExpectItem;
-            return Ok(());
-        }
-        Err(StopReason::Unrepairable)
     }
 
     fn read_colon(&mut self, source: SourceText<'_>, byte: u8) -> StepResult {
@@ -351,7 +385,7 @@ impl Parser {
     }
 
     /// Takes in a comma, or what stands for one.
-    pub(crate) fn read_comma(&mut self, byte: u8) {
+    fn read_comma(&mut self, byte: u8) {
         if byte == b';' {
             self.record(FlawKind::WrongComma);
         }
@@ -369,7 +403,7 @@ impl Parser {
     }
 
     /// Makes `pending` what stands between two values.
-    pub(crate) fn ensure_comma(&mut self) {
+    fn ensure_comma(&mut self) {
         let filled = self.stack.last().is_some_and(|frame| frame.has_content);
         if filled && self.pending_comma.is_none() {
             self.record(FlawKind::MissingComma);
@@ -379,7 +413,7 @@ impl Parser {
     }
 
     /// Takes the comma out of `pending`, which no value follows.
-    pub(crate) fn drop_comma(&mut self) {
+    fn drop_comma(&mut self) {
         if let Some(at) = self.pending_comma.take() {
             self.record(FlawKind::TrailingComma);
             self.pending.remove(at);
@@ -387,7 +421,7 @@ impl Parser {
     }
 
     /// Lets go a key: its value begins, whatever it is.
-    pub(crate) fn release_key(&mut self) {
+    fn release_key(&mut self) {
         if matches!(self.state, ParserState::ExpectValue) && !self.stack.is_empty() {
             self.output.append(&mut self.pending);
             self.key_awaits_value = true;
@@ -395,7 +429,7 @@ impl Parser {
     }
 
     /// Lets go what was held back: a value begins.
-    pub(crate) fn begin_value(&mut self) {
+    fn begin_value(&mut self) {
         self.key_awaits_value = false;
         if matches!(self.state, ParserState::ExpectItem) {
             self.ensure_comma();
@@ -405,7 +439,7 @@ impl Parser {
     }
 
     /// What is open holds something from here on.
-    pub(crate) fn mark_content(&mut self) {
+    fn mark_content(&mut self) {
         let indent = self.line_indent;
         let own_line = std::mem::take(&mut self.at_line_start);
         if let Some(frame) = self.stack.last_mut() {
@@ -418,87 +452,20 @@ impl Parser {
     }
 
     /// Writes a value in one piece.
-    pub(crate) fn write_value(&mut self, json: &[u8]) {
+    fn write_value(&mut self, json: &[u8]) {
         self.begin_value();
         self.output.extend_from_slice(json);
         self.end_value();
     }
 
     /// What comes after a value.
-    pub(crate) fn end_value(&mut self) {
+    fn end_value(&mut self) {
         self.state =
             if self.stack.is_empty() { ParserState::Done } else { ParserState::AfterValue };
     }
 
-    /// Opens an object, or a set: strings in braces with no colon among them.
-    fn open_brace(&mut self, source: SourceText<'_>) -> StepResult {
-        let shape = if self.looks_far_ahead() && self.is_set(source)? {
-            Container::Set
-        } else {
-            Container::Object
-        };
-        self.open_at_bracket(shape);
-        Ok(())
-    }
-
-    fn is_set(&self, source: SourceText<'_>) -> Lookahead<bool> {
-        let Some((mut at, _)) = source.next_token(self.position + 1)? else { return Ok(false) };
-        for ends in [&b","[..], b",}"] {
-            let Some(after) = source.after_string(at)? else { return Ok(false) };
-            match source.next_token(after)? {
-                Some((next, byte)) if ends.contains(&byte) => match source.next_token(next + 1)? {
-                    Some((next, _)) => at = next,
-                    None => return Ok(byte == b'}'),
-                },
-                _ => return Ok(false),
-            }
-        }
-        Ok(true)
-    }
-
-    /// Opens an array, or passes over brackets around one value.
-    fn open_parenthesis(&mut self, source: SourceText<'_>) -> StepResult {
-        if let Some((start, end)) = self.find_call_argument(source, 0)? {
-            self.record(FlawKind::Call);
-            return self.write_call_argument(source, start, end);
-        }
-        self.open_at_bracket(Container::Tuple);
-        Ok(())
-    }
-
-    fn open_at_bracket(&mut self, shape: Container) {
-        if matches!(shape, Container::Tuple | Container::Set) {
-            self.record(FlawKind::WrongBracket);
-        }
-        self.position += 1;
-        self.open_container(shape);
-    }
-
-    /// Opens an object or an array.
-    pub(crate) fn open_container(&mut self, shape: Container) {
-        self.begin_value();
-        let outer = self.line_indent;
-        let (filled, doubled, implied, inner) = (false, false, false, None);
-        self.starts_with_comma = false;
-        self.stack.push(Frame {
-            container: shape,
-            has_content: filled,
-            has_double_brace: doubled,
-            is_implied: implied,
-            line_indent: outer,
-            content_indent: inner,
-            last_array_end: 0,
-        });
-        self.output.push(if shape == Container::Object { b'{' } else { b'[' });
-        self.state = if shape == Container::Object {
-            ParserState::ExpectKey
-        } else {
-            ParserState::ExpectItem
-        };
-    }
-
     /// Closes what is open, because the text or the document in it ends here.
-    pub(crate) fn finish_document(&mut self, why: FlawKind) -> StepResult {
+    fn finish_document(&mut self, why: FlawKind) -> StepResult {
         if matches!(self.state, ParserState::ExpectValue) && self.stack.is_empty() {
             return Err(StopReason::Unrepairable);
         }

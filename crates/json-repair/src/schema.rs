@@ -1,81 +1,182 @@
-//! What a JSON schema says about the kinds of values. Only that is read of it, and leniently: a
-//! schema is a hint here, never a reason to fail.
+//! The expected shape of a document: the kind of its root, and the types that a JSON schema allows
+//! for its values. Only types, properties, items, strings of an `enum` and references are read of a
+//! schema, and leniently: a schema is a hint, never a reason to fail.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    rc::Rc,
+};
 
 use serde_json::{Map, Value};
 
-use crate::whole::RootKind;
-
-/// The most parts of a schema that are read. What lies behind them allows anything.
+/// The maximum number of subschemas that are read. Those beyond allow any value.
 const MAX_NODES: usize = 4096;
 
-/// The most alternatives that are looked at for one value.
+/// The maximum number of subschemas that are considered for one value.
 const MAX_ALTERNATIVES: usize = 32;
 
-/// Kinds of values, a bit each.
-pub(crate) mod value_type {
-    pub const OBJECT: u8 = 1;
-    pub const ARRAY: u8 = 2;
-    pub const STRING: u8 = 4;
-    pub const INTEGER: u8 = 8;
-    pub const NUMBER: u8 = 16;
-    pub const BOOLEAN: u8 = 32;
-    pub const NULL: u8 = 64;
-    pub const ANY: u8 = 127;
+/// The expected kind of a document's root value.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RootKind {
+    /// Any value.
+    #[default]
+    Any,
+    /// An object.
+    Object,
+    /// An array.
+    Array,
 }
 
-/// A schema, read.
+impl RootKind {
+    /// Returns whether a document is of this kind, by its first byte.
+    pub(crate) fn matches(self, json: &[u8]) -> bool {
+        let first = json.trim_ascii_start().first();
+        match self {
+            Self::Any => true,
+            Self::Object => first == Some(&b'{'),
+            Self::Array => first == Some(&b'['),
+        }
+    }
+}
+
+/// The expected shape of a document, as far as the caller knows it. The default is any JSON.
+#[derive(Clone, Debug, Default)]
+pub struct ExpectedShape {
+    /// The kind of the root value.
+    pub root: RootKind,
+    /// The schema to whose types values are converted, where nothing is lost by that.
+    pub schema: Option<Rc<Schema>>,
+}
+
+impl ExpectedShape {
+    /// Returns the shape that a JSON schema describes. Text that is no schema expects nothing.
+    pub fn from_schema(json: &str) -> Self {
+        let schema = Schema::parse(json).map(Rc::new);
+        let root = schema.as_ref().map(|schema| schema.root_kind()).unwrap_or_default();
+        Self { root, schema }
+    }
+
+    /// Returns the shape with an object as its root.
+    pub fn with_object_root(self) -> Self {
+        Self { root: RootKind::Object, ..self }
+    }
+}
+
+impl From<RootKind> for ExpectedShape {
+    fn from(root: RootKind) -> Self {
+        Self { root, schema: None }
+    }
+}
+
+/// A set of JSON types.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ValueTypes(u8);
+
+impl ValueTypes {
+    pub(crate) const NONE: Self = Self(0);
+    pub(crate) const OBJECT: Self = Self(1);
+    pub(crate) const ARRAY: Self = Self(2);
+    pub(crate) const STRING: Self = Self(4);
+    pub(crate) const INTEGER: Self = Self(8);
+    pub(crate) const NUMBER: Self = Self(16);
+    pub(crate) const BOOLEAN: Self = Self(32);
+    pub(crate) const NULL: Self = Self(64);
+    pub(crate) const ANY: Self = Self(127);
+    /// The types of a number: one with a fraction may be an integer too, for example `3.0`.
+    pub(crate) const NUMERIC: Self = Self::INTEGER.union(Self::NUMBER);
+
+    const fn union(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Returns whether the sets have a type in common.
+    pub(crate) fn intersects(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    /// Returns the union of all the sets.
+    fn union_of(sets: impl Iterator<Item = Self>) -> Self {
+        sets.fold(Self::NONE, Self::union)
+    }
+
+    /// Returns the types that a name of the keyword `type` stands for.
+    fn named(name: &str) -> Self {
+        match name {
+            "object" => Self::OBJECT,
+            "array" => Self::ARRAY,
+            "string" => Self::STRING,
+            "integer" => Self::INTEGER,
+            "number" => Self::NUMERIC,
+            "boolean" => Self::BOOLEAN,
+            "null" => Self::NULL,
+            _ => Self::ANY,
+        }
+    }
+
+    /// Returns the types of a value.
+    fn of(value: &Value) -> Self {
+        match value {
+            Value::Object(_) => Self::OBJECT,
+            Value::Array(_) => Self::ARRAY,
+            Value::String(_) => Self::STRING,
+            Value::Number(_) => Self::NUMERIC,
+            Value::Bool(_) => Self::BOOLEAN,
+            Value::Null => Self::NULL,
+        }
+    }
+}
+
+/// The types that a JSON schema allows.
 #[derive(Debug)]
 pub struct Schema {
-    /// The first is the root.
+    /// All subschemas. The first is the root.
     nodes: Vec<SchemaNode>,
 }
 
-/// A part of a schema.
+/// One subschema. Other subschemas are indices into [`Schema::nodes`].
 #[derive(Debug, Default)]
 struct SchemaNode {
-    /// The kinds it allows itself, without its alternatives.
-    types: u8,
+    /// The types that the subschema itself allows, without its alternatives.
+    types: ValueTypes,
     properties: BTreeMap<String, usize>,
     additional_properties: Option<usize>,
     items: Option<usize>,
-    /// The strings it allows, if it names them.
+    /// The strings of `enum` or `const`.
     choices: Vec<String>,
-    /// `$ref`, `anyOf`, `oneOf`, `allOf`.
+    /// The subschemas of `$ref`, `anyOf`, `oneOf` and `allOf`.
     alternatives: Vec<usize>,
 }
 
-/// The parts of a schema that speak of one value.
+/// The subschemas that apply to one value.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Subschemas(Vec<usize>);
 
 impl Schema {
-    /// Reads a schema. `None` if it is no JSON, or allows anything.
+    /// Parses a schema. Returns `None` if the text is no JSON, or if the schema allows any value.
     pub fn parse(json: &str) -> Option<Self> {
         let root: Value = serde_json::from_str(json).ok()?;
         let schema = SchemaReader::new(&root).into_schema();
-        let place = schema.root();
-        (schema.allowed_types(&place) != value_type::ANY).then_some(schema)
+        (schema.allowed_types(&schema.root()) != ValueTypes::ANY).then_some(schema)
     }
 
-    /// What a document is to be.
+    /// Returns the kind of root value that the schema allows.
     pub fn root_kind(&self) -> RootKind {
         match self.allowed_types(&self.root()) {
-            value_type::OBJECT => RootKind::Object,
-            value_type::ARRAY => RootKind::Array,
+            ValueTypes::OBJECT => RootKind::Object,
+            ValueTypes::ARRAY => RootKind::Array,
             _ => RootKind::Any,
         }
     }
 
+    /// Returns the subschemas of the root value.
     pub(crate) fn root(&self) -> Subschemas {
         self.with_alternatives([0])
     }
 
-    /// The parts given, with their alternatives and theirs.
-    fn with_alternatives(&self, from: impl IntoIterator<Item = usize>) -> Subschemas {
+    /// Returns subschemas together with their alternatives, and the alternatives of those.
+    fn with_alternatives(&self, nodes: impl IntoIterator<Item = usize>) -> Subschemas {
         let mut found: Vec<usize> = Vec::new();
-        let mut queue: VecDeque<usize> = from.into_iter().collect();
+        let mut queue: VecDeque<usize> = nodes.into_iter().collect();
         while let Some(index) = queue.pop_front() {
             if !found.contains(&index) && found.len() < MAX_ALTERNATIVES {
                 found.push(index);
@@ -86,70 +187,70 @@ impl Schema {
         Subschemas(found)
     }
 
-    fn nodes<'s>(&'s self, place: &'s Subschemas) -> impl Iterator<Item = &'s SchemaNode> {
-        place.0.iter().filter_map(|index| self.nodes.get(*index))
+    fn nodes<'s>(&'s self, subschemas: &'s Subschemas) -> impl Iterator<Item = &'s SchemaNode> {
+        subschemas.0.iter().filter_map(|index| self.nodes.get(*index))
     }
 
-    /// The kinds of values allowed there.
-    pub(crate) fn allowed_types(&self, place: &Subschemas) -> u8 {
-        let kinds = self.nodes(place).fold(0, |kinds, node| kinds | node.types);
-        if kinds == 0 { value_type::ANY } else { kinds }
+    /// Returns the types allowed for a value.
+    pub(crate) fn allowed_types(&self, subschemas: &Subschemas) -> ValueTypes {
+        let types = ValueTypes::union_of(self.nodes(subschemas).map(|node| node.types));
+        if types == ValueTypes::NONE { ValueTypes::ANY } else { types }
     }
 
-    /// The value of a key.
-    pub(crate) fn property(&self, place: &Subschemas, key: &str) -> Subschemas {
+    /// Returns the subschemas of a property of an object.
+    pub(crate) fn property(&self, object: &Subschemas, key: &str) -> Subschemas {
         let named: Vec<usize> =
-            self.nodes(place).filter_map(|node| node.properties.get(key).copied()).collect();
+            self.nodes(object).filter_map(|node| node.properties.get(key).copied()).collect();
         if !named.is_empty() {
             return self.with_alternatives(named);
         }
-        self.with_alternatives(self.nodes(place).filter_map(|node| node.additional_properties))
+        self.with_alternatives(self.nodes(object).filter_map(|node| node.additional_properties))
     }
 
-    /// An item.
-    pub(crate) fn item(&self, place: &Subschemas) -> Subschemas {
-        self.with_alternatives(self.nodes(place).filter_map(|node| node.items))
+    /// Returns the subschemas of the items of an array.
+    pub(crate) fn item(&self, array: &Subschemas) -> Subschemas {
+        self.with_alternatives(self.nodes(array).filter_map(|node| node.items))
     }
 
-    /// The one string that is allowed there and meant by `text`: the same but for case and white
-    /// space around it.
+    /// Returns the one allowed string that differs from `text` only in case or in white space around
+    /// the text. Returns `None` if `text` itself is allowed.
     pub(crate) fn matching_choice<'s>(
         &'s self,
-        place: &'s Subschemas,
+        subschemas: &'s Subschemas,
         text: &str,
     ) -> Option<&'s str> {
-        let choices = || self.nodes(place).flat_map(|node| node.choices.iter());
+        let choices = || self.nodes(subschemas).flat_map(|node| node.choices.iter());
         if choices().any(|choice| choice == text) {
             return None;
         }
-        let same = |choice: &&String| choice.to_lowercase() == text.trim().to_lowercase();
-        let first = choices().find(same)?;
-        choices().filter(same).all(|other| other == first).then_some(first.as_str())
+        let is_similar = |choice: &&String| choice.to_lowercase() == text.trim().to_lowercase();
+        let first = choices().find(is_similar)?;
+        choices().filter(is_similar).all(|other| other == first).then_some(first.as_str())
     }
 
-    /// Whether strings are named there.
-    pub(crate) fn has_choices(&self, place: &Subschemas) -> bool {
-        self.nodes(place).any(|node| !node.choices.is_empty())
+    /// Returns whether the allowed strings are listed.
+    pub(crate) fn has_choices(&self, subschemas: &Subschemas) -> bool {
+        self.nodes(subschemas).any(|node| !node.choices.is_empty())
     }
 }
 
-/// A schema being read, breadth first: a hostile one nests deeper than the program's stack.
+/// A reader of a schema. It works breadth first, because a hostile schema nests deeper than the
+/// program's stack.
 struct SchemaReader<'v> {
     root: &'v Value,
     nodes: Vec<SchemaNode>,
     queue: VecDeque<(usize, &'v Value)>,
-    /// Parts that were referred to, by their reference.
+    /// The subschemas that were referred to, by their reference.
     references: BTreeMap<&'v str, usize>,
 }
 
 impl<'v> SchemaReader<'v> {
     fn new(root: &'v Value) -> Self {
-        let known = BTreeMap::from([("#", 0)]);
         Self {
             root,
             nodes: vec![SchemaNode::default()],
             queue: VecDeque::from([(0, root)]),
-            references: known,
+            references: BTreeMap::from([("#", 0)]),
         }
     }
 
@@ -157,26 +258,27 @@ impl<'v> SchemaReader<'v> {
         while let Some((index, value)) = self.queue.pop_front() {
             let node = match value.as_object() {
                 Some(object) => self.read_node(object),
-                None => SchemaNode { types: value_type::ANY, ..SchemaNode::default() },
+                None => SchemaNode { types: ValueTypes::ANY, ..SchemaNode::default() },
             };
-            if let Some(place) = self.nodes.get_mut(index) {
-                *place = node;
+            if let Some(slot) = self.nodes.get_mut(index) {
+                *slot = node;
             }
         }
         Schema { nodes: self.nodes }
     }
 
-    /// A part that is read later.
+    /// Queues a subschema and returns its index, or `None` if there are too many.
     fn enqueue(&mut self, value: &'v Value) -> Option<usize> {
         let index = self.nodes.len();
         if index >= MAX_NODES {
             return None;
         }
-        self.nodes.push(SchemaNode { types: value_type::ANY, ..SchemaNode::default() });
+        self.nodes.push(SchemaNode { types: ValueTypes::ANY, ..SchemaNode::default() });
         self.queue.push_back((index, value));
         Some(index)
     }
 
+    /// Returns the index of the subschema that `$ref` refers to.
     fn resolve_reference(&mut self, value: &'v Value) -> Option<usize> {
         let reference = value.as_str()?;
         if let Some(index) = self.references.get(reference) {
@@ -203,7 +305,7 @@ impl<'v> SchemaReader<'v> {
                     node.properties = all.iter().filter_map(named).collect();
                 }
                 ("additionalProperties", Value::Object(_)) => {
-                    node.additional_properties = self.enqueue(value)
+                    node.additional_properties = self.enqueue(value);
                 }
                 ("items", Value::Object(_)) => node.items = self.enqueue(value),
                 ("enum", Value::Array(all)) => {
@@ -214,55 +316,37 @@ impl<'v> SchemaReader<'v> {
                 _ => {}
             }
         }
-        node.types = kinds(object, !node.alternatives.is_empty());
+        node.types = own_types(object, !node.alternatives.is_empty());
         node
     }
 }
 
-/// The kinds of values that a part of a schema allows itself.
-fn kinds(object: &Map<String, Value>, has_alternatives: bool) -> u8 {
+/// Returns the types that a subschema itself allows: those of `type`, else those of the listed values,
+/// else those that its other keywords are about.
+fn own_types(object: &Map<String, Value>, has_alternatives: bool) -> ValueTypes {
     let named = match object.get("type") {
-        Some(Value::String(name)) => type_named(name),
+        Some(Value::String(name)) => ValueTypes::named(name),
         Some(Value::Array(names)) => {
-            names.iter().filter_map(Value::as_str).fold(0, |kinds, name| kinds | type_named(name))
+            ValueTypes::union_of(names.iter().filter_map(Value::as_str).map(ValueTypes::named))
         }
-        _ => 0,
+        _ => ValueTypes::NONE,
     };
-    let values = match (object.get("enum"), object.get("const")) {
-        (Some(Value::Array(values)), _) => values.iter().fold(0, |all, it| all | type_of(it)),
-        (_, Some(value)) => type_of(value),
-        _ => 0,
+    let listed = match (object.get("enum"), object.get("const")) {
+        (Some(Value::Array(values)), _) => ValueTypes::union_of(values.iter().map(ValueTypes::of)),
+        (_, Some(value)) => ValueTypes::of(value),
+        _ => ValueTypes::NONE,
     };
-    match (named, values) {
-        (0, 0) if object.contains_key("properties") => value_type::OBJECT,
-        (0, 0) if object.contains_key("items") => value_type::ARRAY,
-        (0, 0) if has_alternatives => 0,
-        (0, 0) => value_type::ANY,
-        (0, values) => values,
-        (named, _) => named,
-    }
-}
-
-fn type_named(name: &str) -> u8 {
-    match name {
-        "object" => value_type::OBJECT,
-        "array" => value_type::ARRAY,
-        "string" => value_type::STRING,
-        "integer" => value_type::INTEGER,
-        "number" => value_type::NUMBER | value_type::INTEGER,
-        "boolean" => value_type::BOOLEAN,
-        "null" => value_type::NULL,
-        _ => value_type::ANY,
-    }
-}
-
-fn type_of(value: &Value) -> u8 {
-    match value {
-        Value::Object(_) => value_type::OBJECT,
-        Value::Array(_) => value_type::ARRAY,
-        Value::String(_) => value_type::STRING,
-        Value::Number(_) => value_type::NUMBER | value_type::INTEGER,
-        Value::Bool(_) => value_type::BOOLEAN,
-        Value::Null => value_type::NULL,
+    if named != ValueTypes::NONE {
+        named
+    } else if listed != ValueTypes::NONE {
+        listed
+    } else if object.contains_key("properties") {
+        ValueTypes::OBJECT
+    } else if object.contains_key("items") {
+        ValueTypes::ARRAY
+    } else if has_alternatives {
+        ValueTypes::NONE
+    } else {
+        ValueTypes::ANY
     }
 }

@@ -1,90 +1,134 @@
-//! A text that streams: what is certain leaves at once, what may still change waits, the end closes
-//! what is open. The reader is the one for whole texts; it only sees less at a time.
+//! Repair of a text that arrives in pieces: output that cannot change any more is returned at once,
+//! the rest is held until more input or the end decides. The parser is the one for complete texts.
 
 use std::rc::Rc;
 
 use crate::{
-    ExpectedShape,
     coerce::Coercer,
-    find::{DocumentSearch, Found, Opening},
+    find::{DocumentSearch, DocumentStart, Opening},
     lookahead::SourceText,
-    parser::{BracketPolicy, ParseOptions, Parser, StopReason},
-    report::{FlawKind, Report},
+    parser::{Container, ParseOptions, Parser, StopReason},
+    report::{Failure, FlawKind, Report},
+    schema::{ExpectedShape, RootKind},
+    strict::is_whitespace,
     unescape::Unescaper,
-    whole::{Failure, RootKind, repair},
+    whole,
     work_budget::WorkBudget,
 };
 
-/// The most that is held back of one text, in bytes: prose before the JSON, or a key, or a comment.
+/// The maximum number of input bytes that a [`Stream`] holds: prose before the JSON, a key, or a
+/// comment. A text that needs more is unrepairable.
 pub const MAX_BUFFERED: usize = 1 << 20;
 
-/// What is forgotten at once, at least, of what has been read, in bytes.
+/// The minimum number of parsed bytes that are removed from the buffer at once.
 const MIN_DISCARD: usize = 1 << 12;
 
-/// How much is looked at again with every piece that comes, in bytes: no token of usual length waits.
+/// The number of waiting bytes below which every new piece is examined at once, so that no token of
+/// usual length is delayed.
 const ALWAYS_RECHECKED: usize = 32;
 
-/// Mends a text that comes in pieces.
+/// Repairs JSON that arrives in pieces.
+///
+/// A valid document leaves as it came, never more than one token behind the input. Damaged JSON
+/// leaves as soon as its repair is certain.
+///
+/// ```
+/// use json_repair::{ExpectedShape, Stream};
+///
+/// let mut stream = Stream::new(&ExpectedShape::default());
+/// let mut json = Vec::new();
+/// for piece in ["{'city': 'Lis", "bon', 'units': metr", "ic"] {
+///     stream.feed(piece, &mut json)?;
+/// }
+/// let report = stream.finish(&mut json)?;
+/// assert_eq!(json, br#"{"city": "Lisbon", "units": "metric"}"#);
+/// assert!(!report.is_empty());
+/// # Ok::<(), json_repair::Failure>(())
+/// ```
 #[derive(Debug)]
 pub struct Stream {
     root: RootKind,
-    /// What values are to be.
-    coercion: Option<Coercer>,
-    /// What has come and may still be needed.
+    /// Converts values to the types of the schema, if there is one.
+    coercer: Option<Coercer>,
+    /// The input that is still needed.
     buffer: Vec<u8>,
     pub(crate) budget: WorkBudget,
-    /// How many bytes must come before another look is worth it.
+    /// The number of bytes that must arrive before the buffer is examined again.
     recheck_after: usize,
     state: StreamState,
 }
 
 #[derive(Debug)]
 enum StreamState {
-    /// No JSON has come.
+    /// No document has begun.
     Searching(DocumentSearch),
-    /// What began is a string, which is either all there is or holds what there is.
+    /// The text begins with a string, which is the document or holds one. Only the end decides.
     HoldingString,
-    /// JSON is coming.
-    Parsing { parser: Box<Parser>, unescape: Option<Unescaper> },
-    /// It has come. White space may follow, until anything else does.
-    Finished { report: Report, blank: bool },
+    /// A document is being parsed.
+    Parsing { parser: Box<Parser>, unescaper: Option<Unescaper> },
+    /// The document is complete. White space is passed on until anything else follows.
+    Finished { report: Report, only_whitespace: bool },
 }
 
 impl Stream {
-    /// A text of which nothing has come.
-    pub fn new(guide: &ExpectedShape) -> Self {
-        let coercion = guide.schema.as_ref().map(|schema| Coercer::new(Rc::clone(schema)));
-        let state = StreamState::Searching(DocumentSearch::new(0));
+    /// Creates a stream that has received nothing.
+    pub fn new(shape: &ExpectedShape) -> Self {
         Self {
-            root: guide.root,
-            coercion,
+            root: shape.root,
+            coercer: shape.schema.as_ref().map(|schema| Coercer::new(Rc::clone(schema))),
             buffer: Vec::new(),
             budget: WorkBudget::new(0),
             recheck_after: 0,
-            state,
+            state: StreamState::Searching(DocumentSearch::new(0)),
         }
     }
 
-    /// Whether JSON has begun, so that the text can no longer be left alone.
+    /// Returns whether a document has begun, so that the text can no longer be passed on unchanged.
     pub fn has_begun(&self) -> bool {
         matches!(self.state, StreamState::Parsing { .. } | StreamState::Finished { .. })
     }
 
-    /// Takes in a piece and appends the JSON that is certain by now.
+    /// Takes the next piece of the text and appends the JSON that is certain by now to `out`.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::Unrepairable`] if the document cannot be repaired. The stream is of no further use.
     pub fn feed(&mut self, piece: &str, out: &mut Vec<u8>) -> Result<(), Failure> {
-        let Some(mut coercion) = self.coercion.take() else { return self.repair_piece(piece, out) };
+        let Some(mut coercer) = self.coercer.take() else { return self.repair_piece(piece, out) };
         let mut json = Vec::new();
-        let mended = self.repair_piece(piece, &mut json);
-        coercion.feed(&json, out);
-        self.coercion = Some(coercion);
-        mended
+        let repaired = self.repair_piece(piece, &mut json);
+        coercer.feed(&json, out);
+        self.coercer = Some(coercer);
+        repaired
     }
 
+    /// Takes the end of the text, appends the JSON that was held to `out` and returns the report.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::NoJson`] if the text held no JSON, [`Failure::Unrepairable`] if the document cannot
+    /// be repaired. Where [`has_begun`](Self::has_begun) is false, [`into_text`](Self::into_text)
+    /// returns the text.
+    pub fn finish(&mut self, out: &mut Vec<u8>) -> Result<Report, Failure> {
+        let Some(mut coercer) = self.coercer.take() else { return self.finish_repair(out) };
+        let mut json = Vec::new();
+        let mut report = self.finish_repair(&mut json)?;
+        coercer.feed(&json, out);
+        report.append(&coercer.finish(out));
+        Ok(report)
+    }
+
+    /// Returns the text as it came, if no document has begun in it.
+    pub fn into_text(self) -> String {
+        String::from_utf8(self.buffer).unwrap_or_default()
+    }
+
+    /// Repairs the next piece, without regard to the schema.
     fn repair_piece(&mut self, piece: &str, out: &mut Vec<u8>) -> Result<(), Failure> {
         self.budget.extend(piece.len());
         match &mut self.state {
-            StreamState::Parsing { unescape: Some(unescape), .. } => {
-                unescape.feed(piece.as_bytes(), &mut self.buffer);
+            StreamState::Parsing { unescaper: Some(unescaper), .. } => {
+                unescaper.feed(piece.as_bytes(), &mut self.buffer);
             }
             _ => self.buffer.extend_from_slice(piece.as_bytes()),
         }
@@ -96,21 +140,10 @@ impl Stream {
         if self.buffer.len() > MAX_BUFFERED { Err(Failure::Unrepairable) } else { Ok(()) }
     }
 
-    /// Takes in the end and appends what was held back. On failure, [`Self::into_text`] has the
-    /// text if nothing of it has been given.
-    pub fn finish(&mut self, out: &mut Vec<u8>) -> Result<Report, Failure> {
-        let Some(mut coercion) = self.coercion.take() else { return self.finish_repair(out) };
-        let mut json = Vec::new();
-        let mut report = self.finish_repair(&mut json)?;
-        coercion.feed(&json, out);
-        coercion.finish(out);
-        report.append(&coercion.report);
-        Ok(report)
-    }
-
+    /// Repairs the rest of the text, without regard to the schema.
     fn finish_repair(&mut self, out: &mut Vec<u8>) -> Result<Report, Failure> {
-        if let StreamState::Parsing { unescape: Some(unescape), .. } = &mut self.state {
-            unescape.finish(&mut self.buffer);
+        if let StreamState::Parsing { unescaper: Some(unescaper), .. } = &mut self.state {
+            unescaper.finish(&mut self.buffer);
         }
         self.advance(true, out)?;
         match &mut self.state {
@@ -118,49 +151,43 @@ impl Stream {
             StreamState::Parsing { .. } => Err(Failure::Unrepairable),
             StreamState::Searching(_) | StreamState::HoldingString => {
                 let text = std::str::from_utf8(&self.buffer).map_err(|_| Failure::NoJson)?;
-                let (json, report) = repair(text, self.root)?;
+                let (json, report) = whole::repair(text, self.root)?;
                 out.extend_from_slice(json.as_bytes());
                 Ok(report)
             }
         }
     }
 
-    /// The text as it came, if no JSON has begun in it.
-    pub fn into_text(self) -> String {
-        String::from_utf8(self.buffer).unwrap_or_default()
-    }
-
-    fn advance(&mut self, complete: bool, out: &mut Vec<u8>) -> Result<(), Failure> {
+    /// Searches and parses as far as the buffer allows.
+    fn advance(&mut self, is_complete: bool, out: &mut Vec<u8>) -> Result<(), Failure> {
         if let StreamState::Searching(search) = &mut self.state {
-            let source =
-                SourceText { bytes: &self.buffer, is_complete: complete, budget: &self.budget };
-            let found = search.find_next(source);
-            let Ok(Found::Document { at, opened, .. }) = found else { return Ok(()) };
+            let source = SourceText { bytes: &self.buffer, is_complete, budget: &self.budget };
+            let Ok(Some(start)) = search.find_next(source) else { return Ok(()) };
             let first = self.buffer.iter().find(|byte| !byte.is_ascii_whitespace());
-            if first == Some(&b'"')
-                && opened != Opening::MissingBracket(crate::parser::Container::Object)
-            {
+            if first == Some(&b'"') && start.opening != Opening::MissingBracket(Container::Object) {
                 self.state = StreamState::HoldingString;
                 return Ok(());
             }
-            self.start_parsing(at, opened, out);
+            self.start_parsing(start, out);
         }
         if let StreamState::Parsing { parser, .. } = &mut self.state {
-            let source =
-                SourceText { bytes: &self.buffer, is_complete: complete, budget: &self.budget };
+            let source = SourceText { bytes: &self.buffer, is_complete, budget: &self.budget };
             let stop = parser.run(source);
-            out.append(&mut parser.output);
+            parser.drain_output(out);
             if stop == StopReason::Unrepairable {
                 return Err(Failure::Unrepairable);
             }
-            self.discard_parsed(stop == StopReason::Done);
+            self.discard_parsed();
+            if stop == StopReason::Done {
+                self.finish_document();
+            }
         }
         self.pass_trailing_whitespace(out);
         Ok(())
     }
 
-    /// How many bytes must come before what waits is looked at again: more and more, so that looking
-    /// takes linear time however small the pieces are.
+    /// Returns the number of bytes that must arrive before the buffer is examined again. The number
+    /// grows with the bytes that wait, which keeps the time linear however small the pieces are.
     fn next_recheck(&self) -> usize {
         let from = match &self.state {
             StreamState::Searching(search) => search.position,
@@ -171,58 +198,55 @@ impl Stream {
         if waiting < ALWAYS_RECHECKED { 0 } else { waiting / 4 }
     }
 
-    /// JSON begins.
-    fn start_parsing(&mut self, at: usize, opened: Opening, out: &mut Vec<u8>) {
-        let manner = ParseOptions {
-            always_look_ahead: false,
-            use_indentation: false,
-            bracket_policy: BracketPolicy::Insert,
-        };
-        let mut parser = Box::new(Parser::new(at, manner));
-        let before = self.buffer.get(..at).unwrap_or_default();
-        let is_plain = |byte: &u8| matches!(byte, b' ' | b'\n' | b'\t' | b'\r');
-        if before.iter().all(is_plain) {
+    /// Starts the parser at the beginning of a document.
+    fn start_parsing(&mut self, start: DocumentStart, out: &mut Vec<u8>) {
+        let mut parser = Box::new(Parser::new(start.at, ParseOptions::stream()));
+        let before = self.buffer.get(..start.at).unwrap_or_default();
+        if before.iter().copied().all(is_whitespace) {
             out.extend_from_slice(before);
         } else {
             parser.record(FlawKind::SurroundingText);
         }
-        let mut unescape = None;
-        match opened {
+        let mut unescaper = None;
+        match start.opening {
             Opening::Bracket => {}
-            Opening::MissingBracket(shape) => parser.open_implied(shape),
+            Opening::MissingBracket(container) => parser.open_implied(container),
             Opening::Escaped => {
                 parser.record(FlawKind::Escaped);
-                let escaped = self.buffer.split_off(at);
-                unescape.insert(Unescaper::default()).feed(&escaped, &mut self.buffer);
+                let escaped = self.buffer.split_off(start.at);
+                unescaper.insert(Unescaper::default()).feed(&escaped, &mut self.buffer);
             }
         }
-        self.state = StreamState::Parsing { parser, unescape };
+        self.state = StreamState::Parsing { parser, unescaper };
     }
 
-    /// Forgets what has been read.
-    fn discard_parsed(&mut self, is_done: bool) {
+    /// Removes parsed bytes from the buffer, unless they are few.
+    fn discard_parsed(&mut self) {
         let StreamState::Parsing { parser, .. } = &mut self.state else { return };
-        let read = parser.position.min(self.buffer.len());
-        if is_done || read > MIN_DISCARD {
-            self.buffer.drain(..read);
-            parser.discard(read);
-        }
-        if is_done {
-            let report = std::mem::take(&mut parser.report);
-            self.state = StreamState::Finished { report, blank: true };
+        let parsed = parser.position().min(self.buffer.len());
+        if parsed > MIN_DISCARD {
+            self.buffer.drain(..parsed);
+            parser.discard(parsed);
         }
     }
 
-    /// Passes on white space behind the JSON, and drops anything else.
+    /// Ends the parser behind the document.
+    fn finish_document(&mut self) {
+        let StreamState::Parsing { parser, .. } = &mut self.state else { return };
+        self.buffer.drain(..parser.position().min(self.buffer.len()));
+        let report = parser.take_report();
+        self.state = StreamState::Finished { report, only_whitespace: true };
+    }
+
+    /// Passes on white space behind the document, and drops anything else.
     fn pass_trailing_whitespace(&mut self, out: &mut Vec<u8>) {
-        let StreamState::Finished { report, blank } = &mut self.state else { return };
-        let is_plain = |byte: &&u8| matches!(byte, b' ' | b'\n' | b'\t' | b'\r');
-        let plain = self.buffer.iter().take_while(is_plain).count();
-        if *blank {
-            out.extend_from_slice(self.buffer.get(..plain).unwrap_or_default());
+        let StreamState::Finished { report, only_whitespace } = &mut self.state else { return };
+        let length = self.buffer.iter().take_while(|byte| is_whitespace(**byte)).count();
+        if *only_whitespace {
+            out.extend_from_slice(self.buffer.get(..length).unwrap_or_default());
         }
-        if *blank && plain < self.buffer.len() {
-            *blank = false;
+        if *only_whitespace && length < self.buffer.len() {
+            *only_whitespace = false;
             report.add(FlawKind::SurroundingText, 0);
         }
         self.buffer.clear();

@@ -48,7 +48,7 @@ impl Validator<'_> {
     fn next_byte(&mut self) -> Option<u8> {
         loop {
             let byte = *self.text.get(self.position)?;
-            if !matches!(byte, b' ' | b'\n' | b'\t' | b'\r') {
+            if !is_whitespace(byte) {
                 return Some(byte);
             }
             self.position += 1;
@@ -120,13 +120,18 @@ impl Validator<'_> {
     }
 }
 
+/// Returns whether a byte is white space in JSON.
+pub(crate) fn is_whitespace(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\n' | b'\t' | b'\r')
+}
+
 /// Whether a byte may not stand in a string as it is.
-pub fn must_be_escaped(byte: u8) -> bool {
+pub(crate) fn must_be_escaped(byte: u8) -> bool {
     byte == b'"' || byte == b'\\' || byte < 0x20
 }
 
 /// How long the escape is that `text` begins with, if JSON knows it.
-pub fn escape_length(text: &[u8]) -> Option<usize> {
+pub(crate) fn escape_length(text: &[u8]) -> Option<usize> {
     match text.get(1)? {
         b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => Some(2),
         b'u' => text.get(2..6)?.iter().all(u8::is_ascii_hexdigit).then_some(6),
@@ -135,7 +140,7 @@ pub fn escape_length(text: &[u8]) -> Option<usize> {
 }
 
 /// How long the number is that `text` begins with. RFC 8259, section 6.
-pub fn number_length(text: &[u8]) -> Option<usize> {
+pub(crate) fn number_length(text: &[u8]) -> Option<usize> {
     let mut at = usize::from(text.first() == Some(&b'-'));
     let whole = digit_count(text, at);
     if whole == 0 || (whole > 1 && text.get(at) == Some(&b'0')) {
@@ -161,7 +166,7 @@ pub fn number_length(text: &[u8]) -> Option<usize> {
 }
 
 /// How many digits stand at `at`.
-pub fn digit_count(text: &[u8], at: usize) -> usize {
+pub(crate) fn digit_count(text: &[u8], at: usize) -> usize {
     let rest = text.get(at..).unwrap_or_default();
     rest.iter().take_while(|byte| byte.is_ascii_digit()).count()
 }

@@ -58,7 +58,7 @@ mod tests {
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
     use super::{REREAD_COST, WorkBudget, hostile_texts::hostile};
-    use crate::{ExpectedShape, lookahead::SourceText, stream::Stream, whole};
+    use crate::{lookahead::SourceText, schema::ExpectedShape, stream::Stream, whole};
 
     /// How many bytes of each text.
     const BYTES: usize = 8 << 10;

@@ -1,6 +1,6 @@
 //! Closing brackets: those that fit, those that were left out, and those that are wrong.
 
-use super::{BracketPolicy, Container, Parser, StepResult};
+use super::{BracketPolicy, Container, Frame, Parser, ParserState, StepResult, StopReason};
 use crate::{
     lookahead::{Confidence, Lookahead, SourceText},
     report::FlawKind,
@@ -21,8 +21,97 @@ enum BracketFlaw {
 }
 
 impl Parser {
+    /// Opens an object, or a set: strings in braces with no colon among them.
+    pub(super) fn open_brace(&mut self, source: SourceText<'_>) -> StepResult {
+        let shape = if self.looks_far_ahead() && self.is_set(source)? {
+            Container::Set
+        } else {
+            Container::Object
+        };
+        self.open_at_bracket(shape);
+        Ok(())
+    }
+
+    fn is_set(&self, source: SourceText<'_>) -> Lookahead<bool> {
+        let Some((mut at, _)) = source.next_token(self.position + 1)? else { return Ok(false) };
+        for ends in [&b","[..], b",}"] {
+            let Some(after) = source.after_string(at)? else { return Ok(false) };
+            match source.next_token(after)? {
+                Some((next, byte)) if ends.contains(&byte) => match source.next_token(next + 1)? {
+                    Some((next, _)) => at = next,
+                    None => return Ok(byte == b'}'),
+                },
+                _ => return Ok(false),
+            }
+        }
+        Ok(true)
+    }
+
+    /// Opens an array, or passes over brackets around one value.
+    pub(super) fn open_parenthesis(&mut self, source: SourceText<'_>) -> StepResult {
+        if let Some((start, end)) = self.find_call_argument(source, 0)? {
+            self.record(FlawKind::Call);
+            return self.write_call_argument(source, start, end);
+        }
+        self.open_at_bracket(Container::Tuple);
+        Ok(())
+    }
+
+    pub(super) fn open_at_bracket(&mut self, shape: Container) {
+        if matches!(shape, Container::Tuple | Container::Set) {
+            self.record(FlawKind::WrongBracket);
+        }
+        self.position += 1;
+        self.open_container(shape);
+    }
+
+    /// Opens an object or an array.
+    pub(super) fn open_container(&mut self, shape: Container) {
+        self.begin_value();
+        let outer = self.line_indent;
+        self.starts_with_comma = false;
+        self.stack.push(Frame {
+            container: shape,
+            has_content: false,
+            has_double_brace: false,
+            line_indent: outer,
+            content_indent: None,
+            last_array_end: 0,
+        });
+        self.output.push(if shape == Container::Object { b'{' } else { b'[' });
+        self.state = if shape == Container::Object {
+            ParserState::ExpectKey
+        } else {
+            ParserState::ExpectItem
+        };
+    }
+
+    /// A bracket in the place of a key: the brace came twice, or the one before it was not closed.
+    pub(super) fn read_bracket_as_key(&mut self, source: SourceText<'_>, byte: u8) -> StepResult {
+        let Some(frame) = self.stack.last() else { return Err(StopReason::Unrepairable) };
+        if byte == b'{' && !frame.has_content && !frame.has_double_brace {
+            let doubled = match source.next_token(self.position + 1)? {
+                Some((next, _)) => source.key_confidence(next)? != Confidence::None,
+                None => true,
+            };
+            if doubled {
+                self.record(FlawKind::ExtraBracket);
+                self.position += 1;
+                self.stack.last_mut().into_iter().for_each(|frame| frame.has_double_brace = true);
+                return Ok(());
+            }
+        }
+        let is_in_array = self.stack.iter().rev().nth(1).is_some_and(Frame::is_array);
+        if is_in_array {
+            self.close_missing(1);
+            self.state = ParserState::ExpectItem;
+            return Ok(());
+        }
+        Err(StopReason::Unrepairable)
+    }
+
     /// Reads a closing bracket.
-    pub(crate) fn read_closing_bracket(&mut self, source: SourceText<'_>, byte: u8) -> StepResult {
+    pub(super) fn read_closing_bracket(&mut self, source: SourceText<'_>, byte: u8) -> StepResult {
         let Some(shape) = self.innermost() else { return Ok(()) };
         if self.close_by_indentation(source, byte)? {
             return Ok(());
@@ -80,7 +169,7 @@ impl Parser {
 
     /// Closes so many of the innermost, for which no bracket is there. What stands between the
     /// values belongs behind the brackets.
-    pub(crate) fn close_missing(&mut self, count: usize) {
+    pub(super) fn close_missing(&mut self, count: usize) {
         for _ in 0..count {
             self.record(FlawKind::MissingBracket);
             if let Some(frame) = self.stack.pop() {
@@ -177,7 +266,7 @@ impl Parser {
     }
 
     /// How well what stands at `at` follows a value, if so many of the innermost are closed before.
-    pub(crate) fn continuation_confidence(
+    pub(super) fn continuation_confidence(
         &self,
         source: SourceText<'_>,
         at: usize,
@@ -279,7 +368,7 @@ impl Parser {
 
     /// Closes what must have ended before this line by how far the line is indented. Whether it
     /// did.
-    pub(crate) fn close_by_indentation(
+    pub(super) fn close_by_indentation(
         &mut self,
         source: SourceText<'_>,
         byte: u8,

@@ -1,6 +1,6 @@
 //! Escapes: those that JSON does not know, and those that it wants.
 
-use super::{Parser, StepResult, strings::StringState};
+use super::{Parser, StepResult, state::StringState};
 use crate::{
     lookahead::{Quote, SourceText},
     report::FlawKind,
@@ -13,7 +13,7 @@ const UNNEEDED_ESCAPES: &[u8] = b"'`$&_*#!@~>%";
 
 impl Parser {
     /// Reads a backslash in a string, with what follows it.
-    pub(crate) fn read_escape(
+    pub(super) fn read_escape(
         &mut self,
         source: SourceText<'_>,
         text: &mut StringState,
@@ -89,7 +89,7 @@ fn hex_byte(digits: &[u8]) -> Option<u8> {
 }
 
 /// Writes a piece of a string, escaping what JSON wants escaped. Escapes that are there stay.
-pub(crate) fn write_escaped(out: &mut Vec<u8>, piece: &[u8]) {
+pub(super) fn write_escaped(out: &mut Vec<u8>, piece: &[u8]) {
     let mut rest = piece;
     while let Some(found) = rest.iter().position(|byte| must_be_escaped(*byte)) {
         let (plain, special) = rest.split_at(found);
@@ -110,7 +110,7 @@ pub(crate) fn write_escaped(out: &mut Vec<u8>, piece: &[u8]) {
 }
 
 /// Writes a byte as an escape by its number.
-pub(crate) fn write_unicode_escape(out: &mut Vec<u8>, byte: u8) {
+pub(super) fn write_unicode_escape(out: &mut Vec<u8>, byte: u8) {
     let digit = |half: u8| char::from_digit(half.into(), 16).map_or(b'0', |digit| digit as u8);
     out.extend_from_slice(&[b'\\', b'u', b'0', b'0', digit(byte >> 4), digit(byte & 15)]);
 }

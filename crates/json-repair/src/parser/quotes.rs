@@ -5,7 +5,7 @@ use memchr::memchr;
 
 use super::{
     Container, Parser,
-    strings::{QuoteClass, QuoteCount, StringState, TokenRole, is_structural},
+    state::{QuoteClass, QuoteCount, StringState, TokenRole, is_structural},
 };
 use crate::{
     literals::json_literal,
@@ -16,7 +16,7 @@ use crate::{
 
 impl Parser {
     /// What the quote, so many bytes long, is where the string has been read to.
-    pub(crate) fn classify_quote(
+    pub(super) fn classify_quote(
         &mut self,
         source: SourceText<'_>,
         text: &mut StringState,
@@ -329,7 +329,7 @@ impl Parser {
 
 impl Parser {
     /// A string that has no quote at its end, without the members behind it: `first, b: true`.
-    pub(crate) fn trim_members<'t>(&self, text: &'t [u8]) -> &'t [u8] {
+    pub(super) fn trim_members<'t>(&self, text: &'t [u8]) -> &'t [u8] {
         let mut own = text;
         while self.innermost() == Some(Container::Object)
             && let Some(comma) = memchr::memrchr(b',', own)
@@ -352,7 +352,7 @@ fn is_unquoted_member(text: &[u8]) -> bool {
 }
 
 /// How many more brackets are opened than closed in the last bytes of a text.
-pub(crate) fn unclosed_bracket_count(source: SourceText<'_>, text: &[u8]) -> usize {
+pub(super) fn unclosed_bracket_count(source: SourceText<'_>, text: &[u8]) -> usize {
     let near = text.get(text.len().saturating_sub(MAX_LOOKAHEAD)..).unwrap_or_default();
     source.budget.spend(near.len());
     let count = |brackets: &[u8]| near.iter().filter(|byte| brackets.contains(byte)).count();

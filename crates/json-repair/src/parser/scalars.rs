@@ -5,7 +5,7 @@ use memchr::memchr3;
 use super::{
     Container, Parser, ParserState, StepResult, StopReason,
     escapes::write_escaped,
-    strings::{QuoteCount, TokenRole},
+    state::{QuoteCount, TokenRole},
 };
 use crate::{
     literals::json_literal,
@@ -19,7 +19,7 @@ const MAX_UNQUOTED_TEXT: usize = 4096;
 
 impl Parser {
     /// Reads an item that does not begin with a quote or a bracket.
-    pub(crate) fn read_unquoted_item(&mut self, source: SourceText<'_>) -> StepResult {
+    pub(super) fn read_unquoted_item(&mut self, source: SourceText<'_>) -> StepResult {
         let word = source.word_length(self.position)?;
         let is_key = word > 0
             && source.next_token(self.position + word)?.is_some_and(|(_, byte)| byte == b':')
@@ -39,7 +39,7 @@ impl Parser {
     }
 
     /// Reads a value that does not begin with a quote or a bracket.
-    pub(crate) fn read_scalar(&mut self, source: SourceText<'_>, place: TokenRole) -> StepResult {
+    pub(super) fn read_scalar(&mut self, source: SourceText<'_>, place: TokenRole) -> StepResult {
         let rest = source.tail(self.position);
         let is_part = |byte: &&u8| byte.is_ascii_alphanumeric() || b"+-._".contains(byte);
         let length = rest.iter().take(MAX_LOOKAHEAD * 64).take_while(is_part).count();
@@ -126,7 +126,7 @@ impl Parser {
     }
 
     /// Where the one argument of a call begins and where it ends, if it is a call: `ObjectId("…")`.
-    pub(crate) fn find_call_argument(
+    pub(super) fn find_call_argument(
         &self,
         source: SourceText<'_>,
         name: usize,
@@ -150,7 +150,7 @@ impl Parser {
     }
 
     /// Takes the argument of a call for its value.
-    pub(crate) fn write_call_argument(
+    pub(super) fn write_call_argument(
         &mut self,
         source: SourceText<'_>,
         start: usize,
@@ -257,12 +257,12 @@ impl Parser {
         Ok(at)
     }
 
-    pub(crate) fn is_in_array(&self) -> bool {
+    pub(super) fn is_in_array(&self) -> bool {
         self.innermost() != Some(Container::Object)
     }
 
     /// Reads a key without quotes, or with the closing one only.
-    pub(crate) fn read_unquoted_key(&mut self, source: SourceText<'_>) -> StepResult {
+    pub(super) fn read_unquoted_key(&mut self, source: SourceText<'_>) -> StepResult {
         let mut end = self.position;
         let found = loop {
             if end > self.position && source.quote_at(end).is_some() {

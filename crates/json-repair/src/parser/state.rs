@@ -1,24 +1,21 @@
 //! What a reader keeps in mind.
 
-use super::strings::StringState;
-use crate::lookahead::NeedMoreInput;
+use crate::lookahead::{NeedMoreInput, Quote};
 
 /// An object or an array that is open.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Frame {
-    pub(crate) container: Container,
+pub(super) struct Frame {
+    pub(super) container: Container,
     /// Whether anything is in it.
-    pub(crate) has_content: bool,
+    pub(super) has_content: bool,
     /// Whether its bracket came twice.
-    pub(crate) has_double_brace: bool,
-    /// Whether its opening bracket was left out.
-    pub(crate) is_implied: bool,
+    pub(super) has_double_brace: bool,
     /// How far the line is indented that its bracket is on.
-    pub(crate) line_indent: u16,
+    pub(super) line_indent: u16,
     /// How far what is in it is indented, if that stands on lines of its own.
-    pub(crate) content_indent: Option<u16>,
+    pub(super) content_indent: Option<u16>,
     /// Where in what is written the last array in it ends, 0 if none does.
-    pub(crate) last_array_end: usize,
+    pub(super) last_array_end: usize,
 }
 
 /// What is open.
@@ -34,7 +31,7 @@ pub(crate) enum Container {
 
 impl Container {
     /// The bracket that closes it in the text.
-    pub(crate) fn closing_bracket(self) -> u8 {
+    pub(super) fn closing_bracket(self) -> u8 {
         match self {
             Self::Object | Self::Set => b'}',
             Self::Array => b']',
@@ -43,14 +40,14 @@ impl Container {
     }
 
     /// The bracket that closes it in JSON.
-    pub(crate) fn json_closing_bracket(self) -> u8 {
+    pub(super) fn json_closing_bracket(self) -> u8 {
         if self == Self::Object { b'}' } else { b']' }
     }
 }
 
 /// What comes next.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum ParserState {
+pub(super) enum ParserState {
     /// A key, or the end of an object.
     ExpectKey,
     /// The colon after a key.
@@ -85,17 +82,33 @@ impl From<NeedMoreInput> for StopReason {
 }
 
 /// What a step comes to: an error ends the reading.
-pub(crate) type StepResult = Result<(), StopReason>;
+pub(super) type StepResult = Result<(), StopReason>;
 
 /// How to read, where there is a choice.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ParseOptions {
     /// Whether to look far ahead although nothing was wrong yet.
-    pub(crate) always_look_ahead: bool,
+    pub(super) always_look_ahead: bool,
     /// Whether indentation tells where a bracket is missing.
-    pub(crate) use_indentation: bool,
+    pub(super) use_indentation: bool,
     /// What a bracket is taken for that may be several things.
-    pub(crate) bracket_policy: BracketPolicy,
+    pub(super) bracket_policy: BracketPolicy,
+}
+
+impl ParseOptions {
+    /// The options for a text of which all is there.
+    pub(crate) fn whole_text(bracket_policy: BracketPolicy) -> Self {
+        Self { always_look_ahead: true, use_indentation: true, bracket_policy }
+    }
+
+    /// The options for a text that streams: it is never read again.
+    pub(crate) fn stream() -> Self {
+        Self {
+            always_look_ahead: false,
+            use_indentation: false,
+            bracket_policy: BracketPolicy::Insert,
+        }
+    }
 }
 
 /// What a closing bracket is taken for that fits nowhere better.
@@ -110,7 +123,75 @@ pub(crate) enum BracketPolicy {
 }
 
 impl Frame {
-    pub(crate) fn is_array(&self) -> bool {
+    pub(super) fn is_array(&self) -> bool {
         self.container != Container::Object
     }
+}
+
+/// What a string stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum TokenRole {
+    Key,
+    Value,
+    Item,
+}
+
+/// How a string's quotes come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum QuoteCount {
+    One,
+    Two,
+    Three,
+}
+
+/// A string being read. What has been read of it, up to the parser's place, has been written.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct StringState {
+    pub(super) quote: Quote,
+    pub(super) quote_count: QuoteCount,
+    pub(super) role: TokenRole,
+    /// How far it has been looked through.
+    pub(super) scan: usize,
+    /// How far it holds nothing that could belong to what comes after it.
+    pub(super) certain_to: usize,
+    /// Where in `pending` it begins, as long as it is held there.
+    pub(super) pending_start: Option<usize>,
+    /// Whether a byte since the parser's place must be escaped.
+    pub(super) needs_escaping: bool,
+    /// How many quotes are in it.
+    pub(super) inner_quotes: u32,
+    /// How many brackets are open in it, and how far they are counted.
+    pub(super) bracket_depth: i32,
+    pub(super) brackets_counted_to: usize,
+    /// Where it would have ended, were no bracket open in it: there, and how much was written.
+    pub(super) rejected_end: Option<(usize, usize)>,
+}
+
+/// What a quote in a string is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum QuoteClass {
+    /// It ends the string; what follows begins there.
+    Closing(usize),
+    /// It belongs to the string.
+    Content,
+    /// The string has ended before it, there.
+    ClosedBefore(usize),
+    /// The string has ended there, and goes on in another, whose content begins there.
+    JoinedBefore(usize, usize),
+    /// The string goes on in another, whose content begins there.
+    Joined(usize, Quote),
+}
+
+impl StringState {
+    /// So many bytes before the source's first are forgotten.
+    pub(super) fn discard(&mut self, count: usize) {
+        self.scan -= count;
+        self.certain_to = self.certain_to.saturating_sub(count);
+        self.brackets_counted_to = self.brackets_counted_to.saturating_sub(count);
+    }
+}
+
+/// What of a string's bytes may belong to what comes after it, if its quote is missing.
+pub(super) fn is_structural(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\n' | b'\t' | b'\r' | b',' | b'{' | b'}' | b'[' | b']')
 }

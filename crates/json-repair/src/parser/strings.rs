@@ -1,8 +1,10 @@
 //! Strings: their quotes, their escapes, and what they hold.
 
 use super::{
-    Container, Parser, ParserState, StepResult, StopReason, escapes::write_escaped,
+    Container, Parser, ParserState, StepResult, StopReason,
+    escapes::write_escaped,
     quotes::unclosed_bracket_count,
+    state::{QuoteClass, QuoteCount, StringState, TokenRole, is_structural},
 };
 use crate::{
     lookahead::{Lookahead, MAX_LOOKAHEAD, Quote, SourceText},
@@ -15,92 +17,11 @@ use crate::{
 const MAX_HELD_ITEM: usize = 64;
 
 /// How often a string that was read too far is read again.
-pub(crate) const MAX_REREADS: u8 = 8;
-
-/// What a string stands for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum TokenRole {
-    Key,
-    Value,
-    Item,
-}
-
-/// How a string's quotes come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum QuoteCount {
-    One,
-    Two,
-    Three,
-}
-
-/// A string being read. What has been read of it, up to the parser's place, has been written.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct StringState {
-    pub(crate) quote: Quote,
-    pub(crate) quote_count: QuoteCount,
-    pub(crate) role: TokenRole,
-    /// How far it has been looked through.
-    pub(crate) scan: usize,
-    /// How far it holds nothing that could belong to what comes after it.
-    certain_to: usize,
-    /// Where in `pending` it begins, as long as it is held there.
-    pending_start: Option<usize>,
-    /// Whether a byte since the parser's place must be escaped.
-    needs_escaping: bool,
-    /// How many quotes are in it.
-    pub(crate) inner_quotes: u32,
-    /// How many brackets are open in it, and how far they are counted.
-    pub(crate) bracket_depth: i32,
-    brackets_counted_to: usize,
-    /// Where it would have ended, were no bracket open in it: there, and how much was written.
-    pub(crate) rejected_end: Option<(usize, usize)>,
-}
-
-/// What a quote in a string is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum QuoteClass {
-    /// It ends the string; what follows begins there.
-    Closing(usize),
-    /// It belongs to the string.
-    Content,
-    /// The string has ended before it, there.
-    ClosedBefore(usize),
-    /// The string has ended there, and goes on in another, whose content begins there.
-    JoinedBefore(usize, usize),
-    /// The string goes on in another, whose content begins there.
-    Joined(usize, Quote),
-}
-
-impl StringState {
-    /// So many bytes before the source's first are forgotten.
-    pub(crate) fn discard(&mut self, count: usize) {
-        self.scan -= count;
-        self.certain_to = self.certain_to.saturating_sub(count);
-        self.brackets_counted_to = self.brackets_counted_to.saturating_sub(count);
-    }
-}
+const MAX_REREADS: u8 = 8;
 
 impl Parser {
-    /// So many bytes that have been read are forgotten.
-    pub(crate) fn discard(&mut self, count: usize) {
-        self.position -= count;
-        self.discarded += count;
-        self.no_quote_until = self.no_quote_until.saturating_sub(count);
-        if let ParserState::InString(text) = &mut self.state {
-            text.discard(count);
-        }
-    }
-
-    /// Up to where nothing has to be looked at again.
-    pub(crate) fn examined_to(&self) -> usize {
-        match &self.state {
-            ParserState::InString(text) => text.scan,
-            _ => self.position,
-        }
-    }
-
     /// Begins a string at its quote.
-    pub(crate) fn open_string(&mut self, source: SourceText<'_>, place: TokenRole) -> StepResult {
+    pub(super) fn open_string(&mut self, source: SourceText<'_>, place: TokenRole) -> StepResult {
         let Some((quote, length)) = source.quote_at(self.position) else {
             return Err(StopReason::Unrepairable);
         };
@@ -112,7 +33,7 @@ impl Parser {
     }
 
     /// Begins a string whose content begins at `start`.
-    pub(crate) fn start_string(
+    pub(super) fn start_string(
         &mut self,
         source: SourceText<'_>,
         quote: Quote,
@@ -150,7 +71,7 @@ impl Parser {
     }
 
     /// Reads more of a string.
-    pub(crate) fn read_string(
+    pub(super) fn read_string(
         &mut self,
         source: SourceText<'_>,
         mut text: StringState,
@@ -261,7 +182,7 @@ impl Parser {
     }
 
     /// Counts brackets in what has been looked through.
-    pub(crate) fn count_brackets(&self, source: SourceText<'_>, text: &mut StringState, to: usize) {
+    pub(super) fn count_brackets(&self, source: SourceText<'_>, text: &mut StringState, to: usize) {
         let from = std::mem::replace(&mut text.brackets_counted_to, to);
         for byte in source.bytes.get(from..to).unwrap_or_default() {
             text.bracket_depth += match byte {
@@ -273,12 +194,12 @@ impl Parser {
     }
 
     /// Where a string is written.
-    pub(crate) fn output_for(&mut self, text: &StringState) -> &mut Vec<u8> {
+    pub(super) fn output_for(&mut self, text: &StringState) -> &mut Vec<u8> {
         if text.pending_start.is_some() { &mut self.pending } else { &mut self.output }
     }
 
     /// Writes what has been read, up to `to`.
-    pub(crate) fn write_content(
+    pub(super) fn write_content(
         &mut self,
         source: SourceText<'_>,
         text: &mut StringState,
@@ -296,7 +217,7 @@ impl Parser {
     }
 
     /// Ends a string whose content ends at `end`; what follows begins at `after`.
-    pub(crate) fn close_string(
+    pub(super) fn close_string(
         &mut self,
         source: SourceText<'_>,
         text: &mut StringState,
@@ -362,7 +283,6 @@ impl Parser {
             self.release_pending();
             self.state = ParserState::ExpectValue;
             self.open_container(Container::Object);
-            self.stack.last_mut().into_iter().for_each(|frame| frame.is_implied = true);
             self.pending = key;
         }
         self.state = ParserState::ExpectColon;
@@ -470,11 +390,6 @@ impl Parser {
         let fits = !closers.is_empty() && closers.iter().copied().eq(frames.take(closers.len()));
         if fits { own.len() + inner } else { text.len() }
     }
-}
-
-/// What of a string's bytes may belong to what comes after it, if its quote is missing.
-pub(crate) fn is_structural(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\n' | b'\t' | b'\r' | b',' | b'{' | b'}' | b'[' | b']')
 }
 
 /// Where the next byte is that is not just itself in the string.
