@@ -61,17 +61,17 @@ pub(crate) struct Parser {
 
 impl Parser {
     /// A reader whose document begins at a byte of the text.
-    pub(crate) fn new(at: usize, manner: ParseOptions) -> Self {
+    pub(crate) fn new(position: usize, options: ParseOptions) -> Self {
         Self {
             stack: Vec::new(),
             state: ParserState::ExpectValue,
             output: Vec::new(),
             pending: Vec::new(),
             pending_comma: None,
-            position: at,
+            position,
             discarded: 0,
             report: Report::default(),
-            options: manner,
+            options,
             line_indent: 0,
             at_line_start: false,
             is_ambiguous: false,
@@ -83,9 +83,9 @@ impl Parser {
     }
 
     /// Begins as if a bracket had been read that the text does not have.
-    pub(crate) fn open_implied(&mut self, shape: Container) {
+    pub(crate) fn open_implied(&mut self, container: Container) {
         self.record(FlawKind::MissingBracket);
-        self.open_container(shape);
+        self.open_container(container);
     }
 
     /// Reads as far as what has come allows.
@@ -104,15 +104,15 @@ impl Parser {
         self.position -= count;
         self.discarded += count;
         self.no_quote_until = self.no_quote_until.saturating_sub(count);
-        if let ParserState::InString(text) = &mut self.state {
-            text.discard(count);
+        if let ParserState::InString(string) = &mut self.state {
+            string.discard(count);
         }
     }
 
     /// Up to where nothing has to be looked at again.
     pub(crate) fn examined_to(&self) -> usize {
         match &self.state {
-            ParserState::InString(text) => text.scan,
+            ParserState::InString(string) => string.scan,
             _ => self.position,
         }
     }
@@ -167,6 +167,16 @@ impl Parser {
         self.options.always_look_ahead || !self.report.is_empty()
     }
 
+    /// Returns the container that is `depth` levels around the innermost one.
+    fn container_at(&self, depth: usize) -> Option<Container> {
+        self.stack.iter().rev().nth(depth).map(|frame| frame.container)
+    }
+
+    /// Returns whether the innermost container has a value, or a key.
+    fn has_content(&self) -> bool {
+        self.stack.last().is_some_and(|frame| frame.has_content)
+    }
+
     /// What is open innermost.
     fn innermost(&self) -> Option<Container> {
         self.stack.last().map(|frame| frame.container)
@@ -175,7 +185,7 @@ impl Parser {
     fn step(&mut self, source: SourceText<'_>) -> StepResult {
         match self.state {
             ParserState::Done => return Err(StopReason::Done),
-            ParserState::InString(text) => return self.read_string(source, text),
+            ParserState::InString(string) => return self.read_string(source, string),
             _ => self.skip_gap(source)?,
         }
         let Some(byte) = source.peek(self.position)? else {
@@ -204,14 +214,13 @@ impl Parser {
                 self.position += length;
             }
             // Nearly always a token follows.
-            if matches!(rest.get(length), Some(b'"'..=b'~') if !matches!(rest.get(length), Some(b'/' | b'#')))
-            {
+            if matches!(rest.get(length), Some(b'"' | b'$'..=b'.' | b'0'..=b'~')) {
                 return Ok(());
             }
-            let odd = unusual_whitespace_length(source.tail(self.position));
-            if odd > 0 {
+            let unusual = unusual_whitespace_length(source.tail(self.position));
+            if unusual > 0 {
                 self.record(FlawKind::WhiteSpace);
-                self.position += odd;
+                self.position += unusual;
             }
             let comment = source.comment_length(self.position)?;
             if comment > 0 {
@@ -225,10 +234,10 @@ impl Parser {
     }
 
     /// Keeps white space, and how far it indents.
-    fn keep_whitespace(&mut self, blank: &[u8]) {
-        self.pending.extend_from_slice(blank);
-        if let Some(line) = memchr::memrchr(b'\n', blank) {
-            let indent = blank.len() - line - 1;
+    fn keep_whitespace(&mut self, whitespace: &[u8]) {
+        self.pending.extend_from_slice(whitespace);
+        if let Some(line) = memchr::memrchr(b'\n', whitespace) {
+            let indent = whitespace.len() - line - 1;
             self.line_indent = indent.try_into().unwrap_or(u16::MAX);
             self.at_line_start = true;
         }
@@ -253,12 +262,12 @@ impl Parser {
             return Ok(true);
         }
         if byte == b'\\' {
-            let blank = matches!(source.peek(self.position + 1)?, Some(b'n' | b't' | b'r'));
-            if blank {
+            let is_whitespace = matches!(source.peek(self.position + 1)?, Some(b'n' | b't' | b'r'));
+            if is_whitespace {
                 self.record(FlawKind::WrongEscape);
                 self.position += 2;
             }
-            return Ok(blank);
+            return Ok(is_whitespace);
         }
         if !self.stack.is_empty() && source.has_end_marker_at(self.position)? {
             self.finish_document(FlawKind::MissingBracket)?;
@@ -306,9 +315,9 @@ impl Parser {
             self.record(flaw);
         }
         // Where there is none, it belongs right behind the key.
-        let place =
+        let colon_at =
             if length == 0 { self.pending.trim_ascii_end().len() } else { self.pending.len() };
-        self.pending.insert(place, b':');
+        self.pending.insert(colon_at, b':');
         self.position += length;
         self.state = ParserState::ExpectValue;
         Ok(())
@@ -389,10 +398,10 @@ impl Parser {
         if byte == b';' {
             self.record(FlawKind::WrongComma);
         }
-        let filled = self.stack.last().is_some_and(|frame| frame.has_content);
-        if self.pending_comma.is_some() || !filled {
+        let has_content = self.has_content();
+        if self.pending_comma.is_some() || !has_content {
             self.record(FlawKind::ExtraComma);
-            self.starts_with_comma |= !filled;
+            self.starts_with_comma |= !has_content;
         } else {
             self.pending_comma = Some(self.pending.len());
             self.pending.push(b',');
@@ -404,8 +413,8 @@ impl Parser {
 
     /// Makes `pending` what stands between two values.
     fn ensure_comma(&mut self) {
-        let filled = self.stack.last().is_some_and(|frame| frame.has_content);
-        if filled && self.pending_comma.is_none() {
+        let has_content = self.has_content();
+        if has_content && self.pending_comma.is_none() {
             self.record(FlawKind::MissingComma);
             self.pending.insert(0, b',');
         }
@@ -465,14 +474,14 @@ impl Parser {
     }
 
     /// Closes what is open, because the text or the document in it ends here.
-    fn finish_document(&mut self, why: FlawKind) -> StepResult {
+    fn finish_document(&mut self, flaw: FlawKind) -> StepResult {
         if matches!(self.state, ParserState::ExpectValue) && self.stack.is_empty() {
             return Err(StopReason::Unrepairable);
         }
         if !self.stack.is_empty() {
             // What ends behind a value may be complete but for its brackets.
-            let after = matches!(self.state, ParserState::AfterValue);
-            self.record(if after { FlawKind::MissingBracket } else { why });
+            let is_after_value = matches!(self.state, ParserState::AfterValue);
+            self.record(if is_after_value { FlawKind::MissingBracket } else { flaw });
         }
         if std::mem::take(&mut self.key_awaits_value) {
             self.output.extend_from_slice(b"null");

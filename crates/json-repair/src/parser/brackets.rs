@@ -23,12 +23,12 @@ enum BracketFlaw {
 impl Parser {
     /// Opens an object, or a set: strings in braces with no colon among them.
     pub(super) fn open_brace(&mut self, source: SourceText<'_>) -> StepResult {
-        let shape = if self.looks_far_ahead() && self.is_set(source)? {
+        let container = if self.looks_far_ahead() && self.is_set(source)? {
             Container::Set
         } else {
             Container::Object
         };
-        self.open_at_bracket(shape);
+        self.open_at_bracket(container);
         Ok(())
     }
 
@@ -49,37 +49,37 @@ impl Parser {
 
     /// Opens an array, or passes over brackets around one value.
     pub(super) fn open_parenthesis(&mut self, source: SourceText<'_>) -> StepResult {
-        if let Some((start, end)) = self.find_call_argument(source, 0)? {
+        if let Some(argument) = self.find_call_argument(source, 0)? {
             self.record(FlawKind::Call);
-            return self.write_call_argument(source, start, end);
+            return self.write_call_argument(source, argument);
         }
         self.open_at_bracket(Container::Tuple);
         Ok(())
     }
 
-    pub(super) fn open_at_bracket(&mut self, shape: Container) {
-        if matches!(shape, Container::Tuple | Container::Set) {
+    pub(super) fn open_at_bracket(&mut self, container: Container) {
+        if matches!(container, Container::Tuple | Container::Set) {
             self.record(FlawKind::WrongBracket);
         }
         self.position += 1;
-        self.open_container(shape);
+        self.open_container(container);
     }
 
     /// Opens an object or an array.
-    pub(super) fn open_container(&mut self, shape: Container) {
+    pub(super) fn open_container(&mut self, container: Container) {
         self.begin_value();
         let outer = self.line_indent;
         self.starts_with_comma = false;
         self.stack.push(Frame {
-            container: shape,
+            container,
             has_content: false,
             has_double_brace: false,
             line_indent: outer,
             content_indent: None,
             last_array_end: 0,
         });
-        self.output.push(if shape == Container::Object { b'{' } else { b'[' });
-        self.state = if shape == Container::Object {
+        self.output.push(if container == Container::Object { b'{' } else { b'[' });
+        self.state = if container == Container::Object {
             ParserState::ExpectKey
         } else {
             ParserState::ExpectItem
@@ -101,7 +101,7 @@ impl Parser {
                 return Ok(());
             }
         }
-        let is_in_array = self.stack.iter().rev().nth(1).is_some_and(Frame::is_array);
+        let is_in_array = self.container_at(1).is_some_and(|outer| outer != Container::Object);
         if is_in_array {
             self.close_missing(1);
             self.state = ParserState::ExpectItem;
@@ -112,11 +112,11 @@ impl Parser {
 
     /// Reads a closing bracket.
     pub(super) fn read_closing_bracket(&mut self, source: SourceText<'_>, byte: u8) -> StepResult {
-        let Some(shape) = self.innermost() else { return Ok(()) };
+        let Some(container) = self.innermost() else { return Ok(()) };
         if self.close_by_indentation(source, byte)? {
             return Ok(());
         }
-        if shape.closing_bracket() == byte {
+        if container.closing_bracket() == byte {
             if self.closes_too_early(source)? {
                 if self.insert_late_array() || self.continue_array(source)? {
                     return Ok(());
@@ -223,8 +223,7 @@ impl Parser {
     /// Goes on with an array that another one follows where only a key could: they are one. Whether
     /// that is so.
     fn continue_array(&mut self, source: SourceText<'_>) -> Lookahead<bool> {
-        let in_object =
-            self.stack.iter().rev().nth(1).is_some_and(|it| it.container == Container::Object);
+        let in_object = self.container_at(1) == Some(Container::Object);
         let Some((comma, _)) = source.next_token(self.position + 1)?.filter(|_| in_object) else {
             return Ok(false);
         };
@@ -239,8 +238,8 @@ impl Parser {
 
     /// What a bracket that does not fit is: what fits best to what follows it.
     fn classify_bracket(&mut self, source: SourceText<'_>, byte: u8) -> Lookahead<BracketFlaw> {
-        let above = self.stack.iter().rev().skip(1).take(MAX_BRACKETS_AHEAD);
-        let depth = above.into_iter().position(|frame| frame.container.closing_bracket() == byte);
+        let mut above = self.stack.iter().rev().skip(1).take(MAX_BRACKETS_AHEAD);
+        let depth = above.position(|frame| frame.container.closing_bracket() == byte);
         let wrong = self.continuation_confidence(source, self.position + 1, 1)?;
         let extra = self.continuation_confidence(source, self.position + 1, 0)?;
         let Some(depth) = depth else {
@@ -252,17 +251,17 @@ impl Parser {
         };
         let missing = self.continuation_confidence(source, self.position + 1, depth + 2)?;
         let best = missing.max(wrong).max(extra);
-        let readings = [
+        let candidates = [
             (missing, BracketPolicy::Insert, BracketFlaw::Missing(depth + 1)),
             (wrong, BracketPolicy::Replace, BracketFlaw::Wrong),
             (extra, BracketPolicy::Drop, BracketFlaw::Extra),
         ];
-        let fits = readings.into_iter().filter(|(likeness, ..)| *likeness == best);
+        let fits = candidates.into_iter().filter(|(confidence, ..)| *confidence == best);
         self.is_ambiguous |= fits.clone().count() > 1;
-        let preferred = fits.clone().find(|(_, doubt, _)| *doubt == self.options.bracket_policy);
+        let preferred = fits.clone().find(|(_, policy, _)| *policy == self.options.bracket_policy);
         // In doubt one was left out, which is what models do most.
         let chosen = preferred.or_else(|| fits.clone().next());
-        Ok(chosen.map_or(BracketFlaw::Extra, |(.., reading)| reading))
+        Ok(chosen.map_or(BracketFlaw::Extra, |(.., flaw)| flaw))
     }
 
     /// How well what stands at `at` follows a value, if so many of the innermost are closed before.
@@ -276,19 +275,19 @@ impl Parser {
         for _ in 0..MAX_BRACKETS_AHEAD {
             source.budget.spend(2);
             let Some((next, byte)) = source.next_token(at)? else { return Ok(Confidence::High) };
-            let Some(frame) = self.stack.iter().rev().nth(closed) else {
+            let Some(container) = self.container_at(closed) else {
                 return self.after_document_confidence(source, at, next);
             };
             match byte {
                 b',' | b';' => {
-                    return self.after_comma_confidence(source, next + 1, frame.container);
+                    return self.after_comma_confidence(source, next + 1, container);
                 }
-                b'}' | b']' | b')' if byte == frame.container.closing_bracket() => {
+                b'}' | b']' | b')' if byte == container.closing_bracket() => {
                     closed += 1;
                     at = next + 1;
                 }
                 b'}' | b']' => return Ok(Confidence::Low),
-                _ => return self.without_comma_confidence(source, at, next, frame.container),
+                _ => return self.without_comma_confidence(source, at, next, container),
             }
         }
         Ok(Confidence::High)
@@ -319,7 +318,7 @@ impl Parser {
         &self,
         source: SourceText<'_>,
         at: usize,
-        shape: Container,
+        container: Container,
     ) -> Lookahead<Confidence> {
         let mut at = at;
         let (next, byte) = loop {
@@ -330,11 +329,11 @@ impl Parser {
             }
         };
         match byte {
-            b'}' | b']' if byte == shape.closing_bracket() => Ok(Confidence::High),
+            b'}' | b']' if byte == container.closing_bracket() => Ok(Confidence::High),
             b'.' if source.has_at(next, b"...")? => Ok(Confidence::High),
             // A comma is what follows a value, whatever comes after it.
-            b'{' | b'[' if shape == Container::Object => Ok(Confidence::Low),
-            _ if shape == Container::Object => {
+            b'{' | b'[' if container == Container::Object => Ok(Confidence::Low),
+            _ if container == Container::Object => {
                 Ok(source.key_confidence(next)?.max(Confidence::Low))
             }
             _ => Ok(source.item_confidence(next)?.max(Confidence::Low)),
@@ -347,15 +346,15 @@ impl Parser {
         source: SourceText<'_>,
         at: usize,
         next: usize,
-        shape: Container,
+        container: Container,
     ) -> Lookahead<Confidence> {
         if source.has_end_marker_at(next)? {
             return Ok(Confidence::High);
         }
-        if next == at && (shape != Container::Object || source.quote_at(next).is_none()) {
+        if next == at && (container != Container::Object || source.quote_at(next).is_none()) {
             return Ok(Confidence::None);
         }
-        let likeness = match shape {
+        let confidence = match container {
             // A value without a key belongs to nothing.
             Container::Object if source.literal_end(next)?.is_some() => Confidence::Low,
             Container::Object => source.key_confidence(next)?,
@@ -363,7 +362,7 @@ impl Parser {
             _ if source.item_confidence(next)? == Confidence::High => Confidence::Low,
             _ => Confidence::None,
         };
-        Ok(if next == at { likeness.min(Confidence::Low) } else { likeness })
+        Ok(if next == at { confidence.min(Confidence::Low) } else { confidence })
     }
 
     /// Closes what must have ended before this line by how far the line is indented. Whether it
@@ -389,7 +388,7 @@ impl Parser {
 
     /// How many of the innermost end before a closing bracket on a line of its own.
     fn levels_before_bracket(&self, indent: u16, byte: u8) -> usize {
-        let fits = |frame: &crate::parser::Frame| {
+        let fits = |frame: &Frame| {
             frame.line_indent == indent
                 && frame.container.closing_bracket() == byte
                 && frame.content_indent.is_some()
@@ -412,11 +411,9 @@ impl Parser {
             return Ok(0);
         }
         let is_key = source.key_confidence(self.position)? == Confidence::High;
-        let shape = if is_key { Container::Object } else { Container::Array };
+        let container = if is_key { Container::Object } else { Container::Array };
         let found = frames.position(|frame| frame.content_indent == Some(indent));
-        let fits = |above: &usize| {
-            self.stack.iter().rev().nth(above + 1).is_some_and(|frame| frame.container == shape)
-        };
+        let fits = |above: &usize| self.container_at(above + 1) == Some(container);
         Ok(found.filter(fits).map_or(0, |above| above + 1))
     }
 }

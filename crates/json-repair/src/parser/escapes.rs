@@ -16,11 +16,11 @@ impl Parser {
     pub(super) fn read_escape(
         &mut self,
         source: SourceText<'_>,
-        text: &mut StringState,
+        string: &mut StringState,
     ) -> StepResult {
-        let at = text.scan;
+        let at = string.scan;
         if let Some(length) = source.escape_length_at(at)? {
-            text.scan += length;
+            string.scan += length;
             return Ok(());
         }
         let next = source.peek(at + 1)?;
@@ -30,13 +30,13 @@ impl Parser {
         let truncated =
             next.is_none() || (next == Some(b'u') && self.ends_in_unicode_escape(source, at));
         self.record_at(if truncated { FlawKind::Truncated } else { FlawKind::WrongEscape }, at);
-        self.write_content(source, text, at);
+        self.write_content(source, string, at);
         if truncated {
             self.position = source.bytes.len();
         } else {
-            self.repair_escape(source, text, next.unwrap_or_default());
+            self.repair_escape(source, string, next.unwrap_or_default());
         }
-        text.scan = self.position;
+        string.scan = self.position;
         Ok(())
     }
 
@@ -47,14 +47,14 @@ impl Parser {
     }
 
     /// Writes what the backslash at the parser's place stands for with the byte after it.
-    fn repair_escape(&mut self, source: SourceText<'_>, text: &StringState, next: u8) {
+    fn repair_escape(&mut self, source: SourceText<'_>, string: &StringState, next: u8) {
         let at = self.position;
         // Only JavaScript and Python have them, and only they have such quotes.
-        let foreign = matches!(text.quote, Quote::Single | Quote::Backtick);
+        let foreign = matches!(string.quote, Quote::Single | Quote::Backtick);
         let hex = source.tail(at + 2).get(..2).and_then(hex_byte);
         let quote = source.quote_at(at + 1);
         let (is_quote, width) = (quote.is_some(), quote.map_or(1, |(_, width)| width));
-        let out = self.output_for(text);
+        let out = self.output_for(string);
         let length = match (next, hex) {
             (b'x', Some(byte)) if foreign => {
                 write_unicode_escape(out, byte);

@@ -5,7 +5,7 @@ use memchr::memchr;
 
 use super::{
     Container, Parser,
-    state::{QuoteClass, QuoteCount, StringState, TokenRole, is_structural},
+    state::{QuoteClass, QuoteCount, RejectedEnd, StringState, TokenRole, is_structural},
 };
 use crate::{
     literals::json_literal,
@@ -19,22 +19,22 @@ impl Parser {
     pub(super) fn classify_quote(
         &mut self,
         source: SourceText<'_>,
-        text: &mut StringState,
+        string: &mut StringState,
         length: usize,
     ) -> Lookahead<QuoteClass> {
-        let at = text.scan;
-        let after = match text.quote_count {
+        let at = string.scan;
+        let after = match string.quote_count {
             QuoteCount::One => at + length,
             QuoteCount::Two if source.peek(at + 1)? == source.byte_at(at) => at + 2,
             QuoteCount::Two => at + 1,
             QuoteCount::Three => match self.triple_quote_end(source, at)? {
-                Some(after) => return Ok(QuoteClass::Closing(after)),
+                Some(after) => return Ok(QuoteClass::Closing { after }),
                 None => return Ok(QuoteClass::Content),
             },
         };
-        match text.role {
+        match string.role {
             TokenRole::Key => self.classify_key_quote(source, at, after),
-            _ => self.classify_value_quote(source, text, after),
+            _ => self.classify_value_quote(source, string, after),
         }
     }
 
@@ -56,25 +56,29 @@ impl Parser {
         after: usize,
     ) -> Lookahead<QuoteClass> {
         let Some((next, byte)) = source.next_token(after)? else {
-            return Ok(QuoteClass::Closing(after));
+            return Ok(QuoteClass::Closing { after });
         };
         if matches!(byte, b':' | b'=') {
-            return Ok(QuoteClass::Closing(after));
+            return Ok(QuoteClass::Closing { after });
         }
         // A colon in a key that no colon follows ended the key.
         let so_far = source.bytes.get(self.position..at).unwrap_or_default();
         let so_far = so_far.get(..MAX_LOOKAHEAD).unwrap_or(so_far);
         if let Some(colon) = so_far.iter().position(|byte| *byte == b':').filter(|at| *at > 0) {
-            return Ok(QuoteClass::ClosedBefore(self.position + colon));
+            return Ok(QuoteClass::ClosedBefore { end: self.position + colon });
         }
         if next == after && source.quote_at(next).is_some() {
             let follows = source.next_token(next + 1)?.is_some_and(|(_, byte)| byte == b':');
-            return Ok(if follows { QuoteClass::Closing(next + 1) } else { QuoteClass::Content });
+            return Ok(if follows {
+                QuoteClass::Closing { after: next + 1 }
+            } else {
+                QuoteClass::Content
+            });
         }
         let ends = matches!(byte, b',' | b'}' | b']') || source.has_at(next, b"->")?;
         let ends = ends || (next > after && source.has_value_at(next)?);
         let ends = ends || !self.key_continues(source, after)?;
-        Ok(if ends { QuoteClass::Closing(after) } else { QuoteClass::Content })
+        Ok(if ends { QuoteClass::Closing { after } } else { QuoteClass::Content })
     }
 
     /// Whether a key has another quote that ends it, before anything that no key holds.
@@ -91,63 +95,63 @@ impl Parser {
     fn classify_value_quote(
         &mut self,
         source: SourceText<'_>,
-        text: &mut StringState,
+        string: &mut StringState,
         after: usize,
     ) -> Lookahead<QuoteClass> {
         let Some((next, byte)) = source.next_token(after)? else {
-            return Ok(QuoteClass::Closing(after));
+            return Ok(QuoteClass::Closing { after });
         };
         if !self.looks_far_ahead() && self.is_plainly_closed(source, next, byte)? {
-            return Ok(QuoteClass::Closing(after));
+            return Ok(QuoteClass::Closing { after });
         }
         if byte == b'+'
             && let Some((start, _)) = source.next_token(next + 1)?
             && let Some((quote, length)) = source.quote_at(start)
         {
-            return Ok(QuoteClass::Joined(start + length, quote));
+            return Ok(QuoteClass::Joined { start: start + length, quote });
         }
-        if byte == b':' && text.role == TokenRole::Item && text.inner_quotes == 0 {
-            return Ok(QuoteClass::Closing(after));
+        if byte == b':' && string.role == TokenRole::Item && string.inner_quotes == 0 {
+            return Ok(QuoteClass::Closing { after });
         }
-        if next == after && self.second_quote_closes(source, text, next)? {
+        if next == after && self.second_quote_closes(source, string, next)? {
             // On a line of its own it may be an empty string behind one without its quote.
-            let ended = self.missing_quote_offset(source, text, after)?;
-            let ended = ended.filter(|end| source.has_line_break(*end, text.scan));
-            return Ok(ended.map_or(QuoteClass::Content, QuoteClass::ClosedBefore));
+            let ended = self.missing_quote_offset(source, string, after)?;
+            let ended = ended.filter(|end| source.has_line_break(*end, string.scan));
+            return Ok(ended.map_or(QuoteClass::Content, |end| QuoteClass::ClosedBefore { end }));
         }
-        let likeness = self.continuation_confidence(source, after, 0)?;
-        if likeness == Confidence::Low && next == after && matches!(byte, b']' | b'}') {
-            self.count_brackets(source, text, next);
+        let confidence = self.continuation_confidence(source, after, 0)?;
+        if confidence == Confidence::Low && next == after && matches!(byte, b']' | b'}') {
+            self.count_brackets(source, string, next);
             // A bracket that was opened in the string is closed in it: `["']`.
-            if text.bracket_depth > 0 {
+            if string.bracket_depth > 0 {
                 return Ok(QuoteClass::Content);
             }
         }
-        if likeness == Confidence::High {
-            return Ok(self.close_unless_bracket_open(source, text, after));
+        if confidence == Confidence::High {
+            return Ok(self.close_unless_bracket_open(source, string, after));
         }
-        if let Some(end) = self.joined_string_end(source, text, after)? {
-            return Ok(QuoteClass::JoinedBefore(end, after));
+        if let Some(end) = self.joined_string_end(source, string, after)? {
+            return Ok(QuoteClass::JoinedBefore { end, start: after });
         }
-        let balanced = text.inner_quotes == 0 || text.bracket_depth <= 0;
-        if balanced && let Some(end) = self.missing_quote_offset(source, text, after)? {
-            return Ok(QuoteClass::ClosedBefore(end));
+        let balanced = string.inner_quotes == 0 || string.bracket_depth <= 0;
+        if balanced && let Some(end) = self.missing_quote_offset(source, string, after)? {
+            return Ok(QuoteClass::ClosedBefore { end });
         }
-        let ends = likeness == Confidence::Low
-            && (text.inner_quotes == 0
-                || self.next_item_begins(source, text, next)?
-                || !self.closing_quote_follows(source, text, after)?);
-        Ok(if ends { QuoteClass::Closing(after) } else { QuoteClass::Content })
+        let ends = confidence == Confidence::Low
+            && (string.inner_quotes == 0
+                || self.next_item_begins(source, string, next)?
+                || !self.closing_quote_follows(source, string, after)?);
+        Ok(if ends { QuoteClass::Closing { after } } else { QuoteClass::Content })
     }
 
     /// Whether another string of an array begins behind a comma, where all quotes so far are in pairs.
     fn next_item_begins(
         &self,
         source: SourceText<'_>,
-        text: &StringState,
+        string: &StringState,
         comma: usize,
     ) -> Lookahead<bool> {
-        if !text.inner_quotes.is_multiple_of(2)
+        if !string.inner_quotes.is_multiple_of(2)
             || source.byte_at(comma) != Some(b',')
             || !self.is_in_array()
         {
@@ -159,8 +163,8 @@ impl Parser {
 
     /// Whether what follows a string is just what should, with a short look.
     fn is_plainly_closed(&self, source: SourceText<'_>, next: usize, byte: u8) -> Lookahead<bool> {
-        let Some(shape) = self.innermost() else { return Ok(false) };
-        if byte == shape.closing_bracket() {
+        let Some(container) = self.innermost() else { return Ok(false) };
+        if byte == container.closing_bracket() {
             return Ok(true);
         }
         if byte != b',' {
@@ -168,18 +172,18 @@ impl Parser {
         }
         let Some((next, byte)) = source.next_token(next + 1)? else { return Ok(true) };
         let may_be_item = matches!(byte, b'{' | b'[' | b'0'..=b'9' | b'-' | b't' | b'f' | b'n');
-        Ok(source.quote_at(next).is_some() || (may_be_item && shape == Container::Array))
+        Ok(source.quote_at(next).is_some() || (may_be_item && container == Container::Array))
     }
 
     /// Whether the quote right behind this one ends the string, so that this one is its own.
     fn second_quote_closes(
         &self,
         source: SourceText<'_>,
-        text: &StringState,
+        string: &StringState,
         next: usize,
     ) -> Lookahead<bool> {
         let Some((quote, length)) = source.quote_at(next) else { return Ok(false) };
-        if !text.quote.is_closed_by(quote) {
+        if !string.quote.is_closed_by(quote) {
             return Ok(false);
         }
         Ok(self.continuation_confidence(source, next + length, 0)? == Confidence::High)
@@ -189,15 +193,15 @@ impl Parser {
     fn close_unless_bracket_open(
         &mut self,
         source: SourceText<'_>,
-        text: &mut StringState,
+        string: &mut StringState,
         after: usize,
     ) -> QuoteClass {
-        if text.inner_quotes == 0 || text.bracket_depth <= 0 || self.rereads > 0 {
-            return QuoteClass::Closing(after);
+        if string.inner_quotes == 0 || string.bracket_depth <= 0 || self.rereads > 0 {
+            return QuoteClass::Closing { after };
         }
         // In a stream what is written has gone.
-        if text.rejected_end.is_none() && source.is_complete {
-            text.rejected_end = Some((text.scan, usize::MAX));
+        if string.rejected_end.is_none() && source.is_complete {
+            string.rejected_end = Some(RejectedEnd { at: string.scan, output_length: None });
         }
         QuoteClass::Content
     }
@@ -207,13 +211,13 @@ impl Parser {
     fn closing_quote_follows(
         &self,
         source: SourceText<'_>,
-        text: &StringState,
+        string: &StringState,
         after: usize,
     ) -> Lookahead<bool> {
         let rest = source.tail(after);
         let rest = rest.get(..MAX_LOOKAHEAD).unwrap_or(rest);
         source.budget.spend(MAX_LOOKAHEAD / BYTES_PER_STEP);
-        let quote = match text.quote {
+        let quote = match string.quote {
             Quote::Double => b'"',
             Quote::Single => b'\'',
             Quote::Backtick => b'`',
@@ -239,10 +243,10 @@ impl Parser {
     fn missing_quote_offset(
         &self,
         source: SourceText<'_>,
-        text: &StringState,
+        string: &StringState,
         after: usize,
     ) -> Lookahead<Option<usize>> {
-        let at = text.scan;
+        let at = string.scan;
         let begins = source.byte_at(after).is_some_and(|byte| !byte.is_ascii_whitespace());
         if !begins {
             return Ok(None);
@@ -264,12 +268,12 @@ impl Parser {
         // A bracket that was opened in the string is closed in it.
         let run = Some(run).filter(|_| !closes || unclosed_bracket_count(source, own) == 0);
         for run in [run, comma].into_iter().flatten() {
-            let likeness = match self.container_after(run) {
+            let confidence = match self.container_after(run) {
                 Some(Container::Object) => source.key_confidence(at)?,
                 Some(_) => source.item_confidence(at)?,
                 None => Confidence::None,
             };
-            if likeness == Confidence::High {
+            if confidence == Confidence::High {
                 return Ok(Some(at_run - run.len()));
             }
         }
@@ -280,16 +284,18 @@ impl Parser {
     fn container_after(&self, run: &[u8]) -> Option<Container> {
         let (mut closed, mut comma, mut opened) = (0, false, None);
         for byte in run.iter().copied().filter(|byte| !byte.is_ascii_whitespace()) {
-            let shape = self.stack.iter().rev().nth(closed)?.container;
+            let container = self.container_at(closed)?;
             match byte {
                 b',' if !comma && opened.is_none() => comma = true,
-                b'}' | b']' if !comma && opened.is_none() && byte == shape.closing_bracket() => {
+                b'}' | b']'
+                    if !comma && opened.is_none() && byte == container.closing_bracket() =>
+                {
                     closed += 1
                 }
-                b'{' if comma && opened.is_none() && shape != Container::Object => {
+                b'{' if comma && opened.is_none() && container != Container::Object => {
                     opened = Some(Container::Object);
                 }
-                b'[' if comma && opened.is_none() && shape != Container::Object => {
+                b'[' if comma && opened.is_none() && container != Container::Object => {
                     opened = Some(Container::Array);
                 }
                 _ => return None,
@@ -300,10 +306,10 @@ impl Parser {
             return None;
         }
         match opened {
-            Some(shape) => Some(shape),
+            Some(container) => Some(container),
             None => {
-                let shape = self.stack.iter().rev().nth(closed)?.container;
-                (comma || shape == Container::Object).then_some(shape)
+                let container = self.container_at(closed)?;
+                (comma || container == Container::Object).then_some(container)
             }
         }
     }
@@ -312,22 +318,20 @@ impl Parser {
     fn joined_string_end(
         &self,
         source: SourceText<'_>,
-        text: &StringState,
+        string: &StringState,
         after: usize,
     ) -> Lookahead<Option<usize>> {
-        let so_far = source.bytes.get(self.position..text.scan).unwrap_or_default();
+        let so_far = source.bytes.get(self.position..string.scan).unwrap_or_default();
         let Some(joined) = trim_comment(so_far).trim_ascii_end().strip_suffix(b"+") else {
             return Ok(None);
         };
         let Some(end) = source.after_string(after - 1)? else { return Ok(None) };
-        let ends = text.quote == Quote::Double
+        let ends = string.quote == Quote::Double
             && self.continuation_confidence(source, end, 0)? == Confidence::High;
         let own = trim_comment(joined.trim_ascii_end());
         Ok(ends.then_some(self.position + own.len()))
     }
-}
 
-impl Parser {
     /// A string that has no quote at its end, without the members behind it: `first, b: true`.
     pub(super) fn trim_members<'t>(&self, text: &'t [u8]) -> &'t [u8] {
         let mut own = text;

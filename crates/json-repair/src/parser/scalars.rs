@@ -1,5 +1,7 @@
 //! Numbers, literals and text without quotes.
 
+use std::ops::Range;
+
 use memchr::memchr3;
 
 use super::{
@@ -11,7 +13,7 @@ use crate::{
     literals::json_literal,
     lookahead::{Confidence, Lookahead, MAX_LOOKAHEAD, Quote, SourceText},
     report::FlawKind,
-    strict::{digit_count, number_length},
+    strict::{digit_count, escape_length, number_length},
 };
 
 /// The longest text without quotes, in bytes.
@@ -24,14 +26,9 @@ impl Parser {
         let is_key = word > 0
             && source.next_token(self.position + word)?.is_some_and(|(_, byte)| byte == b':')
             && source.key_confidence(self.position)? == Confidence::High;
-        let is_in_object = self
-            .stack
-            .iter()
-            .rev()
-            .nth(1)
-            .is_some_and(|frame| frame.container == Container::Object);
-        let filled = self.stack.last().is_some_and(|frame| frame.has_content);
-        if is_key && is_in_object && filled {
+        let is_in_object = self.container_at(1) == Some(Container::Object);
+        let has_content = self.has_content();
+        if is_key && is_in_object && has_content {
             self.close_missing(1);
             return Ok(());
         }
@@ -39,7 +36,7 @@ impl Parser {
     }
 
     /// Reads a value that does not begin with a quote or a bracket.
-    pub(super) fn read_scalar(&mut self, source: SourceText<'_>, place: TokenRole) -> StepResult {
+    pub(super) fn read_scalar(&mut self, source: SourceText<'_>, role: TokenRole) -> StepResult {
         let rest = source.tail(self.position);
         let is_part = |byte: &&u8| byte.is_ascii_alphanumeric() || b"+-._".contains(byte);
         let length = rest.iter().take(MAX_LOOKAHEAD * 64).take_while(is_part).count();
@@ -50,7 +47,7 @@ impl Parser {
             }
         }
         let word = rest.get(..length).unwrap_or_default();
-        if !word.is_empty() && self.is_whole_value(source, self.position + length, place)? {
+        if !word.is_empty() && self.is_whole_value(source, self.position + length, role)? {
             if number_length(word) == Some(length) {
                 return self.write_scalar(length, None, word);
             }
@@ -66,12 +63,12 @@ impl Parser {
             }
         }
         if source.next_token(self.position + length)?.is_some_and(|(_, byte)| byte == b'(')
-            && let Some((start, end)) = self.find_call_argument(source, length)?
+            && let Some(argument) = self.find_call_argument(source, length)?
         {
             self.record(FlawKind::Call);
-            return self.write_call_argument(source, start, end);
+            return self.write_call_argument(source, argument);
         }
-        self.read_unquoted_text(source, place)
+        self.read_unquoted_text(source, role)
     }
 
     fn write_scalar(&mut self, length: usize, kind: Option<FlawKind>, json: &[u8]) -> StepResult {
@@ -103,12 +100,12 @@ impl Parser {
         &self,
         source: SourceText<'_>,
         end: usize,
-        place: TokenRole,
+        role: TokenRole,
     ) -> Lookahead<bool> {
         let Some((next, byte)) = source.next_token(end)? else { return Ok(true) };
         match byte {
             b'}' | b']' | b')' | b';' => Ok(true),
-            b',' if place == TokenRole::Value && self.innermost() == Some(Container::Object) => {
+            b',' if role == TokenRole::Value && self.innermost() == Some(Container::Object) => {
                 // A comma that no key follows may be one of a number, or of a sentence.
                 let Some((after, byte)) = source.next_token(next + 1)? else { return Ok(true) };
                 let is_digit = after == next + 1 && byte.is_ascii_digit();
@@ -130,7 +127,7 @@ impl Parser {
         &self,
         source: SourceText<'_>,
         name: usize,
-    ) -> Lookahead<Option<(usize, usize)>> {
+    ) -> Lookahead<Option<Range<usize>>> {
         let word = source.tail(self.position).get(..name).unwrap_or_default();
         let is_name = word.first().is_none_or(u8::is_ascii_alphabetic);
         let Some((open, _)) = source.next_token(self.position + name)?.filter(|_| is_name) else {
@@ -146,19 +143,19 @@ impl Parser {
         };
         let Some(end) = end else { return Ok(None) };
         let closes = source.next_token(end)?.is_some_and(|(_, byte)| byte == b')');
-        Ok(closes.then_some((start, end)))
+        Ok(closes.then_some(start..end))
     }
 
     /// Takes the argument of a call for its value.
     pub(super) fn write_call_argument(
         &mut self,
         source: SourceText<'_>,
-        start: usize,
-        end: usize,
+        argument: Range<usize>,
     ) -> StepResult {
-        let inside = source.bytes.get(start..end).unwrap_or_default();
-        let after = source.next_token(end)?.map_or(end, |(at, _)| at + 1);
-        match source.quote_at(start) {
+        let after = source.next_token(argument.end)?.map_or(argument.end, |(at, _)| at + 1);
+        let quote = source.quote_at(argument.start);
+        let inside = source.bytes.get(argument).unwrap_or_default();
+        match quote {
             Some((_, length)) => {
                 let inside = inside.get(length..inside.len() - 1).unwrap_or_default();
                 self.write_plain_string(inside);
@@ -173,11 +170,10 @@ impl Parser {
     fn write_plain_string(&mut self, plain: &[u8]) {
         self.begin_value();
         self.output.push(b'"');
-        let is_escape =
-            |at: usize| crate::strict::escape_length(plain.get(at..).unwrap_or_default());
         let mut at = 0;
         while let Some(byte) = plain.get(at).copied() {
-            let length = if byte == b'\\' { is_escape(at).unwrap_or(1) } else { 1 };
+            let escape = plain.get(at..).filter(|_| byte == b'\\').and_then(escape_length);
+            let length = escape.unwrap_or(1);
             match plain.get(at..at + length) {
                 Some(b"\\") => self.output.extend_from_slice(b"\\\\"),
                 Some(piece) => write_escaped(&mut self.output, piece),
@@ -190,10 +186,10 @@ impl Parser {
     }
 
     /// Reads text without quotes, or with the closing one only.
-    fn read_unquoted_text(&mut self, source: SourceText<'_>, place: TokenRole) -> StepResult {
-        if self.lacks_opening_quote_only(source, place)? {
+    fn read_unquoted_text(&mut self, source: SourceText<'_>, role: TokenRole) -> StepResult {
+        if self.lacks_opening_quote_only(source, role)? {
             self.record(FlawKind::MissingQuote);
-            return self.start_string(source, Quote::Double, QuoteCount::One, place, self.position);
+            return self.start_string(source, Quote::Double, QuoteCount::One, role, self.position);
         }
         let end = self.unquoted_text_end(source)?;
         let text = source.bytes.get(self.position..end).unwrap_or_default().trim_ascii_end();
@@ -210,7 +206,7 @@ impl Parser {
     fn lacks_opening_quote_only(
         &mut self,
         source: SourceText<'_>,
-        place: TokenRole,
+        role: TokenRole,
     ) -> Lookahead<bool> {
         if self.position < self.no_quote_until {
             return Ok(false);
@@ -223,10 +219,10 @@ impl Parser {
         // The quote of the next string has a comma, a colon or a bracket before it.
         let before = inside.trim_ascii_end().last().copied().unwrap_or(b',');
         let opens = inside.ends_with(b" ") || matches!(before, b',' | b':' | b'[' | b'{');
-        let likeness = self.continuation_confidence(source, quote + 1, 0)?;
-        let is_key = place == TokenRole::Item
+        let confidence = self.continuation_confidence(source, quote + 1, 0)?;
+        let is_key = role == TokenRole::Item
             && source.next_token(quote + 1)?.is_some_and(|(_, byte)| byte == b':');
-        Ok(!opens && likeness == Confidence::High && !is_key)
+        Ok(!opens && confidence == Confidence::High && !is_key)
     }
 
     /// Where text without quotes ends.

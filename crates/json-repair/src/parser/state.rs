@@ -164,25 +164,57 @@ pub(super) struct StringState {
     pub(super) bracket_depth: i32,
     pub(super) brackets_counted_to: usize,
     /// Where it would have ended, were no bracket open in it: there, and how much was written.
-    pub(super) rejected_end: Option<(usize, usize)>,
+    pub(super) rejected_end: Option<RejectedEnd>,
 }
 
-/// What a quote in a string is.
+/// A quote that would have ended a string, had no bracket been open in the string.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RejectedEnd {
+    /// The offset of the quote.
+    pub(super) at: usize,
+    /// The length of the output before the quote, once the quote is written.
+    pub(super) output_length: Option<usize>,
+}
+
+/// The meaning of a quote in a string.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum QuoteClass {
-    /// It ends the string; what follows begins there.
-    Closing(usize),
-    /// It belongs to the string.
+    /// The quote ends the string.
+    Closing {
+        /// The offset behind the quote.
+        after: usize,
+    },
+    /// The quote belongs to the string.
     Content,
-    /// The string has ended before it, there.
-    ClosedBefore(usize),
-    /// The string has ended there, and goes on in another, whose content begins there.
-    JoinedBefore(usize, usize),
-    /// The string goes on in another, whose content begins there.
-    Joined(usize, Quote),
+    /// The quote begins another string, and this one ended before without its own quote.
+    ClosedBefore {
+        /// The offset where the string ended.
+        end: usize,
+    },
+    /// The quote begins another string, which a `+` joins to this one, whose own quote is missing.
+    JoinedBefore {
+        /// The offset where the string ended.
+        end: usize,
+        /// The offset of the other string's content.
+        start: usize,
+    },
+    /// The quote ends the string, and a `+` joins another one to it.
+    Joined {
+        /// The offset of the other string's content.
+        start: usize,
+        /// The quote of the other string.
+        quote: Quote,
+    },
 }
 
 impl StringState {
+    /// Continues the string at `start`, in another one that is joined to it.
+    pub(super) fn continue_at(&mut self, start: usize) {
+        self.scan = start;
+        self.certain_to = start;
+        self.brackets_counted_to = start;
+    }
+
     /// So many bytes before the source's first are forgotten.
     pub(super) fn discard(&mut self, count: usize) {
         self.scan -= count;

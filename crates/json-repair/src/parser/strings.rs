@@ -4,7 +4,7 @@ use super::{
     Container, Parser, ParserState, StepResult, StopReason,
     escapes::write_escaped,
     quotes::unclosed_bracket_count,
-    state::{QuoteClass, QuoteCount, StringState, TokenRole, is_structural},
+    state::{QuoteClass, QuoteCount, RejectedEnd, StringState, TokenRole, is_structural},
 };
 use crate::{
     lookahead::{Lookahead, MAX_LOOKAHEAD, Quote, SourceText},
@@ -21,15 +21,15 @@ const MAX_REREADS: u8 = 8;
 
 impl Parser {
     /// Begins a string at its quote.
-    pub(super) fn open_string(&mut self, source: SourceText<'_>, place: TokenRole) -> StepResult {
+    pub(super) fn open_string(&mut self, source: SourceText<'_>, role: TokenRole) -> StepResult {
         let Some((quote, length)) = source.quote_at(self.position) else {
             return Err(StopReason::Unrepairable);
         };
-        let (style, start) = count_quotes(source, self.position, length, place)?;
-        if quote != Quote::Double || style != QuoteCount::One {
+        let (quote_count, start) = count_quotes(source, self.position, length, role)?;
+        if quote != Quote::Double || quote_count != QuoteCount::One {
             self.record(FlawKind::WrongQuote);
         }
-        self.start_string(source, quote, style, place, start)
+        self.start_string(source, quote, quote_count, role, start)
     }
 
     /// Begins a string whose content begins at `start`.
@@ -37,11 +37,11 @@ impl Parser {
         &mut self,
         source: SourceText<'_>,
         quote: Quote,
-        style: QuoteCount,
-        place: TokenRole,
+        quote_count: QuoteCount,
+        role: TokenRole,
         start: usize,
     ) -> StepResult {
-        match place {
+        match role {
             TokenRole::Value => {
                 self.begin_value();
                 self.output.push(b'"');
@@ -51,13 +51,13 @@ impl Parser {
                 self.pending.push(b'"');
             }
         }
-        let held = (place != TokenRole::Value).then(|| self.pending.len() - 1);
+        let pending_start = (role != TokenRole::Value).then(|| self.pending.len() - 1);
         self.position = start;
-        let text = StringState {
+        let string = StringState {
             quote,
-            quote_count: style,
-            role: place,
-            pending_start: held,
+            quote_count,
+            role,
+            pending_start,
             scan: start,
             certain_to: start,
             brackets_counted_to: start,
@@ -66,50 +66,50 @@ impl Parser {
             bracket_depth: 0,
             rejected_end: None,
         };
-        self.state = ParserState::InString(text);
-        self.read_string(source, text)
+        self.state = ParserState::InString(string);
+        self.read_string(source, string)
     }
 
     /// Reads more of a string.
     pub(super) fn read_string(
         &mut self,
         source: SourceText<'_>,
-        mut text: StringState,
+        mut string: StringState,
     ) -> StepResult {
         loop {
-            let Some(found) = find_special(source, &text) else {
-                return self.pause_string(source, text);
+            let Some(found) = find_special(source, &string) else {
+                return self.pause_string(source, string);
             };
-            text.scan = found;
+            string.scan = found;
             source.budget.spend(1);
-            let read = self.read_special(source, &mut text);
+            let read = self.read_special(source, &mut string);
             let ParserState::InString(state) = &mut self.state else { return Ok(()) };
             if let Err(stop) = read {
-                *state = text;
+                *state = string;
                 return Err(stop);
             }
         }
     }
 
     /// Reads a byte of a string that is not just itself.
-    fn read_special(&mut self, source: SourceText<'_>, text: &mut StringState) -> StepResult {
-        match source.byte_at(text.scan) {
-            Some(b'\\') => self.read_escape(source, text),
+    fn read_special(&mut self, source: SourceText<'_>, string: &mut StringState) -> StepResult {
+        match source.byte_at(string.scan) {
+            Some(b'\\') => self.read_escape(source, string),
             Some(0..=0x1f) => {
-                self.read_control(text);
+                self.read_control(string);
                 Ok(())
             }
-            _ => match source.quote_at(text.scan) {
-                Some((quote, length)) if text.quote.is_closed_by(quote) => {
-                    self.read_quote(source, text, length)
+            _ => match source.quote_at(string.scan) {
+                Some((quote, length)) if string.quote.is_closed_by(quote) => {
+                    self.read_quote(source, string, length)
                 }
                 Some((Quote::Double, _)) => {
-                    text.needs_escaping = true;
-                    text.scan += 1;
+                    string.needs_escaping = true;
+                    string.scan += 1;
                     Ok(())
                 }
                 found => {
-                    text.scan += found.map_or(1, |(_, length)| length);
+                    string.scan += found.map_or(1, |(_, length)| length);
                     Ok(())
                 }
             },
@@ -117,75 +117,80 @@ impl Parser {
     }
 
     /// A control character is written as an escape.
-    fn read_control(&mut self, text: &mut StringState) {
-        self.record_at(FlawKind::ControlCharacter, text.scan);
-        text.needs_escaping = true;
-        text.scan += 1;
+    fn read_control(&mut self, string: &mut StringState) {
+        self.record_at(FlawKind::ControlCharacter, string.scan);
+        string.needs_escaping = true;
+        string.scan += 1;
     }
 
     fn read_quote(
         &mut self,
         source: SourceText<'_>,
-        text: &mut StringState,
+        string: &mut StringState,
         length: usize,
     ) -> StepResult {
         if source.budget.is_exhausted() {
             return Err(StopReason::Unrepairable);
         }
-        let at = text.scan;
-        if text.inner_quotes > 0 || !source.is_complete {
-            self.count_brackets(source, text, at);
+        let at = string.scan;
+        if string.inner_quotes > 0 || !source.is_complete {
+            self.count_brackets(source, string, at);
         }
-        match self.classify_quote(source, text, length)? {
-            QuoteClass::Content if text.quote == Quote::Double => {
-                text.inner_quotes += 1;
+        match self.classify_quote(source, string, length)? {
+            QuoteClass::Content if string.quote == Quote::Double => {
+                string.inner_quotes += 1;
                 self.record_at(FlawKind::UnescapedQuote, at);
-                self.write_content(source, text, at);
-                let written = self.output_for(text).len();
-                if let Some((_, later @ usize::MAX)) = &mut text.rejected_end {
-                    *later = written;
+                self.write_content(source, string, at);
+                let written = self.output_for(string).len();
+                if let Some(rejected) = &mut string.rejected_end {
+                    rejected.output_length.get_or_insert(written);
                 }
-                self.output_for(text).extend_from_slice(b"\\\"");
-                (self.position, text.scan) = (at + length, at + length);
+                self.output_for(string).extend_from_slice(b"\\\"");
+                (self.position, string.scan) = (at + length, at + length);
             }
             QuoteClass::Content => {
-                text.inner_quotes += 1;
-                self.write_content(source, text, at + length);
-                text.scan = at + length;
+                string.inner_quotes += 1;
+                self.write_content(source, string, at + length);
+                string.scan = at + length;
             }
-            QuoteClass::Closing(after) => {
-                if text.quote_count == QuoteCount::One && after > at + length {
+            QuoteClass::Closing { after } => {
+                if string.quote_count == QuoteCount::One && after > at + length {
                     self.record_at(FlawKind::WrongQuote, at);
                 }
-                self.close_string(source, text, at, after);
+                self.close_string(source, string, at, after);
             }
-            QuoteClass::ClosedBefore(end) => {
+            QuoteClass::ClosedBefore { end } => {
                 self.record_at(FlawKind::MissingQuote, end);
-                self.close_string(source, text, end, end);
+                self.close_string(source, string, end, end);
             }
-            QuoteClass::JoinedBefore(end, start) => {
+            QuoteClass::JoinedBefore { end, start } => {
                 self.record_at(FlawKind::MissingQuote, end);
                 self.record_at(FlawKind::JoinedStrings, at);
-                self.write_content(source, text, end);
-                (self.position, text.scan, text.certain_to, text.brackets_counted_to) =
-                    (start, start, start, start);
+                self.write_content(source, string, end);
+                self.position = start;
+                string.continue_at(start);
             }
-            QuoteClass::Joined(start, quote) => {
+            QuoteClass::Joined { start, quote } => {
                 self.record_at(FlawKind::JoinedStrings, at);
-                self.write_content(source, text, at);
-                (self.position, text.scan, text.certain_to, text.brackets_counted_to) =
-                    (start, start, start, start);
-                (text.quote, text.quote_count) = (quote, QuoteCount::One);
+                self.write_content(source, string, at);
+                self.position = start;
+                string.continue_at(start);
+                (string.quote, string.quote_count) = (quote, QuoteCount::One);
             }
         }
         Ok(())
     }
 
     /// Counts brackets in what has been looked through.
-    pub(super) fn count_brackets(&self, source: SourceText<'_>, text: &mut StringState, to: usize) {
-        let from = std::mem::replace(&mut text.brackets_counted_to, to);
+    pub(super) fn count_brackets(
+        &self,
+        source: SourceText<'_>,
+        string: &mut StringState,
+        to: usize,
+    ) {
+        let from = std::mem::replace(&mut string.brackets_counted_to, to);
         for byte in source.bytes.get(from..to).unwrap_or_default() {
-            text.bracket_depth += match byte {
+            string.bracket_depth += match byte {
                 b'{' | b'[' => 1,
                 b'}' | b']' => -1,
                 _ => 0,
@@ -194,21 +199,21 @@ impl Parser {
     }
 
     /// Where a string is written.
-    pub(super) fn output_for(&mut self, text: &StringState) -> &mut Vec<u8> {
-        if text.pending_start.is_some() { &mut self.pending } else { &mut self.output }
+    pub(super) fn output_for(&mut self, string: &StringState) -> &mut Vec<u8> {
+        if string.pending_start.is_some() { &mut self.pending } else { &mut self.output }
     }
 
     /// Writes what has been read, up to `to`.
     pub(super) fn write_content(
         &mut self,
         source: SourceText<'_>,
-        text: &mut StringState,
+        string: &mut StringState,
         to: usize,
     ) {
         let piece = source.bytes.get(self.position..to).unwrap_or_default();
-        let dirty = std::mem::take(&mut text.needs_escaping);
-        let out = self.output_for(text);
-        if dirty {
+        let needs_escaping = std::mem::take(&mut string.needs_escaping);
+        let out = self.output_for(string);
+        if needs_escaping {
             write_escaped(out, piece)
         } else {
             out.extend_from_slice(piece)
@@ -220,22 +225,23 @@ impl Parser {
     pub(super) fn close_string(
         &mut self,
         source: SourceText<'_>,
-        text: &mut StringState,
+        string: &mut StringState,
         end: usize,
         after: usize,
     ) {
         // No key ends with a line break; a model that wrote one began the next line too soon.
-        let end = if text.role == TokenRole::Key { self.trim_line_break(source, end) } else { end };
-        self.write_content(source, text, end);
-        self.output_for(text).push(b'"');
+        let end =
+            if string.role == TokenRole::Key { self.trim_line_break(source, end) } else { end };
+        self.write_content(source, string, end);
+        self.output_for(string).push(b'"');
         self.position = after;
-        match (text.role, text.pending_start) {
+        match (string.role, string.pending_start) {
             (TokenRole::Key, _) => self.state = ParserState::ExpectColon,
             (TokenRole::Item, Some(start)) if self.is_followed_by_colon(source) => {
                 self.turn_item_into_key(start)
             }
-            (_, held) => {
-                if held.is_some() {
+            (_, pending_start) => {
+                if pending_start.is_some() {
                     self.release_pending();
                 }
                 self.end_value();
@@ -264,18 +270,13 @@ impl Parser {
 
     /// Makes a key of an item: the array before it was not closed, or the object not opened.
     fn turn_item_into_key(&mut self, start: usize) {
-        let filled = self.stack.last().is_some_and(|frame| frame.has_content);
-        let is_in_object = self
-            .stack
-            .iter()
-            .rev()
-            .nth(1)
-            .is_some_and(|frame| frame.container == Container::Object);
+        let has_content = self.has_content();
+        let is_in_object = self.container_at(1) == Some(Container::Object);
         self.record(FlawKind::MissingBracket);
-        if is_in_object && (filled || self.starts_with_comma) {
+        if is_in_object && (has_content || self.starts_with_comma) {
             self.stack.pop();
             self.output.push(b']');
-            if !filled {
+            if !has_content {
                 self.pending.insert(0, b',');
             }
         } else {
@@ -289,47 +290,54 @@ impl Parser {
     }
 
     /// Nothing but plain bytes to the end of what has come.
-    fn pause_string(&mut self, source: SourceText<'_>, mut text: StringState) -> StepResult {
+    fn pause_string(&mut self, source: SourceText<'_>, mut string: StringState) -> StepResult {
         let end = source.bytes.len();
         if source.is_complete {
-            return self.end_unclosed_string(source, text);
+            return self.end_unclosed_string(source, string);
         }
-        let fresh = source.bytes.get(text.scan..end).unwrap_or_default();
+        let fresh = source.bytes.get(string.scan..end).unwrap_or_default();
         if let Some(last) = fresh.iter().rposition(|byte| !is_structural(*byte)) {
-            text.certain_to = text.scan + last + 1;
+            string.certain_to = string.scan + last + 1;
         }
-        text.scan = end;
+        string.scan = end;
         let length = end - self.position;
-        if text.pending_start.is_some() && text.role == TokenRole::Item && length > MAX_HELD_ITEM {
-            text.pending_start = None;
+        if string.pending_start.is_some()
+            && string.role == TokenRole::Item
+            && length > MAX_HELD_ITEM
+        {
+            string.pending_start = None;
             self.release_pending();
         }
-        if text.pending_start.is_none() || length > MAX_LOOKAHEAD {
-            self.count_brackets(source, &mut text, end);
-            self.write_certain_content(source, &mut text);
+        if string.pending_start.is_none() || length > MAX_LOOKAHEAD {
+            self.count_brackets(source, &mut string, end);
+            self.write_certain_content(source, &mut string);
         }
-        self.state = ParserState::InString(text);
+        self.state = ParserState::InString(string);
         Err(StopReason::NeedMoreInput)
     }
 
     /// Writes what can belong to nothing but the string.
-    fn write_certain_content(&mut self, source: SourceText<'_>, text: &mut StringState) {
-        let dirty = text.needs_escaping;
-        if text.certain_to > self.position {
-            self.write_content(source, text, text.certain_to);
-            text.needs_escaping = dirty;
+    fn write_certain_content(&mut self, source: SourceText<'_>, string: &mut StringState) {
+        let needs_escaping = string.needs_escaping;
+        if string.certain_to > self.position {
+            self.write_content(source, string, string.certain_to);
+            string.needs_escaping = needs_escaping;
         }
     }
 
     /// The text ends, and so does the string, without its quote.
-    fn end_unclosed_string(&mut self, source: SourceText<'_>, mut text: StringState) -> StepResult {
-        if let Some((at, written)) = text.rejected_end.take()
+    fn end_unclosed_string(
+        &mut self,
+        source: SourceText<'_>,
+        mut string: StringState,
+    ) -> StepResult {
+        if let Some(rejected) = string.rejected_end.take()
             && self.rereads < MAX_REREADS
         {
-            return self.reread_from_rejected_end(source, text, at, written);
+            return self.reread_from(source, string, rejected);
         }
         let all = source.tail(self.position);
-        if text.role == TokenRole::Key {
+        if string.role == TokenRole::Key {
             // What follows the colon of a key without its quote is its value.
             let colon = all.iter().position(|byte| *byte == b':');
             let Some(colon) = colon.filter(|colon| *colon > 0) else {
@@ -337,35 +345,38 @@ impl Parser {
                 return self.finish_document(FlawKind::Truncated);
             };
             self.record(FlawKind::MissingQuote);
-            self.close_string(source, &mut text, self.position + colon, self.position + colon);
+            self.close_string(source, &mut string, self.position + colon, self.position + colon);
             return Ok(());
         }
-        if text.pending_start.is_some_and(|start| start + 1 == self.pending.len()) && all.is_empty()
+        if string.pending_start.is_some_and(|start| start + 1 == self.pending.len())
+            && all.is_empty()
         {
             return self.finish_document(FlawKind::Truncated);
         }
         self.record_at(FlawKind::MissingQuote, source.bytes.len());
         let own = all.get(..self.content_length(source, all)).unwrap_or_default();
         let end = self.position + self.trim_members(own).len();
-        self.close_string(source, &mut text, end, end);
+        self.close_string(source, &mut string, end, end);
         Ok(())
     }
 
     /// Takes back what was read behind a place where the string could have ended.
-    fn reread_from_rejected_end(
+    fn reread_from(
         &mut self,
         source: SourceText<'_>,
-        text: StringState,
-        at: usize,
-        written: usize,
+        string: StringState,
+        rejected: RejectedEnd,
     ) -> StepResult {
+        let at = rejected.at;
         self.rereads += 1;
         source.budget.spend(REREAD_COST * (source.bytes.len() - at));
-        self.output_for(&text).truncate(written);
+        if let Some(length) = rejected.output_length {
+            self.output_for(&string).truncate(length);
+        }
         let length = source.quote_at(at).map_or(1, |(_, length)| length);
         self.position = at + length;
-        let mut text = StringState { needs_escaping: false, ..text };
-        self.close_string(source, &mut text, at + length, at + length);
+        let mut string = StringState { needs_escaping: false, ..string };
+        self.close_string(source, &mut string, at + length, at + length);
         Ok(())
     }
 
@@ -393,16 +404,16 @@ impl Parser {
 }
 
 /// Where the next byte is that is not just itself in the string.
-fn find_special(source: SourceText<'_>, text: &StringState) -> Option<usize> {
-    let rest = source.tail(text.scan);
-    let found = match text.quote {
+fn find_special(source: SourceText<'_>, string: &StringState) -> Option<usize> {
+    let rest = source.tail(string.scan);
+    let found = match string.quote {
         Quote::Double => rest.iter().position(|byte| must_be_escaped(*byte)),
         Quote::Single => rest.iter().position(|byte| must_be_escaped(*byte) || *byte == b'\''),
         _ => rest
             .iter()
             .position(|byte| must_be_escaped(*byte) || matches!(*byte, b'\'' | b'`' | 0xc2 | 0xe2)),
     };
-    found.map(|found| text.scan + found)
+    found.map(|found| string.scan + found)
 }
 
 /// How the quotes of a string that begins at `at` come, and where its content begins.
@@ -410,7 +421,7 @@ fn count_quotes(
     source: SourceText<'_>,
     at: usize,
     length: usize,
-    place: TokenRole,
+    role: TokenRole,
 ) -> Lookahead<(QuoteCount, usize)> {
     let quote = source.byte_at(at);
     let once = Ok((QuoteCount::One, at + length));
@@ -426,7 +437,7 @@ fn count_quotes(
     // Two quotes and a delimiter are an empty string, unless they begin a key with a blank.
     if third.is_none_or(may_follow_string) {
         let begins =
-            place == TokenRole::Key && third == Some(b' ') && source.word_length(at + 3)? > 0;
+            role == TokenRole::Key && third == Some(b' ') && source.word_length(at + 3)? > 0;
         return if begins { Ok((QuoteCount::Two, at + 2)) } else { once };
     }
     // Where the next one is neither doubled nor an end, the second is the string's own.
