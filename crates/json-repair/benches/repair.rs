@@ -38,13 +38,13 @@ fn named() -> Vec<(String, String)> {
 }
 
 fn whole(criterion: &mut Criterion) {
-    let guide = ExpectedShape::default();
+    let shape = ExpectedShape::default();
     for (size, count) in [("2 KB", 8), ("1 MB", 4600)] {
         let mut group = criterion.benchmark_group(size);
         for (name, text) in texts(count) {
             group.throughput(Throughput::Bytes(text.len() as u64));
             group.bench_with_input(BenchmarkId::from_parameter(name), &text, |bench, text| {
-                bench.iter(|| repair(black_box(text), &guide).is_ok());
+                bench.iter(|| repair(black_box(text), &shape).is_ok());
             });
         }
         group.finish();
@@ -52,12 +52,12 @@ fn whole(criterion: &mut Criterion) {
 }
 
 fn adversaries(criterion: &mut Criterion) {
-    let guide = ExpectedShape::default();
+    let shape = ExpectedShape::default();
     let mut group = criterion.benchmark_group("a hostile megabyte");
     group.sample_size(10);
     for (name, text) in named().into_iter().chain(slowest()) {
         group.bench_with_input(BenchmarkId::from_parameter(name), &text, |bench, text| {
-            bench.iter(|| repair(black_box(text), &guide).is_ok());
+            bench.iter(|| repair(black_box(text), &shape).is_ok());
         });
     }
     group.finish();
@@ -65,10 +65,10 @@ fn adversaries(criterion: &mut Criterion) {
 
 /// Of all pairs of pieces, those that take longest.
 fn slowest() -> impl Iterator<Item = (String, String)> {
-    let guide = ExpectedShape::default();
+    let shape = ExpectedShape::default();
     let took = |text: &String| {
         let begin = Instant::now();
-        black_box(repair(black_box(text), &guide).is_ok());
+        black_box(repair(black_box(text), &shape).is_ok());
         begin.elapsed()
     };
     let mut all: Vec<_> = hostile_texts::hostile(1 << 15)
@@ -84,13 +84,13 @@ fn slowest() -> impl Iterator<Item = (String, String)> {
 }
 
 fn streams(criterion: &mut Criterion) {
-    let guide = ExpectedShape::default();
+    let shape = ExpectedShape::default();
     let mut group = criterion.benchmark_group("a stream of four bytes each");
     for (name, text) in texts(8) {
         group.throughput(Throughput::Bytes(text.len() as u64));
         group.bench_with_input(BenchmarkId::from_parameter(name), &text, |bench, text| {
             bench.iter(|| {
-                let (mut stream, mut out) = (Stream::new(&guide), Vec::new());
+                let (mut stream, mut out) = (Stream::new(&shape), Vec::new());
                 for piece in text.as_bytes().chunks(4) {
                     let piece = std::str::from_utf8(black_box(piece)).unwrap_or_default();
                     stream.feed(piece, &mut out).ok();

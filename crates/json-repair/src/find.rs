@@ -1,4 +1,4 @@
-//! Finds where in a text JSON begins: behind prose, fences, tags and thoughts.
+//! The search for a document in a text: past prose, code fences, tags and the reasoning of a model.
 
 use memchr::memmem;
 
@@ -7,14 +7,14 @@ use crate::{
     parser::Container,
 };
 
-/// Tags around what a model thinks. What is between them is no answer.
+/// The tags around the reasoning of a model. Text between them is no answer.
 const REASONING_TAGS: [&[u8]; 5] =
     [b"think", b"thinking", b"reasoning", b"reflection", b"scratchpad"];
 
-/// How far a look goes for the end of an array of numbers or words, in bytes.
+/// The length, in bytes, within which an array of numbers or words must end to be recognized.
 const MAX_LIST_LENGTH: usize = 128;
 
-/// How far into opening brackets a look goes, in bytes.
+/// The reach of lookahead into a run of opening brackets, in bytes.
 const MAX_OPENING_BRACKETS: usize = 8;
 
 /// The beginning of a document.
@@ -27,57 +27,59 @@ pub(crate) struct DocumentStart {
     pub(crate) is_fenced: bool,
 }
 
-/// How a document begins.
+/// The first bytes of a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Opening {
-    /// With its bracket.
+    /// An opening bracket.
     Bracket,
-    /// With a key: its bracket was left out.
+    /// A key: the opening bracket of the container is missing.
     MissingBracket(Container),
-    /// With its bracket, and every quote in it has a backslash.
+    /// An opening bracket, in a document in which every quote has a backslash.
     Escaped,
 }
 
-/// Thoughts being passed over.
+/// A block of reasoning that is skipped.
 #[derive(Clone, Copy, Debug)]
 struct ReasoningBlock {
+    /// The index of the tag in [`REASONING_TAGS`].
     tag: usize,
     name: &'static [u8],
+    /// The offset behind the opening tag.
     start: usize,
 }
 
-/// A search under way.
+/// A search for documents in one text.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct DocumentSearch {
-    /// Where it goes on.
+    /// The offset of the next byte to be examined.
     pub(crate) position: usize,
-    /// Whether anything but white space and marks was passed over since the last mark.
+    /// Whether anything but white space was skipped since the last fence or tag.
     after_prose: bool,
-    /// Whether that was one word: the name of what comes.
+    /// Whether only one word was skipped: a name before the document.
     after_name: bool,
-    /// Whether a fence is open.
+    /// Whether a code fence is open.
     in_fence: bool,
-    /// The last byte that was no white space.
+    /// The last byte that was skipped and is no white space.
     last_byte: Option<u8>,
-    /// Whether only white space came on this line.
+    /// Whether the current line holds only white space so far.
     at_line_start: bool,
-    /// The thoughts it is in.
+    /// The block of reasoning that is open.
     reasoning: Option<ReasoningBlock>,
-    /// Thoughts without an end, a bit each.
+    /// One bit for each of [`REASONING_TAGS`] that is never closed in the rest of the text.
     unclosed_tags: u8,
 }
 
 impl DocumentSearch {
-    /// A search that begins at a byte.
-    pub(crate) fn new(at: usize) -> Self {
-        Self { position: at, at_line_start: true, ..Self::default() }
+    /// Creates a search that begins at `position`.
+    pub(crate) fn new(position: usize) -> Self {
+        Self { position, at_line_start: true, ..Self::default() }
     }
 
-    /// Searches on.
+    /// Returns the beginning of the next document, or `None` if no document follows.
     pub(crate) fn find_next(&mut self, source: SourceText<'_>) -> Lookahead<Option<DocumentStart>> {
         while !source.budget.is_exhausted() {
-            if let Some(thoughts) = self.reasoning {
-                self.skip_reasoning(source, thoughts)?;
+            if let Some(block) = self.reasoning {
+                self.skip_reasoning(source, block)?;
             }
             self.skip_whitespace(source);
             let Some(byte) = source.peek(self.position)? else { return Ok(None) };
@@ -109,19 +111,31 @@ impl DocumentSearch {
         Ok(None)
     }
 
-    /// Goes on behind a document.
-    pub(crate) fn resume(&mut self, at: usize) {
-        self.position = at;
+    /// Continues behind a document that ends at `position`.
+    pub(crate) fn resume(&mut self, position: usize) {
+        self.position = position;
+        self.restart_line();
+    }
+
+    /// Forgets the skipped text, as at the start of a line.
+    fn restart_line(&mut self) {
         (self.after_prose, self.at_line_start, self.last_byte) = (false, true, None);
     }
 
+    /// Skips one byte of prose.
+    fn skip_byte(&mut self) {
+        self.position += 1;
+        (self.after_prose, self.at_line_start) = (true, false);
+    }
+
+    /// Skips white space.
     fn skip_whitespace(&mut self, source: SourceText<'_>) {
         let at = source.whitespace_end(self.position);
         self.at_line_start |= source.has_line_break(self.position, at);
         self.position = at;
     }
 
-    /// Passes over what is no JSON, up to the next byte that may be.
+    /// Skips text that is no JSON, up to the next byte that may be.
     fn skip_prose(&mut self, source: SourceText<'_>, byte: u8) -> Lookahead<()> {
         let comment = if byte == b'/' {
             source.clipped(self.position).comment_length(self.position)?
@@ -136,7 +150,7 @@ impl DocumentSearch {
         let is_mark = |byte: &u8| b"{[`~<\n".contains(byte);
         let length = rest.iter().position(is_mark).unwrap_or(rest.len());
         let word = source.bytes.get(self.position..self.position + 1 + length).unwrap_or_default();
-        // A lone word before JSON is its name, and no prose: `json`, `const x =`.
+        // A single word before JSON is a name and no prose: `json`, `const x =`.
         let word = word.trim_ascii_end();
         self.last_byte = word.last().copied();
         self.after_name = !self.after_prose && !word.contains(&b' ');
@@ -146,11 +160,10 @@ impl DocumentSearch {
         Ok(())
     }
 
-    /// Passes over a code fence, with the name of its language.
+    /// Skips a code fence, with the name of its language.
     fn skip_fence(&mut self, source: SourceText<'_>) -> Lookahead<()> {
         if !source.has_end_marker_at(self.position)? {
-            self.position += 1;
-            (self.after_prose, self.at_line_start) = (true, false);
+            self.skip_byte();
             return Ok(());
         }
         let mark = source.byte_at(self.position);
@@ -161,12 +174,12 @@ impl DocumentSearch {
         let name = name.iter().take_while(is_name).count();
         source.peek(self.position + length + name)?;
         self.in_fence = !self.in_fence;
-        (self.after_prose, self.at_line_start, self.last_byte) = (false, true, None);
+        self.restart_line();
         self.position += length + if self.in_fence { name } else { 0 };
         Ok(())
     }
 
-    /// Passes over a tag, with all it holds if those are thoughts.
+    /// Skips a tag, and opens a block of reasoning if the tag begins one.
     fn skip_tag(&mut self, source: SourceText<'_>) -> Lookahead<()> {
         let name = source.tail(self.position + 1);
         let is_name = |byte: &&u8| byte.is_ascii_alphanumeric() || b"_-|/".contains(byte);
@@ -174,41 +187,34 @@ impl DocumentSearch {
         let after = source.peek(self.position + 1 + length)?;
         let name = name.get(..length).unwrap_or_default();
         if length == 0 || after != Some(b'>') {
-            self.position += 1;
-            (self.after_prose, self.at_line_start) = (true, false);
+            self.skip_byte();
             return Ok(());
         }
         self.position += length + 2;
-        (self.after_prose, self.at_line_start, self.last_byte) = (false, true, None);
+        self.restart_line();
         let known = REASONING_TAGS.iter().position(|known| name.eq_ignore_ascii_case(known));
-        let Some((kind, thoughts)) = known.and_then(|kind| Some((kind, REASONING_TAGS.get(kind)?)))
-        else {
+        let Some((tag, name)) = known.and_then(|tag| Some((tag, REASONING_TAGS.get(tag)?))) else {
             return Ok(());
         };
-        // Where one had no end, none after it has.
-        if self.unclosed_tags & (1 << kind) == 0 {
-            self.reasoning =
-                Some(ReasoningBlock { tag: kind, name: thoughts, start: self.position });
+        // If one block is never closed, no later one with the same tag is.
+        if self.unclosed_tags & (1 << tag) == 0 {
+            self.reasoning = Some(ReasoningBlock { tag, name, start: self.position });
         }
         Ok(())
     }
 
-    /// Passes over thoughts, or over nothing if they have no end.
-    fn skip_reasoning(
-        &mut self,
-        source: SourceText<'_>,
-        thoughts: ReasoningBlock,
-    ) -> Lookahead<()> {
-        match reasoning_end(source, self.position, thoughts.name) {
+    /// Skips a block of reasoning, or nothing if the block is never closed.
+    fn skip_reasoning(&mut self, source: SourceText<'_>, block: ReasoningBlock) -> Lookahead<()> {
+        match reasoning_end(source, self.position, block.name) {
             Some(end) => self.position = end,
             None if source.is_complete => {
-                self.unclosed_tags |= 1 << thoughts.tag;
-                self.position = thoughts.start;
+                self.unclosed_tags |= 1 << block.tag;
+                self.position = block.start;
             }
             None => {
                 // The closing tag may have begun.
-                let tag = thoughts.name.len() + 3;
-                self.position = source.bytes.len().saturating_sub(tag).max(self.position);
+                let tag_length = block.name.len() + 3;
+                self.position = source.bytes.len().saturating_sub(tag_length).max(self.position);
                 return Err(NeedMoreInput);
             }
         }
@@ -216,7 +222,7 @@ impl DocumentSearch {
         Ok(())
     }
 
-    /// Whether an object begins here, and how.
+    /// Returns the opening of the object that begins here, if one does.
     fn object_opening(&self, source: SourceText<'_>) -> Lookahead<Option<Opening>> {
         let mut inside = self.position + 1;
         while let Some((next, b'{')) = source.next_token(inside)? {
@@ -243,13 +249,13 @@ impl DocumentSearch {
         Ok(begins.then_some(Opening::Bracket))
     }
 
-    /// Whether JSON would not surprise here: nothing is before it, it begins a line, or it follows
-    /// a colon.
+    /// Returns whether a document is likely here: at the beginning, at the start of a line, or
+    /// behind a colon.
     fn expects_json(&self) -> bool {
         !self.after_prose || self.at_line_start || self.last_byte == Some(b':')
     }
 
-    /// Whether something may be a key at the beginning of a text, where nothing else is likely.
+    /// Returns whether a key may begin at `at`, by the loose rules for the beginning of a text.
     fn is_irregular_key(&self, source: SourceText<'_>, at: usize) -> Lookahead<bool> {
         if source.quote_at(at).is_some() {
             return Ok(true);
@@ -259,7 +265,7 @@ impl DocumentSearch {
         Ok(word > 0 && (matches!(byte, b':' | b'=') || source.quote_at(next).is_some()))
     }
 
-    /// Whether JSON begins here in which every quote has a backslash.
+    /// Returns the opening of a document in which every quote has a backslash, if one begins here.
     fn escaped_opening(&self, source: SourceText<'_>, at: usize) -> Lookahead<Option<Opening>> {
         let (mut at, limit) = (at, at + MAX_LOOKAHEAD);
         while at < limit {
@@ -272,7 +278,7 @@ impl DocumentSearch {
         Ok(source.has_at(at, b"\\\"")?.then_some(Opening::Escaped))
     }
 
-    /// Whether an array begins here.
+    /// Returns the opening of the array that begins here, if one does.
     fn array_opening(&self, source: SourceText<'_>) -> Lookahead<Option<Opening>> {
         let mut inside = self.position + 1;
         while let Some((next, b'[')) = source.next_token(inside)? {
@@ -298,7 +304,8 @@ impl DocumentSearch {
         Ok(begins.then_some(Opening::Bracket))
     }
 
-    /// Whether an array of arrays begins here, the first of which begins with a number or literal.
+    /// Returns whether an array of arrays begins here, the first of which begins with a number or a
+    /// literal.
     fn is_array_of_arrays(&self, source: SourceText<'_>, at: usize) -> Lookahead<bool> {
         let rest = source.tail(at);
         let rest = rest.get(..MAX_LIST_LENGTH).unwrap_or(rest);
@@ -312,7 +319,7 @@ impl DocumentSearch {
         Ok(matches!(source.next_token(comma + 1)?, None | Some((_, b'['))))
     }
 
-    /// Whether an array of strings begins here.
+    /// Returns whether an array of strings begins here.
     fn is_array_of_strings(&self, source: SourceText<'_>, at: usize) -> Lookahead<bool> {
         let Some(end) = source.string_end(at, MAX_LOOKAHEAD)? else { return Ok(!self.after_prose) };
         match source.next_token(end + 1)? {
@@ -323,40 +330,42 @@ impl DocumentSearch {
         }
     }
 
-    /// Whether an array of numbers, literals or words begins here: all of it is looked at, because
-    /// prose has such brackets too.
+    /// Returns whether an array of numbers, literals or words begins here. The whole array is
+    /// examined, because prose has such brackets too.
     fn is_array_of_scalars(&self, source: SourceText<'_>, at: usize) -> Lookahead<bool> {
         let rest = source.tail(at);
         let rest = rest.get(..MAX_LIST_LENGTH).unwrap_or(rest);
         let end = rest.iter().position(|byte| b"[]{}\"".contains(byte));
         source.budget.spend(end.unwrap_or(rest.len()));
         let Some(end) = end else {
-            let comma = rest.contains(&b',');
-            let first = rest.first().is_some_and(u8::is_ascii_digit);
-            // In a stream nothing waits longer than it must: prose rarely begins so.
-            let plain =
-                !source.is_complete && !self.after_prose && comma && source.has_value_at(at)?;
-            if rest.len() < MAX_LIST_LENGTH && !source.is_complete && !plain {
+            let has_comma = rest.contains(&b',');
+            let starts_with_digit = rest.first().is_some_and(u8::is_ascii_digit);
+            // A stream does not wait for the end of a list, because prose rarely begins so.
+            let is_plain =
+                !source.is_complete && !self.after_prose && has_comma && source.has_value_at(at)?;
+            if rest.len() < MAX_LIST_LENGTH && !source.is_complete && !is_plain {
                 return Err(NeedMoreInput);
             }
-            return Ok(self.expects_json() && (comma || first));
+            return Ok(self.expects_json() && (has_comma || starts_with_digit));
         };
         let inside = rest.get(..end).unwrap_or_default();
-        let several = inside.contains(&b',');
+        let has_comma = inside.contains(&b',');
         if rest.get(end) != Some(&b']') {
-            let quote = rest.get(end) == Some(&b'"');
-            let ends = quote && matches!(source.next_token(at + end + 1)?, Some((_, b',' | b']')));
-            return Ok(!self.after_prose && (several || ends));
+            let is_quote = rest.get(end) == Some(&b'"');
+            let is_closing =
+                is_quote && matches!(source.next_token(at + end + 1)?, Some((_, b',' | b']')));
+            return Ok(!self.after_prose && (has_comma || is_closing));
         }
-        let plain = source.has_value_at(at)?;
-        let one = !inside.contains(&b' ')
+        let starts_with_value = source.has_value_at(at)?;
+        let is_one_number = !inside.contains(&b' ')
             && inside.iter().any(|byte| byte.is_ascii_digit() || *byte == b'/');
-        let numbers = inside.iter().all(|byte| b"0123456789+-.eE \n".contains(byte));
-        let words = !self.after_prose && (several || one || numbers);
-        Ok((plain || words) && self.is_alone_on_line(source, at + end + 1)?)
+        let is_numbers = inside.iter().all(|byte| b"0123456789+-.eE \n".contains(byte));
+        let is_words = !self.after_prose && (has_comma || is_one_number || is_numbers);
+        Ok((starts_with_value || is_words) && self.is_alone_on_line(source, at + end + 1)?)
     }
 
-    /// Whether a Python tuple begins here, which is all there is: prose has such brackets too.
+    /// Returns the opening of a Python tuple that is the whole document. Prose has such parentheses
+    /// too.
     fn tuple_opening(&self, source: SourceText<'_>) -> Lookahead<Option<Opening>> {
         let mut inside = self.position + 1;
         while let Some((next, b'(')) =
@@ -381,8 +390,8 @@ impl DocumentSearch {
         Ok((is_tuple && ends).then_some(Opening::Bracket))
     }
 
-    /// Whether brackets that prose has too are JSON here: they end their line, and begin it or
-    /// follow a colon.
+    /// Returns whether brackets that are frequent in prose are JSON here: they end their line, and
+    /// begin the line or follow a colon.
     fn is_alone_on_line(&self, source: SourceText<'_>, after: usize) -> Lookahead<bool> {
         if !self.expects_json() {
             return Ok(false);
@@ -396,21 +405,21 @@ impl DocumentSearch {
             || source.comment_length(at)? > 0)
     }
 
-    /// The same search, where a name before JSON counts for nothing.
+    /// Returns the search as if a name before the document were the start of the line.
     fn after_name_as_line_start(&self) -> Self {
         let (prose, line_begins) =
             (self.after_prose && !self.after_name, self.at_line_start || self.after_name);
         Self { after_prose: prose, at_line_start: line_begins, ..*self }
     }
 
-    /// The same for brackets that hold nothing, which say nothing behind a comma.
+    /// Returns whether empty brackets are a document here. Behind a comma they carry no data.
     fn is_empty_and_alone(&self, source: SourceText<'_>, after: usize) -> Lookahead<bool> {
         Ok((self.after_prose || self.at_line_start) && self.is_alone_on_line(source, after)?)
     }
 
-    /// Whether the text begins with a key: its object's bracket was left out.
+    /// Returns the opening of an object whose bracket is missing, if the text begins with a key.
     fn key_opening(&self, source: SourceText<'_>) -> Lookahead<Option<Opening>> {
-        // A text that is all string may be JSON in it.
+        // A text that is one string may hold JSON.
         let inside = source.next_token(self.position + 1)?;
         if matches!(inside, Some((_, b'{' | b'['))) && source.peek(self.position)? == Some(b'"') {
             return Ok(None);
@@ -420,7 +429,7 @@ impl DocumentSearch {
     }
 }
 
-/// Where thoughts end whose closing tag is looked for from `at` on.
+/// Returns the offset behind the closing tag of a block of reasoning.
 fn reasoning_end(source: SourceText<'_>, at: usize, name: &[u8]) -> Option<usize> {
     let mut at = at;
     while let Some(found) = memmem::find(source.tail(at), b"</") {

@@ -1,5 +1,5 @@
-//! The text being read, as far as it has come, and looking ahead in it. Every look has a bound, so
-//! that no text takes more than linear time, and a stream never waits for much.
+//! The text as far as it has arrived, and lookahead in it. Every lookahead is bounded, so that the
+//! time is linear in the length of the text and a stream never waits for long.
 
 use memchr::{memchr, memchr3};
 
@@ -9,34 +9,37 @@ use crate::{
     work_budget::{BYTES_PER_STEP, WorkBudget},
 };
 
-/// How far a look ahead reaches, in bytes: a key and what follows it have room.
+/// The reach of one lookahead, in bytes: room for a key and the token behind it.
 pub(crate) const MAX_LOOKAHEAD: usize = 512;
 
-/// The longest key that a look ahead takes for one, in bytes.
+/// The maximum length of a key that lookahead recognizes, in bytes.
 const MAX_KEY_LENGTH: usize = 96;
 
-/// How many strings in a row, without a comma between them, a look ahead passes.
+/// The maximum number of strings without a comma between them that lookahead passes.
 const MAX_ADJACENT_STRINGS: usize = 8;
 
-/// The longest comment that a stream waits for, and the most white space, in bytes.
+/// The length of a comment or of white space, in bytes, for whose end a stream waits.
 const MAX_COMMENT_LENGTH: usize = 1 << 14;
 
-/// More must come before that can be said.
+/// The error of a lookahead that needs input that has not arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct NeedMoreInput;
 
-/// What a look ahead says.
+/// The result of a lookahead.
 pub(crate) type Lookahead<T> = Result<T, NeedMoreInput>;
 
-/// How much something looks like what it might be.
+/// The confidence that a text is the expected token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Confidence {
+    /// The text is not the expected token.
     None,
+    /// The text may be the expected token.
     Low,
+    /// The text is the expected token, as far as lookahead can decide.
     High,
 }
 
-/// What a string may begin and end with.
+/// A kind of quote.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Quote {
     Double,
@@ -48,35 +51,35 @@ pub(crate) enum Quote {
     CurlySingle,
 }
 
-/// A text of which more may come.
+/// A text of which more may arrive.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SourceText<'t> {
     pub(crate) bytes: &'t [u8],
-    /// Whether nothing more comes.
+    /// Whether the text is complete.
     pub(crate) is_complete: bool,
-    /// What looks ahead are paid with.
+    /// The budget that pays for lookahead.
     pub(crate) budget: &'t WorkBudget,
 }
 
 impl Quote {
-    /// Whether a string that began with this may end with `other`.
+    /// Returns whether a string that begins with this quote may end with `other`.
     pub(crate) fn is_closed_by(self, other: Self) -> bool {
         self == other
     }
 }
 
 impl<'t> SourceText<'t> {
-    /// The byte at `at`, if it has come.
+    /// Returns the byte at `at`, if it has arrived.
     pub(crate) fn byte_at(self, at: usize) -> Option<u8> {
         self.bytes.get(at).copied()
     }
 
-    /// What has come from `at` on.
+    /// Returns the bytes from `at` on.
     pub(crate) fn tail(self, at: usize) -> &'t [u8] {
         self.bytes.get(at..).unwrap_or_default()
     }
 
-    /// The byte at `at`, or `None` for the end of the text.
+    /// Returns the byte at `at`, or `None` at the end of the text.
     pub(crate) fn peek(self, at: usize) -> Lookahead<Option<u8>> {
         match self.byte_at(at) {
             None if !self.is_complete => Err(NeedMoreInput),
@@ -84,7 +87,7 @@ impl<'t> SourceText<'t> {
         }
     }
 
-    /// Whether `word` stands at `at`.
+    /// Returns whether `word` begins at `at`.
     pub(crate) fn has_at(self, at: usize, word: &[u8]) -> Lookahead<bool> {
         let rest = self.tail(at);
         if rest.len() < word.len() && !self.is_complete && word.starts_with(rest) {
@@ -93,7 +96,7 @@ impl<'t> SourceText<'t> {
         Ok(rest.starts_with(word))
     }
 
-    /// Where white space of any kind that begins at `at` ends.
+    /// Returns the end of the white space, of any kind, at `at`.
     pub(crate) fn whitespace_end(self, at: usize) -> usize {
         let mut at = at;
         loop {
@@ -107,10 +110,10 @@ impl<'t> SourceText<'t> {
         }
     }
 
-    /// How long the comment at `at` is, 0 if there is none.
+    /// Returns the length of the comment at `at`, or 0.
     pub(crate) fn comment_length(self, at: usize) -> Lookahead<usize> {
         let line = match self.byte_at(at) {
-            // Right behind a quote it is a string's.
+            // Directly behind a quote, `#` belongs to a string.
             Some(b'#') if matches!(self.byte_at(at.wrapping_sub(1)), Some(b'"' | b'\'')) => false,
             Some(b'#') => matches!(self.peek(at + 1)?, Some(b' ' | b'!' | b'#')),
             Some(b'/') => match self.peek(at + 1)? {
@@ -132,6 +135,7 @@ impl<'t> SourceText<'t> {
         }
     }
 
+    /// Returns the length of the block comment at `at`.
     fn block_comment_length(self, at: usize) -> Lookahead<usize> {
         let rest = self.tail(at);
         let found = memchr::memmem::find(rest.get(2..).unwrap_or_default(), b"*/");
@@ -143,7 +147,7 @@ impl<'t> SourceText<'t> {
         }
     }
 
-    /// No farther than a look may reach from `at`.
+    /// Returns the text, cut off where a lookahead from `at` ends.
     pub(crate) fn clipped(self, at: usize) -> Self {
         match self.bytes.get(..at.saturating_add(MAX_LOOKAHEAD)) {
             Some(bytes) => Self { bytes, is_complete: true, ..self },
@@ -151,9 +155,10 @@ impl<'t> SourceText<'t> {
         }
     }
 
-    /// The first byte from `at` on that is neither white space nor in a comment.
+    /// Returns the first byte from `at` on that is neither white space nor in a comment, with its
+    /// offset.
     pub(crate) fn next_token(self, at: usize) -> Lookahead<Option<(usize, u8)>> {
-        // Nearly always a token follows at once, or after one blank.
+        // Nearly always a token follows at once, or after one space.
         let near = at + usize::from(self.byte_at(at) == Some(b' '));
         if let Some(byte @ (b'"' | b'$'..=b'.' | b'0'..=b'~')) = self.byte_at(near) {
             self.budget.spend(4);
@@ -162,6 +167,8 @@ impl<'t> SourceText<'t> {
         self.next_token_slow(at)
     }
 
+    /// Returns the same as [`next_token`](Self::next_token) where white space or a comment may
+    /// precede.
     fn next_token_slow(self, at: usize) -> Lookahead<Option<(usize, u8)>> {
         let (mut at, limit) = (at, at.saturating_add(MAX_LOOKAHEAD));
         loop {
@@ -182,7 +189,7 @@ impl<'t> SourceText<'t> {
         }
     }
 
-    /// The quote at `at`, with its length in bytes.
+    /// Returns the quote at `at`, with its length in bytes.
     pub(crate) fn quote_at(self, at: usize) -> Option<(Quote, usize)> {
         match self.byte_at(at)? {
             b'"' => Some((Quote::Double, 1)),
@@ -193,7 +200,7 @@ impl<'t> SourceText<'t> {
         }
     }
 
-    /// Where the string that begins with the quote at `at` has its closing quote, if that is within
+    /// Returns the offset of the closing quote of the string at `at`, if the quote is within
     /// `reach` and on the same line.
     pub(crate) fn string_end(self, at: usize, reach: usize) -> Lookahead<Option<usize>> {
         let Some((quote, length)) = self.quote_at(at) else { return Ok(None) };
@@ -225,7 +232,7 @@ impl<'t> SourceText<'t> {
         Ok(None)
     }
 
-    /// How much a key with its colon seems to begin at `at`.
+    /// Returns the confidence that a key with its colon begins at `at`.
     pub(crate) fn key_confidence(self, at: usize) -> Lookahead<Confidence> {
         match self.quote_at(at) {
             Some(_) => self.quoted_key_confidence(at),
@@ -233,6 +240,7 @@ impl<'t> SourceText<'t> {
         }
     }
 
+    /// Returns the confidence that a quoted key with its colon begins at `at`.
     fn quoted_key_confidence(self, at: usize) -> Lookahead<Confidence> {
         let Some(after) = self.after_string_within(at, MAX_KEY_LENGTH)? else {
             let cut_off = self.is_complete && self.text_ends_within(at, MAX_KEY_LENGTH);
@@ -248,12 +256,12 @@ impl<'t> SourceText<'t> {
         }
     }
 
-    /// Whether the text ends within so many bytes, on the same line.
+    /// Returns whether the text ends within `reach` bytes, on the same line.
     fn text_ends_within(self, at: usize, reach: usize) -> bool {
         self.bytes.len() < at + reach && !self.has_line_break(at, self.bytes.len())
     }
 
-    /// How much a key whose closing quote is missing seems to begin at `at`.
+    /// Returns the confidence that a key without its closing quote begins at `at`.
     fn unclosed_key_confidence(self, at: usize) -> Lookahead<Confidence> {
         let length = self.quote_at(at).map_or(0, |(_, length)| length);
         let word = self.word_length(at + length)?;
@@ -267,7 +275,8 @@ impl<'t> SourceText<'t> {
         }
     }
 
-    /// Where what follows the string at `at` begins, if it ends near. Its quotes may be doubled.
+    /// Returns the offset behind the string at `at`, if the string ends within the reach. Its
+    /// quotes may be doubled.
     pub(crate) fn after_string(self, at: usize) -> Lookahead<Option<usize>> {
         self.after_string_within(at, MAX_LOOKAHEAD)
     }
@@ -282,6 +291,7 @@ impl<'t> SourceText<'t> {
         Ok(Some(after + usize::from(second)))
     }
 
+    /// Returns the confidence that an unquoted key with its colon begins at `at`.
     fn unquoted_key_confidence(self, at: usize) -> Lookahead<Confidence> {
         let length = self.word_length(at)?;
         if length == 0 || length > MAX_KEY_LENGTH {
@@ -290,7 +300,7 @@ impl<'t> SourceText<'t> {
         let quoted = self.quote_at(at + length).map_or(0, |(_, length)| length);
         let end = self.whitespace_end(at + length + quoted);
         if quoted == 0 && end > at + length && self.quote_at(end).is_some() {
-            // A word that means nothing, or a key without its colon.
+            // The word carries no data, or is a key without its colon.
             let is_key = self.quoted_key_confidence(end)? == Confidence::High;
             return Ok(if is_key { Confidence::Low } else { Confidence::None });
         }
@@ -306,7 +316,7 @@ impl<'t> SourceText<'t> {
         }
     }
 
-    /// How many bytes of a word stand at `at`: letters of any script, digits, `_-.$@`.
+    /// Returns the length of the word at `at`: letters of any script, digits and `_-.$@`.
     pub(crate) fn word_length(self, at: usize) -> Lookahead<usize> {
         let rest = self.tail(at);
         let mut length = 0;
@@ -315,7 +325,7 @@ impl<'t> SourceText<'t> {
             match part.first() {
                 None => return self.peek(at + length).map(|_| length),
                 Some(byte) if byte.is_ascii_alphanumeric() || b"_-.$@".contains(byte) => {}
-                // Quotes and blanks of other alphabets are none of it.
+                // Typographic quotes and white space end a word.
                 Some(0xc2 | 0xe1 | 0xe2 | 0xe3 | 0xef)
                     if unusual_whitespace_length(part) > 0 || curly_quote(part).is_some() =>
                 {
@@ -330,7 +340,7 @@ impl<'t> SourceText<'t> {
         Ok(length)
     }
 
-    /// Whether a value that needs no mending seems to begin at `at`.
+    /// Returns whether a value that needs no repair seems to begin at `at`.
     pub(crate) fn has_value_at(self, at: usize) -> Lookahead<bool> {
         match self.peek(at)? {
             Some(b'{' | b'[') => Ok(true),
@@ -342,7 +352,7 @@ impl<'t> SourceText<'t> {
         }
     }
 
-    /// Where the number or literal at `at` ends, if there is one and it stands alone.
+    /// Returns the end of the number or literal at `at`, if a delimiter follows.
     pub(crate) fn scalar_end(self, at: usize) -> Lookahead<Option<usize>> {
         let end = at + self.word_length(at)?;
         let word = self.bytes.get(at..end).unwrap_or_default();
@@ -358,7 +368,7 @@ impl<'t> SourceText<'t> {
         Ok((is_scalar && delimited).then_some(end))
     }
 
-    /// Where the literal at `at` ends, if there is one and a comma or a brace follows.
+    /// Returns the end of the literal at `at`, if a comma or a brace follows.
     pub(crate) fn literal_end(self, at: usize) -> Lookahead<Option<usize>> {
         let end = at + self.word_length(at)?;
         let is_literal = json_literal(self.bytes.get(at..end).unwrap_or_default()).is_some();
@@ -366,12 +376,12 @@ impl<'t> SourceText<'t> {
         Ok(closed.then_some(end))
     }
 
-    /// Whether the line ends between the two places.
+    /// Returns whether a line ends between two offsets.
     pub(crate) fn has_line_break(self, from: usize, to: usize) -> bool {
         memchr(b'\n', self.bytes.get(from..to).unwrap_or_default()).is_some()
     }
 
-    /// How much an item of an array seems to begin at `at`.
+    /// Returns the confidence that an item of an array begins at `at`.
     pub(crate) fn item_confidence(self, at: usize) -> Lookahead<Confidence> {
         let Some(byte) = self.peek(at)? else { return Ok(Confidence::High) };
         if self.quote_at(at).is_some() {
@@ -391,7 +401,8 @@ impl<'t> SourceText<'t> {
         }
     }
 
-    /// A word without quotes may be an item, and so may a number of another language.
+    /// Returns the confidence that an item without quotes, for example a number of another
+    /// language, begins at `at`.
     fn unquoted_item_confidence(self, at: usize) -> Lookahead<Confidence> {
         let rest = self.tail(at);
         let rest = rest.get(..MAX_KEY_LENGTH).unwrap_or(rest);
@@ -405,9 +416,10 @@ impl<'t> SourceText<'t> {
         Ok(if end > 0 && ends { Confidence::Low } else { Confidence::None })
     }
 
+    /// Returns the confidence that a string in an array begins at `at`.
     fn string_item_confidence(self, at: usize) -> Lookahead<Confidence> {
         let Some(mut after) = self.after_string(at)? else { return Ok(Confidence::Low) };
-        // Strings may stand in a row without commas.
+        // Strings may follow each other without commas.
         for _ in 0..MAX_ADJACENT_STRINGS {
             match self.next_token(after)? {
                 Some((next, _)) if next > after && self.quote_at(next).is_some() => {
@@ -434,7 +446,8 @@ impl<'t> SourceText<'t> {
         }
     }
 
-    /// Whether what stands at `at` ends a document: a fence, a closing tag, a model's own mark.
+    /// Returns whether a marker for the end of the document is at `at`: a code fence, a closing
+    /// tag, or a token of the model.
     pub(crate) fn has_end_marker_at(self, at: usize) -> Lookahead<bool> {
         match self.byte_at(at) {
             Some(b'`') => self.has_at(at, b"```"),
@@ -446,7 +459,8 @@ impl<'t> SourceText<'t> {
         }
     }
 
-    /// How long the escape at `at` is, if JSON knows it. `None` also if the text ends in it.
+    /// Returns the length of the escape at `at`, or `None` if JSON has no such escape or the text
+    /// ends in it.
     pub(crate) fn escape_length_at(self, at: usize) -> Lookahead<Option<usize>> {
         let rest = self.tail(at);
         let whole = escape_length(rest);
@@ -461,7 +475,7 @@ impl<'t> SourceText<'t> {
     }
 }
 
-/// How many bytes of one white space that JSON does not know `text` begins with.
+/// Returns the length of one white space character that JSON does not have, or 0.
 pub(crate) fn unusual_whitespace_length(text: &[u8]) -> usize {
     match text {
         [0..=0x1f, ..] => usize::from(!matches!(text.first(), Some(b' ' | b'\n' | b'\t' | b'\r'))),
@@ -473,6 +487,7 @@ pub(crate) fn unusual_whitespace_length(text: &[u8]) -> usize {
     }
 }
 
+/// Returns the typographic quote that `text` begins with, with its length in bytes.
 fn curly_quote(text: &[u8]) -> Option<(Quote, usize)> {
     match text {
         [0xe2, 0x80, 0x9c..=0x9f, ..] => Some((Quote::CurlyDouble, 3)),

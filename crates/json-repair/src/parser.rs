@@ -1,8 +1,9 @@
-//! Reads something like JSON and writes JSON: one pass forward, a stack of its own, and nothing
-//! written that could still change.
+//! The parser of damaged JSON. It reads a text once, forward, with a stack of its own, and writes
+//! JSON: output that could still change is pending.
 
 mod brackets;
 mod escapes;
+mod gaps;
 mod quotes;
 mod scalars;
 mod state;
@@ -11,12 +12,11 @@ mod strings;
 pub(crate) use self::state::{BracketPolicy, Container, ParseOptions, StopReason};
 use self::state::{Frame, ParserState, StepResult, TokenRole};
 use crate::{
-    lookahead::{Confidence, Lookahead, SourceText, unusual_whitespace_length},
+    lookahead::{Confidence, SourceText},
     report::{FlawKind, Report},
-    strict::is_whitespace,
 };
 
-/// A document that was read to its end.
+/// A document that was parsed to its end.
 #[derive(Debug)]
 pub(crate) struct ParsedDocument {
     /// The document as JSON.
@@ -26,41 +26,41 @@ pub(crate) struct ParsedDocument {
     pub(crate) end: usize,
 }
 
-/// Reads a document.
+/// A parser of one document.
 #[derive(Debug)]
 pub(crate) struct Parser {
     stack: Vec<Frame>,
     state: ParserState,
-    /// JSON that will not change.
+    /// JSON that cannot change any more.
     output: Vec<u8>,
-    /// What is written when the next value begins: white space, a comma, a key, a colon.
+    /// The text that is written when the next value begins: white space, a comma, a key, a colon.
     pending: Vec<u8>,
-    /// Where in `pending` the comma is.
+    /// The offset of the comma in `pending`.
     pending_comma: Option<usize>,
-    /// The next byte to be read.
+    /// The offset of the next byte to be read.
     position: usize,
-    /// How many bytes were before the source's first.
+    /// The number of bytes that were removed before the first byte of the source.
     discarded: usize,
     report: Report,
     options: ParseOptions,
-    /// How far the line being read is indented.
+    /// The indentation of the current line, in bytes.
     line_indent: u16,
-    /// Whether nothing but white space was on the line so far.
+    /// Whether the current line holds only white space so far.
     at_line_start: bool,
-    /// Whether a choice was made that could have gone the other way.
+    /// Whether a bracket could have been read in another way.
     is_ambiguous: bool,
-    /// Whether a key has left whose value has not.
+    /// Whether a key was written whose value was not.
     key_awaits_value: bool,
-    /// Up to where no quote is near.
+    /// The offset before which no closing quote is in reach.
     no_quote_until: usize,
-    /// Whether what is open innermost began with a comma.
+    /// Whether the innermost container starts with a comma.
     starts_with_comma: bool,
-    /// How often a string was read again.
+    /// The number of strings that were read again.
     rereads: u8,
 }
 
 impl Parser {
-    /// A reader whose document begins at a byte of the text.
+    /// Creates a parser of the document at `position`.
     pub(crate) fn new(position: usize, options: ParseOptions) -> Self {
         Self {
             stack: Vec::new(),
@@ -82,13 +82,13 @@ impl Parser {
         }
     }
 
-    /// Begins as if a bracket had been read that the text does not have.
+    /// Opens a container whose bracket the text does not have.
     pub(crate) fn open_implied(&mut self, container: Container) {
         self.record(FlawKind::MissingBracket);
         self.open_container(container);
     }
 
-    /// Reads as far as what has come allows.
+    /// Parses as far as the source allows and returns the reason to stop.
     pub(crate) fn run(&mut self, source: SourceText<'_>) -> StopReason {
         while !source.budget.is_exhausted() {
             source.budget.spend(1);
@@ -99,7 +99,7 @@ impl Parser {
         StopReason::Unrepairable
     }
 
-    /// So many bytes that have been read are forgotten.
+    /// Adjusts all offsets after `count` parsed bytes were removed from the source.
     pub(crate) fn discard(&mut self, count: usize) {
         self.position -= count;
         self.discarded += count;
@@ -109,7 +109,7 @@ impl Parser {
         }
     }
 
-    /// Up to where nothing has to be looked at again.
+    /// Returns the offset before which no byte has to be examined again.
     pub(crate) fn examined_to(&self) -> usize {
         match &self.state {
             ParserState::InString(string) => string.scan,
@@ -117,7 +117,7 @@ impl Parser {
         }
     }
 
-    /// The offset of the next byte to be read.
+    /// Returns the offset of the next byte to be read.
     pub(crate) fn position(&self) -> usize {
         self.position
     }
@@ -152,36 +152,37 @@ impl Parser {
         ParsedDocument { json: self.output, report: self.report, end: self.position }
     }
 
-    /// Keeps a flaw found where the reading is.
+    /// Records a flaw at the current position.
     pub(crate) fn record(&mut self, kind: FlawKind) {
         self.record_at(kind, self.position);
     }
 
-    /// Keeps a flaw found at a byte of the source.
+    /// Records a flaw at a byte of the source.
     pub(crate) fn record_at(&mut self, kind: FlawKind, at: usize) {
         self.report.add(kind, self.discarded + at);
     }
 
-    /// Whether to look far ahead: always once something was wrong.
+    /// Returns whether lookahead uses its full reach: always, or since the first flaw.
     fn looks_far_ahead(&self) -> bool {
         self.options.always_look_ahead || !self.report.is_empty()
     }
 
-    /// Returns the container that is `depth` levels around the innermost one.
+    /// Returns the container `depth` levels around the innermost one.
     fn container_at(&self, depth: usize) -> Option<Container> {
         self.stack.iter().rev().nth(depth).map(|frame| frame.container)
     }
 
-    /// Returns whether the innermost container has a value, or a key.
+    /// Returns whether the innermost container has a key or a value.
     fn has_content(&self) -> bool {
         self.stack.last().is_some_and(|frame| frame.has_content)
     }
 
-    /// What is open innermost.
+    /// Returns the innermost open container.
     fn innermost(&self) -> Option<Container> {
         self.stack.last().map(|frame| frame.container)
     }
 
+    /// Reads one token, or passes over text between tokens.
     fn step(&mut self, source: SourceText<'_>) -> StepResult {
         match self.state {
             ParserState::Done => return Err(StopReason::Done),
@@ -203,85 +204,13 @@ impl Parser {
         }
     }
 
-    /// Passes over white space and comments.
-    fn skip_gap(&mut self, source: SourceText<'_>) -> Lookahead<()> {
-        loop {
-            let start = self.position;
-            let rest = source.tail(start);
-            let length = rest.iter().take_while(|byte| is_whitespace(**byte)).count();
-            if length > 0 {
-                self.keep_whitespace(rest.get(..length).unwrap_or_default());
-                self.position += length;
-            }
-            // Nearly always a token follows.
-            if matches!(rest.get(length), Some(b'"' | b'$'..=b'.' | b'0'..=b'~')) {
-                return Ok(());
-            }
-            let unusual = unusual_whitespace_length(source.tail(self.position));
-            if unusual > 0 {
-                self.record(FlawKind::WhiteSpace);
-                self.position += unusual;
-            }
-            let comment = source.comment_length(self.position)?;
-            if comment > 0 {
-                self.record(FlawKind::Comment);
-                self.position += comment;
-            }
-            if self.position == start {
-                return Ok(());
-            }
-        }
-    }
-
-    /// Keeps white space, and how far it indents.
-    fn keep_whitespace(&mut self, whitespace: &[u8]) {
-        self.pending.extend_from_slice(whitespace);
-        if let Some(line) = memchr::memrchr(b'\n', whitespace) {
-            let indent = whitespace.len() - line - 1;
-            self.line_indent = indent.try_into().unwrap_or(u16::MAX);
-            self.at_line_start = true;
-        }
-    }
-
-    /// Passes over what no JSON has between its tokens and what says nothing: dots in the place of
-    /// more, escapes that stand for white space. Ends the document at a mark of its end.
-    fn skip_stray(&mut self, source: SourceText<'_>, byte: u8) -> Result<bool, StopReason> {
-        if !matches!(byte, b'.' | b'\\' | b'`' | b'~' | b'<' | 0xe2) {
-            return Ok(false);
-        }
-        let dots = match byte {
-            b'.' if source.has_at(self.position, b"...")? => {
-                source.tail(self.position).iter().take_while(|byte| **byte == b'.').count()
-            }
-            0xe2 if source.has_at(self.position, "…".as_bytes())? => 3,
-            _ => 0,
-        };
-        if dots > 0 {
-            self.record(FlawKind::Ellipsis);
-            self.position += dots;
-            return Ok(true);
-        }
-        if byte == b'\\' {
-            let is_whitespace = matches!(source.peek(self.position + 1)?, Some(b'n' | b't' | b'r'));
-            if is_whitespace {
-                self.record(FlawKind::WrongEscape);
-                self.position += 2;
-            }
-            return Ok(is_whitespace);
-        }
-        if !self.stack.is_empty() && source.has_end_marker_at(self.position)? {
-            self.finish_document(FlawKind::MissingBracket)?;
-            return Ok(true);
-        }
-        Ok(false)
-    }
-
+    /// Reads the next byte where a key is expected.
     fn read_key(&mut self, source: SourceText<'_>, byte: u8) -> StepResult {
         match byte {
             b',' | b';' => self.read_comma(byte),
             b'}' | b']' | b')' => return self.read_closing_bracket(source, byte),
             b'{' | b'[' => return self.read_bracket_as_key(source, byte),
-            // Neither a key nor a value says nothing.
+            // A colon with neither a key nor a value carries no data.
             b':' if matches!(source.next_token(self.position + 1)?, Some((_, b',' | b'}'))) => {
                 self.record(FlawKind::MissingValue);
                 self.position += 1;
@@ -300,6 +229,7 @@ impl Parser {
         Ok(())
     }
 
+    /// Reads the next byte where a colon is expected.
     fn read_colon(&mut self, source: SourceText<'_>, byte: u8) -> StepResult {
         let second =
             matches!(byte, b'=' | b'-').then(|| source.peek(self.position + 1)).transpose()?;
@@ -314,7 +244,7 @@ impl Parser {
         if let Some(flaw) = flaw {
             self.record(flaw);
         }
-        // Where there is none, it belongs right behind the key.
+        // A missing colon is written directly behind the key.
         let colon_at =
             if length == 0 { self.pending.trim_ascii_end().len() } else { self.pending.len() };
         self.pending.insert(colon_at, b':');
@@ -323,6 +253,7 @@ impl Parser {
         Ok(())
     }
 
+    /// Reads the next byte where the value of a key, or the document, is expected.
     fn read_value(&mut self, source: SourceText<'_>, byte: u8) -> StepResult {
         match byte {
             b'{' => return self.open_brace(source),
@@ -348,6 +279,7 @@ impl Parser {
         Ok(())
     }
 
+    /// Reads the next byte where an item of an array is expected.
     fn read_item(&mut self, source: SourceText<'_>, byte: u8) -> StepResult {
         match byte {
             b',' | b';' => self.read_comma(byte),
@@ -371,6 +303,7 @@ impl Parser {
         Ok(())
     }
 
+    /// Reads the next byte behind a value.
     fn read_after_value(&mut self, source: SourceText<'_>, byte: u8) -> StepResult {
         match byte {
             b',' | b';' => self.read_comma(byte),
@@ -384,7 +317,7 @@ impl Parser {
                 self.record(FlawKind::SurroundingText);
                 self.position = end;
             }
-            // Words after a value are no key: guessing what they are would be inventing.
+            // Words behind a value are no key. To guess their meaning would be to invent data.
             _ if source.key_confidence(self.position)? == Confidence::None => {
                 return Err(StopReason::Unrepairable);
             }
@@ -393,7 +326,7 @@ impl Parser {
         Ok(())
     }
 
-    /// Takes in a comma, or what stands for one.
+    /// Reads a comma or a semicolon.
     fn read_comma(&mut self, byte: u8) {
         if byte == b';' {
             self.record(FlawKind::WrongComma);
@@ -411,7 +344,7 @@ impl Parser {
         self.state = if is_object { ParserState::ExpectKey } else { ParserState::ExpectItem };
     }
 
-    /// Makes `pending` what stands between two values.
+    /// Adds a comma to the pending text if a value precedes.
     fn ensure_comma(&mut self) {
         let has_content = self.has_content();
         if has_content && self.pending_comma.is_none() {
@@ -421,7 +354,7 @@ impl Parser {
         self.pending_comma = None;
     }
 
-    /// Takes the comma out of `pending`, which no value follows.
+    /// Removes the comma from the pending text, because no value follows.
     fn drop_comma(&mut self) {
         if let Some(at) = self.pending_comma.take() {
             self.record(FlawKind::TrailingComma);
@@ -429,7 +362,7 @@ impl Parser {
         }
     }
 
-    /// Lets go a key: its value begins, whatever it is.
+    /// Writes a pending key, because its value begins.
     fn release_key(&mut self) {
         if matches!(self.state, ParserState::ExpectValue) && !self.stack.is_empty() {
             self.output.append(&mut self.pending);
@@ -437,7 +370,7 @@ impl Parser {
         }
     }
 
-    /// Lets go what was held back: a value begins.
+    /// Writes the pending text, because a value begins.
     fn begin_value(&mut self) {
         self.key_awaits_value = false;
         if matches!(self.state, ParserState::ExpectItem) {
@@ -447,7 +380,7 @@ impl Parser {
         self.mark_content();
     }
 
-    /// What is open holds something from here on.
+    /// Marks the innermost container as one with content, and notes the content's indentation.
     fn mark_content(&mut self) {
         let indent = self.line_indent;
         let own_line = std::mem::take(&mut self.at_line_start);
@@ -460,33 +393,34 @@ impl Parser {
         }
     }
 
-    /// Writes a value in one piece.
+    /// Writes a complete value.
     fn write_value(&mut self, json: &[u8]) {
         self.begin_value();
         self.output.extend_from_slice(json);
         self.end_value();
     }
 
-    /// What comes after a value.
+    /// Moves to the state behind a value.
     fn end_value(&mut self) {
         self.state =
             if self.stack.is_empty() { ParserState::Done } else { ParserState::AfterValue };
     }
 
-    /// Closes what is open, because the text or the document in it ends here.
+    /// Closes all containers, because the text or the document ends here. `flaw` is recorded if the
+    /// document is incomplete.
     fn finish_document(&mut self, flaw: FlawKind) -> StepResult {
         if matches!(self.state, ParserState::ExpectValue) && self.stack.is_empty() {
             return Err(StopReason::Unrepairable);
         }
         if !self.stack.is_empty() {
-            // What ends behind a value may be complete but for its brackets.
+            // Behind a value the document may be complete, except for its brackets.
             let is_after_value = matches!(self.state, ParserState::AfterValue);
             self.record(if is_after_value { FlawKind::MissingBracket } else { flaw });
         }
         if std::mem::take(&mut self.key_awaits_value) {
             self.output.extend_from_slice(b"null");
         }
-        // A key without a value says nothing, and so does a comma.
+        // A pending key without a value carries no data, and neither does a comma.
         self.pending.clear();
         self.pending_comma = None;
         while let Some(frame) = self.stack.pop() {

@@ -1,21 +1,21 @@
-//! JSON as RFC 8259 has it, and nothing else: what must not be touched, and what must come out.
+//! Valid JSON, as in RFC 8259.
 
-/// Whether `text` is one JSON value, with white space around it at most.
+/// Returns whether `text` is one valid JSON value, with optional white space around it.
 pub fn is_json(text: &[u8]) -> bool {
     let mut cursor = Validator { text, position: 0 };
     let mut open = Vec::new();
     cursor.skip_value(&mut open).is_some() && open.is_empty() && cursor.next_byte().is_none()
 }
 
-/// A place in a text that is being checked.
+/// A validator of one text.
 struct Validator<'t> {
     text: &'t [u8],
     position: usize,
 }
 
 impl Validator<'_> {
-    /// Checks a value with all it holds. `None` is a mistake. `open` holds the closers that are due:
-    /// a stack of our own, because the program's ends before the nesting of a hostile text does.
+    /// Skips a value with all that it contains, and returns `None` if it is invalid. `open` is the
+    /// stack of closing brackets: recursion would overflow on deeply nested input.
     fn skip_value(&mut self, open: &mut Vec<u8>) -> Option<()> {
         loop {
             let mut is_closed = match self.next_byte()? {
@@ -44,7 +44,7 @@ impl Validator<'_> {
         }
     }
 
-    /// What comes after white space, which is passed over.
+    /// Skips white space and returns the byte behind it.
     fn next_byte(&mut self) -> Option<u8> {
         loop {
             let byte = *self.text.get(self.position)?;
@@ -55,7 +55,7 @@ impl Validator<'_> {
         }
     }
 
-    /// Passes over `{`. Whether the object is empty and therefore over.
+    /// Skips `{`, or `{}`. Returns whether the object is empty.
     fn open_object(&mut self, open: &mut Vec<u8>) -> Option<bool> {
         self.position += 1;
         if self.next_byte()? == b'}' {
@@ -67,7 +67,7 @@ impl Validator<'_> {
         Some(false)
     }
 
-    /// Passes over `[`. Whether the array is empty and therefore over.
+    /// Skips `[`, or `[]`. Returns whether the array is empty.
     fn open_array(&mut self, open: &mut Vec<u8>) -> Option<bool> {
         self.position += 1;
         if self.next_byte()? == b']' {
@@ -78,7 +78,7 @@ impl Validator<'_> {
         Some(false)
     }
 
-    /// Passes over a key and its colon.
+    /// Skips a key and its colon.
     fn skip_key(&mut self) -> Option<()> {
         if self.next_byte()? != b'"' {
             return None;
@@ -91,7 +91,7 @@ impl Validator<'_> {
         Some(())
     }
 
-    /// Passes over a string.
+    /// Skips a string. Returns `true`, because a string is complete.
     fn skip_string(&mut self) -> Option<bool> {
         self.position += 1;
         loop {
@@ -108,7 +108,7 @@ impl Validator<'_> {
         }
     }
 
-    /// Passes over a number or a literal.
+    /// Skips a number or a literal. Returns `true`, because a scalar is complete.
     fn skip_scalar(&mut self) -> Option<bool> {
         let rest = self.text.get(self.position..)?;
         let literal = [&b"true"[..], b"false", b"null"].into_iter().find(|it| rest.starts_with(it));
@@ -125,12 +125,12 @@ pub(crate) fn is_whitespace(byte: u8) -> bool {
     matches!(byte, b' ' | b'\n' | b'\t' | b'\r')
 }
 
-/// Whether a byte may not stand in a string as it is.
+/// Returns whether a byte of a string must be escaped.
 pub(crate) fn must_be_escaped(byte: u8) -> bool {
     byte == b'"' || byte == b'\\' || byte < 0x20
 }
 
-/// How long the escape is that `text` begins with, if JSON knows it.
+/// Returns the length of the escape that `text` begins with, if JSON has the escape.
 pub(crate) fn escape_length(text: &[u8]) -> Option<usize> {
     match text.get(1)? {
         b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => Some(2),
@@ -139,7 +139,7 @@ pub(crate) fn escape_length(text: &[u8]) -> Option<usize> {
     }
 }
 
-/// How long the number is that `text` begins with. RFC 8259, section 6.
+/// Returns the length of the number that `text` begins with (RFC 8259, section 6).
 pub(crate) fn number_length(text: &[u8]) -> Option<usize> {
     let mut at = usize::from(text.first() == Some(&b'-'));
     let whole = digit_count(text, at);
@@ -165,7 +165,7 @@ pub(crate) fn number_length(text: &[u8]) -> Option<usize> {
     Some(at)
 }
 
-/// How many digits stand at `at`.
+/// Returns the number of digits at `at`.
 pub(crate) fn digit_count(text: &[u8], at: usize) -> usize {
     let rest = text.get(at..).unwrap_or_default();
     rest.iter().take_while(|byte| byte.is_ascii_digit()).count()

@@ -1,23 +1,24 @@
-//! What single flaws come to.
+//! Tests of single flaws.
 
 #[cfg(all(target_family = "wasm", target_os = "unknown"))]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::*;
 
-/// A text, what it comes to, and what was mended.
+/// A text, its repair, and the kinds of flaws.
 type Case = (&'static str, &'static str, &'static [FlawKind]);
 
-fn check(cases: &[Case], guide: &ExpectedShape) {
+fn check(cases: &[Case], shape: &ExpectedShape) {
     for (text, expected, kinds) in cases {
-        let (json, report) = repair(text, guide).unwrap_or_else(|it| panic!("{text}: {it:?}"));
+        let (json, report) =
+            repair(text, shape).unwrap_or_else(|failure| panic!("{text}: {failure:?}"));
         assert_eq!(json, *expected, "{text}");
         assert_eq!(report.kinds().collect::<Vec<_>>(), *kinds, "{text}");
     }
 }
 
 #[test]
-fn what_the_api_promises_is_done() {
+fn frequent_flaws_are_repaired() {
     use FlawKind::*;
     check(
         &[
@@ -41,7 +42,7 @@ fn what_the_api_promises_is_done() {
 }
 
 #[test]
-fn each_flaw_is_mended_and_named() {
+fn each_flaw_is_repaired_and_named() {
     use FlawKind::*;
     check(
         &[
@@ -73,7 +74,7 @@ fn each_flaw_is_mended_and_named() {
 }
 
 #[test]
-fn brackets_are_mended_where_they_were_meant() {
+fn brackets_are_inserted_where_they_were_meant() {
     use FlawKind::*;
     check(
         &[
@@ -105,7 +106,7 @@ fn strings_end_where_they_were_meant_to() {
 }
 
 #[test]
-fn what_only_a_guess_could_mend_is_refused() {
+fn a_repair_that_would_be_a_guess_is_refused() {
     let cases = [
         ("Hello world", Failure::NoJson),
         ("", Failure::NoJson),
@@ -121,7 +122,7 @@ fn what_only_a_guess_could_mend_is_refused() {
 }
 
 #[test]
-fn flaws_are_told_with_their_places() {
+fn flaws_are_reported_with_their_offsets() {
     let (_, report) = repair(r#"{"a": 1, b: 'c',}"#, &ExpectedShape::default()).unwrap();
     let expected =
         [(FlawKind::UnquotedText, 9), (FlawKind::WrongQuote, 12), (FlawKind::TrailingComma, 16)];
@@ -138,9 +139,9 @@ const SCHEMA: &str = r##"{"type": "object", "$defs": {"n": {"type": "integer"}},
     "any": {}}}"##;
 
 #[test]
-fn a_schema_changes_what_loses_nothing() {
-    let guide = ExpectedShape::from_schema(SCHEMA);
-    assert_eq!(guide.root, RootKind::Object);
+fn a_schema_converts_values_without_loss() {
+    let shape = ExpectedShape::from_schema(SCHEMA);
+    assert_eq!(shape.root, RootKind::Object);
     let cases = [
         (r#"{"count": "30"}"#, r#"{"count": 30}"#),
         (r#"{"ok": "True"}"#, r#"{"ok": true}"#),
@@ -156,15 +157,15 @@ fn a_schema_changes_what_loses_nothing() {
         (r#""{\"count\": 1}""#, r#"{"count": 1}"#),
     ];
     for (text, expected) in cases {
-        let (json, report) = repair(text, &guide).unwrap();
+        let (json, report) = repair(text, &shape).unwrap();
         assert_eq!(json, expected);
         assert!(!report.is_empty());
     }
 }
 
 #[test]
-fn a_schema_that_is_not_satisfied_changes_nothing() {
-    let guide = ExpectedShape::from_schema(SCHEMA);
+fn values_that_no_conversion_fits_stay() {
+    let shape = ExpectedShape::from_schema(SCHEMA);
     let cases = [
         r#"{"count": "007"}"#,
         r#"{"count": "1.5"}"#,
@@ -178,7 +179,7 @@ fn a_schema_that_is_not_satisfied_changes_nothing() {
         r#"[1]"#,
     ];
     for json in cases {
-        let (out, report) = repair(json, &guide).unwrap();
+        let (out, report) = repair(json, &shape).unwrap();
         assert_eq!(out, json);
         assert!(report.is_empty(), "{json}");
     }
@@ -191,13 +192,13 @@ fn a_schema_that_is_not_satisfied_changes_nothing() {
 }
 
 #[test]
-fn a_schema_does_in_a_stream_what_it_does_to_a_whole_text() {
-    let guide = ExpectedShape::from_schema(SCHEMA);
+fn a_schema_converts_the_same_in_a_stream() {
+    let shape = ExpectedShape::from_schema(SCHEMA);
     let text =
         r#"{'count': '3', "tags": "x", "unit": "KELVIN", "inner": "{\"count\":\"1\"}", "n": 1,}"#;
-    let (whole, _) = repair(text, &guide).unwrap();
+    let (whole, _) = repair(text, &shape).unwrap();
     for cut in 0..=text.len() {
-        let (mut stream, mut out) = (Stream::new(&guide), Vec::new());
+        let (mut stream, mut out) = (Stream::new(&shape), Vec::new());
         stream.feed(&text[..cut], &mut out).unwrap();
         stream.feed(&text[cut..], &mut out).unwrap();
         stream.finish(&mut out).unwrap();

@@ -1,4 +1,4 @@
-//! Closing brackets: those that fit, those that were left out, and those that are wrong.
+//! Brackets: opening ones, closing ones, missing ones and wrong ones.
 
 use super::{BracketPolicy, Container, Frame, Parser, ParserState, StepResult, StopReason};
 use crate::{
@@ -6,22 +6,22 @@ use crate::{
     report::FlawKind,
 };
 
-/// How many brackets a look ahead passes, and how many open ones it searches.
+/// The maximum number of brackets that lookahead passes, and of open containers that are searched.
 const MAX_BRACKETS_AHEAD: usize = 32;
 
-/// What a closing bracket that does not fit may be.
+/// The flaw behind an unexpected closing bracket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum BracketFlaw {
-    /// Brackets before it were left out: so many.
+    /// As many brackets are missing before this one.
     Missing(usize),
-    /// It is the wrong one.
+    /// The bracket is of the wrong kind.
     Wrong,
-    /// It should not be there.
+    /// The bracket is one too many.
     Extra,
 }
 
 impl Parser {
-    /// Opens an object, or a set: strings in braces with no colon among them.
+    /// Opens an object, or a set.
     pub(super) fn open_brace(&mut self, source: SourceText<'_>) -> StepResult {
         let container = if self.looks_far_ahead() && self.is_set(source)? {
             Container::Set
@@ -32,6 +32,7 @@ impl Parser {
         Ok(())
     }
 
+    /// Returns whether the brace begins a set: strings without a colon between them.
     fn is_set(&self, source: SourceText<'_>) -> Lookahead<bool> {
         let Some((mut at, _)) = source.next_token(self.position + 1)? else { return Ok(false) };
         for ends in [&b","[..], b",}"] {
@@ -47,7 +48,7 @@ impl Parser {
         Ok(true)
     }
 
-    /// Opens an array, or passes over brackets around one value.
+    /// Opens a tuple, or reads the one value in the parentheses.
     pub(super) fn open_parenthesis(&mut self, source: SourceText<'_>) -> StepResult {
         if let Some(argument) = self.find_call_argument(source, 0)? {
             self.record(FlawKind::Call);
@@ -57,6 +58,7 @@ impl Parser {
         Ok(())
     }
 
+    /// Opens a container at its bracket.
     pub(super) fn open_at_bracket(&mut self, container: Container) {
         if matches!(container, Container::Tuple | Container::Set) {
             self.record(FlawKind::WrongBracket);
@@ -65,7 +67,7 @@ impl Parser {
         self.open_container(container);
     }
 
-    /// Opens an object or an array.
+    /// Opens a container.
     pub(super) fn open_container(&mut self, container: Container) {
         self.begin_value();
         let outer = self.line_indent;
@@ -86,7 +88,8 @@ impl Parser {
         };
     }
 
-    /// A bracket in the place of a key: the brace came twice, or the one before it was not closed.
+    /// Reads an opening bracket where a key is expected: the brace was written twice, or the object
+    /// before was not closed.
     pub(super) fn read_bracket_as_key(&mut self, source: SourceText<'_>, byte: u8) -> StepResult {
         let Some(frame) = self.stack.last() else { return Err(StopReason::Unrepairable) };
         if byte == b'{' && !frame.has_content && !frame.has_double_brace {
@@ -141,14 +144,14 @@ impl Parser {
         Ok(())
     }
 
-    /// Leaves out a bracket.
+    /// Drops a bracket.
     fn skip_extra_bracket(&mut self) -> StepResult {
         self.record(FlawKind::ExtraBracket);
         self.position += 1;
         Ok(())
     }
 
-    /// Closes what is open innermost, with the bracket that is read.
+    /// Closes the innermost container with the bracket at the current position.
     fn close_innermost(&mut self) {
         if self.at_line_start
             && self.stack.last().is_some_and(|top| top.line_indent != self.line_indent)
@@ -167,8 +170,8 @@ impl Parser {
         self.end_value();
     }
 
-    /// Closes so many of the innermost, for which no bracket is there. What stands between the
-    /// values belongs behind the brackets.
+    /// Closes the `count` innermost containers without a bracket in the text. Pending text is
+    /// written behind the brackets.
     pub(super) fn close_missing(&mut self, count: usize) {
         for _ in 0..count {
             self.record(FlawKind::MissingBracket);
@@ -179,7 +182,8 @@ impl Parser {
         self.end_value();
     }
 
-    /// Whether what follows a bracket belongs into what it would close, and nowhere else.
+    /// Returns whether the text behind a bracket belongs into the container that the bracket would
+    /// close, and nowhere else.
     fn closes_too_early(&self, source: SourceText<'_>) -> Lookahead<bool> {
         let is_root = self.stack.len() == 1;
         if !is_root && !self.looks_far_ahead() {
@@ -199,8 +203,9 @@ impl Parser {
             && self.continuation_confidence(source, self.position + 1, 0)? == Confidence::High)
     }
 
-    /// Puts in the bracket that was left out behind the last array in this one, and closes what it
-    /// opens. Whether one was left out. In a stream that place has gone.
+    /// Inserts the opening bracket that is missing behind the last array in this container, and
+    /// closes the array. Returns whether a bracket was inserted. A stream cannot insert, because
+    /// the output was returned.
     fn insert_late_array(&mut self) -> bool {
         let nested = self.stack.last().map_or(0, |frame| frame.last_array_end);
         let late = self.output.get(nested..).unwrap_or_default();
@@ -220,8 +225,8 @@ impl Parser {
         true
     }
 
-    /// Goes on with an array that another one follows where only a key could: they are one. Whether
-    /// that is so.
+    /// Continues an array if another array follows where only a key could. Returns whether that is
+    /// so.
     fn continue_array(&mut self, source: SourceText<'_>) -> Lookahead<bool> {
         let in_object = self.container_at(1) == Some(Container::Object);
         let Some((comma, _)) = source.next_token(self.position + 1)?.filter(|_| in_object) else {
@@ -236,7 +241,8 @@ impl Parser {
         Ok(true)
     }
 
-    /// What a bracket that does not fit is: what fits best to what follows it.
+    /// Returns the flaw behind an unexpected bracket: the one whose repair fits best to the
+    /// following text.
     fn classify_bracket(&mut self, source: SourceText<'_>, byte: u8) -> Lookahead<BracketFlaw> {
         let mut above = self.stack.iter().rev().skip(1).take(MAX_BRACKETS_AHEAD);
         let depth = above.position(|frame| frame.container.closing_bracket() == byte);
@@ -244,7 +250,7 @@ impl Parser {
         let extra = self.continuation_confidence(source, self.position + 1, 0)?;
         let Some(depth) = depth else {
             let ends = source.next_token(self.position + 1)?.is_none();
-            // It does not close the document when more of it comes.
+            // A bracket does not close the document when more of the document follows.
             let more_comes = self.stack.len() == 1 && wrong == extra;
             let wrong = ends || wrong >= extra && wrong == Confidence::High && !more_comes;
             return Ok(if wrong { BracketFlaw::Wrong } else { BracketFlaw::Extra });
@@ -259,12 +265,13 @@ impl Parser {
         let fits = candidates.into_iter().filter(|(confidence, ..)| *confidence == best);
         self.is_ambiguous |= fits.clone().count() > 1;
         let preferred = fits.clone().find(|(_, policy, _)| *policy == self.options.bracket_policy);
-        // In doubt one was left out, which is what models do most.
+        // The default is a missing bracket, the most frequent mistake of models.
         let chosen = preferred.or_else(|| fits.clone().next());
         Ok(chosen.map_or(BracketFlaw::Extra, |(.., flaw)| flaw))
     }
 
-    /// How well what stands at `at` follows a value, if so many of the innermost are closed before.
+    /// Returns the confidence that the text at `at` continues the document after a value, if the
+    /// `closed` innermost containers are closed before.
     pub(super) fn continuation_confidence(
         &self,
         source: SourceText<'_>,
@@ -293,7 +300,7 @@ impl Parser {
         Ok(Confidence::High)
     }
 
-    /// How well something follows the whole document.
+    /// Returns the confidence that the text at `next` follows the whole document.
     fn after_document_confidence(
         &self,
         source: SourceText<'_>,
@@ -313,7 +320,7 @@ impl Parser {
         Ok(if good { Confidence::High } else { Confidence::Low })
     }
 
-    /// How well something follows a comma.
+    /// Returns the confidence that the text at `at` follows a comma in a container.
     fn after_comma_confidence(
         &self,
         source: SourceText<'_>,
@@ -331,7 +338,7 @@ impl Parser {
         match byte {
             b'}' | b']' if byte == container.closing_bracket() => Ok(Confidence::High),
             b'.' if source.has_at(next, b"...")? => Ok(Confidence::High),
-            // A comma is what follows a value, whatever comes after it.
+            // A comma may follow a value whatever follows the comma, so the confidence is at least low.
             b'{' | b'[' if container == Container::Object => Ok(Confidence::Low),
             _ if container == Container::Object => {
                 Ok(source.key_confidence(next)?.max(Confidence::Low))
@@ -340,7 +347,8 @@ impl Parser {
         }
     }
 
-    /// How well something follows a value directly.
+    /// Returns the confidence that the text at `next` follows a value in a container without a
+    /// comma.
     fn without_comma_confidence(
         &self,
         source: SourceText<'_>,
@@ -355,7 +363,7 @@ impl Parser {
             return Ok(Confidence::None);
         }
         let confidence = match container {
-            // A value without a key belongs to nothing.
+            // A literal without a key is no member of an object.
             Container::Object if source.literal_end(next)?.is_some() => Confidence::Low,
             Container::Object => source.key_confidence(next)?,
             _ if source.has_line_break(at, next) => source.item_confidence(next)?,
@@ -365,8 +373,8 @@ impl Parser {
         Ok(if next == at { confidence.min(Confidence::Low) } else { confidence })
     }
 
-    /// Closes what must have ended before this line by how far the line is indented. Whether it
-    /// did.
+    /// Closes the containers that ended before this line, by the indentation of the line. Returns
+    /// whether any did.
     pub(super) fn close_by_indentation(
         &mut self,
         source: SourceText<'_>,
@@ -386,7 +394,7 @@ impl Parser {
         Ok(count > 0)
     }
 
-    /// How many of the innermost end before a closing bracket on a line of its own.
+    /// Returns the number of containers that end before a closing bracket on a line of its own.
     fn levels_before_bracket(&self, indent: u16, byte: u8) -> usize {
         let fits = |frame: &Frame| {
             frame.line_indent == indent
@@ -401,7 +409,7 @@ impl Parser {
         frames.position(fits).map_or(0, |above| above + 1)
     }
 
-    /// How many of the innermost end before a key or an item on a line of its own.
+    /// Returns the number of containers that end before a key or an item on a line of its own.
     fn levels_before_line(&self, source: SourceText<'_>, indent: u16) -> Lookahead<usize> {
         let mut frames = self.stack.iter().rev().take(MAX_BRACKETS_AHEAD);
         let top = frames.next();

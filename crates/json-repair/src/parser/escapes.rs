@@ -1,4 +1,4 @@
-//! Escapes: those that JSON does not know, and those that it wants.
+//! Escapes in strings: those that JSON does not have, and those that JSON requires.
 
 use super::{Parser, StepResult, state::StringState};
 use crate::{
@@ -7,12 +7,12 @@ use crate::{
     strict::must_be_escaped,
 };
 
-/// What a backslash is put before for Markdown's or a shell's sake: it goes. Before anything else it
-/// belongs to a path, a pattern or a formula, and stays.
+/// The bytes that models escape for Markdown or a shell. A backslash before any other byte belongs
+/// to a path, a pattern or a formula, and stays.
 const UNNEEDED_ESCAPES: &[u8] = b"'`$&_*#!@~>%";
 
 impl Parser {
-    /// Reads a backslash in a string, with what follows it.
+    /// Reads a backslash in a string, with the bytes behind it.
     pub(super) fn read_escape(
         &mut self,
         source: SourceText<'_>,
@@ -40,16 +40,16 @@ impl Parser {
         Ok(())
     }
 
-    /// Whether nothing but digits of an escape is left of the text.
+    /// Returns whether the text ends in the digits of a `\u` escape.
     fn ends_in_unicode_escape(&self, source: SourceText<'_>, at: usize) -> bool {
         let rest = source.tail(at + 2);
         rest.len() < 4 && rest.iter().all(u8::is_ascii_hexdigit)
     }
 
-    /// Writes what the backslash at the parser's place stands for with the byte after it.
+    /// Writes the character for a backslash at the parser's position and the byte behind it.
     fn repair_escape(&mut self, source: SourceText<'_>, string: &StringState, next: u8) {
         let at = self.position;
-        // Only JavaScript and Python have them, and only they have such quotes.
+        // JavaScript and Python have other escapes; their strings have these quotes.
         let foreign = matches!(string.quote, Quote::Single | Quote::Backtick);
         let hex = source.tail(at + 2).get(..2).and_then(hex_byte);
         let quote = source.quote_at(at + 1);
@@ -82,13 +82,14 @@ impl Parser {
     }
 }
 
-/// The byte that two hexadecimal digits are.
+/// Returns the byte for two hexadecimal digits.
 fn hex_byte(digits: &[u8]) -> Option<u8> {
     let text = std::str::from_utf8(digits).ok()?;
     u8::from_str_radix(text, 16).ok()
 }
 
-/// Writes a piece of a string, escaping what JSON wants escaped. Escapes that are there stay.
+/// Writes a piece of a string and escapes the bytes that JSON requires to be escaped. Existing
+/// escapes stay.
 pub(super) fn write_escaped(out: &mut Vec<u8>, piece: &[u8]) {
     let mut rest = piece;
     while let Some(found) = rest.iter().position(|byte| must_be_escaped(*byte)) {
@@ -109,7 +110,7 @@ pub(super) fn write_escaped(out: &mut Vec<u8>, piece: &[u8]) {
     out.extend_from_slice(rest);
 }
 
-/// Writes a byte as an escape by its number.
+/// Writes a byte as a `\u` escape.
 pub(super) fn write_unicode_escape(out: &mut Vec<u8>, byte: u8) {
     let digit = |half: u8| char::from_digit(half.into(), 16).map_or(b'0', |digit| digit as u8);
     out.extend_from_slice(&[b'\\', b'u', b'0', b'0', digit(byte >> 4), digit(byte & 15)]);

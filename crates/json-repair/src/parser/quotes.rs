@@ -1,5 +1,5 @@
-//! Whether a quote in a string ends it. A quote is trusted when what follows it is what must follow
-//! a string there; only then, and only as far as it must, is anything guessed.
+//! Classification of quotes in strings. A quote ends a string when the text behind it is what JSON
+//! allows there; only otherwise the classification weighs likelihoods.
 
 use memchr::memchr;
 
@@ -15,7 +15,7 @@ use crate::{
 };
 
 impl Parser {
-    /// What the quote, so many bytes long, is where the string has been read to.
+    /// Returns the class of the quote at `string.scan`, which is `length` bytes long.
     pub(super) fn classify_quote(
         &mut self,
         source: SourceText<'_>,
@@ -38,7 +38,7 @@ impl Parser {
         }
     }
 
-    /// Three quotes end a string; of four, the first is the string's own.
+    /// Returns the offset behind three quotes. The first of four quotes belongs to the content.
     fn triple_quote_end(&self, source: SourceText<'_>, at: usize) -> Lookahead<Option<usize>> {
         let quote = source.byte_at(at);
         for next in [at + 1, at + 2] {
@@ -49,6 +49,7 @@ impl Parser {
         Ok((source.peek(at + 3)? != quote).then_some(at + 3))
     }
 
+    /// Returns the class of a quote in a key.
     fn classify_key_quote(
         &self,
         source: SourceText<'_>,
@@ -61,7 +62,7 @@ impl Parser {
         if matches!(byte, b':' | b'=') {
             return Ok(QuoteClass::Closing { after });
         }
-        // A colon in a key that no colon follows ended the key.
+        // If no colon follows a key, a colon in the key ended the key.
         let so_far = source.bytes.get(self.position..at).unwrap_or_default();
         let so_far = so_far.get(..MAX_LOOKAHEAD).unwrap_or(so_far);
         if let Some(colon) = so_far.iter().position(|byte| *byte == b':').filter(|at| *at > 0) {
@@ -81,7 +82,7 @@ impl Parser {
         Ok(if ends { QuoteClass::Closing { after } } else { QuoteClass::Content })
     }
 
-    /// Whether a key has another quote that ends it, before anything that no key holds.
+    /// Returns whether another quote follows that ends the key, before any byte that no key has.
     fn key_continues(&self, source: SourceText<'_>, after: usize) -> Lookahead<bool> {
         let rest = source.clipped(after).tail(after);
         let end = rest.iter().position(|byte| b"\"'\n,{}[]".contains(byte) || *byte >= 0x80);
@@ -92,6 +93,7 @@ impl Parser {
         }
     }
 
+    /// Returns the class of a quote in a value or an item.
     fn classify_value_quote(
         &mut self,
         source: SourceText<'_>,
@@ -114,7 +116,7 @@ impl Parser {
             return Ok(QuoteClass::Closing { after });
         }
         if next == after && self.second_quote_closes(source, string, next)? {
-            // On a line of its own it may be an empty string behind one without its quote.
+            // Two quotes on a line of their own may be an empty string behind an unclosed one.
             let ended = self.missing_quote_offset(source, string, after)?;
             let ended = ended.filter(|end| source.has_line_break(*end, string.scan));
             return Ok(ended.map_or(QuoteClass::Content, |end| QuoteClass::ClosedBefore { end }));
@@ -122,7 +124,7 @@ impl Parser {
         let confidence = self.continuation_confidence(source, after, 0)?;
         if confidence == Confidence::Low && next == after && matches!(byte, b']' | b'}') {
             self.count_brackets(source, string, next);
-            // A bracket that was opened in the string is closed in it: `["']`.
+            // A bracket that was opened in the content is closed in the content: `["']`.
             if string.bracket_depth > 0 {
                 return Ok(QuoteClass::Content);
             }
@@ -144,7 +146,8 @@ impl Parser {
         Ok(if ends { QuoteClass::Closing { after } } else { QuoteClass::Content })
     }
 
-    /// Whether another string of an array begins behind a comma, where all quotes so far are in pairs.
+    /// Returns whether the next string of an array begins behind the comma, and all quotes so far
+    /// are in pairs.
     fn next_item_begins(
         &self,
         source: SourceText<'_>,
@@ -161,7 +164,8 @@ impl Parser {
         Ok(next.is_some_and(|(at, byte)| byte == b'"' && at > comma + 1))
     }
 
-    /// Whether what follows a string is just what should, with a short look.
+    /// Returns whether the token behind a string is one that JSON allows there, with a short
+    /// lookahead.
     fn is_plainly_closed(&self, source: SourceText<'_>, next: usize, byte: u8) -> Lookahead<bool> {
         let Some(container) = self.innermost() else { return Ok(false) };
         if byte == container.closing_bracket() {
@@ -175,7 +179,8 @@ impl Parser {
         Ok(source.quote_at(next).is_some() || (may_be_item && container == Container::Array))
     }
 
-    /// Whether the quote right behind this one ends the string, so that this one is its own.
+    /// Returns whether the quote directly behind this one ends the string, so that this one is
+    /// content.
     fn second_quote_closes(
         &self,
         source: SourceText<'_>,
@@ -189,7 +194,8 @@ impl Parser {
         Ok(self.continuation_confidence(source, next + length, 0)? == Confidence::High)
     }
 
-    /// Ends a string, unless a bracket is open in it among quotes: then it holds JSON or a program.
+    /// Returns the class of a quote that ends the string, unless a bracket is open among quotes in
+    /// the content: such a string holds JSON or a program.
     fn close_unless_bracket_open(
         &mut self,
         source: SourceText<'_>,
@@ -199,15 +205,15 @@ impl Parser {
         if string.inner_quotes == 0 || string.bracket_depth <= 0 || self.rereads > 0 {
             return QuoteClass::Closing { after };
         }
-        // In a stream what is written has gone.
+        // A stream cannot take back output, so the decision stays.
         if string.rejected_end.is_none() && source.is_complete {
             string.rejected_end = Some(RejectedEnd { at: string.scan, output_length: None });
         }
         QuoteClass::Content
     }
 
-    /// Whether another quote that could end the string comes: on the same line, or where what
-    /// follows it is what must.
+    /// Returns whether another quote follows that could end the string: on the same line, or before
+    /// a valid continuation.
     fn closing_quote_follows(
         &self,
         source: SourceText<'_>,
@@ -238,8 +244,8 @@ impl Parser {
             || self.continuation_confidence(source, at + length, 0)? == Confidence::High)
     }
 
-    /// Where the string ended without its quote, if the quote where it is read begins what comes
-    /// after it: a key or another string.
+    /// Returns the offset where the string ended without a quote, if the quote at `string.scan`
+    /// begins a key or another string.
     fn missing_quote_offset(
         &self,
         source: SourceText<'_>,
@@ -265,7 +271,7 @@ impl Parser {
         let comma = run.iter().rposition(|byte| *byte == b',').map(|at| run.split_at(at).1);
         let own = so_far.get(..so_far.len() - length).unwrap_or_default();
         let closes = matches!(run.first(), Some(b'}' | b']'));
-        // A bracket that was opened in the string is closed in it.
+        // A bracket that was opened in the content is closed in the content.
         let run = Some(run).filter(|_| !closes || unclosed_bracket_count(source, own) == 0);
         for run in [run, comma].into_iter().flatten() {
             let confidence = match self.container_after(run) {
@@ -280,7 +286,8 @@ impl Parser {
         Ok(None)
     }
 
-    /// What is open innermost after the brackets and the comma in `run`, if they make sense.
+    /// Returns the innermost container behind the brackets and the comma in `run`, if they are
+    /// valid.
     fn container_after(&self, run: &[u8]) -> Option<Container> {
         let (mut closed, mut comma, mut opened) = (0, false, None);
         for byte in run.iter().copied().filter(|byte| !byte.is_ascii_whitespace()) {
@@ -314,7 +321,8 @@ impl Parser {
         }
     }
 
-    /// Where the string ended without its quote, if a plus joins it to the one whose quote is read.
+    /// Returns the offset where the string ended without a quote, if a `+` joins the string to the
+    /// one that begins at `string.scan`.
     fn joined_string_end(
         &self,
         source: SourceText<'_>,
@@ -332,7 +340,7 @@ impl Parser {
         Ok(ends.then_some(self.position + own.len()))
     }
 
-    /// A string that has no quote at its end, without the members behind it: `first, b: true`.
+    /// Returns an unclosed string without the members of the object behind it: `first, b: true`.
     pub(super) fn trim_members<'t>(&self, text: &'t [u8]) -> &'t [u8] {
         let mut own = text;
         while self.innermost() == Some(Container::Object)
@@ -346,7 +354,7 @@ impl Parser {
     }
 }
 
-/// Whether a comma, a plain word for a key, a colon and a number or literal are all there is.
+/// Returns whether a text is a comma, a plain word as a key, a colon, and a number or a literal.
 fn is_unquoted_member(text: &[u8]) -> bool {
     let mut parts = text.get(1..).unwrap_or_default().splitn(2, |byte| *byte == b':');
     let [key, value] = [parts.next(), parts.next()].map(|it| it.unwrap_or_default().trim_ascii());
@@ -355,7 +363,7 @@ fn is_unquoted_member(text: &[u8]) -> bool {
     !key.is_empty() && key.iter().all(is_part) && is_value
 }
 
-/// How many more brackets are opened than closed in the last bytes of a text.
+/// Returns the number of brackets that are opened and not closed near the end of a text.
 pub(super) fn unclosed_bracket_count(source: SourceText<'_>, text: &[u8]) -> usize {
     let near = text.get(text.len().saturating_sub(MAX_LOOKAHEAD)..).unwrap_or_default();
     source.budget.spend(near.len());
@@ -363,7 +371,7 @@ pub(super) fn unclosed_bracket_count(source: SourceText<'_>, text: &[u8]) -> usi
     count(b"{[").saturating_sub(count(b"}]"))
 }
 
-/// A text without the comment it ends with.
+/// Returns a text without the block comment at its end.
 fn trim_comment(text: &[u8]) -> &[u8] {
     if !text.ends_with(b"*/") {
         return text;

@@ -1,4 +1,4 @@
-//! Numbers, literals and text without quotes.
+//! Numbers, literals, calls, and text without quotes.
 
 use std::ops::Range;
 
@@ -16,11 +16,11 @@ use crate::{
     strict::{digit_count, escape_length, number_length},
 };
 
-/// The longest text without quotes, in bytes.
+/// The maximum length of text without quotes, in bytes.
 const MAX_UNQUOTED_TEXT: usize = 4096;
 
 impl Parser {
-    /// Reads an item that does not begin with a quote or a bracket.
+    /// Reads an item that begins with neither a quote nor a bracket.
     pub(super) fn read_unquoted_item(&mut self, source: SourceText<'_>) -> StepResult {
         let word = source.word_length(self.position)?;
         let is_key = word > 0
@@ -35,7 +35,7 @@ impl Parser {
         self.read_scalar(source, TokenRole::Item)
     }
 
-    /// Reads a value that does not begin with a quote or a bracket.
+    /// Reads a value that begins with neither a quote nor a bracket.
     pub(super) fn read_scalar(&mut self, source: SourceText<'_>, role: TokenRole) -> StepResult {
         let rest = source.tail(self.position);
         let is_part = |byte: &&u8| byte.is_ascii_alphanumeric() || b"+-._".contains(byte);
@@ -71,6 +71,7 @@ impl Parser {
         self.read_unquoted_text(source, role)
     }
 
+    /// Writes a scalar of `length` bytes as `json`.
     fn write_scalar(&mut self, length: usize, kind: Option<FlawKind>, json: &[u8]) -> StepResult {
         if let Some(kind) = kind {
             self.record(kind);
@@ -80,7 +81,7 @@ impl Parser {
         Ok(())
     }
 
-    /// The text ends in the middle of a word: a literal if it can be no other.
+    /// Reads a word in which the text ends. A literal is completed if the word can be no other.
     fn read_cut_off_word(&mut self, source: SourceText<'_>, word: &[u8]) -> StepResult {
         let whole = ["true", "false", "null"]
             .into_iter()
@@ -95,7 +96,7 @@ impl Parser {
         }
     }
 
-    /// Whether a word that ends at `end` is all there is of a value.
+    /// Returns whether the word that ends at `end` is a complete value.
     fn is_whole_value(
         &self,
         source: SourceText<'_>,
@@ -106,7 +107,7 @@ impl Parser {
         match byte {
             b'}' | b']' | b')' | b';' => Ok(true),
             b',' if role == TokenRole::Value && self.innermost() == Some(Container::Object) => {
-                // A comma that no key follows may be one of a number, or of a sentence.
+                // A comma without a key behind may belong to a number or a sentence.
                 let Some((after, byte)) = source.next_token(next + 1)? else { return Ok(true) };
                 let is_digit = after == next + 1 && byte.is_ascii_digit();
                 Ok(!is_digit || source.key_confidence(after)? != Confidence::None)
@@ -122,7 +123,8 @@ impl Parser {
         }
     }
 
-    /// Where the one argument of a call begins and where it ends, if it is a call: `ObjectId("…")`.
+    /// Returns the range of the only argument of a call, for example `ObjectId("…")`. The call's
+    /// name has `name` bytes.
     pub(super) fn find_call_argument(
         &self,
         source: SourceText<'_>,
@@ -146,7 +148,7 @@ impl Parser {
         Ok(closes.then_some(start..end))
     }
 
-    /// Takes the argument of a call for its value.
+    /// Writes the argument of a call as a value.
     pub(super) fn write_call_argument(
         &mut self,
         source: SourceText<'_>,
@@ -167,6 +169,7 @@ impl Parser {
         Ok(())
     }
 
+    /// Writes unquoted text as a string.
     fn write_plain_string(&mut self, plain: &[u8]) {
         self.begin_value();
         self.output.push(b'"');
@@ -185,7 +188,7 @@ impl Parser {
         self.end_value();
     }
 
-    /// Reads text without quotes, or with the closing one only.
+    /// Reads text without quotes, or with only the closing one.
     fn read_unquoted_text(&mut self, source: SourceText<'_>, role: TokenRole) -> StepResult {
         if self.lacks_opening_quote_only(source, role)? {
             self.record(FlawKind::MissingQuote);
@@ -202,7 +205,7 @@ impl Parser {
         Ok(())
     }
 
-    /// Whether the next quote ends a string that begins here without one.
+    /// Returns whether the next quote ends a string that begins here without one.
     fn lacks_opening_quote_only(
         &mut self,
         source: SourceText<'_>,
@@ -216,7 +219,7 @@ impl Parser {
             return Ok(false);
         };
         let inside = source.bytes.get(self.position..quote).unwrap_or_default();
-        // The quote of the next string has a comma, a colon or a bracket before it.
+        // A quote behind a comma, a colon or a bracket opens the next string.
         let before = inside.trim_ascii_end().last().copied().unwrap_or(b',');
         let opens = inside.ends_with(b" ") || matches!(before, b',' | b':' | b'[' | b'{');
         let confidence = self.continuation_confidence(source, quote + 1, 0)?;
@@ -225,7 +228,7 @@ impl Parser {
         Ok(!opens && confidence == Confidence::High && !is_key)
     }
 
-    /// Where text without quotes ends.
+    /// Returns the offset where text without quotes ends.
     fn unquoted_text_end(&self, source: SourceText<'_>) -> Lookahead<usize> {
         let mut at = self.position;
         while at < self.position + MAX_UNQUOTED_TEXT {
@@ -253,11 +256,12 @@ impl Parser {
         Ok(at)
     }
 
+    /// Returns whether the innermost container is an array, or none is open.
     pub(super) fn is_in_array(&self) -> bool {
         self.innermost() != Some(Container::Object)
     }
 
-    /// Reads a key without quotes, or with the closing one only.
+    /// Reads a key without quotes, or with only the closing one.
     pub(super) fn read_unquoted_key(&mut self, source: SourceText<'_>) -> StepResult {
         let mut end = self.position;
         let found = loop {
@@ -281,7 +285,7 @@ impl Parser {
             b':' | b'=' if !key.is_empty() => self.write_key(key, FlawKind::UnquotedText, end),
             b'"' => match source.next_token(end + 1)? {
                 Some((_, b':')) => self.write_key(key, FlawKind::MissingQuote, end + 1),
-                // A word before a key means nothing.
+                // A word before a key carries no data.
                 _ if source.key_confidence(end)? != Confidence::High => {
                     self.write_key(key, FlawKind::UnquotedText, end)
                 }
@@ -296,6 +300,7 @@ impl Parser {
         }
     }
 
+    /// Writes a key to the pending text.
     fn write_key(&mut self, key: &[u8], kind: FlawKind, after: usize) -> StepResult {
         self.record(kind);
         self.ensure_comma();
@@ -313,7 +318,7 @@ impl Parser {
     }
 }
 
-/// Where the next double quote is, if it is near and on the same line.
+/// Returns the offset of the next double quote on the same line, if it is near.
 fn closing_quote(source: SourceText<'_>, at: usize) -> Lookahead<Option<usize>> {
     let limit = at + MAX_LOOKAHEAD * 2;
     let mut at = at;
@@ -332,7 +337,7 @@ fn closing_quote(source: SourceText<'_>, at: usize) -> Lookahead<Option<usize>> 
     Ok(None)
 }
 
-/// A number in JSON, for one in JavaScript or Python that means the same.
+/// Returns the JSON number for a number of JavaScript or Python with the same value.
 fn repair_number(word: &[u8]) -> Option<String> {
     if !word.iter().any(u8::is_ascii_digit) {
         return None;
@@ -365,7 +370,7 @@ fn repair_number(word: &[u8]) -> Option<String> {
     (number_length(number.as_bytes()) == Some(number.len())).then_some(number)
 }
 
-/// Digits without the underscores that Python and JavaScript allow between them.
+/// Returns a number without the underscores that Python and JavaScript allow between digits.
 fn remove_digit_separators(text: &str) -> Option<String> {
     if !text.contains('_') {
         return Some(text.to_owned());

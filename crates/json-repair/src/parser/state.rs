@@ -1,36 +1,36 @@
-//! What a reader keeps in mind.
+//! The states of the parser, and its options.
 
 use crate::lookahead::{NeedMoreInput, Quote};
 
-/// An object or an array that is open.
+/// An open container.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Frame {
     pub(super) container: Container,
-    /// Whether anything is in it.
+    /// Whether the container has a key or a value.
     pub(super) has_content: bool,
-    /// Whether its bracket came twice.
+    /// Whether the opening brace was written twice.
     pub(super) has_double_brace: bool,
-    /// How far the line is indented that its bracket is on.
+    /// The indentation of the line with the opening bracket.
     pub(super) line_indent: u16,
-    /// How far what is in it is indented, if that stands on lines of its own.
+    /// The indentation of the content, if the content is on lines of its own.
     pub(super) content_indent: Option<u16>,
-    /// Where in what is written the last array in it ends, 0 if none does.
+    /// The offset in the output where the last array in this container ends, or 0.
     pub(super) last_array_end: usize,
 }
 
-/// What is open.
+/// A kind of container, as written in the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Container {
     Object,
     Array,
-    /// An array in round brackets.
+    /// An array in parentheses.
     Tuple,
-    /// An array in curly brackets.
+    /// An array in braces.
     Set,
 }
 
 impl Container {
-    /// The bracket that closes it in the text.
+    /// Returns the bracket that closes the container in the text.
     pub(super) fn closing_bracket(self) -> u8 {
         match self {
             Self::Object | Self::Set => b'}',
@@ -39,13 +39,13 @@ impl Container {
         }
     }
 
-    /// The bracket that closes it in JSON.
+    /// Returns the bracket that closes the container in JSON.
     pub(super) fn json_closing_bracket(self) -> u8 {
         if self == Self::Object { b'}' } else { b']' }
     }
 }
 
-/// What comes next.
+/// The token that the parser expects next.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum ParserState {
     /// A key, or the end of an object.
@@ -56,22 +56,22 @@ pub(super) enum ParserState {
     ExpectValue,
     /// An item, or the end of an array.
     ExpectItem,
-    /// A comma, or the end of what is open.
+    /// A comma, or the end of the innermost container.
     AfterValue,
     /// More of a string.
     InString(StringState),
-    /// Nothing: the document is complete.
+    /// Nothing, because the document is complete.
     Done,
 }
 
-/// Why the reading stops.
+/// The reason why the parser stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum StopReason {
-    /// More must come.
+    /// The source ends and is not complete.
     NeedMoreInput,
     /// The document is complete.
     Done,
-    /// This cannot be mended without guessing.
+    /// A repair would be a guess.
     Unrepairable,
 }
 
@@ -81,27 +81,28 @@ impl From<NeedMoreInput> for StopReason {
     }
 }
 
-/// What a step comes to: an error ends the reading.
+/// The result of one step. An error stops the parser.
 pub(super) type StepResult = Result<(), StopReason>;
 
-/// How to read, where there is a choice.
+/// The options of a parser.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ParseOptions {
-    /// Whether to look far ahead although nothing was wrong yet.
+    /// Whether lookahead uses its full reach even before the first flaw.
     pub(super) always_look_ahead: bool,
-    /// Whether indentation tells where a bracket is missing.
+    /// Whether indentation decides where a bracket is missing.
     pub(super) use_indentation: bool,
-    /// What a bracket is taken for that may be several things.
+    /// The repair of a bracket that several repairs fit.
     pub(super) bracket_policy: BracketPolicy,
 }
 
 impl ParseOptions {
-    /// The options for a text of which all is there.
+    /// Returns the options for a complete text.
     pub(crate) fn whole_text(bracket_policy: BracketPolicy) -> Self {
         Self { always_look_ahead: true, use_indentation: true, bracket_policy }
     }
 
-    /// The options for a text that streams: it is never read again.
+    /// Returns the options for a text that arrives in pieces: output that was returned cannot
+    /// change.
     pub(crate) fn stream() -> Self {
         Self {
             always_look_ahead: false,
@@ -111,24 +112,25 @@ impl ParseOptions {
     }
 }
 
-/// What a closing bracket is taken for that fits nowhere better.
+/// The preferred repair of an unexpected closing bracket where several fit equally well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum BracketPolicy {
-    /// Others before it were left out.
+    /// Insert the brackets that are missing before this one.
     Insert,
-    /// It should be another one.
+    /// Replace this bracket by the one that fits.
     Replace,
-    /// It should not be there.
+    /// Drop this bracket.
     Drop,
 }
 
 impl Frame {
+    /// Returns whether the container is an array in JSON.
     pub(super) fn is_array(&self) -> bool {
         self.container != Container::Object
     }
 }
 
-/// What a string stands for.
+/// The role of a string or a scalar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TokenRole {
     Key,
@@ -136,7 +138,7 @@ pub(super) enum TokenRole {
     Item,
 }
 
-/// How a string's quotes come.
+/// The number of quotes at each end of a string.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum QuoteCount {
     One,
@@ -144,26 +146,27 @@ pub(super) enum QuoteCount {
     Three,
 }
 
-/// A string being read. What has been read of it, up to the parser's place, has been written.
+/// The state inside of a string. Content before the parser's position has been written.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct StringState {
     pub(super) quote: Quote,
     pub(super) quote_count: QuoteCount,
     pub(super) role: TokenRole,
-    /// How far it has been looked through.
+    /// The offset up to which the string was examined.
     pub(super) scan: usize,
-    /// How far it holds nothing that could belong to what comes after it.
+    /// The offset up to which the content cannot belong to anything behind the string.
     pub(super) certain_to: usize,
-    /// Where in `pending` it begins, as long as it is held there.
+    /// The offset of the string in the parser's pending text, while the string is held there.
     pub(super) pending_start: Option<usize>,
-    /// Whether a byte since the parser's place must be escaped.
+    /// Whether a byte behind the parser's position must be escaped.
     pub(super) needs_escaping: bool,
-    /// How many quotes are in it.
+    /// The number of quotes that belong to the content.
     pub(super) inner_quotes: u32,
-    /// How many brackets are open in it, and how far they are counted.
+    /// The number of brackets that are open in the content.
     pub(super) bracket_depth: i32,
+    /// The offset up to which brackets were counted.
     pub(super) brackets_counted_to: usize,
-    /// Where it would have ended, were no bracket open in it: there, and how much was written.
+    /// The first quote that did not end the string because a bracket was open.
     pub(super) rejected_end: Option<RejectedEnd>,
 }
 
@@ -215,7 +218,7 @@ impl StringState {
         self.brackets_counted_to = start;
     }
 
-    /// So many bytes before the source's first are forgotten.
+    /// Adjusts all offsets after `count` bytes were removed from the source.
     pub(super) fn discard(&mut self, count: usize) {
         self.scan -= count;
         self.certain_to = self.certain_to.saturating_sub(count);
@@ -223,7 +226,8 @@ impl StringState {
     }
 }
 
-/// What of a string's bytes may belong to what comes after it, if its quote is missing.
+/// Returns whether a byte at the end of a string may belong to the JSON behind the string, if the
+/// closing quote is missing.
 pub(super) fn is_structural(byte: u8) -> bool {
     matches!(byte, b' ' | b'\n' | b'\t' | b'\r' | b',' | b'{' | b'}' | b'[' | b']')
 }

@@ -1,4 +1,4 @@
-//! Strings: their quotes, their escapes, and what they hold.
+//! Strings: their beginning, their content and their end.
 
 use super::{
     Container, Parser, ParserState, StepResult, StopReason,
@@ -13,10 +13,10 @@ use crate::{
     work_budget::REREAD_COST,
 };
 
-/// The longest string in an array that is held back until it is certain not to be a key, in bytes.
+/// The length, in bytes, up to which a string in an array is held, because it may be a key.
 const MAX_HELD_ITEM: usize = 64;
 
-/// How often a string that was read too far is read again.
+/// The maximum number of strings that are read again.
 const MAX_REREADS: u8 = 8;
 
 impl Parser {
@@ -91,7 +91,7 @@ impl Parser {
         }
     }
 
-    /// Reads a byte of a string that is not just itself.
+    /// Reads a byte that may not be plain content.
     fn read_special(&mut self, source: SourceText<'_>, string: &mut StringState) -> StepResult {
         match source.byte_at(string.scan) {
             Some(b'\\') => self.read_escape(source, string),
@@ -116,13 +116,14 @@ impl Parser {
         }
     }
 
-    /// A control character is written as an escape.
+    /// Reads a control character, which is written as an escape.
     fn read_control(&mut self, string: &mut StringState) {
         self.record_at(FlawKind::ControlCharacter, string.scan);
         string.needs_escaping = true;
         string.scan += 1;
     }
 
+    /// Reads a quote that may end the string.
     fn read_quote(
         &mut self,
         source: SourceText<'_>,
@@ -181,7 +182,7 @@ impl Parser {
         Ok(())
     }
 
-    /// Counts brackets in what has been looked through.
+    /// Counts the brackets in the content up to `to`.
     pub(super) fn count_brackets(
         &self,
         source: SourceText<'_>,
@@ -198,12 +199,12 @@ impl Parser {
         }
     }
 
-    /// Where a string is written.
+    /// Returns the buffer that a string is written to.
     pub(super) fn output_for(&mut self, string: &StringState) -> &mut Vec<u8> {
         if string.pending_start.is_some() { &mut self.pending } else { &mut self.output }
     }
 
-    /// Writes what has been read, up to `to`.
+    /// Writes the content from the parser's position up to `to`.
     pub(super) fn write_content(
         &mut self,
         source: SourceText<'_>,
@@ -221,7 +222,7 @@ impl Parser {
         self.position = to;
     }
 
-    /// Ends a string whose content ends at `end`; what follows begins at `after`.
+    /// Ends a string whose content ends at `end`. The next token begins at `after`.
     pub(super) fn close_string(
         &mut self,
         source: SourceText<'_>,
@@ -229,7 +230,7 @@ impl Parser {
         end: usize,
         after: usize,
     ) {
-        // No key ends with a line break; a model that wrote one began the next line too soon.
+        // No key ends with a line break. A model that wrote one began the next line too early.
         let end =
             if string.role == TokenRole::Key { self.trim_line_break(source, end) } else { end };
         self.write_content(source, string, end);
@@ -249,26 +250,26 @@ impl Parser {
         }
     }
 
-    /// Where a key ends without the line break before its quote.
+    /// Returns the end of a key without the line break before its quote.
     fn trim_line_break(&self, source: SourceText<'_>, end: usize) -> usize {
         let key = source.bytes.get(self.position..end).unwrap_or_default();
         let own = key.trim_ascii_end().len();
         if source.has_line_break(self.position + own, end) { self.position + own } else { end }
     }
 
-    /// Lets go a string that was held back.
+    /// Writes a string that was held.
     fn release_pending(&mut self) {
         self.output.append(&mut self.pending);
         self.mark_content();
     }
 
-    /// Whether a colon follows, which makes an item a key. To have seen what follows is the
-    /// verdict's part.
+    /// Returns whether a colon follows, which makes an item a key. The classification of the quote
+    /// has already waited for the next token.
     fn is_followed_by_colon(&self, source: SourceText<'_>) -> bool {
         matches!(source.next_token(self.position), Ok(Some((_, b':'))))
     }
 
-    /// Makes a key of an item: the array before it was not closed, or the object not opened.
+    /// Turns an item into a key: the array before was not closed, or the object not opened.
     fn turn_item_into_key(&mut self, start: usize) {
         let has_content = self.has_content();
         let is_in_object = self.container_at(1) == Some(Container::Object);
@@ -289,7 +290,7 @@ impl Parser {
         self.state = ParserState::ExpectColon;
     }
 
-    /// Nothing but plain bytes to the end of what has come.
+    /// Handles the end of the source in a string: the end of the text, or a wait for more.
     fn pause_string(&mut self, source: SourceText<'_>, mut string: StringState) -> StepResult {
         let end = source.bytes.len();
         if source.is_complete {
@@ -316,7 +317,7 @@ impl Parser {
         Err(StopReason::NeedMoreInput)
     }
 
-    /// Writes what can belong to nothing but the string.
+    /// Writes the content that cannot belong to anything behind the string.
     fn write_certain_content(&mut self, source: SourceText<'_>, string: &mut StringState) {
         let needs_escaping = string.needs_escaping;
         if string.certain_to > self.position {
@@ -325,7 +326,7 @@ impl Parser {
         }
     }
 
-    /// The text ends, and so does the string, without its quote.
+    /// Ends a string in which the text ends.
     fn end_unclosed_string(
         &mut self,
         source: SourceText<'_>,
@@ -338,7 +339,7 @@ impl Parser {
         }
         let all = source.tail(self.position);
         if string.role == TokenRole::Key {
-            // What follows the colon of a key without its quote is its value.
+            // The text behind the first colon of an unclosed key is the value.
             let colon = all.iter().position(|byte| *byte == b':');
             let Some(colon) = colon.filter(|colon| *colon > 0) else {
                 self.position = source.bytes.len();
@@ -360,7 +361,7 @@ impl Parser {
         Ok(())
     }
 
-    /// Takes back what was read behind a place where the string could have ended.
+    /// Discards the output behind a rejected end, and ends the string there.
     fn reread_from(
         &mut self,
         source: SourceText<'_>,
@@ -380,8 +381,8 @@ impl Parser {
         Ok(())
     }
 
-    /// How much of a string without its quote is the string's own: not the brackets that close all
-    /// that is open, and not a fence.
+    /// Returns the length of an unclosed string's own content: without a code fence, and without
+    /// the brackets that close the open containers.
     fn content_length(&self, source: SourceText<'_>, all: &[u8]) -> usize {
         let mut text = all.trim_ascii_end();
         for fence in [&b"```"[..], b"~~~"] {
@@ -391,7 +392,7 @@ impl Parser {
         let (own, run) = text.split_at(text.len() - brackets);
         let is_closer = |at: &usize| matches!(run.get(*at), Some(b'}' | b']' | b'[' | b'{'));
         let mut closers = (0..run.len()).filter(is_closer);
-        // A bracket that was opened in the string is closed in it.
+        // A bracket that was opened in the content is closed in the content.
         let inner = match unclosed_bracket_count(source, own) {
             0 => 0,
             open => closers.nth(open - 1).map_or(run.len(), |at| at + 1),
@@ -403,7 +404,7 @@ impl Parser {
     }
 }
 
-/// Where the next byte is that is not just itself in the string.
+/// Returns the offset of the next byte that may not be plain content.
 fn find_special(source: SourceText<'_>, string: &StringState) -> Option<usize> {
     let rest = source.tail(string.scan);
     let found = match string.quote {
@@ -416,7 +417,7 @@ fn find_special(source: SourceText<'_>, string: &StringState) -> Option<usize> {
     found.map(|found| string.scan + found)
 }
 
-/// How the quotes of a string that begins at `at` come, and where its content begins.
+/// Returns the number of quotes that begin a string, and the offset of its content.
 fn count_quotes(
     source: SourceText<'_>,
     at: usize,
@@ -434,13 +435,13 @@ fn count_quotes(
         let empty = fourth == quote && source.peek(at + 4)?.is_none_or(may_follow_string);
         return Ok(if empty { (QuoteCount::Two, at + 2) } else { (QuoteCount::Three, at + 3) });
     }
-    // Two quotes and a delimiter are an empty string, unless they begin a key with a blank.
+    // Two quotes and a delimiter are an empty string, unless a key begins with a space.
     if third.is_none_or(may_follow_string) {
         let begins =
             role == TokenRole::Key && third == Some(b' ') && source.word_length(at + 3)? > 0;
         return if begins { Ok((QuoteCount::Two, at + 2)) } else { once };
     }
-    // Where the next one is neither doubled nor an end, the second is the string's own.
+    // If the next quote is neither doubled nor closing, the second quote is content.
     let Some(end) = source.string_end(at + 1, MAX_LOOKAHEAD)? else {
         return Ok((QuoteCount::Two, at + 2));
     };
@@ -449,7 +450,7 @@ fn count_quotes(
     if ends { Ok((QuoteCount::Two, at + 2)) } else { once }
 }
 
-/// What may stand behind a string.
+/// Returns whether a byte may follow a string.
 fn may_follow_string(byte: u8) -> bool {
     byte.is_ascii_whitespace() || b",:}]);+=/".contains(&byte)
 }
