@@ -1,4 +1,5 @@
-//! `repair-score [seed] [cases of each class]`: how well damaged documents are mended.
+//! `score [seed] [cases of each class] [class]`: the share of damaged documents that are repaired to
+//! the original, as tables. The failed cases of one class are printed too if the class is named.
 
 #[path = "../tests/support/mod.rs"]
 mod support;
@@ -8,75 +9,76 @@ use std::collections::BTreeMap;
 use json_repair::{RootKind, repair};
 
 use self::support::{
-    comparison::Tally,
-    corpus, damage,
-    verdict::{Verdict, judge},
+    comparison::Comparison,
+    corpus,
+    damage::{self, Case},
+    scoring::{Score, score},
 };
 
 fn main() {
     let mut arguments = std::env::args().skip(1);
-    let seed = arguments.next().and_then(|it| it.parse().ok()).unwrap_or(1);
-    let each = arguments.next().and_then(|it| it.parse().ok()).unwrap_or(100);
-    let show = arguments.next();
+    let seed = arguments.next().and_then(|seed| seed.parse().ok()).unwrap_or(1);
+    let each = arguments.next().and_then(|each| each.parse().ok()).unwrap_or(100);
+    let class = arguments.next();
     let cases = damage::cases(seed, each);
-    let mut table: BTreeMap<&str, [usize; 3]> = BTreeMap::new();
+    let mut counts: BTreeMap<&str, [usize; 3]> = BTreeMap::new();
     for case in &cases {
-        let verdict = judge(case);
-        table.entry(case.class).or_default()[verdict as usize] += 1;
-        if verdict != Verdict::Right && show.as_deref() == Some(case.class) {
-            println!(
-                "--- {verdict:?}\n{}\n  =>\n{:?}\n  for\n{}",
-                case.input,
-                repair(&case.input, &RootKind::Any.into()),
-                case.original
-            );
+        let score = score(case);
+        counts.entry(case.class).or_default()[score as usize] += 1;
+        if score != Score::Right && class.as_deref() == Some(case.class) {
+            print_case(case, score);
         }
     }
-    println!("| damage | right | wrong | refused |\n|---|---|---|---|");
-    for (class, counts) in &table {
-        row(class, *counts);
-    }
-    let all =
-        table.values().fold([0; 3], |sum, it| [sum[0] + it[0], sum[1] + it[1], sum[2] + it[2]]);
-    row("**all**", all);
-    let same = |json: &&&str| {
-        repair(json, &RootKind::Any.into())
-            .is_ok_and(|(out, report)| out == **json && report.is_empty())
-    };
-    println!(
-        "\nvalid documents unchanged to the byte: {} of {}",
-        corpus::VALID.iter().filter(same).count(),
-        corpus::VALID.len()
-    );
-    let left = |text: &&&str| repair(text, &RootKind::Any.into()).is_err();
-    println!(
-        "replies without JSON left alone: {} of {}",
-        corpus::PROSE.iter().filter(left).count(),
-        corpus::PROSE.len()
-    );
-    beside(&Tally::of(&cases));
-    if show.is_some() {
-        for text in corpus::PROSE.iter().filter(|text| repair(text, &RootKind::Any.into()).is_ok())
-        {
-            println!("{text:?} => {:?}", repair(text, &RootKind::Any.into()));
-        }
-    }
+    print_scores(&counts);
+    print_untouched();
+    print_comparison(&Comparison::of(&cases));
 }
 
-fn row(class: &str, counts: [usize; 3]) {
+fn print_case(case: &Case, score: Score) {
+    let repaired = repair(&case.input, &RootKind::Any.into());
+    println!("--- {score:?}\n{}\n  =>\n{repaired:?}\n  for\n{}", case.input, case.original);
+}
+
+fn print_scores(counts: &BTreeMap<&str, [usize; 3]>) {
+    println!("| damage | right | wrong | refused |\n|---|---|---|---|");
+    for (class, counts) in counts {
+        print_score(class, *counts);
+    }
+    let sum = |index: usize| counts.values().map(|counts| counts[index]).sum();
+    print_score("**all**", [sum(0), sum(1), sum(2)]);
+}
+
+fn print_score(class: &str, counts: [usize; 3]) {
     let all: usize = counts.iter().sum();
     let [right, wrong, refused] = counts.map(|count| 100.0 * count as f64 / all as f64);
     println!("| {class} | {right:.1} % | {wrong:.1} % | {refused:.1} % |");
 }
 
-fn beside(tally: &Tally) {
-    let both = tally.both();
-    let [right, wrong, refused] = tally.peer;
-    let [ours, theirs, neither, either] = tally.differ;
-    let share = 100.0 * tally.same as f64 / both as f64;
-    println!("jsonrepair-rs: right {right}, wrong {wrong}, refused {refused}");
-    println!(
-        "mended by both: {both}, the same in {share:.1} %; of the others ours is the original in \
-         {ours}, theirs in {theirs}, neither in {neither}, either in {either}"
-    );
+/// Prints the number of texts that a repair must return, or leave, as they are.
+fn print_untouched() {
+    let is_unchanged = |json: &&&str| {
+        repair(json, &RootKind::Any.into())
+            .is_ok_and(|(out, report)| out == **json && report.is_empty())
+    };
+    let valid = corpus::VALID.iter().filter(is_unchanged).count();
+    println!("\nValid documents unchanged to the byte: {valid} of {}.", corpus::VALID.len());
+    let is_refused = |text: &&&str| repair(text, &RootKind::Any.into()).is_err();
+    let prose = corpus::PROSE.iter().filter(is_refused).count();
+    println!("Texts without JSON left alone: {prose} of {}.\n", corpus::PROSE.len());
+}
+
+fn print_comparison(comparison: &Comparison) {
+    let both = comparison.repaired_by_both();
+    let share = 100.0 * comparison.same as f64 / both as f64;
+    println!("| `jsonrepair-rs` on the same cases | cases |\n|---|---|");
+    println!("| right | {} |", comparison.peer_right);
+    println!("| wrong | {} |", comparison.peer_wrong);
+    println!("| refused | {} |", comparison.peer_refused);
+    println!("\n| repaired by both crates | cases |\n|---|---|");
+    println!("| all | {both} |");
+    println!("| the same document ({share:.1} %) | {} |", comparison.same);
+    println!("| different, the original here | {} |", comparison.ours_right);
+    println!("| different, the original in `jsonrepair-rs` | {} |", comparison.theirs_right);
+    println!("| different, the original in neither | {} |", comparison.neither_right);
+    println!("| truncated, different beginnings of the original | {} |", comparison.both_right);
 }

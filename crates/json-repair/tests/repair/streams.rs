@@ -1,16 +1,19 @@
-//! Documents that come in pieces.
+//! Documents that arrive in pieces.
+
+#[cfg(all(target_family = "wasm", target_os = "unknown"))]
+use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use json_repair::{Failure, RootKind, Stream, is_json, repair};
 
 use crate::support::{
     corpus, damage,
-    damage::Promise,
+    damage::Expectation,
     random::Random,
-    tokens::{self, Part},
-    verdict::{Verdict, compare},
+    scoring::{Score, score_output},
+    tokens::{self, TokenKind},
 };
 
-/// What a text comes to that is cut after each of `cuts`.
+/// Returns the output for a text that is cut at each of `cuts`.
 pub fn streamed(text: &str, cuts: &[usize], root: RootKind) -> Result<String, Failure> {
     let mut stream = Stream::new(&root.into());
     let (mut out, mut from) = (Vec::new(), 0);
@@ -26,13 +29,13 @@ fn every_cut(text: &str) -> impl Iterator<Item = usize> {
     (1..text.len()).filter(|at| text.is_char_boundary(*at))
 }
 
-/// Some places where a text may be cut.
+/// Returns a random quarter of the offsets where a text may be cut.
 pub fn random_cuts(text: &str, random: &mut Random) -> Vec<usize> {
     every_cut(text).filter(|_| random.percent(25)).collect()
 }
 
 #[test]
-fn a_valid_stream_passes_to_the_byte_wherever_it_is_cut() {
+fn a_valid_stream_passes_byte_for_byte_wherever_it_is_cut() {
     let mut random = Random(3);
     let documents = (0..60).map(|layout| tokens::text(&corpus::document(&mut random), layout % 4));
     let valid = corpus::VALID.iter().map(|json| (*json).to_owned()).chain(documents);
@@ -55,20 +58,23 @@ fn a_valid_stream_is_never_more_than_a_token_behind() {
         let mut out = Vec::new();
         for (at, character) in json.char_indices() {
             stream.feed(character.encode_utf8(&mut [0; 4]), &mut out).unwrap();
-            let come = at + character.len_utf8();
-            // A key with what is around it, a number, a short item or the end of a string.
-            let begun = starts.iter().filter(|start| (out.len()..come).contains(start)).count();
-            assert!(begun <= 1, "held {:?} of {json}", &json[out.len()..come]);
+            let arrived = at + character.len_utf8();
+            // At most a key, a number, a short item or the end of a string is held.
+            let begun = starts.iter().filter(|start| (out.len()..arrived).contains(start)).count();
+            assert!(begun <= 1, "held {:?} of {json}", &json[out.len()..arrived]);
         }
     }
 }
 
-/// Where the strings, numbers and literals of a document begin.
+/// Returns the offsets of the strings, numbers and literals of a document.
 fn starts(tokens: &[tokens::Token]) -> Vec<usize> {
     let mut at = 0;
     let mut starts = Vec::new();
     for token in tokens {
-        if matches!(token.part, Part::Key | Part::Text | Part::Number | Part::Literal) {
+        if matches!(
+            token.kind,
+            TokenKind::Key | TokenKind::Text | TokenKind::Number | TokenKind::Literal
+        ) {
             starts.push(at);
         }
         at += token.text.len();
@@ -77,13 +83,16 @@ fn starts(tokens: &[tokens::Token]) -> Vec<usize> {
 }
 
 #[test]
-fn whatever_can_be_mended_whole_can_be_mended_in_pieces() {
+fn every_repairable_text_is_repaired_in_pieces() {
     let mut random = Random(6);
     let cases = damage::cases(12, 10);
     let (mut right, mut same) = (0, 0);
     for case in &cases {
-        let root =
-            if case.promise == Promise::EqualWithRoot { RootKind::Object } else { RootKind::Any };
+        let root = if case.expectation == Expectation::EqualWithRoot {
+            RootKind::Object
+        } else {
+            RootKind::Any
+        };
         let whole = repair(&case.input, &root.into());
         let each: Vec<usize> = every_cut(&case.input).collect();
         let mut last = None;
@@ -94,8 +103,8 @@ fn whatever_can_be_mended_whole_can_be_mended_in_pieces() {
             }
             let Ok(out) = out else { continue };
             assert!(is_json(out.as_bytes()), "{}: {} => {out}", case.class, case.input);
-            assert!(last.is_none_or(|it| it == out), "{}: {}", case.class, case.input);
-            right += usize::from(compare(&out, case) == Verdict::Right);
+            assert!(last.is_none_or(|last| last == out), "{}: {}", case.class, case.input);
+            right += usize::from(score_output(&out, case) == Score::Right);
             same += usize::from(whole.as_ref().is_ok_and(|(json, _)| *json == out));
             last = Some(out);
         }
@@ -106,7 +115,7 @@ fn whatever_can_be_mended_whole_can_be_mended_in_pieces() {
 }
 
 #[test]
-fn prose_comes_back_if_nothing_else_does() {
+fn a_text_without_json_is_returned() {
     for text in corpus::PROSE {
         let mut stream = Stream::new(&RootKind::Any.into());
         let mut out = Vec::new();
