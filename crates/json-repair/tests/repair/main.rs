@@ -6,6 +6,7 @@ mod hostile;
 mod hostile_texts;
 #[cfg(not(target_family = "wasm"))]
 mod peer;
+mod readme;
 mod streams;
 #[path = "../support/mod.rs"]
 mod support;
