@@ -77,8 +77,11 @@ fn print_comparison(comparison: &Comparison) {
     println!("\n| repaired by both crates | cases |\n|---|---|");
     println!("| all | {both} |");
     println!("| the same document ({share:.1} %) | {} |", comparison.same);
-    println!("| different, the original here | {} |", comparison.ours_right);
-    println!("| different, the original in `jsonrepair-rs` | {} |", comparison.theirs_right);
-    println!("| different, the original in neither | {} |", comparison.neither_right);
-    println!("| truncated, different beginnings of the original | {} |", comparison.both_right);
+    println!("| different, the repair here is the original | {} |", comparison.ours_right);
+    println!(
+        "| different, that of `jsonrepair-rs` is the original | {} |",
+        comparison.theirs_right
+    );
+    println!("| different, neither is the original | {} |", comparison.neither_right);
+    println!("| truncated, both are beginnings of the original | {} |", comparison.both_right);
 }
