@@ -1,4 +1,4 @@
-//! How fast JSON is mended: what is broken as models break it, and what adversaries send.
+//! The speed of repair: of JSON damaged as models do, and of hostile texts.
 #![cfg(not(target_family = "wasm"))]
 
 #[path = "../tests/support/hostile_texts.rs"]
@@ -11,25 +11,30 @@ use json_repair::{ExpectedShape, Stream, repair};
 
 const RECORD: &str = r#"{"id": 1234, "name": "Ada Lovelace", "email": "ada@example.org", "text": "She wrote \"notes\" on the engine, which are longer than the paper itself; they are still read today.", "tags": ["a", "b"], "score": 0.75, "ok": true}"#;
 
-/// An array of so many records, each broken in the same way.
-fn records(count: usize, broken: impl Fn(&str) -> String) -> String {
-    format!("[{}]", vec![broken(RECORD); count].join(",\n"))
+/// Returns an array of `count` records, each damaged in the same way.
+fn records(count: usize, damage: impl Fn(&str) -> String) -> String {
+    format!("[{}]", vec![damage(RECORD); count].join(",\n"))
 }
 
+/// Returns arrays of `count` records with one kind of damage each.
 fn texts(count: usize) -> Vec<(&'static str, String)> {
     vec![
         ("valid", records(count, str::to_owned)),
-        ("trailing commas", records(count, |it| it.replace("true}", "true,}"))),
-        ("single quotes", records(count, |it| it.replace('"', "'"))),
-        ("unquoted keys", records(count, |it| it.replace("\"id\"", "id").replace("\"ok\"", "ok"))),
-        ("unescaped quotes", records(count, |it| it.replace("\\\"", "\""))),
-        ("end quotes left out", records(count, |it| it.replace("org\"", "org"))),
-        ("cut off", records(count, str::to_owned).trim_end_matches("true}]").to_owned()),
+        ("trailing commas", records(count, |record| record.replace("true}", "true,}"))),
+        ("single quotes", records(count, |record| record.replace('"', "'"))),
+        (
+            "unquoted keys",
+            records(count, |record| record.replace("\"id\"", "id").replace("\"ok\"", "ok")),
+        ),
+        ("unescaped quotes", records(count, |record| record.replace("\\\"", "\""))),
+        ("closing quotes missing", records(count, |record| record.replace("org\"", "org"))),
+        ("truncated", records(count, str::to_owned).trim_end_matches("true}]").to_owned()),
         ("fence and prose", format!("Here:\n```json\n{}\n```\n", records(count, str::to_owned))),
     ]
 }
 
-fn named() -> Vec<(String, String)> {
+/// Returns texts of one megabyte in which one piece is repeated, and deeply nested arrays.
+fn repeated() -> Vec<(String, String)> {
     let repeated =
         ["\"", "{", "[", "```", "{}", "[\"", "{\"a\":", "'", "{'", "[{\"a\":[", "\\", "(", "#"];
     let repeated = repeated.map(|unit| (unit.to_owned(), unit.repeat((1 << 20) / unit.len())));
@@ -51,11 +56,11 @@ fn whole(criterion: &mut Criterion) {
     }
 }
 
-fn adversaries(criterion: &mut Criterion) {
+fn hostile(criterion: &mut Criterion) {
     let shape = ExpectedShape::default();
-    let mut group = criterion.benchmark_group("a hostile megabyte");
+    let mut group = criterion.benchmark_group("hostile 1 MB");
     group.sample_size(10);
-    for (name, text) in named().into_iter().chain(slowest()) {
+    for (name, text) in repeated().into_iter().chain(slowest()) {
         group.bench_with_input(BenchmarkId::from_parameter(name), &text, |bench, text| {
             bench.iter(|| repair(black_box(text), &shape).is_ok());
         });
@@ -63,7 +68,7 @@ fn adversaries(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// Of all pairs of pieces, those that take longest.
+/// Returns the five slowest pairs of pieces, repeated.
 fn slowest() -> impl Iterator<Item = (String, String)> {
     let shape = ExpectedShape::default();
     let took = |text: &String| {
@@ -85,7 +90,7 @@ fn slowest() -> impl Iterator<Item = (String, String)> {
 
 fn streams(criterion: &mut Criterion) {
     let shape = ExpectedShape::default();
-    let mut group = criterion.benchmark_group("a stream of four bytes each");
+    let mut group = criterion.benchmark_group("2 KB in pieces of 4 bytes");
     for (name, text) in texts(8) {
         group.throughput(Throughput::Bytes(text.len() as u64));
         group.bench_with_input(BenchmarkId::from_parameter(name), &text, |bench, text| {
@@ -102,5 +107,5 @@ fn streams(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, whole, adversaries, streams);
+criterion_group!(benches, whole, hostile, streams);
 criterion_main!(benches);

@@ -273,7 +273,7 @@ impl Coercer {
         allowed.intersects(type_of_token(json)).then(|| [b"[", json, b"]"].concat())
     }
 
-    /// Returns the value of an allowed type that `token` stands for, other than an array around it.
+    /// Returns the value of an allowed type that `token` represents, other than an array around it.
     fn coerce_single(
         &mut self,
         token: &[u8],
@@ -298,7 +298,7 @@ impl Coercer {
         becomes_text.then(|| [b"\"", token, b"\""].concat())
     }
 
-    /// Returns the value of an allowed type that a string stands for.
+    /// Returns the value of an allowed type that a string represents.
     fn coerce_string(
         &mut self,
         text: &str,

@@ -6,18 +6,18 @@
     deny(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)
 )]
 
-// Entry points: a complete text, and a text that arrives in pieces.
+// Entry points: `repair` for a complete text, `Stream` for a text that arrives in pieces.
 mod stream;
 mod whole;
 
-// Both search for a document (past prose, code fences, tags and reasoning) and give it to the parser
-// of damaged JSON, which writes JSON. Lookahead is bounded by its reach and by a budget of work.
+// The common path: the search for a document (past prose, code fences, tags and reasoning), and the
+// parser of damaged JSON, which writes JSON. A reach and a budget of work bound all lookahead.
 mod find;
 mod lookahead;
 mod parser;
 mod work_budget;
 
-// What is expected of a document, and the conversion of its values to the types of a schema.
+// The expected shape of a document, and the conversion of its values to the types of a schema.
 mod coerce;
 mod schema;
 

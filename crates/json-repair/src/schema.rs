@@ -99,7 +99,7 @@ impl ValueTypes {
         sets.fold(Self::NONE, Self::union)
     }
 
-    /// Returns the types that a name of the keyword `type` stands for.
+    /// Returns the types for a name of the keyword `type`.
     fn named(name: &str) -> Self {
         match name {
             "object" => Self::OBJECT,

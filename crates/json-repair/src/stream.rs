@@ -29,8 +29,8 @@ const ALWAYS_RECHECKED: usize = 32;
 
 /// Repairs JSON that arrives in pieces.
 ///
-/// A valid document leaves as it came, never more than one token behind the input. Damaged JSON
-/// leaves as soon as its repair is certain.
+/// A valid document is passed on unchanged, never more than one token behind the input. The output for
+/// damaged JSON is returned as soon as its repair is certain.
 ///
 /// ```
 /// use json_repair::{ExpectedShape, Stream};
@@ -118,7 +118,7 @@ impl Stream {
         Ok(report)
     }
 
-    /// Returns the text as it came, if no document has begun in it.
+    /// Returns the text unchanged, if no document has begun in it.
     pub fn into_text(self) -> String {
         String::from_utf8(self.buffer).unwrap_or_default()
     }

@@ -138,22 +138,7 @@ impl Parser {
             self.count_brackets(source, string, at);
         }
         match self.classify_quote(source, string, length)? {
-            QuoteClass::Content if string.quote == Quote::Double => {
-                string.inner_quotes += 1;
-                self.record_at(FlawKind::UnescapedQuote, at);
-                self.write_content(source, string, at);
-                let written = self.output_for(string).len();
-                if let Some(rejected) = &mut string.rejected_end {
-                    rejected.output_length.get_or_insert(written);
-                }
-                self.output_for(string).extend_from_slice(b"\\\"");
-                (self.position, string.scan) = (at + length, at + length);
-            }
-            QuoteClass::Content => {
-                string.inner_quotes += 1;
-                self.write_content(source, string, at + length);
-                string.scan = at + length;
-            }
+            QuoteClass::Content => self.write_content_quote(source, string, length),
             QuoteClass::Closing { after } => {
                 if string.quote_count == QuoteCount::One && after > at + length {
                     self.record_at(FlawKind::WrongQuote, at);
@@ -180,6 +165,30 @@ impl Parser {
             }
         }
         Ok(())
+    }
+
+    /// Writes the quote at `string.scan`, which belongs to the content.
+    fn write_content_quote(
+        &mut self,
+        source: SourceText<'_>,
+        string: &mut StringState,
+        length: usize,
+    ) {
+        let at = string.scan;
+        string.inner_quotes += 1;
+        if string.quote == Quote::Double {
+            self.record_at(FlawKind::UnescapedQuote, at);
+            self.write_content(source, string, at);
+            let written = self.output_for(string).len();
+            if let Some(rejected) = &mut string.rejected_end {
+                rejected.output_length.get_or_insert(written);
+            }
+            self.output_for(string).extend_from_slice(b"\\\"");
+            self.position = at + length;
+        } else {
+            self.write_content(source, string, at + length);
+        }
+        string.scan = at + length;
     }
 
     /// Counts the brackets in the content up to `to`.
