@@ -10,7 +10,7 @@ use crate::chat::{
     text::Text,
     tools::ResponseFormat,
 };
-use json_repair::{Failure, Guide, Report, Root, Stream};
+use json_repair::{ExpectedShape, Failure, Report, RootKind, Stream};
 
 /// The most texts whose flaws are listed in a header.
 const MAX_LISTED: usize = 16;
@@ -23,9 +23,9 @@ const MAX_STREAMED: usize = 32 << 20;
 #[derive(Debug)]
 pub struct RepairRequest {
     /// The content.
-    content: Guide,
+    content: ExpectedShape,
     /// The arguments of each tool, by its name.
-    tools: BTreeMap<String, Guide>,
+    tools: BTreeMap<String, ExpectedShape>,
 }
 
 /// What was mended in an answer.
@@ -42,16 +42,16 @@ impl RepairRequest {
             return None;
         }
         let content = match &request.response_format {
-            None | Some(ResponseFormat::Text) => Guide::default(),
-            Some(ResponseFormat::JsonObject) => Root::Object.into(),
+            None | Some(ResponseFormat::Text) => ExpectedShape::default(),
+            Some(ResponseFormat::JsonObject) => RootKind::Object.into(),
             Some(ResponseFormat::JsonSchema(format)) => {
-                format.schema.map(|raw| Guide::from_schema(raw.get())).unwrap_or_default()
+                format.schema.map(|raw| ExpectedShape::from_schema(raw.get())).unwrap_or_default()
             }
         };
         let functions = request.tools.iter().filter_map(|tool| tool.function.as_ref());
         let guided = functions.map(|function| {
-            let schema = function.parameters.map(|raw| Guide::from_schema(raw.get()));
-            (function.name.decode().into_owned(), schema.unwrap_or_default().of_object())
+            let schema = function.parameters.map(|raw| ExpectedShape::from_schema(raw.get()));
+            (function.name.decode().into_owned(), schema.unwrap_or_default().with_object_root())
         });
         Some(Rc::new(Self { content, tools: guided.collect() }))
     }
@@ -74,8 +74,8 @@ impl RepairRequest {
     }
 
     /// What a tool's arguments are to be: an object, whatever else.
-    fn arguments(&self, name: &Text<'_>) -> Guide {
-        self.tools.get(name.decode().as_ref()).cloned().unwrap_or(Root::Object.into())
+    fn arguments(&self, name: &Text<'_>) -> ExpectedShape {
+        self.tools.get(name.decode().as_ref()).cloned().unwrap_or(RootKind::Object.into())
     }
 
     fn content(
@@ -88,7 +88,7 @@ impl RepairRequest {
             return Ok(());
         };
         let plain = content.decode_lossy();
-        match json_repair::mend(&plain, &self.content) {
+        match json_repair::repair(&plain, &self.content) {
             Ok((_, report)) if report.is_empty() => {}
             Ok((json, report)) => {
                 let text = Text::new(&json);
@@ -105,7 +105,7 @@ impl RepairRequest {
 /// The arguments of a call, if they are to be others. None at all are an empty object.
 fn argued(
     arguments: &Text<'_>,
-    guide: &Guide,
+    guide: &ExpectedShape,
     choice: usize,
     number: usize,
     mended: &mut RepairReport,
@@ -114,7 +114,7 @@ fn argued(
         return Ok(Some(Text::new("{}")));
     }
     let plain = arguments.decode_lossy();
-    match json_repair::mend(&plain, guide) {
+    match json_repair::repair(&plain, guide) {
         Ok((_, report)) if report.is_empty() => Ok(None),
         Ok((json, report)) => {
             mended.add(place(choice, Some(number)), &report);
@@ -136,7 +136,7 @@ fn place(choice: usize, call: Option<usize>) -> String {
 fn failed(place: &str, failure: Failure) -> Error {
     let problem = match failure {
         Failure::NoJson => "holds no JSON",
-        Failure::Hopeless => "is not JSON and cannot be repaired",
+        Failure::Unrepairable => "is not JSON and cannot be repaired",
     };
     Error::PostProcessing { place: place.to_owned(), problem }
 }
@@ -151,7 +151,7 @@ impl RepairReport {
     /// The value of `x-attache-repair`, if anything was mended.
     pub fn header(&self) -> Option<String> {
         let told = |(place, report): &(String, Report)| {
-            let kinds: Vec<&str> = report.kinds().map(json_repair::Kind::name).collect();
+            let kinds: Vec<&str> = report.kinds().map(json_repair::FlawKind::name).collect();
             format!("{place}={}", kinds.join(","))
         };
         let mut parts: Vec<String> = self.texts.iter().take(MAX_LISTED).map(told).collect();
@@ -162,7 +162,7 @@ impl RepairReport {
     }
 
     /// The kinds of flaws, each once per text: what is counted.
-    pub fn kinds(&self) -> impl Iterator<Item = json_repair::Kind> {
+    pub fn kinds(&self) -> impl Iterator<Item = json_repair::FlawKind> {
         self.texts.iter().flat_map(|(_, report)| report.kinds())
     }
 }
@@ -224,7 +224,7 @@ impl Repairer {
     ) -> Result<Text<'static>, Error> {
         self.come += text.json().len();
         let mended = match self.texts.get_mut(&(choice, call)) {
-            _ if self.come > MAX_STREAMED => Err(Failure::Hopeless),
+            _ if self.come > MAX_STREAMED => Err(Failure::Unrepairable),
             Some(own) => own.feed(text),
             None => Ok(text.clone().into_owned()),
         };
@@ -267,7 +267,7 @@ impl Repairer {
 }
 
 impl Streamed {
-    fn new(guide: &Guide) -> Self {
+    fn new(guide: &ExpectedShape) -> Self {
         Self { stream: Some(Stream::new(guide)), carry: String::new() }
     }
 
