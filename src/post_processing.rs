@@ -11,7 +11,7 @@ use crate::chat::{
     text::Text,
     tools::ResponseFormat,
 };
-use json_repair::{Failure, Guide, Report, Root, Stream};
+use json_repair::{ExpectedShape, Failure, Report, RootKind, Stream};
 
 /// The most texts whose flaws are listed in a header.
 const MAX_LISTED: usize = 16;
@@ -24,9 +24,9 @@ const MAX_STREAMED: usize = 32 << 20;
 #[derive(Debug)]
 pub struct RepairRequest {
     /// The content.
-    content: Guide,
+    content: ExpectedShape,
     /// The arguments of each tool, by its name.
-    tools: BTreeMap<String, Guide>,
+    tools: BTreeMap<String, ExpectedShape>,
 }
 
 /// What was mended in an answer.
@@ -43,16 +43,16 @@ impl RepairRequest {
             return None;
         }
         let content = match &request.response_format {
-            None | Some(ResponseFormat::Text) => Guide::default(),
-            Some(ResponseFormat::JsonObject) => Root::Object.into(),
+            None | Some(ResponseFormat::Text) => ExpectedShape::default(),
+            Some(ResponseFormat::JsonObject) => RootKind::Object.into(),
             Some(ResponseFormat::JsonSchema(format)) => {
-                format.schema.map(|raw| Guide::from_schema(raw.get())).unwrap_or_default()
+                format.schema.map(|raw| ExpectedShape::from_schema(raw.get())).unwrap_or_default()
             }
         };
         let functions = request.tools.iter().filter_map(|tool| tool.function.as_ref());
         let guided = functions.map(|function| {
-            let schema = function.parameters.map(|raw| Guide::from_schema(raw.get()));
-            (function.name.decode().into_owned(), schema.unwrap_or_default().of_object())
+            let schema = function.parameters.map(|raw| ExpectedShape::from_schema(raw.get()));
+            (function.name.decode().into_owned(), schema.unwrap_or_default().with_object_root())
         });
         Some(Rc::new(Self { content, tools: guided.collect() }))
     }
@@ -75,8 +75,8 @@ impl RepairRequest {
     }
 
     /// What a tool's arguments are to be: an object, whatever else.
-    fn arguments(&self, name: &Text<'_>) -> Guide {
-        self.tools.get(name.decode().as_ref()).cloned().unwrap_or(Root::Object.into())
+    fn arguments(&self, name: &Text<'_>) -> ExpectedShape {
+        self.tools.get(name.decode().as_ref()).cloned().unwrap_or(RootKind::Object.into())
     }
 
     fn content(
@@ -89,7 +89,7 @@ impl RepairRequest {
             return Ok(());
         };
         let plain = content.decode_lossy();
-        match json_repair::mend(&plain, &self.content) {
+        match json_repair::repair(&plain, &self.content) {
             Ok((_, report)) if report.is_empty() => {}
             Ok((json, report)) => {
                 let text = Text::new(&json);
@@ -106,7 +106,7 @@ impl RepairRequest {
 /// The arguments of a call, if they are to be others. None at all are an empty object.
 fn argued(
     arguments: &Text<'_>,
-    guide: &Guide,
+    guide: &ExpectedShape,
     choice: usize,
     number: usize,
     mended: &mut RepairReport,
@@ -115,7 +115,7 @@ fn argued(
         return Ok(Some(Text::new("{}")));
     }
     let plain = arguments.decode_lossy();
-    match json_repair::mend(&plain, guide) {
+    match json_repair::repair(&plain, guide) {
         Ok((_, report)) if report.is_empty() => Ok(None),
         Ok((json, report)) => {
             mended.add(place(choice, Some(number)), &report);
@@ -137,7 +137,7 @@ fn place(choice: usize, call: Option<usize>) -> String {
 fn failed(place: &str, failure: Failure) -> Error {
     let problem = match failure {
         Failure::NoJson => "holds no JSON",
-        Failure::Hopeless => "is not JSON and cannot be repaired",
+        Failure::Unrepairable => "is not JSON and cannot be repaired",
     };
     Error::PostProcessing { place: place.to_owned(), problem }
 }
@@ -152,7 +152,7 @@ impl RepairReport {
     /// The value of `x-attache-repair`, if anything was mended.
     pub fn header(&self) -> Option<String> {
         let told = |(place, report): &(String, Report)| {
-            let kinds: Vec<&str> = report.kinds().map(json_repair::Kind::name).collect();
+            let kinds: Vec<&str> = report.kinds().map(json_repair::FlawKind::name).collect();
             format!("{place}={}", kinds.join(","))
         };
         let mut parts: Vec<String> = self.texts.iter().take(MAX_LISTED).map(told).collect();
@@ -163,7 +163,7 @@ impl RepairReport {
     }
 
     /// The kinds of flaws, each once per text: what is counted.
-    pub fn kinds(&self) -> impl Iterator<Item = json_repair::Kind> {
+    pub fn kinds(&self) -> impl Iterator<Item = json_repair::FlawKind> {
         self.texts.iter().flat_map(|(_, report)| report.kinds())
     }
 }
@@ -267,7 +267,7 @@ impl Repairer {
 
     fn count(&mut self, text: &Text<'_>) -> Result<(), Failure> {
         self.received += text.json().len();
-        if self.received > MAX_STREAMED { Err(Failure::Hopeless) } else { Ok(()) }
+        if self.received > MAX_STREAMED { Err(Failure::Unrepairable) } else { Ok(()) }
     }
 
     /// Begins a call. Content that was held back, because JSON might have begun in it, is prose
@@ -316,7 +316,7 @@ impl Repairer {
 }
 
 impl TextRepair {
-    fn new(guide: &Guide) -> Self {
+    fn new(guide: &ExpectedShape) -> Self {
         Self { stream: Some(Stream::new(guide)), carry: String::new() }
     }
 
@@ -368,7 +368,7 @@ mod tests {
     /// Returns the repaired deltas of a stream whose content is to be an object, a line for each
     /// that is not empty.
     fn repair(deltas: Vec<Delta<'_>>) -> Result<Vec<String>, Error> {
-        let request = RepairRequest { content: Root::Object.into(), tools: BTreeMap::new() };
+        let request = RepairRequest { content: RootKind::Object.into(), tools: BTreeMap::new() };
         let (mut repairer, mut lines) = (Repairer::new(Rc::new(request)), Vec::new());
         for delta in deltas {
             repairer.repair(delta, |delta| match delta {
