@@ -1,9 +1,13 @@
 //! The operator's file, `gateway.yaml`, as the gateway may rely on it. The command `attache` and
 //! the module inside Envoy read the same document through the same code.
 
+pub mod account;
+pub mod base_url;
+pub mod deadlines;
 pub mod health;
 pub mod jwt;
 pub mod limits;
+pub mod listener;
 pub mod model;
 pub mod price;
 pub mod provider;
@@ -22,24 +26,28 @@ use std::{
 
 use serde_json::Value;
 
-use self::{
-    jwt::Jwt,
-    limits::{Allowance, Limits, Rate, Stated},
-    rate_limit::RateLimitService,
-    read::{Mistakes, Node, Object, one_of},
-};
 pub use self::{
+    account::Account,
+    base_url::BaseUrl,
+    deadlines::Deadlines,
+    listener::{Address, Listener, Tls},
     model::{Endpoint, Model, Sampling, Thinking},
     price::Price,
-    provider::{ApiSchema, BaseUrl, KeyHeader, Provider, Quirk},
+    provider::{ApiSchema, KeyHeader, Provider, Quirk},
     read::{Invalid, Problem},
     telemetry::{Telemetry, Tracing},
     transcripts::{TranscriptKey, Transcripts},
 };
-use crate::{
-    region::{PerRegion, Region},
-    ticket::BACK_OFF,
+use self::{
+    account::{Around, read_account, read_plan},
+    deadlines::read_deadlines,
+    jwt::Jwt,
+    limits::{Limits, Rate},
+    listener::{default_admin, read_admin, read_listeners},
+    rate_limit::RateLimitService,
+    read::{Mistakes, Node, Object},
 };
+use crate::region::{PerRegion, Region};
 
 /// The longest request body there is without a word from the operator.
 const REQUEST_BODY: NonZeroU32 = NonZeroU32::new(10 << 20).unwrap();
@@ -82,89 +90,6 @@ pub struct Config {
     pub jwt: Option<Jwt>,
     /// What is told of exchanges besides their answers.
     pub telemetry: Telemetry,
-}
-
-/// A socket.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Address {
-    /// An IP address.
-    pub address: String,
-    /// 1 to 65535.
-    pub port: u16,
-}
-
-impl Address {
-    /// Whether only one of two can be listened on.
-    fn overlaps(&self, other: &Self) -> bool {
-        let is_any = |address: &str| matches!(address, "0.0.0.0" | "::");
-        let addresses = [self.address.as_str(), other.address.as_str()];
-        self.port == other.port
-            && (self.address == other.address || addresses.into_iter().any(is_any))
-    }
-}
-
-/// A gateway's own socket.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listener {
-    /// Where it listens.
-    pub socket: Address,
-    /// Its certificate, when it speaks TLS itself.
-    pub tls: Option<Tls>,
-}
-
-/// A certificate for a listener, in PEM files that Envoy reads.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tls {
-    /// The chain, leaf first.
-    pub certificate_file: String,
-    /// Its private key.
-    pub private_key_file: String,
-}
-
-/// How long each part of an exchange may take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Deadlines {
-    /// To reach the provider.
-    pub connect: Duration,
-    /// From the request to the first content of a stream.
-    pub first_content: Duration,
-    /// From one content of a stream to the next.
-    pub idle: Duration,
-    /// From the request to the end of an answer in one piece.
-    pub answer: Duration,
-    /// The whole exchange, all attempts of it.
-    pub total: Duration,
-}
-
-impl Deadlines {
-    /// Those that Envoy keeps, in milliseconds: to the first content, to the end of an answer, and to
-    /// the end of everything. Envoy has routes for each such class, and a ticket names one.
-    pub fn class(&self) -> String {
-        let kept = [self.first_content, self.answer.min(self.total), self.total];
-        kept.map(|deadline| deadline.as_millis().to_string()).join("-")
-    }
-}
-
-impl Default for Deadlines {
-    /// Short enough for a phone call, long enough for a model that thinks.
-    fn default() -> Self {
-        Self {
-            connect: Duration::from_secs(3),
-            first_content: Duration::from_secs(20),
-            idle: Duration::from_secs(30),
-            answer: Duration::from_secs(120),
-            total: Duration::from_secs(300),
-        }
-    }
-}
-
-/// Whose key it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Account {
-    /// What its plan and its own entry allow it.
-    pub allowance: Allowance,
-    /// Files that hold one key each.
-    pub key_files: Vec<String>,
 }
 
 /// A model in a region: what an attempt is made at.
@@ -321,145 +246,4 @@ fn is_name(name: &str) -> bool {
     name.len() <= 64
         && name.starts_with(|c: char| c.is_ascii_alphanumeric())
         && name.chars().all(plain)
-}
-
-fn read_listeners(top: &mut Object<'_>, admin: &Address) -> PerRegion<Listener> {
-    let mut listeners = PerRegion::default();
-    let Some(node) = top.required("listeners", "`us`, `eu` or both") else { return listeners };
-    let mut regions = node.object();
-    let mut taken = vec![admin.clone()];
-    for region in [Region::Us, Region::Eu] {
-        if let Some(entry) = regions.optional(region.name()) {
-            let listener = read_listener(&entry, &taken);
-            taken.push(listener.socket.clone());
-            listeners.set(region, listener);
-        }
-    }
-    regions.finish();
-    if listeners.iter().next().is_none() && node.value().is_object() {
-        node.wrong("`us`, `eu` or both");
-    }
-    listeners
-}
-
-fn read_listener(node: &Node<'_>, taken: &[Address]) -> Listener {
-    let before = node.mistakes();
-    let mut entry = node.object();
-    let socket = read_address(&mut entry);
-    if node.mistakes() == before && taken.iter().any(|other| other.overlaps(&socket)) {
-        entry.wrong("port", "a port that neither `admin` nor another listener has");
-    }
-    let tls = entry.optional("tls").map(|node| {
-        let mut files = node.object();
-        let mut file = |key| {
-            files
-                .required(key, "the path of a PEM file")
-                .map(|node| node.string())
-                .unwrap_or_default()
-        };
-        let (certificate_file, private_key_file) =
-            (file("certificate_file"), file("private_key_file"));
-        files.finish();
-        Tls { certificate_file, private_key_file }
-    });
-    entry.finish();
-    Listener { socket, tls }
-}
-
-fn default_admin() -> Address {
-    Address { address: "127.0.0.1".to_owned(), port: 9901 }
-}
-
-fn read_admin(node: &Node<'_>) -> Address {
-    let mut entry = node.object();
-    let address = read_address(&mut entry);
-    entry.finish();
-    address
-}
-
-fn read_address(entry: &mut Object<'_>) -> Address {
-    let address = entry.optional("address").map_or_else(
-        || "127.0.0.1".to_owned(),
-        |node| {
-            let address = node.string();
-            if !address.is_empty() && address.parse::<std::net::IpAddr>().is_err() {
-                node.wrong("an IP address, `0.0.0.0` for all of them");
-            }
-            address
-        },
-    );
-    let port = entry.required("port", "a number from 1 to 65535");
-    let port = port.map(|node| node.number(1, u16::MAX.into())).unwrap_or_default();
-    Address { address, port: u16::try_from(port).unwrap_or_default() }
-}
-
-/// Deadlines where those that are not named are `otherwise`.
-fn read_deadlines(node: &Node<'_>, otherwise: Deadlines) -> Deadlines {
-    let mut entry = node.object();
-    let mut read = |key, otherwise| entry.optional(key).map_or(otherwise, |node| node.duration());
-    let deadlines = Deadlines {
-        connect: read("connect", otherwise.connect),
-        first_content: read("first_content", otherwise.first_content),
-        idle: read("idle", otherwise.idle),
-        answer: read("answer", otherwise.answer),
-        total: read("total", otherwise.total),
-    };
-    if !deadlines.first_content.is_zero() && deadlines.first_content <= BACK_OFF {
-        let wait = BACK_OFF.as_millis();
-        entry.wrong("first_content", format!("longer than the wait before a retry, {wait}ms"));
-    }
-    entry.finish();
-    deadlines
-}
-
-/// What an account's entry may refer to.
-#[derive(Clone, Copy)]
-struct Around<'c> {
-    plans: &'c BTreeMap<String, Stated>,
-    /// Every model's name.
-    names: &'c BTreeSet<&'c str>,
-    /// Whether there is no other way for an account to show itself.
-    needs_key: bool,
-}
-
-fn read_plan(node: &Node<'_>, names: &BTreeSet<&str>) -> Stated {
-    let mut entry = node.object();
-    let stated = Stated::read(&mut entry, names);
-    if node.value().is_object() && !stated.has_requests() {
-        entry.wrong("requests_per_minute", "a whole number, 0 for no access, or `unlimited`");
-    }
-    entry.finish();
-    stated
-}
-
-fn read_account(node: &Node<'_>, around: Around<'_>, keys: &mut BTreeSet<String>) -> Account {
-    let mut entry = node.object();
-    let allowed = one_of(around.plans.keys().map(String::as_str));
-    let plan = entry.required("plan", &allowed);
-    let plan = plan.map(|node| node.name_in(around.plans)).unwrap_or_default();
-    let files = match around.needs_key {
-        true => entry.required("key_files", "a list of files that hold one key each"),
-        false => entry.optional("key_files"),
-    };
-    let key_files = files.map(|node| read_key_files(&node, keys)).unwrap_or_default();
-    let stated = Stated::read(&mut entry, around.names);
-    entry.finish();
-    let plan = around.plans.get(&plan);
-    Account { allowance: stated.over(plan.unwrap_or(&Stated::default())), key_files }
-}
-
-/// `keys` are the files named so far: a key is one account's.
-fn read_key_files(node: &Node<'_>, keys: &mut BTreeSet<String>) -> Vec<String> {
-    let items = node.list();
-    if items.is_empty() && node.value().is_array() {
-        node.wrong("at least one file");
-    }
-    let read = |item: &Node<'_>| {
-        let file = item.string();
-        if !file.is_empty() && !keys.insert(file.clone()) {
-            item.wrong("a file that no account has named yet");
-        }
-        file
-    };
-    items.iter().map(read).collect()
 }

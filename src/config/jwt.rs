@@ -1,7 +1,7 @@
 //! Clients that come with a JSON Web Token in the place of a key.
 
 use super::{
-    provider::{BaseUrl, read_url},
+    base_url::{BaseUrl, read_url},
     read::{Node, Object},
 };
 

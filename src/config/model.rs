@@ -6,8 +6,8 @@ use serde_json::json;
 
 use super::{
     Deadlines, Price, Provider,
+    deadlines::read_deadlines,
     read::{Node, Object, one_of},
-    read_deadlines,
 };
 use crate::{
     chat::{

@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 #[cfg(all(target_family = "wasm", target_os = "unknown"))]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
-use super::*;
+use super::{read::one_of, *};
 use crate::chat::{
     message::Input,
     parameter::{Parameter, Place},

@@ -3,7 +3,8 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use super::{
-    provider::{BaseUrl, read_base_urls, read_key_file},
+    base_url::{BaseUrl, read_base_urls},
+    provider::read_key_file,
     read::{Node, Object},
 };
 use crate::region::{PerRegion, Region};

@@ -9,6 +9,10 @@ use super::*;
 fn keys() -> BTreeSet<&'static str> {
     let sources = [
         include_str!("../../config.rs"),
+        include_str!("../account.rs"),
+        include_str!("../base_url.rs"),
+        include_str!("../deadlines.rs"),
+        include_str!("../listener.rs"),
         include_str!("../model.rs"),
         include_str!("../price.rs"),
         include_str!("../provider.rs"),
