@@ -39,13 +39,13 @@ pub use self::{
     transcripts::{TranscriptKey, Transcripts},
 };
 use self::{
-    account::{Around, read_account, read_plan},
+    account::{AccountContext, read_account, read_plan},
     deadlines::read_deadlines,
     jwt::Jwt,
     limits::{Limits, Rate},
     listener::{default_admin, read_admin, read_listeners},
     rate_limit::RateLimitService,
-    read::{Mistakes, Node, Object},
+    read::{Mistakes, ObjectReader, ValueReader},
 };
 use crate::region::{PerRegion, Region};
 
@@ -125,13 +125,13 @@ impl Config {
     /// Reads a document. All its mistakes come at once.
     pub fn parse(document: &Value) -> Result<Self, Vec<Invalid>> {
         let mistakes = Mistakes::default();
-        let config = Self::read(&Node::root(document, &mistakes));
+        let config = Self::read(&ValueReader::root(document, &mistakes));
         let found = mistakes.into_inner();
         if found.is_empty() { Ok(config) } else { Err(found) }
     }
 
     /// The deadlines that models have, each once.
-    pub fn deadline_classes(&self) -> Vec<Deadlines> {
+    pub fn deadline_profiles(&self) -> Vec<Deadlines> {
         let classes: BTreeSet<Deadlines> =
             self.models.values().map(|model| model.deadlines).collect();
         classes.into_iter().collect()
@@ -156,16 +156,16 @@ impl Config {
 
     /// Whether an account may call at all.
     pub fn has_access(&self, account: &str) -> bool {
-        self.accounts.get(account).is_some_and(|account| account.allowance.is_access())
+        self.accounts.get(account).is_some_and(|account| account.allowance.has_access())
     }
 
     /// What an account may ask of a model, under the operator's name for it.
     pub fn limits(&self, account: &str, model: &str) -> Limits {
         let nobody = Limits { requests: Rate::Nothing, tokens: Rate::Nothing };
-        self.accounts.get(account).map_or(nobody, |account| account.allowance.of(model))
+        self.accounts.get(account).map_or(nobody, |account| account.allowance.for_model(model))
     }
 
-    fn read(node: &Node<'_>) -> Self {
+    fn read(node: &ValueReader<'_>) -> Self {
         let mut top = node.object();
         let deadlines =
             top.optional("deadlines").map(|node| read_deadlines(&node, Deadlines::default()));
@@ -177,7 +177,7 @@ impl Config {
         let mut keys = BTreeSet::new();
         let jwt = top.optional("jwt").map(|node| Jwt::read(&node));
         let accounts = entries(&mut top, "accounts", |node| {
-            let around = Around { plans: &plans, names: &names, needs_key: jwt.is_none() };
+            let around = AccountContext { plans: &plans, names: &names, needs_key: jwt.is_none() };
             read_account(node, around, &mut keys)
         });
         let providers = entries(&mut top, "providers", |node| Provider::read(node, &keys));
@@ -198,7 +198,7 @@ impl Config {
             models: entries(&mut top, "models", |node| {
                 Model::read(
                     node,
-                    &model::Around { names: &names, providers: &providers, deadlines },
+                    &model::ModelContext { names: &names, providers: &providers, deadlines },
                 )
             }),
             transcripts: top.optional("transcripts").map(|node| Transcripts::read(&node, &keys)),
@@ -214,9 +214,9 @@ impl Config {
 
 /// The entries under a key that must be there.
 fn entries<T>(
-    top: &mut Object<'_>,
+    top: &mut ObjectReader<'_>,
     key: &'static str,
-    mut read: impl FnMut(&Node<'_>) -> T,
+    mut read: impl FnMut(&ValueReader<'_>) -> T,
 ) -> BTreeMap<String, T> {
     let Some(node) = top.required(key, "an object, name to entry") else { return BTreeMap::new() };
     let found = node.entries();

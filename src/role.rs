@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::{
     config::{
         Config, Invalid, Problem,
-        read::{Mistakes, Node},
+        read::{Mistakes, ValueReader},
     },
     exchange::Gateway,
     provider::Sites,
@@ -45,7 +45,7 @@ impl Role {
             vec![Invalid { path: "configuration".into(), problem: wrong }]
         })?;
         let mistakes = Mistakes::default();
-        let role = Self::read(&Node::root(&document, &mistakes), register);
+        let role = Self::read(&ValueReader::root(&document, &mistakes), register);
         let found = mistakes.into_inner();
         match role? {
             Some(role) if found.is_empty() => Ok(role),
@@ -54,7 +54,10 @@ impl Role {
     }
 
     /// None comes with a mistake.
-    fn read(node: &Node<'_>, register: Rc<dyn Register>) -> Result<Option<Self>, Vec<Invalid>> {
+    fn read(
+        node: &ValueReader<'_>,
+        register: Rc<dyn Register>,
+    ) -> Result<Option<Self>, Vec<Invalid>> {
         let mut top = node.object();
         let role = top.required("role", "`gateway` or `provider`");
         let role = role.and_then(|node| node.word(&[("gateway", false), ("provider", true)]));

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    limits::{Allowance, Stated},
-    read::{Node, one_of},
+    limits::{Allowance, LimitSettings},
+    read::{ValueReader, one_of},
 };
 
 /// Whose key it is.
@@ -18,17 +18,17 @@ pub struct Account {
 
 /// What an account's entry may refer to.
 #[derive(Clone, Copy)]
-pub(super) struct Around<'c> {
-    pub(super) plans: &'c BTreeMap<String, Stated>,
+pub(super) struct AccountContext<'c> {
+    pub(super) plans: &'c BTreeMap<String, LimitSettings>,
     /// Every model's name.
     pub(super) names: &'c BTreeSet<&'c str>,
     /// Whether there is no other way for an account to show itself.
     pub(super) needs_key: bool,
 }
 
-pub(super) fn read_plan(node: &Node<'_>, names: &BTreeSet<&str>) -> Stated {
+pub(super) fn read_plan(node: &ValueReader<'_>, names: &BTreeSet<&str>) -> LimitSettings {
     let mut entry = node.object();
-    let stated = Stated::read(&mut entry, names);
+    let stated = LimitSettings::read(&mut entry, names);
     if node.value().is_object() && !stated.has_requests() {
         entry.wrong("requests_per_minute", "a whole number, 0 for no access, or `unlimited`");
     }
@@ -37,8 +37,8 @@ pub(super) fn read_plan(node: &Node<'_>, names: &BTreeSet<&str>) -> Stated {
 }
 
 pub(super) fn read_account(
-    node: &Node<'_>,
-    around: Around<'_>,
+    node: &ValueReader<'_>,
+    around: AccountContext<'_>,
     keys: &mut BTreeSet<String>,
 ) -> Account {
     let mut entry = node.object();
@@ -50,19 +50,19 @@ pub(super) fn read_account(
         false => entry.optional("key_files"),
     };
     let key_files = files.map(|node| read_key_files(&node, keys)).unwrap_or_default();
-    let stated = Stated::read(&mut entry, around.names);
+    let stated = LimitSettings::read(&mut entry, around.names);
     entry.finish();
     let plan = around.plans.get(&plan);
-    Account { allowance: stated.over(plan.unwrap_or(&Stated::default())), key_files }
+    Account { allowance: stated.over(plan.unwrap_or(&LimitSettings::default())), key_files }
 }
 
 /// `keys` are the files named so far: a key is one account's.
-fn read_key_files(node: &Node<'_>, keys: &mut BTreeSet<String>) -> Vec<String> {
+fn read_key_files(node: &ValueReader<'_>, keys: &mut BTreeSet<String>) -> Vec<String> {
     let items = node.list();
     if items.is_empty() && node.value().is_array() {
         node.wrong("at least one file");
     }
-    let read = |item: &Node<'_>| {
+    let read = |item: &ValueReader<'_>| {
         let file = item.string();
         if !file.is_empty() && !keys.insert(file.clone()) {
             item.wrong("a file that no account has named yet");

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use http::Uri;
 
-use super::read::{Node, Object, one_of};
+use super::read::{ObjectReader, ValueReader, one_of};
 use crate::{
     network,
     region::{PerRegion, Region},
@@ -31,17 +31,17 @@ impl BaseUrl {
     }
 
     /// What stands in for one that is wrong.
-    pub(super) const NOWHERE: Self =
+    pub(super) const PLACEHOLDER: Self =
         Self { tls: true, host: String::new(), port: 443, path: String::new() };
 
     /// Reads the URL of a service: no path, and any host, for it is the operator's own.
-    pub(super) fn read_origin(node: &Node<'_>, example: &str) -> Self {
+    pub(super) fn read_origin(node: &ValueReader<'_>, example: &str) -> Self {
         let allowed = format!("a URL without a path, such as `{example}`");
         let url = read_any_url(node, &allowed);
         if url.as_ref().is_some_and(|url| !url.path.is_empty()) {
             node.wrong(allowed);
         }
-        url.unwrap_or(Self::NOWHERE)
+        url.unwrap_or(Self::PLACEHOLDER)
     }
 
     /// None if it is no URL that requests can be sent to.
@@ -66,8 +66,8 @@ impl BaseUrl {
         };
         let path = uri.path().trim_end_matches('/').to_owned();
         let url = Self { tls, host: name, port, path };
-        let leads = url.address().is_some() || is_host_name(&url.host);
-        (leads && url.path.is_ascii()).then_some(url)
+        let is_reachable = url.address().is_some() || is_host_name(&url.host);
+        (is_reachable && url.path.is_ascii()).then_some(url)
     }
 
     /// The host, if it is an address.
@@ -98,7 +98,7 @@ fn is_private_name(host: &str) -> bool {
 }
 
 pub(super) fn read_base_urls(
-    entry: &mut Object<'_>,
+    entry: &mut ObjectReader<'_>,
     allowed: &[Region],
     allow_private: bool,
 ) -> PerRegion<BaseUrl> {
@@ -126,7 +126,7 @@ fn any_of(regions: &[Region]) -> String {
 }
 
 /// None comes with a mistake.
-fn read_any_url(node: &Node<'_>, allowed: &str) -> Option<BaseUrl> {
+fn read_any_url(node: &ValueReader<'_>, allowed: &str) -> Option<BaseUrl> {
     let text = node.value().as_str().unwrap_or_default();
     // There may be a password or a key in it, so the message does not show it.
     if text.contains(['@', '?', '#']) {
@@ -144,9 +144,9 @@ fn read_any_url(node: &Node<'_>, allowed: &str) -> Option<BaseUrl> {
 pub const PUBLIC_HOST: &str = "a public host, or `allow_private: true` in this entry";
 
 /// One that is wrong stands for itself, so that no model's region seems to be missing.
-pub(super) fn read_url(node: &Node<'_>, allow_private: bool) -> BaseUrl {
+pub(super) fn read_url(node: &ValueReader<'_>, allow_private: bool) -> BaseUrl {
     let Some(url) = read_any_url(node, "a URL such as `https://api.example.com/v1`") else {
-        return BaseUrl::NOWHERE;
+        return BaseUrl::PLACEHOLDER;
     };
     if !allow_private && !url.tls {
         node.wrong("`https`, or `allow_private: true` in this entry");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::read::Node;
+use super::read::ValueReader;
 use crate::ticket::BACK_OFF;
 
 /// How long each part of an exchange may take.
@@ -23,7 +23,7 @@ pub struct Deadlines {
 impl Deadlines {
     /// Those that Envoy keeps, in milliseconds: to the first content, to the end of an answer, and to
     /// the end of everything. Envoy has routes for each such class, and a ticket names one.
-    pub fn class(&self) -> String {
+    pub fn profile(&self) -> String {
         let kept = [self.first_content, self.answer.min(self.total), self.total];
         kept.map(|deadline| deadline.as_millis().to_string()).join("-")
     }
@@ -43,7 +43,7 @@ impl Default for Deadlines {
 }
 
 /// Deadlines where those that are not named are `otherwise`.
-pub(super) fn read_deadlines(node: &Node<'_>, otherwise: Deadlines) -> Deadlines {
+pub(super) fn read_deadlines(node: &ValueReader<'_>, otherwise: Deadlines) -> Deadlines {
     let mut entry = node.object();
     let mut read = |key, otherwise| entry.optional(key).map_or(otherwise, |node| node.duration());
     let deadlines = Deadlines {

@@ -2,7 +2,7 @@
 
 use std::{num::NonZeroU32, time::Duration};
 
-use super::read::{Node, Object};
+use super::read::{ObjectReader, ValueReader};
 
 /// How much may be asked of a provider in one region at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,12 +42,12 @@ impl Default for OutlierDetection {
 }
 
 impl CircuitBreakers {
-    pub(super) fn read(entry: &mut Object<'_>) -> Self {
+    pub(super) fn read(entry: &mut ObjectReader<'_>) -> Self {
         let usual = Self::default();
         let Some(node) = entry.optional("circuit_breakers") else { return usual };
         let mut entry = node.object();
         let mut read =
-            |key, usual| entry.optional(key).map_or(usual, |node: Node<'_>| node.positive());
+            |key, usual| entry.optional(key).map_or(usual, |node: ValueReader<'_>| node.positive());
         let breakers = Self {
             max_connections: read("max_connections", usual.max_connections),
             max_pending_requests: read("max_pending_requests", usual.max_pending_requests),
@@ -59,7 +59,7 @@ impl CircuitBreakers {
 }
 
 impl OutlierDetection {
-    pub(super) fn read(entry: &mut Object<'_>) -> Self {
+    pub(super) fn read(entry: &mut ObjectReader<'_>) -> Self {
         let usual = Self::default();
         let Some(node) = entry.optional("outlier_detection") else { return usual };
         let mut entry = node.object();

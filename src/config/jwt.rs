@@ -2,7 +2,7 @@
 
 use super::{
     base_url::{BaseUrl, read_url},
-    read::{Node, Object},
+    read::{ObjectReader, ValueReader},
 };
 
 /// Whose tokens are taken, and what they say.
@@ -32,12 +32,12 @@ impl Jwt {
     pub const CLUSTER: &'static str = "_jwks";
 
     /// Reads `jwt`.
-    pub(super) fn read(node: &Node<'_>) -> Self {
+    pub(super) fn read(node: &ValueReader<'_>) -> Self {
         let mut entry = node.object();
         let issuer = entry.required("issuer", "the claim `iss` of the tokens");
         let issuer = issuer.map(|node| node.string()).unwrap_or_default();
         let audiences = entry.optional("audiences").map(|node| node.list()).unwrap_or_default();
-        let audiences = audiences.iter().map(Node::string).collect();
+        let audiences = audiences.iter().map(ValueReader::string).collect();
         let jwks = read_jwks(&mut entry);
         let account_claim = entry.optional("account_claim").map(|node| node.string());
         let account_claim = account_claim.unwrap_or_else(|| "sub".to_owned());
@@ -46,7 +46,7 @@ impl Jwt {
     }
 }
 
-fn read_jwks(entry: &mut Object<'_>) -> Jwks {
+fn read_jwks(entry: &mut ObjectReader<'_>) -> Jwks {
     let allow_private = entry.optional("allow_private").is_some_and(|node| node.bool());
     let file = entry.optional("jwks_file").map(|node| Jwks::File(node.string()));
     let url = entry.optional("jwks_url").map(|node| Jwks::Url(read_url(&node, allow_private)));
@@ -58,7 +58,7 @@ fn read_jwks(entry: &mut Object<'_>) -> Jwks {
         }
         (None, None) => {
             entry.wrong("jwks_file", "the path of a file, or a `jwks_url` in its place");
-            Jwks::Url(BaseUrl::NOWHERE)
+            Jwks::Url(BaseUrl::PLACEHOLDER)
         }
     }
 }

@@ -6,7 +6,7 @@ use std::{
     num::NonZeroU32,
 };
 
-use super::read::{Node, Object, one_of};
+use super::read::{ObjectReader, ValueReader, one_of};
 
 /// How much there may be of something in a minute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,12 +39,12 @@ pub struct Allowance {
 
 impl Allowance {
     /// What may be asked of a model, under the operator's name for it.
-    pub fn of(&self, model: &str) -> Limits {
+    pub fn for_model(&self, model: &str) -> Limits {
         self.models.get(model).copied().unwrap_or(self.every)
     }
 
     /// Whether there is a model of which anything may be asked.
-    pub fn is_access(&self) -> bool {
+    pub fn has_access(&self) -> bool {
         let mut limits = self.models.values().chain([&self.every]);
         limits.any(|limits| limits.requests != Rate::Nothing)
     }
@@ -52,12 +52,12 @@ impl Allowance {
 
 /// What an entry says of limits. What it does not say is left to whoever stands above it.
 #[derive(Clone, Copy, Debug, Default)]
-struct Said {
+struct LimitOverride {
     requests: Option<Rate>,
     tokens: Option<Rate>,
 }
 
-impl Said {
+impl LimitOverride {
     fn over(self, other: Self) -> Self {
         Self { requests: self.requests.or(other.requests), tokens: self.tokens.or(other.tokens) }
     }
@@ -65,14 +65,14 @@ impl Said {
 
 /// The limits that a plan or an account states, as they are written.
 #[derive(Clone, Debug, Default)]
-pub struct Stated {
-    every: Said,
-    models: BTreeMap<String, Said>,
+pub struct LimitSettings {
+    every: LimitOverride,
+    models: BTreeMap<String, LimitOverride>,
 }
 
-impl Stated {
+impl LimitSettings {
     /// Reads the limits among the fields of a plan or an account.
-    pub(super) fn read(entry: &mut Object<'_>, names: &BTreeSet<&str>) -> Self {
+    pub(super) fn read(entry: &mut ObjectReader<'_>, names: &BTreeSet<&str>) -> Self {
         let every = read_said(entry);
         let models = entry.optional("models").map(|node| read_models(&node, names));
         Self { every, models: models.unwrap_or_default() }
@@ -96,19 +96,19 @@ impl Stated {
 }
 
 /// A plan without a number has had its mistake, so it does not matter what stands in for it.
-fn resolve(said: Said) -> Limits {
+fn resolve(said: LimitOverride) -> Limits {
     let requests = said.requests.unwrap_or(Rate::Nothing);
     Limits { requests, tokens: said.tokens.unwrap_or(Rate::Unlimited) }
 }
 
-fn read_said(entry: &mut Object<'_>) -> Said {
-    Said {
+fn read_said(entry: &mut ObjectReader<'_>) -> LimitOverride {
+    LimitOverride {
         requests: entry.optional("requests_per_minute").map(|node| read_rate(&node, 0)),
         tokens: entry.optional("tokens_per_minute").map(|node| read_rate(&node, 1)),
     }
 }
 
-fn read_rate(node: &Node<'_>, least: u32) -> Rate {
+fn read_rate(node: &ValueReader<'_>, least: u32) -> Rate {
     if node.value() == "unlimited" {
         return Rate::Unlimited;
     }
@@ -123,7 +123,7 @@ fn read_rate(node: &Node<'_>, least: u32) -> Rate {
     }
 }
 
-fn read_models(node: &Node<'_>, names: &BTreeSet<&str>) -> BTreeMap<String, Said> {
+fn read_models(node: &ValueReader<'_>, names: &BTreeSet<&str>) -> BTreeMap<String, LimitOverride> {
     let mut models = BTreeMap::new();
     for (name, entry) in node.entries() {
         if !names.contains(name) {

@@ -1,6 +1,6 @@
 //! Where Envoy listens.
 
-use super::read::{Node, Object};
+use super::read::{ObjectReader, ValueReader};
 use crate::region::{PerRegion, Region};
 
 /// A socket.
@@ -40,7 +40,7 @@ pub struct Tls {
     pub private_key_file: String,
 }
 
-pub(super) fn read_listeners(top: &mut Object<'_>, admin: &Address) -> PerRegion<Listener> {
+pub(super) fn read_listeners(top: &mut ObjectReader<'_>, admin: &Address) -> PerRegion<Listener> {
     let mut listeners = PerRegion::default();
     let Some(node) = top.required("listeners", "`us`, `eu` or both") else { return listeners };
     let mut regions = node.object();
@@ -59,11 +59,11 @@ pub(super) fn read_listeners(top: &mut Object<'_>, admin: &Address) -> PerRegion
     listeners
 }
 
-fn read_listener(node: &Node<'_>, taken: &[Address]) -> Listener {
-    let before = node.mistakes();
+fn read_listener(node: &ValueReader<'_>, taken: &[Address]) -> Listener {
+    let before = node.mistake_count();
     let mut entry = node.object();
     let socket = read_address(&mut entry);
-    if node.mistakes() == before && taken.iter().any(|other| other.overlaps(&socket)) {
+    if node.mistake_count() == before && taken.iter().any(|other| other.overlaps(&socket)) {
         entry.wrong("port", "a port that neither `admin` nor another listener has");
     }
     let tls = entry.optional("tls").map(|node| {
@@ -87,14 +87,14 @@ pub(super) fn default_admin() -> Address {
     Address { address: "127.0.0.1".to_owned(), port: 9901 }
 }
 
-pub(super) fn read_admin(node: &Node<'_>) -> Address {
+pub(super) fn read_admin(node: &ValueReader<'_>) -> Address {
     let mut entry = node.object();
     let address = read_address(&mut entry);
     entry.finish();
     address
 }
 
-fn read_address(entry: &mut Object<'_>) -> Address {
+fn read_address(entry: &mut ObjectReader<'_>) -> Address {
     let address = entry.optional("address").map_or_else(
         || "127.0.0.1".to_owned(),
         |node| {

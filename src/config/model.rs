@@ -7,7 +7,7 @@ use serde_json::json;
 use super::{
     Deadlines, Price, Provider,
     deadlines::read_deadlines,
-    read::{Node, Object, one_of},
+    read::{ObjectReader, ValueReader, one_of},
 };
 use crate::{
     chat::{
@@ -76,7 +76,7 @@ pub struct Model {
     /// How long its answers may take.
     pub deadlines: Deadlines,
     /// Their class. See [`Deadlines::class`].
-    pub class: String,
+    pub deadline_profile: String,
     /// Requests that are made in its place when it fails and the client has named none, as JSON
     /// objects that go over the client's request.
     pub fallbacks: Vec<String>,
@@ -100,9 +100,9 @@ pub struct Endpoint {
 
 impl Model {
     /// Reads one entry of `models`.
-    pub(super) fn read(node: &Node<'_>, around: &Around<'_>) -> Self {
-        let Around { names, providers, deadlines } = *around;
-        let before = node.mistakes();
+    pub(super) fn read(node: &ValueReader<'_>, around: &ModelContext<'_>) -> Self {
+        let ModelContext { names, providers, deadlines } = *around;
+        let before = node.mistake_count();
         let mut entry = node.object();
         let mut model = Self {
             name: entry
@@ -141,7 +141,7 @@ impl Model {
             deadlines: entry
                 .optional("deadlines")
                 .map_or(deadlines, |node| read_deadlines(&node, deadlines)),
-            class: String::new(),
+            deadline_profile: String::new(),
             fallbacks: entry
                 .optional("fallbacks")
                 .map(|node| read_fallbacks(&node, names))
@@ -150,9 +150,9 @@ impl Model {
             price: entry.optional("price").map(|node| Price::read(&node)),
             retirement_date: entry.optional("retirement_date").map(|node| node.date()),
         };
-        model.class = model.deadlines.class();
+        model.deadline_profile = model.deadlines.profile();
         // Where a value is wrong, so is what follows from it.
-        if node.mistakes() == before {
+        if node.mistake_count() == before {
             model.check(&entry);
         }
         entry.finish();
@@ -160,7 +160,7 @@ impl Model {
     }
 
     /// Keeps the mistakes that take two values to see.
-    fn check(&self, entry: &Object<'_>) {
+    fn check(&self, entry: &ObjectReader<'_>) {
         let (context, most) = (self.context_length, self.max_output_tokens);
         if most > context {
             let allowed = format!("at most the context_length, `{context}`");
@@ -173,7 +173,7 @@ impl Model {
         self.check_efforts(entry);
     }
 
-    fn check_forms(&self, entry: &Object<'_>) {
+    fn check_forms(&self, entry: &ObjectReader<'_>) {
         let forms = [
             ("tool_choices", self.tool_choices.is_empty(), Parameter::ToolChoice),
             ("response_formats", self.response_formats.is_empty(), Parameter::ResponseFormat),
@@ -194,7 +194,7 @@ impl Model {
         }
     }
 
-    fn check_efforts(&self, entry: &Object<'_>) {
+    fn check_efforts(&self, entry: &ObjectReader<'_>) {
         let offered = &self.reasoning_efforts;
         let default = self.default_reasoning_effort;
         let none_of_none = offered.is_empty() && default == Effort::None;
@@ -212,7 +212,7 @@ impl Model {
 
 /// What an entry of `models` may refer to.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Around<'c> {
+pub(super) struct ModelContext<'c> {
     /// Every model's name.
     pub(super) names: &'c [&'c str],
     /// Who runs models.
@@ -222,12 +222,12 @@ pub(super) struct Around<'c> {
 }
 
 /// Names of models, as the objects that a client would send.
-fn read_fallbacks(node: &Node<'_>, names: &[&str]) -> Vec<String> {
+fn read_fallbacks(node: &ValueReader<'_>, names: &[&str]) -> Vec<String> {
     let items = node.list();
     if items.len() > usize::from(MAX_DEPTH) {
         node.wrong(format!("at most {MAX_DEPTH} models"));
     }
-    let read = |item: &Node<'_>| {
+    let read = |item: &ValueReader<'_>| {
         let name = item.string();
         if !name.is_empty() && !names.contains(&name.as_str()) {
             item.wrong(one_of(names.iter().copied()));
@@ -247,13 +247,13 @@ fn efforts() -> [(&'static str, Effort); 7] {
     Effort::ALL.map(|effort| (effort.name(), effort))
 }
 
-fn required_tokens(entry: &mut Object<'_>, key: &'static str) -> NonZeroU32 {
+fn required_tokens(entry: &mut ObjectReader<'_>, key: &'static str) -> NonZeroU32 {
     let node = entry.required(key, "a number of tokens");
     node.map_or(NonZeroU32::MIN, |node| node.positive())
 }
 
 fn read_endpoints(
-    entry: &mut Object<'_>,
+    entry: &mut ObjectReader<'_>,
     providers: &BTreeMap<String, Provider>,
 ) -> PerRegion<Endpoint> {
     let mut endpoints = PerRegion::default();
@@ -273,7 +273,7 @@ fn read_endpoints(
 }
 
 fn read_endpoint(
-    node: &Node<'_>,
+    node: &ValueReader<'_>,
     region: Region,
     providers: &BTreeMap<String, Provider>,
 ) -> Endpoint {
@@ -297,7 +297,7 @@ fn read_endpoint(
 }
 
 /// The name becomes a part of some providers' paths.
-fn upstream_name(node: &Node<'_>) -> String {
+fn upstream_name(node: &ValueReader<'_>) -> String {
     let name = node.string();
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_.:@/".contains(c);
     if !name.chars().all(plain) || name.split('/').any(|segment| segment == ".." || segment == ".")
@@ -307,26 +307,26 @@ fn upstream_name(node: &Node<'_>) -> String {
     name
 }
 
-fn read_input(entry: &mut Object<'_>) -> Vec<Input> {
+fn read_input(entry: &mut ObjectReader<'_>) -> Vec<Input> {
     let words = Input::ALL.map(|input| (input.name(), input));
     let Some(node) = entry.optional("input") else { return vec![Input::Text] };
-    let before = node.mistakes();
+    let before = node.mistake_count();
     let input = node.words(&words);
-    if node.mistakes() == before && !input.contains(&Input::Text) {
+    if node.mistake_count() == before && !input.contains(&Input::Text) {
         node.wrong("a list with `text` in it");
     }
     input
 }
 
 fn read_forms<const N: usize>(
-    entry: &mut Object<'_>,
+    entry: &mut ObjectReader<'_>,
     key: &'static str,
     forms: [&'static str; N],
 ) -> Option<Vec<&'static str>> {
     entry.optional(key).map(|node| node.words(&forms.map(|form| (form, form))))
 }
 
-fn read_parameters(entry: &mut Object<'_>) -> Vec<Parameter> {
+fn read_parameters(entry: &mut ObjectReader<'_>) -> Vec<Parameter> {
     let words: Vec<_> = Parameter::ALL
         .iter()
         .filter(|own| own.place() == Place::Optional)

@@ -1,6 +1,6 @@
 //! What a model costs.
 
-use super::read::{Node, Object};
+use super::read::{ObjectReader, ValueReader};
 use crate::chat::usage::Usage;
 
 /// Prices of one model's tokens, each in pico-USD: a millionth of what a million of them cost in
@@ -25,7 +25,7 @@ const DECIMALS: f64 = 1_000_000.0;
 
 impl Price {
     /// Reads `price`.
-    pub(super) fn read(node: &Node<'_>) -> Self {
+    pub(super) fn read(node: &ValueReader<'_>) -> Self {
         let mut entry = node.object();
         let input = required(&mut entry, "input");
         let output = required(&mut entry, "output");
@@ -49,14 +49,14 @@ impl Price {
     }
 }
 
-fn required(entry: &mut Object<'_>, key: &'static str) -> u64 {
+fn required(entry: &mut ObjectReader<'_>, key: &'static str) -> u64 {
     let node = entry.required(key, "USD per million tokens");
     node.map(|node| per_token(&node)).unwrap_or_default()
 }
 
 /// A price in pico-USD per token, from one in USD per million tokens.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is within bounds")]
-fn per_token(node: &Node<'_>) -> u64 {
+fn per_token(node: &ValueReader<'_>) -> u64 {
     let exact = node.decimal(0.0, MOST) * DECIMALS;
     // A decimal fraction is no binary one: what it lost by that is no decimal of its own.
     if (exact - exact.round()).abs() > 0.001 {

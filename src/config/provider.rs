@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{
     base_url::{BaseUrl, read_base_urls},
     health::{CircuitBreakers, OutlierDetection},
-    read::Node,
+    read::ValueReader,
 };
 use crate::region::{PerRegion, Region};
 
@@ -62,7 +62,7 @@ impl KeyHeader {
         if self == Self::Authorization { "Bearer " } else { "" }
     }
 
-    fn usual(schema: ApiSchema) -> Self {
+    fn default_for(schema: ApiSchema) -> Self {
         match schema {
             ApiSchema::OpenAi => Self::Authorization,
             ApiSchema::Anthropic => Self::XApiKey,
@@ -145,7 +145,7 @@ pub struct Provider {
 
 impl Provider {
     /// Reads one entry of `providers`. `keys` are the files that hold accounts' keys.
-    pub(super) fn read(node: &Node<'_>, keys: &BTreeSet<String>) -> Self {
+    pub(super) fn read(node: &ValueReader<'_>, keys: &BTreeSet<String>) -> Self {
         let mut entry = node.object();
         let api_schema = entry
             .required("api_schema", "`openai`, `anthropic` or `gemini`")
@@ -160,7 +160,7 @@ impl Provider {
             key_header: entry
                 .optional("key_header")
                 .and_then(|node| node.word(&KeyHeader::WORDS))
-                .unwrap_or_else(|| KeyHeader::usual(api_schema)),
+                .unwrap_or_else(|| KeyHeader::default_for(api_schema)),
             quirks: entry
                 .optional("quirks")
                 .map(|node| node.words(&Quirk::WORDS))
@@ -192,7 +192,7 @@ impl Provider {
     }
 }
 
-pub(super) fn read_key_file(node: &Node<'_>, keys: &BTreeSet<String>) -> String {
+pub(super) fn read_key_file(node: &ValueReader<'_>, keys: &BTreeSet<String>) -> String {
     let file = node.string();
     if keys.contains(&file) {
         node.wrong("a file that holds no account's key");

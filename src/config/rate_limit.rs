@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{BaseUrl, read::Node};
+use super::{BaseUrl, read::ValueReader};
 
 /// Where requests are counted if not in this Envoy.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,19 +14,19 @@ pub struct RateLimitService {
     /// How long it may take.
     pub timeout: Duration,
     /// What is done when it cannot be asked.
-    pub unreachable: Unreachable,
+    pub unreachable: UnreachablePolicy,
 }
 
 /// What is done with a request when the service cannot be asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unreachable {
+pub enum UnreachablePolicy {
     /// It is counted in this Envoy.
     Local,
     /// It is refused.
     Refuse,
 }
 
-impl Unreachable {
+impl UnreachablePolicy {
     const WORDS: [(&'static str, Self); 2] = [("local", Self::Local), ("refuse", Self::Refuse)];
 }
 
@@ -38,7 +38,7 @@ impl RateLimitService {
     pub const CLUSTER: &'static str = "rate-limit";
 
     /// Reads `rate_limit`.
-    pub(super) fn read(node: &Node<'_>) -> Self {
+    pub(super) fn read(node: &ValueReader<'_>) -> Self {
         let mut entry = node.object();
         let service = entry.required("service", "the URL of a rate limit service");
         let base =
@@ -46,13 +46,13 @@ impl RateLimitService {
         let domain = entry.optional("domain").map(|node| node.string());
         let timeout = entry.optional("timeout").map(|node| node.duration());
         let unreachable = entry.optional("unreachable");
-        let unreachable = unreachable.and_then(|node| node.word(&Unreachable::WORDS));
+        let unreachable = unreachable.and_then(|node| node.word(&UnreachablePolicy::WORDS));
         entry.finish();
         Self {
-            base: base.unwrap_or(BaseUrl::NOWHERE),
+            base: base.unwrap_or(BaseUrl::PLACEHOLDER),
             domain: domain.unwrap_or_else(|| "attache".to_owned()),
             timeout: timeout.unwrap_or(TIMEOUT),
-            unreachable: unreachable.unwrap_or(Unreachable::Local),
+            unreachable: unreachable.unwrap_or(UnreachablePolicy::Local),
         }
     }
 }

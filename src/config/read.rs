@@ -79,13 +79,13 @@ impl Mistakes {
 /// A value in the document and where it stands. Reading one that is wrong gives a stand-in and
 /// keeps the mistake: whoever reads goes on, and the result is thrown away at the end.
 #[derive(Clone, Debug)]
-pub struct Node<'d> {
+pub struct ValueReader<'d> {
     value: &'d Value,
     path: String,
     mistakes: &'d Mistakes,
 }
 
-impl<'d> Node<'d> {
+impl<'d> ValueReader<'d> {
     /// The document itself.
     pub fn root(value: &'d Value, mistakes: &'d Mistakes) -> Self {
         Self { value, path: String::new(), mistakes }
@@ -109,23 +109,23 @@ impl<'d> Node<'d> {
     }
 
     /// How many mistakes there are so far, here and elsewhere.
-    pub fn mistakes(&self) -> usize {
+    pub fn mistake_count(&self) -> usize {
         self.mistakes.count()
     }
 
     /// An object with keys of fixed names.
     #[inline(never)]
-    pub fn object(&self) -> Object<'d> {
+    pub fn object(&self) -> ObjectReader<'d> {
         let fields = self.value.as_object();
         if fields.is_none() {
             self.wrong("an object");
         }
-        Object { fields, path: self.path.clone(), mistakes: self.mistakes, known: Vec::new() }
+        ObjectReader { fields, path: self.path.clone(), mistakes: self.mistakes, known: Vec::new() }
     }
 
     /// An object whose keys are names the operator chose.
     #[inline(never)]
-    pub fn entries(&self) -> Vec<(&'d str, Node<'d>)> {
+    pub fn entries(&self) -> Vec<(&'d str, ValueReader<'d>)> {
         let Some(fields) = self.value.as_object() else {
             self.wrong("an object, name to entry");
             return Vec::new();
@@ -135,13 +135,16 @@ impl<'d> Node<'d> {
 
     /// The items of a list.
     #[inline(never)]
-    pub fn list(&self) -> Vec<Node<'d>> {
+    pub fn list(&self) -> Vec<ValueReader<'d>> {
         let Some(items) = self.value.as_array() else {
             self.wrong("a list");
             return Vec::new();
         };
-        let item =
-            |(index, value)| Node { path: format!("{}[{index}]", self.path), value, ..*self };
+        let item = |(index, value)| ValueReader {
+            path: format!("{}[{index}]", self.path),
+            value,
+            ..*self
+        };
         items.iter().enumerate().map(item).collect()
     }
 
@@ -246,33 +249,33 @@ impl<'d> Node<'d> {
         found
     }
 
-    fn child(&self, key: &str, value: &'d Value) -> Node<'d> {
-        Node { value, path: joined(&self.path, key), mistakes: self.mistakes }
+    fn child(&self, key: &str, value: &'d Value) -> ValueReader<'d> {
+        ValueReader { value, path: joined(&self.path, key), mistakes: self.mistakes }
     }
 }
 
 /// An object being read. Dropping it without [`Object::finish`] would let unknown keys pass.
 #[derive(Debug)]
 #[must_use]
-pub struct Object<'d> {
+pub struct ObjectReader<'d> {
     fields: Option<&'d Map<String, Value>>,
     path: String,
     mistakes: &'d Mistakes,
     known: Vec<&'static str>,
 }
 
-impl<'d> Object<'d> {
+impl<'d> ObjectReader<'d> {
     /// What stands under a key that may be absent. `null` is absent.
     #[inline(never)]
-    pub fn optional(&mut self, key: &'static str) -> Option<Node<'d>> {
+    pub fn optional(&mut self, key: &'static str) -> Option<ValueReader<'d>> {
         self.known.push(key);
         let value = self.fields?.get(key).filter(|value| !value.is_null())?;
-        Some(Node { value, path: joined(&self.path, key), mistakes: self.mistakes })
+        Some(ValueReader { value, path: joined(&self.path, key), mistakes: self.mistakes })
     }
 
     /// What stands under a key that must be there.
     #[inline(never)]
-    pub fn required(&mut self, key: &'static str, allowed: &str) -> Option<Node<'d>> {
+    pub fn required(&mut self, key: &'static str, allowed: &str) -> Option<ValueReader<'d>> {
         let node = self.optional(key);
         if node.is_none() && self.fields.is_some() {
             let problem = Problem::Missing { allowed: allowed.to_owned() };

@@ -2,7 +2,7 @@
 
 use super::{
     BaseUrl,
-    read::{Node, Object},
+    read::{ObjectReader, ValueReader},
 };
 
 /// What the operator wants to know.
@@ -31,7 +31,7 @@ pub struct Tracing {
 
 impl Telemetry {
     /// Reads `access_log`, `metrics` and `tracing`.
-    pub(super) fn read(top: &mut Object<'_>) -> Self {
+    pub(super) fn read(top: &mut ObjectReader<'_>) -> Self {
         Self {
             separate_fields: flag(top, "access_log", "separate_fields").unwrap_or(false),
             per_account: flag(top, "metrics", "per_account").unwrap_or(true),
@@ -41,18 +41,18 @@ impl Telemetry {
 
     /// Whether each fact of an exchange is wanted under a key of its own: a span's attribute has no
     /// other way to it.
-    pub fn wants_separate_facts(&self) -> bool {
+    pub fn needs_separate_fields(&self) -> bool {
         self.separate_fields || self.tracing.is_some()
     }
 
     /// Whether providers are told of which trace a request is a part.
-    pub fn tells_providers(&self) -> bool {
+    pub fn propagates_traces(&self) -> bool {
         self.tracing.as_ref().is_some_and(|tracing| tracing.to_providers)
     }
 }
 
 /// The one thing that can be said in a section.
-fn flag(top: &mut Object<'_>, section: &'static str, key: &'static str) -> Option<bool> {
+fn flag(top: &mut ObjectReader<'_>, section: &'static str, key: &'static str) -> Option<bool> {
     let node = top.optional(section)?;
     let mut entry = node.object();
     let flag = entry.optional(key).map(|node| node.bool());
@@ -71,7 +71,7 @@ impl Tracing {
     /// region.
     pub const CLUSTER: &'static str = "trace-collector";
 
-    fn read(node: &Node<'_>) -> Self {
+    fn read(node: &ValueReader<'_>) -> Self {
         let mut entry = node.object();
         let collector = entry.required("collector", "the URL of an OpenTelemetry collector");
         let collector = collector.map(|node| BaseUrl::read_origin(&node, COLLECTOR));
@@ -80,7 +80,7 @@ impl Tracing {
         let to_providers = entry.optional("to_providers").is_some_and(|node| node.bool());
         entry.finish();
         Self {
-            collector: collector.unwrap_or(BaseUrl::NOWHERE),
+            collector: collector.unwrap_or(BaseUrl::PLACEHOLDER),
             sampling: sampling.unwrap_or(SAMPLING),
             service_name: service_name.unwrap_or_else(|| "attache".to_owned()),
             to_providers,

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, time::Duration};
 use super::{
     base_url::{BaseUrl, read_base_urls},
     provider::read_key_file,
-    read::{Node, Object},
+    read::{ObjectReader, ValueReader},
 };
 use crate::region::{PerRegion, Region};
 
@@ -36,7 +36,7 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 
 impl Transcripts {
     /// Reads `transcripts`. `keys` are the files that hold accounts' keys.
-    pub(super) fn read(node: &Node<'_>, keys: &BTreeSet<String>) -> Self {
+    pub(super) fn read(node: &ValueReader<'_>, keys: &BTreeSet<String>) -> Self {
         let mut entry = node.object();
         let allow_private = entry.optional("allow_private").is_some_and(|node| node.bool());
         let base_urls = read_base_urls(&mut entry, &[Region::Us, Region::Eu], allow_private);
@@ -55,7 +55,7 @@ impl Transcripts {
     pub const CLUSTER: &'static str = "_transcripts";
 }
 
-fn read_key(entry: &mut Object<'_>, keys: &BTreeSet<String>) -> TranscriptKey {
+fn read_key(entry: &mut ObjectReader<'_>, keys: &BTreeSet<String>) -> TranscriptKey {
     let file = entry.optional("key_file").map(|node| read_key_file(&node, keys));
     let is_callers = entry.optional("caller_key").is_some_and(|node| node.bool());
     match (file, is_callers) {
