@@ -1,18 +1,24 @@
-//! The operator's file, `gateway.yaml`, as the gateway may rely on it. The command `attache` and
-//! the module inside Envoy read the same document through the same code.
+//! Configuration of the gateway: `gateway.yaml`, checked. The command `attache` and the module inside
+//! Envoy read the same document with the same code.
+//!
+//! Each object of the file has a table of its fields ([`table`]), beside the type that is read from
+//! it. [`GATEWAY`] is the table of the whole file.
 
 pub mod account;
 pub mod base_url;
 pub mod deadlines;
+pub mod endpoint;
 pub mod health;
 pub mod jwt;
 pub mod limits;
 pub mod listener;
+pub mod mistakes;
 pub mod model;
 pub mod price;
 pub mod provider;
 pub mod rate_limit;
 pub mod read;
+pub mod table;
 pub mod telemetry;
 #[cfg(test)]
 mod tests;
@@ -30,114 +36,159 @@ pub use self::{
     account::Account,
     base_url::BaseUrl,
     deadlines::Deadlines,
+    endpoint::Endpoint,
     listener::{Address, Listener, Tls},
-    model::{Endpoint, Model, Sampling, Thinking},
+    mistakes::{Invalid, Problem},
+    model::{Model, Sampling, Thinking},
     price::Price,
     provider::{ApiSchema, KeyHeader, Provider, Quirk},
-    read::{Invalid, Problem},
     telemetry::{Telemetry, Tracing},
     transcripts::{TranscriptKey, Transcripts},
 };
 use self::{
-    account::{AccountContext, read_account, read_plan},
-    deadlines::read_deadlines,
-    jwt::Jwt,
-    limits::{Limits, Rate},
-    listener::{default_admin, read_admin, read_listeners},
-    rate_limit::RateLimitService,
-    read::{Mistakes, ObjectReader, ValueReader},
+    account::{ACCOUNT, AccountContext, read_account, read_plan},
+    deadlines::DEADLINES,
+    jwt::{JWT, Jwt},
+    limits::{Limits, PLAN, Rate},
+    listener::{ADMIN, LISTENERS, read_admin, read_listeners},
+    mistakes::Mistakes,
+    model::{MODEL, ModelContext},
+    provider::PROVIDER,
+    rate_limit::{RATE_LIMIT, RateLimitService},
+    read::{ObjectReader, ValueReader},
+    table::{
+        ValueType::{self, Entries, Flag, Object},
+        defaults_to, object_table, optional, required,
+    },
+    telemetry::{ACCESS_LOG, METRICS, TRACING},
+    transcripts::TRANSCRIPTS,
 };
 use crate::region::{PerRegion, Region};
 
-/// The longest request body there is without a word from the operator.
-const REQUEST_BODY: NonZeroU32 = NonZeroU32::new(10 << 20).unwrap();
+object_table! {
+    /// Configuration of the gateway, `gateway.yaml`.
+    pub static GATEWAY = "gateway" {
+        /// Deadlines of models that have none of their own.
+        "deadlines": Object(&DEADLINES), optional("the defaults of its fields");
+        /// Rate limits that accounts share, by the plan's name.
+        "plans": Entries(&PLAN), required("an object, name to entry");
+        /// Authentication by JSON Web Token, besides keys.
+        "jwt": Object(&JWT), optional("keys only");
+        /// Clients that may call, by the account's name.
+        "accounts": Entries(&ACCOUNT), required("an object, name to entry");
+        /// APIs that serve models, by the provider's name.
+        "providers": Entries(&PROVIDER), required("an object, name to entry");
+        /// Administration interface of Envoy.
+        "admin": Object(&ADMIN), defaults_to("{address: 127.0.0.1, port: 9901}");
+        /// Gateways, one per region: `us`, `eu` or both.
+        "listeners": Object(&LISTENERS), required("`us`, `eu` or both");
+        /// Maximum size of a request body in bytes. A longer one is refused with 413.
+        "request_body_bytes": ValueType::POSITIVE, defaults_to("10485760");
+        /// Refuses with 400 a request with a parameter that would be dropped.
+        "strict_parameters": Flag, defaults_to("false");
+        /// Serves a page to try models on at `/playground`.
+        "playground": Flag, defaults_to("false");
+        /// Time without content after which a stream forwards, as a comment, what its provider sends
+        /// to keep the stream alive.
+        "keep_warm": ValueType::Duration, defaults_to("2s");
+        /// Rate limit service that several Envoys share.
+        "rate_limit": Object(&RATE_LIMIT), optional("each Envoy counts separately");
+        /// Models that clients may request, by the name in a request's `model`.
+        "models": Entries(&MODEL), required("an object, name to entry");
+        /// Service that the transcript of a request's `transcript_id` is fetched from.
+        "transcripts": Object(&TRANSCRIPTS), optional("no transcripts");
+        /// Access log.
+        "access_log": Object(&ACCESS_LOG), optional("the defaults of its fields");
+        /// Metrics.
+        "metrics": Object(&METRICS), optional("the defaults of its fields");
+        /// Traces of requests.
+        "tracing": Object(&TRACING), optional("no traces");
+    }
+}
 
-/// How often a silent stream is kept warm without a word from the operator: as AssemblyAI's own demo
-/// of a voice agent's model does it.
-const KEEP_WARM: Duration = Duration::from_secs(2);
-
-/// Everything the operator decides.
+/// Configuration of a gateway.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Tells one file from another: the two roles get a new one one after the other. Empty where the
-    /// file was not rendered.
+    /// Version of the rendered configuration. The two roles receive a new version one after the other.
+    /// Empty if the file was not rendered.
     pub version: String,
-    /// Where Envoy listens, one gateway per region.
+    /// Gateways, one per region.
     pub listeners: PerRegion<Listener>,
-    /// Envoy's administration interface.
+    /// Administration interface of Envoy.
     pub admin: Address,
-    /// The longest request body, in bytes.
+    /// Maximum size of a request body, in bytes.
     pub request_body: NonZeroU32,
-    /// Whether a parameter that would be dropped is refused instead.
+    /// Whether a request with a parameter that would be dropped is refused.
     pub strict_parameters: bool,
-    /// Whether Envoy serves the page on which people try models out.
+    /// Whether Envoy serves the page to try models on.
     pub playground: bool,
-    /// Deadlines of a model that names none of its own.
+    /// Deadlines of models that have none of their own.
     pub deadlines: Deadlines,
-    /// After how long a silence a stream should be kept warm.
+    /// Time without content after which a stream forwards its provider's pings. AssemblyAI's demo of a
+    /// voice agent's model sends one every two seconds.
     pub keep_warm: Duration,
-    /// Where requests are counted, if not in each Envoy by itself.
+    /// Rate limit service that several Envoys share. `None`: each Envoy counts separately.
     pub rate_limit: Option<RateLimitService>,
-    /// Who may call, by name.
+    /// Accounts by name.
     pub accounts: BTreeMap<String, Account>,
-    /// Who runs the models, by name.
+    /// Providers by name.
     pub providers: BTreeMap<String, Provider>,
-    /// What clients may ask for, by name.
+    /// Models by name.
     pub models: BTreeMap<String, Model>,
-    /// Where transcripts come from. `None`: from nowhere.
+    /// Service that transcripts are fetched from. `None`: requests that need one are refused.
     pub transcripts: Option<Transcripts>,
-    /// Whose tokens are as good as an account's key. `None`: nobody's.
+    /// Authentication by JSON Web Token. `None`: by key only.
     pub jwt: Option<Jwt>,
-    /// What is told of exchanges besides their answers.
+    /// Settings of access log, metrics and traces.
     pub telemetry: Telemetry,
 }
 
-/// A model in a region: what an attempt is made at.
+/// Target of an attempt: a model in a region.
 #[derive(Clone, Copy, Debug)]
 pub struct Target<'c> {
-    /// The model's name, as the operator spells it.
+    /// Name of the model, as in the configuration.
     pub name: &'c str,
-    /// What it can do.
+    /// Model.
     pub model: &'c Model,
-    /// Where its data may be.
+    /// Region.
     pub region: Region,
-    /// Where it runs there.
+    /// Endpoint of the model in the region.
     pub endpoint: &'c Endpoint,
-    /// Who runs it.
+    /// Provider of the endpoint.
     pub provider: &'c Provider,
-    /// Where that is asked.
+    /// Base URL of the provider in the region.
     pub base: &'c BaseUrl,
 }
 
 impl Target<'_> {
-    /// The name of Envoy's cluster for it.
+    /// Returns the name of Envoy's cluster for the target.
     pub fn cluster(&self) -> String {
         cluster(&self.endpoint.provider, self.region)
     }
 }
 
-/// The name of Envoy's cluster for a provider in a region.
+/// Returns the name of Envoy's cluster for a provider in a region.
 pub fn cluster(provider: &str, region: Region) -> String {
     [provider, "-", region.name()].concat()
 }
 
 impl Config {
-    /// Reads a document. All its mistakes come at once.
+    /// Reads a document. Returns all its mistakes.
     pub fn parse(document: &Value) -> Result<Self, Vec<Invalid>> {
         let mistakes = Mistakes::default();
-        let config = Self::read(&ValueReader::root(document, &mistakes));
+        let config = Self::read(&ValueReader::root(document, &GATEWAY, &mistakes));
         let found = mistakes.into_inner();
         if found.is_empty() { Ok(config) } else { Err(found) }
     }
 
-    /// The deadlines that models have, each once.
+    /// Returns the distinct deadlines of all models.
     pub fn deadline_profiles(&self) -> Vec<Deadlines> {
-        let classes: BTreeSet<Deadlines> =
+        let distinct: BTreeSet<Deadlines> =
             self.models.values().map(|model| model.deadlines).collect();
-        classes.into_iter().collect()
+        distinct.into_iter().collect()
     }
 
-    /// The model a client names, by its exact name or by one that differs in case only.
+    /// Returns the model with a name, or with one that differs in case only, and its configured name.
     pub fn model(&self, name: &str) -> Option<(&str, &Model)> {
         let entry = self.models.get_key_value(name);
         let entry = entry
@@ -145,7 +196,7 @@ impl Config {
         entry.map(|(name, model)| (name.as_str(), model))
     }
 
-    /// Where a model runs in a region, with everything that is known about it.
+    /// Returns the target of attempts at a model in a region.
     pub fn target(&self, model: &str, region: Region) -> Option<Target<'_>> {
         let (name, model) = self.model(model)?;
         let endpoint = model.endpoints.get(region)?;
@@ -154,56 +205,52 @@ impl Config {
         Some(Target { name, model, region, endpoint, provider, base })
     }
 
-    /// Whether an account may call at all.
+    /// Whether an account may use any model.
     pub fn has_access(&self, account: &str) -> bool {
         self.accounts.get(account).is_some_and(|account| account.allowance.has_access())
     }
 
-    /// What an account may ask of a model, under the operator's name for it.
+    /// Returns the limits of an account for a model, named as in the configuration.
     pub fn limits(&self, account: &str, model: &str) -> Limits {
-        let nobody = Limits { requests: Rate::Nothing, tokens: Rate::Nothing };
-        self.accounts.get(account).map_or(nobody, |account| account.allowance.for_model(model))
+        let no_access = Limits { requests: Rate::Nothing, tokens: Rate::Nothing };
+        self.accounts.get(account).map_or(no_access, |account| account.allowance.for_model(model))
     }
 
-    fn read(node: &ValueReader<'_>) -> Self {
-        let mut top = node.object();
-        let deadlines =
-            top.optional("deadlines").map(|node| read_deadlines(&node, Deadlines::default()));
-        let deadlines = deadlines.unwrap_or_default();
-        let names = node.value().get("models").and_then(Value::as_object);
+    fn read(document: &ValueReader<'_>) -> Self {
+        let top = document.object();
+        let base = Deadlines::default();
+        let deadlines = Deadlines::read(top.section("deadlines"), base);
+        let names = document.value().get("models").and_then(Value::as_object);
         let names = names.into_iter().flat_map(|models| models.keys());
         let names: BTreeSet<&str> = names.map(String::as_str).collect();
-        let plans = entries(&mut top, "plans", |node| read_plan(node, &names));
+        let plans = read_entries(&top, "plans", |entry| read_plan(entry.object(), &names));
         let mut keys = BTreeSet::new();
-        let jwt = top.optional("jwt").map(|node| Jwt::read(&node));
-        let accounts = entries(&mut top, "accounts", |node| {
-            let around = AccountContext { plans: &plans, names: &names, needs_key: jwt.is_none() };
-            read_account(node, around, &mut keys)
+        let jwt = top.get("jwt").map(|value| Jwt::read(value.object()));
+        let context = AccountContext { plans: &plans, names: &names, needs_key: jwt.is_none() };
+        let accounts = read_entries(&top, "accounts", |entry| {
+            read_account(entry.object(), context, &mut keys)
         });
-        let providers = entries(&mut top, "providers", |node| Provider::read(node, &keys));
+        let providers =
+            read_entries(&top, "providers", |entry| Provider::read(entry.object(), &keys));
         let names: Vec<&str> = names.into_iter().collect();
-        let admin = top.optional("admin").map_or_else(default_admin, |node| read_admin(&node));
+        let admin = read_admin(&top);
+        let context = ModelContext { names: &names, providers: &providers, deadlines };
         let config = Self {
             version: String::new(),
-            listeners: read_listeners(&mut top, &admin),
+            listeners: read_listeners(&top, &admin),
             admin,
-            request_body: top
-                .optional("request_body_bytes")
-                .map_or(REQUEST_BODY, |node| node.positive()),
-            strict_parameters: top.optional("strict_parameters").is_some_and(|node| node.bool()),
-            playground: top.optional("playground").is_some_and(|node| node.bool()),
+            request_body: top.positive("request_body_bytes"),
+            strict_parameters: top.flag("strict_parameters"),
+            playground: top.flag("playground"),
             deadlines,
-            keep_warm: top.optional("keep_warm").map_or(KEEP_WARM, |node| node.duration()),
-            rate_limit: top.optional("rate_limit").map(|node| RateLimitService::read(&node)),
-            models: entries(&mut top, "models", |node| {
-                Model::read(
-                    node,
-                    &model::ModelContext { names: &names, providers: &providers, deadlines },
-                )
-            }),
-            transcripts: top.optional("transcripts").map(|node| Transcripts::read(&node, &keys)),
+            keep_warm: top.duration("keep_warm"),
+            rate_limit: top.get("rate_limit").map(|value| RateLimitService::read(value.object())),
+            models: read_entries(&top, "models", |entry| Model::read(entry, &context)),
+            transcripts: top
+                .get("transcripts")
+                .map(|value| Transcripts::read(value.object(), &keys)),
             jwt,
-            telemetry: Telemetry::read(&mut top),
+            telemetry: Telemetry::read(&top),
             accounts,
             providers,
         };
@@ -212,23 +259,23 @@ impl Config {
     }
 }
 
-/// The entries under a key that must be there.
-fn entries<T>(
-    top: &mut ObjectReader<'_>,
+/// Reads the named entries of a required object, at least one.
+fn read_entries<T>(
+    top: &ObjectReader<'_>,
     key: &'static str,
     mut read: impl FnMut(&ValueReader<'_>) -> T,
 ) -> BTreeMap<String, T> {
-    let Some(node) = top.required(key, "an object, name to entry") else { return BTreeMap::new() };
-    let found = node.entries();
-    if found.is_empty() && node.value().is_object() {
-        node.wrong("at least one entry");
+    let Some(value) = top.get(key) else { return BTreeMap::new() };
+    let found = value.entries();
+    if found.is_empty() && value.value().is_object() {
+        value.wrong("at least one entry");
     }
     let mut entries: BTreeMap<String, T> = BTreeMap::new();
     for (name, entry) in found {
         if !is_name(name) {
             entry.wrong_name(name, NAMES);
         }
-        // A client may write a model's name in any case.
+        // Clients may write the name of a model in any case.
         if let Some(twin) = entries.keys().find(|other| other.eq_ignore_ascii_case(name)) {
             entry.wrong_name(name, format!("a name that differs from `{twin}` in more than case"));
         }
@@ -237,10 +284,11 @@ fn entries<T>(
     entries
 }
 
-/// What an operator may call an entry.
+/// Allowed names of entries, in messages.
 const NAMES: &str = "up to 64 letters, digits and `-_.`, the first a letter or digit";
 
-/// A name becomes part of file names, cluster names, headers and metrics.
+/// Whether a text may name an entry. Names become parts of file names, cluster names, headers and
+/// metrics.
 fn is_name(name: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     name.len() <= 64

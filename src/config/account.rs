@@ -1,66 +1,83 @@
-//! Who may call.
+//! Accounts: the clients that may call, with their keys and limits.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    limits::{Allowance, LimitSettings},
-    read::{ValueReader, one_of},
+    limits::{Allowance, LimitSettings, MODEL_LIMITS, REQUESTS, TOKENS},
+    read::{ObjectReader, ValueReader},
+    table::{
+        ValueType::{ByModel, List, Name, Path},
+        object_table, optional, required_name,
+    },
 };
 
-/// Whose key it is.
+object_table! {
+    /// Client that may call.
+    pub(super) static ACCOUNT = "account" {
+        /// Plan whose limits apply.
+        "plan": Name("plans"), required_name();
+        /// Files that hold one key each, such as the old key and the new one; at least one.
+        "key_files": List(&Path), optional("required without `jwt`");
+        /// Requests per model in 60 seconds; 0 is no access.
+        "requests_per_minute": REQUESTS, optional("the plan's");
+        /// Tokens per model in 60 seconds, of prompts and responses together.
+        "tokens_per_minute": TOKENS, optional("the plan's");
+        /// Overrides for single models.
+        "models": ByModel(&MODEL_LIMITS), optional("the plan's");
+    }
+}
+
+/// Client that may call: the subject of the rate limits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
-    /// What its plan and its own entry allow it.
+    /// Limits, of its plan and its own entry combined.
     pub allowance: Allowance,
     /// Files that hold one key each.
     pub key_files: Vec<String>,
 }
 
-/// What an account's entry may refer to.
+/// Parts of the configuration that an account's entry refers to.
 #[derive(Clone, Copy)]
 pub(super) struct AccountContext<'c> {
+    /// Plans by name.
     pub(super) plans: &'c BTreeMap<String, LimitSettings>,
-    /// Every model's name.
+    /// Names of all models.
     pub(super) names: &'c BTreeSet<&'c str>,
-    /// Whether there is no other way for an account to show itself.
+    /// Whether a key is the account's only way to authenticate.
     pub(super) needs_key: bool,
 }
 
-pub(super) fn read_plan(node: &ValueReader<'_>, names: &BTreeSet<&str>) -> LimitSettings {
-    let mut entry = node.object();
-    let stated = LimitSettings::read(&mut entry, names);
-    if node.value().is_object() && !stated.has_requests() {
-        entry.wrong("requests_per_minute", "a whole number, 0 for no access, or `unlimited`");
-    }
+/// Reads one entry of `plans`. `names` are the models' names.
+pub(super) fn read_plan(entry: ObjectReader<'_>, names: &BTreeSet<&str>) -> LimitSettings {
+    let settings = LimitSettings::read(&entry, names);
     entry.finish();
-    stated
+    settings
 }
 
+/// Reads one entry of `accounts`. `keys` are the key files named so far.
 pub(super) fn read_account(
-    node: &ValueReader<'_>,
-    around: AccountContext<'_>,
+    entry: ObjectReader<'_>,
+    context: AccountContext<'_>,
     keys: &mut BTreeSet<String>,
 ) -> Account {
-    let mut entry = node.object();
-    let allowed = one_of(around.plans.keys().map(String::as_str));
-    let plan = entry.required("plan", &allowed);
-    let plan = plan.map(|node| node.name_in(around.plans)).unwrap_or_default();
-    let files = match around.needs_key {
-        true => entry.required("key_files", "a list of files that hold one key each"),
-        false => entry.optional("key_files"),
+    let plan = entry.get_name("plan", context.plans);
+    let plan = plan.map(|name| name.name_in(context.plans)).unwrap_or_default();
+    let files = match context.needs_key {
+        true => entry.get_required("key_files", "a list of files that hold one key each"),
+        false => entry.get("key_files"),
     };
-    let key_files = files.map(|node| read_key_files(&node, keys)).unwrap_or_default();
-    let stated = LimitSettings::read(&mut entry, around.names);
+    let key_files = files.map(|list| read_key_files(&list, keys)).unwrap_or_default();
+    let settings = LimitSettings::read(&entry, context.names);
     entry.finish();
-    let plan = around.plans.get(&plan);
-    Account { allowance: stated.over(plan.unwrap_or(&LimitSettings::default())), key_files }
+    let plan = context.plans.get(&plan);
+    Account { allowance: settings.over(plan.unwrap_or(&LimitSettings::default())), key_files }
 }
 
-/// `keys` are the files named so far: a key is one account's.
-fn read_key_files(node: &ValueReader<'_>, keys: &mut BTreeSet<String>) -> Vec<String> {
-    let items = node.list();
-    if items.is_empty() && node.value().is_array() {
-        node.wrong("at least one file");
+/// Reads `key_files`. A key belongs to one account, so no file is in `keys` already.
+fn read_key_files(list: &ValueReader<'_>, keys: &mut BTreeSet<String>) -> Vec<String> {
+    let items = list.list();
+    if items.is_empty() && list.value().is_array() {
+        list.wrong("at least one file");
     }
     let read = |item: &ValueReader<'_>| {
         let file = item.string();

@@ -1,62 +1,83 @@
-//! How long each part of an exchange may take.
+//! Deadlines of the parts of an exchange.
 
 use std::time::Duration;
 
-use super::read::ValueReader;
+use super::{
+    read::ObjectReader,
+    table::{ValueType, defaults_to, object_table},
+};
 use crate::ticket::BACK_OFF;
 
-/// How long each part of an exchange may take.
+object_table! {
+    /// Deadlines of the parts of an exchange. The entry of a model inherits from the top level each
+    /// field that is absent.
+    pub(super) static DEADLINES = "deadlines" {
+        /// Time to connect to the provider.
+        "connect": ValueType::Duration, defaults_to("3s");
+        /// Time from the request to the first content of a stream, in each attempt; above `500ms`.
+        "first_content": ValueType::Duration, defaults_to("20s");
+        /// Time from one content of a stream to the next.
+        "idle": ValueType::Duration, defaults_to("30s");
+        /// Time from the request to the end of a response that is not streamed, in each attempt.
+        "answer": ValueType::Duration, defaults_to("2m");
+        /// Time for the whole exchange, all attempts included.
+        "total": ValueType::Duration, defaults_to("5m");
+    }
+}
+
+/// Deadlines of the parts of an exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Deadlines {
-    /// To reach the provider.
+    /// Time to connect to the provider.
     pub connect: Duration,
-    /// From the request to the first content of a stream.
+    /// Time from the request to the first content of a stream.
     pub first_content: Duration,
-    /// From one content of a stream to the next.
+    /// Time from one content of a stream to the next.
     pub idle: Duration,
-    /// From the request to the end of an answer in one piece.
+    /// Time from the request to the end of a response that is not streamed.
     pub answer: Duration,
-    /// The whole exchange, all attempts of it.
+    /// Time for the whole exchange, all attempts included.
     pub total: Duration,
 }
 
 impl Deadlines {
-    /// Those that Envoy keeps, in milliseconds: to the first content, to the end of an answer, and to
-    /// the end of everything. Envoy has routes for each such class, and a ticket names one.
+    /// Returns the name of the deadline profile: the deadlines that Envoy keeps, in milliseconds, for
+    /// the first content, for the end of a response, and for the exchange. Envoy has routes for each
+    /// profile, and a ticket names one.
     pub fn profile(&self) -> String {
         let kept = [self.first_content, self.answer.min(self.total), self.total];
         kept.map(|deadline| deadline.as_millis().to_string()).join("-")
     }
+
+    /// Reads `deadlines`. An absent field is inherited from `base`.
+    pub(super) fn read(entry: ObjectReader<'_>, base: Self) -> Self {
+        let read = |key, base| entry.get(key).map_or(base, |value| value.duration());
+        let deadlines = Self {
+            connect: read("connect", base.connect),
+            first_content: read("first_content", base.first_content),
+            idle: read("idle", base.idle),
+            answer: read("answer", base.answer),
+            total: read("total", base.total),
+        };
+        if !deadlines.first_content.is_zero() && deadlines.first_content <= BACK_OFF {
+            let wait = BACK_OFF.as_millis();
+            entry.wrong("first_content", format!("longer than the wait before a retry, {wait}ms"));
+        }
+        entry.finish();
+        deadlines
+    }
 }
 
 impl Default for Deadlines {
-    /// Short enough for a phone call, long enough for a model that thinks.
+    /// Returns deadlines that are short enough for a phone call and long enough for a model that
+    /// reasons.
     fn default() -> Self {
-        Self {
-            connect: Duration::from_secs(3),
-            first_content: Duration::from_secs(20),
-            idle: Duration::from_secs(30),
-            answer: Duration::from_secs(120),
-            total: Duration::from_secs(300),
-        }
+        DEADLINES.defaults(|entry| Self {
+            connect: entry.duration("connect"),
+            first_content: entry.duration("first_content"),
+            idle: entry.duration("idle"),
+            answer: entry.duration("answer"),
+            total: entry.duration("total"),
+        })
     }
-}
-
-/// Deadlines where those that are not named are `otherwise`.
-pub(super) fn read_deadlines(node: &ValueReader<'_>, otherwise: Deadlines) -> Deadlines {
-    let mut entry = node.object();
-    let mut read = |key, otherwise| entry.optional(key).map_or(otherwise, |node| node.duration());
-    let deadlines = Deadlines {
-        connect: read("connect", otherwise.connect),
-        first_content: read("first_content", otherwise.first_content),
-        idle: read("idle", otherwise.idle),
-        answer: read("answer", otherwise.answer),
-        total: read("total", otherwise.total),
-    };
-    if !deadlines.first_content.is_zero() && deadlines.first_content <= BACK_OFF {
-        let wait = BACK_OFF.as_millis();
-        entry.wrong("first_content", format!("longer than the wait before a retry, {wait}ms"));
-    }
-    entry.finish();
-    deadlines
 }

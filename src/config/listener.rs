@@ -1,111 +1,143 @@
-//! Where Envoy listens.
+//! Sockets that Envoy listens on: one gateway per region, and the administration interface.
 
-use super::read::{ObjectReader, ValueReader};
-use crate::region::{PerRegion, Region};
+use super::{
+    read::{ObjectReader, ValueReader},
+    table::{
+        ValueType::{IpAddress, Number, Object, Path},
+        defaults_to, object_table, optional, required,
+    },
+};
+use crate::region::PerRegion;
 
-/// A socket.
+object_table! {
+    /// Gateways, one per region.
+    pub(super) static LISTENERS = "listeners" {
+        /// Gateway in the US. Requests go to the `us` URL of a provider, or to its `global` URL if
+        /// the request has `model_region: "global"`.
+        "us": Object(&LISTENER), optional("no gateway");
+        /// Gateway in the EU. Requests go to the `eu` URL of a provider only.
+        "eu": Object(&LISTENER), optional("no gateway");
+    }
+}
+
+object_table! {
+    /// Socket of one gateway.
+    static LISTENER = "listener" {
+        /// Address to listen on; `0.0.0.0` is every interface.
+        "address": IpAddress, defaults_to("127.0.0.1");
+        /// Port to listen on, different from every other listener's and from the port of `admin`.
+        "port": Number { least: 1, most: 65535 }, required("a number from 1 to 65535");
+        /// Certificate of the gateway.
+        "tls": Object(&TLS), optional("no TLS");
+    }
+}
+
+object_table! {
+    /// Certificate of a gateway, in files that Envoy reads.
+    static TLS = "tls" {
+        /// Certificate chain in PEM, the leaf first.
+        "certificate_file": Path, required("the path of a PEM file");
+        /// Private key in PEM.
+        "private_key_file": Path, required("the path of a PEM file");
+    }
+}
+
+object_table! {
+    /// Administration interface of Envoy.
+    pub(super) static ADMIN = "admin" {
+        /// Address to listen on.
+        "address": IpAddress, defaults_to("127.0.0.1");
+        /// Port to listen on.
+        "port": Number { least: 1, most: 65535 }, required("a number from 1 to 65535");
+    }
+}
+
+/// Socket address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Address {
-    /// An IP address.
+    /// IP address.
     pub address: String,
-    /// 1 to 65535.
+    /// Port, 1 to 65535.
     pub port: u16,
 }
 
 impl Address {
-    /// Whether only one of two can be listened on.
+    /// Whether only one of two sockets can be opened.
     fn overlaps(&self, other: &Self) -> bool {
         let is_any = |address: &str| matches!(address, "0.0.0.0" | "::");
         let addresses = [self.address.as_str(), other.address.as_str()];
         self.port == other.port
             && (self.address == other.address || addresses.into_iter().any(is_any))
     }
+
+    fn read(entry: &ObjectReader<'_>) -> Self {
+        let address = entry.string("address");
+        if !address.is_empty() && address.parse::<std::net::IpAddr>().is_err() {
+            entry.wrong("address", "an IP address, `0.0.0.0` for all of them");
+        }
+        Self { address, port: u16::try_from(entry.number("port")).unwrap_or_default() }
+    }
 }
 
-/// A gateway's own socket.
+/// Socket of one gateway.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listener {
-    /// Where it listens.
+    /// Address and port.
     pub socket: Address,
-    /// Its certificate, when it speaks TLS itself.
+    /// Certificate. `None` if the gateway does not terminate TLS.
     pub tls: Option<Tls>,
 }
 
-/// A certificate for a listener, in PEM files that Envoy reads.
+/// Certificate of a gateway, in PEM files that Envoy reads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tls {
-    /// The chain, leaf first.
+    /// Certificate chain, leaf first.
     pub certificate_file: String,
-    /// Its private key.
+    /// Private key.
     pub private_key_file: String,
 }
 
-pub(super) fn read_listeners(top: &mut ObjectReader<'_>, admin: &Address) -> PerRegion<Listener> {
-    let mut listeners = PerRegion::default();
-    let Some(node) = top.required("listeners", "`us`, `eu` or both") else { return listeners };
-    let mut regions = node.object();
-    let mut taken = vec![admin.clone()];
-    for region in [Region::Us, Region::Eu] {
-        if let Some(entry) = regions.optional(region.name()) {
-            let listener = read_listener(&entry, &taken);
-            taken.push(listener.socket.clone());
-            listeners.set(region, listener);
-        }
-    }
-    regions.finish();
-    if listeners.iter().next().is_none() && node.value().is_object() {
-        node.wrong("`us`, `eu` or both");
-    }
-    listeners
-}
-
-fn read_listener(node: &ValueReader<'_>, taken: &[Address]) -> Listener {
-    let before = node.mistake_count();
-    let mut entry = node.object();
-    let socket = read_address(&mut entry);
-    if node.mistake_count() == before && taken.iter().any(|other| other.overlaps(&socket)) {
-        entry.wrong("port", "a port that neither `admin` nor another listener has");
-    }
-    let tls = entry.optional("tls").map(|node| {
-        let mut files = node.object();
-        let mut file = |key| {
-            files
-                .required(key, "the path of a PEM file")
-                .map(|node| node.string())
-                .unwrap_or_default()
+impl Tls {
+    fn read(entry: ObjectReader<'_>) -> Self {
+        let tls = Self {
+            certificate_file: entry.string("certificate_file"),
+            private_key_file: entry.string("private_key_file"),
         };
-        let (certificate_file, private_key_file) =
-            (file("certificate_file"), file("private_key_file"));
-        files.finish();
-        Tls { certificate_file, private_key_file }
-    });
-    entry.finish();
-    Listener { socket, tls }
+        entry.finish();
+        tls
+    }
 }
 
-pub(super) fn default_admin() -> Address {
-    Address { address: "127.0.0.1".to_owned(), port: 9901 }
-}
-
-pub(super) fn read_admin(node: &ValueReader<'_>) -> Address {
-    let mut entry = node.object();
-    let address = read_address(&mut entry);
+/// Reads `admin`.
+pub(super) fn read_admin(top: &ObjectReader<'_>) -> Address {
+    let Some(value) = top.get("admin") else {
+        return Address { address: "127.0.0.1".to_owned(), port: 9901 };
+    };
+    let entry = value.object();
+    let address = Address::read(&entry);
     entry.finish();
     address
 }
 
-fn read_address(entry: &mut ObjectReader<'_>) -> Address {
-    let address = entry.optional("address").map_or_else(
-        || "127.0.0.1".to_owned(),
-        |node| {
-            let address = node.string();
-            if !address.is_empty() && address.parse::<std::net::IpAddr>().is_err() {
-                node.wrong("an IP address, `0.0.0.0` for all of them");
-            }
-            address
-        },
-    );
-    let port = entry.required("port", "a number from 1 to 65535");
-    let port = port.map(|node| node.number(1, u16::MAX.into())).unwrap_or_default();
-    Address { address, port: u16::try_from(port).unwrap_or_default() }
+/// Reads `listeners`. No two of them overlap, nor does one overlap `admin`.
+pub(super) fn read_listeners(top: &ObjectReader<'_>, admin: &Address) -> PerRegion<Listener> {
+    let mut taken = vec![admin.clone()];
+    let Some(listeners) = top.get("listeners") else { return PerRegion::default() };
+    listeners.per_region("`us`, `eu` or both", |value, _| {
+        let listener = read_listener(value, &taken);
+        taken.push(listener.socket.clone());
+        listener
+    })
+}
+
+fn read_listener(value: &ValueReader<'_>, taken: &[Address]) -> Listener {
+    let before = value.mistake_count();
+    let entry = value.object();
+    let socket = Address::read(&entry);
+    if value.mistake_count() == before && taken.iter().any(|other| other.overlaps(&socket)) {
+        entry.wrong("port", "a port that neither `admin` nor another listener has");
+    }
+    let tls = entry.get("tls").map(|value| Tls::read(value.object()));
+    entry.finish();
+    Listener { socket, tls }
 }

@@ -9,13 +9,11 @@ mod providers;
 mod sample;
 mod telemetry;
 
-use std::collections::BTreeSet;
-
 use serde_json::{Map, Value, json};
 #[cfg(all(target_family = "wasm", target_os = "unknown"))]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
-use super::{read::one_of, *};
+use super::{mistakes::one_of, *};
 use crate::chat::{
     message::Input,
     parameter::{Parameter, Place},
