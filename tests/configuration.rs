@@ -1,15 +1,18 @@
-//! Field tables of the configuration: the reader and the JSON Schema agree.
-//! `UPDATE=1 cargo test --test configuration` rewrites `envoy/gateway.schema.json`.
+//! Field tables of the configuration: the reader, the JSON Schema and the field reference in
+//! `docs/configuration.md` agree. `UPDATE=1 cargo test --test configuration` rewrites the generated
+//! parts: `envoy/gateway.schema.json`, and the tables in the page.
 
 #![cfg(not(target_family = "wasm"))]
 
 #[path = "configuration/document.rs"]
 mod document;
+#[path = "configuration/reference.rs"]
+mod reference;
 
 use std::{fs, path::Path};
 
 use attache::config::{
-    Config,
+    Config, GATEWAY, Quirk,
     table::{Field, Presence},
 };
 use attache_cli::schema;
@@ -48,6 +51,19 @@ fn parse_yaml(text: &str) -> Value {
 fn the_committed_schema_is_the_printed_one() {
     assert!(jsonschema::meta::is_valid(&schema::json_schema()));
     assert_generated("envoy/gateway.schema.json", &schema::text());
+}
+
+#[test]
+fn the_field_reference_is_generated_from_the_tables() {
+    let page = include_str!("../docs/configuration.md");
+    assert_generated("docs/configuration.md", &reference::fill(page));
+    for table in GATEWAY.with_nested() {
+        let name = table.name;
+        assert!(page.contains(&reference::begin("fields", name)), "no field reference of `{name}`");
+    }
+    for (word, _) in Quirk::WORDS {
+        assert!(page.contains(&format!("\n| `{word}` | ")), "no description of the quirk `{word}`");
+    }
 }
 
 #[test]

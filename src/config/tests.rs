@@ -1,7 +1,6 @@
 //! The configuration as an operator meets it: the sample file, and what is said about mistakes.
 
 mod callers;
-mod documents;
 mod limits;
 mod models;
 mod providers;
