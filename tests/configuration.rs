@@ -16,7 +16,7 @@ use attache::config::{
     table::{Field, Presence},
 };
 use attache_cli::schema;
-use document::{Place, complete, places, put, smallest};
+use document::{FieldPlace, complete, places, put, smallest};
 use jsonschema::Validator;
 use serde_json::{Value, json};
 
@@ -115,7 +115,7 @@ fn the_schema_refuses_wrong_files() {
 }
 
 /// Returns whether the reader and the schema accept a value at a place of the complete document.
-fn accepted(validator: &Validator, place: &Place, value: &Value) -> (bool, bool) {
+fn accepted(validator: &Validator, place: &FieldPlace, value: &Value) -> (bool, bool) {
     let mut document = complete();
     put(&mut document, &place.pointer, value.clone());
     (Config::parse(&document).is_ok(), validator.is_valid(&document))
@@ -148,7 +148,7 @@ fn the_reader_and_the_schema_know_the_same_types() {
 
 #[test]
 fn the_tables_have_the_readers_defaults() {
-    let read = |place: &Place, value: Value| {
+    let read = |place: &FieldPlace, value: Value| {
         let mut document = complete();
         put(&mut document, &place.pointer, value);
         let config = Config::parse(&document);

@@ -123,7 +123,7 @@ pub struct Vocabulary(#[cfg(not(target_family = "wasm"))] pub fn() -> Vec<&'stat
 
 /// Text for documents only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Note(#[cfg(not(target_family = "wasm"))] pub &'static str);
+pub struct DocText(#[cfg(not(target_family = "wasm"))] pub &'static str);
 
 /// Returns the type of one of several words.
 pub const fn word(words: fn() -> Vec<&'static str>) -> ValueType {
@@ -146,13 +146,13 @@ const fn vocabulary(_: fn() -> Vec<&'static str>) -> Vocabulary {
 }
 
 #[cfg(not(target_family = "wasm"))]
-const fn note(text: &'static str) -> Note {
-    Note(text)
+const fn doc_text(text: &'static str) -> DocText {
+    DocText(text)
 }
 
 #[cfg(target_family = "wasm")]
-const fn note(_: &'static str) -> Note {
-    Note()
+const fn doc_text(_: &'static str) -> DocText {
+    DocText()
 }
 
 impl ValueType {
@@ -183,11 +183,11 @@ pub enum Presence {
     /// The field must be present. See [`required_name`].
     RequiredName,
     /// The field must be present unless another field is. See [`required_unless`].
-    RequiredUnless(Note),
+    RequiredUnless(DocText),
     /// The field may be absent and has a default. See [`defaults_to`].
     Default(&'static str),
     /// The field may be absent and has no default. See [`optional`].
-    Optional(Note),
+    Optional(DocText),
 }
 
 /// Returns the presence of a field that must be present. `allowed` completes the message
@@ -204,7 +204,7 @@ pub const fn required_name() -> Presence {
 
 /// Returns the presence of a field that must be present unless the field `other` is.
 pub const fn required_unless(other: &'static str) -> Presence {
-    Presence::RequiredUnless(note(other))
+    Presence::RequiredUnless(doc_text(other))
 }
 
 /// Returns the presence of a field with a default, which is written as an operator would write it.
@@ -215,7 +215,7 @@ pub const fn defaults_to(literal: &'static str) -> Presence {
 /// Returns the presence of a field without a default. `meaning` tells readers of the documents what
 /// applies when the field is absent.
 pub const fn optional(meaning: &'static str) -> Presence {
-    Presence::Optional(note(meaning))
+    Presence::Optional(doc_text(meaning))
 }
 
 impl ObjectTable {

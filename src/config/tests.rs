@@ -22,23 +22,7 @@ use crate::chat::{
 
 /// Returns the smallest configuration without mistakes.
 fn smallest() -> Value {
-    json!({
-        "listeners": {"us": {"port": 8080}},
-        "plans": {"paid": {"requests_per_minute": 30}},
-        "accounts": {"demo": {"plan": "paid", "key_files": ["demo.key"]}},
-        "providers": {
-            "openai": {"api_schema": "openai", "base_url": {"us": "https://api.openai.com/v1"}},
-            "bedrock": {"api_schema": "anthropic", "base_url": {"eu": "https://example.com"}},
-        },
-        "models": {
-            "gpt-4.1": {
-                "name": "GPT-4.1",
-                "regions": {"us": {"provider": "openai", "upstream_model": "gpt-4.1"}},
-                "context_length": 1_047_576,
-                "max_output_tokens": 32_768,
-            },
-        },
-    })
+    serde_json::from_str(include_str!("tests/smallest.json")).unwrap()
 }
 
 /// Returns the smallest configuration with another value at a JSON pointer, such as `/plans/paid`.

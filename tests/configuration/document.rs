@@ -8,22 +8,7 @@ use serde_json::{Value, json};
 
 /// Returns the smallest valid configuration.
 pub fn smallest() -> Value {
-    json!({
-        "listeners": {"us": {"port": 8080}},
-        "plans": {"paid": {"requests_per_minute": 30}},
-        "accounts": {"demo": {"plan": "paid", "key_files": ["demo.key"]}},
-        "providers": {
-            "openai": {"api_schema": "openai", "base_url": {"us": "https://api.openai.com/v1"}},
-        },
-        "models": {
-            "gpt-4.1": {
-                "name": "GPT-4.1",
-                "regions": {"us": {"provider": "openai", "upstream_model": "gpt-4.1"}},
-                "context_length": 1_047_576,
-                "max_output_tokens": 32_768,
-            },
-        },
-    })
+    serde_json::from_str(include_str!("../../src/config/tests/smallest.json")).unwrap()
 }
 
 /// Returns a valid configuration that contains every object.
@@ -67,7 +52,7 @@ pub fn complete() -> Value {
 }
 
 /// Field of the complete configuration.
-pub struct Place {
+pub struct FieldPlace {
     /// JSON pointer of its value.
     pub pointer: String,
     /// Entry in the field table.
@@ -75,7 +60,7 @@ pub struct Place {
 }
 
 /// Returns every field of every object in the complete configuration.
-pub fn places() -> Vec<Place> {
+pub fn places() -> Vec<FieldPlace> {
     let (document, mut found, mut tables) = (complete(), Vec::new(), Vec::new());
     visit(&GATEWAY, "", &document, &mut |table, place| {
         found.push(place);
@@ -91,7 +76,7 @@ fn visit(
     table: &'static ObjectTable,
     pointer: &str,
     document: &Value,
-    found: &mut impl FnMut(&'static ObjectTable, Place),
+    found: &mut impl FnMut(&'static ObjectTable, FieldPlace),
 ) {
     for field in table.fields {
         let pointer = format!("{pointer}/{}", field.key);
@@ -108,7 +93,7 @@ fn visit(
             }
             _ => {}
         }
-        found(table, Place { pointer, field });
+        found(table, FieldPlace { pointer, field });
     }
 }
 
