@@ -1,9 +1,9 @@
 //! `generationConfig`: how the answer is made. ai.google.dev, *GenerationConfig*.
 
 use super::{
-    RequestBuilder,
     fit::{has_budget, level, stop_sequences, tokens},
     json_schema,
+    request::RequestBuilder,
 };
 use crate::{
     chat::{effort::Effort, parameter::Parameter, text::Text, tools::ResponseFormat},

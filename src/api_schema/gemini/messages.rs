@@ -11,10 +11,9 @@ use serde::{Deserialize, de::IgnoredAny};
 use serde_json::value::RawValue;
 
 use super::{
-    RequestBuilder,
     fit::has_budget,
-    is_vertex,
     media::Media,
+    request::{RequestBuilder, is_vertex},
     signature::{LOST, Signatures},
     turns::{self, Turns},
 };

@@ -3,10 +3,11 @@
 //! ai.google.dev, *Text generation*, *Streaming responses*.
 
 use super::{
-    GeminiDecoder,
-    answer::{Candidate, End, FAILED, Response, Said as Part, image},
+    answer::FAILED,
+    decoder::GeminiDecoder,
     logprobs,
     signature::detail,
+    wire::{Candidate, End, Response, Said as Part, image},
 };
 use crate::{
     api_schema::origin::ResponseContext,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::Deserialize;
 
-use super::{RequestBuilder, fit::forms_beside_tools, json_schema};
+use super::{fit::forms_beside_tools, json_schema, request::RequestBuilder};
 use crate::{
     chat::{
         parameter::Parameter,
