@@ -1,6 +1,6 @@
 //! What OpenAI's chat completions cannot do that our API can.
 
-use super::forwards_tools;
+use super::tools::forwards_tools;
 use crate::{
     chat::{
         message::{Content, Function, Input, Message, Role},

@@ -1,8 +1,8 @@
 //! The answer as a stream. OpenAI's API reference, *The chat completion chunk object*.
 
 use super::{
-    arguments, place, reason,
-    wire::{self, Completion, WireCall, WireChoice},
+    answer::{arguments, reason},
+    wire::{self, Completion, WireCall, WireChoice, place},
 };
 use crate::{
     api_schema::{error, origin::ResponseContext},

@@ -6,7 +6,6 @@ use std::borrow::Cow;
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::place;
 use crate::chat::{
     text::{Text, lenient},
     usage::Usage,
@@ -230,4 +229,9 @@ pub(super) fn logprobs(raw: &RawValue) -> Cow<'_, RawValue> {
 /// An event as JSON.
 pub(super) fn raw(data: &[u8]) -> Option<&RawValue> {
     serde_json::from_slice(data).ok()
+}
+
+/// A provider's index as ours. One that is beyond this machine's numbers is beyond any bound too.
+pub(super) fn place(index: u64) -> usize {
+    usize::try_from(index).unwrap_or(usize::MAX)
 }

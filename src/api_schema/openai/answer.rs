@@ -1,0 +1,106 @@
+//! An answer in one piece.
+
+use std::borrow::Cow;
+
+use serde_json::value::RawValue;
+
+use super::wire::{self, Completion, WireCall, WireChoice, WireFunction, WireMessage};
+use crate::{
+    api_schema::{error, origin::ResponseContext},
+    chat::{
+        answer::{Answer, Call, Choice},
+        error::Error,
+        finish::Finish,
+        text::Text,
+    },
+};
+
+/// Reads an answer in one piece.
+pub(crate) fn answer<'a>(body: &'a [u8], origin: ResponseContext<'_>) -> Result<Answer<'a>, Error> {
+    let wire: Completion<'a> =
+        serde_json::from_slice(body).map_err(|_| origin.bad("is not a chat completion"))?;
+    if let Some(error) = wire.error {
+        return Err(error::hidden(origin, error));
+    }
+    let mut choices = wire.choices.unwrap_or_default();
+    choices.sort_by_key(|choice| choice.index);
+    if choices.is_empty() {
+        return Err(origin.bad("has no choices"));
+    }
+    let usage = wire.usage.or_else(|| choices.iter().find_map(|choice| choice.usage));
+    if choices.iter().any(|choice| reason(choice).0.as_deref() == Some("error")) {
+        return Err(origin.bad("ended in an error it does not name"));
+    }
+    Ok(Answer {
+        choices: choices.into_iter().map(choice).collect(),
+        usage,
+        system_fingerprint: wire.system_fingerprint,
+        service_tier: wire.service_tier,
+    })
+}
+
+fn choice(wire: WireChoice<'_>) -> Choice<'_> {
+    let finish = reason(&wire).1.unwrap_or(Finish::Stop);
+    let word = wire.finish_reason.filter(|word| !word.is_empty());
+    let message = wire.message.or(wire.delta).unwrap_or_default();
+    let (reasoning_details, images) = (message.details(), message.images());
+    let WireMessage { content, function_call, tool_calls, .. } = message;
+    let mut calls: Vec<Call<'_>> = tool_calls.into_iter().flatten().filter_map(call).collect();
+    if calls.is_empty() {
+        calls.extend(function_call.and_then(|function| named(None, function)));
+    }
+    let silent = calls.is_empty() && message.refusal.is_none();
+    let (text, thoughts) = content.map_or((None, None), |content| (content.text, content.thoughts));
+    Choice {
+        content: text.or_else(|| silent.then(|| Text::new(""))),
+        refusal: message.refusal,
+        reasoning: message.reasoning_content.or(message.reasoning).or(thoughts),
+        reasoning_details,
+        images,
+        finish: finish.with_calls(!calls.is_empty()),
+        calls,
+        native_finish: wire.native_finish_reason.or(word),
+        logprobs: wire.logprobs.map(wire::logprobs),
+        annotations: message.annotations,
+        audio: message.audio,
+    }
+}
+
+fn call(wire: WireCall<'_>) -> Option<Call<'_>> {
+    named(wire.id, wire.function?)
+}
+
+/// A call without a name is none.
+fn named<'a>(id: Option<Text<'a>>, function: WireFunction<'a>) -> Option<Call<'a>> {
+    Some(Call {
+        id: id.filter(|id| !id.is_empty()),
+        name: function.name.filter(|name| !name.is_empty())?,
+        arguments: function.arguments.and_then(arguments).unwrap_or_else(|| Text::new("{}")),
+        extra_content: None,
+    })
+}
+
+/// Arguments as a string, which is what they should have been. None when there are none.
+pub(super) fn arguments(raw: &RawValue) -> Option<Text<'_>> {
+    match Text::from_raw(raw) {
+        Some(text) if text.is_empty() => None,
+        Some(text) => Some(text),
+        None if raw.get() == "null" => None,
+        None => Some(Text::new(raw.get())),
+    }
+}
+
+/// The provider's word for why it stopped, and what it means. Neither when it has not stopped.
+pub(super) fn reason<'w>(wire: &'w WireChoice<'_>) -> (Option<Cow<'w, str>>, Option<Finish>) {
+    let Some(word) = wire.finish_reason.as_ref().map(Text::decode).filter(|word| !word.is_empty())
+    else {
+        return (None, None);
+    };
+    let finish = match word.as_ref() {
+        "length" | "max_tokens" => Finish::Length,
+        "tool_calls" | "function_call" | "tool_use" => Finish::ToolCalls,
+        "content_filter" | "safety" => Finish::ContentFilter,
+        _ => Finish::Stop,
+    };
+    (Some(word), Some(finish))
+}
