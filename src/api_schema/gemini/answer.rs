@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use super::{
     decoder::GeminiDecoder,
     logprobs,
-    signature::detail,
-    wire::{Candidate, End, Response, Said, image},
+    signature::reasoning_detail,
+    wire::{Candidate, CandidateEnd, GeminiResponse, PartContent, image},
 };
 use crate::{
     api_schema::origin::ResponseContext,
@@ -24,9 +24,9 @@ pub(super) fn read<'a>(
     body: &'a [u8],
     origin: ResponseContext<'_>,
 ) -> Result<Answer<'a>, Error> {
-    let mut response = Response::read(body, origin)?;
-    let usage = response.usage().map(|usage| usage.told());
-    if let Some(reason) = response.blocked().cloned() {
+    let mut response = GeminiResponse::read(body, origin)?;
+    let usage = response.usage().map(|usage| usage.to_usage());
+    if let Some(reason) = response.block_reason().cloned() {
         return Ok(Answer { choices: vec![blocked(reason)], usage, ..Answer::default() });
     }
     let mut candidates = response.candidates.take().unwrap_or_default();
@@ -64,24 +64,24 @@ fn choice<'a>(
 ) -> Result<Choice<'a>, Error> {
     let (mut texts, mut thoughts) = (Vec::new(), Vec::new());
     let (mut calls, mut reasoning_details, mut images) = (Vec::new(), Vec::new(), Vec::new());
-    for said in candidate.said(reader, index, 0) {
+    for said in candidate.take_parts(reader, index, 0) {
         match said {
-            Said::Text(text) => texts.push(text),
-            Said::Thought(text) => thoughts.push(text),
-            Said::Call(call) => calls.push(call),
-            Said::Image(url) => images.push(image(&url, images.len())),
-            Said::Signature(signature, id) => {
+            PartContent::Text(text) => texts.push(text),
+            PartContent::Thought(text) => thoughts.push(text),
+            PartContent::Call(call) => calls.push(call),
+            PartContent::Image(url) => images.push(image(&url, images.len())),
+            PartContent::Signature(signature, id) => {
                 let number = reasoning_details.len();
-                reasoning_details.push(detail(&signature, id.as_ref(), number));
+                reasoning_details.push(reasoning_detail(&signature, id.as_ref(), number));
             }
         }
     }
     let silent = texts.is_empty() && calls.is_empty() && images.is_empty();
     let finish = match candidate.end() {
         None if silent => return Err(origin.bad("says nothing and has no end")),
-        Some(End::Failed) if silent => return Err(origin.bad(FAILED)),
-        None | Some(End::Failed) => Finish::Stop,
-        Some(End::Finish(finish)) => finish,
+        Some(CandidateEnd::Failed) if silent => return Err(origin.bad(FAILED)),
+        None | Some(CandidateEnd::Failed) => Finish::Stop,
+        Some(CandidateEnd::Finish(finish)) => finish,
     };
     Ok(Choice {
         content: (!texts.is_empty() || calls.is_empty()).then(|| Text::concat(&texts)),

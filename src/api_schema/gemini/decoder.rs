@@ -12,11 +12,11 @@ use crate::{
 #[derive(Clone, Debug, Default)]
 pub(crate) struct GeminiDecoder {
     /// Names of tools as the client knows them, by those that were sent in their place.
-    pub(super) names: BTreeMap<String, String>,
+    pub(super) original_names: BTreeMap<String, String>,
     /// The request's id: calls that come without an id get one that follows from it.
     pub(super) request_id: String,
     /// What has been said so far in a stream, per candidate.
-    pub(super) said: BTreeMap<usize, stream::Said>,
+    pub(super) candidates: BTreeMap<usize, stream::CandidateState>,
     /// What a stream has cost so far.
     pub(super) usage: UsageMetadata,
 }

@@ -29,15 +29,15 @@ const MAX_BUDGET: NonZeroU32 = NonZeroU32::new(24_576).unwrap();
 /// Whether a model is told how hard to think by a number of tokens, as Gemini 2.5 is. Later ones
 /// are told by a word; they also give calls ids, and want signatures back with them.
 /// ai.google.dev, *Gemini 3*.
-pub(super) fn has_budget(model: &Model) -> bool {
+pub(super) fn has_thinking_budget(model: &Model) -> bool {
     model.thinking == Some(Thinking::Budget)
 }
 
 /// Whether an answer is asked to have a form while there are tools, which Gemini 2.5 refuses:
 /// "Function calling with a response mime type: 'application/json' is unsupported".
-pub(super) fn forms_beside_tools(request: &Request<'_>, model: &Model) -> bool {
+pub(super) fn format_excludes_tools(request: &Request<'_>, model: &Model) -> bool {
     let form = request.response_format.as_ref().and_then(ResponseFormat::form);
-    has_budget(model) && form.is_some() && !request.tools.is_empty()
+    has_thinking_budget(model) && form.is_some() && !request.tools.is_empty()
 }
 
 /// Fits a request that fits its model to Gemini.
@@ -47,13 +47,13 @@ pub(crate) fn fit(fit: &mut Fit<'_>, request: &Request<'_>, target: &Target<'_>)
     let kept: Vec<Parameter> = fit.kept.iter().map(|(parameter, _)| *parameter).collect();
     for parameter in kept {
         match parameter {
-            Parameter::Seed => seed(fit, request),
-            Parameter::Reasoning => budget(fit, request, target.model),
-            Parameter::N => candidates(fit, request),
-            Parameter::Stop => stops(fit, request),
-            Parameter::ResponseFormat => form(fit, request, target),
+            Parameter::Seed => fit_seed(fit, request),
+            Parameter::Reasoning => fit_budget(fit, request, target.model),
+            Parameter::N => check_n(fit, request),
+            Parameter::Stop => check_stop(fit, request),
+            Parameter::ResponseFormat => check_response_format(fit, request, target),
             Parameter::FrequencyPenalty | Parameter::PresencePenalty
-                if !has_budget(target.model) =>
+                if !has_thinking_budget(target.model) =>
             {
                 fit.drop_parameter(parameter);
             }
@@ -63,7 +63,7 @@ pub(crate) fn fit(fit: &mut Fit<'_>, request: &Request<'_>, target: &Target<'_>)
 }
 
 /// Seeds have 32 bits here. The low half of a longer one is used, so that other seeds stay others.
-fn seed(fit: &mut Fit<'_>, request: &Request<'_>) {
+fn fit_seed(fit: &mut Fit<'_>, request: &Request<'_>) {
     let raw = request.parameters.get(Parameter::Seed);
     let seed = raw.and_then(|raw| serde_json::from_str::<i64>(raw.get()).ok()).unwrap_or_default();
     if i32::try_from(seed).is_err() {
@@ -73,9 +73,9 @@ fn seed(fit: &mut Fit<'_>, request: &Request<'_>) {
 }
 
 /// `reasoning.max_tokens`, where thinking has a budget.
-fn budget(fit: &mut Fit<'_>, request: &Request<'_>, model: &Model) {
+fn fit_budget(fit: &mut Fit<'_>, request: &Request<'_>, model: &Model) {
     let Some(asked) = request.reasoning_max_tokens else { return };
-    if !has_budget(model) {
+    if !has_thinking_budget(model) {
         fit.kept.retain(|(parameter, _)| *parameter != Parameter::Reasoning);
         fit.dropped.push(Cow::Borrowed("reasoning.max_tokens"));
         return;
@@ -88,14 +88,14 @@ fn budget(fit: &mut Fit<'_>, request: &Request<'_>, model: &Model) {
     }
 }
 
-fn candidates(fit: &mut Fit<'_>, request: &Request<'_>) {
+fn check_n(fit: &mut Fit<'_>, request: &Request<'_>) {
     if request.n.get() > MAX_CANDIDATES {
         let message = format!("n must be at most {MAX_CANDIDATES} with this model");
         fit.refused.push(Mistake::new(MistakeKind::Invalid, "n", &message));
     }
 }
 
-fn stops(fit: &mut Fit<'_>, request: &Request<'_>) {
+fn check_stop(fit: &mut Fit<'_>, request: &Request<'_>) {
     let raw = request.parameters.get(Parameter::Stop);
     if raw.is_some_and(|raw| stop_sequences(raw.get()).len() > MAX_STOPS) {
         let message = format!("stop must be at most {MAX_STOPS} sequences with this model");
@@ -115,9 +115,9 @@ pub(super) fn stop_sequences(json: &str) -> Vec<Text<'_>> {
 
 /// Without its form the answer would be one to another question. Where nothing may be called, the
 /// tools need not be there.
-fn form(fit: &mut Fit<'_>, request: &Request<'_>, target: &Target<'_>) {
+fn check_response_format(fit: &mut Fit<'_>, request: &Request<'_>, target: &Target<'_>) {
     let idle = matches!(request.tool_choice, Some(ToolChoice::None));
-    if forms_beside_tools(request, target.model) && !idle {
+    if format_excludes_tools(request, target.model) && !idle {
         let model = target.name;
         let message = format!("model {model} does not support response_format together with tools");
         fit.refused.push(Mistake::new(MistakeKind::Unsupported, "response_format", &message));
@@ -126,7 +126,7 @@ fn form(fit: &mut Fit<'_>, request: &Request<'_>, target: &Target<'_>) {
 
 /// What Google's own OpenAI-compatible endpoint makes of an effort, in tokens. ai.google.dev,
 /// *OpenAI compatibility*, *Thinking*.
-pub(super) fn tokens(effort: Effort) -> u32 {
+pub(super) fn thinking_budget(effort: Effort) -> u32 {
     match effort {
         Effort::None => 0,
         Effort::Minimal | Effort::Low => 1024,
@@ -137,7 +137,7 @@ pub(super) fn tokens(effort: Effort) -> u32 {
 
 /// The level of an effort. Thinking cannot be switched off where there are levels. ai.google.dev,
 /// *Gemini thinking*, *Thinking levels*.
-pub(super) fn level(effort: Effort) -> &'static str {
+pub(super) fn thinking_level(effort: Effort) -> &'static str {
     match effort {
         Effort::None | Effort::Minimal => "MINIMAL",
         Effort::Low => "LOW",

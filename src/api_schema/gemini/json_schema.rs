@@ -25,7 +25,7 @@ const MAX_LENGTH: usize = 1 << 20;
 const MAX_NOTE: usize = 200;
 
 /// Keywords that demand something Gemini does not check.
-const NOTED: [&str; 26] = [
+const UNSUPPORTED: [&str; 26] = [
     "allOf",
     "pattern",
     "minLength",
@@ -60,15 +60,15 @@ pub(super) struct TooLarge;
 
 /// Translates the schemas of one request.
 #[derive(Debug, Default)]
-pub(super) struct Schemas {
+pub(super) struct SchemaTranslator {
     /// How many nodes there have been.
     nodes: usize,
 }
 
-impl Schemas {
+impl SchemaTranslator {
     /// The schema of a function's parameters. None for a function without any: it needs no schema.
-    pub(super) fn of_parameters(&mut self, json: &str) -> Result<Option<Vec<u8>>, TooLarge> {
-        let Some(mut schema) = self.translated(json)? else { return Ok(None) };
+    pub(super) fn parameters_schema(&mut self, json: &str) -> Result<Option<Vec<u8>>, TooLarge> {
+        let Some(mut schema) = self.translate(json)? else { return Ok(None) };
         let none = schema.iter().all(|(key, value)| match key.as_str() {
             "type" => value == "object",
             "properties" | "required" => is_empty(value),
@@ -83,25 +83,25 @@ impl Schemas {
         if !["type", "anyOf", "$ref"].iter().any(|key| schema.contains_key(*key)) {
             schema.insert("type".to_owned(), json!("object"));
         }
-        Ok(Some(written(schema)))
+        Ok(Some(to_json(schema)))
     }
 
     /// The schema of an answer. None for one that demands nothing.
-    pub(super) fn of_answer(&mut self, json: &str) -> Result<Option<Vec<u8>>, TooLarge> {
-        Ok(self.translated(json)?.filter(|schema| !schema.is_empty()).map(written))
+    pub(super) fn response_schema(&mut self, json: &str) -> Result<Option<Vec<u8>>, TooLarge> {
+        Ok(self.translate(json)?.filter(|schema| !schema.is_empty()).map(to_json))
     }
 
-    fn translated(&mut self, json: &str) -> Result<Option<Map<String, Value>>, TooLarge> {
+    fn translate(&mut self, json: &str) -> Result<Option<Map<String, Value>>, TooLarge> {
         if json.len() > MAX_LENGTH {
             return Err(TooLarge);
         }
         let Ok(root) = serde_json::from_str::<Value>(json) else { return Ok(None) };
         let Some(map) = root.as_object() else { return Ok(None) };
-        let mut translation = Translation::new(&root, self.nodes);
+        let mut translation = SchemaTranslation::new(&root, self.nodes);
         let mut schema = translation.object(map);
         let mut definitions = Map::new();
         while let Some((name, target)) = translation.targets.get(definitions.len()).cloned() {
-            let target = translation.node(target);
+            let target = translation.any_schema(target);
             definitions.insert(name, target);
         }
         if !definitions.is_empty() {
@@ -116,14 +116,14 @@ fn is_empty(value: &Value) -> bool {
     value.as_object().is_none_or(Map::is_empty) && value.as_array().is_none_or(Vec::is_empty)
 }
 
-fn written(schema: Map<String, Value>) -> Vec<u8> {
+fn to_json(schema: Map<String, Value>) -> Vec<u8> {
     let mut out = Vec::new();
     crate::json::write(&mut out, &schema);
     out
 }
 
 /// A schema being translated.
-struct Translation<'r> {
+struct SchemaTranslation<'r> {
     root: &'r Value,
     /// Names under `$defs`, by what refers to them.
     names: BTreeMap<&'r str, String>,
@@ -134,10 +134,10 @@ struct Translation<'r> {
     nodes: usize,
     depth: usize,
     /// How many schemas around this one were put together from several.
-    merged: usize,
+    merge_depth: usize,
 }
 
-impl<'r> Translation<'r> {
+impl<'r> SchemaTranslation<'r> {
     fn new(root: &'r Value, nodes: usize) -> Self {
         Self {
             root,
@@ -146,12 +146,12 @@ impl<'r> Translation<'r> {
             targets: Vec::new(),
             nodes,
             depth: 0,
-            merged: 0,
+            merge_depth: 0,
         }
     }
 
     /// Any schema. `true` is one that demands nothing.
-    fn node(&mut self, schema: &'r Value) -> Value {
+    fn any_schema(&mut self, schema: &'r Value) -> Value {
         match schema {
             Value::Object(map) => Value::Object(self.object(map)),
             Value::Bool(false) => json!({"description": "(no value is valid)"}),
@@ -163,7 +163,7 @@ impl<'r> Translation<'r> {
         if self.depth == MAX_DEPTH {
             self.nodes = MAX_NODES + 1;
         }
-        let parts = self.parts(map);
+        let parts = self.all_of_parts(map);
         let mut out = Map::new();
         if self.nodes > MAX_NODES {
             return out;
@@ -171,19 +171,19 @@ impl<'r> Translation<'r> {
         let (mut notes, mut said) = (Vec::new(), BTreeMap::new());
         let merged = usize::from(parts.len() > 1);
         self.depth += 1;
-        self.merged += merged;
-        for (key, value) in parts.iter().flat_map(all_of::Part::keywords) {
+        self.merge_depth += merged;
+        for (key, value) in parts.iter().flat_map(all_of::AllOfPart::keywords) {
             // The first of two values counts, except where both can.
             let both = matches!(key, "properties" | "required");
             if said.insert(key, *said.get(key).unwrap_or(&value)).is_none() || both {
                 self.keyword(key, value, &mut out, &mut notes);
             }
         }
-        self.merged -= merged;
+        self.merge_depth -= merged;
         self.depth -= 1;
-        values::settle(&said, &mut out, &mut notes);
-        note(&mut out, &notes);
-        beside_reference(&mut out);
+        values::translate_values(&said, &mut out, &mut notes);
+        append_notes(&mut out, &notes);
+        isolate_reference(&mut out);
         out
     }
 
@@ -204,27 +204,27 @@ impl<'r> Translation<'r> {
             "items" => return self.items(value, out),
             "prefixItems" => value.as_array().map(|items| self.list(items)),
             "anyOf" | "oneOf" if out.contains_key("anyOf") => {
-                return notes.push(said(key, value));
+                return notes.push(keyword_note(key, value));
             }
             "anyOf" | "oneOf" => {
                 let options = value.as_array().map(|options| self.list(options));
-                return put(out, "anyOf", options);
+                return insert_some(out, "anyOf", options);
             }
             "properties" => return self.properties(value, out),
-            "required" => return require(value, out),
+            "required" => return extend_required(value, out),
             "additionalProperties" if value.is_boolean() => Some(value.clone()),
-            "additionalProperties" => Some(self.node(value)),
+            "additionalProperties" => Some(self.any_schema(value)),
             "$ref" => {
-                let name = value.as_str().and_then(|pointer| self.refer(pointer));
+                let name = value.as_str().and_then(|pointer| self.definition_name(pointer));
                 if name.is_none() {
-                    notes.push(said(key, value));
+                    notes.push(keyword_note(key, value));
                 }
                 name.map(|name| json!(format!("#/$defs/{name}")))
             }
-            _ if NOTED.contains(&key) => return notes.push(said(key, value)),
+            _ if UNSUPPORTED.contains(&key) => return notes.push(keyword_note(key, value)),
             _ => None,
         };
-        put(out, key, kept);
+        insert_some(out, key, kept);
     }
 
     fn properties(&mut self, value: &'r Value, out: &mut Map<String, Value>) {
@@ -233,7 +233,7 @@ impl<'r> Translation<'r> {
         let Some(known) = known.as_object_mut() else { return };
         for (name, schema) in fields {
             if !known.contains_key(name) {
-                let schema = self.node(schema);
+                let schema = self.any_schema(schema);
                 known.insert(name.clone(), schema);
             }
         }
@@ -242,22 +242,22 @@ impl<'r> Translation<'r> {
     /// Older drafts have a list here for what is `prefixItems` now.
     fn items(&mut self, value: &'r Value, out: &mut Map<String, Value>) {
         match value {
-            Value::Array(items) => put(out, "prefixItems", Some(self.list(items))),
+            Value::Array(items) => insert_some(out, "prefixItems", Some(self.list(items))),
             Value::Bool(false) => {}
-            other => put(out, "items", Some(self.node(other))),
+            other => insert_some(out, "items", Some(self.any_schema(other))),
         }
     }
 
     fn list(&mut self, schemas: &'r [Value]) -> Value {
-        Value::Array(schemas.iter().map(|schema| self.node(schema)).collect())
+        Value::Array(schemas.iter().map(|schema| self.any_schema(schema)).collect())
     }
 
     /// The name under `$defs` of what a reference points at, if it is in this schema.
-    fn refer(&mut self, pointer: &'r str) -> Option<String> {
+    fn definition_name(&mut self, pointer: &'r str) -> Option<String> {
         if let Some(known) = self.names.get(pointer) {
             return Some(known.clone());
         }
-        let target = self.target(pointer)?;
+        let target = self.resolve(pointer)?;
         let last = pointer.rsplit('/').next().unwrap_or_default();
         let plain = |c: char| if c.is_ascii_alphanumeric() || "_.-".contains(c) { c } else { '_' };
         let name = self.unique.name(last.chars().map(plain).collect(), usize::MAX);
@@ -266,12 +266,12 @@ impl<'r> Translation<'r> {
         Some(name)
     }
 
-    fn target(&self, pointer: &str) -> Option<&'r Value> {
+    fn resolve(&self, pointer: &str) -> Option<&'r Value> {
         self.root.pointer(pointer.strip_prefix('#')?)
     }
 }
 
-fn require(value: &Value, out: &mut Map<String, Value>) {
+fn extend_required(value: &Value, out: &mut Map<String, Value>) {
     let Some(more) = value.as_array() else { return };
     let names = out.entry("required").or_insert_with(|| json!([]));
     if let Some(names) = names.as_array_mut() {
@@ -279,19 +279,19 @@ fn require(value: &Value, out: &mut Map<String, Value>) {
     }
 }
 
-fn put(out: &mut Map<String, Value>, key: &str, value: Option<Value>) {
+fn insert_some(out: &mut Map<String, Value>, key: &str, value: Option<Value>) {
     if let Some(value) = value {
         out.insert(key.to_owned(), value);
     }
 }
 
-fn said(key: &str, value: &Value) -> String {
+fn keyword_note(key: &str, value: &Value) -> String {
     let value: String = value.to_string().chars().take(MAX_NOTE).collect();
     format!("{key}: {value}")
 }
 
 /// Puts demands into the description.
-fn note(out: &mut Map<String, Value>, notes: &[String]) {
+fn append_notes(out: &mut Map<String, Value>, notes: &[String]) {
     if notes.is_empty() {
         return;
     }
@@ -304,7 +304,7 @@ fn note(out: &mut Map<String, Value>, notes: &[String]) {
 }
 
 /// A reference with neighbours becomes the one choice of an `anyOf`.
-fn beside_reference(out: &mut Map<String, Value>) {
+fn isolate_reference(out: &mut Map<String, Value>) {
     if out.len() < 2 {
         return;
     }

@@ -1,7 +1,7 @@
 //! The request. ai.google.dev, *Generating content*; cloud.google.com, *GenerateContentRequest*. Both
 //! APIs refuse fields that they do not know, so the body is written from scratch.
 
-use super::{decoder::GeminiDecoder, json_schema::Schemas, names::Names};
+use super::{decoder::GeminiDecoder, json_schema::SchemaTranslator, names::Names};
 use crate::{
     api_schema::translation::TranslationInput,
     chat::{
@@ -24,7 +24,7 @@ pub(crate) fn request(
     }
     let names = draft.names.into_originals();
     let reader = GeminiDecoder {
-        names,
+        original_names: names,
         request_id: asked.request_id.to_owned(),
         ..GeminiDecoder::default()
     };
@@ -46,18 +46,23 @@ pub(super) fn is_vertex(target: &Target<'_>) -> bool {
 
 /// A request being written, with what is found wrong on the way.
 pub(super) struct RequestBuilder<'q, 'a> {
-    pub(super) asked: &'q TranslationInput<'q, 'a>,
+    pub(super) input: &'q TranslationInput<'q, 'a>,
     pub(super) names: Names,
-    pub(super) schemas: Schemas,
+    pub(super) schemas: SchemaTranslator,
     mistakes: Vec<Mistake>,
 }
 
 impl<'q, 'a> RequestBuilder<'q, 'a> {
     fn new(asked: &'q TranslationInput<'q, 'a>) -> Self {
-        Self { asked, names: Names::default(), schemas: Schemas::default(), mistakes: Vec::new() }
+        Self {
+            input: asked,
+            names: Names::default(),
+            schemas: SchemaTranslator::default(),
+            mistakes: Vec::new(),
+        }
     }
 
-    pub(super) fn wrong(&mut self, param: impl Into<String>, problem: &str) {
+    pub(super) fn add_mistake(&mut self, param: impl Into<String>, problem: &str) {
         let param = param.into();
         let message = format!("{param}: {problem}");
         if self.mistakes.len() < MAX_MISTAKES {
@@ -66,11 +71,11 @@ impl<'q, 'a> RequestBuilder<'q, 'a> {
     }
 
     fn body(&mut self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(self.asked.request.parameters.length() + 256);
+        let mut out = Vec::with_capacity(self.input.request.parameters.length() + 256);
         let mut body = Object::open(&mut out);
         // Names of declared tools come first: those that can stay as they are do.
         let tools = self.tools();
-        if let Some(parts) = self.system() {
+        if let Some(parts) = self.system_parts() {
             body.object("systemInstruction", |system| {
                 system.raw("parts", parts);
             });
@@ -83,7 +88,7 @@ impl<'q, 'a> RequestBuilder<'q, 'a> {
         if let Some(config) = &tools.config {
             body.raw("toolConfig", config);
         }
-        let generation = self.generation();
+        let generation = self.generation_config();
         body.raw("generationConfig", generation);
         body.close();
         out

@@ -6,8 +6,8 @@ use super::{
     answer::FAILED,
     decoder::GeminiDecoder,
     logprobs,
-    signature::detail,
-    wire::{Candidate, End, Response, Said as Part, image},
+    signature::reasoning_detail,
+    wire::{Candidate, CandidateEnd, GeminiResponse, PartContent as Part, image},
 };
 use crate::{
     api_schema::origin::ResponseContext,
@@ -22,9 +22,9 @@ use crate::{
 
 /// What a candidate has said so far.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Said {
+pub(crate) struct CandidateState {
     /// Whether that was more than thoughts.
-    anything: bool,
+    has_output: bool,
     calls: usize,
     signatures: usize,
     images: usize,
@@ -41,18 +41,18 @@ pub(super) fn read(
     if data == b"[DONE]" {
         return Ok(());
     }
-    let mut response = Response::read(data, origin)?;
+    let mut response = GeminiResponse::read(data, origin)?;
     if let Some(usage) = response.usage() {
         reader.usage = reader.usage.updated(usage);
-        writer.usage(reader.usage.told());
+        writer.usage(reader.usage.to_usage());
     }
-    if let Some(reason) = response.blocked() {
+    if let Some(reason) = response.block_reason() {
         writer.refusal(0, reason);
         writer.finish(0, Finish::ContentFilter, Some(reason));
     }
     let candidates = response.candidates.take().unwrap_or_default();
     for (position, candidate) in candidates.into_iter().enumerate() {
-        let choice = candidate.choice(position);
+        let choice = candidate.choice_index(position);
         if choice < MAX_ITEMS {
             reader.candidate(candidate, choice, writer, origin)?;
         }
@@ -69,27 +69,30 @@ impl GeminiDecoder {
         origin: ResponseContext<'_>,
     ) -> Result<(), Error> {
         let mut logprobs = candidate.logprobs_result.and_then(logprobs::translate);
-        let calls = self.said(choice).calls;
-        for part in candidate.said(self, choice, calls) {
-            let said = self.said(choice);
+        let calls = self.candidate_state(choice).calls;
+        for part in candidate.take_parts(self, choice, calls) {
+            let said = self.candidate_state(choice);
             match part {
                 Part::Thought(text) => writer.reasoning(choice, &text),
                 Part::Text(text) => {
-                    said.anything = true;
+                    said.has_output = true;
                     writer.content(choice, &text, logprobs.take().as_deref());
                 }
                 Part::Signature(signature, id) => {
                     let number = said.signatures;
                     said.signatures += 1;
-                    writer.reasoning_detail(choice, &detail(&signature, id.as_ref(), number));
+                    writer.reasoning_detail(
+                        choice,
+                        &reasoning_detail(&signature, id.as_ref(), number),
+                    );
                 }
                 Part::Image(url) => {
-                    said.anything = true;
+                    said.has_output = true;
                     writer.image(choice, &image(&url, said.images));
                     said.images += 1;
                 }
                 Part::Call(call) => {
-                    said.anything = true;
+                    said.has_output = true;
                     write_call(&call, choice, said.calls, writer);
                     said.calls += 1;
                 }
@@ -100,17 +103,20 @@ impl GeminiDecoder {
         }
         match candidate.end() {
             None => {}
-            Some(End::Failed) if !self.said(choice).anything => return Err(origin.bad(FAILED)),
+            Some(CandidateEnd::Failed) if !self.candidate_state(choice).has_output => {
+                return Err(origin.bad(FAILED));
+            }
             Some(end) => {
-                let finish = if let End::Finish(finish) = end { finish } else { Finish::Stop };
+                let finish =
+                    if let CandidateEnd::Finish(finish) = end { finish } else { Finish::Stop };
                 writer.finish(choice, finish, candidate.finish_reason.as_ref());
             }
         }
         Ok(())
     }
 
-    fn said(&mut self, choice: usize) -> &mut Said {
-        self.said.entry(choice).or_default()
+    fn candidate_state(&mut self, choice: usize) -> &mut CandidateState {
+        self.candidates.entry(choice).or_default()
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::Deserialize;
 
-use super::{fit::forms_beside_tools, json_schema, request::RequestBuilder};
+use super::{fit::format_excludes_tools, json_schema, request::RequestBuilder};
 use crate::{
     chat::{
         parameter::Parameter,
@@ -16,7 +16,7 @@ use crate::{
 
 /// What leaves of a request's tools.
 #[derive(Debug, Default)]
-pub(super) struct Tools {
+pub(super) struct GeminiTools {
     /// `tools`, if the model may call any.
     pub(super) declarations: Option<Vec<u8>>,
     /// `toolConfig`, where the model is not free to choose.
@@ -24,7 +24,7 @@ pub(super) struct Tools {
 }
 
 /// What `tool_choice` asks for.
-enum Choice {
+enum CallingMode {
     None,
     Auto,
     /// Some call must be made.
@@ -37,60 +37,63 @@ enum Choice {
 
 /// `allowed_tools`. OpenAI's API reference, *Create chat completion*, `tool_choice`.
 #[derive(Deserialize)]
-struct Allowed<'a> {
-    mode: Mode,
+struct AllowedFunctions<'a> {
+    mode: AllowedFunctionsMode,
     #[serde(borrow)]
-    tools: Vec<AllowedTool<'a>>,
+    tools: Vec<AllowedFunction<'a>>,
 }
 
 #[derive(PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum Mode {
+enum AllowedFunctionsMode {
     Auto,
     Required,
 }
 
 #[derive(Deserialize)]
-struct AllowedTool<'a> {
+struct AllowedFunction<'a> {
     #[serde(borrow)]
-    function: Named<'a>,
+    function: AllowedFunctionName<'a>,
 }
 
 #[derive(Deserialize)]
-struct Named<'a> {
+struct AllowedFunctionName<'a> {
     #[serde(borrow)]
     name: Text<'a>,
 }
 
 impl<'a> RequestBuilder<'_, 'a> {
     /// The tools, and meets their names.
-    pub(super) fn tools(&mut self) -> Tools {
+    pub(super) fn tools(&mut self) -> GeminiTools {
         let functions = self.functions();
         let names: Vec<_> = functions.iter().map(|(_, tool)| tool.name.decode()).collect();
         self.names.declare(names.iter().map(AsRef::as_ref));
         let mut known = BTreeSet::new();
         for ((param, _), name) in functions.iter().zip(&names) {
             if !known.insert(name) {
-                self.wrong(param, &format!("`{name}` is there twice"));
+                self.add_mistake(param, &format!("`{name}` is there twice"));
             }
         }
         if functions.is_empty() {
-            return Tools::default();
+            return GeminiTools::default();
         }
-        match self.choice() {
+        match self.calling_mode() {
             // Without declarations nothing can be called, and the answer may have a form.
-            Choice::None if forms_beside_tools(self.asked.request, self.asked.target.model) => {
-                Tools::default()
+            CallingMode::None
+                if format_excludes_tools(self.input.request, self.input.target.model) =>
+            {
+                GeminiTools::default()
             }
-            choice => {
-                Tools { declarations: Some(self.declarations(&functions)), config: config(&choice) }
-            }
+            choice => GeminiTools {
+                declarations: Some(self.declarations(&functions)),
+                config: tool_config(&choice),
+            },
         }
     }
 
     /// The functions, each with its place in the request.
     fn functions(&self) -> Vec<(String, FunctionTool<'a>)> {
-        let tools = self.asked.request.tools.iter().filter(|_| self.keeps(Parameter::Tools));
+        let tools = self.input.request.tools.iter().filter(|_| self.keeps(Parameter::Tools));
         let tools = tools
             .enumerate()
             .filter_map(|(index, tool)| Some((format!("tools[{index}]"), tool.function.clone()?)));
@@ -108,12 +111,12 @@ impl<'a> RequestBuilder<'_, 'a> {
             let description = function.description.as_ref().filter(|text| !text.is_empty());
             description.map(|text| declaration.raw("description", text.json()));
             // Real JSON Schema, where `parameters` is a dialect of OpenAPI's.
-            let schema = function.parameters.map(|raw| self.schemas.of_parameters(raw.get()));
+            let schema = function.parameters.map(|raw| self.schemas.parameters_schema(raw.get()));
             match schema.unwrap_or(Ok(None)) {
                 Ok(Some(schema)) => drop(declaration.raw("parametersJsonSchema", schema)),
                 Ok(None) => {}
                 Err(json_schema::TooLarge) => {
-                    self.wrong(param, "the schema of its parameters is too large")
+                    self.add_mistake(param, "the schema of its parameters is too large")
                 }
             }
             declaration.close();
@@ -122,33 +125,37 @@ impl<'a> RequestBuilder<'_, 'a> {
         out
     }
 
-    fn choice(&mut self) -> Choice {
-        let request = self.asked.request;
+    fn calling_mode(&mut self) -> CallingMode {
+        let request = self.input.request;
         let choice = request.tool_choice.as_ref().filter(|_| self.keeps(Parameter::ToolChoice));
         match choice {
-            Some(ToolChoice::None) => Choice::None,
-            Some(ToolChoice::Auto) => Choice::Auto,
-            Some(ToolChoice::Required) => Choice::Any,
+            Some(ToolChoice::None) => CallingMode::None,
+            Some(ToolChoice::Auto) => CallingMode::Auto,
+            Some(ToolChoice::Required) => CallingMode::Any,
             Some(ToolChoice::Function(name)) => {
-                Choice::AnyOf(self.named([name], "tool_choice.function.name"))
+                CallingMode::AnyOf(self.sent_names([name], "tool_choice.function.name"))
             }
-            Some(ToolChoice::AllowedTools(raw)) => self.allowed(raw.get()),
-            None => Choice::Auto,
+            Some(ToolChoice::AllowedTools(raw)) => self.allowed_functions(raw.get()),
+            None => CallingMode::Auto,
         }
     }
 
-    fn allowed(&mut self, json: &str) -> Choice {
-        let Ok(Allowed { mode, tools }) = serde_json::from_str(json) else {
-            self.wrong("tool_choice.allowed_tools", "must hold mode and tools");
-            return Choice::Auto;
+    fn allowed_functions(&mut self, json: &str) -> CallingMode {
+        let Ok(AllowedFunctions { mode, tools }) = serde_json::from_str(json) else {
+            self.add_mistake("tool_choice.allowed_tools", "must hold mode and tools");
+            return CallingMode::Auto;
         };
         let names = tools.iter().map(|tool| &tool.function.name);
-        let names = self.named(names, "tool_choice.allowed_tools.tools");
-        if mode == Mode::Required { Choice::AnyOf(names) } else { Choice::Validated(names) }
+        let names = self.sent_names(names, "tool_choice.allowed_tools.tools");
+        if mode == AllowedFunctionsMode::Required {
+            CallingMode::AnyOf(names)
+        } else {
+            CallingMode::Validated(names)
+        }
     }
 
     /// The names that are sent for these, all of which must be declared.
-    fn named<'n>(
+    fn sent_names<'n>(
         &mut self,
         names: impl IntoIterator<Item = &'n Text<'n>>,
         param: &str,
@@ -157,7 +164,7 @@ impl<'a> RequestBuilder<'_, 'a> {
         for name in names {
             let name = name.decode();
             if !self.names.knows(&name) {
-                self.wrong(param, &format!("there is no tool `{name}`"));
+                self.add_mistake(param, &format!("there is no tool `{name}`"));
             }
             sent.push(self.names.sent(&name));
         }
@@ -166,17 +173,17 @@ impl<'a> RequestBuilder<'_, 'a> {
 
     /// Whether the model takes a parameter that is there.
     pub(super) fn keeps(&self, parameter: Parameter) -> bool {
-        self.asked.fit.kept.iter().any(|(kept, _)| *kept == parameter)
+        self.input.fit.kept.iter().any(|(kept, _)| *kept == parameter)
     }
 }
 
-fn config(choice: &Choice) -> Option<Vec<u8>> {
+fn tool_config(choice: &CallingMode) -> Option<Vec<u8>> {
     let (mode, names) = match choice {
-        Choice::Auto => return None,
-        Choice::None => ("NONE", None),
-        Choice::Any => ("ANY", None),
-        Choice::AnyOf(names) => ("ANY", Some(names)),
-        Choice::Validated(names) => ("VALIDATED", Some(names)),
+        CallingMode::Auto => return None,
+        CallingMode::None => ("NONE", None),
+        CallingMode::Any => ("ANY", None),
+        CallingMode::AnyOf(names) => ("ANY", Some(names)),
+        CallingMode::Validated(names) => ("VALIDATED", Some(names)),
     };
     let mut out = Vec::new();
     let mut config = Object::open(&mut out);

@@ -4,37 +4,37 @@
 use crate::{chat::text::Text, json::Object};
 
 /// What a conversation holds in which nobody says anything: it must hold something.
-const SILENCE: &[u8] = br#"{"text":"."}"#;
+const PLACEHOLDER_PART: &[u8] = br#"{"text":"."}"#;
 
 /// Turns being written. One speaker's messages in a row are one turn.
 #[derive(Debug, Default)]
-pub(super) struct Turns {
+pub(super) struct TurnsWriter {
     out: Vec<u8>,
     /// Who is speaking.
-    open: Option<&'static str>,
+    speaker: Option<&'static str>,
 }
 
-impl Turns {
+impl TurnsWriter {
     /// Makes room for a part of a speaker's turn, which must be written.
-    pub(super) fn part(&mut self, role: &'static str) -> &mut Vec<u8> {
+    pub(super) fn begin_part(&mut self, role: &'static str) -> &mut Vec<u8> {
         if self.out.is_empty() && role != "user" {
             // The user begins.
-            self.part("user").extend_from_slice(SILENCE);
+            self.begin_part("user").extend_from_slice(PLACEHOLDER_PART);
         }
-        if self.open == Some(role) {
+        if self.speaker == Some(role) {
             self.out.push(b',');
             return &mut self.out;
         }
-        self.close();
+        self.end_turn();
         self.out.push(if self.out.is_empty() { b'[' } else { b',' });
         Object::open(&mut self.out).value("role", role).key("parts").push(b'[');
-        self.open = Some(role);
+        self.speaker = Some(role);
         &mut self.out
     }
 
     /// Ends the turn: whoever speaks next, it is another one.
-    pub(super) fn close(&mut self) {
-        if self.open.take().is_some() {
+    pub(super) fn end_turn(&mut self) {
+        if self.speaker.take().is_some() {
             self.out.extend_from_slice(b"]}");
         }
     }
@@ -42,16 +42,16 @@ impl Turns {
     /// All turns.
     pub(super) fn finish(mut self) -> Vec<u8> {
         if self.out.is_empty() {
-            self.part("user").extend_from_slice(SILENCE);
+            self.begin_part("user").extend_from_slice(PLACEHOLDER_PART);
         }
-        self.close();
+        self.end_turn();
         self.out.push(b']');
         self.out
     }
 }
 
 /// Writes a part that is text.
-pub(super) fn text(out: &mut Vec<u8>, text: &Text<'_>, signature: Option<&str>) {
+pub(super) fn write_text_part(out: &mut Vec<u8>, text: &Text<'_>, signature: Option<&str>) {
     let mut part = Object::open(out);
     part.raw("text", text.json());
     if let Some(signature) = signature {
@@ -61,7 +61,7 @@ pub(super) fn text(out: &mut Vec<u8>, text: &Text<'_>, signature: Option<&str>) 
 }
 
 /// Writes a part that is a call. `args` is an object in JSON.
-pub(super) fn call(
+pub(super) fn write_call_part(
     out: &mut Vec<u8>,
     id: Option<&Text<'_>>,
     name: &str,

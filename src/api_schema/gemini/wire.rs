@@ -21,7 +21,7 @@ use crate::{
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Response<'a> {
+pub(super) struct GeminiResponse<'a> {
     #[serde(borrow, default)]
     pub(super) candidates: Option<Vec<Candidate<'a>>>,
     #[serde(borrow, default)]
@@ -45,7 +45,7 @@ pub(super) struct Candidate<'a> {
     #[serde(default, deserialize_with = "lenient")]
     pub(super) index: Option<u64>,
     #[serde(borrow, default)]
-    content: Option<Content<'a>>,
+    content: Option<GeminiContent<'a>>,
     #[serde(borrow, default)]
     pub(super) finish_reason: Option<Text<'a>>,
     #[serde(borrow, default)]
@@ -53,14 +53,14 @@ pub(super) struct Candidate<'a> {
 }
 
 #[derive(Deserialize)]
-struct Content<'a> {
+struct GeminiContent<'a> {
     #[serde(borrow, default)]
-    parts: Option<Vec<Part<'a>>>,
+    parts: Option<Vec<GeminiPart<'a>>>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Part<'a> {
+struct GeminiPart<'a> {
     #[serde(borrow, default)]
     text: Option<Text<'a>>,
     #[serde(default, deserialize_with = "lenient")]
@@ -105,7 +105,7 @@ pub(super) struct UsageMetadata {
 }
 
 /// What a part says.
-pub(super) enum Said<'a> {
+pub(super) enum PartContent<'a> {
     Text(Text<'a>),
     Thought(Text<'a>),
     Call(Call<'a>),
@@ -117,13 +117,13 @@ pub(super) enum Said<'a> {
 
 /// What a candidate's end means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum End {
+pub(super) enum CandidateEnd {
     Finish(Finish),
     /// The model failed, in a way that another attempt may not.
     Failed,
 }
 
-impl<'a> Response<'a> {
+impl<'a> GeminiResponse<'a> {
     /// Reads a response. Some servers put it into an array. An error inside is an error.
     pub(super) fn read(body: &'a [u8], origin: ResponseContext<'_>) -> Result<Self, Error> {
         let wrong = |_| origin.bad("is not a response of generateContent");
@@ -140,7 +140,7 @@ impl<'a> Response<'a> {
     }
 
     /// Why the prompt was not answered at all.
-    pub(super) fn blocked(&self) -> Option<&Text<'a>> {
+    pub(super) fn block_reason(&self) -> Option<&Text<'a>> {
         let none = self.candidates.as_ref().is_none_or(Vec::is_empty);
         self.prompt_feedback.as_ref()?.block_reason.as_ref().filter(|_| none)
     }
@@ -178,7 +178,7 @@ impl UsageMetadata {
     }
 
     /// Gemini's output leaves out thoughts, its prompt what tools of its own read.
-    pub(super) fn told(&self) -> Usage {
+    pub(super) fn to_usage(&self) -> Usage {
         let [prompt, tool_use, said, thoughts, cached] =
             self.counts().map(Option::unwrap_or_default);
         Usage {
@@ -193,17 +193,17 @@ impl UsageMetadata {
 
 impl<'a> Candidate<'a> {
     /// Its number. One that is beyond this machine's numbers is beyond any bound too.
-    pub(super) fn choice(&self, position: usize) -> usize {
+    pub(super) fn choice_index(&self, position: usize) -> usize {
         self.index.map_or(position, |index| usize::try_from(index).unwrap_or(usize::MAX))
     }
 
     /// What it says, part by part. `calls` is how many calls came before.
-    pub(super) fn said(
+    pub(super) fn take_parts(
         &mut self,
         reader: &GeminiDecoder,
         choice: usize,
         mut calls: usize,
-    ) -> Vec<Said<'a>> {
+    ) -> Vec<PartContent<'a>> {
         let parts = self.content.take().and_then(|content| content.parts).unwrap_or_default();
         let mut said = Vec::with_capacity(parts.len());
         for part in parts {
@@ -212,39 +212,41 @@ impl<'a> Candidate<'a> {
             if let Some(call) = part.function_call.and_then(|call| call.read()) {
                 let (id, call) = reader.call(call, signature.as_ref(), choice, calls);
                 calls += 1;
-                said.extend(signature.map(|signature| Said::Signature(signature, Some(id))));
-                said.push(Said::Call(call));
+                said.extend(signature.map(|signature| PartContent::Signature(signature, Some(id))));
+                said.push(PartContent::Call(call));
                 continue;
             }
             let image = part.inline_data.filter(|_| !thought).and_then(|blob| blob.image());
-            said.extend(image.map(Said::Image));
+            said.extend(image.map(PartContent::Image));
             let text = part.text.filter(|text| !text.is_empty());
-            said.extend(text.map(if thought { Said::Thought } else { Said::Text }));
-            said.extend(signature.map(|signature| Said::Signature(signature, None)));
+            said.extend(text.map(if thought { PartContent::Thought } else { PartContent::Text }));
+            said.extend(signature.map(|signature| PartContent::Signature(signature, None)));
         }
         said
     }
 
     /// What its end means, if it has come to one.
-    pub(super) fn end(&self) -> Option<End> {
+    pub(super) fn end(&self) -> Option<CandidateEnd> {
         let word = self.finish_reason.as_ref().filter(|word| !word.is_empty())?;
         Some(end(&word.decode()))
     }
 }
 
 /// ai.google.dev and cloud.google.com, *FinishReason*.
-fn end(word: &str) -> End {
+fn end(word: &str) -> CandidateEnd {
     match word {
-        "MAX_TOKENS" | "CONTINUATION" => End::Finish(Finish::Length),
+        "MAX_TOKENS" | "CONTINUATION" => CandidateEnd::Finish(Finish::Length),
         "SAFETY" | "RECITATION" | "LANGUAGE" | "BLOCKLIST" | "PROHIBITED_CONTENT" | "SPII"
-        | "MODEL_ARMOR" | "ESCALATION" | "NO_IMAGE" | "OTHER" => End::Finish(Finish::ContentFilter),
-        image if image.starts_with("IMAGE_") => End::Finish(Finish::ContentFilter),
+        | "MODEL_ARMOR" | "ESCALATION" | "NO_IMAGE" | "OTHER" => {
+            CandidateEnd::Finish(Finish::ContentFilter)
+        }
+        image if image.starts_with("IMAGE_") => CandidateEnd::Finish(Finish::ContentFilter),
         "MALFORMED_FUNCTION_CALL"
         | "MALFORMED_RESPONSE"
         | "MISSING_THOUGHT_SIGNATURE"
         | "TOO_MANY_TOOL_CALLS"
-        | "UNEXPECTED_TOOL_CALL" => End::Failed,
-        _ => End::Finish(Finish::Stop),
+        | "UNEXPECTED_TOOL_CALL" => CandidateEnd::Failed,
+        _ => CandidateEnd::Finish(Finish::Stop),
     }
 }
 
@@ -263,7 +265,7 @@ pub(super) fn image(url: &str, index: usize) -> String {
 }
 
 /// A call with a name.
-pub(super) struct Named<'a> {
+pub(super) struct NamedCall<'a> {
     id: Option<Text<'a>>,
     name: Text<'a>,
     args: Option<&'a RawValue>,
@@ -271,9 +273,9 @@ pub(super) struct Named<'a> {
 
 impl<'a> FunctionCall<'a> {
     /// A call without a name is none.
-    fn read(self) -> Option<Named<'a>> {
+    fn read(self) -> Option<NamedCall<'a>> {
         let name = self.name.filter(|name| !name.is_empty())?;
-        Some(Named { id: self.id.filter(|id| !id.is_empty()), name, args: self.args })
+        Some(NamedCall { id: self.id.filter(|id| !id.is_empty()), name, args: self.args })
     }
 }
 
@@ -281,14 +283,14 @@ impl GeminiDecoder {
     /// A call under the client's own name for it, and its id: Gemini 2.5 gives none.
     fn call<'a>(
         &self,
-        call: Named<'a>,
+        call: NamedCall<'a>,
         signature: Option<&Text<'a>>,
         choice: usize,
         number: usize,
     ) -> (Text<'a>, Call<'a>) {
         let minted = || Text::new(&envelope::call_id(&self.request_id, choice, number));
         let id = call.id.unwrap_or_else(minted);
-        let name = match self.names.get(call.name.decode().as_ref()) {
+        let name = match self.original_names.get(call.name.decode().as_ref()) {
             Some(original) => Text::new(original),
             None => call.name,
         };

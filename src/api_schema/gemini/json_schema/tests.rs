@@ -6,13 +6,13 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 use super::*;
 
 fn answer(schema: &str) -> String {
-    let schema = Schemas::default().of_answer(schema).unwrap().unwrap_or_default();
+    let schema = SchemaTranslator::default().response_schema(schema).unwrap().unwrap_or_default();
     String::from_utf8(schema).unwrap()
 }
 
 fn parameters(schema: &str) -> Option<String> {
-    Schemas::default()
-        .of_parameters(schema)
+    SchemaTranslator::default()
+        .parameters_schema(schema)
         .unwrap()
         .map(|schema| String::from_utf8(schema).unwrap())
 }
@@ -153,9 +153,9 @@ fn schemas_that_contain_themselves_come_to_an_end() {
     let bomb = format!(
         r#"{{"properties":{{"a":{part}}},"$defs":{{"A":{{"allOf":[{parts}],"properties":{{"x":{{"allOf":[{parts}]}}}}}}}}}}"#
     );
-    assert_eq!(Schemas::default().of_answer(&bomb), Err(TooLarge));
+    assert_eq!(SchemaTranslator::default().response_schema(&bomb), Err(TooLarge));
     let two = r##"{"allOf":[{"$ref":"#"},{"$ref":"#"}],"properties":{"a":{"$ref":"#"}}}"##;
-    assert!(Schemas::default().of_answer(two).unwrap().is_some());
+    assert!(SchemaTranslator::default().response_schema(two).unwrap().is_some());
     let long = format!(r#"{{"description":"{}"}}"#, "d".repeat(MAX_LENGTH));
-    assert_eq!(Schemas::default().of_answer(&long), Err(TooLarge));
+    assert_eq!(SchemaTranslator::default().response_schema(&long), Err(TooLarge));
 }

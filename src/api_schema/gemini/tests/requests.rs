@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{NEW, OLD, ask_in, head, receive, refused, sent};
-use crate::{api_schema::gemini::signature::LOST, region::Region};
+use crate::{api_schema::gemini::signature::PLACEHOLDER, region::Region};
 
 #[cfg(all(target_family = "wasm", target_os = "unknown"))]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -95,7 +95,7 @@ fn a_call_in_the_old_form_is_answered_by_name() {
 
 #[test]
 fn signatures_come_back_from_wherever_a_client_kept_them() {
-    let lost = LOST;
+    let lost = PLACEHOLDER;
     let extra = json!({"google": {"thought_signature": "c2ln"}});
     let detail = |id: &str, format: &str| json!([{"type": "reasoning.encrypted", "data": "c2ln", "id": id, "format": format}]);
     let ours = "google-gemini-v1";
