@@ -28,7 +28,7 @@ pub(crate) fn answer<'a>(body: &'a [u8], origin: ResponseContext<'_>) -> Result<
         return Err(origin.bad("has no choices"));
     }
     let usage = wire.usage.or_else(|| choices.iter().find_map(|choice| choice.usage));
-    if choices.iter().any(|choice| reason(choice).0.as_deref() == Some("error")) {
+    if choices.iter().any(|choice| finish_reason(choice).0.as_deref() == Some("error")) {
         return Err(origin.bad("ended in an error it does not name"));
     }
     Ok(Answer {
@@ -40,14 +40,15 @@ pub(crate) fn answer<'a>(body: &'a [u8], origin: ResponseContext<'_>) -> Result<
 }
 
 fn choice(wire: WireChoice<'_>) -> Choice<'_> {
-    let finish = reason(&wire).1.unwrap_or(Finish::Stop);
+    let finish = finish_reason(&wire).1.unwrap_or(Finish::Stop);
     let word = wire.finish_reason.filter(|word| !word.is_empty());
     let message = wire.message.or(wire.delta).unwrap_or_default();
     let (reasoning_details, images) = (message.details(), message.images());
     let WireMessage { content, function_call, tool_calls, .. } = message;
-    let mut calls: Vec<Call<'_>> = tool_calls.into_iter().flatten().filter_map(call).collect();
+    let mut calls: Vec<Call<'_>> =
+        tool_calls.into_iter().flatten().filter_map(complete_call).collect();
     if calls.is_empty() {
-        calls.extend(function_call.and_then(|function| named(None, function)));
+        calls.extend(function_call.and_then(|function| named_call(None, function)));
     }
     let silent = calls.is_empty() && message.refusal.is_none();
     let (text, thoughts) = content.map_or((None, None), |content| (content.text, content.thoughts));
@@ -66,12 +67,12 @@ fn choice(wire: WireChoice<'_>) -> Choice<'_> {
     }
 }
 
-fn call(wire: WireCall<'_>) -> Option<Call<'_>> {
-    named(wire.id, wire.function?)
+fn complete_call(wire: WireCall<'_>) -> Option<Call<'_>> {
+    named_call(wire.id, wire.function?)
 }
 
 /// A call without a name is none.
-fn named<'a>(id: Option<Text<'a>>, function: WireFunction<'a>) -> Option<Call<'a>> {
+fn named_call<'a>(id: Option<Text<'a>>, function: WireFunction<'a>) -> Option<Call<'a>> {
     Some(Call {
         id: id.filter(|id| !id.is_empty()),
         name: function.name.filter(|name| !name.is_empty())?,
@@ -91,7 +92,9 @@ pub(super) fn arguments(raw: &RawValue) -> Option<Text<'_>> {
 }
 
 /// The provider's word for why it stopped, and what it means. Neither when it has not stopped.
-pub(super) fn reason<'w>(wire: &'w WireChoice<'_>) -> (Option<Cow<'w, str>>, Option<Finish>) {
+pub(super) fn finish_reason<'w>(
+    wire: &'w WireChoice<'_>,
+) -> (Option<Cow<'w, str>>, Option<Finish>) {
     let Some(word) = wire.finish_reason.as_ref().map(Text::decode).filter(|word| !word.is_empty())
     else {
         return (None, None);

@@ -31,13 +31,13 @@ pub(crate) fn fit(fit: &mut Fit<'_>, request: &Request<'_>, target: &Target<'_>)
             refuse(fit, format!("messages[{index}].function_call"), problem);
         }
         if message.role != Role::User && !forwards {
-            shown(fit, index, message);
+            refuse_media(fit, index, message);
         }
     }
 }
 
 /// Refuses what is shown by others than users.
-fn shown(fit: &mut Fit<'_>, index: usize, message: &Message<'_>) {
+fn refuse_media(fit: &mut Fit<'_>, index: usize, message: &Message<'_>) {
     let Content::Parts(parts) = &message.content else { return };
     for (number, part) in parts.iter().enumerate() {
         if let Some((input, _)) = part.input().filter(|(input, _)| *input != Input::Text) {

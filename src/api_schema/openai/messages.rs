@@ -20,13 +20,13 @@ pub(super) fn write(out: &mut Vec<u8>, asked: &TranslationInput<'_, '_>) {
     let caches = asked.target.model.supports(Parameter::CacheControl);
     let mut waiting = None;
     list(out, asked.request.messages.iter().enumerate(), |out, (index, message)| {
-        let old = Old::read(index, message, &mut waiting);
-        Writing { message, old, provider, caches }.write(out);
+        let old = LegacyFunction::read(index, message, &mut waiting);
+        MessageWriter { message, old, provider, caches }.write(out);
     });
 }
 
 /// What was there before tools, as tools: servers that came later do not know it.
-enum Old<'m> {
+enum LegacyFunction<'m> {
     /// The message has none of it.
     None,
     /// A call of a function, under an id of ours.
@@ -35,7 +35,7 @@ enum Old<'m> {
     Result(Text<'static>),
 }
 
-impl<'m> Old<'m> {
+impl<'m> LegacyFunction<'m> {
     /// `waiting` is the name and the id of a call that waits for its result.
     fn read(
         index: usize,
@@ -59,27 +59,27 @@ impl<'m> Old<'m> {
 }
 
 /// A message being written.
-struct Writing<'w, 'm> {
+struct MessageWriter<'w, 'm> {
     message: &'w Message<'m>,
-    old: Old<'m>,
+    old: LegacyFunction<'m>,
     provider: &'w Provider,
     /// Whether the model's cache can be told what to keep.
     caches: bool,
 }
 
-impl Writing<'_, '_> {
+impl MessageWriter<'_, '_> {
     fn write(&self, out: &mut Vec<u8>) {
         let (message, provider) = (self.message, self.provider);
         let mut object = Object::open(out);
-        let result = matches!(self.old, Old::Result(_));
+        let result = matches!(self.old, LegacyFunction::Result(_));
         object.value("role", if result { "tool" } else { role(message.role, provider) });
-        let prefix = prefix(message, provider);
+        let prefix = speaker_prefix(message, provider);
         self.content(object.key("content"), prefix);
         // A tool's name is that of the call with its id.
         let has_name = prefix.is_none() && !result && message.role != Role::Tool;
-        named(message).filter(|_| has_name).map(|name| object.value("name", name));
+        non_empty_name(message).filter(|_| has_name).map(|name| object.value("name", name));
         self.calls(&mut object);
-        let id = if let Old::Result(id) = &self.old { Some(id) } else { None };
+        let id = if let LegacyFunction::Result(id) = &self.old { Some(id) } else { None };
         if let Some(id) = id.or(message.tool_call_id.as_ref()) {
             object.value("tool_call_id", id);
         }
@@ -92,7 +92,7 @@ impl Writing<'_, '_> {
     fn calls(&self, object: &mut Object<'_>) {
         let (message, provider) = (self.message, self.provider);
         let calls = message.tool_calls.as_deref().unwrap_or_default();
-        let old = if let Old::Call(call) = &self.old { Some(call) } else { None };
+        let old = if let LegacyFunction::Call(call) = &self.old { Some(call) } else { None };
         if provider.has(Quirk::ReasoningDetails) {
             message.reasoning_details.map(|raw| object.raw("reasoning_details", raw.get()));
         }
@@ -108,7 +108,7 @@ impl Writing<'_, '_> {
 
     fn content(&self, out: &mut Vec<u8>, prefix: Option<&Text<'_>>) {
         match &self.message.content {
-            Content::Absent if self.is_more_than_content() => out.extend_from_slice(b"null"),
+            Content::Absent if self.may_lack_content() => out.extend_from_slice(b"null"),
             Content::Absent => out.extend_from_slice(b"\"\""),
             Content::Text(text) => write_text(out, text, prefix),
             Content::Parts(parts) => {
@@ -122,21 +122,21 @@ impl Writing<'_, '_> {
     }
 
     /// Whether content may be missing: only who calls or refuses need not say anything.
-    fn is_more_than_content(&self) -> bool {
+    fn may_lack_content(&self) -> bool {
         let Message { tool_calls, refusal, .. } = self.message;
         let calls = tool_calls.as_ref().is_some_and(|calls| !calls.is_empty());
-        calls || refusal.is_some() || matches!(self.old, Old::Call(_))
+        calls || refusal.is_some() || matches!(self.old, LegacyFunction::Call(_))
     }
 
     /// A name goes into the first part that is text, or into a part of its own.
     fn parts(&self, out: &mut Vec<u8>, parts: &[Part<'_>], prefix: Option<&Text<'_>>) {
         let first_text = parts.iter().position(|part| plain_text(part).is_some());
         let alone = prefix.filter(|_| first_text.is_none());
-        let items = alone.map(Item::Name).into_iter();
-        let items = items.chain(parts.iter().enumerate().map(Item::Part as fn(_) -> _));
+        let items = alone.map(ContentItem::Name).into_iter();
+        let items = items.chain(parts.iter().enumerate().map(ContentItem::Part as fn(_) -> _));
         list(out, items, |out, item| match item {
-            Item::Name(name) => write_text_part(out, &Text::new(""), Some(name), None),
-            Item::Part((index, part)) => {
+            ContentItem::Name(name) => write_text_part(out, &Text::new(""), Some(name), None),
+            ContentItem::Part((index, part)) => {
                 let mark = part.cache_control.filter(|_| self.caches);
                 match plain_text(part) {
                     Some(text) => {
@@ -151,7 +151,7 @@ impl Writing<'_, '_> {
 }
 
 /// What an array of parts is made of.
-enum Item<'p, 'a> {
+enum ContentItem<'p, 'a> {
     /// A speaker's name, where nothing is said.
     Name(&'p Text<'a>),
     Part((usize, &'p Part<'a>)),
@@ -170,14 +170,14 @@ fn role(role: Role, provider: &Provider) -> &'static str {
 }
 
 /// The name of who speaks, or of the function. An empty one is none.
-fn named<'m, 'a>(message: &'m Message<'a>) -> Option<&'m Text<'a>> {
+fn non_empty_name<'m, 'a>(message: &'m Message<'a>) -> Option<&'m Text<'a>> {
     message.name.as_ref().filter(|name| !name.is_empty())
 }
 
 /// The name that goes in front of the content. A function's name is no speaker's.
-fn prefix<'m, 'a>(message: &'m Message<'a>, provider: &Provider) -> Option<&'m Text<'a>> {
+fn speaker_prefix<'m, 'a>(message: &'m Message<'a>, provider: &Provider) -> Option<&'m Text<'a>> {
     let speaks = !matches!(message.role, Role::Tool | Role::Function);
-    named(message).filter(|_| speaks && provider.has(Quirk::NameInContent))
+    non_empty_name(message).filter(|_| speaks && provider.has(Quirk::NameInContent))
 }
 
 fn write_text(out: &mut Vec<u8>, text: &Text<'_>, prefix: Option<&Text<'_>>) {

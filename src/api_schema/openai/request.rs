@@ -21,7 +21,7 @@ pub(crate) fn request(asked: &TranslationInput<'_, '_>) -> (String, Vec<u8>) {
     messages::write(body.key("messages"), asked);
     for (parameter, json) in &asked.fit.kept {
         match parameter {
-            Parameter::MaxTokens => body.raw(limit_key(provider), json.as_bytes()),
+            Parameter::MaxTokens => body.raw(max_tokens_key(provider), json.as_bytes()),
             // A server that takes what we do not know gets tools as they came.
             Parameter::Tools if !forwards_tools(provider) => {
                 write_tools(body.key("tools"), &asked.request.tools, asked);
@@ -30,7 +30,7 @@ pub(crate) fn request(asked: &TranslationInput<'_, '_>) -> (String, Vec<u8>) {
             other => body.raw(other.name(), json.as_bytes()),
         };
     }
-    stream(&mut body, asked.fit.stream, provider);
+    write_stream_options(&mut body, asked.fit.stream, provider);
     if provider.forward_unknown {
         for (key, raw) in &asked.request.parameters.unknown {
             body.raw(Text::new(key).escaped(), raw.get());
@@ -40,12 +40,12 @@ pub(crate) fn request(asked: &TranslationInput<'_, '_>) -> (String, Vec<u8>) {
     ("/chat/completions".to_owned(), out)
 }
 
-fn limit_key(provider: &Provider) -> &'static str {
+fn max_tokens_key(provider: &Provider) -> &'static str {
     if provider.has(Quirk::MaxTokens) { "max_tokens" } else { "max_completion_tokens" }
 }
 
 /// Usage is asked for whether or not the client wants to see it: the operator does.
-fn stream(body: &mut Object<'_>, stream: Stream, provider: &Provider) {
+fn write_stream_options(body: &mut Object<'_>, stream: Stream, provider: &Provider) {
     if stream == Stream::On {
         body.value("stream", &true);
         if !provider.has(Quirk::NoStreamOptions) {

@@ -1,8 +1,8 @@
 //! The answer as a stream. OpenAI's API reference, *The chat completion chunk object*.
 
 use super::{
-    answer::{arguments, reason},
-    wire::{self, Completion, WireCall, WireChoice, place},
+    answer::{arguments, finish_reason},
+    wire::{self, Completion, WireCall, WireChoice, to_index},
 };
 use crate::{
     api_schema::{error, origin::ResponseContext},
@@ -29,16 +29,16 @@ pub(crate) fn event<'d>(
     }
     let chunk: Completion<'d> = serde_json::from_slice(data)
         .map_err(|_| origin.bad("holds an event that is not a chunk"))?;
-    let whole = if chunk.is_error() { wire::raw(data) } else { None };
+    let whole = if chunk.is_vllm_error() { wire::raw(data) } else { None };
     if let Some(error) = chunk.error.or(whole) {
         return Err(error::hidden(origin, error));
     }
-    let plain = chunk.plain();
+    let plain = chunk.only_text();
     if let Some(usage) = chunk.usage {
         writer.usage(usage);
     }
     for choice in chunk.choices.into_iter().flatten() {
-        if reason(&choice).0.as_deref() == Some("error") {
+        if finish_reason(&choice).0.as_deref() == Some("error") {
             return Err(origin.bad("ended in an error it does not name"));
         }
         delta(choice, writer);
@@ -47,8 +47,8 @@ pub(crate) fn event<'d>(
 }
 
 fn delta(wire: WireChoice<'_>, writer: &mut Writer) {
-    let index = wire.index.map_or(0, place);
-    let finish = reason(&wire).1;
+    let index = wire.index.map_or(0, to_index);
+    let finish = finish_reason(&wire).1;
     if let Some(usage) = wire.usage {
         writer.usage(usage);
     }
@@ -84,7 +84,7 @@ fn delta(wire: WireChoice<'_>, writer: &mut Writer) {
 fn delta_call(choice: usize, call: &WireCall<'_>, writer: &mut Writer) {
     let Some(function) = &call.function else { return };
     let (id, name) = (call.id.as_ref(), function.name.as_ref());
-    let number = call.index.map_or_else(|| writer.number(choice, id, name), place);
+    let number = call.index.map_or_else(|| writer.number(choice, id, name), to_index);
     writer.call(choice, number, id, name, None);
     if let Some(text) = function.arguments.and_then(arguments) {
         writer.arguments(choice, number, &text);

@@ -115,12 +115,12 @@ pub(super) struct WireFunction<'a> {
 
 impl<'a> Completion<'a> {
     /// Whether it is an error in the form of older vLLM, with its message beside `object`.
-    pub(super) fn is_error(&self) -> bool {
+    pub(super) fn is_vllm_error(&self) -> bool {
         self.choices.is_none() && self.object.is_some_and(|own| own.get() == "\"error\"")
     }
 
     /// The choice and the text of a chunk that holds nothing else.
-    pub(super) fn plain(&self) -> Option<(usize, Text<'a>)> {
+    pub(super) fn only_text(&self) -> Option<(usize, Text<'a>)> {
         let [choice] = self.choices.as_deref()? else { return None };
         let WireChoice { index, delta: Some(delta), message: None, .. } = choice else {
             return None;
@@ -137,31 +137,31 @@ impl<'a> Completion<'a> {
             && delta.function_call.is_none()
             && delta.tool_calls.is_none();
         let content = delta.content.as_ref().filter(|own| silent && own.thoughts.is_none())?;
-        Some((index.map_or(0, place), content.text.clone()?))
+        Some((index.map_or(0, to_index), content.text.clone()?))
     }
 }
 
 impl WireMessage<'_> {
     /// `reasoning_details`, as they are handed out.
     pub(super) fn details(&self) -> Vec<String> {
-        numbered(self.reasoning_details.as_deref())
+        with_index(self.reasoning_details.as_deref())
     }
 
     /// `images`, as they are handed out.
     pub(super) fn images(&self) -> Vec<String> {
-        numbered(self.images.as_deref())
+        with_index(self.images.as_deref())
     }
 }
 
 /// Objects, each with an `index`: without one, OpenAI's SDK cannot join what is streamed.
-fn numbered(items: Option<&[&RawValue]>) -> Vec<String> {
+fn with_index(items: Option<&[&RawValue]>) -> Vec<String> {
     #[derive(Deserialize)]
-    struct Numbered {
+    struct IndexedItem {
         index: Option<u64>,
     }
     let items = items.unwrap_or_default().iter().enumerate();
     let numbered = items.filter_map(|(number, raw)| {
-        let Numbered { index } = serde_json::from_str(raw.get()).ok()?;
+        let IndexedItem { index } = serde_json::from_str(raw.get()).ok()?;
         // A line break, which can only stand between tokens, would end the event's line.
         let line = raw.get().replace(['\n', '\r'], " ");
         let fields = line.strip_prefix('{')?;
@@ -185,7 +185,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for WireContent<'a> {
         for part in parts {
             match part.kind.decode().as_ref() {
                 "text" | "output_text" => texts.extend(part.text.and_then(Text::from_raw)),
-                "thinking" => part.think(&mut thoughts),
+                "thinking" => part.collect_thoughts(&mut thoughts),
                 _ => {}
             }
         }
@@ -196,7 +196,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for WireContent<'a> {
 
 impl<'a> WirePart<'a> {
     /// Thoughts are a string, or parts of text again.
-    fn think(&self, thoughts: &mut Vec<Text<'a>>) {
+    fn collect_thoughts(&self, thoughts: &mut Vec<Text<'a>>) {
         let Some(raw) = self.thinking else { return };
         match Text::from_raw(raw) {
             Some(text) => thoughts.push(text),
@@ -212,13 +212,13 @@ impl<'a> WirePart<'a> {
 /// `logprobs` with both of their keys, which OpenAI's specification requires.
 pub(super) fn logprobs(raw: &RawValue) -> Cow<'_, RawValue> {
     #[derive(Deserialize, Serialize)]
-    struct Lists<'a> {
+    struct LogprobLists<'a> {
         #[serde(borrow, default)]
         content: Option<&'a RawValue>,
         #[serde(borrow, default)]
         refusal: Option<&'a RawValue>,
     }
-    match serde_json::from_str::<Lists<'_>>(raw.get()) {
+    match serde_json::from_str::<LogprobLists<'_>>(raw.get()) {
         Ok(lists) if raw.get() != "null" && lists.refusal.is_none() => {
             to_raw_value(&lists).map_or(Cow::Borrowed(raw), Cow::Owned)
         }
@@ -232,6 +232,6 @@ pub(super) fn raw(data: &[u8]) -> Option<&RawValue> {
 }
 
 /// A provider's index as ours. One that is beyond this machine's numbers is beyond any bound too.
-pub(super) fn place(index: u64) -> usize {
+pub(super) fn to_index(index: u64) -> usize {
     usize::try_from(index).unwrap_or(usize::MAX)
 }
