@@ -11,6 +11,7 @@ mod logprobs;
 mod media;
 mod messages;
 mod names;
+mod parts;
 mod request;
 mod signature;
 mod stream;

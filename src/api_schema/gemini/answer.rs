@@ -3,24 +3,24 @@
 use std::borrow::Cow;
 
 use super::{
-    decoder::GeminiDecoder,
     logprobs,
+    parts::{PartContent, PartDecoder, image_entry},
     signature::reasoning_detail,
-    wire::{Candidate, CandidateEnd, GeminiResponse, PartContent, image},
+    wire::{Candidate, CandidateEnd, GeminiResponse, MODEL_FAILURE},
 };
 use crate::{
     api_schema::origin::ResponseContext,
     chat::{
-        answer::{Answer, Choice},
+        answer::{Answer, Call, Choice},
         error::Error,
         finish::Finish,
         text::Text,
     },
 };
 
-/// Reads an answer in one piece.
+/// Translates an answer in one piece.
 pub(super) fn read<'a>(
-    reader: &GeminiDecoder,
+    parts: &PartDecoder,
     body: &'a [u8],
     origin: ResponseContext<'_>,
 ) -> Result<Answer<'a>, Error> {
@@ -35,11 +35,11 @@ pub(super) fn read<'a>(
     }
     candidates.sort_by_key(|candidate| candidate.index);
     let choices = candidates.into_iter().enumerate();
-    let choices = choices.map(|(index, candidate)| choice(reader, candidate, index, origin));
+    let choices = choices.map(|(index, candidate)| choice(parts, candidate, index, origin));
     Ok(Answer { choices: choices.collect::<Result<_, _>>()?, usage, ..Answer::default() })
 }
 
-/// A prompt that was not let through.
+/// Returns the choice for a blocked prompt: a refusal.
 fn blocked(reason: Text<'_>) -> Choice<'_> {
     Choice {
         content: None,
@@ -57,32 +57,22 @@ fn blocked(reason: Text<'_>) -> Choice<'_> {
 }
 
 fn choice<'a>(
-    reader: &GeminiDecoder,
+    parts: &PartDecoder,
     mut candidate: Candidate<'a>,
     index: usize,
     origin: ResponseContext<'_>,
 ) -> Result<Choice<'a>, Error> {
-    let (mut texts, mut thoughts) = (Vec::new(), Vec::new());
-    let (mut calls, mut reasoning_details, mut images) = (Vec::new(), Vec::new(), Vec::new());
-    for said in candidate.take_parts(reader, index, 0) {
-        match said {
-            PartContent::Text(text) => texts.push(text),
-            PartContent::Thought(text) => thoughts.push(text),
-            PartContent::Call(call) => calls.push(call),
-            PartContent::Image(url) => images.push(image(&url, images.len())),
-            PartContent::Signature(signature, id) => {
-                let number = reasoning_details.len();
-                reasoning_details.push(reasoning_detail(&signature, id.as_ref(), number));
-            }
-        }
+    let mut content = CandidateContent::default();
+    for part in parts.take_parts(&mut candidate, index, 0) {
+        content.push(part);
     }
-    let silent = texts.is_empty() && calls.is_empty() && images.is_empty();
     let finish = match candidate.end() {
-        None if silent => return Err(origin.bad("says nothing and has no end")),
-        Some(CandidateEnd::Failed) if silent => return Err(origin.bad(FAILED)),
+        None if content.is_empty() => return Err(origin.bad("says nothing and has no end")),
+        Some(CandidateEnd::Failed) if content.is_empty() => return Err(origin.bad(MODEL_FAILURE)),
         None | Some(CandidateEnd::Failed) => Finish::Stop,
         Some(CandidateEnd::Finish(finish)) => finish,
     };
+    let CandidateContent { texts, thoughts, calls, reasoning_details, images } = content;
     Ok(Choice {
         content: (!texts.is_empty() || calls.is_empty()).then(|| Text::concat(&texts)),
         refusal: None,
@@ -98,5 +88,32 @@ fn choice<'a>(
     })
 }
 
-/// What is wrong with an answer that ended in the model's own failure.
-pub(super) const FAILED: &str = "ended in a call or a response that the model got wrong";
+/// Content of a candidate, sorted by kind.
+#[derive(Default)]
+struct CandidateContent<'a> {
+    texts: Vec<Text<'a>>,
+    thoughts: Vec<Text<'a>>,
+    calls: Vec<Call<'a>>,
+    reasoning_details: Vec<String>,
+    images: Vec<String>,
+}
+
+impl<'a> CandidateContent<'a> {
+    fn push(&mut self, part: PartContent<'a>) {
+        match part {
+            PartContent::Text(text) => self.texts.push(text),
+            PartContent::Thought(text) => self.thoughts.push(text),
+            PartContent::Call(call) => self.calls.push(call),
+            PartContent::Image(url) => self.images.push(image_entry(&url, self.images.len())),
+            PartContent::Signature(signature, id) => {
+                let index = self.reasoning_details.len();
+                self.reasoning_details.push(reasoning_detail(&signature, id.as_ref(), index));
+            }
+        }
+    }
+
+    /// Whether there is nothing besides thoughts.
+    fn is_empty(&self) -> bool {
+        self.texts.is_empty() && self.calls.is_empty() && self.images.is_empty()
+    }
+}

@@ -1,37 +1,40 @@
-//! The decoder of what comes back: an answer in one piece, or the events of a stream.
+//! The decoder of a response: an answer in one piece, or the events of a stream.
 
 use std::collections::BTreeMap;
 
-use super::{answer, stream, wire::UsageMetadata};
+use super::{answer, parts::PartDecoder, stream, wire::UsageMetadata};
 use crate::{
     api_schema::origin::ResponseContext,
     chat::{answer::Answer, error::Error, stream_writer::Writer, text::Text},
 };
 
-/// What a request leaves to remember for its answer.
+/// Decoder of a response, with the state of its stream.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct GeminiDecoder {
-    /// Names of tools as the client knows them, by those that were sent in their place.
-    pub(super) original_names: BTreeMap<String, String>,
-    /// The request's id: calls that come without an id get one that follows from it.
-    pub(super) request_id: String,
-    /// What has been said so far in a stream, per candidate.
+    pub(super) parts: PartDecoder,
+    /// State of each candidate of a stream.
     pub(super) candidates: BTreeMap<usize, stream::CandidateState>,
-    /// What a stream has cost so far.
+    /// Usage of a stream so far.
     pub(super) usage: UsageMetadata,
 }
 
 impl GeminiDecoder {
-    /// Reads an answer in one piece.
+    /// `original_names` holds the client's tool names, by the names that were sent in their place.
+    pub(super) fn new(original_names: BTreeMap<String, String>, request_id: &str) -> Self {
+        Self { parts: PartDecoder::new(original_names, request_id), ..Self::default() }
+    }
+
+    /// Decodes an answer in one piece.
     pub(crate) fn answer<'b>(
         &self,
         body: &'b [u8],
         origin: ResponseContext<'_>,
     ) -> Result<Answer<'b>, Error> {
-        answer::read(self, body, origin)
+        answer::read(&self.parts, body, origin)
     }
 
-    /// Reads one event of a stream. It is never text alone: each has the usage so far in it.
+    /// Decodes one event of a stream. Returns no text by itself, because each event also holds the
+    /// usage so far.
     pub(crate) fn event<'d>(
         &mut self,
         data: &'d [u8],

@@ -13,38 +13,33 @@ use crate::{
     json::Object,
 };
 
-/// Path below the base URL, body, and what will read the answer.
+/// Returns the path below the base URL and the body, and the decoder of the response.
 pub(crate) fn request(
-    asked: &TranslationInput<'_, '_>,
+    input: &TranslationInput<'_, '_>,
 ) -> Result<((String, Vec<u8>), GeminiDecoder), Error> {
-    let mut draft = RequestBuilder::new(asked);
-    let body = draft.body();
-    if !draft.mistakes.is_empty() {
-        return Err(Error::Invalid(draft.mistakes));
+    let mut builder = RequestBuilder::new(input);
+    let body = builder.body();
+    if !builder.mistakes.is_empty() {
+        return Err(Error::Invalid(builder.mistakes));
     }
-    let names = draft.names.into_originals();
-    let reader = GeminiDecoder {
-        original_names: names,
-        request_id: asked.request_id.to_owned(),
-        ..GeminiDecoder::default()
-    };
-    Ok(((path(asked), body), reader))
+    let decoder = GeminiDecoder::new(builder.names.into_originals(), input.request_id);
+    Ok(((path(input), body), decoder))
 }
 
-fn path(asked: &TranslationInput<'_, '_>) -> String {
-    let model = &asked.target.endpoint.upstream_model;
-    match asked.fit.stream {
+fn path(input: &TranslationInput<'_, '_>) -> String {
+    let model = &input.target.endpoint.upstream_model;
+    match input.fit.stream {
         Stream::On => format!("/models/{model}:streamGenerateContent?alt=sse"),
         Stream::Off | Stream::Emulated => format!("/models/{model}:generateContent"),
     }
 }
 
-/// Whether this is Vertex AI, told by its path: it takes files by URL, which AI Studio does not.
+/// Whether the target is Vertex AI, by its path. Vertex AI takes files by URL, AI Studio does not.
 pub(super) fn is_vertex(target: &Target<'_>) -> bool {
     target.base.path.ends_with("/publishers/google")
 }
 
-/// A request being written, with what is found wrong on the way.
+/// Builder of a request's body, and of the list of its mistakes.
 pub(super) struct RequestBuilder<'q, 'a> {
     pub(super) input: &'q TranslationInput<'q, 'a>,
     pub(super) names: Names,
@@ -53,15 +48,12 @@ pub(super) struct RequestBuilder<'q, 'a> {
 }
 
 impl<'q, 'a> RequestBuilder<'q, 'a> {
-    fn new(asked: &'q TranslationInput<'q, 'a>) -> Self {
-        Self {
-            input: asked,
-            names: Names::default(),
-            schemas: SchemaTranslator::default(),
-            mistakes: Vec::new(),
-        }
+    fn new(input: &'q TranslationInput<'q, 'a>) -> Self {
+        let (names, schemas) = (Names::default(), SchemaTranslator::default());
+        Self { input, names, schemas, mistakes: Vec::new() }
     }
 
+    /// Records a problem with the parameter `param`, up to [`MAX_MISTAKES`].
     pub(super) fn add_mistake(&mut self, param: impl Into<String>, problem: &str) {
         let param = param.into();
         let message = format!("{param}: {problem}");
@@ -73,7 +65,7 @@ impl<'q, 'a> RequestBuilder<'q, 'a> {
     fn body(&mut self) -> Vec<u8> {
         let mut out = Vec::with_capacity(self.input.request.parameters.length() + 256);
         let mut body = Object::open(&mut out);
-        // Names of declared tools come first: those that can stay as they are do.
+        // The names of declared tools are registered first, because the first claim to a name wins.
         let tools = self.tools();
         if let Some(parts) = self.system_parts() {
             body.object("systemInstruction", |system| {

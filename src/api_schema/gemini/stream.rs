@@ -3,11 +3,11 @@
 //! ai.google.dev, *Text generation*, *Streaming responses*.
 
 use super::{
-    answer::FAILED,
     decoder::GeminiDecoder,
     logprobs,
+    parts::{PartContent as Part, image_entry},
     signature::reasoning_detail,
-    wire::{Candidate, CandidateEnd, GeminiResponse, PartContent as Part, image},
+    wire::{Candidate, CandidateEnd, GeminiResponse, MODEL_FAILURE},
 };
 use crate::{
     api_schema::origin::ResponseContext,
@@ -70,7 +70,7 @@ impl GeminiDecoder {
     ) -> Result<(), Error> {
         let mut logprobs = candidate.logprobs_result.and_then(logprobs::translate);
         let calls = self.candidate_state(choice).calls;
-        for part in candidate.take_parts(self, choice, calls) {
+        for part in self.parts.take_parts(&mut candidate, choice, calls) {
             let said = self.candidate_state(choice);
             match part {
                 Part::Thought(text) => writer.reasoning(choice, &text),
@@ -88,7 +88,7 @@ impl GeminiDecoder {
                 }
                 Part::Image(url) => {
                     said.has_output = true;
-                    writer.image(choice, &image(&url, said.images));
+                    writer.image(choice, &image_entry(&url, said.images));
                     said.images += 1;
                 }
                 Part::Call(call) => {
@@ -104,7 +104,7 @@ impl GeminiDecoder {
         match candidate.end() {
             None => {}
             Some(CandidateEnd::Failed) if !self.candidate_state(choice).has_output => {
-                return Err(origin.bad(FAILED));
+                return Err(origin.bad(MODEL_FAILURE));
             }
             Some(end) => {
                 let finish =

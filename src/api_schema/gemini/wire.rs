@@ -1,17 +1,13 @@
-//! What Gemini sends, as far as it is read: an answer in one piece, and each event of a stream.
-//! ai.google.dev, *GenerateContentResponse*.
-
-use std::borrow::Cow;
+//! Wire types of a response: an answer in one piece, or one event of a stream. ai.google.dev,
+//! *GenerateContentResponse*.
 
 use serde::Deserialize;
-use serde_json::{json, value::RawValue};
+use serde_json::value::RawValue;
 
-use super::{decoder::GeminiDecoder, error, signature::extra_content};
+use super::error;
 use crate::{
     api_schema::origin::ResponseContext,
     chat::{
-        answer::Call,
-        envelope,
         error::Error,
         finish::Finish,
         text::{Text, lenient},
@@ -45,7 +41,7 @@ pub(super) struct Candidate<'a> {
     #[serde(default, deserialize_with = "lenient")]
     pub(super) index: Option<u64>,
     #[serde(borrow, default)]
-    content: Option<GeminiContent<'a>>,
+    pub(super) content: Option<GeminiContent<'a>>,
     #[serde(borrow, default)]
     pub(super) finish_reason: Option<Text<'a>>,
     #[serde(borrow, default)]
@@ -53,47 +49,47 @@ pub(super) struct Candidate<'a> {
 }
 
 #[derive(Deserialize)]
-struct GeminiContent<'a> {
+pub(super) struct GeminiContent<'a> {
     #[serde(borrow, default)]
-    parts: Option<Vec<GeminiPart<'a>>>,
+    pub(super) parts: Option<Vec<GeminiPart<'a>>>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct GeminiPart<'a> {
+pub(super) struct GeminiPart<'a> {
     #[serde(borrow, default)]
-    text: Option<Text<'a>>,
+    pub(super) text: Option<Text<'a>>,
     #[serde(default, deserialize_with = "lenient")]
-    thought: Option<bool>,
+    pub(super) thought: Option<bool>,
     #[serde(borrow, default, deserialize_with = "lenient")]
-    thought_signature: Option<Text<'a>>,
+    pub(super) thought_signature: Option<Text<'a>>,
     #[serde(borrow, default)]
-    function_call: Option<FunctionCall<'a>>,
+    pub(super) function_call: Option<FunctionCall<'a>>,
     #[serde(borrow, default, deserialize_with = "lenient")]
-    inline_data: Option<Blob<'a>>,
+    pub(super) inline_data: Option<Blob<'a>>,
 }
 
-/// A picture, or a sound. ai.google.dev, *Blob*.
+/// Media in base64. ai.google.dev, *Blob*.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Blob<'a> {
+pub(super) struct Blob<'a> {
     #[serde(borrow)]
-    mime_type: Text<'a>,
+    pub(super) mime_type: Text<'a>,
     #[serde(borrow)]
-    data: Text<'a>,
+    pub(super) data: Text<'a>,
 }
 
 #[derive(Deserialize)]
 pub(super) struct FunctionCall<'a> {
     #[serde(borrow, default, deserialize_with = "lenient")]
-    id: Option<Text<'a>>,
+    pub(super) id: Option<Text<'a>>,
     #[serde(borrow, default)]
-    name: Option<Text<'a>>,
+    pub(super) name: Option<Text<'a>>,
     #[serde(borrow, default)]
-    args: Option<&'a RawValue>,
+    pub(super) args: Option<&'a RawValue>,
 }
 
-/// Tokens as Gemini counts them. What is none is left out, as JSON of protocol buffers does.
+/// Token counts of an answer. A count of zero is left out, as in all JSON of protocol buffers.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct UsageMetadata {
@@ -104,27 +100,19 @@ pub(super) struct UsageMetadata {
     cached_content_token_count: Option<u64>,
 }
 
-/// What a part says.
-pub(super) enum PartContent<'a> {
-    Text(Text<'a>),
-    Thought(Text<'a>),
-    Call(Call<'a>),
-    /// A picture, as a data URL.
-    Image(String),
-    /// What must come back with the text, or under an id with a call.
-    Signature(Text<'a>, Option<Text<'a>>),
-}
-
-/// What a candidate's end means.
+/// End of a candidate, as its `finishReason` gives it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum CandidateEnd {
     Finish(Finish),
-    /// The model failed, in a way that another attempt may not.
+    /// A failure of the model, which another attempt may avoid.
     Failed,
 }
 
+/// The problem of an answer whose only content is such a failure.
+pub(super) const MODEL_FAILURE: &str = "ended in a call or a response that the model got wrong";
+
 impl<'a> GeminiResponse<'a> {
-    /// Reads a response. Some servers put it into an array. An error inside is an error.
+    /// Parses a response, which some servers wrap in an array. An `error` inside is returned as one.
     pub(super) fn read(body: &'a [u8], origin: ResponseContext<'_>) -> Result<Self, Error> {
         let wrong = |_| origin.bad("is not a response of generateContent");
         let response = if body.trim_ascii_start().starts_with(b"[") {
@@ -139,13 +127,13 @@ impl<'a> GeminiResponse<'a> {
         }
     }
 
-    /// Why the prompt was not answered at all.
+    /// Returns the reason why the prompt was blocked, or `None` if there is an answer.
     pub(super) fn block_reason(&self) -> Option<&Text<'a>> {
-        let none = self.candidates.as_ref().is_none_or(Vec::is_empty);
-        self.prompt_feedback.as_ref()?.block_reason.as_ref().filter(|_| none)
+        let is_empty = self.candidates.as_ref().is_none_or(Vec::is_empty);
+        self.prompt_feedback.as_ref()?.block_reason.as_ref().filter(|_| is_empty)
     }
 
-    /// What it cost so far. Some events have no counts, only other facts.
+    /// Returns the usage so far, or `None` for an event whose metadata holds no counts.
     pub(super) fn usage(&self) -> Option<UsageMetadata> {
         self.usage_metadata.filter(|usage| usage.counts().iter().any(Option::is_some))
     }
@@ -162,7 +150,7 @@ impl UsageMetadata {
         ]
     }
 
-    /// These, with `later` in the place of what it names.
+    /// Returns these counts, replaced by those of `later` that are present.
     pub(super) fn updated(self, later: Self) -> Self {
         Self {
             prompt_token_count: later.prompt_token_count.or(self.prompt_token_count),
@@ -177,13 +165,14 @@ impl UsageMetadata {
         }
     }
 
-    /// Gemini's output leaves out thoughts, its prompt what tools of its own read.
-    pub(super) fn to_usage(&self) -> Usage {
-        let [prompt, tool_use, said, thoughts, cached] =
+    /// Returns the usage in our terms. Gemini's output excludes thoughts, and its prompt excludes
+    /// the results of Google's own tools.
+    pub(super) fn to_usage(self) -> Usage {
+        let [prompt, tool_use, output, thoughts, cached] =
             self.counts().map(Option::unwrap_or_default);
         Usage {
             prompt: prompt.saturating_add(tool_use),
-            completion: said.saturating_add(thoughts),
+            completion: output.saturating_add(thoughts),
             cached: cached.min(prompt),
             cache_written: 0,
             reasoning: thoughts,
@@ -192,139 +181,35 @@ impl UsageMetadata {
 }
 
 impl<'a> Candidate<'a> {
-    /// Its number. One that is beyond this machine's numbers is beyond any bound too.
+    /// Returns the index of its choice: `index`, or the position among the candidates. An index
+    /// that does not fit into `usize` becomes `usize::MAX`, which is over every bound.
     pub(super) fn choice_index(&self, position: usize) -> usize {
         self.index.map_or(position, |index| usize::try_from(index).unwrap_or(usize::MAX))
     }
 
-    /// What it says, part by part. `calls` is how many calls came before.
-    pub(super) fn take_parts(
-        &mut self,
-        reader: &GeminiDecoder,
-        choice: usize,
-        mut calls: usize,
-    ) -> Vec<PartContent<'a>> {
-        let parts = self.content.take().and_then(|content| content.parts).unwrap_or_default();
-        let mut said = Vec::with_capacity(parts.len());
-        for part in parts {
-            let thought = part.thought == Some(true);
-            let signature = part.thought_signature.filter(|text| !text.is_empty() && !thought);
-            if let Some(call) = part.function_call.and_then(|call| call.read()) {
-                let (id, call) = reader.call(call, signature.as_ref(), choice, calls);
-                calls += 1;
-                said.extend(signature.map(|signature| PartContent::Signature(signature, Some(id))));
-                said.push(PartContent::Call(call));
-                continue;
-            }
-            let image = part.inline_data.filter(|_| !thought).and_then(|blob| blob.image());
-            said.extend(image.map(PartContent::Image));
-            let text = part.text.filter(|text| !text.is_empty());
-            said.extend(text.map(if thought { PartContent::Thought } else { PartContent::Text }));
-            said.extend(signature.map(|signature| PartContent::Signature(signature, None)));
-        }
-        said
-    }
-
-    /// What its end means, if it has come to one.
+    /// Returns the end of the candidate, or `None` while there is more to come.
     pub(super) fn end(&self) -> Option<CandidateEnd> {
-        let word = self.finish_reason.as_ref().filter(|word| !word.is_empty())?;
-        Some(end(&word.decode()))
+        let reason = self.finish_reason.as_ref().filter(|reason| !reason.is_empty())?;
+        Some(CandidateEnd::from_reason(&reason.decode()))
     }
 }
 
-/// ai.google.dev and cloud.google.com, *FinishReason*.
-fn end(word: &str) -> CandidateEnd {
-    match word {
-        "MAX_TOKENS" | "CONTINUATION" => CandidateEnd::Finish(Finish::Length),
-        "SAFETY" | "RECITATION" | "LANGUAGE" | "BLOCKLIST" | "PROHIBITED_CONTENT" | "SPII"
-        | "MODEL_ARMOR" | "ESCALATION" | "NO_IMAGE" | "OTHER" => {
-            CandidateEnd::Finish(Finish::ContentFilter)
+impl CandidateEnd {
+    /// ai.google.dev and cloud.google.com, *FinishReason*.
+    fn from_reason(reason: &str) -> Self {
+        match reason {
+            "MAX_TOKENS" | "CONTINUATION" => Self::Finish(Finish::Length),
+            "SAFETY" | "RECITATION" | "LANGUAGE" | "BLOCKLIST" | "PROHIBITED_CONTENT" | "SPII"
+            | "MODEL_ARMOR" | "ESCALATION" | "NO_IMAGE" | "OTHER" => {
+                Self::Finish(Finish::ContentFilter)
+            }
+            image if image.starts_with("IMAGE_") => Self::Finish(Finish::ContentFilter),
+            "MALFORMED_FUNCTION_CALL"
+            | "MALFORMED_RESPONSE"
+            | "MISSING_THOUGHT_SIGNATURE"
+            | "TOO_MANY_TOOL_CALLS"
+            | "UNEXPECTED_TOOL_CALL" => Self::Failed,
+            _ => Self::Finish(Finish::Stop),
         }
-        image if image.starts_with("IMAGE_") => CandidateEnd::Finish(Finish::ContentFilter),
-        "MALFORMED_FUNCTION_CALL"
-        | "MALFORMED_RESPONSE"
-        | "MISSING_THOUGHT_SIGNATURE"
-        | "TOO_MANY_TOOL_CALLS"
-        | "UNEXPECTED_TOOL_CALL" => CandidateEnd::Failed,
-        _ => CandidateEnd::Finish(Finish::Stop),
     }
-}
-
-impl Blob<'_> {
-    /// The picture, if it is one.
-    fn image(&self) -> Option<String> {
-        let kind = self.mime_type.decode();
-        let (kind, data) = (kind.strip_prefix("image/")?, self.data.decode());
-        Some(format!("data:image/{kind};base64,{data}"))
-    }
-}
-
-/// A picture as clients get it. `index` is its number in the answer.
-pub(super) fn image(url: &str, index: usize) -> String {
-    json!({"type": "image_url", "image_url": {"url": url}, "index": index}).to_string()
-}
-
-/// A call with a name.
-pub(super) struct NamedCall<'a> {
-    id: Option<Text<'a>>,
-    name: Text<'a>,
-    args: Option<&'a RawValue>,
-}
-
-impl<'a> FunctionCall<'a> {
-    /// A call without a name is none.
-    fn read(self) -> Option<NamedCall<'a>> {
-        let name = self.name.filter(|name| !name.is_empty())?;
-        Some(NamedCall { id: self.id.filter(|id| !id.is_empty()), name, args: self.args })
-    }
-}
-
-impl GeminiDecoder {
-    /// A call under the client's own name for it, and its id: Gemini 2.5 gives none.
-    fn call<'a>(
-        &self,
-        call: NamedCall<'a>,
-        signature: Option<&Text<'a>>,
-        choice: usize,
-        number: usize,
-    ) -> (Text<'a>, Call<'a>) {
-        let minted = || Text::new(&envelope::call_id(&self.request_id, choice, number));
-        let id = call.id.unwrap_or_else(minted);
-        let name = match self.original_names.get(call.name.decode().as_ref()) {
-            Some(original) => Text::new(original),
-            None => call.name,
-        };
-        let call = Call {
-            id: Some(id.clone()),
-            name,
-            arguments: arguments(call.args),
-            extra_content: signature.map(extra_content),
-        };
-        (id, call)
-    }
-}
-
-/// Arguments as a string without the white space between tokens that some answers have. They are an
-/// object, whatever came.
-fn arguments(args: Option<&RawValue>) -> Text<'static> {
-    let json = args.map(RawValue::get).filter(|json| json.starts_with('{'));
-    Text::new(&compact(json.unwrap_or("{}")))
-}
-
-fn compact(json: &str) -> Cow<'_, str> {
-    if !json.contains(['\n', ' ', '\t', '\r']) {
-        return Cow::Borrowed(json);
-    }
-    let (mut in_string, mut escaped) = (false, false);
-    let kept = json.chars().filter(|c| {
-        let was_escaped = std::mem::replace(&mut escaped, false);
-        match c {
-            '"' if !was_escaped => in_string = !in_string,
-            '\\' if !was_escaped => escaped = true,
-            ' ' | '\n' | '\t' | '\r' => return in_string,
-            _ => {}
-        }
-        true
-    });
-    Cow::Owned(kept.collect())
 }
