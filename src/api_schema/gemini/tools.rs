@@ -1,4 +1,4 @@
-//! Tools and which of them the model may call. ai.google.dev, *Function calling*.
+//! Tools and the choice among them. ai.google.dev, *Function calling*.
 
 use std::collections::BTreeSet;
 
@@ -11,27 +11,27 @@ use crate::{
         text::Text,
         tools::{FunctionTool, ToolChoice},
     },
-    json::Object,
+    json::{Object, list},
 };
 
-/// What leaves of a request's tools.
+/// Tools of a request, as they are sent.
 #[derive(Debug, Default)]
 pub(super) struct GeminiTools {
     /// `tools`, if the model may call any.
     pub(super) declarations: Option<Vec<u8>>,
-    /// `toolConfig`, where the model is not free to choose.
+    /// `toolConfig`, unless the model may choose freely.
     pub(super) config: Option<Vec<u8>>,
 }
 
-/// What `tool_choice` asks for.
+/// Function calling mode that follows from `tool_choice`. Functions go by the names that are sent.
 enum CallingMode {
     None,
     Auto,
-    /// Some call must be made.
+    /// Requires a call.
     Any,
-    /// One of these calls must be made.
+    /// Requires a call of one of these functions.
     AnyOf(Vec<String>),
-    /// These calls, or none.
+    /// Permits calls of these functions only.
     Validated(Vec<String>),
 }
 
@@ -63,7 +63,7 @@ struct AllowedFunctionName<'a> {
 }
 
 impl<'a> RequestBuilder<'_, 'a> {
-    /// The tools, and meets their names.
+    /// Translates the tools, and registers their names.
     pub(super) fn tools(&mut self) -> GeminiTools {
         let functions = self.functions();
         let names: Vec<_> = functions.iter().map(|(_, tool)| tool.name.decode()).collect();
@@ -78,57 +78,60 @@ impl<'a> RequestBuilder<'_, 'a> {
             return GeminiTools::default();
         }
         match self.calling_mode() {
-            // Without declarations nothing can be called, and the answer may have a form.
+            // Without declarations there are no calls, and `response_format` is permitted.
             CallingMode::None
                 if format_excludes_tools(self.input.request, self.input.target.model) =>
             {
                 GeminiTools::default()
             }
-            choice => GeminiTools {
+            mode => GeminiTools {
                 declarations: Some(self.declarations(&functions)),
-                config: tool_config(&choice),
+                config: tool_config(&mode),
             },
         }
     }
 
-    /// The functions, each with its place in the request.
+    /// Returns the functions, each with the path of its tool in the request.
     fn functions(&self) -> Vec<(String, FunctionTool<'a>)> {
-        let tools = self.input.request.tools.iter().filter(|_| self.keeps(Parameter::Tools));
-        let tools = tools
-            .enumerate()
+        if self.input.fit.value(Parameter::Tools).is_none() {
+            return Vec::new();
+        }
+        let tools = self.input.request.tools.iter().enumerate();
+        let functions = tools
             .filter_map(|(index, tool)| Some((format!("tools[{index}]"), tool.function.clone()?)));
-        tools.collect()
+        functions.collect()
     }
 
     fn declarations(&mut self, functions: &[(String, FunctionTool<'_>)]) -> Vec<u8> {
-        let mut out = b"[{\"functionDeclarations\":[".to_vec();
-        for (index, (param, function)) in functions.iter().enumerate() {
-            if index > 0 {
-                out.push(b',');
-            }
-            let mut declaration = Object::open(&mut out);
-            declaration.value("name", &self.names.sent(&function.name.decode()));
-            let description = function.description.as_ref().filter(|text| !text.is_empty());
-            description.map(|text| declaration.raw("description", text.json()));
-            // Real JSON Schema, where `parameters` is a dialect of OpenAPI's.
-            let schema = function.parameters.map(|raw| self.schemas.parameters_schema(raw.get()));
-            match schema.unwrap_or(Ok(None)) {
-                Ok(Some(schema)) => drop(declaration.raw("parametersJsonSchema", schema)),
-                Ok(None) => {}
-                Err(json_schema::TooLarge) => {
-                    self.add_mistake(param, "the schema of its parameters is too large")
-                }
-            }
-            declaration.close();
-        }
-        out.extend_from_slice(b"]}]");
+        let mut out = b"[{\"functionDeclarations\":".to_vec();
+        list(&mut out, functions, |out, (param, function)| {
+            self.write_declaration(out, param, function);
+        });
+        out.extend_from_slice(b"}]");
         out
     }
 
+    fn write_declaration(&mut self, out: &mut Vec<u8>, param: &str, function: &FunctionTool<'_>) {
+        let mut declaration = Object::open(out);
+        declaration.value("name", &self.names.sent(&function.name.decode()));
+        let description = function.description.as_ref().filter(|text| !text.is_empty());
+        description.map(|text| declaration.raw("description", text.json()));
+        // JSON Schema, whereas the field `parameters` takes a subset of OpenAPI's schema.
+        let schema = function.parameters.map(|raw| self.schemas.parameters_schema(raw.get()));
+        match schema.unwrap_or(Ok(None)) {
+            Ok(Some(schema)) => drop(declaration.raw("parametersJsonSchema", schema)),
+            Ok(None) => {}
+            Err(json_schema::TooLarge) => {
+                self.add_mistake(param, "the schema of its parameters is too large");
+            }
+        }
+        declaration.close();
+    }
+
     fn calling_mode(&mut self) -> CallingMode {
-        let request = self.input.request;
-        let choice = request.tool_choice.as_ref().filter(|_| self.keeps(Parameter::ToolChoice));
-        match choice {
+        let (request, fit) = (self.input.request, self.input.fit);
+        let is_kept = fit.value(Parameter::ToolChoice).is_some();
+        match request.tool_choice.as_ref().filter(|_| is_kept) {
             Some(ToolChoice::None) => CallingMode::None,
             Some(ToolChoice::Auto) => CallingMode::Auto,
             Some(ToolChoice::Required) => CallingMode::Any,
@@ -154,7 +157,7 @@ impl<'a> RequestBuilder<'_, 'a> {
         }
     }
 
-    /// The names that are sent for these, all of which must be declared.
+    /// Returns the names that are sent for `names`. A name that is not declared is a mistake.
     fn sent_names<'n>(
         &mut self,
         names: impl IntoIterator<Item = &'n Text<'n>>,
@@ -170,15 +173,10 @@ impl<'a> RequestBuilder<'_, 'a> {
         }
         sent
     }
-
-    /// Whether the model takes a parameter that is there.
-    pub(super) fn keeps(&self, parameter: Parameter) -> bool {
-        self.input.fit.kept.iter().any(|(kept, _)| *kept == parameter)
-    }
 }
 
-fn tool_config(choice: &CallingMode) -> Option<Vec<u8>> {
-    let (mode, names) = match choice {
+fn tool_config(mode: &CallingMode) -> Option<Vec<u8>> {
+    let (word, names) = match mode {
         CallingMode::Auto => return None,
         CallingMode::None => ("NONE", None),
         CallingMode::Any => ("ANY", None),
@@ -188,7 +186,7 @@ fn tool_config(choice: &CallingMode) -> Option<Vec<u8>> {
     let mut out = Vec::new();
     let mut config = Object::open(&mut out);
     config.object("functionCallingConfig", |calling| {
-        calling.value("mode", mode);
+        calling.value("mode", word);
         names.map(|names| calling.value("allowedFunctionNames", names));
     });
     config.close();
