@@ -1,6 +1,7 @@
-//! JSON Schema as far as Gemini reads it. ai.google.dev, *GenerationConfig*, `responseJsonSchema`,
-//! names the keywords; `$ref` may have no neighbours. What else a schema demands becomes words in
-//! its description, because a model can read those. No property is lost, whatever its name.
+//! Translation of JSON Schema to the keywords that Gemini supports: ai.google.dev,
+//! *GenerationConfig*, `responseJsonSchema`. A `$ref` may have no other keyword beside it. Other
+//! keywords that constrain a value are appended to `description`, where the model can read them.
+//! Properties keep their names, whatever these are.
 
 use std::collections::BTreeMap;
 
@@ -11,20 +12,20 @@ use super::names::Unique;
 mod all_of;
 mod values;
 
-/// The most nodes that the schemas of one request may come to: references may repeat one another
-/// without end.
+/// Maximum number of nodes in all schemas of one request. References can repeat one another
+/// exponentially.
 const MAX_NODES: usize = 1 << 16;
 
-/// How deep a schema may nest with what it refers to: as deep as the body it came in.
+/// Maximum depth of a schema, the same as that of the body which contains it.
 const MAX_DEPTH: usize = 128;
 
-/// The longest schema, in bytes.
+/// Maximum length of a schema, in bytes.
 const MAX_LENGTH: usize = 1 << 20;
 
-/// The longest demand that is put into words, in characters.
+/// Maximum length of a keyword's value in a description, in characters.
 const MAX_NOTE: usize = 200;
 
-/// Keywords that demand something Gemini does not check.
+/// Keywords that constrain a value and that Gemini does not support.
 const UNSUPPORTED: [&str; 26] = [
     "allOf",
     "pattern",
@@ -54,39 +55,40 @@ const UNSUPPORTED: [&str; 26] = [
     "default",
 ];
 
-/// A schema that goes beyond one of the bounds above.
+/// Error for a schema that exceeds [`MAX_NODES`], [`MAX_DEPTH`] or [`MAX_LENGTH`].
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct TooLarge;
 
-/// Translates the schemas of one request.
+/// Translator of the schemas of one request.
 #[derive(Debug, Default)]
 pub(super) struct SchemaTranslator {
-    /// How many nodes there have been.
+    /// Number of nodes so far.
     nodes: usize,
 }
 
 impl SchemaTranslator {
-    /// The schema of a function's parameters. None for a function without any: it needs no schema.
+    /// Translates the schema of a function's parameters. Returns `None` for a function without any,
+    /// which needs no schema.
     pub(super) fn parameters_schema(&mut self, json: &str) -> Result<Option<Vec<u8>>, TooLarge> {
         let Some(mut schema) = self.translate(json)? else { return Ok(None) };
-        let none = schema.iter().all(|(key, value)| match key.as_str() {
+        let has_none = schema.iter().all(|(key, value)| match key.as_str() {
             "type" => value == "object",
             "properties" | "required" => is_empty(value),
             "additionalProperties" => value.is_boolean(),
             "title" | "description" => true,
             _ => false,
         });
-        if none {
+        if has_none {
             return Ok(None);
         }
-        // "The schema must describe an object".
+        // ai.google.dev, *FunctionDeclaration*: "The schema must describe an object".
         if !["type", "anyOf", "$ref"].iter().any(|key| schema.contains_key(*key)) {
             schema.insert("type".to_owned(), json!("object"));
         }
         Ok(Some(to_json(schema)))
     }
 
-    /// The schema of an answer. None for one that demands nothing.
+    /// Translates the schema of an answer. Returns `None` for one that permits everything.
     pub(super) fn response_schema(&mut self, json: &str) -> Result<Option<Vec<u8>>, TooLarge> {
         Ok(self.translate(json)?.filter(|schema| !schema.is_empty()).map(to_json))
     }
@@ -122,18 +124,18 @@ fn to_json(schema: Map<String, Value>) -> Vec<u8> {
     out
 }
 
-/// A schema being translated.
+/// Translation of one schema.
 struct SchemaTranslation<'r> {
     root: &'r Value,
-    /// Names under `$defs`, by what refers to them.
+    /// Names under `$defs`, by the references to them.
     names: BTreeMap<&'r str, String>,
     unique: Unique,
-    /// What is to stand under `$defs`.
+    /// Names and schemas for `$defs`, in the order of their first reference.
     targets: Vec<(String, &'r Value)>,
-    /// How many there have been. More than [`MAX_NODES`] once any bound was crossed.
+    /// Number of nodes so far, or more than [`MAX_NODES`] once any bound is exceeded.
     nodes: usize,
     depth: usize,
-    /// How many schemas around this one were put together from several.
+    /// Number of enclosing schemas that are merged from several.
     merge_depth: usize,
 }
 
@@ -150,7 +152,7 @@ impl<'r> SchemaTranslation<'r> {
         }
     }
 
-    /// Any schema. `true` is one that demands nothing.
+    /// Translates an object or a boolean. `true` permits everything.
     fn any_schema(&mut self, schema: &'r Value) -> Value {
         match schema {
             Value::Object(map) => Value::Object(self.object(map)),
@@ -168,20 +170,22 @@ impl<'r> SchemaTranslation<'r> {
         if self.nodes > MAX_NODES {
             return out;
         }
-        let (mut notes, mut said) = (Vec::new(), BTreeMap::new());
+        let (mut notes, mut keywords) = (Vec::new(), BTreeMap::new());
         let merged = usize::from(parts.len() > 1);
         self.depth += 1;
         self.merge_depth += merged;
         for (key, value) in parts.iter().flat_map(all_of::AllOfPart::keywords) {
-            // The first of two values counts, except where both can.
-            let both = matches!(key, "properties" | "required");
-            if said.insert(key, *said.get(key).unwrap_or(&value)).is_none() || both {
+            // The first of several values wins, except for keywords that can be united.
+            let is_united = matches!(key, "properties" | "required");
+            let is_first = !keywords.contains_key(key);
+            keywords.entry(key).or_insert(value);
+            if is_first || is_united {
                 self.keyword(key, value, &mut out, &mut notes);
             }
         }
         self.merge_depth -= merged;
         self.depth -= 1;
-        values::translate_values(&said, &mut out, &mut notes);
+        values::translate_values(&keywords, &mut out, &mut notes);
         append_notes(&mut out, &notes);
         isolate_reference(&mut out);
         out
@@ -239,7 +243,7 @@ impl<'r> SchemaTranslation<'r> {
         }
     }
 
-    /// Older drafts have a list here for what is `prefixItems` now.
+    /// Translates `items`. In older drafts it may be an array, which is `prefixItems` now.
     fn items(&mut self, value: &'r Value, out: &mut Map<String, Value>) {
         match value {
             Value::Array(items) => insert_some(out, "prefixItems", Some(self.list(items))),
@@ -252,7 +256,7 @@ impl<'r> SchemaTranslation<'r> {
         Value::Array(schemas.iter().map(|schema| self.any_schema(schema)).collect())
     }
 
-    /// The name under `$defs` of what a reference points at, if it is in this schema.
+    /// Returns the name under `$defs` of a reference's target, or `None` for one outside the schema.
     fn definition_name(&mut self, pointer: &'r str) -> Option<String> {
         if let Some(known) = self.names.get(pointer) {
             return Some(known.clone());
@@ -271,6 +275,7 @@ impl<'r> SchemaTranslation<'r> {
     }
 }
 
+/// Appends names to `required`.
 fn extend_required(value: &Value, out: &mut Map<String, Value>) {
     let Some(more) = value.as_array() else { return };
     let names = out.entry("required").or_insert_with(|| json!([]));
@@ -279,18 +284,20 @@ fn extend_required(value: &Value, out: &mut Map<String, Value>) {
     }
 }
 
+/// Inserts a value that is there.
 fn insert_some(out: &mut Map<String, Value>, key: &str, value: Option<Value>) {
     if let Some(value) = value {
         out.insert(key.to_owned(), value);
     }
 }
 
+/// Returns a note with a keyword and its value, shortened to [`MAX_NOTE`].
 fn keyword_note(key: &str, value: &Value) -> String {
     let value: String = value.to_string().chars().take(MAX_NOTE).collect();
     format!("{key}: {value}")
 }
 
-/// Puts demands into the description.
+/// Appends notes to the description.
 fn append_notes(out: &mut Map<String, Value>, notes: &[String]) {
     if notes.is_empty() {
         return;
@@ -303,7 +310,7 @@ fn append_notes(out: &mut Map<String, Value>, notes: &[String]) {
     out.insert("description".to_owned(), json!(text));
 }
 
-/// A reference with neighbours becomes the one choice of an `anyOf`.
+/// Moves a `$ref` that has other keywords beside it into an `anyOf` of its own.
 fn isolate_reference(out: &mut Map<String, Value>) {
     if out.len() < 2 {
         return;

@@ -1,4 +1,4 @@
-//! Probabilities of tokens. ai.google.dev, *LogprobsResult*; OpenAI's API reference, *The chat
+//! Log probabilities of tokens. ai.google.dev, *LogprobsResult*; OpenAI's API reference, *The chat
 //! completion object*, `logprobs`.
 
 use serde::{Deserialize, Serialize};
@@ -26,17 +26,19 @@ struct TopCandidates<'a> {
 struct TokenCandidate<'a> {
     #[serde(borrow)]
     token: Text<'a>,
-    /// Zero, a certain token, is left out.
+    /// Left out when it is zero, as for a certain token.
     #[serde(default)]
     log_probability: f64,
 }
 
+/// `logprobs` of a choice in our API.
 #[derive(Serialize)]
 struct ChoiceLogprobs {
     content: Vec<PositionLogprobs>,
     refusal: (),
 }
 
+/// The token at one position, and its alternatives.
 #[derive(Serialize)]
 struct PositionLogprobs {
     #[serde(flatten)]
@@ -58,16 +60,14 @@ impl From<&TokenCandidate<'_>> for TokenLogprob {
     }
 }
 
-/// Theirs as ours. None for what cannot be read.
+/// Translates a `logprobsResult`. Returns `None` for one that cannot be parsed.
 pub(super) fn translate(raw: &RawValue) -> Option<Box<RawValue>> {
-    let theirs: LogprobsResult<'_> = serde_json::from_str(raw.get()).ok()?;
-    let tops =
-        theirs.top_candidates.iter().map(|top| top.candidates.iter().map(TokenLogprob::from));
-    let mut tops = tops.map(Iterator::collect);
-    let chosen = theirs.chosen_candidates.iter();
-    let content = chosen.map(|chosen| PositionLogprobs {
-        chosen: chosen.into(),
-        top_logprobs: tops.next().unwrap_or_default(),
+    let result: LogprobsResult<'_> = serde_json::from_str(raw.get()).ok()?;
+    let mut alternatives = result.top_candidates.iter();
+    let content = result.chosen_candidates.iter().map(|chosen| {
+        let top = alternatives.next().map(|top| top.candidates.as_slice()).unwrap_or_default();
+        let top_logprobs = top.iter().map(TokenLogprob::from).collect();
+        PositionLogprobs { chosen: chosen.into(), top_logprobs }
     });
     to_raw_value(&ChoiceLogprobs { content: content.collect(), refusal: () }).ok()
 }

@@ -1,21 +1,21 @@
-//! `allOf`, which Gemini does not read, as one schema.
+//! Merging of `allOf`, which Gemini does not support, into one schema.
 
 use serde_json::{Map, Value};
 
 use super::{MAX_NODES, SchemaTranslation};
 
-/// How deep schemas that are put together may nest: some contain themselves.
+/// Maximum depth of merged schemas, because some contain themselves.
 const MAX_MERGE_DEPTH: usize = 4;
 
-/// One of the schemas that a schema is put together from.
+/// One of the schemas that a merged schema consists of.
 pub(super) struct AllOfPart<'r> {
     map: &'r Map<String, Value>,
-    /// Keywords whose meaning is among the other parts.
+    /// Keywords that the other parts cover.
     merged_keywords: &'static [&'static str],
 }
 
 impl<'r> AllOfPart<'r> {
-    /// What it says itself.
+    /// Returns the keywords of this part alone.
     pub(super) fn keywords(&self) -> impl Iterator<Item = (&'r str, &'r Value)> {
         let keywords =
             self.map.iter().filter(|(key, _)| !self.merged_keywords.contains(&key.as_str()));
@@ -24,15 +24,15 @@ impl<'r> AllOfPart<'r> {
 }
 
 impl<'r> SchemaTranslation<'r> {
-    /// A schema and the parts of its `allOf`.
+    /// Returns a schema and the members of its `allOf`.
     pub(super) fn all_of_parts(&mut self, map: &'r Map<String, Value>) -> Vec<AllOfPart<'r>> {
         let mut parts = Vec::with_capacity(1);
         self.collect_parts(map, false, MAX_MERGE_DEPTH, &mut parts);
         parts
     }
 
-    /// One part alone may stay a reference; of several, only one could, so `resolve` takes in what
-    /// they point at. What is too deep stays as it is.
+    /// Collects the parts of `map`. With `resolve` a reference is replaced by its target, because
+    /// only one of several parts could keep its `$ref`. Parts that are too deep stay as they are.
     fn collect_parts(
         &mut self,
         map: &'r Map<String, Value>,
@@ -50,13 +50,13 @@ impl<'r> SchemaTranslation<'r> {
             .filter(|all| depth > 0 && (all.len() == 1 || self.merge_depth < MAX_MERGE_DEPTH));
         let reference = map.get("$ref").and_then(Value::as_str).filter(|_| resolve && depth > 0);
         let target = reference.and_then(|pointer| self.resolve(pointer)?.as_object());
-        let done: &[&str] = match (all, target) {
+        let merged_keywords: &[&str] = match (all, target) {
             (Some(_), Some(_)) => &["allOf", "$ref"],
             (Some(_), None) => &["allOf"],
             (None, Some(_)) => &["$ref"],
             (None, None) => &[],
         };
-        parts.push(AllOfPart { map, merged_keywords: done });
+        parts.push(AllOfPart { map, merged_keywords });
         if let Some(target) = target {
             self.collect_parts(target, true, depth - 1, parts);
         }

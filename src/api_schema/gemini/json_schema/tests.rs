@@ -1,4 +1,4 @@
-//! What becomes of each keyword.
+//! Translations of each keyword.
 
 #[cfg(all(target_family = "wasm", target_os = "unknown"))]
 use wasm_bindgen_test::wasm_bindgen_test as test;
