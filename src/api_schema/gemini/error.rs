@@ -1,4 +1,4 @@
-//! Google's errors. cloud.google.com, *API design guide*, *Errors*; ai.google.dev,
+//! Google's errors, classified. cloud.google.com, *API design guide*, *Errors*; ai.google.dev,
 //! *Troubleshooting*.
 
 use std::{borrow::Cow, time::Duration};
@@ -14,7 +14,7 @@ use crate::{
     chat::{error::Error, text::lenient},
 };
 
-/// `google.rpc.Status` in an answer.
+/// `google.rpc.Status`.
 #[derive(Default, Deserialize)]
 struct RpcStatus<'a> {
     #[serde(default, deserialize_with = "lenient")]
@@ -25,7 +25,7 @@ struct RpcStatus<'a> {
     details: Option<Vec<&'a RawValue>>,
 }
 
-/// `google.rpc.ErrorInfo`, `google.rpc.RetryInfo`, or something else.
+/// Fields of `google.rpc.ErrorInfo` and `google.rpc.RetryInfo` that are read.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct StatusDetail<'a> {
@@ -35,7 +35,7 @@ struct StatusDetail<'a> {
     retry_delay: Option<Cow<'a, str>>,
 }
 
-/// The error behind an answer whose status is not 200.
+/// Classifies a response whose status is not 200.
 pub(crate) fn classify(origin: ResponseContext<'_>, body: &[u8]) -> Error {
     #[derive(Default, Deserialize)]
     struct ErrorBody<'a> {
@@ -43,12 +43,13 @@ pub(crate) fn classify(origin: ResponseContext<'_>, body: &[u8]) -> Error {
         error: RpcStatus<'a>,
     }
     let text = std::str::from_utf8(body).unwrap_or_default().trim();
-    let inner = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
-    let wire: ErrorBody<'_> = serde_json::from_str(inner).unwrap_or_default();
-    wire.error.classify(origin, body)
+    let text = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+    let ErrorBody { error } = serde_json::from_str(text).unwrap_or_default();
+    error.classify(origin, body)
 }
 
-/// The error in a body that came with status 200, or in a stream.
+/// Classifies an error in a body that came with status 200, or in a stream. Its `code` counts as
+/// the status.
 pub(super) fn hidden(origin: ResponseContext<'_>, error: &RawValue) -> Error {
     let status: RpcStatus<'_> = serde_json::from_str(error.get()).unwrap_or_default();
     let code = status.code.filter(|code| (400..=599).contains(code)).unwrap_or(502);
@@ -74,7 +75,7 @@ impl RpcStatus<'_> {
             Error::Rejected { .. } if self.is_operator_fault() => {
                 Error::Refused { provider, status }
             }
-            // The call was cancelled, but not by us.
+            // Cancelled at the provider: a call that the module cancels has no response.
             Error::Rejected { .. } if status == 499 => Error::Failed { provider, status },
             Error::Rejected { message, .. } if is_context_length(&message) => {
                 Error::ContextLength { message }
@@ -83,13 +84,12 @@ impl RpcStatus<'_> {
         }
     }
 
-    /// Whether the operator must act: a wrong key is an invalid argument to Google, and a project
-    /// without billing, or in the wrong place, a failed precondition.
+    /// Whether the operator must act. To Google a wrong key is an invalid argument, and a project
+    /// without billing or in the wrong region a failed precondition.
     fn is_operator_fault(&self) -> bool {
-        let keyed = |detail: StatusDetail<'_>| {
-            detail.reason.is_some_and(|reason| reason.starts_with("API_KEY_"))
-        };
-        self.status.as_deref() == Some("FAILED_PRECONDITION") || self.details().any(keyed)
+        let mut reasons = self.details().filter_map(|detail| detail.reason);
+        self.status.as_deref() == Some("FAILED_PRECONDITION")
+            || reasons.any(|reason| reason.starts_with("API_KEY_"))
     }
 
     fn details(&self) -> impl Iterator<Item = StatusDetail<'_>> {
@@ -98,13 +98,14 @@ impl RpcStatus<'_> {
     }
 }
 
-/// A duration in JSON of protocol buffers: seconds, with a fraction at times, and `s`.
+/// Parses a `google.protobuf.Duration` in JSON, such as `16.2s`.
 fn parse_duration(text: &str) -> Option<Duration> {
     let seconds: f64 = text.strip_suffix('s')?.parse().ok()?;
     Duration::try_from_secs_f64(seconds).ok()
 }
 
-/// "The input token count (…) exceeds the maximum number of tokens allowed (…)."
+/// Whether the message is Google's "The input token count (…) exceeds the maximum number of tokens
+/// allowed (…)."
 fn is_context_length(message: &str) -> bool {
     message.contains("exceeds the maximum number of tokens allowed")
 }

@@ -1,4 +1,4 @@
-//! `generationConfig`: how the answer is made. ai.google.dev, *GenerationConfig*.
+//! `generationConfig`: sampling, format and thinking of the answer. ai.google.dev, *GenerationConfig*.
 
 use super::{
     fit::{has_thinking_budget, stop_sequences, thinking_budget, thinking_level},
@@ -11,7 +11,7 @@ use crate::{
 };
 
 impl RequestBuilder<'_, '_> {
-    /// `generationConfig`.
+    /// Returns the `generationConfig`.
     pub(super) fn generation_config(&mut self) -> Vec<u8> {
         let mut out = Vec::with_capacity(256);
         let mut config = Object::open(&mut out);
@@ -42,7 +42,7 @@ impl RequestBuilder<'_, '_> {
         config.raw(key, json);
     }
 
-    /// The form of the answer.
+    /// Writes the JSON mode and the schema of a `response_format`.
     fn write_response_format(&mut self, config: &mut Object<'_>) {
         let schema = match &self.input.request.response_format {
             None | Some(ResponseFormat::Text) => return,
@@ -59,12 +59,13 @@ impl RequestBuilder<'_, '_> {
         }
     }
 
-    /// `thinkingConfig`, if the request says anything about it. The model's thoughts come back for
-    /// those who asked it to think.
+    /// Writes the `thinkingConfig`, if the request has an effort or a budget. Thoughts are included
+    /// unless the client asked for the effort `none`.
     fn write_thinking(&self, config: &mut Object<'_>) {
         let (request, fit) = (self.input.request, self.input.fit);
         let Some(effort) = fit.effort.or(fit.budget.map(|_| Effort::High)) else { return };
-        let asks = fit.budget.is_some() || request.effort.is_some_and(|own| own != Effort::None);
+        let includes_thoughts =
+            fit.budget.is_some() || request.effort.is_some_and(|own| own != Effort::None);
         config.object("thinkingConfig", |thinking| {
             if has_thinking_budget(self.input.target.model) {
                 let budget =
@@ -73,7 +74,7 @@ impl RequestBuilder<'_, '_> {
             } else {
                 thinking.value("thinkingLevel", thinking_level(effort));
             }
-            if asks {
+            if includes_thoughts {
                 thinking.value("includeThoughts", &true);
             }
         });

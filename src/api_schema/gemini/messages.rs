@@ -1,6 +1,6 @@
-//! The conversation: `systemInstruction` and `contents`. Two speakers take turns, `user` and
-//! `model`, no turn is empty, and right after calls comes one turn with a response to each, in
-//! their order. ai.google.dev, *Content*; *Function calling*.
+//! The conversation: `systemInstruction` and `contents`. The roles `user` and `model` take turns, no
+//! turn is empty, and the turn after calls holds a response to each, in the order of the calls.
+//! ai.google.dev, *Content*; *Function calling*.
 
 use std::{
     borrow::Cow,
@@ -29,21 +29,21 @@ use crate::{
 const USER: &str = "user";
 const MODEL: &str = "model";
 
-/// How deep a result may nest and still be an object of its own: Google reads at most 100 levels of
-/// a request, and two for each of these.
+/// Maximum depth of a result that is sent as an object. A request may have 100 levels at Google, and
+/// each level of a result counts twice.
 const MAX_DEPTH: usize = 32;
 
-/// A call that waits for its result.
+/// Call whose result has not been written.
 struct PendingCall<'q, 'a> {
-    /// None for a call in the old form, which goes by its name.
+    /// The client's id, or `None` for a `function_call`, which is matched by name.
     id: Option<&'q Text<'a>>,
-    /// The name that is sent.
+    /// Name of the function, as it is sent.
     name: String,
-    /// An object.
+    /// The result as a JSON object.
     response: Option<Vec<u8>>,
 }
 
-/// A call in the old form, `function_call`.
+/// Fields of a `function_call`, the form that calls had before tools.
 #[derive(Deserialize)]
 struct LegacyCall<'a> {
     #[serde(borrow)]
@@ -52,18 +52,18 @@ struct LegacyCall<'a> {
     arguments: Option<Text<'a>>,
 }
 
-/// The conversation so far.
+/// Builder of `contents`, with the calls that wait for their results.
 #[derive(Default)]
 struct ContentsBuilder<'q, 'a> {
     turns: TurnsWriter,
     pending: Vec<PendingCall<'q, 'a>>,
-    /// Places of those without a result, by their ids.
-    open: BTreeMap<String, VecDeque<usize>>,
+    /// Indexes into `pending` of the calls without a result, by id.
+    waiting: BTreeMap<String, VecDeque<usize>>,
 }
 
 impl<'q, 'a> RequestBuilder<'q, 'a> {
-    /// The parts of `systemInstruction`: what system and developer messages say, but for the last
-    /// words.
+    /// Returns the parts of `systemInstruction`: the texts of system and developer messages, without
+    /// the trailing ones.
     pub(super) fn system_parts(&mut self) -> Option<Vec<u8>> {
         let mut parts = Vec::new();
         let messages = self.input.request.messages.iter().enumerate();
@@ -82,56 +82,57 @@ impl<'q, 'a> RequestBuilder<'q, 'a> {
         })
     }
 
-    /// Where the instructions begin that stand after all that was said: they are about what is to
-    /// be said next, and a conversation must not end in the model's own words. Where nobody has
-    /// spoken there are none.
+    /// Returns the index of the first instruction after the last other message, or the number of
+    /// messages if all are instructions. Trailing instructions are about the next answer and become
+    /// a turn of the user's, because `contents` must not end in the model's turn.
     fn trailing_instructions(&self) -> usize {
         let messages = &self.input.request.messages;
-        let spoken = messages.iter().rposition(|message| !is_instruction(message));
-        spoken.map_or(messages.len(), |last| last + 1)
+        let last = messages.iter().rposition(|message| !is_instruction(message));
+        last.map_or(messages.len(), |last| last + 1)
     }
 
-    /// `contents`.
+    /// Returns `contents`.
     pub(super) fn contents(&mut self) -> Vec<u8> {
-        let last_words = self.trailing_instructions();
-        let mut conversation = ContentsBuilder::default();
-        // What users say between calls and their results comes after the results.
+        let trailing = self.trailing_instructions();
+        let mut contents = ContentsBuilder::default();
+        // User messages between calls and their results are written after the results.
         let mut users = Vec::new();
         for (index, message) in self.input.request.messages.iter().enumerate() {
             match message.role {
-                Role::System | Role::Developer if index < last_words => {}
+                Role::System | Role::Developer if index < trailing => {}
                 Role::System | Role::Developer | Role::User => users.push((index, message)),
                 Role::Assistant => {
-                    if !users.is_empty() || conversation.has_results() {
-                        self.write_user_side(&mut conversation, &mut users);
+                    if !users.is_empty() || contents.has_results() {
+                        self.write_user_side(&mut contents, &mut users);
                     }
-                    self.write_assistant(&mut conversation, index, message);
+                    self.write_assistant(&mut contents, index, message);
                 }
-                Role::Tool | Role::Function => self.add_result(&mut conversation, index, message),
+                Role::Tool | Role::Function => self.add_result(&mut contents, index, message),
             }
         }
-        self.write_user_side(&mut conversation, &mut users);
-        conversation.turns.finish()
+        self.write_user_side(&mut contents, &mut users);
+        contents.turns.finish()
     }
 
-    /// What is not the model's: results of its calls, and what users say.
+    /// Writes the results of pending calls, then the messages of `users`.
     fn write_user_side(
         &mut self,
-        conversation: &mut ContentsBuilder<'q, 'a>,
+        contents: &mut ContentsBuilder<'q, 'a>,
         users: &mut Vec<(usize, &'q Message<'a>)>,
     ) {
-        conversation.write_results(self.has_call_ids());
+        contents.write_results(self.has_call_ids());
         for (index, message) in users.drain(..) {
-            self.write_user(&mut conversation.turns, index, message);
+            self.write_user(&mut contents.turns, index, message);
         }
     }
 
-    /// Whether calls have ids, and signatures are asked for: Gemini 3 and later.
+    /// Whether calls have ids and require signatures, as for Gemini 3 and later.
     fn has_call_ids(&self) -> bool {
         !has_thinking_budget(self.input.target.model)
     }
 
-    /// What a message says, its speaker's name in front. Anything but text is a mistake.
+    /// Returns the texts of a message, the first prefixed by the speaker's name. A part of another
+    /// kind is a mistake.
     fn texts(&mut self, index: usize, message: &Message<'a>) -> Vec<Text<'a>> {
         let mut texts = match &message.content {
             Content::Absent => Vec::new(),
@@ -160,8 +161,8 @@ impl<'q, 'a> RequestBuilder<'q, 'a> {
             }
             return;
         };
-        let first =
-            parts.iter().position(|part| part.as_text().is_some_and(|text| !text.is_empty()));
+        let is_filled = |part: &Part<'_>| part.as_text().is_some_and(|text| !text.is_empty());
+        let first = parts.iter().position(is_filled);
         let name = speaker_name(message);
         if let Some(name) = name.filter(|_| first.is_none() && !parts.is_empty()) {
             turns::write_text_part(turns.begin_part(USER), &name.join(":", &Text::new("")), None);
@@ -169,12 +170,12 @@ impl<'q, 'a> RequestBuilder<'q, 'a> {
         for (number, part) in parts.iter().enumerate() {
             match part.as_text() {
                 Some(text) if text.is_empty() => {}
-                Some(text) => match name.filter(|_| first == Some(number)) {
-                    Some(name) => {
-                        turns::write_text_part(turns.begin_part(USER), &name.join(": ", text), None)
-                    }
-                    None => turns::write_text_part(turns.begin_part(USER), text, None),
-                },
+                Some(text) => {
+                    let prefix = name.filter(|_| first == Some(number));
+                    let named = prefix.map(|name| name.join(": ", text));
+                    let text = named.as_ref().unwrap_or(text);
+                    turns::write_text_part(turns.begin_part(USER), text, None);
+                }
                 None => self.write_media(turns, index, number, part),
             }
         }
@@ -196,10 +197,10 @@ impl<'q, 'a> RequestBuilder<'q, 'a> {
         }
     }
 
-    /// What the model said, and then what it called.
+    /// Writes the texts of an assistant message, then its calls.
     fn write_assistant(
         &mut self,
-        conversation: &mut ContentsBuilder<'q, 'a>,
+        contents: &mut ContentsBuilder<'q, 'a>,
         index: usize,
         message: &'q Message<'a>,
     ) {
@@ -208,25 +209,25 @@ impl<'q, 'a> RequestBuilder<'q, 'a> {
         texts.extend(message.refusal.clone().filter(|text| !text.is_empty()));
         let last = texts.len();
         for (number, text) in texts.iter().enumerate() {
-            // The signature of a whole answer comes with the last of it.
+            // The signature of an answer's text belongs to its last part.
             let signature = signatures.for_text().filter(|_| number + 1 == last);
-            turns::write_text_part(conversation.turns.begin_part(MODEL), text, signature);
+            turns::write_text_part(contents.turns.begin_part(MODEL), text, signature);
         }
         let calls = message.tool_calls.iter().flatten();
         for (number, call) in calls.enumerate() {
             let param = format!("messages[{index}].tool_calls[{number}].function.arguments");
             let signature = signatures.for_call(call);
-            self.write_call(conversation, call, &param, signature.as_deref());
+            self.write_call(contents, call, &param, signature.as_deref());
         }
         let has_calls = message.tool_calls.as_ref().is_some_and(|calls| !calls.is_empty());
         if let Some(raw) = message.function_call.filter(|_| !has_calls) {
-            self.write_legacy_call(conversation, index, raw);
+            self.write_legacy_call(contents, index, raw);
         }
     }
 
     fn write_call(
         &mut self,
-        conversation: &mut ContentsBuilder<'q, 'a>,
+        contents: &mut ContentsBuilder<'q, 'a>,
         call: &'q ToolCall<'a>,
         param: &str,
         signature: Option<&str>,
@@ -234,16 +235,14 @@ impl<'q, 'a> RequestBuilder<'q, 'a> {
         let args = self.arguments_object(call.function.arguments.as_ref(), param);
         let name = self.names.sent(&call.function.name.decode());
         let id = Some(&call.id).filter(|id| self.has_call_ids() && !id.is_empty());
-        // The first call of a step must have one, also where it was lost.
-        let lost = self.has_call_ids() && conversation.pending.is_empty();
-        let signature = signature.or(lost.then_some(PLACEHOLDER));
-        turns::write_call_part(conversation.turns.begin_part(MODEL), id, &name, &args, signature);
-        conversation.await_result(Some(&call.id), name);
+        let signature = signature.or(self.placeholder(contents));
+        turns::write_call_part(contents.turns.begin_part(MODEL), id, &name, &args, signature);
+        contents.await_result(Some(&call.id), name);
     }
 
     fn write_legacy_call(
         &mut self,
-        conversation: &mut ContentsBuilder<'q, 'a>,
+        contents: &mut ContentsBuilder<'q, 'a>,
         index: usize,
         raw: &RawValue,
     ) {
@@ -253,13 +252,17 @@ impl<'q, 'a> RequestBuilder<'q, 'a> {
         };
         let args = self.arguments_object(call.arguments.as_ref(), &format!("{param}.arguments"));
         let name = self.names.sent(&call.name.decode());
-        let lost = self.has_call_ids() && conversation.pending.is_empty();
-        let signature = lost.then_some(PLACEHOLDER);
-        turns::write_call_part(conversation.turns.begin_part(MODEL), None, &name, &args, signature);
-        conversation.await_result(None, name);
+        let signature = self.placeholder(contents);
+        turns::write_call_part(contents.turns.begin_part(MODEL), None, &name, &args, signature);
+        contents.await_result(None, name);
     }
 
-    /// Arguments as the object they must be here.
+    /// Returns the placeholder signature for the first call of a step, which must have one.
+    fn placeholder(&self, contents: &ContentsBuilder<'_, '_>) -> Option<&'static str> {
+        (self.has_call_ids() && contents.pending.is_empty()).then_some(PLACEHOLDER)
+    }
+
+    /// Returns the arguments of a call as a JSON object.
     fn arguments_object(&mut self, arguments: Option<&Text<'_>>, param: &str) -> String {
         let decoded = arguments.map(Text::decode).unwrap_or_default();
         let object = object_of(decoded).unwrap_or_else(|| {
@@ -269,21 +272,21 @@ impl<'q, 'a> RequestBuilder<'q, 'a> {
         object.into_owned()
     }
 
-    /// Finds the call a result belongs to.
+    /// Assigns a result to its call.
     fn add_result(
         &mut self,
-        conversation: &mut ContentsBuilder<'q, 'a>,
+        contents: &mut ContentsBuilder<'q, 'a>,
         index: usize,
         message: &Message<'a>,
     ) {
         let texts = self.texts(index, message);
-        let old = message.name.as_ref().filter(|_| message.role == Role::Function);
-        let call = match (old, &message.tool_call_id) {
+        let function = message.name.as_ref().filter(|_| message.role == Role::Function);
+        let call = match (function, &message.tool_call_id) {
             (Some(name), _) => {
                 let name = self.names.sent(&name.decode());
-                conversation.find_legacy(&name)
+                contents.find_legacy(&name)
             }
-            (None, Some(id)) => conversation.take_by_id(&id.decode()),
+            (None, Some(id)) => contents.take_by_id(&id.decode()),
             (None, None) => None,
         };
         match call {
@@ -296,39 +299,39 @@ impl<'q, 'a> RequestBuilder<'q, 'a> {
 }
 
 impl<'q, 'a> ContentsBuilder<'q, 'a> {
-    /// Keeps a call until its result comes.
+    /// Adds a call to those that wait for their result.
     fn await_result(&mut self, id: Option<&'q Text<'a>>, name: String) {
         if let Some(id) = id {
-            let places = self.open.entry(id.decode().into_owned()).or_default();
-            places.push_back(self.pending.len());
+            let indexes = self.waiting.entry(id.decode().into_owned()).or_default();
+            indexes.push_back(self.pending.len());
         }
         self.pending.push(PendingCall { id, name, response: None });
     }
 
-    /// The call with an id that has no result yet.
+    /// Returns the first call of this id without a result.
     fn take_by_id(&mut self, id: &str) -> Option<&mut PendingCall<'q, 'a>> {
-        let place = self.open.get_mut(id)?.pop_front()?;
-        self.pending.get_mut(place)
+        let index = self.waiting.get_mut(id)?.pop_front()?;
+        self.pending.get_mut(index)
     }
 
-    /// The call in the old form that waits for a result under its name.
+    /// Returns the first `function_call` of this name without a result.
     fn find_legacy(&mut self, name: &str) -> Option<&mut PendingCall<'q, 'a>> {
         let waits = |call: &&mut PendingCall<'_, '_>| call.id.is_none() && call.response.is_none();
         self.pending.iter_mut().filter(waits).find(|call| call.name == name)
     }
 
-    /// Whether results have come for the calls. Until then the model may still be calling.
+    /// Whether a call has its result. Without one, an assistant message continues the model's turn.
     fn has_results(&self) -> bool {
         self.pending.iter().any(|call| call.response.is_some())
     }
 
-    /// Writes the turn that answers the calls, if there were any.
+    /// Writes the turn with the results of the pending calls, if there are any.
     fn write_results(&mut self, with_ids: bool) {
         if self.pending.is_empty() {
             return;
         }
         self.turns.end_turn();
-        self.open.clear();
+        self.waiting.clear();
         for call in self.pending.drain(..) {
             let mut part = Object::open(self.turns.begin_part(USER));
             part.object("functionResponse", |response| {
@@ -345,7 +348,8 @@ impl<'q, 'a> ContentsBuilder<'q, 'a> {
     }
 }
 
-/// A result as an object: itself, if it is one. ai.google.dev, *FunctionResponse*, `response`.
+/// Returns a result as a JSON object: the result itself, if it is one and not too deep.
+/// ai.google.dev, *FunctionResponse*, `response`.
 fn result_object(texts: &[Text<'_>]) -> Vec<u8> {
     let text = Text::concat(texts);
     let decoded = text.decode();
@@ -357,11 +361,12 @@ fn result_object(texts: &[Text<'_>]) -> Vec<u8> {
     format!("{{\"output\":{}}}", text.json()).into_bytes()
 }
 
-/// The name that goes in front of what a message says. A function's name is no speaker's.
 fn is_instruction(message: &Message<'_>) -> bool {
     matches!(message.role, Role::System | Role::Developer)
 }
 
+/// Returns the speaker's name, which prefixes the message's text. The `name` of a result is that of
+/// its function.
 fn speaker_name<'m, 'a>(message: &'m Message<'a>) -> Option<&'m Text<'a>> {
     let speaks = !matches!(message.role, Role::Tool | Role::Function);
     message.name.as_ref().filter(|name| speaks && !name.is_empty())

@@ -1,45 +1,45 @@
-//! Turns of a conversation and their parts, as they are written. ai.google.dev, *Content* and
-//! *Part*.
+//! The writer of a conversation's turns and their parts. ai.google.dev, *Content* and *Part*.
 
 use crate::{chat::text::Text, json::Object};
 
-/// What a conversation holds in which nobody says anything: it must hold something.
+/// Part of a turn for which there is no message: the first turn must be the user's, and there must
+/// be one.
 const PLACEHOLDER_PART: &[u8] = br#"{"text":"."}"#;
 
-/// Turns being written. One speaker's messages in a row are one turn.
+/// Writer of turns. Consecutive parts of one role share a turn.
 #[derive(Debug, Default)]
 pub(super) struct TurnsWriter {
     out: Vec<u8>,
-    /// Who is speaking.
-    speaker: Option<&'static str>,
+    /// Role of the turn that is open.
+    role: Option<&'static str>,
 }
 
 impl TurnsWriter {
-    /// Makes room for a part of a speaker's turn, which must be written.
+    /// Returns the buffer, in which the caller must write one part of a turn of `role`.
     pub(super) fn begin_part(&mut self, role: &'static str) -> &mut Vec<u8> {
         if self.out.is_empty() && role != "user" {
-            // The user begins.
+            // The first turn must be the user's.
             self.begin_part("user").extend_from_slice(PLACEHOLDER_PART);
         }
-        if self.speaker == Some(role) {
+        if self.role == Some(role) {
             self.out.push(b',');
             return &mut self.out;
         }
         self.end_turn();
         self.out.push(if self.out.is_empty() { b'[' } else { b',' });
         Object::open(&mut self.out).value("role", role).key("parts").push(b'[');
-        self.speaker = Some(role);
+        self.role = Some(role);
         &mut self.out
     }
 
-    /// Ends the turn: whoever speaks next, it is another one.
+    /// Ends the turn. The next part begins another one, even for the same role.
     pub(super) fn end_turn(&mut self) {
-        if self.speaker.take().is_some() {
+        if self.role.take().is_some() {
             self.out.extend_from_slice(b"]}");
         }
     }
 
-    /// All turns.
+    /// Returns all turns as a JSON array.
     pub(super) fn finish(mut self) -> Vec<u8> {
         if self.out.is_empty() {
             self.begin_part("user").extend_from_slice(PLACEHOLDER_PART);
@@ -50,7 +50,7 @@ impl TurnsWriter {
     }
 }
 
-/// Writes a part that is text.
+/// Writes a part that holds text.
 pub(super) fn write_text_part(out: &mut Vec<u8>, text: &Text<'_>, signature: Option<&str>) {
     let mut part = Object::open(out);
     part.raw("text", text.json());
@@ -60,7 +60,7 @@ pub(super) fn write_text_part(out: &mut Vec<u8>, text: &Text<'_>, signature: Opt
     part.close();
 }
 
-/// Writes a part that is a call. `args` is an object in JSON.
+/// Writes a part that holds a function call. `args` is a JSON object.
 pub(super) fn write_call_part(
     out: &mut Vec<u8>,
     id: Option<&Text<'_>>,
