@@ -1,9 +1,5 @@
 //! An answer in one piece.
 
-use std::borrow::Cow;
-
-use serde_json::value::RawValue;
-
 use super::wire::{self, Completion, WireCall, WireChoice, WireFunction, WireMessage};
 use crate::{
     api_schema::{error, origin::ResponseContext},
@@ -15,7 +11,7 @@ use crate::{
     },
 };
 
-/// Reads an answer in one piece.
+/// Translates an answer in one piece.
 pub(crate) fn answer<'a>(body: &'a [u8], origin: ResponseContext<'_>) -> Result<Answer<'a>, Error> {
     let wire: Completion<'a> =
         serde_json::from_slice(body).map_err(|_| origin.bad("is not a chat completion"))?;
@@ -28,7 +24,7 @@ pub(crate) fn answer<'a>(body: &'a [u8], origin: ResponseContext<'_>) -> Result<
         return Err(origin.bad("has no choices"));
     }
     let usage = wire.usage.or_else(|| choices.iter().find_map(|choice| choice.usage));
-    if choices.iter().any(|choice| finish_reason(choice).0.as_deref() == Some("error")) {
+    if choices.iter().any(WireChoice::is_failed) {
         return Err(origin.bad("ended in an error it does not name"));
     }
     Ok(Answer {
@@ -40,7 +36,7 @@ pub(crate) fn answer<'a>(body: &'a [u8], origin: ResponseContext<'_>) -> Result<
 }
 
 fn choice(wire: WireChoice<'_>) -> Choice<'_> {
-    let finish = finish_reason(&wire).1.unwrap_or(Finish::Stop);
+    let finish = wire.finish().unwrap_or(Finish::Stop);
     let word = wire.finish_reason.filter(|word| !word.is_empty());
     let message = wire.message.or(wire.delta).unwrap_or_default();
     let (reasoning_details, images) = (message.details(), message.images());
@@ -71,39 +67,12 @@ fn complete_call(wire: WireCall<'_>) -> Option<Call<'_>> {
     named_call(wire.id, wire.function?)
 }
 
-/// A call without a name is none.
+/// Returns a call, unless its name is missing or empty.
 fn named_call<'a>(id: Option<Text<'a>>, function: WireFunction<'a>) -> Option<Call<'a>> {
     Some(Call {
         id: id.filter(|id| !id.is_empty()),
+        arguments: function.arguments().unwrap_or_else(|| Text::new("{}")),
         name: function.name.filter(|name| !name.is_empty())?,
-        arguments: function.arguments.and_then(arguments).unwrap_or_else(|| Text::new("{}")),
         extra_content: None,
     })
-}
-
-/// Arguments as a string, which is what they should have been. None when there are none.
-pub(super) fn arguments(raw: &RawValue) -> Option<Text<'_>> {
-    match Text::from_raw(raw) {
-        Some(text) if text.is_empty() => None,
-        Some(text) => Some(text),
-        None if raw.get() == "null" => None,
-        None => Some(Text::new(raw.get())),
-    }
-}
-
-/// The provider's word for why it stopped, and what it means. Neither when it has not stopped.
-pub(super) fn finish_reason<'w>(
-    wire: &'w WireChoice<'_>,
-) -> (Option<Cow<'w, str>>, Option<Finish>) {
-    let Some(word) = wire.finish_reason.as_ref().map(Text::decode).filter(|word| !word.is_empty())
-    else {
-        return (None, None);
-    };
-    let finish = match word.as_ref() {
-        "length" | "max_tokens" => Finish::Length,
-        "tool_calls" | "function_call" | "tool_use" => Finish::ToolCalls,
-        "content_filter" | "safety" => Finish::ContentFilter,
-        _ => Finish::Stop,
-    };
-    (Some(word), Some(finish))
 }

@@ -1,9 +1,6 @@
 //! The answer as a stream. OpenAI's API reference, *The chat completion chunk object*.
 
-use super::{
-    answer::{arguments, finish_reason},
-    wire::{self, Completion, WireCall, WireChoice, to_index},
-};
+use super::wire::{self, Completion, WireCall, WireChoice, to_index};
 use crate::{
     api_schema::{error, origin::ResponseContext},
     chat::{error::Error, stream_writer::Writer, text::Text},
@@ -38,7 +35,7 @@ pub(crate) fn event<'d>(
         writer.usage(usage);
     }
     for choice in chunk.choices.into_iter().flatten() {
-        if finish_reason(&choice).0.as_deref() == Some("error") {
+        if choice.is_failed() {
             return Err(origin.bad("ended in an error it does not name"));
         }
         delta(choice, writer);
@@ -48,7 +45,7 @@ pub(crate) fn event<'d>(
 
 fn delta(wire: WireChoice<'_>, writer: &mut Writer) {
     let index = wire.index.map_or(0, to_index);
-    let finish = finish_reason(&wire).1;
+    let finish = wire.finish();
     if let Some(usage) = wire.usage {
         writer.usage(usage);
     }
@@ -86,7 +83,7 @@ fn delta_call(choice: usize, call: &WireCall<'_>, writer: &mut Writer) {
     let (id, name) = (call.id.as_ref(), function.name.as_ref());
     let number = call.index.map_or_else(|| writer.number(choice, id, name), to_index);
     writer.call(choice, number, id, name, None);
-    if let Some(text) = function.arguments.and_then(arguments) {
+    if let Some(text) = function.arguments() {
         writer.arguments(choice, number, &text);
     }
 }
