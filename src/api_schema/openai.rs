@@ -1,5 +1,5 @@
-//! OpenAI's chat completions, and the servers that claim to speak them.
-//! OpenAI's API reference, *Chat*; what the others do differently is in [`Quirk`](crate::config::Quirk).
+//! OpenAI's chat completions, at OpenAI and at compatible servers: OpenAI's API reference, *Chat*. A
+//! [`Quirk`](crate::config::Quirk) is a deviation of such a server.
 
 mod answer;
 mod fit;

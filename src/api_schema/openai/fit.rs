@@ -1,4 +1,4 @@
-//! What OpenAI's chat completions cannot do that our API can.
+//! Limits of OpenAI's API: adapts a request that fits its model, by dropping or refusing content.
 
 use super::tools::forwards_tools;
 use crate::{
@@ -12,9 +12,9 @@ use crate::{
     fit::{CacheControlMark, Fit},
 };
 
-/// Fits a request that fits its model to OpenAI's API: pictures, files and sound come from users
-/// only (API reference, *Create chat completion*, `messages`). A server that is sent what we do not
-/// know may know more.
+/// Adapts a request to the limits of OpenAI's API. Images, files and audio are permitted in messages
+/// of users only: API reference, *Create chat completion*, `messages`. A server with
+/// `forward_unknown` may accept them elsewhere.
 pub(crate) fn fit(fit: &mut Fit<'_>, request: &Request<'_>, target: &Target<'_>) {
     let (forwards, caches) =
         (target.provider.forward_unknown, target.model.supports(Parameter::CacheControl));
@@ -36,7 +36,7 @@ pub(crate) fn fit(fit: &mut Fit<'_>, request: &Request<'_>, target: &Target<'_>)
     }
 }
 
-/// Refuses what is shown by others than users.
+/// Refuses images, files and audio in a message of another role.
 fn refuse_media(fit: &mut Fit<'_>, index: usize, message: &Message<'_>) {
     let Content::Parts(parts) = &message.content else { return };
     for (number, part) in parts.iter().enumerate() {
@@ -47,9 +47,10 @@ fn refuse_media(fit: &mut Fit<'_>, index: usize, message: &Message<'_>) {
     }
 }
 
+/// Records a problem with the parameter `param`, once and up to [`MAX_MISTAKES`].
 fn refuse(fit: &mut Fit<'_>, param: String, problem: &str) {
-    let is_said = fit.refused.iter().any(|mistake| mistake.param == param);
-    if !is_said && fit.refused.len() < MAX_MISTAKES {
+    let is_reported = fit.refused.iter().any(|mistake| mistake.param == param);
+    if !is_reported && fit.refused.len() < MAX_MISTAKES {
         let message = format!("{param}: {problem}");
         fit.refused.push(Mistake::new(MistakeKind::Invalid, param, &message));
     }

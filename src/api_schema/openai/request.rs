@@ -12,27 +12,27 @@ use crate::{
     json::Object,
 };
 
-/// Path below the base URL, and body.
-pub(crate) fn request(asked: &TranslationInput<'_, '_>) -> (String, Vec<u8>) {
-    let provider = asked.target.provider;
-    let mut out = Vec::with_capacity(asked.request.parameters.length() + 256);
+/// Returns the path below the base URL and the body.
+pub(crate) fn request(input: &TranslationInput<'_, '_>) -> (String, Vec<u8>) {
+    let provider = input.target.provider;
+    let mut out = Vec::with_capacity(input.request.parameters.length() + 256);
     let mut body = Object::open(&mut out);
-    body.value("model", &asked.target.endpoint.upstream_model);
-    messages::write(body.key("messages"), asked);
-    for (parameter, json) in &asked.fit.kept {
+    body.value("model", &input.target.endpoint.upstream_model);
+    messages::write(body.key("messages"), input);
+    for (parameter, json) in &input.fit.kept {
         match parameter {
             Parameter::MaxTokens => body.raw(max_tokens_key(provider), json.as_bytes()),
-            // A server that takes what we do not know gets tools as they came.
+            // A server that accepts unknown fields gets the tools unchanged.
             Parameter::Tools if !forwards_tools(provider) => {
-                write_tools(body.key("tools"), &asked.request.tools, asked);
+                write_tools(body.key("tools"), &input.request.tools, input);
                 continue;
             }
             other => body.raw(other.name(), json.as_bytes()),
         };
     }
-    write_stream_options(&mut body, asked.fit.stream, provider);
+    write_stream_options(&mut body, input.fit.stream, provider);
     if provider.forward_unknown {
-        for (key, raw) in &asked.request.parameters.unknown {
+        for (key, raw) in &input.request.parameters.unknown {
             body.raw(Text::new(key).escaped(), raw.get());
         }
     }
@@ -44,7 +44,8 @@ fn max_tokens_key(provider: &Provider) -> &'static str {
     if provider.has(Quirk::MaxTokens) { "max_tokens" } else { "max_completion_tokens" }
 }
 
-/// Usage is asked for whether or not the client wants to see it: the operator does.
+/// Writes the options that depend on streaming. Usage is always requested, because the operator
+/// needs it even where the client does not.
 fn write_stream_options(body: &mut Object<'_>, stream: Stream, provider: &Provider) {
     if stream == Stream::On {
         body.value("stream", &true);

@@ -1,4 +1,4 @@
-//! Tools as an OpenAI-compatible server takes them.
+//! Tools. OpenAI's API reference, *Create chat completion*, `tools`.
 
 use crate::{
     api_schema::translation::TranslationInput,
@@ -7,14 +7,16 @@ use crate::{
     json::{Object, list},
 };
 
+/// Whether the provider gets tools unchanged.
 pub(super) fn forwards_tools(provider: &Provider) -> bool {
     provider.forward_unknown && !provider.has(Quirk::NoStrictTools)
 }
 
-/// Tools, each with the fields of the API and no others: some servers refuse what they do not know.
-pub(super) fn write_tools(out: &mut Vec<u8>, tools: &[Tool<'_>], asked: &TranslationInput<'_, '_>) {
-    let provider = asked.target.provider;
-    let caches = asked.target.model.supports(Parameter::CacheControl);
+/// Writes tools, each with the fields of the API and no others, because some servers refuse fields
+/// that they do not know.
+pub(super) fn write_tools(out: &mut Vec<u8>, tools: &[Tool<'_>], input: &TranslationInput<'_, '_>) {
+    let provider = input.target.provider;
+    let caches = input.target.model.supports(Parameter::CacheControl);
     list(out, tools, |out, item| {
         let Some(function) = &item.function else { return out.extend_from_slice(b"{}") };
         let mut tool = Object::open(out);
