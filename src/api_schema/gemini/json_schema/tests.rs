@@ -18,7 +18,7 @@ fn parameters(schema: &str) -> Option<String> {
 }
 
 #[test]
-fn what_gemini_reads_stays_as_it_is() {
+fn supported_keywords_stay_unchanged() {
     let schemas = [
         r#"{"type":"object","properties":{"title":{"type":"string","title":"T"},"$ref":{"type":"string"},"default":{"type":"integer","minimum":0,"maximum":9}},"required":["title"],"additionalProperties":false}"#,
         r#"{"type":"array","items":{"type":["string","null"],"format":"date-time"},"minItems":1,"maxItems":2}"#,
@@ -34,7 +34,7 @@ fn what_gemini_reads_stays_as_it_is() {
 }
 
 #[test]
-fn what_gemini_does_not_read_becomes_what_it_does_or_words() {
+fn other_keywords_are_translated_or_become_notes() {
     let cases = [
         (r#"{"$schema":"x","$comment":"c","x-own":1,"type":"string"}"#, r#"{"type":"string"}"#),
         (r#"{"oneOf":[{"type":"string"},{}]}"#, r#"{"anyOf":[{"type":"string"},{}]}"#),
@@ -93,7 +93,7 @@ fn what_gemini_does_not_read_becomes_what_it_does_or_words() {
 }
 
 #[test]
-fn references_stand_alone_and_point_at_definitions() {
+fn references_have_no_neighbours_and_point_to_definitions() {
     let cases = [
         (
             r##"{"properties":{"a":{"$ref":"#/definitions/A","description":"d"}},"definitions":{"A":{"type":"string"}}}"##,
@@ -147,7 +147,7 @@ fn a_function_without_parameters_needs_no_schema() {
 }
 
 #[test]
-fn schemas_that_contain_themselves_come_to_an_end() {
+fn recursive_schemas_are_bounded() {
     let part = r##"{"$ref":"#/$defs/A"}"##;
     let parts = [part; 300].join(",");
     let bomb = format!(
