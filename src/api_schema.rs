@@ -5,6 +5,7 @@ mod error;
 mod gemini;
 mod openai;
 pub mod origin;
+mod tool_call_indices;
 pub mod translation;
 
 use self::{
@@ -12,7 +13,7 @@ use self::{
     translation::{TranslatedRequest, TranslationInput},
 };
 use crate::{
-    chat::{answer::Answer, error::Error, request::Request, stream_writer::Writer, text::Text},
+    chat::{answer::Answer, delta::Delta, error::Error, request::Request},
     config::{ApiSchema, Target},
     fit::{Fit, Stream},
 };
@@ -21,7 +22,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(crate) enum Decoder {
     /// OpenAI's chat completions.
-    OpenAi,
+    OpenAi(openai::OpenAiDecoder),
     /// Anthropic's Messages.
     Anthropic(anthropic::AnthropicDecoder),
     /// Gemini's `generateContent`.
@@ -45,7 +46,9 @@ pub(crate) fn translate(
 ) -> Result<(TranslatedRequest, Decoder), Error> {
     let mut headers: &'static [(&'static str, &'static str)] = &[];
     let ((path, body), reader) = match asked.target.provider.api_schema {
-        ApiSchema::OpenAi => (openai::request(asked), Decoder::OpenAi),
+        ApiSchema::OpenAi => {
+            (openai::request(asked), Decoder::OpenAi(openai::OpenAiDecoder::default()))
+        }
         ApiSchema::Anthropic => {
             let (request, reader) = anthropic::request(asked)?;
             headers = anthropic::HEADERS;
@@ -78,7 +81,7 @@ impl Decoder {
         origin.check_plain(body)?;
         if head.status != 200 {
             return Err(match self {
-                Self::OpenAi | Self::Anthropic(_) => error::classify(origin, body),
+                Self::OpenAi(_) | Self::Anthropic(_) => error::classify(origin, body),
                 Self::Gemini(_) => gemini::classify(origin, body),
             });
         }
@@ -86,23 +89,23 @@ impl Decoder {
             return Err(origin.bad("is not JSON, by its content type"));
         }
         match self {
-            Self::OpenAi => openai::answer(body, origin),
+            Self::OpenAi(_) => openai::answer(body, origin),
             Self::Anthropic(reader) => reader.answer(body, origin),
             Self::Gemini(reader) => reader.answer(body, origin),
         }
     }
 
-    /// Reads one event of a stream. If all it said was more text, that is given back.
-    pub(crate) fn event<'d>(
+    /// Decodes one event of a stream into the deltas it holds. Those before an error count.
+    pub(crate) fn decode_event<'d>(
         &mut self,
         data: &'d [u8],
-        writer: &mut Writer,
         origin: ResponseContext<'_>,
-    ) -> Result<Option<(usize, Text<'d>)>, Error> {
+        deltas: &mut Vec<Delta<'d>>,
+    ) -> Result<(), Error> {
         match self {
-            Self::OpenAi => openai::event(data, writer, origin),
-            Self::Anthropic(reader) => reader.event(data, writer, origin),
-            Self::Gemini(reader) => reader.event(data, writer, origin),
+            Self::OpenAi(decoder) => decoder.decode_event(data, origin, deltas),
+            Self::Anthropic(decoder) => decoder.decode_event(data, origin, deltas),
+            Self::Gemini(decoder) => decoder.decode_event(data, origin, deltas),
         }
     }
 }

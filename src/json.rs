@@ -1,7 +1,10 @@
 //! Writing JSON objects key by key, without a tree, and bounding how deep one may nest.
 
+use std::borrow::Cow;
+
 use memchr::memchr2;
 use serde::Serialize;
+use serde_json::value::RawValue;
 
 /// An object being written at the end of a buffer. Keys are the program's own: they are not escaped.
 #[derive(Debug)]
@@ -76,6 +79,14 @@ pub fn write(out: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) {
     if serde_json::to_writer(&mut *out, value).is_err() {
         out.truncate(start);
         out.extend_from_slice(b"null");
+    }
+}
+
+/// Returns the text of a JSON value, borrowed where the value is.
+pub fn into_str(raw: Cow<'_, RawValue>) -> Cow<'_, str> {
+    match raw {
+        Cow::Borrowed(raw) => Cow::Borrowed(raw.get()),
+        Cow::Owned(raw) => Cow::Owned(Box::<str>::from(raw).into_string()),
     }
 }
 

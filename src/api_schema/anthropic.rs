@@ -22,9 +22,9 @@ mod tests;
 
 use std::rc::Rc;
 
-use self::{names::Names, stream::Progress};
+use self::{names::Names, stream::StreamProgress};
 use super::origin::ResponseContext;
-use crate::chat::{answer::Answer, error::Error, stream_writer::Writer, text::Text};
+use crate::chat::{answer::Answer, delta::Delta, error::Error};
 
 pub(crate) use self::{fit::fit, request::request};
 
@@ -37,7 +37,7 @@ pub(crate) const HEADERS: &[(&str, &str)] = &[("anthropic-version", "2023-06-01"
 pub(crate) struct AnthropicDecoder {
     /// What tools are called on the other side.
     names: Rc<Names>,
-    progress: Box<Progress>,
+    progress: Box<StreamProgress>,
 }
 
 impl AnthropicDecoder {
@@ -54,13 +54,13 @@ impl AnthropicDecoder {
         answer::read(body, &self.names, origin)
     }
 
-    /// Reads one event of a stream. If all it said was more text, that is given back.
-    pub(crate) fn event<'d>(
+    /// Decodes one event of a stream into the deltas it holds.
+    pub(crate) fn decode_event<'d>(
         &mut self,
         data: &'d [u8],
-        writer: &mut Writer,
         origin: ResponseContext<'_>,
-    ) -> Result<Option<(usize, Text<'d>)>, Error> {
-        self.progress.event(data, &self.names, writer, origin)
+        deltas: &mut Vec<Delta<'d>>,
+    ) -> Result<(), Error> {
+        self.progress.decode_event(data, &self.names, origin, deltas)
     }
 }

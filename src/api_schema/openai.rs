@@ -9,4 +9,4 @@ mod stream;
 mod tools;
 mod wire;
 
-pub(crate) use self::{answer::answer, fit::fit, request::request, stream::event};
+pub(crate) use self::{answer::answer, fit::fit, request::request, stream::OpenAiDecoder};

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{answer, parts::PartDecoder, stream, wire::UsageMetadata};
 use crate::{
     api_schema::origin::ResponseContext,
-    chat::{answer::Answer, error::Error, stream_writer::Writer, text::Text},
+    chat::{answer::Answer, delta::Delta, error::Error},
 };
 
 /// Decoder of a response, with the state of its stream.
@@ -33,14 +33,13 @@ impl GeminiDecoder {
         answer::read(&self.parts, body, origin)
     }
 
-    /// Decodes one event of a stream. Returns no text by itself, because each event also holds the
-    /// usage so far.
-    pub(crate) fn event<'d>(
+    /// Decodes one event of a stream into the deltas it holds.
+    pub(crate) fn decode_event<'d>(
         &mut self,
         data: &'d [u8],
-        writer: &mut Writer,
         origin: ResponseContext<'_>,
-    ) -> Result<Option<(usize, Text<'d>)>, Error> {
-        stream::read(self, data, writer, origin).map(|()| None)
+        deltas: &mut Vec<Delta<'d>>,
+    ) -> Result<(), Error> {
+        stream::decode_event(self, data, origin, deltas)
     }
 }

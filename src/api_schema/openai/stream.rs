@@ -1,89 +1,180 @@
-//! The answer as a stream. OpenAI's API reference, *The chat completion chunk object*.
+//! Decoder of a streamed answer. OpenAI's API reference, *The chat completion chunk object*.
 
 use super::wire::{self, Completion, WireCall, WireChoice, to_index};
 use crate::{
-    api_schema::{error, origin::ResponseContext},
-    chat::{error::Error, stream_writer::Writer, text::Text},
+    api_schema::{
+        error,
+        origin::ResponseContext,
+        tool_call_indices::{ToolCallIndex, ToolCallIndices},
+    },
+    chat::{delta::Delta, error::Error, text::Text},
+    json::into_str,
 };
 
-/// Reads one event of a stream. If all it said was more text, that is given back.
-pub(crate) fn event<'d>(
-    data: &'d [u8],
-    writer: &mut Writer,
-    origin: ResponseContext<'_>,
-) -> Result<Option<(usize, Text<'d>)>, Error> {
-    let data = data.trim_ascii();
-    if data.is_empty() {
-        return Ok(None);
-    }
-    if data == b"[DONE]" {
-        if !writer.has_begun() {
-            return Err(origin.bad("ended before it began"));
-        }
-        writer.finish_rest();
-        writer.end();
-        return Ok(None);
-    }
-    let chunk: Completion<'d> = serde_json::from_slice(data)
-        .map_err(|_| origin.bad("holds an event that is not a chunk"))?;
-    let whole = if chunk.is_vllm_error() { wire::raw(data) } else { None };
-    if let Some(error) = chunk.error.or(whole) {
-        return Err(error::hidden(origin, error));
-    }
-    let plain = chunk.only_text();
-    if let Some(usage) = chunk.usage {
-        writer.usage(usage);
-    }
-    for choice in chunk.choices.into_iter().flatten() {
-        if choice.is_failed() {
-            return Err(origin.bad("ended in an error it does not name"));
-        }
-        delta(choice, writer);
-    }
-    Ok(plain)
+/// Decoder of the chunks that an OpenAI-compatible server streams.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct OpenAiDecoder {
+    calls: ToolCallIndices,
 }
 
-fn delta(wire: WireChoice<'_>, writer: &mut Writer) {
-    let index = wire.index.map_or(0, to_index);
-    let finish = wire.finish();
-    if let Some(usage) = wire.usage {
-        writer.usage(usage);
+impl OpenAiDecoder {
+    /// Decodes one event into the deltas it holds.
+    pub(crate) fn decode_event<'d>(
+        &mut self,
+        data: &'d [u8],
+        origin: ResponseContext<'_>,
+        deltas: &mut Vec<Delta<'d>>,
+    ) -> Result<(), Error> {
+        let data = data.trim_ascii();
+        if data.is_empty() {
+            return Ok(());
+        }
+        if data == b"[DONE]" {
+            deltas.push(Delta::End);
+            return Ok(());
+        }
+        let chunk: Completion<'d> = serde_json::from_slice(data)
+            .map_err(|_| origin.bad("holds an event that is not a chunk"))?;
+        let whole = if chunk.is_vllm_error() { wire::raw(data) } else { None };
+        if let Some(error) = chunk.error.or(whole) {
+            return Err(error::hidden(origin, error));
+        }
+        deltas.extend(chunk.usage.map(Delta::Usage));
+        for choice in chunk.choices.into_iter().flatten() {
+            if choice.is_failed() {
+                return Err(origin.bad("ended in an error it does not name"));
+            }
+            self.decode_choice(choice, deltas);
+        }
+        Ok(())
     }
-    let message = wire.delta.or(wire.message).unwrap_or_default();
-    let (details, images) = (message.details(), message.images());
-    let (text, thoughts) = message.content.map_or((None, None), |own| (own.text, own.thoughts));
-    if let Some(text) = message.reasoning_content.or(message.reasoning).or(thoughts) {
-        writer.reasoning(index, &text);
+
+    fn decode_choice<'d>(&mut self, wire: WireChoice<'d>, deltas: &mut Vec<Delta<'d>>) {
+        let choice = wire.index.map_or(0, to_index);
+        let finish = wire.finish();
+        deltas.extend(wire.usage.map(Delta::Usage));
+        let message = wire.delta.or(wire.message).unwrap_or_default();
+        let (details, images) = (message.details(), message.images());
+        let (text, thoughts) = message.content.map_or((None, None), |own| (own.text, own.thoughts));
+        let reasoning = message.reasoning_content.or(message.reasoning).or(thoughts);
+        deltas.extend(reasoning.map(|text| Delta::Reasoning { choice, text }));
+        deltas.extend(details.into_iter().map(|json| Delta::ReasoningDetail { choice, json }));
+        deltas.extend(message.refusal.map(|text| Delta::Refusal { choice, text }));
+        let logprobs = wire.logprobs.map(wire::logprobs).map(into_str);
+        let text = text.or_else(|| logprobs.as_ref().map(|_| Text::new("")));
+        deltas.extend(text.map(|text| Delta::Content { choice, text, logprobs }));
+        deltas.extend(images.into_iter().map(|json| Delta::Image { choice, json }));
+        let (calls, old) = (message.tool_calls.unwrap_or_default(), message.function_call);
+        // There is one call of the old form, and never beside others.
+        let old = old.filter(|_| calls.is_empty());
+        let old =
+            old.map(|function| WireCall { index: Some(0), id: None, function: Some(function) });
+        for call in calls.into_iter().chain(old) {
+            self.decode_call(choice, call, deltas);
+        }
+        if let Some(finish) = finish {
+            let native = wire.native_finish_reason.or(wire.finish_reason);
+            deltas.push(Delta::Finish { choice, finish, native });
+        }
     }
-    details.iter().for_each(|detail| writer.reasoning_detail(index, detail));
-    if let Some(text) = message.refusal {
-        writer.refusal(index, &text);
-    }
-    let logprobs = wire.logprobs.map(wire::logprobs);
-    let text = text.or_else(|| logprobs.as_ref().map(|_| Text::new("")));
-    if let Some(text) = text {
-        writer.content(index, &text, logprobs.as_deref());
-    }
-    images.iter().for_each(|image| writer.image(index, image));
-    let (calls, old) = (message.tool_calls.unwrap_or_default(), message.function_call);
-    // There is one call of the old form, and never beside others.
-    let old = old.filter(|_| calls.is_empty());
-    let old = old.map(|function| WireCall { index: Some(0), id: None, function: Some(function) });
-    for call in calls.into_iter().chain(old) {
-        delta_call(index, &call, writer);
-    }
-    if let Some(finish) = finish {
-        let native = wire.native_finish_reason.or(wire.finish_reason);
-        writer.finish(index, finish, native.as_ref());
+
+    /// Decodes a piece of a call. Arguments of a call without a name are lost: it cannot be made.
+    fn decode_call<'d>(&mut self, choice: usize, wire: WireCall<'d>, deltas: &mut Vec<Delta<'d>>) {
+        let Some(function) = wire.function else { return };
+        let arguments = function.arguments();
+        let (number, id, name) = (wire.index.map(to_index), wire.id, function.name);
+        let call = match self.calls.resolve(choice, number, id.as_ref(), name.as_ref()) {
+            Some(ToolCallIndex::New(call)) => {
+                let begin = |name| Delta::Call { choice, call, id, name, extra_content: None };
+                deltas.extend(name.map(begin));
+                call
+            }
+            Some(ToolCallIndex::Known(call)) => call,
+            None => return,
+        };
+        deltas.extend(arguments.map(|text| Delta::Arguments { choice, call, text }));
     }
 }
 
-fn delta_call(choice: usize, call: &WireCall<'_>, writer: &mut Writer) {
-    let Some(function) = &call.function else { return };
-    let (id, name) = (call.id.as_ref(), function.name.as_ref());
-    let number = call.index.map_or_else(|| writer.number(choice, id, name), to_index);
-    writer.call(choice, number, id, name, None);
-    if let Some(text) = function.arguments() {
-        writer.arguments(choice, number, &text);
+#[cfg(test)]
+mod tests {
+    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+    use crate::{
+        api_schema::origin::ResponseHead,
+        chat::{finish::Finish, usage::Usage},
+    };
+
+    fn decode<'d>(events: &[&'d str]) -> Vec<Delta<'d>> {
+        let head = ResponseHead::default();
+        let origin = ResponseContext { provider: "openai", model: "gpt", head: &head };
+        let (mut decoder, mut deltas) = (OpenAiDecoder::default(), Vec::new());
+        for event in events {
+            decoder.decode_event(event.as_bytes(), origin, &mut deltas).unwrap();
+        }
+        deltas
+    }
+
+    fn begin(call: usize, id: Option<&str>, name: &str) -> Delta<'static> {
+        let (id, name) = (id.map(Text::new), Text::new(name));
+        Delta::Call { choice: 0, call, id, name, extra_content: None }
+    }
+
+    fn arguments(call: usize, json: &str) -> Delta<'static> {
+        Delta::Arguments { choice: 0, call, text: Text::new(json) }
+    }
+
+    #[test]
+    fn an_answer_of_two_choices_is_decoded_in_order() {
+        let deltas = decode(&[
+            r#"{"choices":[{"index":1,"delta":{"reasoning":"Hm"}},{"index":0,"delta":{"content":"Hi"}}]}"#,
+            r#"{"choices":[{"index":0,"delta":{"refusal":"no"},"finish_reason":"content_filter"}]}"#,
+            r#"{"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":2}}"#,
+            "",
+            "[DONE]",
+        ]);
+        let native = Some(Text::new("content_filter"));
+        let expected = [
+            Delta::Reasoning { choice: 1, text: Text::new("Hm") },
+            Delta::Content { choice: 0, text: Text::new("Hi"), logprobs: None },
+            Delta::Refusal { choice: 0, text: Text::new("no") },
+            Delta::Finish { choice: 0, finish: Finish::ContentFilter, native },
+            Delta::Usage(Usage { prompt: 3, completion: 2, ..Usage::default() }),
+            Delta::End,
+        ];
+        assert_eq!(deltas, expected);
+    }
+
+    #[test]
+    fn calls_are_numbered_from_0_whatever_the_provider_counts() {
+        let deltas = decode(&[
+            r#"{"choices":[{"delta":{"tool_calls":[{"index":1,"id":"a","function":{"name":"f","arguments":""}}]}}]}"#,
+            r#"{"choices":[{"delta":{"tool_calls":[{"index":1,"function":{"arguments":"{"}}]}}]}"#,
+            r#"{"choices":[{"delta":{"tool_calls":[{"index":1,"id":"b","function":{"name":"g","arguments":{"x":1}}}]}}]}"#,
+            r#"{"choices":[{"delta":{"tool_calls":[{"function":{"arguments":"}"}},{"function":{"name":"h"}}]}}]}"#,
+        ]);
+        let expected = [
+            begin(0, Some("a"), "f"),
+            arguments(0, "{"),
+            begin(1, Some("b"), "g"),
+            arguments(1, r#"{"x":1}"#),
+            arguments(1, "}"),
+            begin(2, None, "h"),
+        ];
+        assert_eq!(deltas, expected);
+    }
+
+    #[test]
+    fn deltas_before_an_error_are_kept() {
+        let head = ResponseHead::default();
+        let origin = ResponseContext { provider: "openai", model: "gpt", head: &head };
+        let mut deltas = Vec::new();
+        let event =
+            br#"{"choices":[{"delta":{"content":"a"}},{"index":1,"finish_reason":"error"}]}"#;
+        let decoded = OpenAiDecoder::default().decode_event(event, origin, &mut deltas);
+        assert!(decoded.is_err());
+        assert_eq!(deltas, [Delta::Content { choice: 0, text: Text::new("a"), logprobs: None }]);
     }
 }

@@ -120,28 +120,6 @@ impl<'a> Completion<'a> {
     pub(super) fn is_vllm_error(&self) -> bool {
         self.choices.is_none() && self.object.is_some_and(|own| own.get() == "\"error\"")
     }
-
-    /// Returns the choice and the text of a chunk that holds nothing else.
-    pub(super) fn only_text(&self) -> Option<(usize, Text<'a>)> {
-        let [choice] = self.choices.as_deref()? else { return None };
-        let WireChoice { index, delta: Some(delta), message: None, .. } = choice else {
-            return None;
-        };
-        let has_no_other = choice.finish_reason.is_none()
-            && choice.logprobs.is_none()
-            && choice.usage.is_none()
-            && self.usage.is_none()
-            && delta.refusal.is_none()
-            && delta.reasoning_content.is_none()
-            && delta.reasoning.is_none()
-            && delta.reasoning_details.is_none()
-            && delta.images.is_none()
-            && delta.function_call.is_none()
-            && delta.tool_calls.is_none();
-        let content =
-            delta.content.as_ref().filter(|own| has_no_other && own.thoughts.is_none())?;
-        Some((index.map_or(0, to_index), content.text.clone()?))
-    }
 }
 
 impl WireChoice<'_> {
