@@ -2,6 +2,7 @@
 //! [`Quirk`](crate::config::Quirk) is a deviation of such a server.
 
 mod answer;
+mod decoder;
 mod fit;
 mod messages;
 mod request;
@@ -9,4 +10,4 @@ mod stream;
 mod tools;
 mod wire;
 
-pub(crate) use self::{answer::answer, fit::fit, request::request, stream::OpenAiDecoder};
+pub(crate) use self::{decoder::OpenAiDecoder, fit::fit, request::request};

@@ -2,26 +2,26 @@
 
 use std::collections::BTreeMap;
 
-use super::{answer, parts::PartDecoder, stream, wire::UsageMetadata};
+use super::{answer, parts::PartDecoder, stream::GeminiStream};
 use crate::{
     api_schema::origin::ResponseContext,
     chat::{answer::Answer, delta::Delta, error::Error},
 };
 
 /// Decoder of a response, with the state of its stream.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct GeminiDecoder {
-    pub(super) parts: PartDecoder,
-    /// State of each candidate of a stream.
-    pub(super) candidates: BTreeMap<usize, stream::CandidateState>,
-    /// Usage of a stream so far.
-    pub(super) usage: UsageMetadata,
+    parts: PartDecoder,
+    stream: GeminiStream,
 }
 
 impl GeminiDecoder {
     /// `original_names` holds the client's tool names, by the names that were sent in their place.
     pub(super) fn new(original_names: BTreeMap<String, String>, request_id: &str) -> Self {
-        Self { parts: PartDecoder::new(original_names, request_id), ..Self::default() }
+        Self {
+            parts: PartDecoder::new(original_names, request_id),
+            stream: GeminiStream::default(),
+        }
     }
 
     /// Decodes an answer in one piece.
@@ -40,6 +40,6 @@ impl GeminiDecoder {
         origin: ResponseContext<'_>,
         deltas: &mut Vec<Delta<'d>>,
     ) -> Result<(), Error> {
-        stream::decode_event(self, data, origin, deltas)
+        self.stream.decode_event(&self.parts, data, origin, deltas)
     }
 }

@@ -2,14 +2,13 @@
 //! of the usage so far. No event marks the end: the stream ends after its candidates have.
 //! ai.google.dev, *Text generation*, *Streaming responses*.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use super::{
-    decoder::GeminiDecoder,
     logprobs,
-    parts::{PartContent, image_entry},
+    parts::{PartContent, PartDecoder, image_entry},
     signature::reasoning_detail,
-    wire::{Candidate, CandidateEnd, GeminiResponse, MODEL_FAILURE},
+    wire::{Candidate, CandidateEnd, GeminiResponse, MODEL_FAILURE, UsageMetadata},
 };
 use crate::{
     api_schema::origin::ResponseContext,
@@ -23,9 +22,17 @@ use crate::{
     json::into_str,
 };
 
+/// State of a stream.
+#[derive(Clone, Debug, Default)]
+pub(super) struct GeminiStream {
+    candidates: BTreeMap<usize, CandidateState>,
+    /// The usage so far.
+    usage: UsageMetadata,
+}
+
 /// Counts of the parts that a candidate's stream has held so far.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct CandidateState {
+struct CandidateState {
     /// Whether there was any part but thoughts.
     has_content: bool,
     calls: usize,
@@ -33,58 +40,63 @@ pub(crate) struct CandidateState {
     images: usize,
 }
 
-/// Decodes one event into the deltas it holds.
-pub(super) fn decode_event<'d>(
-    decoder: &mut GeminiDecoder,
-    data: &'d [u8],
-    origin: ResponseContext<'_>,
-    deltas: &mut Vec<Delta<'d>>,
-) -> Result<(), Error> {
-    // Not Gemini's, but that of proxies in between.
-    if data == b"[DONE]" {
-        return Ok(());
-    }
-    let mut response = GeminiResponse::read(data, origin)?;
-    if let Some(usage) = response.usage() {
-        decoder.usage = decoder.usage.updated(usage);
-        deltas.push(Delta::Usage(decoder.usage.to_usage()));
-    }
-    if let Some(reason) = response.block_reason() {
-        let (text, native) = (reason.clone(), Some(reason.clone()));
-        deltas.push(Delta::Refusal { choice: 0, text });
-        deltas.push(Delta::Finish { choice: 0, finish: Finish::ContentFilter, native });
-    }
-    let candidates = response.candidates.take().unwrap_or_default();
-    for (position, candidate) in candidates.into_iter().enumerate() {
-        let choice = candidate.choice_index(position);
-        if choice < MAX_ITEMS {
-            decoder.decode_candidate(candidate, choice, origin, deltas)?;
+impl GeminiStream {
+    /// Decodes one event into the deltas it holds.
+    pub(super) fn decode_event<'d>(
+        &mut self,
+        parts: &PartDecoder,
+        data: &'d [u8],
+        origin: ResponseContext<'_>,
+        deltas: &mut Vec<Delta<'d>>,
+    ) -> Result<(), Error> {
+        // Gemini sends no such event, but proxies in front of it do.
+        if data == b"[DONE]" {
+            return Ok(());
         }
+        let mut response = GeminiResponse::read(data, origin)?;
+        if let Some(usage) = response.usage() {
+            self.usage = self.usage.updated(usage);
+            deltas.push(Delta::Usage(self.usage.to_usage()));
+        }
+        if let Some(reason) = response.block_reason() {
+            let (text, native) = (reason.clone(), Some(reason.clone()));
+            deltas.push(Delta::Refusal { choice: 0, text });
+            deltas.push(Delta::Finish { choice: 0, finish: Finish::ContentFilter, native });
+        }
+        let candidates = response.candidates.take().unwrap_or_default();
+        for (position, mut candidate) in candidates.into_iter().enumerate() {
+            let choice = candidate.choice_index(position);
+            if choice < MAX_ITEMS {
+                let state = self.candidates.entry(choice).or_default();
+                let contents = parts.take_parts(&mut candidate, choice, state.calls);
+                state.decode_candidate(candidate, contents, choice, origin, deltas)?;
+            }
+        }
+        Ok(())
     }
-    Ok(())
 }
 
-impl GeminiDecoder {
+impl CandidateState {
+    /// Decodes the parts of a candidate, then its end.
     fn decode_candidate<'d>(
         &mut self,
-        mut candidate: Candidate<'d>,
+        candidate: Candidate<'d>,
+        contents: Vec<PartContent<'d>>,
         choice: usize,
         origin: ResponseContext<'_>,
         deltas: &mut Vec<Delta<'d>>,
     ) -> Result<(), Error> {
         let logprobs = candidate.logprobs_result.and_then(logprobs::translate);
         let mut logprobs = logprobs.map(|raw| into_str(Cow::Owned(raw)));
-        let mut state = self.candidates.get(&choice).copied().unwrap_or_default();
-        for part in self.parts.take_parts(&mut candidate, choice, state.calls) {
-            state.decode_part(part, choice, &mut logprobs, deltas);
+        for content in contents {
+            self.decode_part(content, choice, &mut logprobs, deltas);
         }
-        self.candidates.insert(choice, state);
         if logprobs.is_some() {
             deltas.push(Delta::Content { choice, text: Text::new(""), logprobs });
         }
         let finish = match candidate.end() {
             None => return Ok(()),
-            Some(CandidateEnd::Failed) if !state.has_content => {
+            Some(CandidateEnd::Failed) if !self.has_content => {
                 return Err(origin.bad(MODEL_FAILURE));
             }
             Some(CandidateEnd::Failed) => Finish::Stop,
@@ -93,9 +105,7 @@ impl GeminiDecoder {
         deltas.push(Delta::Finish { choice, finish, native: candidate.finish_reason });
         Ok(())
     }
-}
 
-impl CandidateState {
     /// Decodes one part. The first text of an event takes the event's log probabilities.
     fn decode_part<'d>(
         &mut self,
@@ -140,11 +150,11 @@ mod tests {
     use crate::{api_schema::origin::ResponseHead, chat::usage::Usage};
 
     fn decode<'d>(events: &[&'d str]) -> Vec<Delta<'d>> {
-        let head = ResponseHead::default();
+        let (head, parts) = (ResponseHead::default(), PartDecoder::default());
         let origin = ResponseContext { provider: "google", model: "gemini", head: &head };
-        let (mut decoder, mut deltas) = (GeminiDecoder::default(), Vec::new());
+        let (mut stream, mut deltas) = (GeminiStream::default(), Vec::new());
         for event in events {
-            decoder.decode_event(event.as_bytes(), origin, &mut deltas).unwrap();
+            stream.decode_event(&parts, event.as_bytes(), origin, &mut deltas).unwrap();
         }
         deltas
     }

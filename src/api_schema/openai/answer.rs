@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Translates an answer in one piece.
-pub(crate) fn answer<'a>(body: &'a [u8], origin: ResponseContext<'_>) -> Result<Answer<'a>, Error> {
+pub(super) fn read<'a>(body: &'a [u8], origin: ResponseContext<'_>) -> Result<Answer<'a>, Error> {
     let wire: Completion<'a> =
         serde_json::from_slice(body).map_err(|_| origin.bad("is not a chat completion"))?;
     if let Some(error) = wire.error {

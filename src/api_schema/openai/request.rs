@@ -1,6 +1,7 @@
 //! The request. OpenAI's API reference, *Create chat completion*.
 
 use super::{
+    decoder::OpenAiDecoder,
     messages,
     tools::{forwards_tools, write_tools},
 };
@@ -12,8 +13,8 @@ use crate::{
     json::Object,
 };
 
-/// Returns the path below the base URL and the body.
-pub(crate) fn request(input: &TranslationInput<'_, '_>) -> (String, Vec<u8>) {
+/// Returns the path below the base URL and the body, and the decoder of the response.
+pub(crate) fn request(input: &TranslationInput<'_, '_>) -> ((String, Vec<u8>), OpenAiDecoder) {
     let provider = input.target.provider;
     let mut out = Vec::with_capacity(input.request.parameters.length() + 256);
     let mut body = Object::open(&mut out);
@@ -37,7 +38,7 @@ pub(crate) fn request(input: &TranslationInput<'_, '_>) -> (String, Vec<u8>) {
         }
     }
     body.close();
-    ("/chat/completions".to_owned(), out)
+    (("/chat/completions".to_owned(), out), OpenAiDecoder::default())
 }
 
 fn max_tokens_key(provider: &Provider) -> &'static str {
