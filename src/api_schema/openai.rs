@@ -1,5 +1,5 @@
-//! OpenAI's chat completions, at OpenAI and at compatible servers: OpenAI's API reference, *Chat*. A
-//! [`Quirk`](crate::config::Quirk) is a deviation of such a server.
+//! OpenAI's chat completions, at OpenAI and at compatible servers: OpenAI's API reference, *Chat*.
+//! A [`Quirk`](crate::config::Quirk) is a deviation of such a server.
 
 mod answer;
 mod decoder;

@@ -112,7 +112,7 @@ impl<'a> CandidateContent<'a> {
         }
     }
 
-    /// Whether there is nothing besides thoughts.
+    /// Returns true if there is nothing besides thoughts.
     fn is_empty(&self) -> bool {
         self.texts.is_empty() && self.calls.is_empty() && self.images.is_empty()
     }

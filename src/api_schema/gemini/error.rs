@@ -84,8 +84,8 @@ impl RpcStatus<'_> {
         }
     }
 
-    /// Whether the operator must act. To Google a wrong key is an invalid argument, and a project
-    /// without billing or in the wrong region a failed precondition.
+    /// Returns true if the operator must act. To Google a wrong key is an invalid argument, and a
+    /// project without billing or in the wrong region a failed precondition.
     fn is_operator_fault(&self) -> bool {
         let mut reasons = self.details().filter_map(|detail| detail.reason);
         self.status.as_deref() == Some("FAILED_PRECONDITION")
@@ -104,8 +104,8 @@ fn parse_duration(text: &str) -> Option<Duration> {
     Duration::try_from_secs_f64(seconds).ok()
 }
 
-/// Whether the message is Google's "The input token count (…) exceeds the maximum number of tokens
-/// allowed (…)."
+/// Returns true for Google's message "The input token count (…) exceeds the maximum number of
+/// tokens allowed (…)."
 fn is_context_length(message: &str) -> bool {
     message.contains("exceeds the maximum number of tokens allowed")
 }

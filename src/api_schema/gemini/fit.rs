@@ -26,19 +26,19 @@ const MAX_STOPS: usize = 5;
 /// which is the highest. ai.google.dev, *Gemini thinking*, *Thinking budgets*.
 const MIN_BUDGET: NonZeroU32 = NonZeroU32::new(512).unwrap();
 
-/// Largest thinking budget that every Gemini 2.5 model accepts, in tokens: Flash's maximum, which is
-/// the lowest. The source is that of [`MIN_BUDGET`].
+/// Largest thinking budget that every Gemini 2.5 model accepts, in tokens: Flash's maximum, which
+/// is the lowest. The source is that of [`MIN_BUDGET`].
 const MAX_BUDGET: NonZeroU32 = NonZeroU32::new(24_576).unwrap();
 
-/// Whether the model takes its reasoning effort as a number of tokens, as Gemini 2.5 does. Later
-/// models take a level; they also give calls ids, and require thought signatures back.
+/// Returns true if the model takes its reasoning effort as a number of tokens, as Gemini 2.5 does.
+/// Later models take a level; they also give calls ids, and require thought signatures back.
 /// ai.google.dev, *Gemini 3*.
 pub(super) fn has_thinking_budget(model: &Model) -> bool {
     model.thinking == Some(Thinking::Budget)
 }
 
-/// Whether the request combines a `response_format` with tools, which Gemini 2.5 refuses: "Function calling
-/// with a response mime type: 'application/json' is unsupported".
+/// Returns true if the request combines a `response_format` with tools, which Gemini 2.5 refuses:
+/// "Function calling with a response mime type: 'application/json' is unsupported".
 pub(super) fn format_excludes_tools(request: &Request<'_>, model: &Model) -> bool {
     let form = request.response_format.as_ref().and_then(ResponseFormat::form);
     has_thinking_budget(model) && form.is_some() && !request.tools.is_empty()
@@ -66,8 +66,8 @@ pub(crate) fn fit(fit: &mut Fit<'_>, request: &Request<'_>, target: &Target<'_>)
     }
 }
 
-/// Clamps a seed to Gemini's 32 bits. The low half of a longer seed is kept, so that different seeds
-/// usually stay different.
+/// Clamps a seed to Gemini's 32 bits. The low half of a longer seed is kept, so that different
+/// seeds usually stay different.
 fn fit_seed(fit: &mut Fit<'_>, request: &Request<'_>) {
     let raw = request.parameters.get(Parameter::Seed);
     let seed = raw.and_then(|raw| serde_json::from_str::<i64>(raw.get()).ok()).unwrap_or_default();

@@ -1,4 +1,5 @@
-//! `generationConfig`: sampling, format and thinking of the answer. ai.google.dev, *GenerationConfig*.
+//! `generationConfig`: sampling, format and thinking of the answer. ai.google.dev,
+//! *GenerationConfig*.
 
 use super::{
     fit::{has_thinking_budget, stop_sequences, thinking_budget, thinking_level},

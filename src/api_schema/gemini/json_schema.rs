@@ -256,7 +256,8 @@ impl<'r> SchemaTranslation<'r> {
         Value::Array(schemas.iter().map(|schema| self.any_schema(schema)).collect())
     }
 
-    /// Returns the name under `$defs` of a reference's target, or `None` for one outside the schema.
+    /// Returns the name under `$defs` of a reference's target, or `None` for one outside the
+    /// schema.
     fn definition_name(&mut self, pointer: &'r str) -> Option<String> {
         if let Some(known) = self.names.get(pointer) {
             return Some(known.clone());

@@ -1,5 +1,5 @@
-//! The conversation: `systemInstruction` and `contents`. The roles `user` and `model` take turns, no
-//! turn is empty, and the turn after calls holds a response to each, in the order of the calls.
+//! The conversation: `systemInstruction` and `contents`. The roles `user` and `model` take turns,
+//! no turn is empty, and the turn after calls holds a response to each, in the order of the calls.
 //! ai.google.dev, *Content*; *Function calling*.
 
 use std::{
@@ -29,8 +29,8 @@ use crate::{
 const USER: &str = "user";
 const MODEL: &str = "model";
 
-/// Maximum depth of a result that is sent as an object. A request may have 100 levels at Google, and
-/// each level of a result counts twice.
+/// Maximum depth of a result that is sent as an object. A request may have 100 levels at Google,
+/// and each level of a result counts twice.
 const MAX_DEPTH: usize = 32;
 
 /// Call whose result has not been written.
@@ -62,8 +62,8 @@ struct ContentsBuilder<'q, 'a> {
 }
 
 impl<'q, 'a> RequestBuilder<'q, 'a> {
-    /// Returns the parts of `systemInstruction`: the texts of system and developer messages, without
-    /// the trailing ones.
+    /// Returns the parts of `systemInstruction`: the texts of system and developer messages,
+    /// without the trailing ones.
     pub(super) fn system_parts(&mut self) -> Option<Vec<u8>> {
         let mut parts = Vec::new();
         let messages = self.input.request.messages.iter().enumerate();
@@ -126,7 +126,7 @@ impl<'q, 'a> RequestBuilder<'q, 'a> {
         }
     }
 
-    /// Whether calls have ids and require signatures, as for Gemini 3 and later.
+    /// Returns true if calls have ids and require signatures, as for Gemini 3 and later.
     fn has_call_ids(&self) -> bool {
         !has_thinking_budget(self.input.target.model)
     }
@@ -320,7 +320,8 @@ impl<'q, 'a> ContentsBuilder<'q, 'a> {
         self.pending.iter_mut().filter(waits).find(|call| call.name == name)
     }
 
-    /// Whether a call has its result. Without one, an assistant message continues the model's turn.
+    /// Returns true if a call has its result. Otherwise an assistant message continues the model's
+    /// turn.
     fn has_results(&self) -> bool {
         self.pending.iter().any(|call| call.response.is_some())
     }

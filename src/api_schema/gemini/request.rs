@@ -1,5 +1,5 @@
-//! The request. ai.google.dev, *Generating content*; cloud.google.com, *GenerateContentRequest*. Both
-//! APIs refuse fields that they do not know, so the body is written from scratch.
+//! The request. ai.google.dev, *Generating content*; cloud.google.com, *GenerateContentRequest*.
+//! Both APIs refuse fields that they do not know, so the body is written from scratch.
 
 use super::{decoder::GeminiDecoder, json_schema::SchemaTranslator, names::Names};
 use crate::{
@@ -34,7 +34,8 @@ fn path(input: &TranslationInput<'_, '_>) -> String {
     }
 }
 
-/// Whether the target is Vertex AI, by its path. Vertex AI takes files by URL, AI Studio does not.
+/// Returns true if the target is Vertex AI, by its path. Vertex AI takes files by URL, AI Studio
+/// does not.
 pub(super) fn is_vertex(target: &Target<'_>) -> bool {
     target.base.path.ends_with("/publishers/google")
 }

@@ -33,7 +33,7 @@ pub(super) struct GeminiStream {
 /// Counts of the parts that a candidate's stream has held so far.
 #[derive(Clone, Copy, Debug, Default)]
 struct CandidateState {
-    /// Whether there was any part but thoughts.
+    /// True once there was a part other than a thought.
     has_content: bool,
     calls: usize,
     signatures: usize,

@@ -112,7 +112,8 @@ pub(super) enum CandidateEnd {
 pub(super) const MODEL_FAILURE: &str = "ended in a call or a response that the model got wrong";
 
 impl<'a> GeminiResponse<'a> {
-    /// Parses a response, which some servers wrap in an array. An `error` inside is returned as one.
+    /// Parses a response, which some servers wrap in an array. An `error` inside is returned as
+    /// one.
     pub(super) fn read(body: &'a [u8], origin: ResponseContext<'_>) -> Result<Self, Error> {
         let wrong = |_| origin.bad("is not a response of generateContent");
         let response = if body.trim_ascii_start().starts_with(b"[") {

@@ -12,8 +12,8 @@ use crate::{
     fit::{CacheControlMark, Fit},
 };
 
-/// Adapts a request to the limits of OpenAI's API. Images, files and audio are permitted in messages
-/// of users only: API reference, *Create chat completion*, `messages`. A server with
+/// Adapts a request to the limits of OpenAI's API. Images, files and audio are permitted in
+/// messages of users only: API reference, *Create chat completion*, `messages`. A server with
 /// `forward_unknown` may accept them elsewhere.
 pub(crate) fn fit(fit: &mut Fit<'_>, request: &Request<'_>, target: &Target<'_>) {
     let (forwards, caches) =

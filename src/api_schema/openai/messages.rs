@@ -63,7 +63,7 @@ struct MessageWriter<'w, 'm> {
     message: &'w Message<'m>,
     legacy: LegacyFunction<'m>,
     provider: &'w Provider,
-    /// Whether the model supports `cache_control`.
+    /// True if the model supports `cache_control`.
     caches: bool,
 }
 
@@ -121,7 +121,7 @@ impl MessageWriter<'_, '_> {
         }
     }
 
-    /// Whether the content may be null, as beside calls or a refusal.
+    /// Returns true if the content may be null, as beside calls or a refusal.
     fn may_lack_content(&self) -> bool {
         let Message { tool_calls, refusal, .. } = self.message;
         let calls = tool_calls.as_ref().is_some_and(|calls| !calls.is_empty());

@@ -7,7 +7,7 @@ use crate::{
     json::{Object, list},
 };
 
-/// Whether the provider gets tools unchanged.
+/// Returns true if the provider gets tools unchanged.
 pub(super) fn forwards_tools(provider: &Provider) -> bool {
     provider.forward_unknown && !provider.has(Quirk::NoStrictTools)
 }

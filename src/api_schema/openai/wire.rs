@@ -116,7 +116,7 @@ pub(super) struct WireFunction<'a> {
 }
 
 impl<'a> Completion<'a> {
-    /// Whether this is an error as older versions of vLLM send it, with `message` beside `object`.
+    /// Returns true for an error as older versions of vLLM send it, with `message` beside `object`.
     pub(super) fn is_vllm_error(&self) -> bool {
         self.choices.is_none() && self.object.is_some_and(|own| own.get() == "\"error\"")
     }
@@ -135,7 +135,7 @@ impl WireChoice<'_> {
         })
     }
 
-    /// Whether the choice ended in an error, without an `error` that names it.
+    /// Returns true if the choice ended in an error, without an `error` that names it.
     pub(super) fn is_failed(&self) -> bool {
         self.finish_reason.as_ref().is_some_and(|word| word.decode() == "error")
     }

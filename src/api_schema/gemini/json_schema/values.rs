@@ -30,8 +30,8 @@ pub(super) fn translate_values(
     prune_required(out, notes);
 }
 
-/// Translates an exclusive bound: to the next integer for integers, otherwise to the same bound with
-/// a note.
+/// Translates an exclusive bound: to the next integer for integers, otherwise to the same bound
+/// with a note.
 fn translate_exclusive(
     map: &BTreeMap<&str, &Value>,
     out: &mut Map<String, Value>,

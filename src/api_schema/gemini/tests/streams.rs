@@ -133,8 +133,8 @@ fn a_stream_without_an_end_is_an_error() {
     assert_eq!(stream(&[b""]).status, 502);
 }
 
-/// Returns copies of a text in which one byte is missing, or replaced by one that is special in JSON
-/// or UTF-8.
+/// Returns copies of a text in which one byte is missing, or replaced by one that is special in
+/// JSON or UTF-8.
 fn mutations(text: &str) -> impl Iterator<Item = Vec<u8>> {
     (0..text.len()).flat_map(move |place| {
         [None, Some(b'"'), Some(b'{'), Some(b']'), Some(b'0'), Some(0xff)].map(|byte| {
