@@ -13,9 +13,9 @@ use clap::{Parser, Subcommand, ValueEnum};
 use serde_json::Value;
 
 use crate::{
-    dns_check::{self, Found},
+    dns_check::{self, DnsReport},
     render::{
-        self, File, Options, Turn,
+        self, RenderOptions, RenderedFile, WritePhase,
         istio::{self, Mesh, Workload},
     },
 };
@@ -37,7 +37,7 @@ enum Command {
         file: PathBuf,
     },
     /// Writes the configuration of Envoy or Istio. A file with mistakes changes nothing.
-    Render(Render),
+    Render(RenderArguments),
     /// Prints the file that says whose key is whose: for Kubernetes, which keeps it as a Secret.
     Keys {
         /// The gateway.yaml.
@@ -46,7 +46,7 @@ enum Command {
 }
 
 #[derive(Debug, clap::Args)]
-struct Render {
+struct RenderArguments {
     /// The gateway.yaml.
     file: PathBuf,
     /// Where the configuration goes.
@@ -54,7 +54,7 @@ struct Render {
     out: PathBuf,
     /// Whose configuration it is.
     #[arg(long, value_enum, default_value = "envoy")]
-    target: Target,
+    target: RenderTarget,
     /// The module that Envoy loads [default: DIR/attache.wasm; Istio: /etc/attache/module/plugin.wasm].
     /// For Istio also `oci://…`.
     #[arg(long, value_name = "FILE")]
@@ -64,7 +64,7 @@ struct Render {
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
     /// An address that stands in for a provider, in clear text; `*` for all others.
-    #[arg(long = "upstream", value_name = "NAME=HOST:PORT", value_parser = pair)]
+    #[arg(long = "upstream", value_name = "NAME=HOST:PORT", value_parser = parse_pair)]
     upstreams: Vec<(String, String)>,
     #[command(flatten)]
     mesh: MeshArguments,
@@ -72,7 +72,7 @@ struct Render {
 
 /// Whose configuration is rendered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Target {
+enum RenderTarget {
     /// An Envoy of its own.
     Envoy,
     /// Istio's proxies that let clients in.
@@ -88,7 +88,7 @@ struct MeshArguments {
     #[arg(
         long = "workload",
         value_name = "LABEL=VALUE",
-        value_parser = pair,
+        value_parser = parse_pair,
         required_if_eq_any([("target", "istio-gateway"), ("target", "istio-sidecar")]),
     )]
     labels: Vec<(String, String)>,
@@ -100,18 +100,18 @@ struct MeshArguments {
     name: String,
 }
 
-impl Render {
+impl RenderArguments {
     /// Whether a provider is not asked itself.
-    fn has_stand_in(&self, provider: &str) -> bool {
+    fn has_upstream_override(&self, provider: &str) -> bool {
         self.upstreams.iter().any(|(name, _)| name == provider || name == "*")
     }
 
     /// None where Envoy is on its own.
     fn mesh(&self) -> Option<Mesh> {
         let workload = match self.target {
-            Target::Envoy => return None,
-            Target::IstioGateway => Workload::Gateway,
-            Target::IstioSidecar => Workload::Sidecar,
+            RenderTarget::Envoy => return None,
+            RenderTarget::IstioGateway => Workload::Gateway,
+            RenderTarget::IstioSidecar => Workload::Sidecar,
         };
         let text = |path: &PathBuf| path.to_string_lossy().into_owned();
         Some(Mesh {
@@ -119,20 +119,20 @@ impl Render {
             labels: self.mesh.labels.iter().cloned().collect(),
             namespace: self.mesh.namespace.clone(),
             name: self.mesh.name.clone(),
-            module: self.module.as_ref().map_or_else(|| istio::MODULE.to_owned(), text),
+            module: self.module.as_ref().map_or_else(|| istio::MODULE_IN_POD.to_owned(), text),
             ca_file: self.ca_file.as_ref().map(text),
         })
     }
 
     /// What Envoy is told, with its files in this directory.
-    fn options(&self, dir: PathBuf) -> Result<Options, String> {
+    fn options(&self, dir: PathBuf) -> Result<RenderOptions, String> {
         let module = self.module.clone().unwrap_or_else(|| dir.join("attache.wasm"));
-        Ok(Options {
-            module: std::path::absolute(&module).map_err(|error| shown(&module, &error))?,
-            base: base(&self.file)?,
+        Ok(RenderOptions {
+            module: std::path::absolute(&module).map_err(|error| at_path(&module, &error))?,
+            base: base_dir(&self.file)?,
             ca_file: self.ca_file.clone().unwrap_or_else(|| CA_FILE.into()),
             upstreams: self.upstreams.iter().cloned().collect(),
-            before: before(&dir),
+            previous: previous_config(&dir),
             dir,
         })
     }
@@ -157,17 +157,18 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn pair(text: &str) -> Result<(String, String), String> {
+fn parse_pair(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or("there is no `=` in it")?;
     Ok((name.to_owned(), value.to_owned()))
 }
 
 fn check(file: &Path) -> Result<(), String> {
     let (config, _) = read(file)?;
-    let Found { mistakes, unknown } = dns_check::check(&config, |_| true, dns_check::resolve);
+    let DnsReport { mistakes, unresolved } =
+        dns_check::check(&config, |_| true, dns_check::resolve);
     refuse(file, &mistakes)?;
     warn(&config, file);
-    for (path, host) in unknown {
+    for (path, host) in unresolved {
         eprintln!("{}: warning: {path}: `{host}` does not resolve here", file.display());
     }
     let (models, providers) = (config.models.len(), config.providers.len());
@@ -175,11 +176,11 @@ fn check(file: &Path) -> Result<(), String> {
     Ok(())
 }
 
-fn render(arguments: &Render) -> Result<(), String> {
+fn render(arguments: &RenderArguments) -> Result<(), String> {
     let (config, document) = read(&arguments.file)?;
-    let is_asked = |name: &str| !arguments.has_stand_in(name);
-    refuse(&arguments.file, &dns_check::check(&config, is_asked, dns_check::resolve).mistakes)?;
-    fs::create_dir_all(&arguments.out).map_err(|error| shown(&arguments.out, &error))?;
+    let is_contacted = |name: &str| !arguments.has_upstream_override(name);
+    refuse(&arguments.file, &dns_check::check(&config, is_contacted, dns_check::resolve).mistakes)?;
+    fs::create_dir_all(&arguments.out).map_err(|error| at_path(&arguments.out, &error))?;
     let dir = absolute(&arguments.out)?;
     let options = arguments.options(dir.clone())?;
     let mesh = arguments.mesh();
@@ -191,12 +192,13 @@ fn render(arguments: &Render) -> Result<(), String> {
     if mesh.is_none() {
         warn(&config, &arguments.file);
     }
-    let [first, then] = [Turn::First, Turn::Then].map(|turn| changed(&dir, &files, turn));
-    write_all(&dir, &first)?;
-    if options.before.is_some() && !first.is_empty() && !then.is_empty() {
-        thread::sleep(TAKEOVER);
+    let [targets, routes] =
+        [WritePhase::Targets, WritePhase::Routes].map(|phase| changed(&dir, &files, phase));
+    write_all(&dir, &targets)?;
+    if options.previous.is_some() && !targets.is_empty() && !routes.is_empty() {
+        thread::sleep(TAKEOVER_DELAY);
     }
-    write_all(&dir, &then)?;
+    write_all(&dir, &routes)?;
     let shown = dir.display();
     let next = match mesh {
         Some(_) => format!("kubectl apply --server-side -f {shown}"),
@@ -208,7 +210,7 @@ fn render(arguments: &Render) -> Result<(), String> {
 
 fn keys(file: &Path) -> Result<(), String> {
     let (config, document) = read(file)?;
-    let options = Options { base: base(file)?, ..Options::default() };
+    let options = RenderOptions { base: base_dir(file)?, ..RenderOptions::default() };
     let files = render::render(&config, &document, &options).map_err(|error| error.to_string())?;
     let keys = files.iter().filter(|file| file.path == render::keys::FILE);
     keys.for_each(|file| print!("{}", file.text));
@@ -216,31 +218,35 @@ fn keys(file: &Path) -> Result<(), String> {
 }
 
 /// What was rendered into a directory before, if anything was.
-fn before(dir: &Path) -> Option<Config> {
-    Config::parse(&render::rendered(&fs::read_to_string(dir.join(render::PROVIDER)).ok()?)?).ok()
+fn previous_config(dir: &Path) -> Option<Config> {
+    Config::parse(&render::rendered_document(
+        &fs::read_to_string(dir.join(render::PROVIDER_FILE)).ok()?,
+    )?)
+    .ok()
 }
 
-/// The files of a turn that are not there already as they should be. Envoy would take over others,
+/// The files of a phase that are not there already as they should be. Envoy would take over others,
 /// too, and have nothing of it.
-fn changed<'f>(dir: &Path, files: &'f [File], turn: Turn) -> Vec<&'f File> {
-    let is_there =
-        |file: &File| fs::read_to_string(dir.join(&file.path)).is_ok_and(|text| text == file.text);
-    files.iter().filter(|file| file.turn == turn && !is_there(file)).collect()
+fn changed<'f>(dir: &Path, files: &'f [RenderedFile], phase: WritePhase) -> Vec<&'f RenderedFile> {
+    let is_there = |file: &RenderedFile| {
+        fs::read_to_string(dir.join(&file.path)).is_ok_and(|text| text == file.text)
+    };
+    files.iter().filter(|file| file.phase == phase && !is_there(file)).collect()
 }
 
 /// How long Envoy may take to take over what it is told. It compiles a new module meanwhile.
-const TAKEOVER: Duration = Duration::from_secs(1);
+const TAKEOVER_DELAY: Duration = Duration::from_secs(1);
 
-fn shown(path: &Path, error: &dyn std::fmt::Display) -> String {
+fn at_path(path: &Path, error: &dyn std::fmt::Display) -> String {
     format!("{}: {error}", path.display())
 }
 
 fn absolute(path: &Path) -> Result<PathBuf, String> {
-    path.canonicalize().map_err(|error| shown(path, &error))
+    path.canonicalize().map_err(|error| at_path(path, &error))
 }
 
 /// Where relative paths in a file start.
-fn base(file: &Path) -> Result<PathBuf, String> {
+fn base_dir(file: &Path) -> Result<PathBuf, String> {
     Ok(absolute(file)?.parent().unwrap_or(Path::new("/")).to_owned())
 }
 
@@ -254,16 +260,16 @@ fn read(file: &Path) -> Result<(Config, Value), String> {
         .map_err(|error| format!("{shown}: not YAML: {error}"))?;
     match Config::parse(&document) {
         Ok(config) => Ok((config, document)),
-        Err(mistakes) => Err(told(file, &mistakes)),
+        Err(mistakes) => Err(mistake_report(file, &mistakes)),
     }
 }
 
 fn refuse(file: &Path, mistakes: &[Invalid]) -> Result<(), String> {
-    if mistakes.is_empty() { Ok(()) } else { Err(told(file, mistakes)) }
+    if mistakes.is_empty() { Ok(()) } else { Err(mistake_report(file, mistakes)) }
 }
 
 /// Every mistake on a line of its own, and how many there are.
-fn told(file: &Path, mistakes: &[Invalid]) -> String {
+fn mistake_report(file: &Path, mistakes: &[Invalid]) -> String {
     let shown = file.display();
     let lines = mistakes.iter().map(|mistake| format!("{shown}: {mistake}\n"));
     format!("{}{shown}: mistakes: {}", lines.collect::<String>(), mistakes.len())
@@ -314,7 +320,7 @@ fn key_problem(path: &Path) -> Option<String> {
     }
 }
 
-fn write_all(dir: &Path, files: &[&File]) -> Result<(), String> {
+fn write_all(dir: &Path, files: &[&RenderedFile]) -> Result<(), String> {
     files.iter().try_for_each(|file| {
         let path = dir.join(&file.path);
         write(&path, &file.text).map_err(|error| format!("{}: {error}", path.display()))

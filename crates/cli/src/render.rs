@@ -35,18 +35,18 @@ use serde::Serialize;
 use serde_json::Value as Document;
 
 use self::{
-    Turn::{First, Then},
+    WritePhase::{Routes, Targets},
     clusters::{ClusterView, clusters, reachable},
     jwt::JwtView,
     keys::{AccountKey, account_keys},
     playground::Playground,
-    replies::{OwnReply, replies},
+    replies::{LocalReplyView, replies},
     telemetry::TelemetryView,
 };
 
 /// What the operator says on the command line.
 #[derive(Clone, Debug, Default)]
-pub struct Options {
+pub struct RenderOptions {
     /// Where the files go. Absolute: Envoy may start anywhere.
     pub dir: PathBuf,
     /// Where key files with relative paths are.
@@ -58,32 +58,32 @@ pub struct Options {
     /// Addresses that stand in for providers, in clear text. `*` stands for all others.
     pub upstreams: BTreeMap<String, String>,
     /// What was rendered into the directory before.
-    pub before: Option<Config>,
+    pub previous: Option<Config>,
 }
 
 /// A file of Envoy's configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct File {
+pub struct RenderedFile {
     /// Below the directory.
     pub path: String,
     /// YAML, or a page.
     pub text: String,
     /// When it is written.
-    pub turn: Turn,
+    pub phase: WritePhase,
 }
 
 /// When a file is written. Whoever is sent somewhere has to find it there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Turn {
+pub enum WritePhase {
     /// At once: where requests can go, and by whose key they come.
-    First,
+    Targets,
     /// When Envoy has taken over the first: what sends them there.
-    Then,
+    Routes,
 }
 
 /// Why nothing was rendered.
 #[derive(Debug)]
-pub enum Error {
+pub enum RenderError {
     /// An account's key file cannot be read, or holds no key.
     Key(PathBuf, io::Error),
     /// Two files hold the same key: the second, and whose it is already.
@@ -96,7 +96,7 @@ pub enum Error {
     Yaml(String),
 }
 
-impl std::fmt::Display for Error {
+impl std::fmt::Display for RenderError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Key(path, error) => {
@@ -113,11 +113,11 @@ impl std::fmt::Display for Error {
     }
 }
 
-impl std::error::Error for Error {}
+impl std::error::Error for RenderError {}
 
 /// Everything the templates speak of.
 #[derive(Serialize)]
-struct View<'c> {
+struct EnvoyView<'c> {
     dir: &'c Path,
     ca_file: &'c Path,
     admin: AddressView<'c>,
@@ -125,14 +125,14 @@ struct View<'c> {
     buffer: usize,
     /// Whether the module may see a caller's key, for its transcripts.
     caller_key: bool,
-    replies: Vec<OwnReply>,
+    replies: Vec<LocalReplyView>,
     playground: Option<Playground>,
     keys: Vec<AccountKey<'c>>,
     jwt: Option<JwtView<'c>>,
     nobody: AddressView<'static>,
     /// Where nobody is sent who must stay on the public internet.
     private: Vec<NetworkView>,
-    classes: Vec<ClassView>,
+    classes: Vec<DeadlineClassView>,
     listeners: Vec<ListenerView<'c>>,
     limiter: Option<LimiterView>,
     #[serde(flatten)]
@@ -182,14 +182,14 @@ struct ListenerView<'c> {
 
 /// Deadlines that some models have.
 #[derive(Serialize)]
-struct ClassView {
+struct DeadlineClassView {
     name: String,
     first_content: String,
     answer: String,
     total: String,
 }
 
-impl From<Deadlines> for ClassView {
+impl From<Deadlines> for DeadlineClassView {
     fn from(deadlines: Deadlines) -> Self {
         Self {
             name: deadlines.class(),
@@ -210,12 +210,12 @@ struct TlsView {
 struct LimiterView {
     name: &'static str,
     #[serde(flatten)]
-    at: Place,
+    upstream: UpstreamView,
 }
 
 /// Where something listens, in Envoy's words.
 #[derive(Serialize)]
-struct Place {
+struct UpstreamView {
     kind: &'static str,
     san: &'static str,
     host: String,
@@ -223,8 +223,8 @@ struct Place {
     tls: bool,
 }
 
-impl Place {
-    fn of(url: &BaseUrl) -> Self {
+impl UpstreamView {
+    fn new(url: &BaseUrl) -> Self {
         let host = url.host.trim_matches(['[', ']']).to_owned();
         let is_address = url.address().is_some();
         Self {
@@ -238,15 +238,19 @@ impl Place {
 }
 
 /// Renders every file.
-pub fn render(config: &Config, document: &Document, options: &Options) -> Result<Vec<File>, Error> {
+pub fn render(
+    config: &Config,
+    document: &Document,
+    options: &RenderOptions,
+) -> Result<Vec<RenderedFile>, RenderError> {
     let templates = Templates::new()?;
     let playground = config.playground.then(Playground::new);
-    let view = Value::from(Serde(View::new(config, playground.as_ref(), options)?));
+    let view = Value::from(Serde(EnvoyView::new(config, playground.as_ref(), options)?));
     let (mut files, fill) = (Vec::new(), |name: &str| templates.fill(name, view.clone()));
-    let mut add = |turn, path: String, text| files.push(File { path, text, turn });
+    let mut add = |phase, path: String, text| files.push(RenderedFile { path, text, phase });
     for (provider, file) in key_files(config, options) {
         let view = Value::from(Serde(SecretView { provider, file }));
-        add(First, format!("secrets/{provider}.yaml"), templates.fill("secret.yaml", view)?);
+        add(Targets, format!("secrets/{provider}.yaml"), templates.fill("secret.yaml", view)?);
     }
     let filter = |role, configuration: Document| {
         let (configuration, module) = (configuration.to_string(), options.module.as_path());
@@ -255,34 +259,34 @@ pub fn render(config: &Config, document: &Document, options: &Options) -> Result
         templates.fill("filter.yaml", Value::from(Serde(view)))
     };
     if let Some(page) = playground {
-        add(First, playground::FILE.to_owned(), page.html);
+        add(Targets, playground::FILE.to_owned(), page.html);
     }
     for name in config.jwt.iter().map(|_| "tokens.yaml").chain([keys::FILE, "clusters.yaml"]) {
-        add(First, name.to_owned(), fill(name)?);
+        add(Targets, name.to_owned(), fill(name)?);
     }
     let version = hash(document.to_string().as_bytes());
-    add(First, PROVIDER.to_owned(), filter("provider", Role::provider(&version, document))?);
+    add(Targets, PROVIDER_FILE.to_owned(), filter("provider", Role::provider(&version, document))?);
     for listener in listeners(config, options) {
         let region = listener.region;
         let listener = Value::from(Serde(listener));
         let routes = templates.fill("routes.yaml", context! { listener, ..view.clone() })?;
-        add(First, format!("routes-{region}.yaml"), routes);
+        add(Targets, format!("routes-{region}.yaml"), routes);
     }
     for (region, _) in config.listeners.iter() {
         let role = Role::gateway(region, &version, document);
-        add(Then, format!("gateway-{}.yaml", region.name()), filter("gateway", role)?);
+        add(Routes, format!("gateway-{}.yaml", region.name()), filter("gateway", role)?);
     }
     for name in ["listeners.yaml", "envoy.yaml"] {
-        add(Then, name.to_owned(), fill(name)?);
+        add(Routes, name.to_owned(), fill(name)?);
     }
     Ok(files)
 }
 
 /// The file that says what the provider role is told, and so what was rendered.
-pub const PROVIDER: &str = "provider.yaml";
+pub const PROVIDER_FILE: &str = "provider.yaml";
 
-/// The operator's file that [`PROVIDER`] was rendered from.
-pub fn rendered(provider: &str) -> Option<Document> {
+/// The operator's file that [`PROVIDER_FILE`] was rendered from.
+pub fn rendered_document(provider: &str) -> Option<Document> {
     let yaml: Document = serde_saphyr::from_str(provider).ok()?;
     let told = yaml.pointer("/resources/0/typed_config/config/configuration/value")?.as_str()?;
     let mut told: Document = serde_json::from_str(told).ok()?;
@@ -299,27 +303,27 @@ fn hash(content: &[u8]) -> String {
 struct Templates(Environment<'static>);
 
 impl Templates {
-    fn new() -> Result<Self, Error> {
+    fn new() -> Result<Self, RenderError> {
         let mut templates = Environment::new();
         templates.set_auto_escape_callback(|_| AutoEscape::None);
         for (name, source) in TEMPLATES {
-            templates.add_template(name, source).map_err(Error::Template)?;
+            templates.add_template(name, source).map_err(RenderError::Template)?;
         }
         Ok(Self(templates))
     }
 
-    fn fill(&self, name: &str, values: Value) -> Result<String, Error> {
-        let template = self.0.get_template(name).map_err(Error::Template)?;
-        template.render(values).map_err(Error::Template)
+    fn fill(&self, name: &str, values: Value) -> Result<String, RenderError> {
+        let template = self.0.get_template(name).map_err(RenderError::Template)?;
+        template.render(values).map_err(RenderError::Template)
     }
 }
 
-impl<'c> View<'c> {
+impl<'c> EnvoyView<'c> {
     fn new(
         config: &'c Config,
         playground: Option<&Playground>,
-        options: &'c Options,
-    ) -> Result<Self, Error> {
+        options: &'c RenderOptions,
+    ) -> Result<Self, RenderError> {
         let private = network::PRIVATE.map(|(address, length)| NetworkView { address, length });
         let transcripts = config.transcripts.as_ref();
         Ok(Self {
@@ -338,7 +342,7 @@ impl<'c> View<'c> {
             listeners: listeners(config, options),
             limiter: config.rate_limit.as_ref().map(|service| LimiterView {
                 name: RateLimitService::CLUSTER,
-                at: Place::of(&service.base),
+                upstream: UpstreamView::new(&service.base),
             }),
             telemetry: TelemetryView::from(&config.telemetry),
             clusters: clusters(config, options)?,
@@ -347,14 +351,14 @@ impl<'c> View<'c> {
 }
 
 /// The deadlines that requests may have: those that the configuration before gave them, too.
-fn classes(config: &Config, options: &Options) -> Vec<ClassView> {
-    let all = [config].into_iter().chain(&options.before).flat_map(Config::deadline_classes);
+fn classes(config: &Config, options: &RenderOptions) -> Vec<DeadlineClassView> {
+    let all = [config].into_iter().chain(&options.previous).flat_map(Config::deadline_classes);
     let by_name: BTreeMap<String, Deadlines> = all.map(|own| (own.class(), own)).collect();
-    by_name.into_values().map(ClassView::from).collect()
+    by_name.into_values().map(DeadlineClassView::from).collect()
 }
 
 /// The file that holds each provider's key, and that of the transcript service.
-pub fn key_files<'c>(config: &'c Config, options: &Options) -> Vec<(&'c str, PathBuf)> {
+pub fn key_files<'c>(config: &'c Config, options: &RenderOptions) -> Vec<(&'c str, PathBuf)> {
     let of_providers = config.providers.iter();
     let of_providers =
         of_providers.filter_map(|(name, own)| Some((name.as_str(), own.key_file.as_ref()?)));
@@ -377,7 +381,7 @@ const TEMPLATES: [(&str, &str); 8] = [
     ("secret.yaml", include_str!("../../../envoy/templates/secret.yaml")),
 ];
 
-fn listeners<'c>(config: &'c Config, options: &Options) -> Vec<ListenerView<'c>> {
+fn listeners<'c>(config: &'c Config, options: &RenderOptions) -> Vec<ListenerView<'c>> {
     let longest = config.models.values().map(|model| model.deadlines.total).max();
     let longest = seconds(longest.unwrap_or(config.deadlines.total));
     let view = |(region, listener): (Region, &'c Listener)| ListenerView {
@@ -395,10 +399,13 @@ fn listeners<'c>(config: &'c Config, options: &Options) -> Vec<ListenerView<'c>>
 }
 
 /// The address that takes a provider's place in this rendering.
-fn stand_in(provider: &str, options: &Options) -> Result<Option<BaseUrl>, Error> {
+fn upstream_override(
+    provider: &str,
+    options: &RenderOptions,
+) -> Result<Option<BaseUrl>, RenderError> {
     let named = options.upstreams.get(provider).or_else(|| options.upstreams.get("*"));
     let Some(text) = named else { return Ok(None) };
-    let wrong = || Error::Upstream(text.clone());
+    let wrong = || RenderError::Upstream(text.clone());
     let (host, port) = text.rsplit_once(':').ok_or_else(wrong)?;
     let port = port.parse().map_err(|_| wrong())?;
     Ok(Some(BaseUrl { tls: false, host: host.to_owned(), port, path: String::new() }))

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{Error, File, Options, Turn, keys, playground};
+use super::{RenderError, RenderOptions, RenderedFile, WritePhase, keys, playground};
 use attache::config::{Address, Config, Listener, TranscriptKey, Transcripts};
 
 /// Which of Istio's proxies are gateways.
@@ -40,29 +40,29 @@ pub struct Mesh {
 
 /// Where pods find what is not in an object: `accounts/keys.yaml`, whose key is whose, and
 /// `secrets/NAME.key` of a provider, with `secrets/NAME.yaml` that leads Envoy there.
-const POD: &str = "/etc/attache";
+const POD_DIR: &str = "/etc/attache";
 
 /// Where they find the module, if it is not said.
-pub const MODULE: &str = "/etc/attache/module/plugin.wasm";
+pub const MODULE_IN_POD: &str = "/etc/attache/module/plugin.wasm";
 
 /// Renders the files of objects. No key is in them, and none is read.
 pub fn render(
     config: &Config,
     document: &Value,
-    options: &Options,
+    options: &RenderOptions,
     mesh: &Mesh,
-) -> Result<Vec<File>, Error> {
-    let pods = in_pods(config);
+) -> Result<Vec<RenderedFile>, RenderError> {
+    let pods = config_in_pods(config);
     let module = mesh.module.clone().into();
-    let options = Options { dir: POD.into(), module, ..options.clone() };
-    let envoy = Envoy::parse(super::render(&pods, document, &options)?)?;
+    let options = RenderOptions { dir: POD_DIR.into(), module, ..options.clone() };
+    let envoy = EnvoyResources::parse(super::render(&pods, document, &options)?)?;
     let views = super::clusters::clusters(&pods, &options)?;
     let bootstrap = json!({"custom_bootstrap.json": format!("{:#}", envoy.bootstrap)});
     let mut clusters = vec![
         mesh.object(&CONFIG_MAP, "bootstrap", bootstrap),
         mesh.object(&CONFIG_MAP, "secrets", envoy.secrets.into()),
     ];
-    clusters.extend(views.iter().flat_map(|view| services::of(view, mesh)));
+    clusters.extend(views.iter().flat_map(|view| services::of_provider(view, mesh)));
     clusters.extend(filters::clusters(envoy.clusters, &views, mesh));
     let mut listeners = filters::listeners(envoy.listeners, mesh);
     if mesh.workload == Workload::Gateway {
@@ -74,16 +74,16 @@ pub fn render(
 }
 
 /// A kind of object.
-struct Kind {
+struct ObjectKind {
     api_version: &'static str,
     name: &'static str,
     /// What it says stands here.
     body: &'static str,
 }
 
-const CONFIG_MAP: Kind = Kind { api_version: "v1", name: "ConfigMap", body: "data" };
+const CONFIG_MAP: ObjectKind = ObjectKind { api_version: "v1", name: "ConfigMap", body: "data" };
 
-impl Kind {
+impl ObjectKind {
     const fn of_istio(api_version: &'static str, name: &'static str) -> Self {
         Self { api_version, name, body: "spec" }
     }
@@ -91,11 +91,11 @@ impl Kind {
 
 impl Mesh {
     /// Whether Istio's agent fetches the module.
-    fn fetches(&self) -> bool {
+    fn fetches_module(&self) -> bool {
         self.module.contains("://")
     }
 
-    fn object(&self, kind: &Kind, name: &str, body: Value) -> Value {
+    fn object(&self, kind: &ObjectKind, name: &str, body: Value) -> Value {
         let labels = json!({
             "app.kubernetes.io/managed-by": "attache",
             "app.kubernetes.io/instance": self.name,
@@ -111,14 +111,14 @@ impl Mesh {
 }
 
 /// The configuration as it holds in a pod. Its accounts are left out: their keys are a Secret's.
-fn in_pods(config: &Config) -> Config {
+fn config_in_pods(config: &Config) -> Config {
     let mut pods = config.clone();
     pods.accounts.clear();
     for (region, listener) in config.listeners.iter() {
         let socket = Address { address: "127.0.0.1".to_owned(), port: listener.socket.port };
         pods.listeners.set(region, Listener { socket, tls: None });
     }
-    let key_file = |name: &str| format!("{POD}/secrets/{name}.key");
+    let key_file = |name: &str| format!("{POD_DIR}/secrets/{name}.key");
     for (name, provider) in &mut pods.providers {
         provider.key_file = provider.key_file.as_ref().map(|_| key_file(name));
     }
@@ -130,7 +130,7 @@ fn in_pods(config: &Config) -> Config {
 
 /// What was rendered for Envoy, as values.
 #[derive(Default)]
-struct Envoy {
+struct EnvoyResources {
     listeners: Vec<Value>,
     clusters: Vec<Value>,
     /// By the name of the file.
@@ -139,11 +139,11 @@ struct Envoy {
     bootstrap: Value,
 }
 
-impl Envoy {
-    fn parse(files: Vec<File>) -> Result<Self, Error> {
+impl EnvoyResources {
+    fn parse(files: Vec<RenderedFile>) -> Result<Self, RenderError> {
         let mut envoy = Self::default();
         let mut watched = Map::new();
-        for File { path, text, .. } in files {
+        for RenderedFile { path, text, .. } in files {
             match path.as_str() {
                 "listeners.yaml" => envoy.listeners = resources(&text)?,
                 "clusters.yaml" => envoy.clusters = resources(&text)?,
@@ -165,14 +165,14 @@ impl Envoy {
 /// Puts what Envoy would read from a file of its own where the file is named.
 fn inline(value: &mut Value, files: &Map<String, Value>) {
     let file = |pointer: &str| {
-        let path = text(value, pointer).strip_prefix(POD)?;
+        let path = text_at(value, pointer).strip_prefix(POD_DIR)?;
         files.get(path.trim_start_matches('/'))
     };
     let source = "/config_discovery/config_source/path_config_source/path";
     if let Some(filter) = file(source).and_then(|filter| filter.get("typed_config")) {
-        *value = json!({"name": text(value, "/name"), "typed_config": filter});
+        *value = json!({"name": text_at(value, "/name"), "typed_config": filter});
     } else if let Some(page) = file("/body/filename") {
-        put(value, "/body", json!({"inline_string": page}));
+        replace_at(value, "/body", json!({"inline_string": page}));
     } else if let Some(routes) = file("/rds/config_source/path_config_source/path").cloned()
         && let Some(manager) = value.as_object_mut()
     {
@@ -187,17 +187,17 @@ fn inline(value: &mut Value, files: &Map<String, Value>) {
 }
 
 /// The text that a JSON pointer leads to. Empty where it leads to none.
-fn text<'v>(value: &'v Value, pointer: &str) -> &'v str {
+fn text_at<'v>(value: &'v Value, pointer: &str) -> &'v str {
     value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
 }
 
 /// Takes out what a JSON pointer leads to. Null where it leads nowhere.
-fn take(value: &mut Value, pointer: &str) -> Value {
+fn take_at(value: &mut Value, pointer: &str) -> Value {
     value.pointer_mut(pointer).map(Value::take).unwrap_or_default()
 }
 
 /// Puts something in the place of what a JSON pointer leads to.
-fn put(value: &mut Value, pointer: &str, new: Value) {
+fn replace_at(value: &mut Value, pointer: &str, new: Value) {
     if let Some(old) = value.pointer_mut(pointer) {
         *old = new;
     }
@@ -214,7 +214,7 @@ struct Resources {
 }
 
 /// What stands in a file that Envoy watches. Its types are where it is used.
-fn resources(text: &str) -> Result<Vec<Value>, Error> {
+fn resources(text: &str) -> Result<Vec<Value>, RenderError> {
     let mut resources = parse::<Resources>(text)?.resources;
     for resource in resources.iter_mut().filter_map(Value::as_object_mut) {
         resource.shift_remove("@type");
@@ -222,17 +222,17 @@ fn resources(text: &str) -> Result<Vec<Value>, Error> {
     Ok(resources)
 }
 
-fn parse<'t, T: Deserialize<'t>>(text: &'t str) -> Result<T, Error> {
-    serde_saphyr::from_str(text).map_err(|error| Error::Yaml(error.to_string()))
+fn parse<'t, T: Deserialize<'t>>(text: &'t str) -> Result<T, RenderError> {
+    serde_saphyr::from_str(text).map_err(|error| RenderError::Yaml(error.to_string()))
 }
 
-fn file(name: &str, objects: &[Value]) -> Result<File, Error> {
+fn file(name: &str, objects: &[Value]) -> Result<RenderedFile, RenderError> {
     let mut text = "# Rendered from gateway.yaml by `attache render`.\n".to_owned();
     for object in objects {
         let options = serde_saphyr::ser_options! { folded_wrap_chars: usize::MAX };
         text.push_str("---\n");
         serde_saphyr::to_fmt_writer_with_options(&mut text, object, options)
-            .map_err(|error| Error::Yaml(error.to_string()))?;
+            .map_err(|error| RenderError::Yaml(error.to_string()))?;
     }
-    Ok(File { path: format!("{name}.yaml"), text, turn: Turn::First })
+    Ok(RenderedFile { path: format!("{name}.yaml"), text, phase: WritePhase::Targets })
 }

@@ -4,7 +4,7 @@ use std::fs;
 
 use serde::Serialize;
 
-use super::{Error, Options};
+use super::{RenderError, RenderOptions};
 use attache::config::jwt::{Jwks, Jwt};
 
 /// What the filter that checks tokens is told.
@@ -20,11 +20,12 @@ pub(super) struct JwtView<'c> {
 }
 
 impl<'c> JwtView<'c> {
-    pub(super) fn new(jwt: &'c Jwt, options: &Options) -> Result<Self, Error> {
+    pub(super) fn new(jwt: &'c Jwt, options: &RenderOptions) -> Result<Self, RenderError> {
         let (keys, url) = match &jwt.jwks {
             Jwks::File(file) => {
                 let path = options.base.join(file);
-                let text = fs::read_to_string(&path).map_err(|error| Error::Key(path, error))?;
+                let text =
+                    fs::read_to_string(&path).map_err(|error| RenderError::Key(path, error))?;
                 (Some(text), None)
             }
             Jwks::Url(url) => {

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 /// A reply of Envoy's own, in our words.
 #[derive(Serialize)]
-pub(super) struct OwnReply {
+pub(super) struct LocalReplyView {
     op: &'static str,
     status: u16,
     kind: &'static str,
@@ -13,11 +13,11 @@ pub(super) struct OwnReply {
 }
 
 /// All of them. The first that fits counts.
-pub(super) fn replies() -> Vec<OwnReply> {
+pub(super) fn replies() -> Vec<LocalReplyView> {
     let invalid = "invalid_request_error";
     let reply = |op, status, kind, code, message: &str| {
         let message = message.to_owned();
-        OwnReply { op, status, kind, code, message }
+        LocalReplyView { op, status, kind, code, message }
     };
     vec![
         reply(

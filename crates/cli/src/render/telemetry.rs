@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::Place;
+use super::UpstreamView;
 use attache::{
     config::{Telemetry, Tracing},
     summary,
@@ -23,7 +23,7 @@ pub(super) struct TelemetryView<'c> {
 struct TracingView<'c> {
     name: &'static str,
     #[serde(flatten)]
-    at: Place,
+    upstream: UpstreamView,
     uri: String,
     /// Of a million requests, how many.
     sampling: f64,
@@ -47,7 +47,7 @@ impl<'c> From<&'c Tracing> for TracingView<'c> {
         let scheme = if tracing.collector.tls { "https" } else { "http" };
         Self {
             name: Tracing::CLUSTER,
-            at: Place::of(&tracing.collector),
+            upstream: UpstreamView::new(&tracing.collector),
             // OTLP specification, "OTLP/HTTP request".
             uri: format!("{scheme}://{}/v1/traces", tracing.collector.authority()),
             sampling: (tracing.sampling * 10_000.0).round(),

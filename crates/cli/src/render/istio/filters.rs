@@ -2,10 +2,11 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Kind, Mesh, POD, Workload, put, services, take, text};
+use super::{Mesh, ObjectKind, POD_DIR, Workload, replace_at, services, take_at, text_at};
 use crate::render::clusters::ClusterView;
 
-const ENVOY_FILTER: Kind = Kind::of_istio("networking.istio.io/v1alpha3", "EnvoyFilter");
+const ENVOY_FILTER: ObjectKind =
+    ObjectKind::of_istio("networking.istio.io/v1alpha3", "EnvoyFilter");
 
 const CONNECTION_MANAGER: &str = "envoy.filters.network.http_connection_manager";
 const ROUTER: &str = "envoy.filters.http.router";
@@ -50,17 +51,17 @@ impl<'m> Patches<'m> {
 pub(super) fn listeners(listeners: Vec<Value>, mesh: &Mesh) -> Vec<Value> {
     let object = |mut listener: Value| {
         let mut patches = Patches::new(mesh);
-        let name = text(&listener, "/name").to_owned();
+        let name = text_at(&listener, "/name").to_owned();
         let http = listener.pointer_mut("/filter_chains/0/filters/0/typed_config/http_filters");
         let filters = http.and_then(Value::as_array_mut);
         for filter in filters.into_iter().flatten() {
-            prepare(filter, &name, &mut patches);
+            prepare_filter(filter, &name, &mut patches);
         }
         let routes = "/filter_chains/0/filters/0/typed_config/route_config/virtual_hosts/0/routes";
         let routes = listener.pointer_mut(routes).and_then(Value::as_array_mut);
         routes.into_iter().flatten().for_each(|route| prepare_route(route, &name, mesh));
         match mesh.workload {
-            Workload::Gateway => change(listener, &mut patches),
+            Workload::Gateway => patch_gateway_listener(listener, &mut patches),
             Workload::Sidecar => patches.push("LISTENER", Value::Null, "ADD", listener),
         }
         patches.object(&name)
@@ -69,8 +70,8 @@ pub(super) fn listeners(listeners: Vec<Value>, mesh: &Mesh) -> Vec<Value> {
 }
 
 /// Makes a listener of Istio's ours: all but where it listens, and its certificate.
-fn change(mut listener: Value, patches: &mut Patches<'_>) {
-    let port = take(&mut listener, "/address/socket_address/port_value");
+fn patch_gateway_listener(mut listener: Value, patches: &mut Patches<'_>) {
+    let port = take_at(&mut listener, "/address/socket_address/port_value");
     let at = |below: Value| {
         let mut manager = json!({"name": CONNECTION_MANAGER});
         if let (Some(manager), Value::Object(below)) = (manager.as_object_mut(), below) {
@@ -84,22 +85,24 @@ fn change(mut listener: Value, patches: &mut Patches<'_>) {
     patches.push("NETWORK_FILTER", at(Value::Null), "MERGE", manager.take());
     let router = at(json!({"subFilter": {"name": ROUTER}}));
     for filter in filters.as_ref().and_then(Value::as_array).into_iter().flatten() {
-        let operation = if text(filter, "/name") == ROUTER { "MERGE" } else { "INSERT_BEFORE" };
+        let operation = if text_at(filter, "/name") == ROUTER { "MERGE" } else { "INSERT_BEFORE" };
         patches.push("HTTP_FILTER", router.clone(), operation, filter.clone());
     }
 }
 
-/// The clusters: an object for each provider in a region, and one for the others.
+/// The clusters: an object for each provider_object in a region, and one for the others.
 pub(super) fn clusters(clusters: Vec<Value>, views: &[ClusterView<'_>], mesh: &Mesh) -> Vec<Value> {
     let mut others = Patches::new(mesh);
-    let mut by_name: Map<String, Value> =
-        clusters.into_iter().map(|cluster| (text(&cluster, "/name").to_owned(), cluster)).collect();
+    let mut by_name: Map<String, Value> = clusters
+        .into_iter()
+        .map(|cluster| (text_at(&cluster, "/name").to_owned(), cluster))
+        .collect();
     let mut objects = Vec::new();
     for ClusterView { name, .. } in views {
         let hosts = by_name.shift_remove(&format!("{name}-hosts"));
         let cluster = by_name.shift_remove(name);
         if let (Some(hosts), Some(cluster)) = (hosts, cluster) {
-            objects.push(provider(name, hosts, cluster, mesh));
+            objects.push(provider_object(name, hosts, cluster, mesh));
         }
     }
     for cluster in by_name.into_iter().map(|(_, cluster)| cluster) {
@@ -109,13 +112,13 @@ pub(super) fn clusters(clusters: Vec<Value>, views: &[ClusterView<'_>], mesh: &M
     objects
 }
 
-/// A provider in a region: the cluster with the filters, and over that of Istio's with the hosts.
-fn provider(name: &str, mut hosts: Value, mut cluster: Value, mesh: &Mesh) -> Value {
+/// A provider_object in a region: the cluster with the filters, and over that of Istio's with the hosts.
+fn provider_object(name: &str, mut hosts: Value, mut cluster: Value, mesh: &Mesh) -> Value {
     let mut patches = Patches::new(mesh);
-    let of_istio = services::cluster(name, mesh);
+    let of_istio = services::istio_cluster(name, mesh);
     let options = json!({
-        "per_connection_buffer_limit_bytes": take(&mut hosts, "/per_connection_buffer_limit_bytes"),
-        "typed_extension_protocol_options": take(&mut hosts, "/typed_extension_protocol_options"),
+        "per_connection_buffer_limit_bytes": take_at(&mut hosts, "/per_connection_buffer_limit_bytes"),
+        "typed_extension_protocol_options": take_at(&mut hosts, "/typed_extension_protocol_options"),
     });
     patches.push("CLUSTER", json!({"cluster": {"name": of_istio}}), "MERGE", options);
     if let Some(first) = cluster.pointer_mut("/cluster_type/typed_config/clusters/0") {
@@ -123,25 +126,25 @@ fn provider(name: &str, mut hosts: Value, mut cluster: Value, mesh: &Mesh) -> Va
     }
     let filters = cluster.pointer_mut(HTTP_FILTERS).and_then(Value::as_array_mut);
     for filter in filters.into_iter().flatten() {
-        prepare(filter, name, &mut patches);
+        prepare_filter(filter, name, &mut patches);
     }
     patches.push("CLUSTER", Value::Null, "ADD", cluster);
-    patches.object(&services::label(name))
+    patches.object(&services::dns_label(name))
 }
 
 /// What a filter has outside of the configuration, from where pods have it.
-fn prepare(filter: &mut Value, at: &str, patches: &mut Patches<'_>) {
-    match text(filter, "/name") {
+fn prepare_filter(filter: &mut Value, at: &str, patches: &mut Patches<'_>) {
+    match text_at(filter, "/name") {
         // Kubernetes changes a Secret by a link beside the file.
         "envoy.filters.http.api_key_auth" => {
             let source = json!({
-                "path": format!("{POD}/accounts/keys.yaml"),
-                "watched_directory": {"path": format!("{POD}/accounts")},
+                "path": format!("{POD_DIR}/accounts/keys.yaml"),
+                "watched_directory": {"path": format!("{POD_DIR}/accounts")},
             });
-            put(filter, "/config_discovery/config_source/path_config_source", source);
+            replace_at(filter, "/config_discovery/config_source/path_config_source", source);
         }
-        "attache.gateway" | "attache.provider" if patches.mesh.fetches() => {
-            fetch(filter, at, patches);
+        "attache.gateway" | "attache.provider" if patches.mesh.fetches_module() => {
+            fetch_module(filter, at, patches);
         }
         _ => {}
     }
@@ -154,31 +157,31 @@ fn prepare_route(route: &mut Value, at: &str, mesh: &Mesh) {
         action.insert("upgrade_configs".to_owned(), none);
     }
     let own = route.get_mut("typed_per_filter_config").and_then(Value::as_object_mut);
-    if let Some(own) = own.filter(|_| mesh.fetches())
+    if let Some(own) = own.filter(|_| mesh.fetches_module())
         && let Some(config) = own.shift_remove("attache.gateway")
     {
-        own.insert(fetched(at), config);
+        own.insert(fetched_name(at), config);
     }
 }
 
-/// What a filter is called whose module Istio's agent fetches.
-fn fetched(at: &str) -> String {
+/// What a filter is called whose module Istio's agent fetches_module.
+fn fetched_name(at: &str) -> String {
     format!("attache.{at}")
 }
 
 /// Leaves the module to Istio's agent, which looks for it in extension configurations only.
-fn fetch(filter: &mut Value, at: &str, patches: &mut Patches<'_>) {
-    let name = fetched(at);
-    let mut config = take(filter, "/typed_config");
+fn fetch_module(filter: &mut Value, at: &str, patches: &mut Patches<'_>) {
+    let name = fetched_name(at);
+    let mut config = take_at(filter, "/typed_config");
     let code = json!({
         "remote": {"http_uri": {"uri": patches.mesh.module, "cluster": "_", "timeout": "30s"}},
     });
-    put(&mut config, "/config/vm_config/code", code);
+    replace_at(&mut config, "/config/vm_config/code", code);
     *filter = json!({
         "name": name,
         "config_discovery": {
             "config_source": {"ads": {}, "initial_fetch_timeout": "0s", "resource_api_version": "V3"},
-            "type_urls": [text(&config, "/@type")],
+            "type_urls": [text_at(&config, "/@type")],
         },
     });
     let value = json!({"name": name, "typed_config": config});

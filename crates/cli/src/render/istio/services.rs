@@ -3,33 +3,34 @@
 
 use serde_json::{Value, json};
 
-use super::{Kind, Mesh};
+use super::{Mesh, ObjectKind};
 use crate::render::clusters::ClusterView;
 use attache::{
     config::{Config, Listener},
     region::Region,
 };
 
-const SERVICE_ENTRY: Kind = Kind::of_istio("networking.istio.io/v1", "ServiceEntry");
-const DESTINATION_RULE: Kind = Kind::of_istio("networking.istio.io/v1", "DestinationRule");
-const GATEWAY: Kind = Kind::of_istio("networking.istio.io/v1", "Gateway");
+const SERVICE_ENTRY: ObjectKind = ObjectKind::of_istio("networking.istio.io/v1", "ServiceEntry");
+const DESTINATION_RULE: ObjectKind =
+    ObjectKind::of_istio("networking.istio.io/v1", "DestinationRule");
+const GATEWAY: ObjectKind = ObjectKind::of_istio("networking.istio.io/v1", "Gateway");
 
 /// The port of a service. Whoever else asks the provider's real host is left alone.
 const PORT: u16 = 80;
 
 /// The name of a service for the mesh.
-fn host(cluster: &str, mesh: &Mesh) -> String {
-    format!("{}.{}.internal", label(cluster), mesh.name)
+fn service_host(cluster: &str, mesh: &Mesh) -> String {
+    format!("{}.{}.internal", dns_label(cluster), mesh.name)
 }
 
 /// What Istio calls the cluster of such a service.
-pub(super) fn cluster(name: &str, mesh: &Mesh) -> String {
-    format!("outbound|{PORT}||{}", host(name, mesh))
+pub(super) fn istio_cluster(name: &str, mesh: &Mesh) -> String {
+    format!("outbound|{PORT}||{}", service_host(name, mesh))
 }
 
 /// A provider in a region.
-pub(super) fn of(view: &ClusterView<'_>, mesh: &Mesh) -> [Value; 2] {
-    let (host, name) = (host(&view.name, mesh), label(&view.name));
+pub(super) fn of_provider(view: &ClusterView<'_>, mesh: &Mesh) -> [Value; 2] {
+    let (host, name) = (service_host(&view.name, mesh), dns_label(&view.name));
     let entry = json!({
         "hosts": [host],
         "exportTo": ["."],
@@ -37,7 +38,7 @@ pub(super) fn of(view: &ClusterView<'_>, mesh: &Mesh) -> [Value; 2] {
         // One host for Envoy, however many addresses it has: all of it is ejected, or nothing.
         "resolution": "DNS_ROUND_ROBIN",
         "ports": [{"number": PORT, "name": "http", "protocol": "HTTP"}],
-        "endpoints": [{"address": view.at.host, "ports": {"http": view.at.port}}],
+        "endpoints": [{"address": view.upstream.host, "ports": {"http": view.upstream.port}}],
     });
     let rule = json!({
         "host": host,
@@ -75,9 +76,9 @@ fn outlier_detection(view: &ClusterView<'_>) -> Value {
 }
 
 fn tls(view: &ClusterView<'_>, mesh: &Mesh) -> Value {
-    let host = &view.at.host;
+    let host = &view.upstream.host;
     match &mesh.ca_file {
-        _ if !view.at.tls => json!({"mode": "DISABLE"}),
+        _ if !view.upstream.tls => json!({"mode": "DISABLE"}),
         None => json!({"mode": "SIMPLE", "sni": host, "subjectAltNames": [host]}),
         Some(file) => json!({
             "mode": "SIMPLE", "sni": host, "subjectAltNames": [host], "caCertificates": file,
@@ -105,8 +106,8 @@ pub(super) fn gateway(config: &Config, mesh: &Mesh) -> Value {
     mesh.object(&GATEWAY, "clients", spec)
 }
 
-/// A name as a label of DNS. One that had to be changed or cut is told apart by a checksum.
-pub(super) fn label(name: &str) -> String {
+/// A name as a dns_label of DNS. One that had to be changed or cut is told apart by a checksum.
+pub(super) fn dns_label(name: &str) -> String {
     let kept = |letter: char| match letter.to_ascii_lowercase() {
         letter @ ('a'..='z' | '0'..='9') => letter,
         _ => '-',
@@ -124,19 +125,19 @@ fn checksum(text: &str) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use super::label;
+    use super::dns_label;
 
     #[test]
     fn every_name_becomes_a_label_of_its_own() {
         let long = "a".repeat(64);
         let names = ["openai-us", "Open_AI-us", "open.ai-us", "open-ai-us", "_jwks", "jwks", &long];
-        let labels = names.map(label);
+        let labels = names.map(dns_label);
         assert_eq!(labels[0], "openai-us");
-        for label in &labels {
+        for dns_label in &labels {
             let legal =
                 |byte: u8| byte == b'-' || byte.is_ascii_lowercase() || byte.is_ascii_digit();
-            assert!(label.bytes().all(legal) && label.len() < 64, "{label}");
-            assert!(!label.starts_with('-') && !label.ends_with('-'), "{label}");
+            assert!(dns_label.bytes().all(legal) && dns_label.len() < 64, "{dns_label}");
+            assert!(!dns_label.starts_with('-') && !dns_label.ends_with('-'), "{dns_label}");
         }
         let different: std::collections::BTreeSet<_> = labels.iter().collect();
         assert_eq!(different.len(), names.len(), "{labels:?}");
