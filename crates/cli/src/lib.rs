@@ -1,4 +1,10 @@
-//! The command `attache` as a library, for the tests.
+//! The command `attache` as a library, for tests:
+//!
+//! - [`command`]: the command line
+//! - `gateway_file`: the operator's file, read and checked
+//! - `dns_check`, `warnings`: problems beyond the file itself
+//! - [`render`]: the configuration of Envoy or Istio
+//! - `output_dir`: the directory that Envoy watches
 
 #![forbid(unsafe_code)]
 #![cfg_attr(
@@ -8,4 +14,14 @@
 
 pub mod command;
 mod dns_check;
+mod gateway_file;
+mod output_dir;
 pub mod render;
+mod warnings;
+
+use std::{fmt::Display, path::Path};
+
+/// Returns an error message that begins with the path it is about.
+fn at_path(path: &Path, error: &dyn Display) -> String {
+    format!("{}: {error}", path.display())
+}
