@@ -1,4 +1,4 @@
-//! The command line: `attache check`, `attache render` and `attache keys`.
+//! The command line: `attache check`, `attache render`, `attache models` and `attache keys`.
 
 use std::{
     fs,
@@ -11,6 +11,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::{
     at_path,
+    catalogue::Catalogue,
     dns_check::{self, DnsReport},
     gateway_file::GatewayFile,
     output_dir::{self, DirUse},
@@ -38,6 +39,12 @@ enum Command {
     },
     /// Writes the configuration of Envoy or Istio. If the file has mistakes, nothing is written.
     Render(RenderArguments),
+    /// Prints the model catalogue: the models whose entry in a gateway.yaml needs only `regions`.
+    Models {
+        /// Prints JSON with every field and its sources, instead of a table.
+        #[arg(long)]
+        json: bool,
+    },
     /// Prints the file that maps keys to accounts, which becomes a Secret in Kubernetes.
     Keys {
         /// The gateway.yaml.
@@ -147,6 +154,7 @@ pub fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Check { file } => check(&file),
         Command::Render(arguments) => render(&arguments),
+        Command::Models { json } => models(json),
         Command::Keys { file } => keys(&file),
     };
     match done {
@@ -202,6 +210,12 @@ fn render(arguments: &RenderArguments) -> Result<(), String> {
         None => format!("envoy -c {}", dir.join("envoy.yaml").display()),
     };
     println!("{shown}: {} files for `{next}`", files.len());
+    Ok(())
+}
+
+fn models(json: bool) -> Result<(), String> {
+    let catalogue = Catalogue::built_in()?;
+    print!("{}", if json { catalogue.json() } else { catalogue.table() });
     Ok(())
 }
 

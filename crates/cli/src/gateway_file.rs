@@ -8,7 +8,7 @@ use std::{
 use attache::config::{Config, Invalid};
 use serde_json::Value;
 
-use crate::at_path;
+use crate::{at_path, catalogue::Catalogue};
 
 /// The operator's file after a reading without mistakes.
 #[derive(Debug)]
@@ -21,13 +21,14 @@ pub(crate) struct GatewayFile {
 }
 
 impl GatewayFile {
-    /// Reads a file. The error lists every mistake in it.
+    /// Reads a file and completes its models from the catalogue. The error lists every mistake.
     pub(crate) fn read(path: &Path) -> Result<Self, String> {
         let text = fs::read_to_string(path).map_err(|error| at_path(path, &error))?;
-        let document = parse_yaml(&text).map_err(|error| at_path(path, &error))?;
+        let mut document = parse_yaml(&text).map_err(|error| at_path(path, &error))?;
+        let added = Catalogue::built_in()?.complete(&mut document);
         match Config::parse(&document) {
             Ok(config) => Ok(Self { path: path.to_owned(), config, document }),
-            Err(mistakes) => Err(mistake_report(path, &mistakes)),
+            Err(mistakes) => Err(mistake_report(path, &mistakes, &added)),
         }
     }
 
@@ -39,7 +40,7 @@ impl GatewayFile {
 
     /// Returns an error that lists the mistakes, if there are any.
     pub(crate) fn refuse(&self, mistakes: &[Invalid]) -> Result<(), String> {
-        if mistakes.is_empty() { Ok(()) } else { Err(mistake_report(&self.path, mistakes)) }
+        if mistakes.is_empty() { Ok(()) } else { Err(mistake_report(&self.path, mistakes, &[])) }
     }
 
     /// Prints a warning about the file.
@@ -53,15 +54,34 @@ impl GatewayFile {
     }
 }
 
+/// Returns the document of an operator's file, its models completed from the catalogue.
+pub fn document(text: &str) -> Result<Value, String> {
+    let mut document = parse_yaml(text)?;
+    Catalogue::built_in()?.complete(&mut document);
+    Ok(document)
+}
+
 /// Parses YAML 1.2, where `n` and `no` are strings.
-fn parse_yaml(text: &str) -> Result<Value, String> {
+pub(crate) fn parse_yaml(text: &str) -> Result<Value, String> {
     let options = serde_saphyr::options! { strict_booleans: true };
     serde_saphyr::from_str_with_options(text, options).map_err(|error| format!("not YAML: {error}"))
 }
 
-/// Returns one line for every mistake, and a last line with their number.
-fn mistake_report(path: &Path, mistakes: &[Invalid]) -> String {
+/// Returns one line for every mistake, and a last line with their number. `added` has the paths of
+/// the fields that are the catalogue's, and not in the file.
+fn mistake_report(path: &Path, mistakes: &[Invalid], added: &[String]) -> String {
     let shown = path.display();
-    let lines = mistakes.iter().map(|mistake| format!("{shown}: {mistake}\n"));
-    format!("{}{shown}: mistakes: {}", lines.collect::<String>(), mistakes.len())
+    let line = |mistake: &Invalid| {
+        let is_added = added.iter().any(|field| is_within(&mistake.path, field));
+        let note = if is_added { ", the model catalogue's value" } else { "" };
+        format!("{shown}: {mistake}{note}\n")
+    };
+    let lines: String = mistakes.iter().map(line).collect();
+    format!("{lines}{shown}: mistakes: {}", mistakes.len())
+}
+
+/// Returns whether a path is that of a field, or leads into its value.
+fn is_within(path: &str, field: &str) -> bool {
+    let rest = path.strip_prefix(field);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
 }

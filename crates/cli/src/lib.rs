@@ -1,7 +1,8 @@
 //! The command `attache` as a library, for tests:
 //!
 //! - [`command`]: the command line
-//! - `gateway_file`: the operator's file, read and checked
+//! - [`gateway_file`]: the operator's file, read and checked
+//! - `catalogue`: the properties of well-known models, which complete the file
 //! - `dns_check`, `warnings`: problems beyond the file itself
 //! - [`render`]: the configuration of Envoy or Istio
 //! - `output_dir`: the directory that Envoy watches
@@ -12,9 +13,10 @@
     deny(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)
 )]
 
+mod catalogue;
 pub mod command;
 mod dns_check;
-mod gateway_file;
+pub mod gateway_file;
 mod output_dir;
 pub mod render;
 mod warnings;
