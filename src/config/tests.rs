@@ -1,12 +1,12 @@
-//! The configuration as an operator meets it: the sample file, and what is said about mistakes.
+//! The configuration as an operator meets it: defaults, and the messages about mistakes.
 
 mod callers;
 mod documents;
+#[cfg(not(target_family = "wasm"))]
+mod examples;
 mod limits;
 mod models;
 mod providers;
-#[cfg(not(target_family = "wasm"))]
-mod sample;
 mod telemetry;
 
 use std::collections::BTreeSet;
