@@ -2,8 +2,10 @@
 
 use std::{
     fs,
+    io::{self, ErrorKind, Write},
     path::{Path, PathBuf},
     process::ExitCode,
+    time::SystemTime,
 };
 
 use attache::config::Config;
@@ -19,6 +21,7 @@ use crate::{
         self, RenderOptions,
         istio::{self, Mesh, Workload},
     },
+    retirement,
     warnings::warnings,
 };
 
@@ -178,6 +181,9 @@ fn check(path: &Path) -> Result<(), String> {
         dns_check::check(&file.config, |_| true, dns_check::resolve);
     file.refuse(&mistakes)?;
     warnings(&file.config, &file.base_dir()?).iter().for_each(|warning| file.warn(warning));
+    retirement::warnings(&file.config, SystemTime::now())
+        .iter()
+        .for_each(|warning| file.warn(warning));
     for (path, host) in unresolved {
         file.warn(&format!("{path}: `{host}` does not resolve here"));
     }
@@ -215,8 +221,12 @@ fn render(arguments: &RenderArguments) -> Result<(), String> {
 
 fn models(json: bool) -> Result<(), String> {
     let catalogue = Catalogue::built_in()?;
-    print!("{}", if json { catalogue.json() } else { catalogue.table() });
-    Ok(())
+    let text = if json { catalogue.json() } else { catalogue.table() };
+    match io::stdout().write_all(text.as_bytes()) {
+        // `attache models | head` closes the pipe early.
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.to_string()),
+        _ => Ok(()),
+    }
 }
 
 fn keys(path: &Path) -> Result<(), String> {

@@ -3,7 +3,7 @@
 //! - [`command`]: the command line
 //! - [`gateway_file`]: the operator's file, read and checked
 //! - `catalogue`: the properties of well-known models, which complete the file
-//! - `dns_check`, `warnings`: problems beyond the file itself
+//! - `dns_check`, `warnings`, `retirement`: problems beyond the file itself
 //! - [`render`]: the configuration of Envoy or Istio
 //! - `output_dir`: the directory that Envoy watches
 
@@ -19,6 +19,7 @@ mod dns_check;
 pub mod gateway_file;
 mod output_dir;
 pub mod render;
+mod retirement;
 mod warnings;
 
 use std::{fmt::Display, path::Path};
