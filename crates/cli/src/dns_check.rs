@@ -1,4 +1,4 @@
-//! Where the names in a configuration lead, as this machine sees it. Native only: the command's.
+//! A check of the host names in a configuration by this machine's resolver.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -15,53 +15,52 @@ use attache::{
     transcript::SERVICE,
 };
 
-/// How long all names together may take. One that is asked for at every request had better be known
-/// sooner.
+/// The timeout of all lookups together, which run in parallel.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// What was found out.
+/// The result of the check.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct DnsReport {
-    /// Names that lead to addresses they may not lead to.
+    /// Names that must be public and resolve to private addresses.
     pub mistakes: Vec<Invalid>,
-    /// Names that lead nowhere, each with the first place that has it.
+    /// Names that do not resolve, each with the path of the first field that has it.
     pub unresolved: Vec<(String, String)>,
 }
 
-/// The addresses of a name. None, if it has none.
+/// A function from a name to its addresses, empty if it has none.
 pub type Resolver = fn(&str) -> Vec<IpAddr>;
 
-/// Asks the system.
+/// Resolves a name by the system.
 pub fn resolve(host: &str) -> Vec<IpAddr> {
-    // Whatever the port is, the addresses are the same.
+    // The port is required, and has no effect.
     let found = (host, 443).to_socket_addrs();
     found.map(|sockets| sockets.map(|socket| socket.ip()).collect()).unwrap_or_default()
 }
 
-/// Looks up every name that must lead to a public address. `is_contacted` says of which providers, and
-/// of the transcript service by its name for errors.
+/// Looks up every name that must resolve to a public address. `is_contacted` returns whether a
+/// provider, or the transcript service by its name in errors, is contacted at all.
 pub fn check(config: &Config, is_contacted: impl Fn(&str) -> bool, resolve: Resolver) -> DnsReport {
-    let checked_names = checked_names(config, is_contacted);
-    let hosts = checked_names.iter().map(|(_, host)| host.clone()).collect();
+    let names = checked_names(config, is_contacted);
+    let hosts = names.iter().map(|(_, host)| host.clone()).collect();
     let known = look_up(hosts, resolve);
-    let mut found = DnsReport::default();
+    let mut report = DnsReport::default();
     let mut reported = BTreeSet::new();
-    for (path, host) in checked_names {
+    for (path, host) in names {
         let addresses = known.get(&host).map(Vec::as_slice).unwrap_or_default();
         if let Some(address) = addresses.iter().find(|address| network::is_private(**address)) {
             let problem = Problem::Wrong {
                 found: format!("`{host}`, which is {address}"),
                 allowed: PUBLIC_HOST.to_owned(),
             };
-            found.mistakes.push(Invalid { path, problem });
+            report.mistakes.push(Invalid { path, problem });
         } else if addresses.is_empty() && reported.insert(host.clone()) {
-            found.unresolved.push((path, host));
+            report.unresolved.push((path, host));
         }
     }
-    found
+    report
 }
 
-/// Every name that must lead to a public address, and where it stands.
+/// Returns every name that must resolve to a public address, with the path of its field.
 fn checked_names(config: &Config, is_contacted: impl Fn(&str) -> bool) -> Vec<(String, String)> {
     let providers =
         config.providers.iter().filter(|(name, own)| !own.allow_private && is_contacted(name));
@@ -78,12 +77,12 @@ fn names(entry: &str, urls: &PerRegion<BaseUrl>) -> Vec<(String, String)> {
     named.map(|(region, url)| (place(region), url.host.clone())).collect()
 }
 
-/// Asks for all of them at once. Those that are not answered in time are left out.
+/// Looks up all hosts in parallel. Those without an answer in time are left out.
 fn look_up(hosts: BTreeSet<String>, resolve: Resolver) -> BTreeMap<String, Vec<IpAddr>> {
     let (answer, answers) = mpsc::channel();
     for host in hosts {
         let answer = answer.clone();
-        // Nobody may be there to hear it any more.
+        // After the timeout, nothing receives the answer.
         thread::spawn(move || drop(answer.send((resolve(&host), host))));
     }
     drop(answer);
@@ -98,7 +97,7 @@ mod tests {
 
     use super::*;
 
-    /// What each name leads to.
+    /// Returns the addresses of the tests' names.
     fn scripted(host: &str) -> Vec<IpAddr> {
         let addresses = match host {
             "public.example" => "203.0.113.7 2001:db8::7",
@@ -137,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_leads_to_a_private_address_is_refused_where_it_stands() {
+    fn a_name_that_resolves_to_a_private_address_is_a_mistake_at_its_field() {
         let begun = Instant::now();
         let found = check(&config(), |_| true, scripted);
         assert!(begun.elapsed() < LOOKUP_TIMEOUT * 3 / 2, "names are looked up side by side");
@@ -159,14 +158,14 @@ mod tests {
     }
 
     #[test]
-    fn whoever_has_a_stand_in_is_not_looked_up() {
+    fn a_provider_that_is_not_contacted_is_not_looked_up() {
         assert_eq!(check(&config(), |_| false, scripted), DnsReport::default());
         let found = check(&config(), |name| name == "transcripts", scripted);
         assert_eq!((found.mistakes.len(), found.unresolved.len()), (1, 0));
     }
 
     #[test]
-    fn the_system_knows_this_machine() {
+    fn the_system_resolves_this_machine() {
         assert!(resolve("localhost").iter().all(|address| network::is_private(*address)));
         assert!(resolve("nowhere.invalid").is_empty());
     }

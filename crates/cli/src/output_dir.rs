@@ -1,5 +1,4 @@
-//! The directory that Envoy watches: rendered files are written there in the order in which Envoy
-//! can use them.
+//! The directory that Envoy watches, written in the order in which Envoy can use the files.
 
 use std::{
     fs,

@@ -1,6 +1,7 @@
-//! Envoy's configuration, rendered from the operator's file. Native only: the command's.
+//! Envoy's configuration, rendered from the operator's file.
 //!
-//! The shape stands in `envoy/templates`, which is Envoy's own language; here is what goes in.
+//! The templates in `envoy/templates` are written in Envoy's own language. This module computes the
+//! values that they refer to.
 
 mod clusters;
 pub mod istio;
@@ -44,55 +45,55 @@ use self::{
     telemetry::TelemetryView,
 };
 
-/// What the operator says on the command line.
+/// The options of a rendering, from the command line.
 #[derive(Clone, Debug, Default)]
 pub struct RenderOptions {
-    /// Where the files go. Absolute: Envoy may start anywhere.
+    /// The directory that the files go to. Absolute, as Envoy may start in any directory.
     pub dir: PathBuf,
-    /// Where key files with relative paths are.
+    /// The directory that relative paths of key files start from.
     pub base: PathBuf,
-    /// The module.
+    /// The module's file.
     pub module: PathBuf,
-    /// The certificates that providers' own are checked against.
+    /// The CA certificates that providers are verified with.
     pub ca_file: PathBuf,
-    /// Addresses that stand in for providers, in clear text. `*` stands for all others.
+    /// Addresses that replace providers', without TLS, by provider. `*` is for all other providers.
     pub upstreams: BTreeMap<String, String>,
-    /// What was rendered into the directory before.
+    /// The configuration that was rendered into the directory before.
     pub previous: Option<Config>,
 }
 
 /// A file of Envoy's configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RenderedFile {
-    /// Below the directory.
+    /// The path below the directory.
     pub path: String,
-    /// YAML, or a page.
+    /// The content: YAML, or the playground's page.
     pub text: String,
-    /// When it is written.
+    /// The phase in which it is written.
     pub phase: WritePhase,
 }
 
-/// When a file is written. Whoever is sent somewhere has to find it there.
+/// The phases of writing. Envoy must know a target before a route leads to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum WritePhase {
-    /// At once: where requests can go, and by whose key they come.
+    /// At once: the targets of requests, and the keys of accounts.
     Targets,
-    /// When Envoy has taken over the first: what sends them there.
+    /// After Envoy has loaded the targets: whatever leads requests to them.
     Routes,
 }
 
-/// Why nothing was rendered.
+/// The reasons why nothing is rendered.
 #[derive(Debug)]
 pub enum RenderError {
     /// An account's key file cannot be read, or holds no key.
     Key(PathBuf, io::Error),
-    /// Two files hold the same key: the second, and whose it is already.
+    /// Two files hold the same key: the second file, and the account of the first.
     SameKey(PathBuf, String),
-    /// A stand-in is not `HOST:PORT`.
+    /// An address of `--upstream` is not `HOST:PORT`.
     Upstream(String),
-    /// A template does not fit what goes into it.
+    /// A template refers to values that are not there.
     Template(minijinja::Error),
-    /// What was rendered is no YAML.
+    /// Rendered text is not the YAML that was expected.
     Yaml(String),
 }
 
@@ -115,22 +116,22 @@ impl std::fmt::Display for RenderError {
 
 impl std::error::Error for RenderError {}
 
-/// Everything the templates speak of.
+/// The values that the templates refer to.
 #[derive(Serialize)]
 struct EnvoyView<'c> {
     dir: &'c Path,
     ca_file: &'c Path,
     admin: AddressView<'c>,
-    /// What Envoy may hold of one body, in bytes.
+    /// The limit of Envoy's buffer for one body, in bytes.
     buffer: usize,
-    /// Whether the module may see a caller's key, for its transcripts.
+    /// Whether the module may see a caller's key, with which it fetches transcripts.
     caller_key: bool,
     replies: Vec<LocalReplyView>,
     playground: Option<Playground>,
     keys: Vec<AccountKey<'c>>,
     jwt: Option<JwtView<'c>>,
     nobody: AddressView<'static>,
-    /// Where nobody is sent who must stay on the public internet.
+    /// The private networks, which public names must not lead to.
     private: Vec<NetworkView>,
     classes: Vec<DeadlineClassView>,
     listeners: Vec<ListenerView<'c>>,
@@ -161,10 +162,10 @@ struct SecretView<'c> {
 #[derive(Serialize)]
 struct FilterView<'c> {
     role: &'static str,
-    /// What the role is told.
+    /// The configuration of the role, as JSON.
     configuration: String,
     module: &'c Path,
-    /// Empty where the module is not there yet.
+    /// A hash of the module. Empty if its file does not exist yet.
     module_hash: String,
 }
 
@@ -174,13 +175,13 @@ struct ListenerView<'c> {
     address: &'c str,
     port: u16,
     tls: Option<TlsView>,
-    /// The longest any exchange may take.
+    /// The longest total deadline of any model.
     longest: String,
-    /// Those the region may reach.
+    /// The clusters that a gateway in the region may reach.
     clusters: Vec<String>,
 }
 
-/// Deadlines that some models have.
+/// The deadlines of a class of models.
 #[derive(Serialize)]
 struct DeadlineClassView {
     name: String,
@@ -213,7 +214,7 @@ struct LimiterView {
     upstream: UpstreamView,
 }
 
-/// Where something listens, in Envoy's words.
+/// The address of an upstream in Envoy's terms.
 #[derive(Serialize)]
 struct UpstreamView {
     kind: &'static str,
@@ -237,7 +238,7 @@ impl UpstreamView {
     }
 }
 
-/// Renders every file.
+/// Renders every file of Envoy's configuration.
 pub fn render(
     config: &Config,
     document: &Document,
@@ -282,18 +283,18 @@ pub fn render(
     Ok(files)
 }
 
-/// The file that says what the provider role is told, and so what was rendered.
+/// The file with the provider role's configuration, which contains the operator's document.
 pub const PROVIDER_FILE: &str = "provider.yaml";
 
-/// The operator's file that [`PROVIDER_FILE`] was rendered from.
+/// Returns the operator's document that a [`PROVIDER_FILE`] was rendered from.
 pub fn rendered_document(provider: &str) -> Option<Document> {
     let yaml: Document = serde_saphyr::from_str(provider).ok()?;
-    let told = yaml.pointer("/resources/0/typed_config/config/configuration/value")?.as_str()?;
-    let mut told: Document = serde_json::from_str(told).ok()?;
-    Some(told.get_mut("file")?.take())
+    let value = yaml.pointer("/resources/0/typed_config/config/configuration/value")?.as_str()?;
+    let mut configuration: Document = serde_json::from_str(value).ok()?;
+    Some(configuration.get_mut("file")?.take())
 }
 
-/// Tells one content from another.
+/// Returns a short hash of a content, as hexadecimal digits.
 fn hash(content: &[u8]) -> String {
     let mut hasher = DefaultHasher::new();
     content.hash(&mut hasher);
@@ -350,14 +351,15 @@ impl<'c> EnvoyView<'c> {
     }
 }
 
-/// The deadlines that requests may have: those that the configuration before gave them, too.
+/// Returns the deadlines that requests may have, with those of the previous configuration, which
+/// Envoy may still use.
 fn classes(config: &Config, options: &RenderOptions) -> Vec<DeadlineClassView> {
     let all = [config].into_iter().chain(&options.previous).flat_map(Config::deadline_classes);
     let by_name: BTreeMap<String, Deadlines> = all.map(|own| (own.class(), own)).collect();
     by_name.into_values().map(DeadlineClassView::from).collect()
 }
 
-/// The file that holds each provider's key, and that of the transcript service.
+/// Returns the key files of providers and of the transcript service, each with its secret's name.
 pub fn key_files<'c>(config: &'c Config, options: &RenderOptions) -> Vec<(&'c str, PathBuf)> {
     let of_providers = config.providers.iter();
     let of_providers =
@@ -398,7 +400,7 @@ fn listeners<'c>(config: &'c Config, options: &RenderOptions) -> Vec<ListenerVie
     config.listeners.iter().map(view).collect()
 }
 
-/// The address that takes a provider's place in this rendering.
+/// Returns the address that replaces a provider's in this rendering.
 fn upstream_override(
     provider: &str,
     options: &RenderOptions,
@@ -411,9 +413,9 @@ fn upstream_override(
     Ok(Some(BaseUrl { tls: false, host: host.to_owned(), port, path: String::new() }))
 }
 
-/// Room for the longest request and for the longest answer: the module writes an answer in one
-/// piece, and Envoy breaks down over one that does not fit. The module itself refuses what is too
-/// long, in either direction.
+/// Returns the size of Envoy's buffer: enough for the longest request and the longest answer, as the
+/// module writes an answer in one piece, and Envoy crashes if it does not fit. The module refuses
+/// bodies that are too long, in both directions.
 fn buffer(config: &Config) -> usize {
     let request = usize::try_from(config.request_body.get()).unwrap_or(usize::MAX);
     request.max(MAX_ANSWER).saturating_add(1 << 20)

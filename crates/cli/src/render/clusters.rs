@@ -1,4 +1,4 @@
-//! Envoy's clusters: where requests go.
+//! Envoy's clusters, one for each upstream.
 
 use std::{
     collections::BTreeSet,
@@ -19,7 +19,7 @@ use attache::{
     transcript::SERVICE,
 };
 
-/// A cluster, and the one of its hosts.
+/// A cluster, and the cluster of its hosts.
 #[derive(Serialize)]
 pub(super) struct ClusterView<'c> {
     pub(super) name: String,
@@ -32,10 +32,10 @@ pub(super) struct ClusterView<'c> {
     pub(super) max_requests: u32,
     pub(super) consecutive_5xx: u32,
     pub(super) base_ejection_time: String,
-    /// Whether its name must lead to a public address.
+    /// Whether its host name must resolve to a public address.
     is_public: bool,
     key: Option<KeyView>,
-    /// Whether the module has something to translate.
+    /// Whether the module's provider role runs in it.
     translates: bool,
 }
 
@@ -43,11 +43,11 @@ pub(super) struct ClusterView<'c> {
 struct KeyView {
     header: &'static str,
     prefix: &'static str,
-    /// The directory whose changes make Envoy read the key again.
+    /// The directory that Envoy watches in order to read the key again.
     watched: PathBuf,
 }
 
-/// Every provider in every region where some model needs it and some gateway may reach it.
+/// Returns every provider in every region where a model runs on it and a gateway may reach it.
 fn provider_clusters(config: &Config) -> impl Iterator<Item = (&str, &Provider, Region, &BaseUrl)> {
     let needed = |name: &str, region: Region| {
         config.models.values().any(|model| {
@@ -67,8 +67,8 @@ fn provider_clusters(config: &Config) -> impl Iterator<Item = (&str, &Provider, 
         })
 }
 
-/// The clusters of a configuration, and those of the one before it: what Envoy was told to do by that
-/// one may not be done yet.
+/// Returns the clusters of a configuration, and those of the previous one, which requests may still
+/// use.
 pub(super) fn clusters<'c>(
     config: &'c Config,
     options: &'c RenderOptions,
@@ -84,7 +84,7 @@ pub(super) fn clusters<'c>(
     Ok(clusters)
 }
 
-/// Those that a gateway in a region may reach, by name.
+/// Returns the names of the clusters that a gateway in a region may reach.
 pub(super) fn reachable(
     config: &Config,
     options: &RenderOptions,
@@ -126,7 +126,7 @@ fn clusters_of<'c>(
     of_providers.chain(transcript_clusters(config, options)).chain(of_tokens.map(Ok)).collect()
 }
 
-/// Where the keys come from that tokens are signed with.
+/// Returns the cluster that the issuer's public keys are fetched from.
 fn jwks_cluster<'c>(url: &BaseUrl, config: &Config) -> ClusterView<'c> {
     ClusterSource::with_defaults(
         Jwt::CLUSTER.to_owned(),
@@ -136,8 +136,8 @@ fn jwks_cluster<'c>(url: &BaseUrl, config: &Config) -> ClusterView<'c> {
     )
 }
 
-/// Whether a provider has a name that may lead to another address at any time, and must not to a
-/// private one.
+/// Returns whether a provider is contacted by a host name, which may resolve to another address at any
+/// time, and never may to a private one.
 fn must_be_public(
     name: &str,
     provider: &Provider,
@@ -148,8 +148,8 @@ fn must_be_public(
     Ok(is_name && !provider.allow_private)
 }
 
-/// The transcript services of the regions where there is a gateway. They have no filter of ours:
-/// what they say is read by the gateway role.
+/// Returns the clusters of the transcript service in the regions that have a gateway. The module does
+/// not run in them: the gateway role reads their answers.
 fn transcript_clusters<'c>(
     config: &'c Config,
     options: &RenderOptions,
@@ -174,12 +174,12 @@ fn transcript_clusters<'c>(
     })
 }
 
-/// A cluster of which the operator has said no more than where it leads.
+/// A cluster without settings of its own, apart from its URL.
 struct ClusterSource<'c> {
     name: String,
-    /// The name of its key.
+    /// The name of its key's secret.
     secret: &'c str,
-    /// By which name the command line knows it.
+    /// The name of the upstream in `--upstream`.
     override_name: &'c str,
     url: &'c BaseUrl,
 }
@@ -219,7 +219,7 @@ impl<'c> ClusterSource<'c> {
     }
 }
 
-/// How long a connection to a provider may take: as long as the most patient of its models allows.
+/// Returns the longest connect timeout of the models that run on a provider.
 fn connect_timeout(config: &Config, provider: &str) -> Duration {
     let runs = |model: &&Model| model.endpoints.iter().any(|(_, end)| end.provider == provider);
     let of_models = config.models.values().filter(runs).map(|model| model.deadlines.connect);

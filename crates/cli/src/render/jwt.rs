@@ -1,4 +1,4 @@
-//! Tokens in the place of keys.
+//! JWT authentication, an alternative to keys of accounts.
 
 use std::fs;
 
@@ -7,14 +7,14 @@ use serde::Serialize;
 use super::{RenderError, RenderOptions};
 use attache::config::jwt::{Jwks, Jwt};
 
-/// What the filter that checks tokens is told.
+/// The values of Envoy's JWT filter.
 #[derive(Serialize)]
 pub(super) struct JwtView<'c> {
     issuer: &'c str,
     audiences: &'c [String],
     claim: &'c str,
     cluster: &'static str,
-    /// The keys themselves, or where they are.
+    /// The issuer's public keys. `None`: they are fetched from the URL.
     keys: Option<String>,
     url: Option<String>,
 }

@@ -7,17 +7,17 @@ use serde::Serialize;
 use super::{RenderError, RenderOptions};
 use attache::config::Config;
 
-/// The file that says whose key is whose.
+/// The file that maps keys to accounts.
 pub const FILE: &str = "keys.yaml";
 
-/// A key, and whose it is.
+/// A key of an account.
 #[derive(Serialize)]
 pub(super) struct AccountKey<'c> {
     account: &'c str,
     key: String,
 }
 
-/// Every key of every account.
+/// Reads every key of every account.
 pub(super) fn account_keys<'c>(
     config: &'c Config,
     options: &RenderOptions,
@@ -33,7 +33,7 @@ pub(super) fn account_keys<'c>(
                     false => Ok(key),
                 });
             let key = key.map_err(|error| RenderError::Key(path.clone(), error))?;
-            // Envoy would refuse all keys for one that stands there twice.
+            // Envoy refuses the whole list if it has a key twice.
             if let Some(known) = keys.iter().find(|known| known.key == key) {
                 return Err(RenderError::SameKey(path, known.account.to_owned()));
             }

@@ -1,8 +1,8 @@
-//! What Envoy says itself, in the gateway's one shape.
+//! Envoy's own local replies, in the gateway's error format.
 
 use serde::Serialize;
 
-/// A reply of Envoy's own, in our words.
+/// The error that replaces a local reply of Envoy's.
 #[derive(Serialize)]
 pub(super) struct LocalReplyView {
     op: &'static str,
@@ -12,7 +12,7 @@ pub(super) struct LocalReplyView {
     message: String,
 }
 
-/// All of them. The first that fits counts.
+/// Returns all replacements. Envoy uses the first that matches.
 pub(super) fn replies() -> Vec<LocalReplyView> {
     let invalid = "invalid_request_error";
     let reply = |op, status, kind, code, message: &str| {

@@ -1,4 +1,4 @@
-//! What the templates say of access log and traces.
+//! Values of the access log and of traces.
 
 use serde::Serialize;
 
@@ -8,14 +8,15 @@ use attache::{
     summary,
 };
 
+/// The values of the access log and of traces.
 #[derive(Serialize)]
 pub(super) struct TelemetryView<'c> {
-    /// Whether each fact of an exchange has a field of its own in the access log.
+    /// Whether each fact of an exchange is a field of the access log.
     separate_fields: bool,
-    /// Their names.
+    /// The names of the facts.
     facts: Vec<&'static str>,
     tracing: Option<TracingView<'c>>,
-    /// What traces call which fact.
+    /// The span attributes, each with its fact.
     attributes: [(&'static str, &'static str); ATTRIBUTES.len()],
 }
 
@@ -25,7 +26,7 @@ struct TracingView<'c> {
     #[serde(flatten)]
     upstream: UpstreamView,
     uri: String,
-    /// Of a million requests, how many.
+    /// The sampled requests of a million.
     sampling: f64,
     service_name: &'c str,
     to_providers: bool,
@@ -58,7 +59,7 @@ impl<'c> From<&'c Tracing> for TracingView<'c> {
 }
 
 /// The attributes of a span. OpenTelemetry, *Semantic conventions for generative client AI spans*;
-/// names that it does not have begin with our own.
+/// attributes that are not in it begin with `attache`.
 const ATTRIBUTES: [(&str, &str); 12] = [
     ("gen_ai.request.model", "request_model"),
     ("gen_ai.response.model", "response_model"),
