@@ -10,6 +10,8 @@ pub mod keys;
 mod playground;
 mod replies;
 mod telemetry;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::BTreeMap,

@@ -1,5 +1,5 @@
-//! Istio's objects. What Envoy is told stands in its own configuration: here that is cut into
-//! patches of Istio's, and providers become services of the mesh.
+//! Istio's objects. Envoy's configuration is rendered as for an Envoy outside of a mesh and cut into
+//! patches of Istio's; providers become services of the mesh.
 
 mod filters;
 mod services;
@@ -12,40 +12,40 @@ use serde_json::{Map, Value, json};
 use super::{RenderError, RenderOptions, RenderedFile, WritePhase, keys, playground};
 use attache::config::{Address, Config, Listener, TranscriptKey, Transcripts};
 
-/// Which of Istio's proxies are gateways.
+/// The kinds of Istio's proxies that can be gateways.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Workload {
-    /// Those that let clients in.
+    /// Ingress gateways.
     Gateway,
-    /// Those beside an application: each is a gateway for it alone, on its loopback address.
+    /// Sidecars: each is a gateway for its application alone, on its loopback address.
     Sidecar,
 }
 
-/// What the operator says of the mesh.
+/// The part of a mesh that is configured, from the command line.
 #[derive(Clone, Debug)]
 pub struct Mesh {
-    /// Which proxies.
+    /// The kind of its proxies.
     pub workload: Workload,
-    /// The labels of their pods.
+    /// The labels of the proxies' pods.
     pub labels: BTreeMap<String, String>,
-    /// Where their pods are, and so the objects.
+    /// The namespace of the pods and of the objects.
     pub namespace: String,
-    /// What the names of the objects begin with.
+    /// The prefix of the objects' names.
     pub name: String,
-    /// The module: a file in the pods, or a URL such as `oci://…` that Istio's agent fetches.
+    /// The module: a file in the pods, or a URL such as `oci://…` that Istio's agent fetches it from.
     pub module: String,
-    /// The certificates that providers' own are checked against, in the pods. None: the system's.
+    /// The CA certificates to verify providers with, a file in the pods. `None`: the system's.
     pub ca_file: Option<String>,
 }
 
-/// Where pods find what is not in an object: `accounts/keys.yaml`, whose key is whose, and
-/// `secrets/NAME.key` of a provider, with `secrets/NAME.yaml` that leads Envoy there.
+/// The directory in the pods for files that are not objects: `accounts/keys.yaml`, which maps keys to
+/// accounts, and `secrets/NAME.key` of each provider, with `secrets/NAME.yaml` that points Envoy to it.
 const POD_DIR: &str = "/etc/attache";
 
-/// Where they find the module, if it is not said.
+/// The default of the module's file in the pods.
 pub const MODULE_IN_POD: &str = "/etc/attache/module/plugin.wasm";
 
-/// Renders the files of objects. No key is in them, and none is read.
+/// Renders the files of objects, without reading any key.
 pub fn render(
     config: &Config,
     document: &Value,
@@ -63,21 +63,21 @@ pub fn render(
         mesh.object(&CONFIG_MAP, "secrets", envoy.secrets.into()),
     ];
     clusters.extend(views.iter().flat_map(|view| services::of_provider(view, mesh)));
-    clusters.extend(filters::clusters(envoy.clusters, &views, mesh));
-    let mut listeners = filters::listeners(envoy.listeners, mesh);
+    clusters.extend(filters::clusters(envoy.clusters, &views, mesh)?);
+    let mut listeners = filters::listeners(envoy.listeners, mesh)?;
     if mesh.workload == Workload::Gateway {
         listeners.push(services::gateway(config, mesh));
     }
-    // A listener needs its clusters, and `kubectl` goes by the alphabet.
+    // A listener needs its clusters, and `kubectl` applies files in alphabetical order.
     let files = [("clusters", clusters), ("listeners", listeners)];
     files.into_iter().map(|(name, objects)| file(name, &objects)).collect()
 }
 
-/// A kind of object.
+/// A kind of Kubernetes object.
 struct ObjectKind {
     api_version: &'static str,
     name: &'static str,
-    /// What it says stands here.
+    /// The key of its content.
     body: &'static str,
 }
 
@@ -90,7 +90,7 @@ impl ObjectKind {
 }
 
 impl Mesh {
-    /// Whether Istio's agent fetches the module.
+    /// Returns whether Istio's agent fetches the module.
     fn fetches_module(&self) -> bool {
         self.module.contains("://")
     }
@@ -110,7 +110,8 @@ impl Mesh {
     }
 }
 
-/// The configuration as it holds in a pod. Its accounts are left out: their keys are a Secret's.
+/// Returns the configuration with the files and addresses of a pod, and without accounts, whose keys
+/// are in a Secret.
 fn config_in_pods(config: &Config) -> Config {
     let mut pods = config.clone();
     pods.accounts.clear();
@@ -128,14 +129,14 @@ fn config_in_pods(config: &Config) -> Config {
     pods
 }
 
-/// What was rendered for Envoy, as values.
+/// Envoy's rendered configuration as values.
 #[derive(Default)]
 struct EnvoyResources {
     listeners: Vec<Value>,
     clusters: Vec<Value>,
-    /// By the name of the file.
+    /// The text of each secret's file, by the file's name.
     secrets: Map<String, Value>,
-    /// What Envoy has to know at start.
+    /// The bootstrap configuration that the pods need.
     bootstrap: Value,
 }
 
@@ -157,13 +158,15 @@ impl EnvoyResources {
             }
         }
         let resources = envoy.listeners.iter_mut().chain(&mut envoy.clusters);
-        resources.for_each(|resource| inline(resource, &watched));
+        for resource in resources {
+            inline(resource, &watched)?;
+        }
         Ok(envoy)
     }
 }
 
-/// Puts what Envoy would read from a file of its own where the file is named.
-fn inline(value: &mut Value, files: &Map<String, Value>) {
+/// Replaces references to files that Envoy would watch by the files' contents.
+fn inline(value: &mut Value, files: &Map<String, Value>) -> Result<(), RenderError> {
     let file = |pointer: &str| {
         let path = text_at(value, pointer).strip_prefix(POD_DIR)?;
         files.get(path.trim_start_matches('/'))
@@ -172,7 +175,7 @@ fn inline(value: &mut Value, files: &Map<String, Value>) {
     if let Some(filter) = file(source).and_then(|filter| filter.get("typed_config")) {
         *value = json!({"name": text_at(value, "/name"), "typed_config": filter});
     } else if let Some(page) = file("/body/filename") {
-        replace_at(value, "/body", json!({"inline_string": page}));
+        replace_at(value, "/body", json!({"inline_string": page}))?;
     } else if let Some(routes) = file("/rds/config_source/path_config_source/path").cloned()
         && let Some(manager) = value.as_object_mut()
     {
@@ -180,30 +183,41 @@ fn inline(value: &mut Value, files: &Map<String, Value>) {
         manager.insert("route_config".to_owned(), routes);
     }
     match value {
-        Value::Array(list) => list.iter_mut().for_each(|one| inline(one, files)),
-        Value::Object(object) => object.values_mut().for_each(|one| inline(one, files)),
-        _ => {}
+        Value::Array(list) => list.iter_mut().try_for_each(|one| inline(one, files)),
+        Value::Object(object) => object.values_mut().try_for_each(|one| inline(one, files)),
+        _ => Ok(()),
     }
 }
 
-/// The text that a JSON pointer leads to. Empty where it leads to none.
+/// Returns the string at a JSON pointer, empty if there is none.
 fn text_at<'v>(value: &'v Value, pointer: &str) -> &'v str {
     value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
 }
 
-/// Takes out what a JSON pointer leads to. Null where it leads nowhere.
-fn take_at(value: &mut Value, pointer: &str) -> Value {
-    value.pointer_mut(pointer).map(Value::take).unwrap_or_default()
+/// Returns the value at a JSON pointer. If there is none, the templates have changed, and the patches
+/// would be wrong.
+fn value_at<'v>(value: &'v mut Value, pointer: &str) -> Result<&'v mut Value, RenderError> {
+    let missing = || RenderError::Yaml(format!("no value at `{pointer}`"));
+    value.pointer_mut(pointer).ok_or_else(missing)
 }
 
-/// Puts something in the place of what a JSON pointer leads to.
-fn replace_at(value: &mut Value, pointer: &str, new: Value) {
-    if let Some(old) = value.pointer_mut(pointer) {
-        *old = new;
-    }
+/// Returns the list at a JSON pointer.
+fn list_at<'v>(value: &'v mut Value, pointer: &str) -> Result<&'v mut Vec<Value>, RenderError> {
+    let wrong = || RenderError::Yaml(format!("no list at `{pointer}`"));
+    value_at(value, pointer)?.as_array_mut().ok_or_else(wrong)
 }
 
-/// How the module's numbers are called. Everything else at start is Istio's.
+/// Takes the value at a JSON pointer and leaves `null` there.
+fn take_at(value: &mut Value, pointer: &str) -> Result<Value, RenderError> {
+    value_at(value, pointer).map(Value::take)
+}
+
+/// Replaces the value at a JSON pointer.
+fn replace_at(value: &mut Value, pointer: &str, new: Value) -> Result<(), RenderError> {
+    value_at(value, pointer).map(|old| *old = new)
+}
+
+/// Returns the bootstrap configuration of the module's metrics. The rest is Istio's.
 fn bootstrap(whole: &Value) -> Value {
     json!({"stats_config": whole["stats_config"]})
 }
@@ -213,7 +227,7 @@ struct Resources {
     resources: Vec<Value>,
 }
 
-/// What stands in a file that Envoy watches. Its types are where it is used.
+/// Parses the resources of a file that Envoy watches, without their types, which a patch implies.
 fn resources(text: &str) -> Result<Vec<Value>, RenderError> {
     let mut resources = parse::<Resources>(text)?.resources;
     for resource in resources.iter_mut().filter_map(Value::as_object_mut) {
@@ -222,10 +236,12 @@ fn resources(text: &str) -> Result<Vec<Value>, RenderError> {
     Ok(resources)
 }
 
+/// Parses rendered YAML.
 fn parse<'t, T: Deserialize<'t>>(text: &'t str) -> Result<T, RenderError> {
     serde_saphyr::from_str(text).map_err(|error| RenderError::Yaml(error.to_string()))
 }
 
+/// Returns a file with a YAML document for each object.
 fn file(name: &str, objects: &[Value]) -> Result<RenderedFile, RenderError> {
     let mut text = "# Rendered from gateway.yaml by `attache render`.\n".to_owned();
     for object in objects {
