@@ -73,7 +73,7 @@ fn mistake_report(path: &Path, mistakes: &[Invalid], added: &[String]) -> String
     let shown = path.display();
     let line = |mistake: &Invalid| {
         let is_added = added.iter().any(|field| is_within(&mistake.path, field));
-        let note = if is_added { ", the model catalogue's value" } else { "" };
+        let note = if is_added { " (a field of the model catalogue)" } else { "" };
         format!("{shown}: {mistake}{note}\n")
     };
     let lines: String = mistakes.iter().map(line).collect();
@@ -84,4 +84,66 @@ fn mistake_report(path: &Path, mistakes: &[Invalid], added: &[String]) -> String
 fn is_within(path: &str, field: &str) -> bool {
     let rest = path.strip_prefix(field);
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Returns the messages about a file with one model, whose entry has these further lines.
+    fn mistakes(fields: &str) -> String {
+        let yaml = format!(
+            "
+listeners: {{us: {{port: 8080}}}}
+plans: {{paid: {{requests_per_minute: 30}}}}
+accounts: {{acme: {{plan: paid, key_files: [acme.key]}}}}
+providers: {{p: {{api_schema: openai, base_url: {{us: https://example.com}}}}}}
+models:
+  gpt-4.1:
+    {fields}
+"
+        );
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("gateway.yaml");
+        fs::write(&path, yaml).unwrap();
+        let report = GatewayFile::read(&path).err().unwrap_or_default();
+        report.replace(&format!("{}: ", path.display()), "")
+    }
+
+    #[test]
+    fn a_mistake_names_the_field_in_the_file_and_whether_the_catalogue_has_it() {
+        let regions = "regions: {us: {provider: p, upstream_model: m}}";
+        let cases = [
+            (regions.to_owned(), ""),
+            (
+                format!("{regions}\n    context_length: 16000"),
+                "models.gpt-4.1.max_output_tokens: found `32768`, allowed: at most the \
+                 context_length, `16000` (a field of the model catalogue)\nmistakes: 1",
+            ),
+            (
+                format!("{regions}\n    max_output_tokens: 2000000"),
+                "models.gpt-4.1.max_output_tokens: found `2000000`, allowed: at most the \
+                 context_length, `1047576`\nmistakes: 1",
+            ),
+            (
+                "name: Own".to_owned(),
+                "models.gpt-4.1.regions: missing, allowed: an object, `us`, `eu` or `global` to \
+                 provider and upstream_model\nmistakes: 1",
+            ),
+        ];
+        for (fields, expected) in cases {
+            assert_eq!(mistakes(&fields), expected, "{fields}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_missing_or_no_yaml_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("gateway.yaml");
+        let shown = path.display().to_string();
+        assert!(GatewayFile::read(&path).unwrap_err().starts_with(&format!("{shown}: ")));
+        fs::write(&path, "models: {").unwrap();
+        let error = GatewayFile::read(&path).unwrap_err();
+        assert!(error.starts_with(&format!("{shown}: not YAML: ")), "{error}");
+    }
 }
