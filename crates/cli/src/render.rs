@@ -126,7 +126,7 @@ struct EnvoyView<'c> {
     admin: AddressView<'c>,
     /// The limit of Envoy's buffer for one body, in bytes.
     buffer: usize,
-    /// Whether the module may see a caller's key, with which it fetches transcripts.
+    /// `true` if the module may see a caller's key, with which it fetches transcripts.
     caller_key: bool,
     replies: Vec<LocalReplyView>,
     playground: Option<Playground>,

@@ -131,3 +131,30 @@ fn the_sample_account_may_call_and_a_free_one_may_not() {
     );
     assert_eq!(config.model("QWEN3-32b").map(|(name, _)| name), Some("qwen3-32B"));
 }
+
+/// The providers of the sample, and a model from each example of `docs/models.md`.
+#[test]
+fn the_documented_entries_are_valid() {
+    let page = include_str!("../../../docs/models.md");
+    let blocks: Vec<&str> = page.split("```yaml\n").skip(1).collect();
+    assert_eq!(blocks.len(), 2);
+    let sample = include_str!("../../../envoy/gateway.yaml");
+    let (providers, _) = sample.split_once("\nmodels:\n").unwrap();
+    for block in blocks {
+        let (models, _) = block.split_once("\n```").unwrap();
+        let document = attache_cli::gateway_file::document(&format!("{providers}\n{models}"));
+        let config = Config::parse(&document.unwrap());
+        let config = config.unwrap_or_else(|mistakes| panic!("{models}: {mistakes:?}"));
+        assert_eq!(config.models.len(), 1, "{models}");
+    }
+}
+
+#[test]
+fn the_example_of_the_readme_is_valid() {
+    let page = include_str!("../../../README.md");
+    let (_, rest) = page.split_once("```yaml\n").unwrap();
+    let (yaml, _) = rest.split_once("\n```").unwrap();
+    let document = attache_cli::gateway_file::document(yaml).unwrap();
+    let config = Config::parse(&document).unwrap_or_else(|mistakes| panic!("{mistakes:?}"));
+    assert_eq!(config.models["gpt-4.1"].name, "GPT-4.1");
+}

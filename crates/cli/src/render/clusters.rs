@@ -32,10 +32,10 @@ pub(super) struct ClusterView<'c> {
     pub(super) max_requests: u32,
     pub(super) consecutive_5xx: u32,
     pub(super) base_ejection_time: String,
-    /// Whether its host name must resolve to a public address.
+    /// `true` if its host name must resolve to a public address.
     is_public: bool,
     key: Option<KeyView>,
-    /// Whether the module's provider role runs in it.
+    /// `true` if the module's provider role runs in it.
     translates: bool,
 }
 

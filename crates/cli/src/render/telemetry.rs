@@ -11,7 +11,7 @@ use attache::{
 /// The values of the access log and of traces.
 #[derive(Serialize)]
 pub(super) struct TelemetryView<'c> {
-    /// Whether each fact of an exchange is a field of the access log.
+    /// `true` if each fact of an exchange is a field of the access log.
     separate_fields: bool,
     /// The names of the facts.
     facts: Vec<&'static str>,
