@@ -131,11 +131,10 @@ impl CatalogueModel {
 
 /// Returns whether a field goes with the `supported_parameters` of an operator's entry.
 fn applies(field: &str, own: &Map<String, Value>) -> bool {
-    let Some(supported) = own.get("supported_parameters").and_then(Value::as_array) else {
-        return true;
-    };
+    let Some(supported) = own.get("supported_parameters") else { return true };
+    let mut supported = supported.as_array().into_iter().flatten();
     let described = PARAMETER_FIELDS.iter().find(|(of_parameter, _)| *of_parameter == field);
-    described.is_none_or(|(_, parameter)| supported.iter().any(|own| own == parameter))
+    described.is_none_or(|(_, parameter)| supported.any(|own| own == parameter))
 }
 
 /// Returns a family's fields with a model's own put over them. `null` removes a field.

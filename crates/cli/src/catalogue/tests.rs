@@ -151,11 +151,13 @@ fn a_complete_entry_and_an_unknown_model_are_left_alone() {
 fn a_parameter_that_the_operator_leaves_out_takes_its_fields_with_it() {
     for model in catalogue().models {
         let name = &model.name;
-        let (own, _) = completed(name, json!({"supported_parameters": ["stream"]}));
-        for (field, _) in PARAMETER_FIELDS {
-            assert_eq!(own.get(field), None, "{name}");
+        for supported in [json!(["stream"]), json!([]), json!(null)] {
+            let (own, _) = completed(name, json!({"supported_parameters": supported}));
+            for (field, _) in PARAMETER_FIELDS {
+                assert_eq!(own.get(field), None, "{name}");
+            }
+            Config::parse(&document(name, own)).unwrap();
         }
-        Config::parse(&document(name, own)).unwrap();
         let own = json!({"supported_parameters": ["tools", "tool_choice"]});
         Config::parse(&document(name, completed(name, own).0)).unwrap();
     }
