@@ -8,7 +8,7 @@ mod tests;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::gateway_file::parse_yaml;
+use crate::yaml;
 
 /// The required fields of an entry of `models`, apart from `regions`. An entry that has them all is
 /// complete, and the catalogue adds nothing to it: a file from before the catalogue keeps its meaning.
@@ -76,7 +76,7 @@ impl Catalogue {
     }
 
     fn parse(text: &str) -> Result<Self, String> {
-        let file: CatalogueFile = from_value(parse_yaml(text)?)?;
+        let file: CatalogueFile = from_value(yaml::parse(text)?)?;
         let models = file.models.into_iter();
         let models = models.map(|(name, record)| {
             CatalogueModel::new(&name, record, &file.families)

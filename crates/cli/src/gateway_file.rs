@@ -8,7 +8,7 @@ use std::{
 use attache::config::{Config, Invalid};
 use serde_json::Value;
 
-use crate::{at_path, catalogue::Catalogue};
+use crate::{at_path, catalogue::Catalogue, yaml};
 
 /// The operator's file after a reading without mistakes.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ impl GatewayFile {
     /// Reads a file and completes its models from the catalogue. The error lists every mistake.
     pub(crate) fn read(path: &Path) -> Result<Self, String> {
         let text = fs::read_to_string(path).map_err(|error| at_path(path, &error))?;
-        let mut document = parse_yaml(&text).map_err(|error| at_path(path, &error))?;
+        let mut document = yaml::parse(&text).map_err(|error| at_path(path, &error))?;
         let added = Catalogue::built_in()?.complete(&mut document);
         match Config::parse(&document) {
             Ok(config) => Ok(Self { path: path.to_owned(), config, document }),
@@ -56,15 +56,9 @@ impl GatewayFile {
 
 /// Returns the document of an operator's file, its models completed from the catalogue.
 pub fn document(text: &str) -> Result<Value, String> {
-    let mut document = parse_yaml(text)?;
+    let mut document = yaml::parse(text)?;
     Catalogue::built_in()?.complete(&mut document);
     Ok(document)
-}
-
-/// Parses YAML 1.2, where `n` and `no` are strings.
-pub(crate) fn parse_yaml(text: &str) -> Result<Value, String> {
-    let options = serde_saphyr::options! { strict_booleans: true };
-    serde_saphyr::from_str_with_options(text, options).map_err(|error| format!("not YAML: {error}"))
 }
 
 /// Returns one line for every mistake, and a last line with their number. `added` has the paths of

@@ -6,6 +6,7 @@
 //! - `dns_check`, `warnings`, `retirement`: problems beyond the file itself
 //! - [`render`]: the configuration of Envoy or Istio
 //! - `output_dir`: the directory that Envoy watches
+//! - `yaml`: YAML as people write it
 
 #![forbid(unsafe_code)]
 #![cfg_attr(
@@ -21,6 +22,7 @@ mod output_dir;
 pub mod render;
 mod retirement;
 mod warnings;
+mod yaml;
 
 use std::{fmt::Display, path::Path};
 
