@@ -6,6 +6,7 @@
 
 mod answer;
 mod conversation;
+mod decoder;
 mod fit;
 mod json_schema;
 mod media;
@@ -16,51 +17,13 @@ mod request;
 mod response_format;
 mod stream;
 mod tools;
+mod wire;
 
 #[cfg(test)]
 mod tests;
 
-use std::rc::Rc;
-
-use self::{names::Names, stream::Progress};
-use super::origin::ResponseContext;
-use crate::chat::{answer::Answer, error::Error, stream_writer::Writer, text::Text};
-
-pub(crate) use self::{fit::fit, request::request};
-
-/// What every request has in its head: Claude API, *Versioning*. The version after this one takes
-/// no sampling parameters from any model.
-pub(crate) const HEADERS: &[(&str, &str)] = &[("anthropic-version", "2023-06-01")];
-
-/// What reads an answer.
-#[derive(Clone, Debug)]
-pub(crate) struct AnthropicDecoder {
-    /// What tools are called on the other side.
-    names: Rc<Names>,
-    progress: Box<Progress>,
-}
-
-impl AnthropicDecoder {
-    fn new(names: Names) -> Self {
-        Self { names: Rc::new(names), progress: Box::default() }
-    }
-
-    /// Reads an answer in one piece.
-    pub(crate) fn answer<'b>(
-        &self,
-        body: &'b [u8],
-        origin: ResponseContext<'_>,
-    ) -> Result<Answer<'b>, Error> {
-        answer::read(body, &self.names, origin)
-    }
-
-    /// Reads one event of a stream. If all it said was more text, that is given back.
-    pub(crate) fn event<'d>(
-        &mut self,
-        data: &'d [u8],
-        writer: &mut Writer,
-        origin: ResponseContext<'_>,
-    ) -> Result<Option<(usize, Text<'d>)>, Error> {
-        self.progress.event(data, &self.names, writer, origin)
-    }
-}
+pub(crate) use self::{
+    decoder::AnthropicDecoder,
+    fit::fit,
+    request::{HEADERS, request},
+};

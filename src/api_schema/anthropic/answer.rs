@@ -1,152 +1,19 @@
 //! The answer in one piece. Claude API reference, *Messages*, "Response"; *Errors*.
 
-use serde::Deserialize;
-use serde_json::value::RawValue;
-
-use super::{names::Names, reasoning::Thought};
+use super::{
+    names::Names,
+    reasoning::Thought,
+    wire::{Block, Message, Piece, Tokens, arguments, finish},
+};
 use crate::{
     api_schema::{error, origin::ResponseContext},
     chat::{
         answer::{Answer, Call, Choice},
         error::Error,
         finish::Finish,
-        text::{Text, lenient},
-        usage::Usage,
+        text::Text,
     },
 };
-
-#[derive(Deserialize)]
-struct Message<'a> {
-    #[serde(borrow, default)]
-    content: Option<Vec<&'a RawValue>>,
-    #[serde(borrow, default)]
-    stop_reason: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "lenient")]
-    stop_details: Option<StopDetails<'a>>,
-    #[serde(default, deserialize_with = "lenient")]
-    usage: Option<Tokens>,
-    #[serde(borrow, default)]
-    error: Option<&'a RawValue>,
-}
-
-/// Why the model refused.
-#[derive(Clone, Debug, Deserialize)]
-pub(super) struct StopDetails<'a> {
-    #[serde(borrow, default)]
-    pub(super) explanation: Option<Text<'a>>,
-}
-
-/// A block of content. Fields of blocks that we do not know may be anything.
-#[derive(Deserialize)]
-pub(super) struct Block<'a> {
-    #[serde(borrow, rename = "type")]
-    pub(super) kind: Text<'a>,
-    #[serde(borrow, default)]
-    text: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    thinking: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    signature: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    data: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    id: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    name: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    input: Option<&'a RawValue>,
-}
-
-/// What a block is to a client.
-#[derive(Debug)]
-pub(super) enum Piece<'a> {
-    Text(Text<'a>),
-    Thought(Thought<'a>),
-    Call {
-        id: Option<Text<'a>>,
-        name: Text<'a>,
-        input: Option<&'a RawValue>,
-    },
-    /// Something the client did not ask for: a search of the provider's, or what comes next year.
-    Other,
-}
-
-impl<'a> Block<'a> {
-    /// What it is to a client.
-    pub(super) fn piece(self) -> Piece<'a> {
-        let text = |raw: Option<&'a RawValue>| raw.and_then(Text::from_raw);
-        let or_none = |raw| text(raw).unwrap_or_else(|| Text::new(""));
-        match self.kind.decode().as_ref() {
-            "text" => Piece::Text(or_none(self.text)),
-            "thinking" => {
-                let signature = or_none(self.signature);
-                Piece::Thought(Thought::Signed { text: or_none(self.thinking), signature })
-            }
-            "redacted_thinking" => Piece::Thought(Thought::Redacted { data: or_none(self.data) }),
-            "tool_use" => match text(self.name).filter(|name| !name.is_empty()) {
-                Some(name) => Piece::Call { id: text(self.id), name, input: self.input },
-                None => Piece::Other,
-            },
-            _ => Piece::Other,
-        }
-    }
-}
-
-/// Tokens as Claude counts them. What a stream says later takes the place of what it said before.
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
-pub(super) struct Tokens {
-    input_tokens: Option<u64>,
-    cache_creation_input_tokens: Option<u64>,
-    cache_read_input_tokens: Option<u64>,
-    output_tokens: Option<u64>,
-    output_tokens_details: Option<OutputDetails>,
-}
-
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
-struct OutputDetails {
-    thinking_tokens: Option<u64>,
-}
-
-impl Tokens {
-    /// These, with `later` in the place of what it names.
-    pub(super) fn updated(self, later: Self) -> Self {
-        let created = later.cache_creation_input_tokens.or(self.cache_creation_input_tokens);
-        Self {
-            input_tokens: later.input_tokens.or(self.input_tokens),
-            cache_creation_input_tokens: created,
-            cache_read_input_tokens: later.cache_read_input_tokens.or(self.cache_read_input_tokens),
-            output_tokens: later.output_tokens.or(self.output_tokens),
-            output_tokens_details: later.output_tokens_details.or(self.output_tokens_details),
-        }
-    }
-
-    /// Claude's input leaves out what the cache gave and took: guide *Prompt caching*, "Tracking
-    /// cache performance". Its output holds the thoughts.
-    pub(super) fn usage(self) -> Usage {
-        let cached = self.cache_read_input_tokens.unwrap_or_default();
-        let cache_written = self.cache_creation_input_tokens.unwrap_or_default();
-        let input = self.input_tokens.unwrap_or_default();
-        let completion = self.output_tokens.unwrap_or_default();
-        let details = self.output_tokens_details.unwrap_or_default();
-        Usage {
-            prompt: input.saturating_add(cached).saturating_add(cache_written),
-            completion,
-            cached,
-            cache_written,
-            reasoning: details.thinking_tokens.unwrap_or_default().min(completion),
-        }
-    }
-}
-
-/// What a `stop_reason` means. Claude API, *Handling stop reasons*.
-pub(super) fn finish(stop_reason: Option<&Text<'_>>) -> Finish {
-    match stop_reason.map(Text::decode).unwrap_or_default().as_ref() {
-        "tool_use" => Finish::ToolCalls,
-        "max_tokens" | "model_context_window_exceeded" | "compaction" => Finish::Length,
-        "refusal" => Finish::ContentFilter,
-        _ => Finish::Stop,
-    }
-}
 
 /// Reads an answer in one piece.
 pub(super) fn read<'a>(
@@ -219,9 +86,4 @@ impl<'a> Said<'a> {
 
 fn concat<'a>(texts: &[Text<'a>]) -> Option<Text<'a>> {
     (!texts.is_empty()).then(|| Text::concat(texts))
-}
-
-/// The arguments of a call: an object, whatever came.
-pub(super) fn arguments(input: Option<&RawValue>) -> &str {
-    input.map(RawValue::get).filter(|json| json.starts_with('{')).unwrap_or("{}")
 }

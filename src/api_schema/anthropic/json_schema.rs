@@ -6,9 +6,16 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json, value::RawValue};
 
-use self::all_of::Uniting;
+use self::{
+    all_of::Uniting,
+    references::{definition, is_recursive},
+};
 
 mod all_of;
+mod references;
+mod tool_input;
+
+pub(super) use self::tool_input::of_tool;
 
 /// A schema that Claude's output can be held to.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,51 +51,6 @@ pub(super) fn convert(raw: &RawValue) -> Option<Converted> {
 fn names(root: &Map<String, Value>) -> BTreeSet<String> {
     let definitions = root.get("$defs").and_then(Value::as_object);
     definitions.into_iter().flat_map(Map::keys).cloned().collect()
-}
-
-/// The definition that a `$ref` names.
-fn definition(reference: &str) -> Option<&str> {
-    reference.strip_prefix("#/$defs/").or_else(|| reference.strip_prefix("#/definitions/"))
-}
-
-/// Whether a definition comes to itself again. Each is looked at once.
-fn is_recursive(root: &Map<String, Value>) -> bool {
-    let Some(definitions) = root.get("$defs").and_then(Value::as_object) else { return false };
-    let (mut open, mut done) = (BTreeSet::new(), BTreeSet::new());
-    definitions.keys().any(|name| returns(name, definitions, &mut open, &mut done))
-}
-
-fn returns<'s>(
-    name: &'s str,
-    definitions: &'s Map<String, Value>,
-    open: &mut BTreeSet<&'s str>,
-    done: &mut BTreeSet<&'s str>,
-) -> bool {
-    if done.contains(name) {
-        return false;
-    }
-    // A chain of definitions longer than any person writes is as good as endless.
-    if open.len() > 64 || !open.insert(name) {
-        return true;
-    }
-    let mut found = Vec::new();
-    definitions.get(name).into_iter().for_each(|schema| references(schema, &mut found));
-    let returns = found.into_iter().any(|next| returns(next, definitions, open, done));
-    open.remove(name);
-    done.insert(name);
-    returns
-}
-
-fn references<'s>(schema: &'s Value, found: &mut Vec<&'s str>) {
-    match schema {
-        Value::Object(fields) => {
-            let own = fields.get("$ref").and_then(Value::as_str).and_then(definition);
-            found.extend(own);
-            fields.values().for_each(|value| references(value, found));
-        }
-        Value::Array(items) => items.iter().for_each(|item| references(item, found)),
-        _ => {}
-    }
 }
 
 struct Converter<'d> {
@@ -366,102 +328,4 @@ fn keywords(kind: &str) -> &'static [&'static str] {
         }
         _ => &[],
     }
-}
-
-/// The schema of a tool's arguments, as the provider takes it without holding the model to it: an
-/// object, with no alternatives at its top (Claude API reference, `tools.input_schema`). `None`: it
-/// is one already.
-pub(super) fn of_tool(raw: &RawValue) -> Option<Value> {
-    let Ok(Value::Object(mut root)) = serde_json::from_str(raw.get()) else { return None };
-    let is_fine = root.get("type") == Some(&json!("object"));
-    let odd = ["$schema", "$ref", "anyOf", "oneOf", "allOf"];
-    if is_fine && !odd.iter().any(|key| root.contains_key(*key)) {
-        return None;
-    }
-    root.shift_remove("$schema");
-    root.insert("type".to_owned(), json!("object"));
-    let mut parts = Vec::new();
-    if let Some(Value::String(reference)) = root.shift_remove("$ref") {
-        parts.extend(resolve(&root, &reference).map(|part| (part, true)));
-    }
-    let mut remarks = Vec::new();
-    for key in ["anyOf", "oneOf", "allOf"] {
-        let Some(Value::Array(variants)) = root.shift_remove(key) else { continue };
-        remarks.push(format!("{key}: {}", Value::Array(variants.clone())));
-        parts.extend(variants.into_iter().filter_map(|variant| {
-            let reference = variant.get("$ref").and_then(Value::as_str);
-            let part = reference.map_or(Some(variant.clone()), |name| resolve(&root, name))?;
-            Some((part, key == "allOf"))
-        }));
-    }
-    let (whole, variants): (Vec<_>, Vec<_>) = parts.into_iter().partition(|(_, all)| *all);
-    whole.into_iter().for_each(|(part, _)| merge(&mut root, part));
-    vary(&mut root, variants.into_iter().map(|(part, _)| part));
-    if !remarks.is_empty() {
-        let said = root.get("description").and_then(Value::as_str).unwrap_or_default();
-        let between = if said.is_empty() { "" } else { "\n\n" };
-        let description = format!("{said}{between}{{{}}}", remarks.join(", "));
-        root.insert("description".to_owned(), json!(description));
-    }
-    Some(Value::Object(root))
-}
-
-fn resolve(root: &Map<String, Value>, reference: &str) -> Option<Value> {
-    let name = reference.strip_prefix("#/")?;
-    name.split('/')
-        .try_fold(None, |at: Option<&Value>, key| {
-            let next = at.map_or_else(|| root.get(key), |at| at.get(key))?;
-            Some(Some(next))
-        })?
-        .cloned()
-}
-
-/// Adds what an object has to another, which must have all of it.
-fn merge(root: &mut Map<String, Value>, part: Value) {
-    let Value::Object(mut part) = part else { return };
-    if let Some(Value::Object(more)) = part.shift_remove("properties") {
-        let Some(own) = properties(root) else { return };
-        for (name, schema) in more {
-            own.entry(name).or_insert(schema);
-        }
-    }
-    let Some(Value::Array(more)) = part.shift_remove("required") else { return };
-    let own = root.entry("required").or_insert_with(|| json!([]));
-    if let Some(own) = own.as_array_mut() {
-        for name in more {
-            if !own.contains(&name) {
-                own.push(name);
-            }
-        }
-    }
-}
-
-/// Adds the properties of variants to an object that is like one of them.
-fn vary(root: &mut Map<String, Value>, variants: impl Iterator<Item = Value>) {
-    let Some(own) = properties(root) else { return };
-    let fixed: BTreeSet<String> = own.keys().cloned().collect();
-    for variant in variants {
-        let Some(more) = variant.get("properties").and_then(Value::as_object) else { continue };
-        for (name, schema) in more.iter().filter(|(name, _)| !fixed.contains(*name)) {
-            match own.get_mut(name) {
-                Some(known) if known == schema => {}
-                Some(known) => widen(known, schema),
-                None => drop(own.insert(name.clone(), schema.clone())),
-            }
-        }
-    }
-}
-
-/// Allows what another schema allows too.
-fn widen(known: &mut Value, other: &Value) {
-    let alone = known.as_object_mut().filter(|fields| fields.len() == 1);
-    match alone.and_then(|fields| fields.get_mut("anyOf")?.as_array_mut()) {
-        Some(options) if options.contains(other) => {}
-        Some(options) => options.push(other.clone()),
-        None => *known = json!({"anyOf": [known.take(), other]}),
-    }
-}
-
-fn properties(root: &mut Map<String, Value>) -> Option<&mut Map<String, Value>> {
-    root.entry("properties").or_insert_with(|| json!({})).as_object_mut()
 }

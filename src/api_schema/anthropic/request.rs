@@ -2,7 +2,7 @@
 //! so that the body is written from scratch.
 
 use super::{
-    AnthropicDecoder,
+    decoder::AnthropicDecoder,
     fit::{Thoughts, may_stay_open, sequences},
     media::write_cache,
     messages::to_turns,
@@ -19,6 +19,10 @@ use crate::{
 
 /// The version of the API on Vertex AI, which has it in the body: Vertex AI, *Claude models*.
 const VERTEX_VERSION: &str = "vertex-2023-10-16";
+
+/// What every request has in its head: Claude API, *Versioning*. The version after this one takes
+/// no sampling parameters from any model.
+pub(crate) const HEADERS: &[(&str, &str)] = &[("anthropic-version", "2023-06-01")];
 
 /// Path below the base URL and body, and what reads the answer.
 pub(crate) fn request(

@@ -4,9 +4,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{
-    answer::{self, Block, Piece, StopDetails, Tokens, arguments},
     names::Names,
     reasoning::Thought,
+    wire::{self, Block, Piece, StopDetails, Tokens, arguments},
 };
 use crate::{
     api_schema::{error, origin::ResponseContext},
@@ -237,7 +237,7 @@ impl Progress {
         let Some(reason) = delta.stop_reason.and_then(Text::from_raw) else { return };
         let refusal = delta.stop_details.and_then(|details| details.explanation);
         self.stop = Some(Stop {
-            finish: answer::finish(Some(&reason)),
+            finish: wire::finish(Some(&reason)),
             native: reason.into_owned(),
             refusal: refusal.map(Text::into_owned),
         });

@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{REMARKS, definition};
+use super::{REMARKS, references::definition};
 
 /// How much a schema may be put together from, in bytes more or less: its parts may have parts, which
 /// are the same ones again and again.

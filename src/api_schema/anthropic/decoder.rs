@@ -1,0 +1,42 @@
+//! The decoder of Claude's answers and streams.
+
+use std::rc::Rc;
+
+use super::{answer, names::Names, stream::Progress};
+use crate::{
+    api_schema::origin::ResponseContext,
+    chat::{answer::Answer, error::Error, stream_writer::Writer, text::Text},
+};
+
+/// What reads an answer.
+#[derive(Clone, Debug)]
+pub(crate) struct AnthropicDecoder {
+    /// What tools are called on the other side.
+    names: Rc<Names>,
+    progress: Box<Progress>,
+}
+
+impl AnthropicDecoder {
+    pub(super) fn new(names: Names) -> Self {
+        Self { names: Rc::new(names), progress: Box::default() }
+    }
+
+    /// Reads an answer in one piece.
+    pub(crate) fn answer<'b>(
+        &self,
+        body: &'b [u8],
+        origin: ResponseContext<'_>,
+    ) -> Result<Answer<'b>, Error> {
+        answer::read(body, &self.names, origin)
+    }
+
+    /// Reads one event of a stream. If all it said was more text, that is given back.
+    pub(crate) fn event<'d>(
+        &mut self,
+        data: &'d [u8],
+        writer: &mut Writer,
+        origin: ResponseContext<'_>,
+    ) -> Result<Option<(usize, Text<'d>)>, Error> {
+        self.progress.event(data, &self.names, writer, origin)
+    }
+}
