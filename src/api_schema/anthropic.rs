@@ -5,7 +5,6 @@
 //! one piece ([`answer`]) or as a stream ([`stream`]).
 
 mod answer;
-mod conversation;
 mod decoder;
 mod fit;
 mod json_schema;
@@ -17,6 +16,7 @@ mod request;
 mod response_format;
 mod stream;
 mod tools;
+mod turns;
 mod wire;
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::{borrow::Cow, num::NonZeroU32};
 
 use serde_json::value::RawValue;
 
-use super::{conversation::Conversation, media, messages::to_turns, response_format, tools::Tools};
+use super::{media, messages::to_turns, response_format, tools::Tools, turns::Conversation};
 use crate::{
     chat::{effort::Effort, parameter::Parameter, request::Request, text::Text},
     config::{Target, Thinking},

@@ -8,10 +8,10 @@ use std::{
 use serde_json::value::RawValue;
 
 use super::{
-    conversation::{Block, Conversation, Says, Speaker, ToolResult, Turn},
     media,
     names::Ids,
     reasoning::thoughts,
+    turns::{Block, Conversation, Says, Speaker, ToolResult, Turn},
 };
 use crate::chat::{
     message::{Content, Function, Message, Part, Role},

@@ -6,7 +6,7 @@ use std::{borrow::Cow, collections::BTreeSet};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{conversation::Conversation, json_schema, media::write_cache, names::Names};
+use super::{json_schema, media::write_cache, names::Names, turns::Conversation};
 use crate::{
     chat::{
         mistake::{MAX_MISTAKES, Mistake, MistakeKind},
