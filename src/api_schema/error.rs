@@ -13,7 +13,7 @@ use crate::{
 
 /// The error behind an answer whose status is not 200.
 pub(crate) fn classify(origin: ResponseContext<'_>, body: &[u8]) -> Error {
-    let Said { message, code, param } = Said::read(body);
+    let ErrorFields { message, code, param } = ErrorFields::read(body);
     let (provider, head) = (origin.provider.to_owned(), origin.head);
     match head.status {
         _ if is_context_length(code.as_deref(), &message) => Error::ContextLength { message },
@@ -36,7 +36,7 @@ pub(crate) fn classify(origin: ResponseContext<'_>, body: &[u8]) -> Error {
 
 /// The error in a body that came with status 200, or in a stream. Its own code is the status, if it
 /// has one.
-pub(crate) fn hidden(origin: ResponseContext<'_>, error: &RawValue) -> Error {
+pub(crate) fn classify_embedded(origin: ResponseContext<'_>, error: &RawValue) -> Error {
     let body = format!("{{\"error\":{}}}", error.get());
     let status = status_in(error).unwrap_or(origin.head.status);
     let head =
@@ -46,7 +46,7 @@ pub(crate) fn hidden(origin: ResponseContext<'_>, error: &RawValue) -> Error {
 
 fn status_in(error: &RawValue) -> Option<u16> {
     #[derive(Deserialize)]
-    struct Coded<'a> {
+    struct WireErrorCode<'a> {
         #[serde(borrow, default)]
         code: Option<&'a RawValue>,
         #[serde(borrow, default)]
@@ -54,18 +54,18 @@ fn status_in(error: &RawValue) -> Option<u16> {
         #[serde(borrow, default, rename = "type")]
         kind: Option<&'a RawValue>,
     }
-    let coded: Coded<'_> = serde_json::from_str(error.get()).ok()?;
+    let coded: WireErrorCode<'_> = serde_json::from_str(error.get()).ok()?;
     let bare = |raw: &'_ RawValue| raw.get().trim_matches('"').to_owned();
     let said = [coded.code, coded.status, coded.kind].map(|raw| raw.map(bare).unwrap_or_default());
     let number = said.iter().find_map(|said| said.parse().ok());
-    let word = || said.iter().find_map(|said| WORDS.iter().find(|(word, _)| word == said));
+    let word = || said.iter().find_map(|said| STATUS_BY_CODE.iter().find(|(word, _)| word == said));
     let status = number.or_else(|| word().map(|(_, status)| *status))?;
     (400..=599).contains(&status).then_some(status)
 }
 
 /// Codes and types of OpenAI and Anthropic, with the status each has when it is not hidden.
 /// OpenAI, *Error codes*; Anthropic, *Errors*.
-const WORDS: [(&str, u16); 14] = [
+const STATUS_BY_CODE: [(&str, u16); 14] = [
     ("invalid_api_key", 401),
     ("authentication_error", 401),
     ("billing_error", 402),
@@ -91,14 +91,14 @@ fn is_context_length(code: Option<&str>, message: &str) -> bool {
 }
 
 /// What an error body says, in any of the shapes that servers use.
-struct Said {
+struct ErrorFields {
     message: String,
     code: Option<String>,
     param: Option<String>,
 }
 
 #[derive(Default, Deserialize)]
-struct Fields<'a> {
+struct WireError<'a> {
     #[serde(borrow, default)]
     error: Option<&'a RawValue>,
     #[serde(borrow, default)]
@@ -111,24 +111,24 @@ struct Fields<'a> {
     param: Option<&'a RawValue>,
 }
 
-impl Said {
+impl ErrorFields {
     /// `{"error": {…}}`, `{"error": "…"}`, `{"message": "…"}`, `{"detail": …}`, or the same in an
     /// array. A page of HTML says nothing.
     fn read(body: &[u8]) -> Self {
         let text = std::str::from_utf8(body).unwrap_or_default().trim();
         let text = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
-        let fields: Fields<'_> = serde_json::from_str(text).unwrap_or_default();
+        let fields: WireError<'_> = serde_json::from_str(text).unwrap_or_default();
         let inner = fields.error.map(|raw| serde_json::from_str(raw.get()).unwrap_or_default());
-        let inner: Fields<'_> = inner.unwrap_or_default();
+        let inner: WireError<'_> = inner.unwrap_or_default();
         let message = [inner.message, fields.message, fields.error, fields.detail]
             .into_iter()
             .flatten()
-            .find_map(plain);
-        let code = inner.code.or(fields.code).and_then(plain);
-        let param = inner.param.or(fields.param).and_then(plain);
+            .find_map(non_empty);
+        let code = inner.code.or(fields.code).and_then(non_empty);
+        let param = inner.param.or(fields.param).and_then(non_empty);
         let message = message.or_else(|| fields.detail.map(|raw| Cow::Borrowed(raw.get())));
         let message = message.unwrap_or(Cow::Borrowed("no reason given"));
-        let owned = |text: Cow<'_, str>| shortened(&without_keys(&text));
+        let owned = |text: Cow<'_, str>| shortened(&mask_keys(&text));
         Self { message: owned(message), code: code.map(owned), param: param.map(owned) }
     }
 }
@@ -138,7 +138,7 @@ const KEY_PREFIXES: [&str; 9] =
     ["sk-", "sk_", "pk-", "AIza", "ya29.", "ABSK", "AKIA", "gsk_", "bedrock-api-key-"];
 
 /// A text in which whatever looks like a key is masked: some providers repeat the one they refuse.
-fn without_keys(text: &str) -> String {
+fn mask_keys(text: &str) -> String {
     let in_key = |c: char| c.is_ascii_alphanumeric() || "-_.+/=".contains(c);
     let mut masked = String::with_capacity(text.len());
     let mut rest = text;
@@ -160,7 +160,7 @@ fn is_key(word: &str) -> bool {
     known || (long && !is_uuid(word))
 }
 
-fn plain(raw: &RawValue) -> Option<Cow<'_, str>> {
+fn non_empty(raw: &RawValue) -> Option<Cow<'_, str>> {
     let text: String = serde_json::from_str(raw.get()).ok()?;
     (!text.is_empty()).then_some(Cow::Owned(text))
 }
@@ -189,7 +189,7 @@ mod tests {
             ("", "no reason given"),
         ];
         for (body, message) in cases {
-            assert_eq!(Said::read(body.as_bytes()).message, message, "{body}");
+            assert_eq!(ErrorFields::read(body.as_bytes()).message, message, "{body}");
         }
     }
 
@@ -204,7 +204,7 @@ mod tests {
             ("é: sk-", "é: sk-"),
         ];
         for (said, masked) in cases {
-            assert_eq!(without_keys(said), masked);
+            assert_eq!(mask_keys(said), masked);
         }
     }
 
@@ -255,7 +255,11 @@ mod tests {
         ];
         for (error, status) in cases {
             let raw: &RawValue = serde_json::from_str(error).unwrap();
-            assert_eq!(hidden(origin(&ResponseHead::default()), raw).status(), status, "{error}");
+            assert_eq!(
+                classify_embedded(origin(&ResponseHead::default()), raw).status(),
+                status,
+                "{error}"
+            );
         }
     }
 }

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use self::{answer::UsageMetadata, json_schema::Schemas, names::Names};
+use self::{answer::UsageMetadata, json_schema::Schemas, names::FunctionNames};
 use super::{origin::ResponseContext, translation::TranslationInput};
 use crate::{
     chat::{
@@ -82,14 +82,19 @@ fn is_vertex(target: &Target<'_>) -> bool {
 /// A request being written, with what is found wrong on the way.
 struct RequestBuilder<'q, 'a> {
     asked: &'q TranslationInput<'q, 'a>,
-    names: Names,
+    names: FunctionNames,
     schemas: Schemas,
     mistakes: Vec<Mistake>,
 }
 
 impl<'q, 'a> RequestBuilder<'q, 'a> {
     fn new(asked: &'q TranslationInput<'q, 'a>) -> Self {
-        Self { asked, names: Names::default(), schemas: Schemas::default(), mistakes: Vec::new() }
+        Self {
+            asked,
+            names: FunctionNames::default(),
+            schemas: Schemas::default(),
+            mistakes: Vec::new(),
+        }
     }
 
     fn wrong(&mut self, param: impl Into<String>, problem: &str) {

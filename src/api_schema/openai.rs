@@ -101,7 +101,7 @@ pub(crate) fn answer<'a>(body: &'a [u8], origin: ResponseContext<'_>) -> Result<
     let wire: Completion<'a> =
         serde_json::from_slice(body).map_err(|_| origin.bad("is not a chat completion"))?;
     if let Some(error) = wire.error {
-        return Err(error::hidden(origin, error));
+        return Err(error::classify_embedded(origin, error));
     }
     let mut choices = wire.choices.unwrap_or_default();
     choices.sort_by_key(|choice| choice.index);
@@ -208,7 +208,7 @@ pub(crate) fn event<'d>(
         .map_err(|_| origin.bad("holds an event that is not a chunk"))?;
     let whole = if chunk.is_error() { wire::raw(data) } else { None };
     if let Some(error) = chunk.error.or(whole) {
-        return Err(error::hidden(origin, error));
+        return Err(error::classify_embedded(origin, error));
     }
     let plain = chunk.plain();
     if let Some(usage) = chunk.usage {

@@ -1,9 +1,9 @@
 //! The answer in one piece. Claude API reference, *Messages*, "Response"; *Errors*.
 
 use super::{
-    names::Names,
-    reasoning::Thought,
-    wire::{Block, Message, Piece, Tokens, arguments, finish},
+    names::ToolNames,
+    reasoning::ThinkingBlock,
+    wire::{AnthropicMessage, ResponseBlock, UsageTokens, WireBlock, to_arguments, to_finish},
 };
 use crate::{
     api_schema::{error, origin::ResponseContext},
@@ -18,22 +18,22 @@ use crate::{
 /// Reads an answer in one piece.
 pub(super) fn read<'a>(
     body: &'a [u8],
-    names: &Names,
+    names: &ToolNames,
     origin: ResponseContext<'_>,
 ) -> Result<Answer<'a>, Error> {
-    let message: Message<'a> =
+    let message: AnthropicMessage<'a> =
         serde_json::from_slice(body).map_err(|_| origin.bad("is not a message"))?;
     if let Some(error) = message.error {
-        return Err(error::hidden(origin, error));
+        return Err(error::classify_embedded(origin, error));
     }
     let content = message.content.ok_or_else(|| origin.bad("has no content"))?;
-    let mut said = Said::default();
+    let mut said = ContentParts::default();
     for raw in content {
-        let block: Block<'a> =
+        let block: WireBlock<'a> =
             serde_json::from_str(raw.get()).map_err(|_| origin.bad("holds no block"))?;
-        said.add(block.piece(), names);
+        said.add(block.decode(), names);
     }
-    let finish = finish(message.stop_reason.as_ref()).with_calls(!said.calls.is_empty());
+    let finish = to_finish(message.stop_reason.as_ref()).with_calls(!said.calls.is_empty());
     let refusal = message.stop_details.and_then(|details| details.explanation);
     let is_silent = said.calls.is_empty();
     let choice = Choice {
@@ -49,37 +49,37 @@ pub(super) fn read<'a>(
         annotations: None,
         audio: None,
     };
-    let usage = message.usage.map(Tokens::usage);
+    let usage = message.usage.map(UsageTokens::usage);
     Ok(Answer { choices: vec![choice], usage, system_fingerprint: None, service_tier: None })
 }
 
 /// What a message says, block by block.
 #[derive(Default)]
-struct Said<'a> {
+struct ContentParts<'a> {
     texts: Vec<Text<'a>>,
     thoughts: Vec<Text<'a>>,
     details: Vec<String>,
     calls: Vec<Call<'a>>,
 }
 
-impl<'a> Said<'a> {
-    fn add(&mut self, piece: Piece<'a>, names: &Names) {
+impl<'a> ContentParts<'a> {
+    fn add(&mut self, piece: ResponseBlock<'a>, names: &ToolNames) {
         match piece {
-            Piece::Text(text) if text.is_empty() => {}
-            Piece::Text(text) => self.texts.push(text),
-            Piece::Thought(thought) => {
-                self.details.push(thought.detail(self.details.len()));
-                if let Thought::Signed { text, .. } = thought {
+            ResponseBlock::Text(text) if text.is_empty() => {}
+            ResponseBlock::Text(text) => self.texts.push(text),
+            ResponseBlock::Thinking(thought) => {
+                self.details.push(thought.to_detail(self.details.len()));
+                if let ThinkingBlock::Signed { text, .. } = thought {
                     self.thoughts.extend((!text.is_empty()).then_some(text));
                 }
             }
-            Piece::Call { id, name, input } => self.calls.push(Call {
+            ResponseBlock::ToolUse { id, name, input } => self.calls.push(Call {
                 id: id.filter(|id| !id.is_empty()),
                 name: names.received(&name),
-                arguments: Text::new(arguments(input)),
+                arguments: Text::new(to_arguments(input)),
                 extra_content: None,
             }),
-            Piece::Other => {}
+            ResponseBlock::Other => {}
         }
     }
 }

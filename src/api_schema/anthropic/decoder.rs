@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::{answer, names::Names, stream::Progress};
+use super::{answer, names::ToolNames, stream::Progress};
 use crate::{
     api_schema::origin::ResponseContext,
     chat::{answer::Answer, error::Error, stream_writer::Writer, text::Text},
@@ -12,12 +12,12 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(crate) struct AnthropicDecoder {
     /// What tools are called on the other side.
-    names: Rc<Names>,
+    names: Rc<ToolNames>,
     progress: Box<Progress>,
 }
 
 impl AnthropicDecoder {
-    pub(super) fn new(names: Names) -> Self {
+    pub(super) fn new(names: ToolNames) -> Self {
         Self { names: Rc::new(names), progress: Box::default() }
     }
 

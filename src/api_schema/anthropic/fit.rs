@@ -5,7 +5,9 @@ use std::{borrow::Cow, num::NonZeroU32};
 
 use serde_json::value::RawValue;
 
-use super::{media, messages::to_turns, response_format, tools::Tools, turns::Conversation};
+use super::{
+    media, messages::to_turns, response_format, tools::AnthropicTools, turns::AnthropicConversation,
+};
 use crate::{
     chat::{effort::Effort, parameter::Parameter, request::Request, text::Text},
     config::{Target, Thinking},
@@ -32,25 +34,25 @@ const MAX_USER: usize = 256;
 pub(crate) fn fit<'a>(fit: &mut Fit<'a>, request: &Request<'a>, target: &Target<'_>) {
     let mut mistakes = Vec::new();
     let conversation = to_turns(&request.messages, &mut mistakes);
-    let tools = Tools::read(request, fit, &mut mistakes);
-    think(fit, request, target, &conversation, tools.are_forced());
-    sample(fit, request);
-    stop(fit);
-    user(fit);
+    let tools = AnthropicTools::read(request, fit, &mut mistakes);
+    fit_thinking(fit, request, target, &conversation, tools.require_call());
+    fit_sampling(fit, request);
+    fit_stop(fit);
+    fit_user(fit);
     fit.leave_out_marks(request, |mark| {
         let (CacheControlMark::Message(raw)
         | CacheControlMark::Part(raw)
         | CacheControlMark::Tool(raw)) = mark;
-        media::is_known_mark(raw)
+        media::is_known_cache_control(raw)
     });
     fit.leave_out_detail(request);
-    if tools.loosen() {
+    if tools.loosen_strict() {
         fit.emulated.push("tools.strict");
     }
     if response_format::of(request, fit).is_emulated() {
         fit.emulated.push("response_format");
     }
-    if conversation.is_open && !may_stay_open(fit, target) {
+    if conversation.ends_in_assistant && !allows_prefill(fit, target) {
         fit.emulated.push("prefill");
     }
     // What the model lacks has been said.
@@ -60,14 +62,14 @@ pub(crate) fn fit<'a>(fit: &mut Fit<'a>, request: &Request<'a>, target: &Target<
 
 /// Whether the model can go on with an answer that the conversation ends in. None does while it
 /// thinks, or is held to a schema: guides *Extended thinking* and *Structured outputs*.
-pub(super) fn may_stay_open(fit: &Fit<'_>, target: &Target<'_>) -> bool {
+pub(super) fn allows_prefill(fit: &Fit<'_>, target: &Target<'_>) -> bool {
     let is_free = fit.value(Parameter::ResponseFormat).is_none();
-    target.model.prefill && is_free && !Thoughts::of(fit, target).is_enabled()
+    target.model.prefill && is_free && !ThinkingMode::of(fit, target).is_enabled()
 }
 
 /// How a request asks the model to think.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Thoughts {
+pub(super) enum ThinkingMode {
     /// Not at all.
     None,
     /// As it sees fit, with an effort.
@@ -78,7 +80,7 @@ pub(super) enum Thoughts {
     Effort(Effort),
 }
 
-impl Thoughts {
+impl ThinkingMode {
     /// Whether thoughts will come.
     pub(super) fn is_enabled(self) -> bool {
         matches!(self, Self::Adaptive(_) | Self::Budget(_))
@@ -104,11 +106,11 @@ fn budget_of(effort: Effort) -> u32 {
 
 /// Leaves thinking out where the provider refuses it: when a tool must be called, when a turn under
 /// way has lost its thoughts, and when there is no room for a budget.
-fn think<'a>(
+fn fit_thinking<'a>(
     fit: &mut Fit<'a>,
     request: &Request<'a>,
     target: &Target<'_>,
-    conversation: &Conversation<'_>,
+    conversation: &AnthropicConversation<'_>,
     is_forced: bool,
 ) {
     // A budget says more than an effort.
@@ -118,12 +120,12 @@ fn think<'a>(
             fit.drop_parameter(Parameter::ReasoningEffort);
         }
     }
-    let thoughts = Thoughts::of(fit, target);
+    let thoughts = ThinkingMode::of(fit, target);
     let may = match thoughts {
-        Thoughts::None | Thoughts::Effort(_) => return,
-        Thoughts::Adaptive(_) => !is_forced,
-        Thoughts::Budget(budget) => {
-            !is_forced && !conversation.lacks_thoughts() && make_room(fit, budget)
+        ThinkingMode::None | ThinkingMode::Effort(_) => return,
+        ThinkingMode::Adaptive(_) => !is_forced,
+        ThinkingMode::Budget(budget) => {
+            !is_forced && !conversation.lacks_thinking() && fit_budget(fit, budget)
         }
     };
     if may {
@@ -144,7 +146,7 @@ fn think<'a>(
 }
 
 /// Makes a budget less than the limit of the answer, which it is a part of. False: it cannot be.
-fn make_room(fit: &mut Fit<'_>, budget: u32) -> bool {
+fn fit_budget(fit: &mut Fit<'_>, budget: u32) -> bool {
     let limit: u32 = fit.value(Parameter::MaxTokens).and_then(|n| n.parse().ok()).unwrap_or(0);
     if limit <= MIN_BUDGET {
         return false;
@@ -168,7 +170,7 @@ fn make_room(fit: &mut Fit<'_>, budget: u32) -> bool {
 
 /// A temperature is at most 1, and goes without `top_p`: since Claude 4.5 the provider takes one of
 /// them (Claude API, *Migrating to Claude 4.5*).
-fn sample(fit: &mut Fit<'_>, request: &Request<'_>) {
+fn fit_sampling(fit: &mut Fit<'_>, request: &Request<'_>) {
     if fit.value(Parameter::Temperature).is_none() {
         return;
     }
@@ -179,7 +181,7 @@ fn sample(fit: &mut Fit<'_>, request: &Request<'_>) {
 }
 
 /// Leaves out stop sequences of white space, which the provider refuses.
-fn stop(fit: &mut Fit<'_>) {
+fn fit_stop(fit: &mut Fit<'_>) {
     let Some(json) = fit.value(Parameter::Stop) else { return };
     let all = sequences(json);
     let rest: Vec<&str> = all.iter().filter(|text| !text.is_blank()).map(Text::json).collect();
@@ -203,7 +205,7 @@ pub(super) fn sequences(json: &str) -> Vec<Text<'_>> {
 
 /// Leaves out what looks like a person's address or number: the provider wants none (Claude API
 /// reference, `metadata.user_id`).
-fn user(fit: &mut Fit<'_>) {
+fn fit_user(fit: &mut Fit<'_>) {
     for parameter in [Parameter::User, Parameter::SafetyIdentifier] {
         let id = fit.value(parameter).and_then(|json| serde_json::from_str::<String>(json).ok());
         if id.is_some_and(|id| id.is_empty() || id.len() > MAX_USER || is_personal(&id)) {

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value, json, value::RawValue};
 
 use self::{
-    all_of::Uniting,
+    all_of::AllOfMerger,
     references::{definition, is_recursive},
 };
 
@@ -15,11 +15,11 @@ mod all_of;
 mod references;
 mod tool_input;
 
-pub(super) use self::tool_input::of_tool;
+pub(super) use self::tool_input::to_tool_input;
 
 /// A schema that Claude's output can be held to.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Converted {
+pub(super) struct StrictSchema {
     /// The schema.
     pub(super) schema: Value,
     /// Whether it allows more than the one it was made of, or, where that allowed any further
@@ -29,7 +29,7 @@ pub(super) struct Converted {
 
 /// Brings a schema down. `None` for one that only a freer model can follow: without a type
 /// somewhere, recursive, with objects of any properties, or with parts from elsewhere.
-pub(super) fn convert(raw: &RawValue) -> Option<Converted> {
+pub(super) fn to_strict(raw: &RawValue) -> Option<StrictSchema> {
     let Value::Object(mut root) = serde_json::from_str(raw.get()).ok()? else { return None };
     // The name of `$defs` up to draft 7.
     if let Some(Value::Object(old)) = root.shift_remove("definitions") {
@@ -42,10 +42,10 @@ pub(super) fn convert(raw: &RawValue) -> Option<Converted> {
         return None;
     }
     let definitions = root.get("$defs").and_then(Value::as_object).cloned();
-    let uniting = Uniting::new(definitions.as_ref());
-    let mut converter = Converter { names: names(&root), uniting, differs: false };
+    let uniting = AllOfMerger::new(definitions.as_ref());
+    let mut converter = StrictTranslation { names: names(&root), merger: uniting, differs: false };
     let schema = converter.schema(root)?;
-    Some(Converted { schema, differs: converter.differs })
+    Some(StrictSchema { schema, differs: converter.differs })
 }
 
 fn names(root: &Map<String, Value>) -> BTreeSet<String> {
@@ -53,14 +53,14 @@ fn names(root: &Map<String, Value>) -> BTreeSet<String> {
     definitions.into_iter().flat_map(Map::keys).cloned().collect()
 }
 
-struct Converter<'d> {
+struct StrictTranslation<'d> {
     /// The definitions there are.
     names: BTreeSet<String>,
-    uniting: Uniting<'d>,
+    merger: AllOfMerger<'d>,
     differs: bool,
 }
 
-impl Converter<'_> {
+impl StrictTranslation<'_> {
     fn any(&mut self, value: Value) -> Option<Value> {
         let Value::Object(fields) = value else { return None };
         self.schema(fields)
@@ -87,7 +87,7 @@ impl Converter<'_> {
         let is_one = from.get("allOf").and_then(Value::as_array).is_some_and(|all| all.len() == 1);
         let is_alone = !from.contains_key("properties") && !from.contains_key("items");
         if !(is_one && is_alone) {
-            from = self.uniting.unite(&from).unwrap_or(from);
+            from = self.merger.merge(&from).unwrap_or(from);
         }
         if let Some(definitions) = from.shift_remove("$defs") {
             to.insert("$defs".to_owned(), self.named(definitions)?);

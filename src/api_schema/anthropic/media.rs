@@ -16,16 +16,16 @@ use crate::{
 
 /// A picture or a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Media<'q> {
+pub(super) enum MediaBlock<'q> {
     /// A picture.
-    Image(Source<'q>),
+    Image(MediaSource<'q>),
     /// A document and its name.
-    Document(Source<'q>, Option<String>),
+    Document(MediaSource<'q>, Option<String>),
 }
 
 /// Where a picture or a document is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Source<'q> {
+pub(super) enum MediaSource<'q> {
     /// Here, in base64.
     Base64 {
         /// One the provider takes.
@@ -40,58 +40,60 @@ pub(super) enum Source<'q> {
 }
 
 /// A picture, or why it cannot be shown.
-pub(super) fn image<'q>(image: &'q ImageUrl<'_>) -> Result<Media<'q>, String> {
+pub(super) fn image_block<'q>(image: &'q ImageUrl<'_>) -> Result<MediaBlock<'q>, String> {
     let url = image.url.decode();
     let Some((media_type, data)) = data_url(&url)? else {
-        return web_url(url).map(|url| Media::Image(Source::Url(url)));
+        return web_url(url).map(|url| MediaBlock::Image(MediaSource::Url(url)));
     };
     let media_type = image_type(&media_type).ok_or_else(|| {
         format!("images of type `{media_type}` cannot be sent, send jpeg, png, gif or webp")
     })?;
-    Ok(Media::Image(Source::Base64 { media_type, data: tail(&url, data) }))
+    Ok(MediaBlock::Image(MediaSource::Base64 { media_type, data: tail(&url, data) }))
 }
 
 /// A file: a PDF, a text, a picture. Or why it cannot be shown.
-pub(super) fn file<'q>(raw: &'q RawValue) -> Result<Media<'q>, String> {
+pub(super) fn file_block<'q>(raw: &'q RawValue) -> Result<MediaBlock<'q>, String> {
     #[derive(Deserialize)]
-    struct File<'a> {
+    struct FileFields<'a> {
         #[serde(borrow, default)]
         filename: Option<Text<'a>>,
         #[serde(borrow, default)]
         file_data: Option<Text<'a>>,
     }
     let wrong = || "a file needs file_data, a data URL; a file_id is another provider's".to_owned();
-    let File { filename, file_data } = serde_json::from_str(raw.get()).map_err(|_| wrong())?;
+    let FileFields { filename, file_data } =
+        serde_json::from_str(raw.get()).map_err(|_| wrong())?;
     let url = file_data.ok_or_else(wrong)?.into_decoded();
     let title = filename.map(|name| name.decode().into_owned()).filter(|name| !name.is_empty());
     // OpenAI's reference has bare base64 here, its guide a data URL.
     let is_bare = !url.is_empty() && url.bytes().all(is_base64);
     if is_bare && let Some(media_type) = title.as_deref().and_then(type_by_name) {
-        return typed_file(media_type, &url, 0, title);
+        return typed_file_block(media_type, &url, 0, title);
     }
     let Some((media_type, data)) = data_url(&url)? else {
-        return web_url(url).map(|url| Media::Document(Source::Url(url), title));
+        return web_url(url).map(|url| MediaBlock::Document(MediaSource::Url(url), title));
     };
-    typed_file(&media_type, &url, data, title)
+    typed_file_block(&media_type, &url, data, title)
 }
 
 /// A file whose base64 begins at `data`.
-fn typed_file<'q>(
+fn typed_file_block<'q>(
     media_type: &str,
     url: &Cow<'q, str>,
     data: usize,
     title: Option<String>,
-) -> Result<Media<'q>, String> {
+) -> Result<MediaBlock<'q>, String> {
     if let Some(media_type) = image_type(media_type) {
-        return Ok(Media::Image(Source::Base64 { media_type, data: tail(url, data) }));
+        return Ok(MediaBlock::Image(MediaSource::Base64 { media_type, data: tail(url, data) }));
     }
     match media_type {
         "application/pdf" => {
-            let source = Source::Base64 { media_type: "application/pdf", data: tail(url, data) };
-            Ok(Media::Document(source, title))
+            let source =
+                MediaSource::Base64 { media_type: "application/pdf", data: tail(url, data) };
+            Ok(MediaBlock::Document(source, title))
         }
-        "application/json" => text_file(url, data, title),
-        text if text.starts_with("text/") => text_file(url, data, title),
+        "application/json" => text_file_block(url, data, title),
+        text if text.starts_with("text/") => text_file_block(url, data, title),
         other => Err(format!("files of type `{other}` cannot be sent, send a PDF or a text")),
     }
 }
@@ -110,14 +112,18 @@ fn is_base64(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"+/=".contains(&byte)
 }
 
-fn text_file(url: &str, data: usize, title: Option<String>) -> Result<Media<'static>, String> {
+fn text_file_block(
+    url: &str,
+    data: usize,
+    title: Option<String>,
+) -> Result<MediaBlock<'static>, String> {
     let bytes = base64(url.get(data..).unwrap_or_default().as_bytes());
     let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
     let text = text.ok_or_else(|| "the file is no UTF-8 text in base64".to_owned())?;
     if text.trim().is_empty() {
         return Err("the file is empty".to_owned());
     }
-    Ok(Media::Document(Source::Text(text), title))
+    Ok(MediaBlock::Document(MediaSource::Text(text), title))
 }
 
 fn image_type(media_type: &str) -> Option<&'static str> {
@@ -187,7 +193,7 @@ fn base64(text: &[u8]) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-impl Media<'_> {
+impl MediaBlock<'_> {
     /// Writes the keys of its block.
     pub(super) fn write(&self, block: &mut Object<'_>) {
         match self {
@@ -202,7 +208,7 @@ impl Media<'_> {
     }
 }
 
-impl Source<'_> {
+impl MediaSource<'_> {
     fn write(&self, object: &mut Object<'_>) {
         match self {
             Self::Base64 { media_type, data } => {
@@ -219,26 +225,26 @@ impl Source<'_> {
 }
 
 /// What a part shows besides text, or why it cannot be shown. `None` when it is text.
-pub(super) fn media<'q>(part: &'q Part<'_>) -> Result<Option<Media<'q>>, String> {
+pub(super) fn media_block<'q>(part: &'q Part<'_>) -> Result<Option<MediaBlock<'q>>, String> {
     if let Some(picture) = part.image_url.as_ref().filter(|_| part.kind == "image_url") {
-        return image(picture).map(Some);
+        return image_block(picture).map(Some);
     }
     if let Some(raw) = part.file.filter(|_| part.kind == "file") {
-        return file(raw).map(Some);
+        return file_block(raw).map(Some);
     }
     Ok(None)
 }
 
 /// A mark for the cache: `{"type": "ephemeral"}`, perhaps with `ttl`. Guide *Prompt caching*.
 #[derive(Deserialize)]
-struct Mark<'a> {
+struct CacheControl<'a> {
     #[serde(borrow, rename = "type")]
     kind: Cow<'a, str>,
     #[serde(borrow, default)]
     ttl: Option<Text<'a>>,
 }
 
-impl<'a> Mark<'a> {
+impl<'a> CacheControl<'a> {
     /// None for one that the provider does not know.
     fn read(raw: &'a RawValue) -> Option<Self> {
         serde_json::from_str::<Self>(raw.get()).ok().filter(|mark| mark.kind == "ephemeral")
@@ -246,13 +252,13 @@ impl<'a> Mark<'a> {
 }
 
 /// Whether a mark for the cache is one that the provider knows.
-pub(super) fn is_known_mark(raw: &RawValue) -> bool {
-    Mark::read(raw).is_some()
+pub(super) fn is_known_cache_control(raw: &RawValue) -> bool {
+    CacheControl::read(raw).is_some()
 }
 
 /// Writes a mark for the cache, if it is one that the provider knows.
-pub(super) fn write_cache(object: &mut Object<'_>, cache: Option<&RawValue>) {
-    let Some(mark) = cache.and_then(Mark::read) else { return };
+pub(super) fn write_cache_control(object: &mut Object<'_>, cache: Option<&RawValue>) {
+    let Some(mark) = cache.and_then(CacheControl::read) else { return };
     object.object("cache_control", |fields| {
         fields.value("type", "ephemeral");
         if let Some(ttl) = mark.ttl.filter(|ttl| matches!(ttl.decode().as_ref(), "5m" | "1h")) {
@@ -268,7 +274,7 @@ mod tests {
 
     use super::*;
 
-    fn written(media: &Media<'_>) -> String {
+    fn written(media: &MediaBlock<'_>) -> String {
         let mut out = Vec::new();
         let mut object = Object::open(&mut out);
         media.write(&mut object);
@@ -278,7 +284,7 @@ mod tests {
 
     fn shown(part: &str) -> Result<String, String> {
         let part: Part<'_> = serde_json::from_str(part).unwrap();
-        media(&part).map(|media| media.map_or_else(String::new, |media| written(&media)))
+        media_block(&part).map(|media| media.map_or_else(String::new, |media| written(&media)))
     }
 
     #[test]
@@ -377,7 +383,7 @@ mod tests {
             let raw: &RawValue = serde_json::from_str(mark).unwrap();
             let mut out = Vec::new();
             let mut object = Object::open(&mut out);
-            write_cache(&mut object, Some(raw));
+            write_cache_control(&mut object, Some(raw));
             object.close();
             assert_eq!(String::from_utf8(out).unwrap(), expected, "{mark}");
         }

@@ -10,29 +10,29 @@ const MAX_NAME: usize = 128;
 
 /// What tools with impossible names are called instead, in one request and its answer.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Names {
+pub(super) struct ToolNames {
     /// The client's name to ours, for each that had to change.
     sent: BTreeMap<String, String>,
     /// The way back.
     received: BTreeMap<String, String>,
 }
 
-impl Names {
+impl ToolNames {
     /// Finds a name for each of `names` that cannot stay. None takes the place of another.
     pub(super) fn new<'n>(names: impl Iterator<Item = &'n Text<'n>> + Clone) -> Self {
         let mut own = Self::default();
-        if names.clone().all(|name| is_possible(&name.decode())) {
+        if names.clone().all(|name| is_valid(&name.decode())) {
             return own;
         }
         let mut taken = Taken::default();
         let (possible, impossible): (Vec<_>, Vec<_>) =
-            names.map(Text::decode).partition(|name| is_possible(name));
+            names.map(Text::decode).partition(|name| is_valid(name));
         for name in possible {
             taken.names.insert(name.into_owned(), 1);
         }
         for name in impossible {
             if !own.sent.contains_key(name.as_ref()) {
-                let ours = taken.take(plain(&name, "tool"));
+                let ours = taken.take(sanitized(&name, "tool"));
                 own.received.insert(ours.clone(), name.clone().into_owned());
                 own.sent.insert(name.into_owned(), ours);
             }
@@ -60,14 +60,14 @@ fn look_up<'t>(names: &BTreeMap<String, String>, name: &Text<'t>) -> Text<'t> {
 
 /// The ids of tool calls, none used twice in a conversation.
 #[derive(Debug, Default)]
-pub(super) struct Ids(Taken);
+pub(super) struct ToolUseIds(Taken);
 
-impl Ids {
+impl ToolUseIds {
     /// An id for a call: its own, if the provider takes it and no earlier call had it.
     pub(super) fn assign(&mut self, id: &str) -> String {
         self.0.take(match id {
             "" => format!("call_{}", self.0.names.len()),
-            id => plain(id, "call"),
+            id => sanitized(id, "call"),
         })
     }
 }
@@ -100,17 +100,17 @@ impl Taken {
     }
 }
 
-fn is_plain(byte: u8) -> bool {
+fn is_valid_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')
 }
 
-fn is_possible(name: &str) -> bool {
-    (1..=MAX_NAME).contains(&name.len()) && name.bytes().all(is_plain)
+fn is_valid(name: &str) -> bool {
+    (1..=MAX_NAME).contains(&name.len()) && name.bytes().all(is_valid_byte)
 }
 
 /// A name with `_` for every character that cannot be, or `otherwise` for nothing at all.
-fn plain(name: &str, otherwise: &str) -> String {
-    let letter = |c: char| if c.is_ascii() && is_plain(c as u8) { c } else { '_' };
+fn sanitized(name: &str, otherwise: &str) -> String {
+    let letter = |c: char| if c.is_ascii() && is_valid_byte(c as u8) { c } else { '_' };
     let plain: String = name.chars().take(MAX_NAME).map(letter).collect();
     if plain.is_empty() { otherwise.to_owned() } else { plain }
 }
@@ -122,9 +122,9 @@ mod tests {
 
     use super::*;
 
-    fn names(names: &[&str]) -> (Names, Vec<Text<'static>>) {
+    fn names(names: &[&str]) -> (ToolNames, Vec<Text<'static>>) {
         let texts: Vec<Text<'static>> = names.iter().map(|name| Text::new(name)).collect();
-        (Names::new(texts.iter()), texts)
+        (ToolNames::new(texts.iter()), texts)
     }
 
     #[test]
@@ -145,7 +145,7 @@ mod tests {
             for ((client, text), ours) in client.iter().zip(&texts).zip(ours) {
                 let sent = names.sent(text);
                 assert_eq!(sent.decode(), *ours);
-                assert!(is_possible(&sent.decode()), "{ours}");
+                assert!(is_valid(&sent.decode()), "{ours}");
                 assert_eq!(names.received(&sent).decode(), *client);
             }
         }
@@ -153,7 +153,7 @@ mod tests {
 
     #[test]
     fn ids_are_possible_and_never_used_twice() {
-        let mut ids = Ids::default();
+        let mut ids = ToolUseIds::default();
         let cases = [
             ("call_1", "call_1"),
             ("call_1", "call_1_2"),

@@ -19,7 +19,7 @@ const FORMAT: &str = "anthropic-claude-v1";
 
 /// A block of thoughts.
 #[derive(Clone, Debug)]
-pub(super) enum Thought<'q> {
+pub(super) enum ThinkingBlock<'q> {
     /// Thoughts in words, which may be left out, and Claude's signature under them.
     Signed {
         /// The words.
@@ -35,7 +35,7 @@ pub(super) enum Thought<'q> {
 }
 
 #[derive(Deserialize)]
-struct Detail<'a> {
+struct ThinkingDetail<'a> {
     #[serde(borrow, rename = "type")]
     kind: Cow<'a, str>,
     #[serde(borrow)]
@@ -50,7 +50,7 @@ struct Detail<'a> {
 
 /// One of `thinking_blocks`: Claude API reference, *Messages*, `thinking` and `redacted_thinking`.
 #[derive(Deserialize)]
-struct Block<'a> {
+struct WireThinkingBlock<'a> {
     #[serde(borrow, rename = "type")]
     kind: Cow<'a, str>,
     #[serde(borrow, default)]
@@ -62,12 +62,12 @@ struct Block<'a> {
 }
 
 /// The thoughts that a message carries, as far as they are Claude's own.
-pub(super) fn thoughts<'q>(message: &Message<'q>) -> Vec<Thought<'q>> {
-    let details: Vec<_> = items(message.reasoning_details).filter_map(thought).collect();
+pub(super) fn thinking_blocks<'q>(message: &Message<'q>) -> Vec<ThinkingBlock<'q>> {
+    let details: Vec<_> = items(message.reasoning_details).filter_map(from_detail).collect();
     if !details.is_empty() {
         return details;
     }
-    items(message.thinking_blocks).filter_map(block).collect()
+    items(message.thinking_blocks).filter_map(from_block).collect()
 }
 
 fn items(raw: Option<&RawValue>) -> impl Iterator<Item = &RawValue> {
@@ -75,38 +75,44 @@ fn items(raw: Option<&RawValue>) -> impl Iterator<Item = &RawValue> {
     items.into_iter().flatten()
 }
 
-fn block(raw: &RawValue) -> Option<Thought<'_>> {
-    let Block { kind, thinking, signature, data } = serde_json::from_str(raw.get()).ok()?;
+fn from_block(raw: &RawValue) -> Option<ThinkingBlock<'_>> {
+    let WireThinkingBlock { kind, thinking, signature, data } =
+        serde_json::from_str(raw.get()).ok()?;
     match kind.as_ref() {
         "thinking" => {
             let text = thinking.unwrap_or_else(|| Text::new(""));
-            Some(Thought::Signed { text, signature: signature.filter(|own| !own.is_empty())? })
+            Some(ThinkingBlock::Signed {
+                text,
+                signature: signature.filter(|own| !own.is_empty())?,
+            })
         }
         "redacted_thinking" => {
-            Some(Thought::Redacted { data: data.filter(|own| !own.is_empty())? })
+            Some(ThinkingBlock::Redacted { data: data.filter(|own| !own.is_empty())? })
         }
         _ => None,
     }
 }
 
-fn thought(raw: &RawValue) -> Option<Thought<'_>> {
-    let detail: Detail<'_> = serde_json::from_str(raw.get()).ok()?;
+fn from_detail(raw: &RawValue) -> Option<ThinkingBlock<'_>> {
+    let detail: ThinkingDetail<'_> = serde_json::from_str(raw.get()).ok()?;
     let there = |text: Option<Text<'_>>| text.is_some_and(|text| !text.is_empty());
     match (detail.kind.as_ref(), detail.format.as_ref()) {
-        ("reasoning.text", FORMAT) if there(detail.signature.clone()) => Some(Thought::Signed {
-            text: detail.text.unwrap_or_else(|| Text::new("")),
-            signature: detail.signature?,
-        }),
+        ("reasoning.text", FORMAT) if there(detail.signature.clone()) => {
+            Some(ThinkingBlock::Signed {
+                text: detail.text.unwrap_or_else(|| Text::new("")),
+                signature: detail.signature?,
+            })
+        }
         ("reasoning.encrypted", FORMAT) if there(detail.data.clone()) => {
-            Some(Thought::Redacted { data: detail.data? })
+            Some(ThinkingBlock::Redacted { data: detail.data? })
         }
         _ => None,
     }
 }
 
-impl Thought<'_> {
+impl ThinkingBlock<'_> {
     /// One of `reasoning_details`. `index` keeps OpenAI's SDKs from joining two of a stream.
-    pub(super) fn detail(&self, index: usize) -> String {
+    pub(super) fn to_detail(&self, index: usize) -> String {
         let mut out = Vec::new();
         let mut detail = Object::open(&mut out);
         match self {
@@ -149,23 +155,24 @@ mod tests {
 
     #[test]
     fn what_is_handed_out_comes_back_as_the_block_it_was() {
-        let signed = Thought::Signed { text: Text::new("a\n\"b\""), signature: Text::new("s==") };
+        let signed =
+            ThinkingBlock::Signed { text: Text::new("a\n\"b\""), signature: Text::new("s==") };
         let cases = [
             (signed, r#"{"type":"thinking","thinking":"a\n\"b\"","signature":"s=="}"#),
             (
-                Thought::Redacted { data: Text::new("x") },
+                ThinkingBlock::Redacted { data: Text::new("x") },
                 r#"{"type":"redacted_thinking","data":"x"}"#,
             ),
         ];
         for (thought, block) in cases {
-            let details = format!("[{}]", thought.detail(3));
+            let details = format!("[{}]", thought.to_detail(3));
             assert!(details.contains(r#""index":3"#), "{details}");
             let as_details = format!(r#"{{"role":"assistant","reasoning_details":{details}}}"#);
             let as_blocks = format!(r#"{{"role":"assistant","thinking_blocks":[{block}]}}"#);
             for message in [as_details, as_blocks] {
                 let message: Message<'_> = serde_json::from_str(&message).unwrap();
                 let mut out = Vec::new();
-                thoughts(&message).iter().for_each(|thought| thought.write(&mut out));
+                thinking_blocks(&message).iter().for_each(|thought| thought.write(&mut out));
                 assert_eq!(String::from_utf8(out).unwrap(), block, "{message:?}");
             }
         }
@@ -189,7 +196,7 @@ mod tests {
             for key in ["reasoning_details", "thinking_blocks"] {
                 let message = format!(r#"{{"role":"assistant","{key}":{details}}}"#);
                 let message: Message<'_> = serde_json::from_str(&message).unwrap();
-                assert!(thoughts(&message).is_empty(), "{key}: {details}");
+                assert!(thinking_blocks(&message).is_empty(), "{key}: {details}");
             }
         }
     }

@@ -3,11 +3,11 @@
 
 use super::{
     decoder::AnthropicDecoder,
-    fit::{Thoughts, may_stay_open, sequences},
-    media::write_cache,
+    fit::{ThinkingMode, allows_prefill, sequences},
+    media::write_cache_control,
     messages::to_turns,
-    response_format::{self, Format},
-    tools::Tools,
+    response_format::{self, OutputFormat},
+    tools::AnthropicTools,
 };
 use crate::{
     api_schema::translation::TranslationInput,
@@ -31,18 +31,18 @@ pub(crate) fn request(
     let (request, fit, target) = (asked.request, asked.fit, &asked.target);
     let mut mistakes = Vec::new();
     let mut conversation = to_turns(&request.messages, &mut mistakes);
-    let tools = Tools::read(request, fit, &mut mistakes);
+    let tools = AnthropicTools::read(request, fit, &mut mistakes);
     if !mistakes.is_empty() {
         return Err(Error::Invalid(mistakes));
     }
     let format = response_format::of(request, fit);
-    if let Format::Told(instruction) = &format {
-        conversation.instruct(instruction);
+    if let OutputFormat::Instruction(instruction) = &format {
+        conversation.add_instruction(instruction);
     }
-    if !may_stay_open(fit, target) {
-        conversation.close();
+    if !allows_prefill(fit, target) {
+        conversation.ask_to_continue();
     }
-    let (names, thoughts) = (tools.names(&conversation), Thoughts::of(fit, target));
+    let (names, thoughts) = (tools.names(&conversation), ThinkingMode::of(fit, target));
     let mut out = Vec::with_capacity(request.parameters.length() + 256);
     let mut body = Object::open(&mut out);
     begin(&mut body, target);
@@ -87,24 +87,24 @@ fn write_sampling(body: &mut Object<'_>, fit: &Fit<'_>) {
 
 /// Thoughts come summarised: the newest models leave them out without a word (guide *Adaptive
 /// thinking*).
-fn write_thoughts(body: &mut Object<'_>, thoughts: Thoughts, format: &Format) {
+fn write_thoughts(body: &mut Object<'_>, thoughts: ThinkingMode, format: &OutputFormat) {
     let effort = match thoughts {
-        Thoughts::None => None,
-        Thoughts::Budget(budget) => {
+        ThinkingMode::None => None,
+        ThinkingMode::Budget(budget) => {
             body.object("thinking", |thinking| {
                 thinking.value("type", "enabled").value("budget_tokens", &budget);
             });
             None
         }
-        Thoughts::Adaptive(effort) => {
+        ThinkingMode::Adaptive(effort) => {
             body.object("thinking", |thinking| {
                 thinking.value("type", "adaptive").value("display", "summarized");
             });
             Some(effort)
         }
-        Thoughts::Effort(effort) => Some(effort),
+        ThinkingMode::Effort(effort) => Some(effort),
     };
-    if effort.is_some() || matches!(format, Format::Held(_)) {
+    if effort.is_some() || matches!(format, OutputFormat::Schema(_)) {
         body.object("output_config", |output| {
             effort.map(|effort| output.value("effort", effort_word(effort)));
             format.write(output);
@@ -126,7 +126,7 @@ fn write_rest(body: &mut Object<'_>, asked: &TranslationInput<'_, '_>) {
         });
     }
     if fit.value(Parameter::CacheControl).is_some() {
-        write_cache(body, asked.request.parameters.get(Parameter::CacheControl));
+        write_cache_control(body, asked.request.parameters.get(Parameter::CacheControl));
     }
     if fit.stream == Stream::On {
         body.value("stream", &true);

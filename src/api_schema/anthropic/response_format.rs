@@ -1,6 +1,6 @@
 //! The form of the answer. Claude API reference, `output_config.format`; guide *Structured outputs*.
 
-use super::json_schema::{self, Converted};
+use super::json_schema::{self, StrictSchema};
 use crate::{
     chat::{
         parameter::Parameter,
@@ -13,49 +13,50 @@ use crate::{
 
 /// The form of an answer.
 #[derive(Debug, PartialEq)]
-pub(super) enum Format {
+pub(super) enum OutputFormat {
     /// Any.
-    Free,
+    Any,
     /// The model is held to a schema.
-    Held(Converted),
+    Schema(StrictSchema),
     /// The model is told what to write.
-    Told(String),
+    Instruction(String),
 }
 
 /// What tells the model to write an object.
 const OBJECT: &str = "Respond with a single JSON object and nothing else: no prose, no code fence.";
 
 /// The form that a request asks for.
-pub(super) fn of(request: &Request<'_>, fit: &Fit<'_>) -> Format {
+pub(super) fn of(request: &Request<'_>, fit: &Fit<'_>) -> OutputFormat {
     if fit.value(Parameter::ResponseFormat).is_none() {
-        return Format::Free;
+        return OutputFormat::Any;
     }
     match &request.response_format {
-        None | Some(ResponseFormat::Text) => Format::Free,
-        Some(ResponseFormat::JsonObject) => Format::Told(OBJECT.to_owned()),
+        None | Some(ResponseFormat::Text) => OutputFormat::Any,
+        Some(ResponseFormat::JsonObject) => OutputFormat::Instruction(OBJECT.to_owned()),
         Some(ResponseFormat::JsonSchema(JsonSchema { schema: None, .. })) => {
-            Format::Told(OBJECT.to_owned())
+            OutputFormat::Instruction(OBJECT.to_owned())
         }
         Some(ResponseFormat::JsonSchema(JsonSchema { schema: Some(raw), .. })) => {
             let told = || format!("{OBJECT} It must follow this JSON schema: {}", raw.get());
-            json_schema::convert(raw).map_or_else(|| Format::Told(told()), Format::Held)
+            json_schema::to_strict(raw)
+                .map_or_else(|| OutputFormat::Instruction(told()), OutputFormat::Schema)
         }
     }
 }
 
-impl Format {
+impl OutputFormat {
     /// Whether the model can answer in another form.
     pub(super) fn is_emulated(&self) -> bool {
         match self {
-            Self::Free => false,
-            Self::Held(converted) => converted.differs,
-            Self::Told(_) => true,
+            Self::Any => false,
+            Self::Schema(converted) => converted.differs,
+            Self::Instruction(_) => true,
         }
     }
 
     /// Writes `format`, if the model is held to one.
     pub(super) fn write(&self, output: &mut Object<'_>) {
-        if let Self::Held(converted) = self {
+        if let Self::Schema(converted) = self {
             output.object("format", |format| {
                 format.value("type", "json_schema").value("schema", &converted.schema);
             });

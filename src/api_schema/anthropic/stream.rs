@@ -4,9 +4,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{
-    names::Names,
-    reasoning::Thought,
-    wire::{self, Block, Piece, StopDetails, Tokens, arguments},
+    names::ToolNames,
+    reasoning::ThinkingBlock,
+    wire::{self, ResponseBlock, StopDetails, UsageTokens, WireBlock, to_arguments},
 };
 use crate::{
     api_schema::{error, origin::ResponseContext},
@@ -24,7 +24,7 @@ use crate::{
 pub(super) struct Progress {
     /// Whether the message began.
     begun: bool,
-    tokens: Option<Tokens>,
+    tokens: Option<UsageTokens>,
     /// The thoughts under way, which go out once more with their signature.
     thinking: Option<Thinking>,
     /// How many blocks of thoughts there have been.
@@ -65,7 +65,7 @@ struct Event<'a> {
     #[serde(borrow, default)]
     delta: Option<&'a RawValue>,
     #[serde(default, deserialize_with = "lenient")]
-    usage: Option<Tokens>,
+    usage: Option<UsageTokens>,
     #[serde(borrow, default)]
     error: Option<&'a RawValue>,
 }
@@ -73,7 +73,7 @@ struct Event<'a> {
 #[derive(Deserialize)]
 struct Started {
     #[serde(default, deserialize_with = "lenient")]
-    usage: Option<Tokens>,
+    usage: Option<UsageTokens>,
 }
 
 /// More of a block, or of the message. Fields of deltas that we do not know may be anything.
@@ -101,7 +101,7 @@ impl Progress {
     pub(super) fn event<'d>(
         &mut self,
         data: &'d [u8],
-        names: &Names,
+        names: &ToolNames,
         writer: &mut Writer,
         origin: ResponseContext<'_>,
     ) -> Result<Option<(usize, Text<'d>)>, Error> {
@@ -113,7 +113,7 @@ impl Progress {
         let event: Event<'d> = serde_json::from_slice(data)
             .map_err(|_| origin.bad("holds an event that is not JSON"))?;
         if let Some(error) = event.error {
-            return Err(error::hidden(origin, error));
+            return Err(error::classify_embedded(origin, error));
         }
         // An index beyond this machine's numbers is beyond any bound too.
         let index = usize::try_from(event.index.unwrap_or_default()).unwrap_or(usize::MAX);
@@ -143,28 +143,34 @@ impl Progress {
         }
     }
 
-    fn count(&mut self, later: Option<Tokens>) {
+    fn count(&mut self, later: Option<UsageTokens>) {
         if let Some(later) = later {
-            self.tokens = Some(self.tokens.unwrap_or_default().updated(later));
+            self.tokens = Some(self.tokens.unwrap_or_default().merge(later));
         }
     }
 
-    fn open(&mut self, index: usize, block: Option<&RawValue>, names: &Names, writer: &mut Writer) {
+    fn open(
+        &mut self,
+        index: usize,
+        block: Option<&RawValue>,
+        names: &ToolNames,
+        writer: &mut Writer,
+    ) {
         self.close(writer);
-        let block = block.and_then(|raw| serde_json::from_str::<Block<'_>>(raw.get()).ok());
-        match block.map(Block::piece) {
-            Some(Piece::Text(text)) => writer.content(0, &text, None),
-            Some(Piece::Thought(Thought::Signed { text, signature })) => {
+        let block = block.and_then(|raw| serde_json::from_str::<WireBlock<'_>>(raw.get()).ok());
+        match block.map(WireBlock::decode) {
+            Some(ResponseBlock::Text(text)) => writer.content(0, &text, None),
+            Some(ResponseBlock::Thinking(ThinkingBlock::Signed { text, signature })) => {
                 writer.reasoning(0, &text);
                 let (text, signature) = (text.escaped().to_owned(), signature.into_owned());
                 self.thinking = Some(Thinking { text, signature });
             }
-            Some(Piece::Thought(redacted)) => self.hand_out(&redacted, writer),
-            Some(Piece::Call { id, name, input }) => {
+            Some(ResponseBlock::Thinking(redacted)) => self.hand_out(&redacted, writer),
+            Some(ResponseBlock::ToolUse { id, name, input }) => {
                 writer.call(0, index, id.as_ref(), Some(&names.received(&name)), None);
-                self.input = Some((index, arguments(input).to_owned()));
+                self.input = Some((index, to_arguments(input).to_owned()));
             }
-            Some(Piece::Other) | None => {}
+            Some(ResponseBlock::Other) | None => {}
         }
     }
 
@@ -219,15 +225,15 @@ impl Progress {
             let token = format!("\"{text}\"");
             let text = serde_json::from_str::<&RawValue>(&token).ok().and_then(Text::from_raw);
             let text = text.unwrap_or_else(|| Text::new(""));
-            self.hand_out(&Thought::Signed { text, signature }, writer);
+            self.hand_out(&ThinkingBlock::Signed { text, signature }, writer);
         }
         if let Some((index, input)) = self.input.take() {
             writer.arguments(0, index, &Text::new(&input));
         }
     }
 
-    fn hand_out(&mut self, thought: &Thought<'_>, writer: &mut Writer) {
-        writer.reasoning_detail(0, &thought.detail(self.thoughts));
+    fn hand_out(&mut self, thought: &ThinkingBlock<'_>, writer: &mut Writer) {
+        writer.reasoning_detail(0, &thought.to_detail(self.thoughts));
         self.thoughts += 1;
     }
 
@@ -237,7 +243,7 @@ impl Progress {
         let Some(reason) = delta.stop_reason.and_then(Text::from_raw) else { return };
         let refusal = delta.stop_details.and_then(|details| details.explanation);
         self.stop = Some(Stop {
-            finish: wire::finish(Some(&reason)),
+            finish: wire::to_finish(Some(&reason)),
             native: reason.into_owned(),
             refusal: refusal.map(Text::into_owned),
         });

@@ -6,7 +6,9 @@ use std::{borrow::Cow, collections::BTreeSet};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{json_schema, media::write_cache, names::Names, turns::Conversation};
+use super::{
+    json_schema, media::write_cache_control, names::ToolNames, turns::AnthropicConversation,
+};
 use crate::{
     chat::{
         mistake::{MAX_MISTAKES, Mistake, MistakeKind},
@@ -31,47 +33,51 @@ const NOTHING_MORE: &str = r#"{"type":"object","properties":{},"additionalProper
 
 /// The tools of a request that the model may call.
 #[derive(Debug)]
-pub(super) struct Tools<'q> {
-    declared: Vec<Declared<'q>>,
-    choice: Choice<'q>,
+pub(super) struct AnthropicTools<'q> {
+    declared: Vec<DeclaredTool<'q>>,
+    choice: AnthropicToolChoice<'q>,
     /// Whether it may call only one at a time.
-    one_by_one: bool,
+    is_sequential: bool,
 }
 
 #[derive(Debug)]
-struct Declared<'q> {
+struct DeclaredTool<'q> {
     function: &'q FunctionTool<'q>,
-    cache: Option<&'q RawValue>,
+    cache_control: Option<&'q RawValue>,
 }
 
 #[derive(Debug)]
-enum Choice<'q> {
+enum AnthropicToolChoice<'q> {
     /// The client leaves it to the provider.
-    Unsaid,
+    Unspecified,
     None,
     Auto,
     Any,
     Tool(Text<'q>),
 }
 
-impl<'q> Tools<'q> {
+impl<'q> AnthropicTools<'q> {
     /// The tools that go on. Those that cannot are among the mistakes.
     pub(super) fn read(
         request: &'q Request<'_>,
         fit: &Fit<'_>,
         mistakes: &mut Vec<Mistake>,
     ) -> Self {
-        let mut tools = Self { declared: Vec::new(), choice: Choice::Unsaid, one_by_one: false };
+        let mut tools = Self {
+            declared: Vec::new(),
+            choice: AnthropicToolChoice::Unspecified,
+            is_sequential: false,
+        };
         if fit.value(Parameter::Tools).is_none() {
             return tools;
         }
         let functions = request.tools.iter().filter_map(|tool| {
             let (function, cache) = (tool.function.as_ref()?, tool.cache_control);
-            Some(Declared { function, cache })
+            Some(DeclaredTool { function, cache_control: cache })
         });
         tools.declared = functions.collect();
         tools.check_names(mistakes);
-        tools.one_by_one = fit.value(Parameter::ParallelToolCalls) == Some("false");
+        tools.is_sequential = fit.value(Parameter::ParallelToolCalls) == Some("false");
         if fit.value(Parameter::ToolChoice).is_some() {
             let choice = request.tool_choice.as_ref();
             let problem = choice.and_then(|choice| tools.choose(choice).err());
@@ -83,21 +89,21 @@ impl<'q> Tools<'q> {
     }
 
     /// Whether the model has to call one.
-    pub(super) fn are_forced(&self) -> bool {
-        matches!(self.choice, Choice::Any | Choice::Tool(_))
+    pub(super) fn require_call(&self) -> bool {
+        matches!(self.choice, AnthropicToolChoice::Any | AnthropicToolChoice::Tool(_))
     }
 
     /// The names of all tools, those of earlier calls included.
-    pub(super) fn names(&self, conversation: &Conversation<'_>) -> Names {
+    pub(super) fn names(&self, conversation: &AnthropicConversation<'_>) -> ToolNames {
         let declared = self.declared.iter().map(|tool| &tool.function.name);
-        Names::new(declared.chain(conversation.called()))
+        ToolNames::new(declared.chain(conversation.called_names()))
     }
 
     /// Whether some tool is strict and the model cannot be held to all of its schema.
-    pub(super) fn loosen(&self) -> bool {
+    pub(super) fn loosen_strict(&self) -> bool {
         let strict = self.declared.iter().filter(|tool| tool.function.strict == Some(true));
         strict.enumerate().any(|(number, tool)| {
-            let converted = tool.function.parameters.map(json_schema::convert);
+            let converted = tool.function.parameters.map(json_schema::to_strict);
             number >= MAX_STRICT
                 || converted.is_some_and(|converted| converted.is_none_or(|own| own.differs))
         })
@@ -108,8 +114,8 @@ impl<'q> Tools<'q> {
     pub(super) fn write(
         &self,
         body: &mut Object<'_>,
-        conversation: &Conversation<'_>,
-        names: &Names,
+        conversation: &AnthropicConversation<'_>,
+        names: &ToolNames,
     ) {
         if !self.declared.is_empty() {
             self.write_tools(body.key("tools"), names);
@@ -134,15 +140,15 @@ impl<'q> Tools<'q> {
 
     fn choose(&mut self, choice: &'q ToolChoice<'_>) -> Result<(), String> {
         self.choice = match choice {
-            ToolChoice::None => Choice::None,
-            ToolChoice::Auto => Choice::Auto,
-            ToolChoice::Required => Choice::Any,
+            ToolChoice::None => AnthropicToolChoice::None,
+            ToolChoice::Auto => AnthropicToolChoice::Auto,
+            ToolChoice::Required => AnthropicToolChoice::Any,
             ToolChoice::Function(name) => {
-                let is_it = |tool: &Declared<'_>| tool.function.name.decode() == name.decode();
+                let is_it = |tool: &DeclaredTool<'_>| tool.function.name.decode() == name.decode();
                 if !self.declared.iter().any(is_it) {
                     return Err(format!("tool_choice: there is no tool `{}`", name.decode()));
                 }
-                Choice::Tool(name.clone())
+                AnthropicToolChoice::Tool(name.clone())
             }
             ToolChoice::AllowedTools(raw) => self.allow(raw)?,
         };
@@ -150,29 +156,29 @@ impl<'q> Tools<'q> {
     }
 
     /// Takes away the tools that are not allowed.
-    fn allow(&mut self, raw: &RawValue) -> Result<Choice<'q>, String> {
+    fn allow(&mut self, raw: &RawValue) -> Result<AnthropicToolChoice<'q>, String> {
         #[derive(Deserialize)]
-        struct Allowed<'a> {
+        struct AllowedTools<'a> {
             #[serde(borrow)]
             mode: Cow<'a, str>,
             #[serde(borrow)]
-            tools: Vec<Item<'a>>,
+            tools: Vec<AllowedTool<'a>>,
         }
         #[derive(Deserialize)]
-        struct Item<'a> {
+        struct AllowedTool<'a> {
             #[serde(borrow, default)]
-            function: Option<Name<'a>>,
+            function: Option<FunctionName<'a>>,
             #[serde(borrow, default)]
             name: Option<Text<'a>>,
         }
         #[derive(Deserialize)]
-        struct Name<'a> {
+        struct FunctionName<'a> {
             #[serde(borrow)]
             name: Text<'a>,
         }
         let wrong = "tool_choice: allowed_tools needs mode, `auto` or `required`, and tools";
-        let allowed: Allowed<'_> = serde_json::from_str(raw.get()).map_err(|_| wrong)?;
-        let name = |item: Item<'_>| {
+        let allowed: AllowedTools<'_> = serde_json::from_str(raw.get()).map_err(|_| wrong)?;
+        let name = |item: AllowedTool<'_>| {
             let name = item.function.map(|function| function.name).or(item.name)?;
             Some(name.decode().into_owned())
         };
@@ -180,13 +186,13 @@ impl<'q> Tools<'q> {
         self.declared.retain(|tool| names.contains(tool.function.name.decode().as_ref()));
         match allowed.mode.as_ref() {
             _ if self.declared.is_empty() => Err("tool_choice: it allows none of the tools".into()),
-            "auto" => Ok(Choice::Auto),
-            "required" => Ok(Choice::Any),
+            "auto" => Ok(AnthropicToolChoice::Auto),
+            "required" => Ok(AnthropicToolChoice::Any),
             _ => Err(wrong.to_owned()),
         }
     }
 
-    fn write_tools(&self, out: &mut Vec<u8>, names: &Names) {
+    fn write_tools(&self, out: &mut Vec<u8>, names: &ToolNames) {
         let mut strict = 0;
         list(out, &self.declared, |out, tool| {
             let function = tool.function;
@@ -200,25 +206,25 @@ impl<'q> Tools<'q> {
                 strict += 1;
                 object.value("strict", &true);
             }
-            write_cache(&mut object, tool.cache);
+            write_cache_control(&mut object, tool.cache_control);
             object.close();
         });
     }
 
-    fn write_choice(&self, body: &mut Object<'_>, names: &Names) {
+    fn write_choice(&self, body: &mut Object<'_>, names: &ToolNames) {
         let kind = match &self.choice {
-            Choice::Unsaid if !self.one_by_one => return,
-            Choice::Unsaid | Choice::Auto => "auto",
-            Choice::None => "none",
-            Choice::Any => "any",
-            Choice::Tool(_) => "tool",
+            AnthropicToolChoice::Unspecified if !self.is_sequential => return,
+            AnthropicToolChoice::Unspecified | AnthropicToolChoice::Auto => "auto",
+            AnthropicToolChoice::None => "none",
+            AnthropicToolChoice::Any => "any",
+            AnthropicToolChoice::Tool(_) => "tool",
         };
         body.object("tool_choice", |choice| {
             choice.value("type", kind);
-            if let Choice::Tool(name) = &self.choice {
+            if let AnthropicToolChoice::Tool(name) = &self.choice {
                 choice.value("name", &names.sent(name));
             }
-            if self.one_by_one && kind != "none" {
+            if self.is_sequential && kind != "none" {
                 choice.value("disable_parallel_tool_use", &true);
             }
         });
@@ -232,9 +238,9 @@ fn write_schema(out: &mut Vec<u8>, parameters: Option<&RawValue>, wanted: bool) 
         return wanted;
     };
     let is_object =
-        |own: &json_schema::Converted| own.schema.get("type").is_some_and(|t| t == "object");
-    let converted = if wanted { json_schema::convert(raw).filter(is_object) } else { None };
-    match (&converted, json_schema::of_tool(raw)) {
+        |own: &json_schema::StrictSchema| own.schema.get("type").is_some_and(|t| t == "object");
+    let converted = if wanted { json_schema::to_strict(raw).filter(is_object) } else { None };
+    match (&converted, json_schema::to_tool_input(raw)) {
         (Some(converted), _) => crate::json::write(out, &converted.schema),
         (None, Some(schema)) => crate::json::write(out, &schema),
         (None, None) => out.extend_from_slice(raw.get().as_bytes()),
@@ -243,9 +249,9 @@ fn write_schema(out: &mut Vec<u8>, parameters: Option<&RawValue>, wanted: bool) 
 }
 
 /// Writes a tool for each that was called.
-fn write_called(out: &mut Vec<u8>, conversation: &Conversation<'_>, names: &Names) {
+fn write_called(out: &mut Vec<u8>, conversation: &AnthropicConversation<'_>, names: &ToolNames) {
     let mut seen = BTreeSet::new();
-    let called = conversation.called().map(|name| names.sent(name));
+    let called = conversation.called_names().map(|name| names.sent(name));
     let called = called.filter(|name| seen.insert(name.decode().into_owned()));
     list(out, called, |out, name| {
         let mut object = Object::open(out);

@@ -7,9 +7,9 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 use super::{
-    media::{Media, write_cache},
-    names::Names,
-    reasoning::Thought,
+    media::{MediaBlock, write_cache_control},
+    names::ToolNames,
+    reasoning::ThinkingBlock,
 };
 use crate::{
     chat::text::Text,
@@ -17,54 +17,54 @@ use crate::{
 };
 
 /// What a user says where the provider needs a user to speak and nobody did.
-const SILENT_USER: &str = ".";
+const EMPTY_USER_TEXT: &str = ".";
 
 /// What a user says after an answer that the model is not able to go on with by itself.
-const GO_ON: &str = "Continue.";
+const CONTINUE_TEXT: &str = "Continue.";
 
 /// What comes from a tool whose result the conversation lacks.
-const NO_RESULT: &str = "This call has no result.";
+const MISSING_RESULT_TEXT: &str = "This call has no result.";
 
 /// A conversation, sorted and not yet written.
 #[derive(Debug, Default)]
-pub(super) struct Conversation<'q> {
-    pub(super) system: Vec<Block<'q>>,
-    pub(super) turns: Vec<Turn<'q>>,
+pub(super) struct AnthropicConversation<'q> {
+    pub(super) system: Vec<ContentBlock<'q>>,
+    pub(super) turns: Vec<AnthropicTurn<'q>>,
     /// Whether it ends in a message of the assistant, for the model to go on with.
-    pub(super) is_open: bool,
+    pub(super) ends_in_assistant: bool,
 }
 
 /// Who has a turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Speaker {
+pub(super) enum TurnRole {
     User,
     Assistant,
 }
 
 /// What one says before the other does.
 #[derive(Debug)]
-pub(super) struct Turn<'q> {
-    pub(super) speaker: Speaker,
+pub(super) struct AnthropicTurn<'q> {
+    pub(super) role: TurnRole,
     /// A user's first: results of the calls in the turn before.
     pub(super) results: Vec<ToolResult<'q>>,
-    pub(super) blocks: Vec<Block<'q>>,
+    pub(super) blocks: Vec<ContentBlock<'q>>,
 }
 
 /// A block of content.
 #[derive(Debug)]
-pub(super) struct Block<'q> {
-    pub(super) says: Says<'q>,
-    pub(super) cache: Option<&'q RawValue>,
+pub(super) struct ContentBlock<'q> {
+    pub(super) content: BlockContent<'q>,
+    pub(super) cache_control: Option<&'q RawValue>,
 }
 
 /// What a block holds.
 #[derive(Debug)]
-pub(super) enum Says<'q> {
+pub(super) enum BlockContent<'q> {
     Text(Text<'q>),
-    Media(Media<'q>),
-    Thought(Thought<'q>),
+    Media(MediaBlock<'q>),
+    Thinking(ThinkingBlock<'q>),
     /// The input is an object in JSON.
-    Call {
+    ToolUse {
         id: String,
         name: Text<'q>,
         input: Cow<'q, str>,
@@ -76,20 +76,20 @@ pub(super) enum Says<'q> {
 pub(super) struct ToolResult<'q> {
     pub(super) id: String,
     /// `None`: the conversation lacks it.
-    pub(super) content: Option<Vec<Block<'q>>>,
-    pub(super) cache: Option<&'q RawValue>,
+    pub(super) content: Option<Vec<ContentBlock<'q>>>,
+    pub(super) cache_control: Option<&'q RawValue>,
 }
 
-impl<'q> Conversation<'q> {
+impl<'q> AnthropicConversation<'q> {
     /// Whether tools are called in it.
     pub(super) fn has_calls(&self) -> bool {
-        self.called().next().is_some()
+        self.called_names().next().is_some()
     }
 
     /// The names of the tools called in it, as often as they are.
-    pub(super) fn called(&self) -> impl Iterator<Item = &Text<'q>> + Clone {
-        self.turns.iter().flat_map(|turn| &turn.blocks).filter_map(|block| match &block.says {
-            Says::Call { name, .. } => Some(name),
+    pub(super) fn called_names(&self) -> impl Iterator<Item = &Text<'q>> + Clone {
+        self.turns.iter().flat_map(|turn| &turn.blocks).filter_map(|block| match &block.content {
+            BlockContent::ToolUse { name, .. } => Some(name),
             _ => None,
         })
     }
@@ -97,43 +97,51 @@ impl<'q> Conversation<'q> {
     /// Whether the assistant's turn under way has called tools and its thoughts are not there. A
     /// model that thinks by a budget refuses such a turn (guide *Extended thinking*, "Preserving
     /// thinking blocks").
-    pub(super) fn lacks_thoughts(&self) -> bool {
-        let under_way = self.turns.iter().rev().take_while(|turn| turn.is_of_tools());
-        let first = under_way.filter(|turn| !turn.is_users()).last();
+    pub(super) fn lacks_thinking(&self) -> bool {
+        let under_way = self.turns.iter().rev().take_while(|turn| turn.has_no_user_content());
+        let first = under_way.filter(|turn| !turn.is_from_user()).last();
         first.is_some_and(|turn| {
-            let thinks = |block: &Block<'_>| matches!(block.says, Says::Thought(_));
-            let calls = |block: &Block<'_>| matches!(block.says, Says::Call { .. });
+            let thinks =
+                |block: &ContentBlock<'_>| matches!(block.content, BlockContent::Thinking(_));
+            let calls =
+                |block: &ContentBlock<'_>| matches!(block.content, BlockContent::ToolUse { .. });
             turn.blocks.iter().any(calls) && !turn.blocks.first().is_some_and(thinks)
         })
     }
 
     /// Lets the user speak where the provider wants that, once all messages are sorted.
     /// `ends_in_user`: whether the last message is a user's, even if it says nothing.
-    pub(super) fn complete(&mut self, ends_in_user: bool) {
-        let is_users = |turn: Option<&Turn<'_>>| turn.is_some_and(|turn| turn.is_users());
+    pub(super) fn add_required_user_turns(&mut self, ends_in_user: bool) {
+        let is_users =
+            |turn: Option<&AnthropicTurn<'_>>| turn.is_some_and(|turn| turn.is_from_user());
         if !is_users(self.turns.first()) {
-            self.turns.insert(0, Turn::of_user(SILENT_USER));
+            self.turns.insert(0, AnthropicTurn::from_user_text(EMPTY_USER_TEXT));
         }
         if ends_in_user && !is_users(self.turns.last()) {
-            self.turns.push(Turn::of_user(SILENT_USER));
+            self.turns.push(AnthropicTurn::from_user_text(EMPTY_USER_TEXT));
         }
-        self.is_open = !is_users(self.turns.last());
+        self.ends_in_assistant = !is_users(self.turns.last());
         let end = self.turns.last_mut().and_then(|turn| turn.blocks.last_mut());
-        if let Some(Block { says: Says::Text(text), .. }) = end.filter(|_| self.is_open) {
+        if let Some(ContentBlock { content: BlockContent::Text(text), .. }) =
+            end.filter(|_| self.ends_in_assistant)
+        {
             trim_end(text);
         }
     }
 
     /// Closes a conversation that is open: the user asks the model to go on.
-    pub(super) fn close(&mut self) {
-        if std::mem::take(&mut self.is_open) {
-            self.turns.push(Turn::of_user(GO_ON));
+    pub(super) fn ask_to_continue(&mut self) {
+        if std::mem::take(&mut self.ends_in_assistant) {
+            self.turns.push(AnthropicTurn::from_user_text(CONTINUE_TEXT));
         }
     }
 
     /// Adds to the instructions.
-    pub(super) fn instruct(&mut self, instruction: &str) {
-        self.system.push(Block { says: Says::Text(Text::new(instruction)), cache: None });
+    pub(super) fn add_instruction(&mut self, instruction: &str) {
+        self.system.push(ContentBlock {
+            content: BlockContent::Text(Text::new(instruction)),
+            cache_control: None,
+        });
     }
 
     /// Writes the instructions, if there are any.
@@ -144,7 +152,7 @@ impl<'q> Conversation<'q> {
     }
 
     /// Writes the turns, with thoughts only for a model that is going to think.
-    pub(super) fn write_turns(&self, out: &mut Vec<u8>, names: &Names, thinks: bool) {
+    pub(super) fn write_turns(&self, out: &mut Vec<u8>, names: &ToolNames, thinks: bool) {
         list(out, &self.turns, |out, turn| turn.write(out, names, thinks));
     }
 }
@@ -161,64 +169,67 @@ fn trim_end(text: &mut Text<'_>) {
     }
 }
 
-impl Turn<'_> {
+impl AnthropicTurn<'_> {
     /// A turn in which nothing has been said.
-    pub(super) fn new(speaker: Speaker) -> Self {
-        Self { speaker, results: Vec::new(), blocks: Vec::new() }
+    pub(super) fn new(speaker: TurnRole) -> Self {
+        Self { role: speaker, results: Vec::new(), blocks: Vec::new() }
     }
 
-    fn of_user(text: &str) -> Self {
-        let block = Block { says: Says::Text(Text::new(text)), cache: None };
-        Self { blocks: vec![block], ..Self::new(Speaker::User) }
+    fn from_user_text(text: &str) -> Self {
+        let block =
+            ContentBlock { content: BlockContent::Text(Text::new(text)), cache_control: None };
+        Self { blocks: vec![block], ..Self::new(TurnRole::User) }
     }
 
-    fn is_users(&self) -> bool {
-        self.speaker == Speaker::User
+    fn is_from_user(&self) -> bool {
+        self.role == TurnRole::User
     }
 
     /// Whether no user says anything in it.
-    fn is_of_tools(&self) -> bool {
-        !self.is_users() || self.blocks.is_empty()
+    fn has_no_user_content(&self) -> bool {
+        !self.is_from_user() || self.blocks.is_empty()
     }
 
-    fn write(&self, out: &mut Vec<u8>, names: &Names, thinks: bool) {
+    fn write(&self, out: &mut Vec<u8>, names: &ToolNames, thinks: bool) {
         let mut turn = Object::open(out);
-        turn.value("role", if self.is_users() { "user" } else { "assistant" });
-        let said = |block: &&Block<'_>| thinks || !matches!(block.says, Says::Thought(_));
-        let blocks = self.blocks.iter().filter(said).map(Item::Block);
-        let items = self.results.iter().map(Item::Result).chain(blocks);
+        turn.value("role", if self.is_from_user() { "user" } else { "assistant" });
+        let said = |block: &&ContentBlock<'_>| {
+            thinks || !matches!(block.content, BlockContent::Thinking(_))
+        };
+        let blocks = self.blocks.iter().filter(said).map(TurnItem::Block);
+        let items = self.results.iter().map(TurnItem::Result).chain(blocks);
         list(turn.key("content"), items, |out, item| match item {
-            Item::Result(result) => result.write(out),
-            Item::Block(block) => block.write(out, names),
+            TurnItem::Result(result) => result.write(out),
+            TurnItem::Block(block) => block.write(out, names),
         });
         turn.close();
     }
 }
 
 /// What a turn is made of.
-enum Item<'t, 'q> {
+enum TurnItem<'t, 'q> {
     Result(&'t ToolResult<'q>),
-    Block(&'t Block<'q>),
+    Block(&'t ContentBlock<'q>),
 }
 
-impl Block<'_> {
-    fn write(&self, out: &mut Vec<u8>, names: &Names) {
-        if let Says::Thought(thought) = &self.says {
+impl ContentBlock<'_> {
+    fn write(&self, out: &mut Vec<u8>, names: &ToolNames) {
+        if let BlockContent::Thinking(thought) = &self.content {
             return thought.write(out);
         }
         let mut block = Object::open(out);
-        match &self.says {
-            Says::Text(text) => {
+        match &self.content {
+            BlockContent::Text(text) => {
                 block.value("type", "text").raw("text", text.json());
             }
-            Says::Media(media) => media.write(&mut block),
-            Says::Call { id, name, input } => {
+            BlockContent::Media(media) => media.write(&mut block),
+            BlockContent::ToolUse { id, name, input } => {
                 block.value("type", "tool_use").value("id", id);
                 block.value("name", &names.sent(name)).raw("input", input.as_bytes());
             }
-            Says::Thought(_) => {}
+            BlockContent::Thinking(_) => {}
         }
-        write_cache(&mut block, self.cache);
+        write_cache_control(&mut block, self.cache_control);
         block.close();
     }
 }
@@ -231,15 +242,15 @@ impl ToolResult<'_> {
             Some(blocks) if blocks.is_empty() => {}
             Some(blocks) => write_blocks(result.key("content"), blocks),
             None => {
-                result.value("content", NO_RESULT).value("is_error", &true);
+                result.value("content", MISSING_RESULT_TEXT).value("is_error", &true);
             }
         }
-        write_cache(&mut result, self.cache);
+        write_cache_control(&mut result, self.cache_control);
         result.close();
     }
 }
 
 /// Writes blocks in which no tool is called.
-fn write_blocks(out: &mut Vec<u8>, blocks: &[Block<'_>]) {
-    list(out, blocks, |out, block| block.write(out, &Names::default()));
+fn write_blocks(out: &mut Vec<u8>, blocks: &[ContentBlock<'_>]) {
+    list(out, blocks, |out, block| block.write(out, &ToolNames::default()));
 }

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::reasoning::Thought;
+use super::reasoning::ThinkingBlock;
 use crate::chat::{
     finish::Finish,
     text::{Text, lenient},
@@ -11,7 +11,7 @@ use crate::chat::{
 };
 
 #[derive(Deserialize)]
-pub(super) struct Message<'a> {
+pub(super) struct AnthropicMessage<'a> {
     #[serde(borrow, default)]
     pub(super) content: Option<Vec<&'a RawValue>>,
     #[serde(borrow, default)]
@@ -19,7 +19,7 @@ pub(super) struct Message<'a> {
     #[serde(borrow, default, deserialize_with = "lenient")]
     pub(super) stop_details: Option<StopDetails<'a>>,
     #[serde(default, deserialize_with = "lenient")]
-    pub(super) usage: Option<Tokens>,
+    pub(super) usage: Option<UsageTokens>,
     #[serde(borrow, default)]
     pub(super) error: Option<&'a RawValue>,
 }
@@ -33,7 +33,7 @@ pub(super) struct StopDetails<'a> {
 
 /// A block of content. Fields of blocks that we do not know may be anything.
 #[derive(Deserialize)]
-pub(super) struct Block<'a> {
+pub(super) struct WireBlock<'a> {
     #[serde(borrow, rename = "type")]
     pub(super) kind: Text<'a>,
     #[serde(borrow, default)]
@@ -54,10 +54,10 @@ pub(super) struct Block<'a> {
 
 /// What a block is to a client.
 #[derive(Debug)]
-pub(super) enum Piece<'a> {
+pub(super) enum ResponseBlock<'a> {
     Text(Text<'a>),
-    Thought(Thought<'a>),
-    Call {
+    Thinking(ThinkingBlock<'a>),
+    ToolUse {
         id: Option<Text<'a>>,
         name: Text<'a>,
         input: Option<&'a RawValue>,
@@ -66,45 +66,50 @@ pub(super) enum Piece<'a> {
     Other,
 }
 
-impl<'a> Block<'a> {
+impl<'a> WireBlock<'a> {
     /// What it is to a client.
-    pub(super) fn piece(self) -> Piece<'a> {
+    pub(super) fn decode(self) -> ResponseBlock<'a> {
         let text = |raw: Option<&'a RawValue>| raw.and_then(Text::from_raw);
         let or_none = |raw| text(raw).unwrap_or_else(|| Text::new(""));
         match self.kind.decode().as_ref() {
-            "text" => Piece::Text(or_none(self.text)),
+            "text" => ResponseBlock::Text(or_none(self.text)),
             "thinking" => {
                 let signature = or_none(self.signature);
-                Piece::Thought(Thought::Signed { text: or_none(self.thinking), signature })
+                ResponseBlock::Thinking(ThinkingBlock::Signed {
+                    text: or_none(self.thinking),
+                    signature,
+                })
             }
-            "redacted_thinking" => Piece::Thought(Thought::Redacted { data: or_none(self.data) }),
+            "redacted_thinking" => {
+                ResponseBlock::Thinking(ThinkingBlock::Redacted { data: or_none(self.data) })
+            }
             "tool_use" => match text(self.name).filter(|name| !name.is_empty()) {
-                Some(name) => Piece::Call { id: text(self.id), name, input: self.input },
-                None => Piece::Other,
+                Some(name) => ResponseBlock::ToolUse { id: text(self.id), name, input: self.input },
+                None => ResponseBlock::Other,
             },
-            _ => Piece::Other,
+            _ => ResponseBlock::Other,
         }
     }
 }
 
 /// Tokens as Claude counts them. What a stream says later takes the place of what it said before.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
-pub(super) struct Tokens {
+pub(super) struct UsageTokens {
     input_tokens: Option<u64>,
     cache_creation_input_tokens: Option<u64>,
     cache_read_input_tokens: Option<u64>,
     output_tokens: Option<u64>,
-    output_tokens_details: Option<OutputDetails>,
+    output_tokens_details: Option<OutputTokensDetails>,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
-struct OutputDetails {
+struct OutputTokensDetails {
     thinking_tokens: Option<u64>,
 }
 
-impl Tokens {
+impl UsageTokens {
     /// These, with `later` in the place of what it names.
-    pub(super) fn updated(self, later: Self) -> Self {
+    pub(super) fn merge(self, later: Self) -> Self {
         let created = later.cache_creation_input_tokens.or(self.cache_creation_input_tokens);
         Self {
             input_tokens: later.input_tokens.or(self.input_tokens),
@@ -134,7 +139,7 @@ impl Tokens {
 }
 
 /// What a `stop_reason` means. Claude API, *Handling stop reasons*.
-pub(super) fn finish(stop_reason: Option<&Text<'_>>) -> Finish {
+pub(super) fn to_finish(stop_reason: Option<&Text<'_>>) -> Finish {
     match stop_reason.map(Text::decode).unwrap_or_default().as_ref() {
         "tool_use" => Finish::ToolCalls,
         "max_tokens" | "model_context_window_exceeded" | "compaction" => Finish::Length,
@@ -144,6 +149,6 @@ pub(super) fn finish(stop_reason: Option<&Text<'_>>) -> Finish {
 }
 
 /// The arguments of a call: an object, whatever came.
-pub(super) fn arguments(input: Option<&RawValue>) -> &str {
+pub(super) fn to_arguments(input: Option<&RawValue>) -> &str {
     input.map(RawValue::get).filter(|json| json.starts_with('{')).unwrap_or("{}")
 }

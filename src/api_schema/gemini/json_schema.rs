@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::names::Unique;
+use super::names::UniqueNames;
 
 mod all_of;
 mod values;
@@ -127,7 +127,7 @@ struct Translation<'r> {
     root: &'r Value,
     /// Names under `$defs`, by what refers to them.
     names: BTreeMap<&'r str, String>,
-    unique: Unique,
+    unique: UniqueNames,
     /// What is to stand under `$defs`.
     targets: Vec<(String, &'r Value)>,
     /// How many there have been. More than [`MAX_NODES`] once any bound was crossed.
@@ -142,7 +142,7 @@ impl<'r> Translation<'r> {
         Self {
             root,
             names: BTreeMap::new(),
-            unique: Unique::default(),
+            unique: UniqueNames::default(),
             targets: Vec::new(),
             nodes,
             depth: 0,

@@ -45,7 +45,7 @@ const ENDINGS: [(&str, &str); 26] = [
 
 /// What a part shows.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Media<'m> {
+pub(super) enum MediaPart<'m> {
     /// Here it is, in base64.
     Inline { kind: Cow<'m, str>, data: Cow<'m, str> },
     /// There it is.
@@ -55,7 +55,7 @@ pub(super) enum Media<'m> {
 /// The fields of a `file` part. OpenAI's API reference, *Create chat completion*, *File content
 /// part*.
 #[derive(Deserialize)]
-struct File<'a> {
+struct FilePart<'a> {
     #[serde(borrow, default)]
     file_data: Option<Text<'a>>,
     #[serde(borrow, default)]
@@ -66,14 +66,14 @@ struct File<'a> {
 
 /// The fields of an `input_audio` part.
 #[derive(Deserialize)]
-struct Audio<'a> {
+struct AudioPart<'a> {
     #[serde(borrow)]
     data: Text<'a>,
     #[serde(borrow)]
     format: Text<'a>,
 }
 
-impl<'m> Media<'m> {
+impl<'m> MediaPart<'m> {
     /// Reads a part that is no text. Vertex AI fetches URLs, AI Studio does not. An error is a
     /// sentence for the client.
     pub(super) fn read(part: &'m Part<'_>, vertex: bool) -> Result<Self, String> {
@@ -141,7 +141,7 @@ impl<'m> Media<'m> {
         Ok(Self::Inline { kind: Cow::Borrowed(kind), data: Cow::Borrowed(data) })
     }
 
-    fn audio(audio: Audio<'m>) -> Result<Self, String> {
+    fn audio(audio: AudioPart<'m>) -> Result<Self, String> {
         let format = audio.format.decode().to_ascii_lowercase();
         let kind = ending(&format!(".{format}")).filter(|kind| kind.starts_with("audio/"));
         let kind = kind.ok_or_else(|| format!("format `{format}` is not supported"))?;
@@ -150,7 +150,7 @@ impl<'m> Media<'m> {
     }
 
     /// Some clients leave out the beginning of the data URL, and tell the type by the name.
-    fn file(file: &File<'_>, vertex: bool) -> Result<Self, String> {
+    fn file(file: &FilePart<'_>, vertex: bool) -> Result<Self, String> {
         let name = file.filename.as_ref().map(Text::decode);
         let kind = name.as_deref().and_then(ending);
         if let Some(id) = file.file_id.as_ref().map(Text::decode) {

@@ -14,7 +14,7 @@ use super::{
     RequestBuilder,
     fit::has_budget,
     is_vertex,
-    media::Media,
+    media::MediaPart,
     signature::{LOST, Signatures},
     turns::{self, Turns},
 };
@@ -180,7 +180,7 @@ impl<'q, 'a> RequestBuilder<'q, 'a> {
     }
 
     fn media(&mut self, turns: &mut Turns, index: usize, number: usize, part: &Part<'_>) {
-        match Media::read(part, is_vertex(&self.asked.target)) {
+        match MediaPart::read(part, is_vertex(&self.asked.target)) {
             Ok(media) => media.write(turns.part(USER)),
             Err(problem) => {
                 let param = format!("messages[{index}].content[{number}]");

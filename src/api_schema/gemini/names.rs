@@ -8,13 +8,13 @@ const MAX_NAME: usize = 64;
 
 /// Names of which no two are the same.
 #[derive(Debug, Default)]
-pub(super) struct Unique {
+pub(super) struct UniqueNames {
     taken: BTreeSet<String>,
     /// The number to try next, by what the names begin with.
     next: BTreeMap<String, u32>,
 }
 
-impl Unique {
+impl UniqueNames {
     /// A name that nobody has, `wanted` itself if it is one. `limit` is how long it may be.
     pub(super) fn name(&mut self, wanted: String, limit: usize) -> String {
         if self.taken.insert(wanted.clone()) {
@@ -35,12 +35,12 @@ impl Unique {
 
 /// Every name that has been met, with the one that is sent for it.
 #[derive(Debug, Default)]
-pub(super) struct Names {
+pub(super) struct FunctionNames {
     sent: BTreeMap<String, String>,
-    unique: Unique,
+    unique: UniqueNames,
 }
 
-impl Names {
+impl FunctionNames {
     /// Meets the names of all declared tools, those first that can stay as they are.
     pub(super) fn declare<'n>(&mut self, names: impl Iterator<Item = &'n str> + Clone) {
         let (plain, rest) = (names.clone().filter(|name| is_plain(name)), names);
@@ -101,7 +101,7 @@ mod tests {
         let long = "l".repeat(70);
         let declared = ["a/b", "a_b", "1st", "", "ns.get:v1-x", "a b", "größe", &long];
         let sent = ["a_b_2", "a_b", "_1st", "_", "ns.get:v1-x", "a_b_3", "gr__e", &long[..64]];
-        let mut names = Names::default();
+        let mut names = FunctionNames::default();
         names.declare(declared.into_iter());
         for (name, sent) in declared.into_iter().zip(sent) {
             assert_eq!(names.sent(name), sent);
@@ -118,7 +118,7 @@ mod tests {
     #[test]
     fn long_names_that_begin_alike_stay_apart() {
         let (one, two) = ("x".repeat(80), "x".repeat(81));
-        let mut names = Names::default();
+        let mut names = FunctionNames::default();
         assert_eq!(names.sent(&one), "x".repeat(64));
         assert_eq!(names.sent(&two), format!("{}_2", "x".repeat(62)));
     }

@@ -10,39 +10,39 @@ use super::{REMARKS, references::definition};
 const MAX_WEIGHT: usize = 1 << 20;
 
 /// Puts schemas together.
-pub(super) struct Uniting<'d> {
+pub(super) struct AllOfMerger<'d> {
     definitions: Option<&'d Map<String, Value>>,
     /// What the parts so far weigh.
     weight: usize,
 }
 
-impl<'d> Uniting<'d> {
+impl<'d> AllOfMerger<'d> {
     /// With what a `$ref` can point at, none of which comes to itself again.
     pub(super) fn new(definitions: Option<&'d Map<String, Value>>) -> Self {
         Self { definitions, weight: 0 }
     }
 
     /// A schema and the parts of its `allOf` as one. None where they cannot be one, or there is none.
-    pub(super) fn unite(&mut self, schema: &Map<String, Value>) -> Option<Map<String, Value>> {
+    pub(super) fn merge(&mut self, schema: &Map<String, Value>) -> Option<Map<String, Value>> {
         let Some(Value::Array(parts)) = schema.get("allOf") else { return None };
         let mut whole = self.copy(schema)?;
         whole.shift_remove("allOf");
         for part in parts {
-            let part = self.resolved(part.as_object()?)?;
+            let part = self.resolve(part.as_object()?)?;
             part.into_iter().try_for_each(|(key, value)| add(&mut whole, key, value))?;
         }
         Some(whole)
     }
 
     /// A part without `$ref` and without an `allOf` of its own.
-    fn resolved(&mut self, part: &Map<String, Value>) -> Option<Map<String, Value>> {
+    fn resolve(&mut self, part: &Map<String, Value>) -> Option<Map<String, Value>> {
         let mut whole = self.copy(part)?;
         if let Some(reference) = whole.shift_remove("$ref") {
             let target = self.definitions?.get(definition(reference.as_str()?)?)?.as_object()?;
-            let target = self.resolved(target)?;
+            let target = self.resolve(target)?;
             target.into_iter().try_for_each(|(key, value)| add(&mut whole, key, value))?;
         }
-        if whole.contains_key("allOf") { self.unite(&whole) } else { Some(whole) }
+        if whole.contains_key("allOf") { self.merge(&whole) } else { Some(whole) }
     }
 
     /// A copy, if it is not too much by now.

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json, value::RawValue};
 /// The schema of a tool's arguments, as the provider takes it without holding the model to it: an
 /// object, with no alternatives at its top (Claude API reference, `tools.input_schema`). `None`: it
 /// is one already.
-pub(in crate::api_schema::anthropic) fn of_tool(raw: &RawValue) -> Option<Value> {
+pub(in crate::api_schema::anthropic) fn to_tool_input(raw: &RawValue) -> Option<Value> {
     let Ok(Value::Object(mut root)) = serde_json::from_str(raw.get()) else { return None };
     let is_fine = root.get("type") == Some(&json!("object"));
     let odd = ["$schema", "$ref", "anyOf", "oneOf", "allOf"];
