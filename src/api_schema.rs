@@ -1,6 +1,7 @@
 //! Reads what comes back from one attempt, by the provider's API schema.
 
 mod anthropic;
+mod data_url;
 mod error;
 mod gemini;
 mod openai;

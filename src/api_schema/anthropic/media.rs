@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::{
+    api_schema::data_url::{DataUrl, decode_base64, has_data_scheme, looks_like_base64},
     chat::{
         message::{ImageUrl, Part},
         text::Text,
@@ -42,13 +43,26 @@ pub(super) enum MediaSource<'q> {
 /// A picture, or why it cannot be shown.
 pub(super) fn image_block<'q>(image: &'q ImageUrl<'_>) -> Result<MediaBlock<'q>, String> {
     let url = image.url.decode();
-    let Some((media_type, data)) = data_url(&url)? else {
+    let Some((media_type, data)) = inline(&url)? else {
         return web_url(url).map(|url| MediaBlock::Image(MediaSource::Url(url)));
     };
     let media_type = image_type(&media_type).ok_or_else(|| {
         format!("images of type `{media_type}` cannot be sent, send jpeg, png, gif or webp")
     })?;
-    Ok(MediaBlock::Image(MediaSource::Base64 { media_type, data: tail(&url, data) }))
+    Ok(MediaBlock::Image(MediaSource::Base64 { media_type, data }))
+}
+
+/// The media type, in lower case, and the base64 of a data URL. `None`: another URL.
+fn inline<'q>(url: &Cow<'q, str>) -> Result<Option<(String, Cow<'q, str>)>, String> {
+    match DataUrl::parse(url) {
+        Some(DataUrl { media_type, data }) => {
+            Ok(Some((media_type.trim().to_ascii_lowercase(), data)))
+        }
+        None if has_data_scheme(url) => {
+            Err("a data URL must be `data:TYPE;base64,DATA`".to_owned())
+        }
+        None => Ok(None),
+    }
 }
 
 /// A file: a PDF, a text, a picture. Or why it cannot be shown.
@@ -66,34 +80,33 @@ pub(super) fn file_block<'q>(raw: &'q RawValue) -> Result<MediaBlock<'q>, String
     let url = file_data.ok_or_else(wrong)?.into_decoded();
     let title = filename.map(|name| name.decode().into_owned()).filter(|name| !name.is_empty());
     // OpenAI's reference has bare base64 here, its guide a data URL.
-    let is_bare = !url.is_empty() && url.bytes().all(is_base64);
-    if is_bare && let Some(media_type) = title.as_deref().and_then(type_by_name) {
-        return typed_file_block(media_type, &url, 0, title);
+    if let Some(media_type) = title.as_deref().and_then(type_by_name)
+        && looks_like_base64(&url)
+    {
+        return typed_file_block(media_type, url, title);
     }
-    let Some((media_type, data)) = data_url(&url)? else {
+    let Some((media_type, data)) = inline(&url)? else {
         return web_url(url).map(|url| MediaBlock::Document(MediaSource::Url(url), title));
     };
-    typed_file_block(&media_type, &url, data, title)
+    typed_file_block(&media_type, data, title)
 }
 
-/// A file whose base64 begins at `data`.
+/// A file in base64.
 fn typed_file_block<'q>(
     media_type: &str,
-    url: &Cow<'q, str>,
-    data: usize,
+    data: Cow<'q, str>,
     title: Option<String>,
 ) -> Result<MediaBlock<'q>, String> {
     if let Some(media_type) = image_type(media_type) {
-        return Ok(MediaBlock::Image(MediaSource::Base64 { media_type, data: tail(url, data) }));
+        return Ok(MediaBlock::Image(MediaSource::Base64 { media_type, data }));
     }
     match media_type {
         "application/pdf" => {
-            let source =
-                MediaSource::Base64 { media_type: "application/pdf", data: tail(url, data) };
+            let source = MediaSource::Base64 { media_type: "application/pdf", data };
             Ok(MediaBlock::Document(source, title))
         }
-        "application/json" => text_file_block(url, data, title),
-        text if text.starts_with("text/") => text_file_block(url, data, title),
+        "application/json" => text_file_block(&data, title),
+        text if text.starts_with("text/") => text_file_block(&data, title),
         other => Err(format!("files of type `{other}` cannot be sent, send a PDF or a text")),
     }
 }
@@ -108,17 +121,8 @@ fn type_by_name(name: &str) -> Option<&'static str> {
     }
 }
 
-fn is_base64(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"+/=".contains(&byte)
-}
-
-fn text_file_block(
-    url: &str,
-    data: usize,
-    title: Option<String>,
-) -> Result<MediaBlock<'static>, String> {
-    let bytes = base64(url.get(data..).unwrap_or_default().as_bytes());
-    let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
+fn text_file_block(data: &str, title: Option<String>) -> Result<MediaBlock<'static>, String> {
+    let text = decode_base64(data).and_then(|bytes| String::from_utf8(bytes).ok());
     let text = text.ok_or_else(|| "the file is no UTF-8 text in base64".to_owned())?;
     if text.trim().is_empty() {
         return Err("the file is empty".to_owned());
@@ -136,61 +140,11 @@ fn image_type(media_type: &str) -> Option<&'static str> {
     }
 }
 
-/// The media type of a `data:` URL (RFC 2397) and where its base64 begins. `None`: another URL.
-fn data_url(url: &str) -> Result<Option<(String, usize)>, String> {
-    let scheme = url.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("data:"));
-    let Some(rest) = url.get(5..).filter(|_| scheme) else { return Ok(None) };
-    let head = rest.split_once(',').map(|(head, _)| head);
-    let Some((head, described)) = head.and_then(|head| Some((head, without_base64(head)?))) else {
-        return Err("a data URL must be `data:TYPE;base64,DATA`".to_owned());
-    };
-    let media_type = described.split(';').next().unwrap_or_default().trim();
-    Ok(Some((media_type.to_ascii_lowercase(), 5 + head.len() + 1)))
-}
-
-/// What stands before `;base64`, in any case.
-fn without_base64(head: &str) -> Option<&str> {
-    let at = head.len().checked_sub(";base64".len())?;
-    let (before, word) = head.split_at_checked(at)?;
-    word.eq_ignore_ascii_case(";base64").then_some(before)
-}
-
 fn web_url(url: Cow<'_, str>) -> Result<Cow<'_, str>, String> {
     if url.starts_with("https://") || url.starts_with("http://") {
         return Ok(url);
     }
     Err("the URL must begin with `https://`, `http://` or `data:`".to_owned())
-}
-
-/// What of a text comes from `start` on.
-fn tail<'q>(text: &Cow<'q, str>, start: usize) -> Cow<'q, str> {
-    match text {
-        Cow::Borrowed(text) => Cow::Borrowed(text.get(start..).unwrap_or_default()),
-        Cow::Owned(text) => Cow::Owned(text.get(start..).unwrap_or_default().to_owned()),
-    }
-}
-
-/// Base64 with the standard alphabet (RFC 4648, section 4), padded or not.
-fn base64(text: &[u8]) -> Option<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(text.len() / 4 * 3);
-    let (mut bits, mut held) = (0_u32, 0_u32);
-    for byte in text.iter().filter(|byte| !matches!(byte, b'=' | b'\r' | b'\n')) {
-        let six = match byte {
-            b'A'..=b'Z' => byte - b'A',
-            b'a'..=b'z' => byte - b'a' + 26,
-            b'0'..=b'9' => byte - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            _ => return None,
-        };
-        bits = (bits << 6 | u32::from(six)) & 0xffff;
-        held += 6;
-        if held >= 8 {
-            held -= 8;
-            bytes.push((bits >> held & 0xff) as u8);
-        }
-    }
-    Some(bytes)
 }
 
 impl MediaBlock<'_> {

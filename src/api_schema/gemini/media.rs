@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 
 use crate::{
+    api_schema::data_url::{DataUrl, is_base64},
     chat::{message::Part, text::Text},
     json::Object,
 };
@@ -113,8 +114,12 @@ impl<'m> MediaPart<'m> {
 
     /// What a URL stands for. `name` is the file's, for URLs that do not tell its type.
     fn located(url: Cow<'m, str>, name: Option<&str>, vertex: bool) -> Result<Self, String> {
-        if split_data_url(&url).is_some() || url.starts_with("data:") {
-            return Self::inline(url);
+        let data_url = DataUrl::parse(&url).filter(|own| own.media_type.contains('/'));
+        if let Some(DataUrl { media_type: kind, data }) = data_url {
+            return Ok(Self::Inline { kind, data });
+        }
+        if url.starts_with("data:") {
+            return Err("must be a data URL with a type and base64".to_owned());
         }
         let remote = ["https://", "http://", "gs://"].iter().any(|scheme| url.starts_with(scheme));
         if !remote {
@@ -127,18 +132,6 @@ impl<'m> MediaPart<'m> {
             "the URL does not tell a file type, let it end in one such as `.png`".to_owned()
         })?;
         Ok(Self::File { kind: Cow::Borrowed(kind), url })
-    }
-
-    fn inline(url: Cow<'m, str>) -> Result<Self, String> {
-        let wrong = || "must be a data URL with a type and base64".to_owned();
-        let Cow::Borrowed(url) = url else {
-            // Escapes in the JSON have left us an owned copy.
-            let (kind, data) = split_data_url(&url).ok_or_else(wrong)?;
-            let (kind, data) = (Cow::Owned(kind.to_owned()), Cow::Owned(data.to_owned()));
-            return Ok(Self::Inline { kind, data });
-        };
-        let (kind, data) = split_data_url(url).ok_or_else(wrong)?;
-        Ok(Self::Inline { kind: Cow::Borrowed(kind), data: Cow::Borrowed(data) })
     }
 
     fn audio(audio: AudioPart<'m>) -> Result<Self, String> {
@@ -187,27 +180,10 @@ impl<'m> MediaPart<'m> {
     }
 }
 
-/// The type and the data of a data URL in base64. RFC 2397.
-fn split_data_url(url: &str) -> Option<(&str, &str)> {
-    let (head, data) = url.split_once(',')?;
-    let (scheme, head) = head.split_once(':')?;
-    let (kind, end) = head.rsplit_once(';')?;
-    let is_one = scheme.eq_ignore_ascii_case("data") && end.eq_ignore_ascii_case("base64");
-    let kind = kind.split(';').next().filter(|kind| is_one && kind.contains('/'))?;
-    Some((kind, data))
-}
-
 /// The type of a file by the ending of its name or URL.
 fn ending(name: &str) -> Option<&'static str> {
     let path = name.split(['?', '#']).next().unwrap_or_default();
     let (_, ending) = path.rsplit_once('.')?;
     let ending = ending.to_ascii_lowercase();
     ENDINGS.iter().find(|(known, _)| *known == ending).map(|(_, kind)| *kind)
-}
-
-/// Whether it is base64 as JSON of protocol buffers takes it: either alphabet, padded or not.
-pub(super) fn is_base64(text: &str) -> bool {
-    let data = text.trim_end_matches('=');
-    data.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+/-_".contains(&byte))
-        && data.len() % 4 != 1
 }

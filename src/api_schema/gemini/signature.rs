@@ -112,5 +112,6 @@ fn in_call(call: &ToolCall<'_>) -> Option<String> {
 /// A signature that can be one. Anything but base64 would be refused with the whole request.
 fn genuine(text: &Text<'_>) -> Option<String> {
     let plain = text.decode();
-    (!plain.is_empty() && super::media::is_base64(&plain)).then(|| plain.into_owned())
+    (!plain.is_empty() && crate::api_schema::data_url::is_base64(&plain))
+        .then(|| plain.into_owned())
 }
