@@ -6,7 +6,9 @@ mod error;
 mod gemini;
 mod openai;
 pub mod origin;
+mod stop_sequences;
 pub mod translation;
+mod unique_names;
 
 use self::{
     origin::ResponseContext,

@@ -3,12 +3,11 @@
 
 use std::{borrow::Cow, num::NonZeroU32};
 
-use serde_json::value::RawValue;
-
 use super::{
     media, messages::to_turns, response_format, tools::AnthropicTools, turns::AnthropicConversation,
 };
 use crate::{
+    api_schema::stop_sequences::stop_sequences,
     chat::{effort::Effort, parameter::Parameter, request::Request, text::Text},
     config::{Target, Thinking},
     fit::{CacheControlMark, Fit},
@@ -183,7 +182,7 @@ fn fit_sampling(fit: &mut Fit<'_>, request: &Request<'_>) {
 /// Leaves out stop sequences of white space, which the provider refuses.
 fn fit_stop(fit: &mut Fit<'_>) {
     let Some(json) = fit.value(Parameter::Stop) else { return };
-    let all = sequences(json);
+    let all = stop_sequences(json);
     let rest: Vec<&str> = all.iter().filter(|text| !text.is_blank()).map(Text::json).collect();
     let (left, asked) = (rest.len(), all.len());
     let json = format!("[{}]", rest.join(","));
@@ -192,14 +191,6 @@ fn fit_stop(fit: &mut Fit<'_>) {
     } else if left < asked {
         // The sequences are the client's text, which does not belong into a header.
         fit.clamp(Parameter::Stop, json, format!("{left}_of_{asked}"));
-    }
-}
-
-/// The sequences of `stop`, one or several.
-pub(super) fn sequences(json: &str) -> Vec<Text<'_>> {
-    match serde_json::from_str::<&RawValue>(json).ok().and_then(Text::from_raw) {
-        Some(one) => vec![one],
-        None => serde_json::from_str(json).unwrap_or_default(),
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::chat::text::Text;
+use crate::{api_schema::unique_names::UniqueNames, chat::text::Text};
 
 /// The longest name of a tool, in characters.
 const MAX_NAME: usize = 128;
@@ -24,15 +24,15 @@ impl ToolNames {
         if names.clone().all(|name| is_valid(&name.decode())) {
             return own;
         }
-        let mut taken = Taken::default();
+        let mut taken = UniqueNames::default();
         let (possible, impossible): (Vec<_>, Vec<_>) =
             names.map(Text::decode).partition(|name| is_valid(name));
         for name in possible {
-            taken.names.insert(name.into_owned(), 1);
+            taken.reserve(&name);
         }
         for name in impossible {
             if !own.sent.contains_key(name.as_ref()) {
-                let ours = taken.take(sanitized(&name, "tool"));
+                let ours = taken.claim(sanitized(&name, "tool"), MAX_NAME);
                 own.received.insert(ours.clone(), name.clone().into_owned());
                 own.sent.insert(name.into_owned(), ours);
             }
@@ -60,43 +60,16 @@ fn look_up<'t>(names: &BTreeMap<String, String>, name: &Text<'t>) -> Text<'t> {
 
 /// The ids of tool calls, none used twice in a conversation.
 #[derive(Debug, Default)]
-pub(super) struct ToolUseIds(Taken);
+pub(super) struct ToolUseIds(UniqueNames);
 
 impl ToolUseIds {
     /// An id for a call: its own, if the provider takes it and no earlier call had it.
     pub(super) fn assign(&mut self, id: &str) -> String {
-        self.0.take(match id {
-            "" => format!("call_{}", self.0.names.len()),
+        let id = match id {
+            "" => format!("call_{}", self.0.len()),
             id => sanitized(id, "call"),
-        })
-    }
-}
-
-/// Names that are in use.
-#[derive(Debug, Default)]
-struct Taken {
-    /// With the last number that was put behind each.
-    names: BTreeMap<String, usize>,
-}
-
-impl Taken {
-    /// Takes the name, with a number behind it if it is taken.
-    fn take(&mut self, name: String) -> String {
-        let Some(mut number) = self.names.get(&name).copied() else {
-            self.names.insert(name.clone(), 1);
-            return name;
         };
-        loop {
-            number += 1;
-            let suffix = format!("_{number}");
-            let room = MAX_NAME.saturating_sub(suffix.len());
-            let numbered = format!("{}{suffix}", name.get(..room).unwrap_or(&name));
-            if !self.names.contains_key(&numbered) {
-                self.names.insert(name, number);
-                self.names.insert(numbered.clone(), 1);
-                return numbered;
-            }
-        }
+        self.0.claim(id, MAX_NAME)
     }
 }
 

@@ -3,14 +3,14 @@
 
 use super::{
     decoder::AnthropicDecoder,
-    fit::{ThinkingMode, allows_prefill, sequences},
+    fit::{ThinkingMode, allows_prefill},
     media::write_cache_control,
     messages::to_turns,
     response_format::{self, OutputFormat},
     tools::AnthropicTools,
 };
 use crate::{
-    api_schema::translation::TranslationInput,
+    api_schema::{stop_sequences::stop_sequences, translation::TranslationInput},
     chat::{effort::Effort, error::Error, parameter::Parameter},
     config::{Quirk, Target},
     fit::{Fit, Stream},
@@ -79,7 +79,7 @@ fn write_sampling(body: &mut Object<'_>, fit: &Fit<'_>) {
         fit.value(parameter).map(|json| body.raw(parameter.name(), json));
     }
     if let Some(json) = fit.value(Parameter::Stop) {
-        list(body.key("stop_sequences"), sequences(json), |out, sequence| {
+        list(body.key("stop_sequences"), stop_sequences(json), |out, sequence| {
             out.extend_from_slice(sequence.json().as_bytes());
         });
     }

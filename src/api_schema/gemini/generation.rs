@@ -2,7 +2,7 @@
 
 use super::{
     RequestBuilder,
-    fit::{has_budget, level, stop_sequences, tokens},
+    fit::{has_budget, level, non_empty_stops, tokens},
     json_schema,
 };
 use crate::{
@@ -78,7 +78,7 @@ impl RequestBuilder<'_, '_> {
 }
 
 fn stops(config: &mut Object<'_>, json: &str) {
-    let stops = stop_sequences(json);
+    let stops = non_empty_stops(json);
     if !stops.is_empty() {
         let stops: Vec<&str> = stops.iter().map(Text::json).collect();
         config.raw("stopSequences", format!("[{}]", stops.join(",")));

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::names::UniqueNames;
+use crate::api_schema::unique_names::UniqueNames;
 
 mod all_of;
 mod values;
@@ -260,7 +260,7 @@ impl<'r> Translation<'r> {
         let target = self.target(pointer)?;
         let last = pointer.rsplit('/').next().unwrap_or_default();
         let plain = |c: char| if c.is_ascii_alphanumeric() || "_.-".contains(c) { c } else { '_' };
-        let name = self.unique.name(last.chars().map(plain).collect(), usize::MAX);
+        let name = self.unique.claim(last.chars().map(plain).collect(), usize::MAX);
         self.targets.push((name.clone(), target));
         self.names.insert(pointer, name.clone());
         Some(name)

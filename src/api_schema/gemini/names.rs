@@ -1,37 +1,12 @@
 //! Names of tools: what Gemini refuses goes under another name, and comes back under its own.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+
+use crate::api_schema::unique_names::UniqueNames;
 
 /// The longest name of a function. Vertex AI takes twice that; one length does for both.
 /// ai.google.dev, *Function calling*, *Function declarations*.
 const MAX_NAME: usize = 64;
-
-/// Names of which no two are the same.
-#[derive(Debug, Default)]
-pub(super) struct UniqueNames {
-    taken: BTreeSet<String>,
-    /// The number to try next, by what the names begin with.
-    next: BTreeMap<String, u32>,
-}
-
-impl UniqueNames {
-    /// A name that nobody has, `wanted` itself if it is one. `limit` is how long it may be.
-    pub(super) fn name(&mut self, wanted: String, limit: usize) -> String {
-        if self.taken.insert(wanted.clone()) {
-            return wanted;
-        }
-        let next = self.next.entry(wanted.clone()).or_insert(1);
-        loop {
-            *next += 1;
-            let ending = format!("_{next}");
-            let stem = wanted.chars().take(limit.saturating_sub(ending.len()));
-            let name: String = stem.chain(ending.chars()).collect();
-            if self.taken.insert(name.clone()) {
-                return name;
-            }
-        }
-    }
-}
 
 /// Every name that has been met, with the one that is sent for it.
 #[derive(Debug, Default)]
@@ -59,7 +34,7 @@ impl FunctionNames {
         if let Some(sent) = self.sent.get(name) {
             return sent.clone();
         }
-        let sent = self.unique.name(plain(name), MAX_NAME);
+        let sent = self.unique.claim(plain(name), MAX_NAME);
         self.sent.insert(name.to_owned(), sent.clone());
         sent
     }
