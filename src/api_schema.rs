@@ -6,6 +6,7 @@ mod error;
 mod gemini;
 mod openai;
 pub mod origin;
+mod pending_calls;
 mod stop_sequences;
 pub mod translation;
 mod unique_names;

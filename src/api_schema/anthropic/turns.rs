@@ -212,6 +212,13 @@ enum TurnItem<'t, 'q> {
     Block(&'t ContentBlock<'q>),
 }
 
+impl<'q> ContentBlock<'q> {
+    /// Returns a block without `cache_control`.
+    pub(super) fn uncached(content: BlockContent<'q>) -> Self {
+        Self { content, cache_control: None }
+    }
+}
+
 impl ContentBlock<'_> {
     fn write(&self, out: &mut Vec<u8>, names: &ToolNames) {
         if let BlockContent::Thinking(thought) = &self.content {
