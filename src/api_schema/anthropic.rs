@@ -5,6 +5,7 @@
 //! one piece ([`answer`]) or as a stream ([`stream`]).
 
 mod answer;
+mod cache_control;
 mod decoder;
 mod fit;
 mod json_schema;

@@ -4,7 +4,8 @@
 use std::{borrow::Cow, num::NonZeroU32};
 
 use super::{
-    media, messages::to_turns, response_format, tools::AnthropicTools, turns::AnthropicConversation,
+    cache_control::is_known_cache_control, messages::to_turns, response_format,
+    tools::AnthropicTools, turns::AnthropicConversation,
 };
 use crate::{
     api_schema::stop_sequences::stop_sequences,
@@ -42,7 +43,7 @@ pub(crate) fn fit<'a>(fit: &mut Fit<'a>, request: &Request<'a>, target: &Target<
         let (CacheControlMark::Message(raw)
         | CacheControlMark::Part(raw)
         | CacheControlMark::Tool(raw)) = mark;
-        media::is_known_cache_control(raw)
+        is_known_cache_control(raw)
     });
     fit.leave_out_detail(request);
     if tools.loosen_strict() {

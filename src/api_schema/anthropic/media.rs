@@ -189,38 +189,6 @@ pub(super) fn media_block<'q>(part: &'q Part<'_>) -> Result<Option<MediaBlock<'q
     Ok(None)
 }
 
-/// A mark for the cache: `{"type": "ephemeral"}`, perhaps with `ttl`. Guide *Prompt caching*.
-#[derive(Deserialize)]
-struct CacheControl<'a> {
-    #[serde(borrow, rename = "type")]
-    kind: Cow<'a, str>,
-    #[serde(borrow, default)]
-    ttl: Option<Text<'a>>,
-}
-
-impl<'a> CacheControl<'a> {
-    /// None for one that the provider does not know.
-    fn read(raw: &'a RawValue) -> Option<Self> {
-        serde_json::from_str::<Self>(raw.get()).ok().filter(|mark| mark.kind == "ephemeral")
-    }
-}
-
-/// Whether a mark for the cache is one that the provider knows.
-pub(super) fn is_known_cache_control(raw: &RawValue) -> bool {
-    CacheControl::read(raw).is_some()
-}
-
-/// Writes a mark for the cache, if it is one that the provider knows.
-pub(super) fn write_cache_control(object: &mut Object<'_>, cache: Option<&RawValue>) {
-    let Some(mark) = cache.and_then(CacheControl::read) else { return };
-    object.object("cache_control", |fields| {
-        fields.value("type", "ephemeral");
-        if let Some(ttl) = mark.ttl.filter(|ttl| matches!(ttl.decode().as_ref(), "5m" | "1h")) {
-            fields.value("ttl", &ttl);
-        }
-    });
-}
-
 #[cfg(test)]
 mod tests {
     #[cfg(all(target_family = "wasm", target_os = "unknown"))]
@@ -318,28 +286,6 @@ mod tests {
             let part = format!(r#"{{"type":"file","file":{file}}}"#);
             let expected = expected.map(str::to_owned).map_err(str::to_owned);
             assert_eq!(shown(&part), expected, "{file}");
-        }
-    }
-
-    #[test]
-    fn only_marks_the_provider_knows_go_to_its_cache() {
-        let cases = [
-            (r#"{"type":"ephemeral"}"#, r#"{"cache_control":{"type":"ephemeral"}}"#),
-            (
-                r#"{"type":"ephemeral","ttl":"1h","x":1}"#,
-                r#"{"cache_control":{"type":"ephemeral","ttl":"1h"}}"#,
-            ),
-            (r#"{"type":"ephemeral","ttl":"9h"}"#, r#"{"cache_control":{"type":"ephemeral"}}"#),
-            (r#"{"type":"persistent"}"#, "{}"),
-            ("true", "{}"),
-        ];
-        for (mark, expected) in cases {
-            let raw: &RawValue = serde_json::from_str(mark).unwrap();
-            let mut out = Vec::new();
-            let mut object = Object::open(&mut out);
-            write_cache_control(&mut object, Some(raw));
-            object.close();
-            assert_eq!(String::from_utf8(out).unwrap(), expected, "{mark}");
         }
     }
 }

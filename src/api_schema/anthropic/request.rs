@@ -2,9 +2,9 @@
 //! so that the body is written from scratch.
 
 use super::{
+    cache_control::write_cache_control,
     decoder::AnthropicDecoder,
     fit::{ThinkingMode, allows_prefill},
-    media::write_cache_control,
     messages::to_turns,
     response_format::{self, OutputFormat},
     tools::AnthropicTools,

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{
-    json_schema, media::write_cache_control, names::ToolNames, turns::AnthropicConversation,
+    cache_control::write_cache_control, json_schema, names::ToolNames, turns::AnthropicConversation,
 };
 use crate::{
     chat::{

@@ -7,8 +7,7 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 use super::{
-    media::{MediaBlock, write_cache_control},
-    names::ToolNames,
+    cache_control::write_cache_control, media::MediaBlock, names::ToolNames,
     reasoning::ThinkingBlock,
 };
 use crate::{
