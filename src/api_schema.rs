@@ -32,30 +32,62 @@ pub(crate) enum Decoder {
     Gemini(gemini::GeminiDecoder),
 }
 
-/// Fits a request to where it is to run: to the model, and to the provider's API schema.
-pub fn fit<'a>(request: &Request<'a>, target: &Target<'_>) -> Fit<'a> {
+/// A request that is fitted to its model and its API schema, and not written yet.
+pub(crate) struct PreparedRequest<'q> {
+    /// Its parameters, as the model takes them.
+    pub(crate) fit: Fit<'q>,
+    /// The argument of [`translate`].
+    pub(crate) schema_request: SchemaRequest<'q>,
+}
+
+/// A request in the terms of its API schema, as far as the fit had to translate it.
+pub(crate) enum SchemaRequest<'q> {
+    /// The fit reads nothing that the translation needs again.
+    OpenAi,
+    /// The fit depends on the translated conversation and tools.
+    Anthropic(Box<anthropic::AnthropicRequest<'q>>),
+    /// The fit reads nothing that the translation needs again.
+    Gemini,
+}
+
+/// Fits a request to a target: to its model, and to its provider's API schema.
+pub fn fit<'q>(request: &'q Request<'q>, target: &Target<'_>) -> Fit<'q> {
+    prepare(request, target).fit
+}
+
+/// Fits a request, and keeps the rest of the work for [`translate`].
+pub(crate) fn prepare<'q>(request: &'q Request<'q>, target: &Target<'_>) -> PreparedRequest<'q> {
     let mut fit = Fit::new(request, target);
-    match target.provider.api_schema {
-        ApiSchema::Anthropic => anthropic::fit(&mut fit, request, target),
-        ApiSchema::Gemini => gemini::fit(&mut fit, request, target),
-        ApiSchema::OpenAi => openai::fit(&mut fit, request, target),
-    }
-    fit
+    let schema_request = match target.provider.api_schema {
+        ApiSchema::Anthropic => {
+            SchemaRequest::Anthropic(Box::new(anthropic::fit(&mut fit, request, target)))
+        }
+        ApiSchema::Gemini => {
+            gemini::fit(&mut fit, request, target);
+            SchemaRequest::Gemini
+        }
+        ApiSchema::OpenAi => {
+            openai::fit(&mut fit, request, target);
+            SchemaRequest::OpenAi
+        }
+    };
+    PreparedRequest { fit, schema_request }
 }
 
 /// Translates a request, and says what will read its answer.
 pub(crate) fn translate(
     asked: &TranslationInput<'_, '_>,
+    schema_request: &SchemaRequest<'_>,
 ) -> Result<(TranslatedRequest, Decoder), Error> {
     let mut headers: &'static [(&'static str, &'static str)] = &[];
-    let ((path, body), reader) = match asked.target.provider.api_schema {
-        ApiSchema::OpenAi => (openai::request(asked), Decoder::OpenAi),
-        ApiSchema::Anthropic => {
-            let (request, reader) = anthropic::request(asked)?;
+    let ((path, body), reader) = match schema_request {
+        SchemaRequest::OpenAi => (openai::request(asked), Decoder::OpenAi),
+        SchemaRequest::Anthropic(request) => {
+            let (request, reader) = anthropic::request(asked, request);
             headers = anthropic::HEADERS;
             (request, Decoder::Anthropic(reader))
         }
-        ApiSchema::Gemini => {
+        SchemaRequest::Gemini => {
             let (request, reader) = gemini::request(asked)?;
             (request, Decoder::Gemini(reader))
         }

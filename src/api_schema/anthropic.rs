@@ -1,8 +1,17 @@
-//! Anthropic's Messages: Claude at Anthropic itself, on Amazon Bedrock's endpoint of that name, and,
-//! with a quirk, on Vertex AI. Claude API reference, *Messages*.
+//! Anthropic's Messages API, as Anthropic itself, Amazon Bedrock's endpoint of that name and, with a
+//! quirk, Vertex AI provide it. Claude API reference, *Messages*.
 //!
-//! A request is sorted ([`sort`]), fitted ([`fit`]) and written ([`request`]); an answer is read in
-//! one piece ([`answer`]) or as a stream ([`stream`]).
+//! | Module | Holds |
+//! |---|---|
+//! | `fit` | parameters that Claude takes otherwise, or not at all; translates what they depend on |
+//! | `request` | the body of the request |
+//! | `messages`, `turns` | the conversation: its translation, and the turns that are sent |
+//! | `tools`, `names` | tools, and names that Claude accepts for them |
+//! | `media`, `reasoning`, `cache_control` | blocks besides text, and marks for the prompt cache |
+//! | `thinking` | the ways in which Claude thinks before it answers |
+//! | `response_format`, `json_schema` | structured outputs |
+//! | `decoder` | the decoder of one attempt, over `answer` and `stream` |
+//! | `wire` | the types of an answer, as Claude writes it |
 
 mod answer;
 mod cache_control;
@@ -16,6 +25,7 @@ mod reasoning;
 mod request;
 mod response_format;
 mod stream;
+mod thinking;
 mod tools;
 mod turns;
 mod wire;
@@ -26,5 +36,5 @@ mod tests;
 pub(crate) use self::{
     decoder::AnthropicDecoder,
     fit::fit,
-    request::{HEADERS, request},
+    request::{AnthropicRequest, HEADERS, request},
 };

@@ -1,5 +1,5 @@
-//! The conversation, as Claude's Messages have it: system instructions at the top, then turns of
-//! user and assistant, and the results of tools first in the turn after their calls.
+//! A conversation as Claude's Messages have it: system instructions at the top, then alternating turns
+//! of user and assistant, with the results of tools first in the turn after their calls.
 //! Claude API reference, *Create a Message*; guide *Tool use*, "Handle tool calls".
 
 use std::borrow::Cow;
@@ -8,84 +8,84 @@ use serde_json::value::RawValue;
 
 use super::{
     cache_control::write_cache_control, media::MediaBlock, names::ToolNames,
-    reasoning::ThinkingBlock,
+    reasoning::ThinkingBlock, thinking::ThinkingMode,
 };
 use crate::{
     chat::text::Text,
     json::{Object, list},
 };
 
-/// What a user says where the provider needs a user to speak and nobody did.
+/// The text of a user's turn that Claude requires and the conversation lacks.
 const EMPTY_USER_TEXT: &str = ".";
 
-/// What a user says after an answer that the model is not able to go on with by itself.
+/// The text of a user's turn after an answer that the model cannot continue as prefill.
 const CONTINUE_TEXT: &str = "Continue.";
 
-/// What comes from a tool whose result the conversation lacks.
+/// The content of a result that the conversation lacks.
 const MISSING_RESULT_TEXT: &str = "This call has no result.";
 
-/// A conversation, sorted and not yet written.
+/// A conversation in Claude's turns, not written yet.
 #[derive(Debug, Default)]
 pub(super) struct AnthropicConversation<'q> {
     pub(super) system: Vec<ContentBlock<'q>>,
     pub(super) turns: Vec<AnthropicTurn<'q>>,
-    /// Whether it ends in a message of the assistant, for the model to go on with.
+    /// Whether the last turn is the assistant's, for the model to continue ("prefill").
     pub(super) ends_in_assistant: bool,
 }
 
-/// Who has a turn.
+/// The author of a turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TurnRole {
     User,
     Assistant,
 }
 
-/// What one says before the other does.
+/// The messages of one role in a row.
 #[derive(Debug)]
 pub(super) struct AnthropicTurn<'q> {
     pub(super) role: TurnRole,
-    /// A user's first: results of the calls in the turn before.
+    /// The results of the calls in the turn before. Only a user's turn has any.
     pub(super) results: Vec<ToolResult<'q>>,
     pub(super) blocks: Vec<ContentBlock<'q>>,
 }
 
-/// A block of content.
+/// A block of a turn or of the system prompt.
 #[derive(Debug)]
 pub(super) struct ContentBlock<'q> {
     pub(super) content: BlockContent<'q>,
     pub(super) cache_control: Option<&'q RawValue>,
 }
 
-/// What a block holds.
+/// The content of a block.
 #[derive(Debug)]
 pub(super) enum BlockContent<'q> {
     Text(Text<'q>),
     Media(MediaBlock<'q>),
     Thinking(ThinkingBlock<'q>),
-    /// The input is an object in JSON.
     ToolUse {
         id: String,
         name: Text<'q>,
+        /// A JSON object.
         input: Cow<'q, str>,
     },
 }
 
-/// What came of a call.
+/// The result of a call.
 #[derive(Debug)]
 pub(super) struct ToolResult<'q> {
     pub(super) id: String,
-    /// `None`: the conversation lacks it.
+    /// `None` if the conversation lacks the result.
     pub(super) content: Option<Vec<ContentBlock<'q>>>,
     pub(super) cache_control: Option<&'q RawValue>,
 }
 
 impl<'q> AnthropicConversation<'q> {
-    /// Whether tools are called in it.
+    /// Returns whether the assistant has called tools.
     pub(super) fn has_calls(&self) -> bool {
         self.called_names().next().is_some()
     }
 
-    /// The names of the tools called in it, as often as they are.
+    /// Returns the name of the tool for every call.
     pub(super) fn called_names(&self) -> impl Iterator<Item = &Text<'q>> + Clone {
         self.turns.iter().flat_map(|turn| &turn.blocks).filter_map(|block| match &block.content {
             BlockContent::ToolUse { name, .. } => Some(name),
@@ -93,70 +93,61 @@ impl<'q> AnthropicConversation<'q> {
         })
     }
 
-    /// Whether the assistant's turn under way has called tools and its thoughts are not there. A
-    /// model that thinks by a budget refuses such a turn (guide *Extended thinking*, "Preserving
+    /// Returns whether the assistant's unfinished turn has calls and no thinking block before them.
+    /// A model that thinks with a budget refuses such a turn (guide *Extended thinking*, "Preserving
     /// thinking blocks").
     pub(super) fn lacks_thinking(&self) -> bool {
-        let under_way = self.turns.iter().rev().take_while(|turn| turn.has_no_user_content());
-        let first = under_way.filter(|turn| !turn.is_from_user()).last();
+        let unfinished = self.turns.iter().rev().take_while(|turn| turn.has_no_user_content());
+        let first = unfinished.filter(|turn| !turn.is_from_user()).last();
         first.is_some_and(|turn| {
-            let thinks =
-                |block: &ContentBlock<'_>| matches!(block.content, BlockContent::Thinking(_));
-            let calls =
-                |block: &ContentBlock<'_>| matches!(block.content, BlockContent::ToolUse { .. });
-            turn.blocks.iter().any(calls) && !turn.blocks.first().is_some_and(thinks)
+            turn.blocks.iter().any(ContentBlock::is_tool_use)
+                && !turn.blocks.first().is_some_and(ContentBlock::is_thinking)
         })
     }
 
-    /// Lets the user speak where the provider wants that, once all messages are sorted.
-    /// `ends_in_user`: whether the last message is a user's, even if it says nothing.
+    /// Adds the user's turns that Claude requires and the messages lack: one at the beginning, and
+    /// one at the end if the last message is a user's, even if it is blank (`ends_in_user`).
     pub(super) fn add_required_user_turns(&mut self, ends_in_user: bool) {
-        let is_users =
-            |turn: Option<&AnthropicTurn<'_>>| turn.is_some_and(|turn| turn.is_from_user());
-        if !is_users(self.turns.first()) {
+        if !self.turns.first().is_some_and(AnthropicTurn::is_from_user) {
             self.turns.insert(0, AnthropicTurn::from_user_text(EMPTY_USER_TEXT));
         }
-        if ends_in_user && !is_users(self.turns.last()) {
+        if ends_in_user && !self.turns.last().is_some_and(AnthropicTurn::is_from_user) {
             self.turns.push(AnthropicTurn::from_user_text(EMPTY_USER_TEXT));
         }
-        self.ends_in_assistant = !is_users(self.turns.last());
-        let end = self.turns.last_mut().and_then(|turn| turn.blocks.last_mut());
-        if let Some(ContentBlock { content: BlockContent::Text(text), .. }) =
-            end.filter(|_| self.ends_in_assistant)
-        {
-            trim_end(text);
+        self.ends_in_assistant = !self.turns.last().is_some_and(AnthropicTurn::is_from_user);
+        if self.ends_in_assistant {
+            let last_block = self.turns.last_mut().and_then(|turn| turn.blocks.last_mut());
+            if let Some(ContentBlock { content: BlockContent::Text(text), .. }) = last_block {
+                trim_end(text);
+            }
         }
     }
 
-    /// Closes a conversation that is open: the user asks the model to go on.
+    /// Adds a turn in which the user asks the model to continue its answer.
     pub(super) fn ask_to_continue(&mut self) {
-        if std::mem::take(&mut self.ends_in_assistant) {
-            self.turns.push(AnthropicTurn::from_user_text(CONTINUE_TEXT));
-        }
+        self.turns.push(AnthropicTurn::from_user_text(CONTINUE_TEXT));
+        self.ends_in_assistant = false;
     }
 
-    /// Adds to the instructions.
+    /// Adds an instruction to the system prompt.
     pub(super) fn add_instruction(&mut self, instruction: &str) {
-        self.system.push(ContentBlock {
-            content: BlockContent::Text(Text::new(instruction)),
-            cache_control: None,
-        });
+        self.system.push(ContentBlock::from_text(instruction));
     }
 
-    /// Writes the instructions, if there are any.
+    /// Writes the system prompt, if there is one.
     pub(super) fn write_system(&self, body: &mut Object<'_>) {
         if !self.system.is_empty() {
             write_blocks(body.key("system"), &self.system);
         }
     }
 
-    /// Writes the turns, with thoughts only for a model that is going to think.
-    pub(super) fn write_turns(&self, out: &mut Vec<u8>, names: &ToolNames, thinks: bool) {
-        list(out, &self.turns, |out, turn| turn.write(out, names, thinks));
+    /// Writes the turns, with thinking blocks only for a model that thinks.
+    pub(super) fn write_turns(&self, out: &mut Vec<u8>, names: &ToolNames, thinking: ThinkingMode) {
+        list(out, &self.turns, |out, turn| turn.write(out, names, thinking));
     }
 }
 
-/// Claude refuses to go on after white space.
+/// Removes the white space at the end of a text: Claude refuses to continue one.
 fn trim_end(text: &mut Text<'_>) {
     let trimmed = {
         let plain = text.decode();
@@ -169,33 +160,29 @@ fn trim_end(text: &mut Text<'_>) {
 }
 
 impl AnthropicTurn<'_> {
-    /// A turn in which nothing has been said.
-    pub(super) fn new(speaker: TurnRole) -> Self {
-        Self { role: speaker, results: Vec::new(), blocks: Vec::new() }
+    /// Returns an empty turn.
+    pub(super) fn new(role: TurnRole) -> Self {
+        Self { role, results: Vec::new(), blocks: Vec::new() }
     }
 
     fn from_user_text(text: &str) -> Self {
-        let block =
-            ContentBlock { content: BlockContent::Text(Text::new(text)), cache_control: None };
-        Self { blocks: vec![block], ..Self::new(TurnRole::User) }
+        Self { blocks: vec![ContentBlock::from_text(text)], ..Self::new(TurnRole::User) }
     }
 
     fn is_from_user(&self) -> bool {
         self.role == TurnRole::User
     }
 
-    /// Whether no user says anything in it.
+    /// Returns whether the user has added nothing to the results of tools.
     fn has_no_user_content(&self) -> bool {
         !self.is_from_user() || self.blocks.is_empty()
     }
 
-    fn write(&self, out: &mut Vec<u8>, names: &ToolNames, thinks: bool) {
+    fn write(&self, out: &mut Vec<u8>, names: &ToolNames, thinking: ThinkingMode) {
         let mut turn = Object::open(out);
         turn.value("role", if self.is_from_user() { "user" } else { "assistant" });
-        let said = |block: &&ContentBlock<'_>| {
-            thinks || !matches!(block.content, BlockContent::Thinking(_))
-        };
-        let blocks = self.blocks.iter().filter(said).map(TurnItem::Block);
+        let is_sent = |block: &&ContentBlock<'_>| thinking.is_enabled() || !block.is_thinking();
+        let blocks = self.blocks.iter().filter(is_sent).map(TurnItem::Block);
         let items = self.results.iter().map(TurnItem::Result).chain(blocks);
         list(turn.key("content"), items, |out, item| match item {
             TurnItem::Result(result) => result.write(out),
@@ -205,7 +192,7 @@ impl AnthropicTurn<'_> {
     }
 }
 
-/// What a turn is made of.
+/// An item of a turn that is being written.
 enum TurnItem<'t, 'q> {
     Result(&'t ToolResult<'q>),
     Block(&'t ContentBlock<'q>),
@@ -216,12 +203,22 @@ impl<'q> ContentBlock<'q> {
     pub(super) fn uncached(content: BlockContent<'q>) -> Self {
         Self { content, cache_control: None }
     }
-}
 
-impl ContentBlock<'_> {
+    fn from_text(text: &str) -> Self {
+        Self::uncached(BlockContent::Text(Text::new(text)))
+    }
+
+    fn is_thinking(&self) -> bool {
+        matches!(self.content, BlockContent::Thinking(_))
+    }
+
+    fn is_tool_use(&self) -> bool {
+        matches!(self.content, BlockContent::ToolUse { .. })
+    }
+
     fn write(&self, out: &mut Vec<u8>, names: &ToolNames) {
-        if let BlockContent::Thinking(thought) = &self.content {
-            return thought.write(out);
+        if let BlockContent::Thinking(thinking) = &self.content {
+            return thinking.write(out);
         }
         let mut block = Object::open(out);
         match &self.content {
@@ -256,7 +253,7 @@ impl ToolResult<'_> {
     }
 }
 
-/// Writes blocks in which no tool is called.
+/// Writes blocks without calls.
 fn write_blocks(out: &mut Vec<u8>, blocks: &[ContentBlock<'_>]) {
     list(out, blocks, |out, block| block.write(out, &ToolNames::default()));
 }
