@@ -1,9 +1,9 @@
-//! Anthropic's Messages API, as Anthropic itself, Amazon Bedrock's endpoint of that name and, with a
-//! quirk, Vertex AI provide it. Claude API reference, *Messages*.
+//! Anthropic's Messages API, as Anthropic itself, Amazon Bedrock's endpoint of that name and, with
+//! a quirk, Vertex AI provide it. Claude API reference, *Messages*.
 //!
 //! | Module | Holds |
 //! |---|---|
-//! | `fit` | parameters that Claude takes otherwise, or not at all; translates what they depend on |
+//! | `fit` | parameters that Claude takes in another form, or not at all |
 //! | `request` | the body of the request |
 //! | `messages`, `turns` | the conversation: its translation, and the turns that are sent |
 //! | `tools`, `names` | tools, and names that Claude accepts for them |

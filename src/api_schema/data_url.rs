@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn base64_is_told_from_urls_and_checked() {
+    fn base64_is_distinguished_from_urls_and_checked() {
         let cases = [
             ("AQID", true, true),
             ("AQI=", true, true),

@@ -1,4 +1,4 @@
-//! What a provider's error means for the client.
+//! Classification of providers' errors.
 
 use std::borrow::Cow;
 
@@ -11,13 +11,13 @@ use crate::{
     request_id::is_uuid,
 };
 
-/// The error behind an answer whose status is not 200.
+/// Classifies an answer whose status is not 200.
 pub(crate) fn classify(origin: ResponseContext<'_>, body: &[u8]) -> Error {
     let ErrorFields { message, code, param } = ErrorFields::read(body);
     let (provider, head) = (origin.provider.to_owned(), origin.head);
     match head.status {
         _ if is_context_length(code.as_deref(), &message) => Error::ContextLength { message },
-        // Anthropic says so with a 400.
+        // Anthropic reports this with a 400.
         _ if message.contains("credit balance is too low") => {
             Error::Refused { provider, status: head.status }
         }
@@ -34,8 +34,8 @@ pub(crate) fn classify(origin: ResponseContext<'_>, body: &[u8]) -> Error {
     }
 }
 
-/// The error in a body that came with status 200, or in a stream. Its own code is the status, if it
-/// has one.
+/// Classifies an error in an answer with status 200, or in a stream. The status is derived from the
+/// error's own code, if it has one.
 pub(crate) fn classify_embedded(origin: ResponseContext<'_>, error: &RawValue) -> Error {
     let body = format!("{{\"error\":{}}}", error.get());
     let status = status_in(error).unwrap_or(origin.head.status);
@@ -44,6 +44,7 @@ pub(crate) fn classify_embedded(origin: ResponseContext<'_>, error: &RawValue) -
     classify(ResponseContext { head: &head, ..origin }, body.as_bytes())
 }
 
+/// Returns the status that the code, the status or the type of an error stands for.
 fn status_in(error: &RawValue) -> Option<u16> {
     #[derive(Deserialize)]
     struct WireErrorCode<'a> {
@@ -54,16 +55,16 @@ fn status_in(error: &RawValue) -> Option<u16> {
         #[serde(borrow, default, rename = "type")]
         kind: Option<&'a RawValue>,
     }
-    let coded: WireErrorCode<'_> = serde_json::from_str(error.get()).ok()?;
+    let error: WireErrorCode<'_> = serde_json::from_str(error.get()).ok()?;
     let bare = |raw: &'_ RawValue| raw.get().trim_matches('"').to_owned();
-    let said = [coded.code, coded.status, coded.kind].map(|raw| raw.map(bare).unwrap_or_default());
-    let number = said.iter().find_map(|said| said.parse().ok());
-    let word = || said.iter().find_map(|said| STATUS_BY_CODE.iter().find(|(word, _)| word == said));
-    let status = number.or_else(|| word().map(|(_, status)| *status))?;
+    let codes = [error.code, error.status, error.kind].map(|raw| raw.map(bare).unwrap_or_default());
+    let number = codes.iter().find_map(|code| code.parse().ok());
+    let known = || codes.iter().find_map(|code| STATUS_BY_CODE.iter().find(|(own, _)| own == code));
+    let status = number.or_else(|| known().map(|(_, status)| *status))?;
     (400..=599).contains(&status).then_some(status)
 }
 
-/// Codes and types of OpenAI and Anthropic, with the status each has when it is not hidden.
+/// The codes and types of OpenAI and Anthropic, with the status that each has outside of a 200.
 /// OpenAI, *Error codes*; Anthropic, *Errors*.
 const STATUS_BY_CODE: [(&str, u16); 14] = [
     ("invalid_api_key", 401),
@@ -82,7 +83,8 @@ const STATUS_BY_CODE: [(&str, u16); 14] = [
     ("invalid_request_error", 400),
 ];
 
-/// OpenAI's code, and the words that servers without codes use for it.
+/// Returns whether a prompt is too long, by OpenAI's code or by the messages of servers without
+/// codes.
 fn is_context_length(code: Option<&str>, message: &str) -> bool {
     code == Some("context_length_exceeded")
         || message.contains("maximum context length")
@@ -90,13 +92,14 @@ fn is_context_length(code: Option<&str>, message: &str) -> bool {
         || message.contains("exceed context limit")
 }
 
-/// What an error body says, in any of the shapes that servers use.
+/// The fields of an error, from any of the shapes that servers use.
 struct ErrorFields {
     message: String,
     code: Option<String>,
     param: Option<String>,
 }
 
+/// An error body, or the object in its `error`.
 #[derive(Default, Deserialize)]
 struct WireError<'a> {
     #[serde(borrow, default)]
@@ -112,8 +115,8 @@ struct WireError<'a> {
 }
 
 impl ErrorFields {
-    /// `{"error": {…}}`, `{"error": "…"}`, `{"message": "…"}`, `{"detail": …}`, or the same in an
-    /// array. A page of HTML says nothing.
+    /// Reads `{"error": {…}}`, `{"error": "…"}`, `{"message": "…"}`, `{"detail": …}`, or one of
+    /// these in an array. Any other body, HTML for example, has no fields.
     fn read(body: &[u8]) -> Self {
         let text = std::str::from_utf8(body).unwrap_or_default().trim();
         let text = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
@@ -133,11 +136,12 @@ impl ErrorFields {
     }
 }
 
-/// How keys of the providers we know begin.
+/// The prefixes of the API keys of known providers.
 const KEY_PREFIXES: [&str; 9] =
     ["sk-", "sk_", "pk-", "AIza", "ya29.", "ABSK", "AKIA", "gsk_", "bedrock-api-key-"];
 
-/// A text in which whatever looks like a key is masked: some providers repeat the one they refuse.
+/// Masks the words of a text that look like API keys: some providers repeat the key that they
+/// refuse.
 fn mask_keys(text: &str) -> String {
     let in_key = |c: char| c.is_ascii_alphanumeric() || "-_.+/=".contains(c);
     let mut masked = String::with_capacity(text.len());
@@ -152,14 +156,15 @@ fn mask_keys(text: &str) -> String {
     masked + rest
 }
 
-/// A known beginning, or a length no word has. A UUID is no key.
+/// Returns whether a word has a known prefix, or is longer than words are and no UUID.
 fn is_key(word: &str) -> bool {
     let has = |kind: fn(&u8) -> bool| word.bytes().any(|byte| kind(&byte));
-    let known = word.len() >= 12 && KEY_PREFIXES.iter().any(|prefix| word.starts_with(prefix));
-    let long = word.len() >= 32 && has(u8::is_ascii_digit) && has(u8::is_ascii_alphabetic);
-    known || (long && !is_uuid(word))
+    let has_prefix = word.len() >= 12 && KEY_PREFIXES.iter().any(|prefix| word.starts_with(prefix));
+    let is_long = word.len() >= 32 && has(u8::is_ascii_digit) && has(u8::is_ascii_alphabetic);
+    has_prefix || (is_long && !is_uuid(word))
 }
 
+/// Returns a string that is not empty.
 fn non_empty(raw: &RawValue) -> Option<Cow<'_, str>> {
     let text: String = serde_json::from_str(raw.get()).ok()?;
     (!text.is_empty()).then_some(Cow::Owned(text))

@@ -1,4 +1,4 @@
-//! The answer in one piece. Claude API reference, *Messages*, "Response"; *Errors*.
+//! Decoding of whole answers. Claude API reference, *Messages*, "Response"; *Errors*.
 
 use super::{
     names::ToolNames,
@@ -15,7 +15,7 @@ use crate::{
     },
 };
 
-/// Reads an answer in one piece.
+/// Decodes a whole answer.
 pub(super) fn read<'a>(
     body: &'a [u8],
     names: &ToolNames,
@@ -27,22 +27,22 @@ pub(super) fn read<'a>(
         return Err(error::classify_embedded(origin, error));
     }
     let content = message.content.ok_or_else(|| origin.bad("has no content"))?;
-    let mut said = ContentParts::default();
+    let mut parts = ContentParts::default();
     for raw in content {
         let block: WireBlock<'a> =
             serde_json::from_str(raw.get()).map_err(|_| origin.bad("holds no block"))?;
-        said.add(block.decode(), names);
+        parts.add(block.decode(), names);
     }
-    let finish = to_finish(message.stop_reason.as_ref()).with_calls(!said.calls.is_empty());
+    let finish = to_finish(message.stop_reason.as_ref()).with_calls(!parts.calls.is_empty());
     let refusal = message.stop_details.and_then(|details| details.explanation);
-    let is_silent = said.calls.is_empty();
+    let has_no_calls = parts.calls.is_empty();
     let choice = Choice {
-        content: concat(&said.texts).or_else(|| is_silent.then(|| Text::new(""))),
+        content: concat(&parts.texts).or_else(|| has_no_calls.then(|| Text::new(""))),
         refusal: refusal.filter(|_| finish == Finish::ContentFilter),
-        reasoning: concat(&said.thoughts),
-        reasoning_details: said.details,
+        reasoning: concat(&parts.thinking),
+        reasoning_details: parts.details,
         images: Vec::new(),
-        calls: said.calls,
+        calls: parts.calls,
         finish,
         native_finish: message.stop_reason,
         logprobs: None,
@@ -53,24 +53,25 @@ pub(super) fn read<'a>(
     Ok(Answer { choices: vec![choice], usage, system_fingerprint: None, service_tier: None })
 }
 
-/// What a message says, block by block.
+/// The blocks of a message, sorted by the fields of the chat API.
 #[derive(Default)]
 struct ContentParts<'a> {
     texts: Vec<Text<'a>>,
-    thoughts: Vec<Text<'a>>,
+    thinking: Vec<Text<'a>>,
+    /// `reasoning_details`.
     details: Vec<String>,
     calls: Vec<Call<'a>>,
 }
 
 impl<'a> ContentParts<'a> {
-    fn add(&mut self, piece: ResponseBlock<'a>, names: &ToolNames) {
-        match piece {
+    fn add(&mut self, block: ResponseBlock<'a>, names: &ToolNames) {
+        match block {
             ResponseBlock::Text(text) if text.is_empty() => {}
             ResponseBlock::Text(text) => self.texts.push(text),
-            ResponseBlock::Thinking(thought) => {
-                self.details.push(thought.to_detail(self.details.len()));
-                if let ThinkingBlock::Signed { text, .. } = thought {
-                    self.thoughts.extend((!text.is_empty()).then_some(text));
+            ResponseBlock::Thinking(thinking) => {
+                self.details.push(thinking.to_detail(self.details.len()));
+                if let ThinkingBlock::Signed { text, .. } = thinking {
+                    self.thinking.extend((!text.is_empty()).then_some(text));
                 }
             }
             ResponseBlock::ToolUse { id, name, input } => self.calls.push(Call {

@@ -1,4 +1,4 @@
-//! Marks for Claude's prompt cache. Guide *Prompt caching*.
+//! The marks of Claude's prompt cache. Guide *Prompt caching*.
 
 use std::borrow::Cow;
 
@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use crate::{chat::text::Text, json::Object};
 
-/// A mark for the cache: `{"type": "ephemeral"}`, perhaps with `ttl`. Guide *Prompt caching*.
+/// A cache mark: `{"type": "ephemeral"}`, with an optional `ttl`.
 #[derive(Deserialize)]
 struct CacheControl<'a> {
     #[serde(borrow, rename = "type")]
@@ -17,20 +17,20 @@ struct CacheControl<'a> {
 }
 
 impl<'a> CacheControl<'a> {
-    /// None for one that the provider does not know.
+    /// Reads a mark. Returns `None` for one that Claude does not know.
     fn read(raw: &'a RawValue) -> Option<Self> {
         serde_json::from_str::<Self>(raw.get()).ok().filter(|mark| mark.kind == "ephemeral")
     }
 }
 
-/// Whether a mark for the cache is one that the provider knows.
+/// Returns whether Claude knows a mark.
 pub(super) fn is_known_cache_control(raw: &RawValue) -> bool {
     CacheControl::read(raw).is_some()
 }
 
-/// Writes a mark for the cache, if it is one that the provider knows.
-pub(super) fn write_cache_control(object: &mut Object<'_>, cache: Option<&RawValue>) {
-    let Some(mark) = cache.and_then(CacheControl::read) else { return };
+/// Writes a mark, if Claude knows it.
+pub(super) fn write_cache_control(object: &mut Object<'_>, cache_control: Option<&RawValue>) {
+    let Some(mark) = cache_control.and_then(CacheControl::read) else { return };
     object.object("cache_control", |fields| {
         fields.value("type", "ephemeral");
         if let Some(ttl) = mark.ttl.filter(|ttl| matches!(ttl.decode().as_ref(), "5m" | "1h")) {

@@ -8,10 +8,10 @@ use crate::{
     chat::{answer::Answer, error::Error, stream_writer::Writer, text::Text},
 };
 
-/// What reads an answer.
+/// The decoder of one attempt's answer or stream.
 #[derive(Clone, Debug)]
 pub(crate) struct AnthropicDecoder {
-    /// What tools are called on the other side.
+    /// The names of tools as they were sent, and as the client knows them.
     names: Rc<ToolNames>,
     progress: Box<Progress>,
 }
@@ -21,7 +21,7 @@ impl AnthropicDecoder {
         Self { names: Rc::new(names), progress: Box::default() }
     }
 
-    /// Reads an answer in one piece.
+    /// Decodes a whole answer.
     pub(crate) fn answer<'b>(
         &self,
         body: &'b [u8],

@@ -77,7 +77,8 @@ fn fit_cache_control(fit: &mut Fit<'_>, request: &Request<'_>) {
 }
 
 /// Switches thinking off where Claude refuses it: when a tool must be called, when the unfinished
-/// turn of the assistant lacks its thinking blocks, and when `max_tokens` leaves no room for a budget.
+/// turn of the assistant lacks its thinking blocks, and when `max_tokens` leaves no room for a
+/// budget.
 fn fit_thinking<'a>(
     fit: &mut Fit<'a>,
     request: &Request<'a>,
@@ -142,7 +143,7 @@ fn fit_sampling(fit: &mut Fit<'_>, request: &Request<'_>) {
         return;
     }
     fit.drop_parameter(Parameter::TopP);
-    if request.temperature.is_some_and(|asked| asked > 1.0) {
+    if request.temperature.is_some_and(|temperature| temperature > 1.0) {
         fit.clamp(Parameter::Temperature, "1".to_owned(), "1".to_owned());
     }
 }

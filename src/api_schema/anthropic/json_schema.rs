@@ -1,6 +1,6 @@
-//! JSON schemas, brought down to what constrains Claude's output: guide *Structured outputs*, "JSON
-//! Schema limitations", and what Anthropic's own SDKs do (`transform_schema` in `anthropic` for
-//! Python). What cannot constrain stands in the description, for the model to read.
+//! JSON schemas that Claude enforces: guide *Structured outputs*, "JSON Schema limitations", and
+//! `transform_schema` of Anthropic's own Python SDK. Keywords that Claude does not enforce are
+//! moved to the description, for the model to read.
 
 use std::collections::BTreeSet;
 
@@ -17,18 +17,18 @@ mod tool_input;
 
 pub(super) use self::tool_input::to_tool_input;
 
-/// A schema that Claude's output can be held to.
+/// A schema that Claude enforces.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct StrictSchema {
     /// The schema.
     pub(super) schema: Value,
-    /// Whether it allows more than the one it was made of, or, where that allowed any further
-    /// properties, less.
+    /// True if it accepts other values than the original: more where a keyword became a
+    /// description, fewer where the original accepted any further properties.
     pub(super) differs: bool,
 }
 
-/// Brings a schema down. `None` for one that only a freer model can follow: without a type
-/// somewhere, recursive, with objects of any properties, or with parts from elsewhere.
+/// Translates a schema. Returns `None` for one that Claude cannot enforce: recursive, without a
+/// type in some place, with objects of any properties, or with references to other documents.
 pub(super) fn to_strict(raw: &RawValue) -> Option<StrictSchema> {
     let Value::Object(mut root) = serde_json::from_str(raw.get()).ok()? else { return None };
     // The name of `$defs` up to draft 7.
@@ -42,19 +42,22 @@ pub(super) fn to_strict(raw: &RawValue) -> Option<StrictSchema> {
         return None;
     }
     let definitions = root.get("$defs").and_then(Value::as_object).cloned();
-    let uniting = AllOfMerger::new(definitions.as_ref());
-    let mut converter = StrictTranslation { names: names(&root), merger: uniting, differs: false };
-    let schema = converter.schema(root)?;
-    Some(StrictSchema { schema, differs: converter.differs })
+    let merger = AllOfMerger::new(definitions.as_ref());
+    let mut translation = StrictTranslation { names: names(&root), merger, differs: false };
+    let schema = translation.schema(root)?;
+    Some(StrictSchema { schema, differs: translation.differs })
 }
 
+/// Returns the names of the definitions.
 fn names(root: &Map<String, Value>) -> BTreeSet<String> {
     let definitions = root.get("$defs").and_then(Value::as_object);
     definitions.into_iter().flat_map(Map::keys).cloned().collect()
 }
 
+/// A schema that is being translated. Its methods return `None` where Claude cannot enforce it;
+/// they move keywords `from` the original `to` the translation.
 struct StrictTranslation<'d> {
-    /// The definitions there are.
+    /// The names of the definitions.
     names: BTreeSet<String>,
     merger: AllOfMerger<'d>,
     differs: bool,
@@ -71,7 +74,7 @@ impl StrictTranslation<'_> {
         values.into_iter().map(|value| self.any(value)).collect::<Option<_>>().map(Value::Array)
     }
 
-    /// By name. A property may be called like a keyword.
+    /// Translates schemas by name: properties may have the names of keywords.
     fn named(&mut self, values: Value) -> Option<Value> {
         let Value::Object(values) = values else { return None };
         let convert = |(name, value)| Some((name, self.any(value)?));
@@ -83,10 +86,10 @@ impl StrictTranslation<'_> {
         for ignored in ["$schema", "$id", "$comment"] {
             from.shift_remove(ignored);
         }
-        // All of one is any of one, and that may stay a `$ref`.
+        // An `allOf` of one part is an `anyOf` of one, in which a `$ref` can stay.
         let is_one = from.get("allOf").and_then(Value::as_array).is_some_and(|all| all.len() == 1);
-        let is_alone = !from.contains_key("properties") && !from.contains_key("items");
-        if !(is_one && is_alone) {
+        let has_no_members = !from.contains_key("properties") && !from.contains_key("items");
+        if !(is_one && has_no_members) {
             from = self.merger.merge(&from).unwrap_or(from);
         }
         if let Some(definitions) = from.shift_remove("$defs") {
@@ -104,14 +107,14 @@ impl StrictTranslation<'_> {
         Some(Value::Object(to))
     }
 
-    /// Nothing may stand beside a `$ref`, so a description goes around it.
+    /// Translates a `$ref`. No keyword may be beside it, so that a description is put around it.
     fn reference(
         &mut self,
         reference: &Value,
         from: Map<String, Value>,
         mut to: Map<String, Value>,
     ) -> Option<Value> {
-        // Held to what is referred to, the model could not say these.
+        // The properties beside the `$ref` would be forbidden by the definition.
         if from.contains_key("properties") {
             return None;
         }
@@ -126,8 +129,8 @@ impl StrictTranslation<'_> {
         Some(Value::Object(to))
     }
 
-    /// Alternatives. False when there are none, or only such as further narrow what is said beside
-    /// them: those are for the description.
+    /// Translates alternatives. Returns `false` if there are none, or if they only narrow the
+    /// keywords beside them, and are left to the description.
     fn combine(
         &mut self,
         from: &mut Map<String, Value>,
@@ -149,19 +152,22 @@ impl StrictTranslation<'_> {
             }
             Some(parts) => {
                 let parts = self.each(parts)?;
-                // Each would forbid the properties of the others.
-                let is_object = |part: &Value| part.get("type") != Some(&json!("object"));
-                let fits = parts.as_array()?.iter().all(|part| {
-                    is_object(part) && part.get("$ref").is_none() && part.get("anyOf").is_none()
-                });
+                // Objects would each forbid the properties of the others.
+                let may_be_object = |part: &Value| {
+                    part.get("type") == Some(&json!("object"))
+                        || part.get("$ref").is_some()
+                        || part.get("anyOf").is_some()
+                };
+                let has_objects = parts.as_array()?.iter().any(may_be_object);
                 to.insert("allOf".to_owned(), parts);
-                fits.then_some(true)
+                (!has_objects).then_some(true)
             }
             None => self.one_of_types(from, to),
         }
     }
 
-    /// A list of types is any of them, each with the keywords that are its own.
+    /// Translates a list of types into alternatives, each with the keywords of its type. Returns
+    /// `false` if there is no such list.
     fn one_of_types(
         &mut self,
         from: &mut Map<String, Value>,
@@ -207,16 +213,16 @@ impl StrictTranslation<'_> {
     }
 
     fn object(&mut self, from: &mut Map<String, Value>, to: &mut Map<String, Value>) -> Option<()> {
-        let open = from.shift_remove("additionalProperties");
-        let is_open = open.as_ref().is_some_and(|open| *open != json!(false));
+        let additional = from.shift_remove("additionalProperties");
+        let is_open = additional.as_ref().is_some_and(|schema| *schema != json!(false));
         let properties = from.shift_remove("properties");
         if from.contains_key("patternProperties") || adds_properties(from, properties.as_ref()) {
             return None;
         }
-        // Held to this, the model could only say `{}`.
-        let is_closed = open == Some(json!(false));
-        let has_some = properties.as_ref().and_then(Value::as_object).map(|some| !some.is_empty());
-        if (has_some == Some(false) && is_open) || (has_some.is_none() && !is_closed) {
+        // The only object that such a schema would accept is `{}`.
+        let is_closed = additional == Some(json!(false));
+        let is_empty = properties.as_ref().and_then(Value::as_object).map(Map::is_empty);
+        if (is_empty == Some(true) && is_open) || (is_empty.is_none() && !is_closed) {
             return None;
         }
         self.differs |= is_open;
@@ -224,9 +230,9 @@ impl StrictTranslation<'_> {
         let known = |name: &Value| name.as_str().is_some_and(|n| properties.get(n).is_some());
         let mut required = from.shift_remove("required");
         if let Some(Value::Array(names)) = &mut required {
-            let asked = names.len();
+            let before = names.len();
             names.retain(known);
-            self.differs |= names.len() < asked;
+            self.differs |= names.len() < before;
         }
         to.insert("properties".to_owned(), properties);
         to.extend(required.map(|names| ("required".to_owned(), names)));
@@ -236,34 +242,34 @@ impl StrictTranslation<'_> {
 
     fn array(&mut self, from: &mut Map<String, Value>, to: &mut Map<String, Value>) -> Option<()> {
         if let Some(items) = from.shift_remove("items") {
-            // These are about the items after the first ones.
+            // Beside `prefixItems`, `items` is the schema of the items after the prefix only.
             if from.contains_key("prefixItems") {
                 return None;
             }
             to.insert("items".to_owned(), self.any(items)?);
         }
-        keep_if(from, to, "minItems", |least| matches!(least.as_u64(), Some(0 | 1)));
+        keep_if(from, to, "minItems", |minimum| matches!(minimum.as_u64(), Some(0 | 1)));
         Some(())
     }
 
-    /// What is left over goes into the description.
+    /// Writes the description: the original's own, and the keywords that are left over.
     fn describe(&mut self, mut from: Map<String, Value>, to: &mut Map<String, Value>) {
         let description = from.shift_remove("description");
         keep_if(&mut from, to, "title", Value::is_string);
         self.differs |= from.keys().any(|key| !REMARKS.contains(&key.as_str()));
-        let said = description.as_ref().and_then(Value::as_str).unwrap_or_default();
+        let own = description.as_ref().and_then(Value::as_str).unwrap_or_default();
         let rest: Vec<String> =
-            from.iter().map(|(key, value)| format!("{key}: {}", shown(value))).collect();
-        let between = if said.is_empty() || rest.is_empty() { "" } else { "\n\n" };
+            from.iter().map(|(key, value)| format!("{key}: {}", to_words(value))).collect();
+        let separator = if own.is_empty() || rest.is_empty() { "" } else { "\n\n" };
         let rest = if rest.is_empty() { String::new() } else { format!("{{{}}}", rest.join(", ")) };
-        if !said.is_empty() || !rest.is_empty() {
-            to.insert("description".to_owned(), json!(format!("{said}{between}{rest}")));
+        if !own.is_empty() || !rest.is_empty() {
+            to.insert("description".to_owned(), json!(format!("{own}{separator}{rest}")));
         }
     }
 }
 
-/// Whether alternatives beside an object's properties have properties of their own, which an object
-/// that is held to the others could not have.
+/// Returns whether alternatives beside an object's properties have further properties, which the
+/// closed object would forbid.
 fn adds_properties(from: &Map<String, Value>, properties: Option<&Value>) -> bool {
     let is_new = |name: &String| properties.is_none_or(|known| known.get(name).is_none());
     let adds = |variant: &Value| {
@@ -274,7 +280,7 @@ fn adds_properties(from: &Map<String, Value>, properties: Option<&Value>) -> boo
     variants.flatten().any(adds)
 }
 
-/// Takes values that the schema lists. They have their types with them.
+/// Moves `enum` and `const`, which need no type beside them. Returns whether there are any.
 fn take_literals(from: &mut Map<String, Value>, to: &mut Map<String, Value>) -> bool {
     let is_plain = |value: &Value| !value.is_object() && !value.is_array();
     let plain_list = |list: &Value| {
@@ -285,31 +291,32 @@ fn take_literals(from: &mut Map<String, Value>, to: &mut Map<String, Value>) -> 
     to.contains_key("enum") || to.contains_key("const")
 }
 
+/// Moves a keyword whose value passes a test.
 fn keep_if(
     from: &mut Map<String, Value>,
     to: &mut Map<String, Value>,
     key: &str,
-    fits: impl Fn(&Value) -> bool,
+    test: impl Fn(&Value) -> bool,
 ) {
-    if from.get(key).is_some_and(fits) {
+    if from.get(key).is_some_and(test) {
         to.extend(from.shift_remove(key).map(|value| (key.to_owned(), value)));
     }
 }
 
-/// A value in a description.
-fn shown(value: &Value) -> String {
+/// Returns a value as it is written in a description.
+fn to_words(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-/// Formats that constrain: guide *Structured outputs*, "JSON Schema limitations".
+/// The formats that Claude enforces: guide *Structured outputs*, "JSON Schema limitations".
 const FORMATS: [&str; 10] =
     ["date-time", "time", "date", "duration", "email", "hostname", "uri", "ipv4", "ipv6", "uuid"];
 
-/// Keywords that constrain nothing: JSON Schema validation, section 9.
+/// The keywords that accept any value: JSON Schema validation, section 9.
 const REMARKS: [&str; 6] =
     ["default", "examples", "example", "deprecated", "readOnly", "writeOnly"];
 
-/// The keywords of a type: JSON Schema validation, section 6.
+/// Returns the keywords of a type: JSON Schema validation, section 6.
 fn keywords(kind: &str) -> &'static [&'static str] {
     match kind {
         "object" => &[

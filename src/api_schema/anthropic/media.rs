@@ -1,4 +1,4 @@
-//! Pieces of content: what a part of a chat message becomes in a Claude message.
+//! Images and documents: parts of a chat message as blocks of a Claude message.
 //! Claude API reference, *Create a Message*; guides *Vision* and *PDF support*.
 
 use std::borrow::Cow;
@@ -15,32 +15,32 @@ use crate::{
     json::Object,
 };
 
-/// A picture or a document.
+/// A block of an image or of a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum MediaBlock<'q> {
-    /// A picture.
+    /// An image.
     Image(MediaSource<'q>),
-    /// A document and its name.
+    /// A document and its title.
     Document(MediaSource<'q>, Option<String>),
 }
 
-/// Where a picture or a document is.
+/// The source of an image or of a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum MediaSource<'q> {
-    /// Here, in base64.
+    /// Data in the request itself.
     Base64 {
-        /// One the provider takes.
+        /// A type that Claude accepts.
         media_type: &'static str,
-        /// Base64 without the `data:` before it.
+        /// Base64.
         data: Cow<'q, str>,
     },
-    /// There.
+    /// A URL that Claude fetches.
     Url(Cow<'q, str>),
-    /// Here, as text.
+    /// Text in the request itself.
     Text(String),
 }
 
-/// A picture, or why it cannot be shown.
+/// Returns the block of an image. An error is a sentence for the client.
 pub(super) fn image_block<'q>(image: &'q ImageUrl<'_>) -> Result<MediaBlock<'q>, String> {
     let url = image.url.decode();
     let Some((media_type, data)) = inline(&url)? else {
@@ -52,7 +52,7 @@ pub(super) fn image_block<'q>(image: &'q ImageUrl<'_>) -> Result<MediaBlock<'q>,
     Ok(MediaBlock::Image(MediaSource::Base64 { media_type, data }))
 }
 
-/// The media type, in lower case, and the base64 of a data URL. `None`: another URL.
+/// Returns the media type, in lower case, and the base64 of a data URL, `None` for another URL.
 fn inline<'q>(url: &Cow<'q, str>) -> Result<Option<(String, Cow<'q, str>)>, String> {
     match DataUrl::parse(url) {
         Some(DataUrl { media_type, data }) => {
@@ -65,7 +65,7 @@ fn inline<'q>(url: &Cow<'q, str>) -> Result<Option<(String, Cow<'q, str>)>, Stri
     }
 }
 
-/// A file: a PDF, a text, a picture. Or why it cannot be shown.
+/// Returns the block of a file: a PDF, a text or an image. An error is a sentence for the client.
 pub(super) fn file_block<'q>(raw: &'q RawValue) -> Result<MediaBlock<'q>, String> {
     #[derive(Deserialize)]
     struct FileFields<'a> {
@@ -74,12 +74,13 @@ pub(super) fn file_block<'q>(raw: &'q RawValue) -> Result<MediaBlock<'q>, String
         #[serde(borrow, default)]
         file_data: Option<Text<'a>>,
     }
-    let wrong = || "a file needs file_data, a data URL; a file_id is another provider's".to_owned();
+    let problem =
+        || "a file needs file_data, a data URL; a file_id is another provider's".to_owned();
     let FileFields { filename, file_data } =
-        serde_json::from_str(raw.get()).map_err(|_| wrong())?;
-    let url = file_data.ok_or_else(wrong)?.into_decoded();
+        serde_json::from_str(raw.get()).map_err(|_| problem())?;
+    let url = file_data.ok_or_else(problem)?.into_decoded();
     let title = filename.map(|name| name.decode().into_owned()).filter(|name| !name.is_empty());
-    // OpenAI's reference has bare base64 here, its guide a data URL.
+    // OpenAI's reference describes bare base64, its guide a data URL.
     if let Some(media_type) = title.as_deref().and_then(type_by_name)
         && looks_like_base64(&url)
     {
@@ -91,7 +92,7 @@ pub(super) fn file_block<'q>(raw: &'q RawValue) -> Result<MediaBlock<'q>, String
     typed_file_block(&media_type, data, title)
 }
 
-/// A file in base64.
+/// Returns the block of a file in base64.
 fn typed_file_block<'q>(
     media_type: &str,
     data: Cow<'q, str>,
@@ -111,10 +112,10 @@ fn typed_file_block<'q>(
     }
 }
 
-/// The type of a file that does not say it, by the ending of its name.
+/// Returns the type of a file by the extension of its name.
 fn type_by_name(name: &str) -> Option<&'static str> {
-    let (_, ending) = name.rsplit_once('.')?;
-    match ending.to_ascii_lowercase().as_str() {
+    let (_, extension) = name.rsplit_once('.')?;
+    match extension.to_ascii_lowercase().as_str() {
         "pdf" => Some("application/pdf"),
         "txt" | "md" | "csv" | "json" | "html" | "xml" => Some("text/plain"),
         _ => None,
@@ -148,7 +149,7 @@ fn web_url(url: Cow<'_, str>) -> Result<Cow<'_, str>, String> {
 }
 
 impl MediaBlock<'_> {
-    /// Writes the keys of its block.
+    /// Writes the fields of the block.
     pub(super) fn write(&self, block: &mut Object<'_>) {
         match self {
             Self::Image(source) => {
@@ -178,10 +179,11 @@ impl MediaSource<'_> {
     }
 }
 
-/// What a part shows besides text, or why it cannot be shown. `None` when it is text.
+/// Returns the block of a part that is an image or a file, `None` for any other part. An error is a
+/// sentence for the client.
 pub(super) fn media_block<'q>(part: &'q Part<'_>) -> Result<Option<MediaBlock<'q>>, String> {
-    if let Some(picture) = part.image_url.as_ref().filter(|_| part.kind == "image_url") {
-        return image_block(picture).map(Some);
+    if let Some(image) = part.image_url.as_ref().filter(|_| part.kind == "image_url") {
+        return image_block(image).map(Some);
     }
     if let Some(raw) = part.file.filter(|_| part.kind == "file") {
         return file_block(raw).map(Some);

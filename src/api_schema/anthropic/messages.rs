@@ -45,10 +45,10 @@ pub(super) fn to_turns<'q>(
     conversation
 }
 
-/// A translation of messages under way.
+/// A translation of messages in progress.
 struct TurnBuilder<'q, 'm> {
     conversation: AnthropicConversation<'q>,
-    /// The turn under way. `None` while only instructions have been read.
+    /// The current turn. `None` while only instructions have been read.
     turn: Option<AnthropicTurn<'q>>,
     ids: ToolUseIds,
     /// The calls of the assistant's last turn.
@@ -150,7 +150,7 @@ impl<'q> TurnBuilder<'q, '_> {
         self.turn_of(TurnRole::User).results.push(result);
     }
 
-    /// Returns the turn under way if it is of this role, else begins one.
+    /// Returns the current turn if it is of this role, else begins one.
     fn turn_of(&mut self, role: TurnRole) -> &mut AnthropicTurn<'q> {
         let begins = self.turn.as_ref().is_none_or(|turn| turn.role != role);
         if begins && role == TurnRole::Assistant {

@@ -1,8 +1,10 @@
-//! Thoughts across turns. Claude signs them and wants them back unchanged (guide *Extended
-//! thinking*, "Preserving thinking blocks"); clients get them as `reasoning_details`, in the form
-//! OpenRouter made known (guide *Reasoning Tokens*): `{"type": "reasoning.text", "index", "text",
-//! "signature", "format"}` and `{"type": "reasoning.encrypted", "index", "data", "format"}`. What
-//! LiteLLM's clients have as `thinking_blocks` is taken too: blocks as Claude wrote them.
+//! Thinking blocks, which Claude signs and must get back unchanged in later turns (guide *Extended
+//! thinking*, "Preserving thinking blocks").
+//!
+//! Clients get them as `reasoning_details`, in the form that OpenRouter introduced (guide
+//! *Reasoning Tokens*): `{"type": "reasoning.text", "index", "text", "signature", "format"}` and
+//! `{"type": "reasoning.encrypted", "index", "data", "format"}`. Clients may return them in that
+//! form, or in LiteLLM's, `thinking_blocks`, which are Claude's own blocks.
 
 use std::borrow::Cow;
 
@@ -14,26 +16,27 @@ use crate::{
     json::Object,
 };
 
-/// The word that marks details as Claude's: those of other providers stay away from it.
+/// The `format` of details that are Claude's. Those of other providers are not sent to Claude.
 const FORMAT: &str = "anthropic-claude-v1";
 
-/// A block of thoughts.
+/// A thinking block.
 #[derive(Clone, Debug)]
 pub(super) enum ThinkingBlock<'q> {
-    /// Thoughts in words, which may be left out, and Claude's signature under them.
+    /// Thinking in plain text, which may be empty, with Claude's signature.
     Signed {
-        /// The words.
+        /// The text.
         text: Text<'q>,
-        /// Opaque.
+        /// An opaque value.
         signature: Text<'q>,
     },
-    /// Thoughts that only Claude can read.
+    /// Thinking that only Claude can decrypt.
     Redacted {
-        /// Opaque.
+        /// An opaque value.
         data: Text<'q>,
     },
 }
 
+/// An item of `reasoning_details`.
 #[derive(Deserialize)]
 struct ThinkingDetail<'a> {
     #[serde(borrow, rename = "type")]
@@ -48,7 +51,8 @@ struct ThinkingDetail<'a> {
     data: Option<Text<'a>>,
 }
 
-/// One of `thinking_blocks`: Claude API reference, *Messages*, `thinking` and `redacted_thinking`.
+/// An item of `thinking_blocks`: Claude API reference, *Messages*, `thinking` and
+/// `redacted_thinking`.
 #[derive(Deserialize)]
 struct WireThinkingBlock<'a> {
     #[serde(borrow, rename = "type")]
@@ -61,7 +65,7 @@ struct WireThinkingBlock<'a> {
     data: Option<Text<'a>>,
 }
 
-/// The thoughts that a message carries, as far as they are Claude's own.
+/// Returns the thinking blocks of a message that are Claude's own.
 pub(super) fn thinking_blocks<'q>(message: &Message<'q>) -> Vec<ThinkingBlock<'q>> {
     let details: Vec<_> = items(message.reasoning_details).filter_map(from_detail).collect();
     if !details.is_empty() {
@@ -83,11 +87,11 @@ fn from_block(raw: &RawValue) -> Option<ThinkingBlock<'_>> {
             let text = thinking.unwrap_or_else(|| Text::new(""));
             Some(ThinkingBlock::Signed {
                 text,
-                signature: signature.filter(|own| !own.is_empty())?,
+                signature: signature.filter(|text| !text.is_empty())?,
             })
         }
         "redacted_thinking" => {
-            Some(ThinkingBlock::Redacted { data: data.filter(|own| !own.is_empty())? })
+            Some(ThinkingBlock::Redacted { data: data.filter(|text| !text.is_empty())? })
         }
         _ => None,
     }
@@ -95,15 +99,15 @@ fn from_block(raw: &RawValue) -> Option<ThinkingBlock<'_>> {
 
 fn from_detail(raw: &RawValue) -> Option<ThinkingBlock<'_>> {
     let detail: ThinkingDetail<'_> = serde_json::from_str(raw.get()).ok()?;
-    let there = |text: Option<Text<'_>>| text.is_some_and(|text| !text.is_empty());
+    let is_present = |text: &Option<Text<'_>>| text.as_ref().is_some_and(|text| !text.is_empty());
     match (detail.kind.as_ref(), detail.format.as_ref()) {
-        ("reasoning.text", FORMAT) if there(detail.signature.clone()) => {
+        ("reasoning.text", FORMAT) if is_present(&detail.signature) => {
             Some(ThinkingBlock::Signed {
                 text: detail.text.unwrap_or_else(|| Text::new("")),
                 signature: detail.signature?,
             })
         }
-        ("reasoning.encrypted", FORMAT) if there(detail.data.clone()) => {
+        ("reasoning.encrypted", FORMAT) if is_present(&detail.data) => {
             Some(ThinkingBlock::Redacted { data: detail.data? })
         }
         _ => None,
@@ -111,7 +115,8 @@ fn from_detail(raw: &RawValue) -> Option<ThinkingBlock<'_>> {
 }
 
 impl ThinkingBlock<'_> {
-    /// One of `reasoning_details`. `index` keeps OpenAI's SDKs from joining two of a stream.
+    /// Returns the item of `reasoning_details`. OpenAI's SDKs join items of a stream that have the
+    /// same `index`.
     pub(super) fn to_detail(&self, index: usize) -> String {
         let mut out = Vec::new();
         let mut detail = Object::open(&mut out);
@@ -130,7 +135,7 @@ impl ThinkingBlock<'_> {
         String::from_utf8(out).unwrap_or_default()
     }
 
-    /// Writes the block it was.
+    /// Writes the block as Claude sent it.
     pub(super) fn write(&self, out: &mut Vec<u8>) {
         let mut block = Object::open(out);
         match self {
@@ -154,7 +159,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_handed_out_comes_back_as_the_block_it_was() {
+    fn details_of_clients_become_the_blocks_that_claude_sent() {
         let signed =
             ThinkingBlock::Signed { text: Text::new("a\n\"b\""), signature: Text::new("s==") };
         let cases = [
@@ -179,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_claudes_own_is_left_out() {
+    fn details_that_are_not_claudes_are_left_out() {
         let cases = [
             r#"[{"type":"reasoning.text","text":"a","format":"anthropic-claude-v1"}]"#,
             r#"[{"type":"reasoning.text","text":"a","signature":"","format":"anthropic-claude-v1"}]"#,

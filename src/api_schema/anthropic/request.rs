@@ -20,8 +20,8 @@ use crate::{
 /// The version of the API on Vertex AI, which is sent in the body: Vertex AI, *Claude models*.
 const VERTEX_VERSION: &str = "vertex-2023-10-16";
 
-/// The headers of every request: Claude API, *Versioning*. Later versions take no sampling parameters
-/// for any model.
+/// The headers of every request: Claude API, *Versioning*. Later versions take no sampling
+/// parameters for any model.
 pub(crate) const HEADERS: &[(&str, &str)] = &[("anthropic-version", "2023-06-01")];
 
 /// A request that the fit has translated and that is not written yet.
@@ -83,9 +83,9 @@ fn write_sampling(body: &mut Object<'_>, fit: &Fit<'_>) {
     }
 }
 
-/// Writes the way of thinking and the format of the answer, which share `output_config`. The display
-/// is given because the newest models omit the text of their thinking by default (guide *Adaptive
-/// thinking*).
+/// Writes the way of thinking and the format of the answer, which share `output_config`. The
+/// display is given because the newest models omit the text of their thinking by default (guide
+/// *Adaptive thinking*).
 fn write_thinking(body: &mut Object<'_>, thinking: ThinkingMode, format: &OutputFormat) {
     match thinking {
         ThinkingMode::Budget(budget) => {

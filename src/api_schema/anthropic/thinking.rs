@@ -1,5 +1,5 @@
-//! The ways in which Claude thinks before it answers. Guides *Extended thinking*, *Adaptive thinking*
-//! and *Effort*.
+//! The ways in which Claude thinks before it answers. Guides *Extended thinking*, *Adaptive
+//! thinking* and *Effort*.
 
 use crate::{
     chat::{effort::Effort, parameter::Parameter},

@@ -24,8 +24,8 @@ use crate::{
     json::{Object, list},
 };
 
-/// The maximum of strict tools, whose arguments always follow their schema: guide *Structured outputs*, "Schema
-/// complexity limits".
+/// The maximum of strict tools, whose arguments always follow their schema: guide *Structured
+/// outputs*, "Schema complexity limits".
 const MAX_STRICT: usize = 20;
 
 /// The schema of a tool without arguments.
@@ -40,7 +40,7 @@ const STRICT_NO_ARGUMENTS: &str =
 pub(super) struct AnthropicTools<'q> {
     declared: Vec<DeclaredTool<'q>>,
     choice: AnthropicToolChoice<'q>,
-    /// Whether the model may call only one tool at a time.
+    /// True if the model may call only one tool at a time.
     disables_parallel: bool,
 }
 

@@ -1,5 +1,5 @@
-//! A conversation as Claude's Messages have it: system instructions at the top, then alternating turns
-//! of user and assistant, with the results of tools first in the turn after their calls.
+//! A conversation as Claude's Messages have it: system instructions at the top, then alternating
+//! turns of user and assistant, with the results of tools first in the turn after their calls.
 //! Claude API reference, *Create a Message*; guide *Tool use*, "Handle tool calls".
 
 use std::borrow::Cow;
@@ -29,7 +29,7 @@ const MISSING_RESULT_TEXT: &str = "This call has no result.";
 pub(super) struct AnthropicConversation<'q> {
     pub(super) system: Vec<ContentBlock<'q>>,
     pub(super) turns: Vec<AnthropicTurn<'q>>,
-    /// Whether the last turn is the assistant's, for the model to continue ("prefill").
+    /// True if the last turn is the assistant's, for the model to continue ("prefill").
     pub(super) ends_in_assistant: bool,
 }
 
@@ -94,8 +94,8 @@ impl<'q> AnthropicConversation<'q> {
     }
 
     /// Returns whether the assistant's unfinished turn has calls and no thinking block before them.
-    /// A model that thinks with a budget refuses such a turn (guide *Extended thinking*, "Preserving
-    /// thinking blocks").
+    /// A model that thinks with a budget refuses such a turn (guide *Extended thinking*,
+    /// "Preserving thinking blocks").
     pub(super) fn lacks_thinking(&self) -> bool {
         let unfinished = self.turns.iter().rev().take_while(|turn| turn.has_no_user_content());
         let first = unfinished.filter(|turn| !turn.is_from_user()).last();

@@ -1,4 +1,4 @@
-//! The types of an answer as Claude writes it. Claude API reference, *Messages*, "Response".
+//! The types of an answer as Claude sends it. Claude API reference, *Messages*, "Response".
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -10,6 +10,7 @@ use crate::chat::{
     usage::Usage,
 };
 
+/// A whole answer, or an error with status 200.
 #[derive(Deserialize)]
 pub(super) struct AnthropicMessage<'a> {
     #[serde(borrow, default)]
@@ -24,14 +25,14 @@ pub(super) struct AnthropicMessage<'a> {
     pub(super) error: Option<&'a RawValue>,
 }
 
-/// Why the model refused.
+/// The details of a refusal.
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct StopDetails<'a> {
     #[serde(borrow, default)]
     pub(super) explanation: Option<Text<'a>>,
 }
 
-/// A block of content. Fields of blocks that we do not know may be anything.
+/// A block of content before its type is known. Fields of unknown types of block hold any JSON.
 #[derive(Deserialize)]
 pub(super) struct WireBlock<'a> {
     #[serde(borrow, rename = "type")]
@@ -52,7 +53,7 @@ pub(super) struct WireBlock<'a> {
     input: Option<&'a RawValue>,
 }
 
-/// What a block is to a client.
+/// A block of content, as far as the chat API has one.
 #[derive(Debug)]
 pub(super) enum ResponseBlock<'a> {
     Text(Text<'a>),
@@ -62,26 +63,26 @@ pub(super) enum ResponseBlock<'a> {
         name: Text<'a>,
         input: Option<&'a RawValue>,
     },
-    /// Something the client did not ask for: a search of the provider's, or what comes next year.
+    /// A block that no client requested: of a tool that Anthropic runs, or of a later version.
     Other,
 }
 
 impl<'a> WireBlock<'a> {
-    /// What it is to a client.
+    /// Decodes the block by its type.
     pub(super) fn decode(self) -> ResponseBlock<'a> {
         let text = |raw: Option<&'a RawValue>| raw.and_then(Text::from_raw);
-        let or_none = |raw| text(raw).unwrap_or_else(|| Text::new(""));
+        let text_or_empty = |raw| text(raw).unwrap_or_else(|| Text::new(""));
         match self.kind.decode().as_ref() {
-            "text" => ResponseBlock::Text(or_none(self.text)),
+            "text" => ResponseBlock::Text(text_or_empty(self.text)),
             "thinking" => {
-                let signature = or_none(self.signature);
+                let signature = text_or_empty(self.signature);
                 ResponseBlock::Thinking(ThinkingBlock::Signed {
-                    text: or_none(self.thinking),
+                    text: text_or_empty(self.thinking),
                     signature,
                 })
             }
             "redacted_thinking" => {
-                ResponseBlock::Thinking(ThinkingBlock::Redacted { data: or_none(self.data) })
+                ResponseBlock::Thinking(ThinkingBlock::Redacted { data: text_or_empty(self.data) })
             }
             "tool_use" => match text(self.name).filter(|name| !name.is_empty()) {
                 Some(name) => ResponseBlock::ToolUse { id: text(self.id), name, input: self.input },
@@ -92,7 +93,7 @@ impl<'a> WireBlock<'a> {
     }
 }
 
-/// Tokens as Claude counts them. What a stream says later takes the place of what it said before.
+/// The tokens of an answer as Claude counts them. Every field of a stream replaces the earlier one.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 pub(super) struct UsageTokens {
     input_tokens: Option<u64>,
@@ -102,13 +103,14 @@ pub(super) struct UsageTokens {
     output_tokens_details: Option<OutputTokensDetails>,
 }
 
+/// The parts of `output_tokens`.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 struct OutputTokensDetails {
     thinking_tokens: Option<u64>,
 }
 
 impl UsageTokens {
-    /// These, with `later` in the place of what it names.
+    /// Returns these tokens, replaced by `later` where that has a number.
     pub(super) fn merge(self, later: Self) -> Self {
         let created = later.cache_creation_input_tokens.or(self.cache_creation_input_tokens);
         Self {
@@ -120,8 +122,9 @@ impl UsageTokens {
         }
     }
 
-    /// Claude's input leaves out what the cache gave and took: guide *Prompt caching*, "Tracking
-    /// cache performance". Its output holds the thoughts.
+    /// Returns the tokens as the chat API counts them. `input_tokens` lacks those that were read
+    /// from the cache or written to it (guide *Prompt caching*, "Tracking cache performance");
+    /// `output_tokens` has those of thinking.
     pub(super) fn usage(self) -> Usage {
         let cached = self.cache_read_input_tokens.unwrap_or_default();
         let cache_written = self.cache_creation_input_tokens.unwrap_or_default();
@@ -138,7 +141,7 @@ impl UsageTokens {
     }
 }
 
-/// What a `stop_reason` means. Claude API, *Handling stop reasons*.
+/// Translates a `stop_reason`. Claude API, *Handling stop reasons*.
 pub(super) fn to_finish(stop_reason: Option<&Text<'_>>) -> Finish {
     match stop_reason.map(Text::decode).unwrap_or_default().as_ref() {
         "tool_use" => Finish::ToolCalls,
@@ -148,7 +151,7 @@ pub(super) fn to_finish(stop_reason: Option<&Text<'_>>) -> Finish {
     }
 }
 
-/// The arguments of a call: an object, whatever came.
+/// Returns the arguments of a call, `{}` for any input that is not an object.
 pub(super) fn to_arguments(input: Option<&RawValue>) -> &str {
     input.map(RawValue::get).filter(|json| json.starts_with('{')).unwrap_or("{}")
 }

@@ -4,39 +4,46 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-/// The definition that a `$ref` names.
+/// The longest chain of definitions that is followed.
+const MAX_CHAIN: usize = 64;
+
+/// Returns the name of the definition that a `$ref` points at.
 pub(super) fn definition(reference: &str) -> Option<&str> {
     reference.strip_prefix("#/$defs/").or_else(|| reference.strip_prefix("#/definitions/"))
 }
 
-/// Whether a definition comes to itself again. Each is looked at once.
+/// Returns whether a definition refers to itself, directly or through others.
 pub(super) fn is_recursive(root: &Map<String, Value>) -> bool {
     let Some(definitions) = root.get("$defs").and_then(Value::as_object) else { return false };
-    let (mut open, mut done) = (BTreeSet::new(), BTreeSet::new());
-    definitions.keys().any(|name| returns(name, definitions, &mut open, &mut done))
+    let (mut ancestors, mut done) = (BTreeSet::new(), BTreeSet::new());
+    definitions.keys().any(|name| reaches_itself(name, definitions, &mut ancestors, &mut done))
 }
 
-fn returns<'s>(
+/// Follows the references of a definition, each of which is visited once.
+fn reaches_itself<'s>(
     name: &'s str,
     definitions: &'s Map<String, Value>,
-    open: &mut BTreeSet<&'s str>,
+    ancestors: &mut BTreeSet<&'s str>,
     done: &mut BTreeSet<&'s str>,
 ) -> bool {
     if done.contains(name) {
         return false;
     }
-    // A chain of definitions longer than any person writes is as good as endless.
-    if open.len() > 64 || !open.insert(name) {
+    // A chain longer than any real schema's is treated as endless, so that the recursion is
+    // bounded.
+    if ancestors.len() > MAX_CHAIN || !ancestors.insert(name) {
         return true;
     }
     let mut found = Vec::new();
     definitions.get(name).into_iter().for_each(|schema| references(schema, &mut found));
-    let returns = found.into_iter().any(|next| returns(next, definitions, open, done));
-    open.remove(name);
+    let is_recursive =
+        found.into_iter().any(|next| reaches_itself(next, definitions, ancestors, done));
+    ancestors.remove(name);
     done.insert(name);
-    returns
+    is_recursive
 }
 
+/// Collects the names of the definitions that a schema refers to.
 fn references<'s>(schema: &'s Value, found: &mut Vec<&'s str>) {
     match schema {
         Value::Object(fields) => {

@@ -1,17 +1,17 @@
-//! Schemas of tool arguments that the model is not held to.
+//! Schemas of tool arguments that Claude does not enforce.
 
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json, value::RawValue};
 
-/// The schema of a tool's arguments, as the provider takes it without holding the model to it: an
-/// object, with no alternatives at its top (Claude API reference, `tools.input_schema`). `None`: it
-/// is one already.
+/// Translates the schema of a tool that is not strict into one that Claude accepts: an object,
+/// without alternatives at the top (Claude API reference, `tools.input_schema`). Returns `None` for
+/// a schema that needs no translation.
 pub(in crate::api_schema::anthropic) fn to_tool_input(raw: &RawValue) -> Option<Value> {
     let Ok(Value::Object(mut root)) = serde_json::from_str(raw.get()) else { return None };
-    let is_fine = root.get("type") == Some(&json!("object"));
-    let odd = ["$schema", "$ref", "anyOf", "oneOf", "allOf"];
-    if is_fine && !odd.iter().any(|key| root.contains_key(*key)) {
+    let is_object = root.get("type") == Some(&json!("object"));
+    let refused = ["$schema", "$ref", "anyOf", "oneOf", "allOf"];
+    if is_object && !refused.iter().any(|key| root.contains_key(*key)) {
         return None;
     }
     root.shift_remove("$schema");
@@ -30,18 +30,20 @@ pub(in crate::api_schema::anthropic) fn to_tool_input(raw: &RawValue) -> Option<
             Some((part, key == "allOf"))
         }));
     }
-    let (whole, variants): (Vec<_>, Vec<_>) = parts.into_iter().partition(|(_, all)| *all);
-    whole.into_iter().for_each(|(part, _)| merge(&mut root, part));
-    vary(&mut root, variants.into_iter().map(|(part, _)| part));
+    let (required, variants): (Vec<_>, Vec<_>) =
+        parts.into_iter().partition(|(_, is_required)| *is_required);
+    required.into_iter().for_each(|(part, _)| merge_part(&mut root, part));
+    add_variants(&mut root, variants.into_iter().map(|(part, _)| part));
     if !remarks.is_empty() {
-        let said = root.get("description").and_then(Value::as_str).unwrap_or_default();
-        let between = if said.is_empty() { "" } else { "\n\n" };
-        let description = format!("{said}{between}{{{}}}", remarks.join(", "));
+        let own = root.get("description").and_then(Value::as_str).unwrap_or_default();
+        let separator = if own.is_empty() { "" } else { "\n\n" };
+        let description = format!("{own}{separator}{{{}}}", remarks.join(", "));
         root.insert("description".to_owned(), json!(description));
     }
     Some(Value::Object(root))
 }
 
+/// Returns the part of a schema that a `$ref` points at.
 fn resolve(root: &Map<String, Value>, reference: &str) -> Option<Value> {
     let name = reference.strip_prefix("#/")?;
     name.split('/')
@@ -52,8 +54,8 @@ fn resolve(root: &Map<String, Value>, reference: &str) -> Option<Value> {
         .cloned()
 }
 
-/// Adds what an object has to another, which must have all of it.
-fn merge(root: &mut Map<String, Value>, part: Value) {
+/// Adds the properties of a part of `allOf`, and the names of those it requires.
+fn merge_part(root: &mut Map<String, Value>, part: Value) {
     let Value::Object(mut part) = part else { return };
     if let Some(Value::Object(more)) = part.shift_remove("properties") {
         let Some(own) = properties(root) else { return };
@@ -72,13 +74,13 @@ fn merge(root: &mut Map<String, Value>, part: Value) {
     }
 }
 
-/// Adds the properties of variants to an object that is like one of them.
-fn vary(root: &mut Map<String, Value>, variants: impl Iterator<Item = Value>) {
+/// Adds the properties of alternatives, none of them required.
+fn add_variants(root: &mut Map<String, Value>, variants: impl Iterator<Item = Value>) {
     let Some(own) = properties(root) else { return };
-    let fixed: BTreeSet<String> = own.keys().cloned().collect();
+    let own_names: BTreeSet<String> = own.keys().cloned().collect();
     for variant in variants {
         let Some(more) = variant.get("properties").and_then(Value::as_object) else { continue };
-        for (name, schema) in more.iter().filter(|(name, _)| !fixed.contains(*name)) {
+        for (name, schema) in more.iter().filter(|(name, _)| !own_names.contains(*name)) {
             match own.get_mut(name) {
                 Some(known) if known == schema => {}
                 Some(known) => widen(known, schema),
@@ -88,16 +90,17 @@ fn vary(root: &mut Map<String, Value>, variants: impl Iterator<Item = Value>) {
     }
 }
 
-/// Allows what another schema allows too.
+/// Changes a schema to accept the values of another too.
 fn widen(known: &mut Value, other: &Value) {
-    let alone = known.as_object_mut().filter(|fields| fields.len() == 1);
-    match alone.and_then(|fields| fields.get_mut("anyOf")?.as_array_mut()) {
+    let single = known.as_object_mut().filter(|fields| fields.len() == 1);
+    match single.and_then(|fields| fields.get_mut("anyOf")?.as_array_mut()) {
         Some(options) if options.contains(other) => {}
         Some(options) => options.push(other.clone()),
         None => *known = json!({"anyOf": [known.take(), other]}),
     }
 }
 
+/// Returns the properties of an object, and adds them if it has none.
 fn properties(root: &mut Map<String, Value>) -> Option<&mut Map<String, Value>> {
     root.entry("properties").or_insert_with(|| json!({})).as_object_mut()
 }
