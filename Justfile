@@ -48,7 +48,7 @@ command:
 limiter:
     cargo build --manifest-path tests/limiter/Cargo.toml --target-dir {{ quote(target / "limiter") }}
 
-# Formatting, lints, and that the paths named in the documents exist
+# Formatting, lints, and the paths and the English of the documents
 check:
     @bash .ci/setup wasm
     cargo fmt --check
@@ -59,6 +59,7 @@ check:
     @if command -v shellcheck; then shellcheck --external-sources .ci/run .ci/setup envoy/demo/*; \
         else echo "no shellcheck here: scripts not checked"; fi
     python3 .ci/check-docs
+    python3 .ci/check-english
 
 # Everything: the core natively and under Node, Envoy end to end, the official SDK, a browser, what the compose file runs, the commands of the documents, and a minute of soak
 test: filter crashing command limiter && browser compose documents (soak "1")
@@ -99,9 +100,9 @@ reloads: filter crashing command
     @bash .ci/setup envoy
     cargo test --test envoy lose_none_of_fifty_thousand -- --ignored --nocapture
 
-# Rewrites the golden files, what voice platforms come to, and the table in docs/providers.md with what the code gives now; read the difference before you commit it
+# Rewrites the golden files, what voice platforms come to, the generated parts of the documents and the schema of gateway.yaml with what the code gives now; read the difference before you commit it
 golden:
-    UPDATE=1 cargo test --test golden --test voice --test documents
+    UPDATE=1 cargo test --test golden --test voice --test documents --test configuration
 
 # Damages requests, answers, streams and errors by chance, so many seconds for each of twelve tests
 fuzz seconds="60":
@@ -132,16 +133,16 @@ dashboard: filter programs
     @bash .ci/setup envoy
     python3 tests/dashboard.py --target {{ quote(target) }}
 
-# How well damaged JSON is mended: a table, for a seed and a number of cases of each kind
+# How well damaged JSON is repaired: tables, for a seed and a number of cases of each class
 repair-score seed="1" each="100":
-    cargo run --package json-repair --release --quiet --example repair-score -- {{ seed }} {{ each }}
+    cargo run --package json-repair --release --quiet --example score -- {{ seed }} {{ each }}
 
-# A million hostile texts through the repair of JSON, and through the same in pieces; the steps of every pair of what may be repeated
+# Repairs a million hostile texts, whole and in pieces, and counts the steps for every pair of repeated pieces
 repair-fuzz count="1000000":
-    REPAIR_FUZZ={{ count }} cargo test --package json-repair --release --test repair hostile::nothing
+    REPAIR_FUZZ={{ count }} cargo test --package json-repair --release --test repair hostile::no_
     REPAIR_FUZZ={{ count }} cargo test --package json-repair --release --lib work_budget
 
-# How fast JSON is mended
+# How fast JSON is repaired
 repair-bench:
     cargo bench --package json-repair --bench repair
 

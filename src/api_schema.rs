@@ -8,6 +8,7 @@ mod openai;
 pub mod origin;
 mod pending_calls;
 mod stop_sequences;
+mod tool_call_indices;
 pub mod translation;
 mod unique_names;
 
@@ -16,7 +17,7 @@ use self::{
     translation::{TranslatedRequest, TranslationInput},
 };
 use crate::{
-    chat::{answer::Answer, error::Error, request::Request, stream_writer::Writer, text::Text},
+    chat::{answer::Answer, delta::Delta, error::Error, request::Request},
     config::{ApiSchema, Target},
     fit::{Fit, Stream},
 };
@@ -25,7 +26,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(crate) enum Decoder {
     /// OpenAI's chat completions.
-    OpenAi,
+    OpenAi(openai::OpenAiDecoder),
     /// Anthropic's Messages.
     Anthropic(anthropic::AnthropicDecoder),
     /// Gemini's `generateContent`.
@@ -81,7 +82,9 @@ pub(crate) fn translate(
 ) -> Result<(TranslatedRequest, Decoder), Error> {
     let mut headers: &'static [(&'static str, &'static str)] = &[];
     let ((path, body), reader) = match schema_request {
-        SchemaRequest::OpenAi => (openai::request(asked), Decoder::OpenAi),
+        SchemaRequest::OpenAi => {
+            (openai::request(asked), Decoder::OpenAi(openai::OpenAiDecoder::default()))
+        }
         SchemaRequest::Anthropic(request) => {
             let (request, reader) = anthropic::request(asked, request);
             headers = anthropic::HEADERS;
@@ -114,7 +117,7 @@ impl Decoder {
         origin.check_plain(body)?;
         if head.status != 200 {
             return Err(match self {
-                Self::OpenAi | Self::Anthropic(_) => error::classify(origin, body),
+                Self::OpenAi(_) | Self::Anthropic(_) => error::classify(origin, body),
                 Self::Gemini(_) => gemini::classify(origin, body),
             });
         }
@@ -122,23 +125,23 @@ impl Decoder {
             return Err(origin.bad("is not JSON, by its content type"));
         }
         match self {
-            Self::OpenAi => openai::answer(body, origin),
+            Self::OpenAi(_) => openai::answer(body, origin),
             Self::Anthropic(reader) => reader.answer(body, origin),
             Self::Gemini(reader) => reader.answer(body, origin),
         }
     }
 
-    /// Reads one event of a stream. If all it said was more text, that is given back.
-    pub(crate) fn event<'d>(
+    /// Decodes one event of a stream into the deltas it holds. Those before an error count.
+    pub(crate) fn decode_event<'d>(
         &mut self,
         data: &'d [u8],
-        writer: &mut Writer,
         origin: ResponseContext<'_>,
-    ) -> Result<Option<(usize, Text<'d>)>, Error> {
+        deltas: &mut Vec<Delta<'d>>,
+    ) -> Result<(), Error> {
         match self {
-            Self::OpenAi => openai::event(data, writer, origin),
-            Self::Anthropic(reader) => reader.event(data, writer, origin),
-            Self::Gemini(reader) => reader.event(data, writer, origin),
+            Self::OpenAi(decoder) => decoder.decode_event(data, origin, deltas),
+            Self::Anthropic(decoder) => decoder.decode_event(data, origin, deltas),
+            Self::Gemini(decoder) => decoder.decode_event(data, origin, deltas),
         }
     }
 }

@@ -3,6 +3,7 @@
 
 pub mod answer;
 pub mod attempt_log;
+pub mod delta;
 pub mod effort;
 pub mod envelope;
 pub mod error;
@@ -11,6 +12,7 @@ pub mod message;
 pub mod mistake;
 pub mod object;
 pub mod parameter;
+pub mod replay;
 pub mod request;
 pub mod stream_writer;
 pub mod text;

@@ -1,7 +1,10 @@
 //! Writing JSON objects key by key, without a tree, and bounding how deep one may nest.
 
+use std::{borrow::Cow, ops::Range};
+
 use memchr::memchr2;
 use serde::Serialize;
+use serde_json::value::RawValue;
 
 /// An object being written at the end of a buffer. Keys are the program's own: they are not escaped.
 #[derive(Debug)]
@@ -79,6 +82,21 @@ pub fn write(out: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) {
     }
 }
 
+/// Returns the text of a JSON value, borrowed where the value is.
+pub fn into_str(raw: Cow<'_, RawValue>) -> Cow<'_, str> {
+    match raw {
+        Cow::Borrowed(raw) => Cow::Borrowed(raw.get()),
+        Cow::Owned(raw) => Cow::Owned(Box::<str>::from(raw).into_string()),
+    }
+}
+
+/// Returns the range of `whole` that `part` borrows, or `None` for a part of something else.
+pub fn range_within(part: &str, whole: &[u8]) -> Option<Range<usize>> {
+    let start = part.as_ptr().addr().checked_sub(whole.as_ptr().addr())?;
+    let range = start..start.checked_add(part.len())?;
+    (whole.get(range.clone()) == Some(part.as_bytes())).then_some(range)
+}
+
 /// Whether an array holds nothing.
 pub fn is_empty_array(json: &str) -> bool {
     json.strip_prefix('[').is_some_and(|rest| rest.trim_start() == "]")
@@ -140,6 +158,15 @@ mod tests {
         object.object("e", |_| {});
         object.close();
         assert_eq!(String::from_utf8_lossy(&out), r#"{"a":"x\"y","b":[1],"c":{"d":1},"e":{}}"#);
+    }
+
+    #[test]
+    fn a_part_is_found_where_it_was_borrowed() {
+        let whole = "[1,1]".to_owned();
+        assert_eq!(range_within(&whole[3..4], whole.as_bytes()), Some(3..4));
+        assert_eq!(range_within(&whole, whole.as_bytes()), Some(0..5));
+        assert_eq!(range_within(&whole.clone(), whole.as_bytes()), None);
+        assert_eq!(range_within(&whole, &whole.as_bytes()[1..]), None);
     }
 
     #[test]

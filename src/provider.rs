@@ -9,7 +9,10 @@ mod stream;
 
 use std::rc::Rc;
 
-use self::{progress::AttemptProgress, stream::Streaming};
+use self::{
+    progress::AttemptProgress,
+    stream::{StreamStep, Streaming},
+};
 use crate::{
     api_schema::{
         Decoder, PreparedRequest,
@@ -17,7 +20,10 @@ use crate::{
         prepare, translate,
         translation::{TranslatedRequest, TranslationInput},
     },
-    chat::{answer::Service, envelope::Envelope, error::Error, request, stream_writer::Writer},
+    chat::{
+        answer::Service, envelope::Envelope, error::Error, replay, request,
+        stream_writer::StreamWriter,
+    },
     failover::Failover,
     fit::Stream,
     handoff::ticket::{Lane, Ticket},
@@ -304,9 +310,9 @@ impl Attempt {
                 Reply::ok(self.headers("application/json"), body)
             }
             _ => {
-                let mut writer = Writer::new(self.envelope.clone());
-                answer.stream(&mut writer);
-                Reply::ok(self.stream_headers(), writer.take())
+                let mut writer = StreamWriter::new(self.envelope.clone());
+                replay::to_deltas(answer).iter().for_each(|delta| writer.write(delta));
+                Reply::ok(self.stream_headers(), writer.take_bytes())
             }
         };
         // What is escaped on the way grows.
@@ -324,17 +330,17 @@ impl Attempt {
     ) -> Result<Step, Error> {
         let (provider, model) = (&self.site.provider, &self.envelope.model);
         let step = match stream.feed(piece, end, provider, model) {
-            stream::Outcome::Hold => Step::Hold,
-            stream::Outcome::Fail(error) => return Err(error),
-            stream::Outcome::Begin { bytes, reason } => {
+            StreamStep::Hold => Step::Hold,
+            StreamStep::Fail(error) => return Err(error),
+            StreamStep::Begin { bytes, reason } => {
                 let reason = reason.map(Into::into);
                 Step::Begin(Reply { reason, ..Reply::ok(self.stream_headers(), bytes) })
             }
-            stream::Outcome::Continue { bytes, reason } => Step::Continue { bytes, reason },
+            StreamStep::Continue { bytes, reason } => Step::Continue { bytes, reason },
         };
-        self.mended = stream.take_mended();
+        self.mended = stream.take_repair_report();
         if stream.is_over() {
-            (self.progress.usage, self.progress.finish) = (stream.spent(), stream.finish());
+            (self.progress.usage, self.progress.finish) = (stream.usage(), stream.finish_reason());
         } else {
             self.state = State::Streaming(stream);
         }

@@ -20,6 +20,7 @@ use crate::{
         transcript_id::TranscriptId,
     },
     http_call::CallResult,
+    json::range_within,
 };
 
 /// What a transcript is put in the place of, spelled so and in no other way.
@@ -69,15 +70,15 @@ impl Wanted {
                 tags.extend(tag(&fallback));
             }
         }
-        let places = tags.iter().filter_map(|tag| place(tag, body)).map(Place::Tag);
+        let places = tags.iter().filter_map(|tag| range_within(tag, body)).map(Place::Tag);
         let mut places: Vec<Place> = places.collect();
         if places.is_empty() {
             return None;
         }
-        places.push(Place::Id(place(raw.get(), body)?));
+        places.push(Place::Id(range_within(raw.get(), body)?));
         // A fallback names the id only if it is the same.
         let ids = fallbacks(parameters).filter_map(|own| own.get(Parameter::TranscriptId));
-        places.extend(ids.filter_map(|raw| place(raw.get(), body)).map(Place::Id));
+        places.extend(ids.filter_map(|raw| range_within(raw.get(), body)).map(Place::Id));
         places.sort_by_key(|place| place.range().start);
         Some(Self { id, places })
     }
@@ -202,13 +203,6 @@ fn unit(json: &str) -> usize {
         [b'\\', ..] => 2,
         _ => json.chars().next().map_or(1, char::len_utf8),
     }
-}
-
-/// Where a part of the body stands in it.
-fn place(part: &str, body: &[u8]) -> Option<Range<usize>> {
-    let start = part.as_ptr().addr().checked_sub(body.as_ptr().addr())?;
-    let place = start..start + part.len();
-    (body.get(place.clone()) == Some(part.as_bytes())).then_some(place)
 }
 
 /// The text of a transcript, out of what came of the call for it. AssemblyAI, *Get transcript*.

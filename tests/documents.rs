@@ -21,7 +21,7 @@ const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/providers.md");
 
 /// What stands before and after the table.
 const BEFORE: &str = "UPDATE=1 cargo test --test documents -->\n\n";
-const AFTER: &str = "\n<!-- So much for the table. -->";
+const AFTER: &str = "\n<!-- End of the table. -->";
 
 const SCHEMAS: [ApiSchema; 3] = [ApiSchema::OpenAi, ApiSchema::Anthropic, ApiSchema::Gemini];
 

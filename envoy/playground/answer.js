@@ -1,16 +1,15 @@
-// What comes back is read here. Who wrote it is not trusted: whatever has another shape than it
-// should have is left out.
+// Reads responses. Responses are not trusted: values of an unexpected type are ignored.
 
-/** How much of an answer is kept as it came, in characters. */
+/** The length of the raw response that is kept, in characters. */
 const RAW = 200000;
 
-/** Cuts a text that comes in pieces into server-sent events. The gateway ends its lines with `\n`. */
+/** Splits text chunks into server-sent events. The gateway ends its lines with `\n`. */
 class Events {
   constructor() {
     this.rest = "";
   }
 
-  /** The data of the events that are complete now. */
+  /** Returns the data of the events that are complete. */
   feed(piece) {
     const blocks = (this.rest + piece).split("\n\n");
     this.rest = blocks.pop();
@@ -18,35 +17,35 @@ class Events {
   }
 }
 
-/** The data of an event; null of a comment. */
+/** Returns the data of an event; null for a comment. */
 function data(block) {
   const lines = block.split("\n").filter((line) => line.startsWith("data:"));
   if (lines.length === 0) return null;
   return lines.map((line) => line.slice(5).replace(/^ /, "")).join("\n");
 }
 
-/** A chat answer, in one piece or as it grows: its first choice. */
+/** The first choice of a chat answer, complete or streamed. */
 class Answer {
   constructor() {
     Object.assign(this, { text: "", reasoning: "", calls: [], images: [], raw: "" });
     Object.assign(this, { model: "", finish: "", usage: {}, time: 0, error: null, done: false });
   }
 
-  /** Keeps what came, word for word. */
+  /** Appends to the raw response. */
   keep(piece) {
     if (this.raw.length < RAW) this.raw = (this.raw + piece).slice(0, RAW);
   }
 
-  /** Takes in the body of an answer in one piece, or of an error. */
+  /** Reads the body of an answer in one piece, or of an error. */
   whole(text) {
     const body = object(parsed(text));
     if (body.error !== undefined) this.error = body;
-    else if (!list(body.choices).length) this.error = { message: "this is no chat answer" };
+    else if (!list(body.choices).length) this.error = { message: "the response is not a chat answer" };
     this.take(body, "message");
     this.done = true;
   }
 
-  /** Takes in the data of an event. Whether it brought content. */
+  /** Reads the data of an event. Returns true if it had content. */
   event(text) {
     if (text === "[DONE]") {
       this.done = true;
@@ -60,14 +59,14 @@ class Answer {
   take(body, name) {
     this.model = string(body.model) || this.model;
     if (body.usage) this.usage = object(body.usage);
-    // In nanoseconds, at the provider.
+    // Nanoseconds, measured at the provider.
     if (body.response_time) this.time = Number(body.response_time) / 1e6;
     const choice = object(list(body.choices).find((one) => (object(one).index ?? 0) === 0));
     this.finish = string(choice.finish_reason) || this.finish;
     return this.add(object(choice[name]));
   }
 
-  /** Takes in a message, or what is new of it. */
+  /** Adds a message or a delta. Returns true if it had content. */
   add(message) {
     const text = string(message.content) || string(message.refusal);
     const reasoning = string(message.reasoning_content);
@@ -81,7 +80,7 @@ class Answer {
 
   call(call, at) {
     const index = Number.isInteger(call.index) ? call.index : at;
-    // Indexes run: a greater one is a provider's joke.
+    // Indexes are consecutive: a greater index is a provider's mistake.
     if (index < 0 || index > this.calls.length) return;
     const made = { id: "", type: "function", function: { name: "", arguments: "" } };
     const known = (this.calls[index] ??= made);
@@ -91,20 +90,20 @@ class Answer {
   }
 }
 
-/** The address of a picture that carries its own pixels; any other would be a request. */
+/** Returns the data URL of an image; any other URL would cause a request. */
 function picture(image) {
   const url = string(object(object(image).image_url).url);
   return /^data:image\/(png|jpeg|webp|gif);base64,/.test(url) ? url : null;
 }
 
-/** What `x-attache-attempts` says: `gpt-5=503/120ms claude=200/812ms`. */
+/** Returns the attempts of `x-attache-attempts`: `gpt-5=503/120ms claude=200/812ms`. */
 function attempts(header) {
   const read = (word) => word.match(/^(.+)=(\d+)\/(\d+)ms$/);
   const found = (header ?? "").split(" ").map(read).filter(Boolean);
   return found.map(([, model, status, time]) => attemptMade(model, status, time));
 }
 
-/** The same of an error's `metadata.attempts`. */
+/** Returns the attempts of an error's `metadata.attempts`. */
 function attemptsOf(error) {
   const named = list(object(object(error).metadata).attempts).map(object);
   const read = (one) => attemptMade(string(one.model), one.status, one.duration_ms);
@@ -115,7 +114,7 @@ function attemptMade(model, status, time) {
   return { model, status: Number(status), time: Number(time) };
 }
 
-/** Every mistake that an error names, its own message if it names none. */
+/** Returns all mistakes of an error, or its own message if it has none. */
 function mistakes(error) {
   const own = string(object(error.error).message) || string(error.message) || "no reason was given";
   const named = list(object(error.metadata).errors).map(string).filter(Boolean);

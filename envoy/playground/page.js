@@ -1,10 +1,10 @@
-// The form, the two panes, and what the keyboard does.
+// The form, the two panes, and the keyboard shortcuts.
 
 const first = new Pane("Model", ask);
 const second = new Pane("Second model", ask);
 let models = [];
 
-/** The panes that take part. */
+/** Returns the visible panes. */
 function panes() {
   return byId("compare").checked ? [first, second] : [first];
 }
@@ -34,7 +34,7 @@ function values() {
   };
 }
 
-/** What the form asks for. What cannot be sent is said, and gives null. */
+/** Returns the form's request. Shows an invalid field and returns null. */
 function request() {
   byId("form-problem").hidden = true;
   document
@@ -83,7 +83,7 @@ async function copy() {
     await navigator.clipboard.writeText(byId("command").value);
     byId("copied").textContent = "Copied.";
   } catch {
-    // Only pages with TLS, or on this very machine, may write to the clipboard.
+    // Browsers allow the clipboard only for pages with TLS or on localhost.
     byId("copied").textContent = "Selected: copy it with the keyboard.";
   }
 }
@@ -97,12 +97,12 @@ async function loadModels() {
     problem.textContent = "the gateway lists no models";
   } catch (error) {
     problem.hidden = false;
-    problem.textContent = `the list of models did not come: ${error.message}`;
+    problem.textContent = `the list of models could not be loaded: ${error.message}`;
   }
   for (const select of [first.part.model, second.part.model]) select.replaceChildren(...options());
   for (const at of [1, 2]) {
     byId(`fallback-${at}`).replaceChildren(
-      element("option", { value: "" }, "nobody"),
+      element("option", { value: "" }, "none"),
       ...options(),
     );
   }
@@ -110,7 +110,7 @@ async function loadModels() {
   describe();
 }
 
-/** The models, by who runs them. */
+/** Returns the options of a model selector, grouped by provider. */
 function options() {
   const groups = Map.groupBy(models, (model) => string(model.owned_by));
   return [...groups].map(([owner, own]) =>
@@ -122,13 +122,13 @@ function options() {
   );
 }
 
-/** Says under each model what it is, and what of the request it does not take. */
+/** Shows the facts of each selected model, and the parameters that it does not support. */
 function describe() {
   let body = {};
   try {
     body = chatRequest(values());
   } catch {
-    // Half-typed JSON: who sends it is told.
+    // Incomplete JSON: `request` reports the mistake when the form is sent.
   }
   for (const pane of [first, second]) {
     const model = models.find((one) => one.id === pane.model) ?? {};

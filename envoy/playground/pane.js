@@ -1,4 +1,4 @@
-// One model on the page: what it was asked, and what it says. Texts of others become text nodes.
+// One model on the page: its request and its answer. All received texts become text nodes.
 
 const CHAT = new URL("v1/chat/completions", document.baseURI).href;
 
@@ -6,7 +6,7 @@ const CHAT = new URL("v1/chat/completions", document.baseURI).href;
 const SHOWN = /^(x-attache-|x-ratelimit-|x-request-id$|retry-after$)/;
 
 class Pane {
-  /** `ask` is told to send the results of tools as the next turn. */
+  /** `ask` sends the results of tools as the next turn. */
   constructor(label, ask) {
     this.root = byId("pane").content.firstElementChild.cloneNode(true);
     const parts = [...this.root.querySelectorAll("[data-part]")];
@@ -32,7 +32,7 @@ class Pane {
     this.run?.control.abort();
   }
 
-  /** Sends a request and shows what becomes of it, until it is over. */
+  /** Sends a request and shows its progress until it ends. */
   async send(body, key) {
     this.stop();
     const [answer, control] = [new Answer(), new AbortController()];
@@ -78,7 +78,7 @@ class Pane {
     if (!run.answer.done && !run.answer.error) throw new Error("the stream ended without [DONE]");
   }
 
-  /** Draws before the next frame, however many events come until then. */
+  /** Draws once before the next frame, even after several events. */
   drawSoon() {
     this.frame ??= requestAnimationFrame(() => this.draw());
   }
@@ -88,7 +88,7 @@ class Pane {
     this.drawFacts();
   }
 
-  /** Draws what changes while an answer grows. */
+  /** Draws the parts that change while an answer arrives. */
   draw() {
     this.frame = undefined;
     const { part, run } = this;
@@ -115,10 +115,10 @@ class Pane {
 
 function problemOf(run, error) {
   if (run.control.signal.aborted) return "stopped";
-  return run.response ? `the answer broke off: ${error.message}` : `no answer: ${error.message}`;
+  return run.response ? `the answer was interrupted: ${error.message}` : `no answer: ${error.message}`;
 }
 
-/** The line that says how a run stands. */
+/** Returns the status line of a run. */
 function status(run) {
   if (run.ended === undefined) {
     return [element("span", { className: "badge live" }, run.first ? "Streaming …" : "Waiting …")];
@@ -153,16 +153,16 @@ function drawProblem(place, run) {
 
 function drawText(place, node, text) {
   place.hidden = text === "";
-  // A reader's selection lives as long as the node does.
+  // Replacing the text would clear the reader's selection.
   if (node.textContent !== text) node.textContent = text;
 }
 
-/** The calls of tools, and where their results go when all have come. */
+/** Returns the tool calls, with inputs for their results once the answer is complete. */
 function calls(run) {
   const made = run.answer.calls.map((call, at) => {
     const text = `${call.function.name}(${call.function.arguments})`;
     const said = element("code", { dir: "auto" }, text);
-    const placeholder = "What the tool gives back";
+    const placeholder = "Result of the tool";
     const result = element("input", { placeholder, ariaLabel: `Result of call ${at + 1}` });
     return element("div", { className: "call" }, said, ...(run.ended ? [result] : []));
   });
@@ -189,7 +189,7 @@ function usage(told) {
     ["cached", object(told.prompt_tokens_details).cached_tokens],
     ["tokens out", told.completion_tokens],
     ["reasoning", object(told.completion_tokens_details).reasoning_tokens],
-    ["in all", told.total_tokens],
+    ["total", told.total_tokens],
   ];
   const given = rows.filter(([, count]) => Number.isInteger(count) && count > 0);
   return given.map(([name, count]) => [name, count.toLocaleString("en")]);
@@ -201,7 +201,7 @@ function pairs(rows) {
 }
 
 function image(url, at) {
-  return element("img", { src: url, alt: `Picture ${at + 1} of the answer` });
+  return element("img", { src: url, alt: `Image ${at + 1} of the answer` });
 }
 
 function time(milliseconds) {
@@ -210,7 +210,7 @@ function time(milliseconds) {
     : `${(milliseconds / 1000).toFixed(2)} s`;
 }
 
-/** An element with children; strings become text. */
+/** Creates an element with children; strings become text. */
 function element(name, properties, ...children) {
   const made = Object.assign(document.createElement(name), properties);
   made.append(...children);

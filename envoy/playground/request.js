@@ -1,8 +1,8 @@
 "use strict";
 
-// What the form says becomes a chat request. Nothing here touches the page.
+// Builds chat requests from the values of the form. This file does not access the page.
 
-/** A field that cannot be sent as it is. */
+/** The error of a field with an invalid value. */
 class Unusable extends Error {
   constructor(field, message) {
     super(message);
@@ -10,7 +10,7 @@ class Unusable extends Error {
   }
 }
 
-/** The chat request that the values of the form ask for, without a model. */
+/** Returns the chat request for the values of the form, without a model. */
 function chatRequest(values) {
   const body = { messages: messages(values) };
   if (values.stream) Object.assign(body, { stream: true, stream_options: { include_usage: true } });
@@ -54,7 +54,7 @@ function more(values) {
   return { ...set, ...json("other", values.other, isObject, "an object") };
 }
 
-/** The request of the next turn: the same, after the calls of an answer and their results. */
+/** Returns the request of the next turn: the same request with an answer's calls and results. */
 function withResults(body, answer, results) {
   const turn = { role: "assistant", content: answer.text || null, tool_calls: answer.calls };
   if (answer.reasoning) turn.reasoning_content = answer.reasoning;
@@ -62,7 +62,7 @@ function withResults(body, answer, results) {
   return { ...body, messages: [...body.messages, turn, ...answer.calls.map(tool)] };
 }
 
-/** What a field of JSON holds, if it is of the kind it has to be. */
+/** Returns the value of a JSON field if it has the expected type. */
 function json(field, text, fits, kind) {
   let value;
   try {
@@ -78,14 +78,14 @@ function isObject(value) {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** Parameters of a request that a model does not list among those it takes. */
+/** Returns the parameters of a request that a model does not support. */
 function foreign(body, model) {
   const listed = ["temperature", "tools", "tool_choice", "response_format"];
   const taken = model.supported_parameters ?? [];
   return listed.filter((name) => name in body && !taken.includes(name));
 }
 
-/** A command that sends a request. The key stays out of it, and of the shell's history. */
+/** Returns a command that sends a request, without the key, which stays out of the history. */
 function curl(url, body) {
   const words = [
     `curl -sS${body.stream ? " -N" : ""} ${quoted(url)}`,
@@ -96,7 +96,7 @@ function curl(url, body) {
   return words.join(" \\\n  ");
 }
 
-/** A text as one word of a POSIX shell. */
+/** Quotes a text as one word of a POSIX shell. */
 function quoted(text) {
   return `'${text.replaceAll("'", `'\\''`)}'`;
 }

@@ -9,10 +9,9 @@ use super::{origin::ResponseContext, translation::TranslationInput};
 use crate::{
     chat::{
         answer::Answer,
+        delta::Delta,
         error::Error,
         mistake::{MAX_MISTAKES, Mistake, MistakeKind},
-        stream_writer::Writer,
-        text::Text,
     },
     config::Target,
     fit::Stream,
@@ -42,8 +41,8 @@ pub(crate) struct GeminiDecoder {
     names: BTreeMap<String, String>,
     /// The request's id: calls that come without an id get one that follows from it.
     request_id: String,
-    /// What has been said so far in a stream, per candidate.
-    said: BTreeMap<usize, stream::Said>,
+    /// The progress of a stream, by candidate.
+    candidates: BTreeMap<usize, stream::CandidateState>,
     /// What a stream has cost so far.
     usage: UsageMetadata,
 }
@@ -140,14 +139,14 @@ impl GeminiDecoder {
         answer::read(self, body, origin)
     }
 
-    /// Reads one event of a stream. It is never text alone: each has the usage so far in it.
-    pub(crate) fn event<'d>(
+    /// Decodes one event of a stream into the deltas it holds.
+    pub(crate) fn decode_event<'d>(
         &mut self,
         data: &'d [u8],
-        writer: &mut Writer,
         origin: ResponseContext<'_>,
-    ) -> Result<Option<(usize, Text<'d>)>, Error> {
-        stream::read(self, data, writer, origin).map(|()| None)
+        deltas: &mut Vec<Delta<'d>>,
+    ) -> Result<(), Error> {
+        stream::decode_event(self, data, origin, deltas)
     }
 }
 

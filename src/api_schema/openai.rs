@@ -13,7 +13,6 @@ use crate::{
         error::Error,
         finish::Finish,
         parameter::Parameter,
-        stream_writer::Writer,
         text::Text,
         tools::Tool,
     },
@@ -24,9 +23,10 @@ use crate::{
 
 mod fit;
 mod messages;
+mod stream;
 mod wire;
 
-pub(crate) use self::fit::fit;
+pub(crate) use self::{fit::fit, stream::OpenAiDecoder};
 
 /// Path below the base URL, and body.
 pub(crate) fn request(asked: &TranslationInput<'_, '_>) -> (String, Vec<u8>) {
@@ -184,88 +184,6 @@ fn reason<'w>(wire: &'w WireChoice<'_>) -> (Option<Cow<'w, str>>, Option<Finish>
         _ => Finish::Stop,
     };
     (Some(word), Some(finish))
-}
-
-/// Reads one event of a stream. If all it said was more text, that is given back.
-pub(crate) fn event<'d>(
-    data: &'d [u8],
-    writer: &mut Writer,
-    origin: ResponseContext<'_>,
-) -> Result<Option<(usize, Text<'d>)>, Error> {
-    let data = data.trim_ascii();
-    if data.is_empty() {
-        return Ok(None);
-    }
-    if data == b"[DONE]" {
-        if !writer.has_begun() {
-            return Err(origin.bad("ended before it began"));
-        }
-        writer.finish_rest();
-        writer.end();
-        return Ok(None);
-    }
-    let chunk: Completion<'d> = serde_json::from_slice(data)
-        .map_err(|_| origin.bad("holds an event that is not a chunk"))?;
-    let whole = if chunk.is_error() { wire::raw(data) } else { None };
-    if let Some(error) = chunk.error.or(whole) {
-        return Err(error::classify_embedded(origin, error));
-    }
-    let plain = chunk.plain();
-    if let Some(usage) = chunk.usage {
-        writer.usage(usage);
-    }
-    for choice in chunk.choices.into_iter().flatten() {
-        if reason(&choice).0.as_deref() == Some("error") {
-            return Err(origin.bad("ended in an error it does not name"));
-        }
-        delta(choice, writer);
-    }
-    Ok(plain)
-}
-
-fn delta(wire: WireChoice<'_>, writer: &mut Writer) {
-    let index = wire.index.map_or(0, place);
-    let finish = reason(&wire).1;
-    if let Some(usage) = wire.usage {
-        writer.usage(usage);
-    }
-    let message = wire.delta.or(wire.message).unwrap_or_default();
-    let (details, images) = (message.details(), message.images());
-    let (text, thoughts) = message.content.map_or((None, None), |own| (own.text, own.thoughts));
-    if let Some(text) = message.reasoning_content.or(message.reasoning).or(thoughts) {
-        writer.reasoning(index, &text);
-    }
-    details.iter().for_each(|detail| writer.reasoning_detail(index, detail));
-    if let Some(text) = message.refusal {
-        writer.refusal(index, &text);
-    }
-    let logprobs = wire.logprobs.map(wire::logprobs);
-    let text = text.or_else(|| logprobs.as_ref().map(|_| Text::new("")));
-    if let Some(text) = text {
-        writer.content(index, &text, logprobs.as_deref());
-    }
-    images.iter().for_each(|image| writer.image(index, image));
-    let (calls, old) = (message.tool_calls.unwrap_or_default(), message.function_call);
-    // There is one call of the old form, and never beside others.
-    let old = old.filter(|_| calls.is_empty());
-    let old = old.map(|function| WireCall { index: Some(0), id: None, function: Some(function) });
-    for call in calls.into_iter().chain(old) {
-        delta_call(index, &call, writer);
-    }
-    if let Some(finish) = finish {
-        let native = wire.native_finish_reason.or(wire.finish_reason);
-        writer.finish(index, finish, native.as_ref());
-    }
-}
-
-fn delta_call(choice: usize, call: &WireCall<'_>, writer: &mut Writer) {
-    let Some(function) = &call.function else { return };
-    let (id, name) = (call.id.as_ref(), function.name.as_ref());
-    let number = call.index.map_or_else(|| writer.number(choice, id, name), place);
-    writer.call(choice, number, id, name, None);
-    if let Some(text) = function.arguments.and_then(arguments) {
-        writer.arguments(choice, number, &text);
-    }
 }
 
 /// A provider's index as ours. One that is beyond this machine's numbers is beyond any bound too.

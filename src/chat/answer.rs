@@ -4,7 +4,7 @@ use std::{borrow::Cow, collections::BTreeSet};
 
 use serde_json::value::RawValue;
 
-use super::{envelope::Envelope, finish::Finish, stream_writer::Writer, text::Text, usage::Usage};
+use super::{envelope::Envelope, finish::Finish, text::Text, usage::Usage};
 use crate::json::Object;
 
 /// What a provider answered.
@@ -100,17 +100,6 @@ impl Answer<'_> {
         out
     }
 
-    /// The answer as a stream, for a client that asked for one.
-    pub fn stream(&self, writer: &mut Writer) {
-        for (index, choice) in self.choices.iter().enumerate() {
-            choice.stream(index, writer);
-        }
-        if let Some(usage) = self.usage {
-            writer.usage(usage);
-        }
-        writer.end();
-    }
-
     fn write_choices(&self, out: &mut Vec<u8>, envelope: &Envelope) {
         out.push(b'[');
         for (index, choice) in self.choices.iter().enumerate() {
@@ -161,30 +150,6 @@ impl Choice<'_> {
             choice.value("native_finish_reason", native);
         }
         choice.close();
-    }
-
-    fn stream(&self, index: usize, writer: &mut Writer) {
-        if let Some(reasoning) = &self.reasoning {
-            writer.reasoning(index, reasoning);
-        }
-        for detail in &self.reasoning_details {
-            writer.reasoning_detail(index, detail);
-        }
-        if let Some(refusal) = &self.refusal {
-            writer.refusal(index, refusal);
-        }
-        if let Some(content) = &self.content {
-            writer.content(index, content, self.logprobs.as_deref());
-        }
-        for image in &self.images {
-            writer.image(index, image);
-        }
-        for (number, call) in self.calls.iter().enumerate() {
-            let extra = call.extra_content.as_deref();
-            writer.call(index, number, call.id.as_ref(), Some(&call.name), extra);
-            writer.arguments(index, number, &call.arguments);
-        }
-        writer.finish(index, self.finish, self.native_finish.as_ref());
     }
 }
 

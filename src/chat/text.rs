@@ -150,6 +150,13 @@ fn nothing() -> Cow<'static, RawValue> {
     Cow::Borrowed(RawValue::NULL)
 }
 
+/// Compares tokens: a text that is escaped otherwise is not equal.
+impl PartialEq for Text<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.json() == other.json()
+    }
+}
+
 impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let raw = <&RawValue>::deserialize(deserializer)?;

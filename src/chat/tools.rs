@@ -12,7 +12,7 @@ use super::{
     object::{self, Object},
     text::Text,
 };
-use json_repair::{Root, mend};
+use json_repair::{RootKind, repair};
 
 /// The arguments of a call in the conversation as the object that most providers want. A call may
 /// have been cut off, or be of a model that writes no good JSON, so it is mended. `None`: it cannot
@@ -23,7 +23,7 @@ pub fn object_of(arguments: Cow<'_, str>) -> Option<Cow<'_, str>> {
         return Some(Cow::Borrowed("{}"));
     }
     if serde_json::from_str::<IgnoredAny>(json).is_err() {
-        let (object, _) = mend(json, &Root::Object.into()).ok()?;
+        let (object, _) = repair(json, &RootKind::Object.into()).ok()?;
         return object.starts_with('{').then(|| Cow::Owned(object.into_owned()));
     }
     if json.starts_with('{') {

@@ -1,11 +1,15 @@
-//! Events that differ from the last one in their text only, which most events of a stream are.
+//! Shortcut for events that differ from the last one in their text only, which most events of a
+//! stream do.
 //!
-//! What stands before and after the text is remembered. An event that has the same around another
-//! JSON string means the same with that text, so nothing but the string need be parsed.
+//! The bytes before and after the text of a decoded event are remembered. An event with the same
+//! bytes around another JSON string means the same with that text, so only the string is parsed.
 
-use crate::chat::text::Text;
+use crate::{
+    chat::{delta::Delta, text::Text},
+    json::range_within,
+};
 
-/// What stood around the last text.
+/// Template of an event that holds nothing but content.
 #[derive(Debug, Default)]
 pub(super) struct EventTemplate {
     before: Vec<u8>,
@@ -15,29 +19,28 @@ pub(super) struct EventTemplate {
 }
 
 impl EventTemplate {
-    /// The choice and the text of an event, if it repeats the last one.
-    pub(super) fn text<'d>(&self, data: &'d [u8]) -> Option<(usize, Text<'d>)> {
+    /// Returns the content of an event that matches the template.
+    pub(super) fn content<'d>(&self, data: &'d [u8]) -> Option<Delta<'d>> {
         if self.after.is_empty() {
             return None;
         }
         let token =
             data.strip_prefix(self.before.as_slice())?.strip_suffix(self.after.as_slice())?;
-        Some((self.choice, serde_json::from_slice(token).ok()?))
+        let text: Text<'d> = serde_json::from_slice(token).ok()?;
+        Some(Delta::Content { choice: self.choice, text, logprobs: None })
     }
 
-    /// Remembers an event that said nothing but a text, which stands in `data`.
-    pub(super) fn learn(&mut self, data: &[u8], said: Option<(usize, Text<'_>)>) {
+    /// Remembers an event, if a text inside of `data` is all that was decoded from it. Forgets the
+    /// one before.
+    pub(super) fn learn(&mut self, data: &[u8], deltas: &[Delta<'_>]) {
         self.after.clear();
-        let Some((choice, text)) = said else { return };
-        let token = text.json();
-        let Some(start) = token.as_ptr().addr().checked_sub(data.as_ptr().addr()) else { return };
-        let (before, rest) = (data.get(..start), data.get(start..));
-        let after = rest.and_then(|rest| rest.strip_prefix(token.as_bytes()));
-        if let (Some(before), Some(after)) = (before, after) {
+        let [Delta::Content { choice, text, logprobs: None }] = deltas else { return };
+        let Some(range) = range_within(text.json(), data) else { return };
+        if let (Some(before), Some(after)) = (data.get(..range.start), data.get(range.end..)) {
             self.before.clear();
             self.before.extend_from_slice(before);
             self.after.extend_from_slice(after);
-            self.choice = choice;
+            self.choice = *choice;
         }
     }
 }
@@ -54,17 +57,18 @@ mod tests {
     fn learned(event: &str, token: &str) -> EventTemplate {
         let start = event.find(token).unwrap();
         let raw: &RawValue = serde_json::from_str(&event[start..start + token.len()]).unwrap();
-        let mut repeat = EventTemplate::default();
-        repeat.learn(event.as_bytes(), Text::from_raw(raw).map(|text| (3, text)));
-        repeat
+        let mut template = EventTemplate::default();
+        let text = Text::from_raw(raw).unwrap();
+        template.learn(event.as_bytes(), &[Delta::Content { choice: 3, text, logprobs: None }]);
+        template
     }
 
     #[test]
     fn only_an_event_with_another_text_repeats() {
-        let repeat = learned(r#"{"a":"x","b":"text","c":{}}"#, r#""text""#);
-        let text = |event: &str| {
-            let found = repeat.text(event.as_bytes());
-            found.map(|(choice, text)| (choice, text.decode().into_owned()))
+        let template = learned(r#"{"a":"x","b":"text","c":{}}"#, r#""text""#);
+        let text = |event: &str| match template.content(event.as_bytes())? {
+            Delta::Content { choice, text, .. } => Some((choice, text.decode().into_owned())),
+            _ => None,
         };
         let same = |said: &str| Some((3, said.to_owned()));
         assert_eq!(text(r#"{"a":"x","b":"other\n","c":{}}"#), same("other\n"));
@@ -85,8 +89,8 @@ mod tests {
 
     #[test]
     fn nothing_repeats_what_was_not_a_text() {
-        let mut repeat = learned(r#"{"b":"text"}"#, r#""text""#);
-        repeat.learn(b"{}", None);
-        assert!(repeat.text(br#"{"b":"text"}"#).is_none());
+        let mut template = learned(r#"{"b":"text"}"#, r#""text""#);
+        template.learn(b"{}", &[]);
+        assert!(template.content(br#"{"b":"text"}"#).is_none());
     }
 }

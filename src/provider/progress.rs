@@ -60,7 +60,7 @@ impl Attempt {
     pub fn summary(&self) -> Summary<'_> {
         let AttemptProgress { price, finish, is_answered, begun, ended, .. } = self.progress;
         let usage = match &self.state {
-            State::Streaming(stream) => stream.spent(),
+            State::Streaming(stream) => stream.usage(),
             _ => self.progress.usage,
         };
         let model = self.model();

@@ -1,4 +1,5 @@
-//! A provider's stream on its way to the client.
+//! A provider's stream on its way to the client: bytes → events → deltas → repaired deltas → the
+//! client's events.
 
 use super::event_template::EventTemplate;
 use crate::{
@@ -6,93 +7,119 @@ use crate::{
         Decoder,
         origin::{MAGIC, ResponseContext, ResponseHead},
     },
-    chat::{envelope::Envelope, error::Error, finish::Finish, stream_writer::Writer, usage::Usage},
+    chat::{
+        delta::{self, Delta},
+        envelope::Envelope,
+        error::Error,
+        finish::Finish,
+        stream_writer::StreamWriter,
+        usage::Usage,
+    },
     post_processing::{RepairReport, Repairer},
     sse,
 };
 
-/// A stream that is coming.
+/// A stream under way.
 #[derive(Debug)]
 pub(super) struct Streaming {
     head: ResponseHead,
-    reader: Decoder,
     sse: sse::Decoder,
-    writer: Writer,
-    repeat: EventTemplate,
-    /// Its first bytes, until they tell that it is not compressed: a compressed one may hold whole
-    /// lines of text, so that what the decoder makes of it proves nothing.
+    pipeline: EventPipeline,
+    /// The first bytes, until they show that the body is not compressed: a compressed one may hold
+    /// whole lines of text, so a successful decoding proves nothing.
     start: Option<Vec<u8>>,
     /// Whether the head has gone to the client: from then on a failure is an event.
     released: bool,
 }
 
-/// What a piece of a stream comes to.
-pub(super) enum Outcome {
+/// The stages that an event passes on its way to the client.
+#[derive(Debug)]
+struct EventPipeline {
+    /// Shortcut for events of content, past the decoder.
+    template: EventTemplate,
+    decoder: Decoder,
+    /// The deltas of one event. Empty between events: kept for its memory.
+    deltas: Vec<Delta<'static>>,
+    repairer: Option<Repairer>,
+    writer: StreamWriter,
+}
+
+/// Effect of a piece of a stream on the client's response.
+pub(super) enum StreamStep {
     /// Nothing that a client would notice has come yet.
     Hold,
-    /// It failed before it began.
+    /// The stream failed before it began.
     Fail(Error),
-    /// The first that the client gets, and why it is the last, if it is for a reason.
+    /// The first bytes for the client, and the reason if the stream broke off with them.
     Begin { bytes: Vec<u8>, reason: Option<&'static str> },
-    /// What the client gets next, and why it is the last, if it is for a reason.
+    /// More bytes for the client, and the reason if the stream broke off with them.
     Continue { bytes: Vec<u8>, reason: Option<&'static str> },
 }
 
 impl Streaming {
-    /// A stream of which only the head has come.
+    /// Creates a stream of which only the head has come.
     pub(super) fn new(
         head: ResponseHead,
-        reader: Decoder,
+        decoder: Decoder,
         envelope: Envelope,
-        mender: Option<Repairer>,
+        repairer: Option<Repairer>,
     ) -> Self {
-        let (sse, writer) = (sse::Decoder::default(), Writer::mending(envelope, mender));
-        let (repeat, start) = (EventTemplate::default(), Some(Vec::new()));
-        Self { head, reader, sse, writer, repeat, start, released: false }
+        let (template, writer) = (EventTemplate::default(), StreamWriter::new(envelope));
+        let pipeline = EventPipeline { template, decoder, deltas: Vec::new(), repairer, writer };
+        let (sse, start) = (sse::Decoder::default(), Some(Vec::new()));
+        Self { head, sse, pipeline, start, released: false }
     }
 
-    /// Whether the head has gone to the client.
+    /// Returns true once the head has gone to the client.
     pub(super) fn is_released(&self) -> bool {
         self.released
     }
 
-    /// What was mended since the last time.
-    pub(super) fn take_mended(&mut self) -> Option<RepairReport> {
-        self.writer.take_mended()
+    /// Returns the report of the repairs since the last call, if the client asked for repair.
+    pub(super) fn take_repair_report(&mut self) -> Option<RepairReport> {
+        self.pipeline.repairer.as_mut().map(Repairer::take_report)
     }
 
-    /// What it cost, as far as the provider has said.
-    pub(super) fn spent(&self) -> Option<Usage> {
-        self.writer.spent()
+    /// Returns the provider's last count of tokens.
+    pub(super) fn usage(&self) -> Option<Usage> {
+        self.pipeline.writer.usage()
     }
 
-    /// Why the model stopped, if it has.
-    pub(super) fn finish(&self) -> Option<Finish> {
-        self.writer.stopped()
+    /// Returns the reason why the model stopped, once it has.
+    pub(super) fn finish_reason(&self) -> Option<Finish> {
+        self.pipeline.writer.finish_reason()
     }
 
-    /// Whether the client has all of it.
+    /// Returns true once the client has all of the stream.
     pub(super) fn is_over(&self) -> bool {
-        self.writer.has_ended()
+        self.pipeline.writer.has_ended()
     }
 
-    /// Takes in a piece, or the end.
-    pub(super) fn feed(&mut self, piece: &[u8], end: bool, provider: &str, model: &str) -> Outcome {
+    /// Takes in a piece of the stream, or its end.
+    pub(super) fn feed(
+        &mut self,
+        piece: &[u8],
+        end: bool,
+        provider: &str,
+        model: &str,
+    ) -> StreamStep {
         let mut reason = None;
-        match self.decode(piece, end, provider, model) {
-            Err(error) if !self.writer.has_begun() => return Outcome::Fail(error),
+        let decoded = self.decode(piece, end, provider, model);
+        let writer = &mut self.pipeline.writer;
+        match decoded {
+            Err(error) if !writer.has_begun() => return StreamStep::Fail(error),
             Err(error) => {
                 reason = Some(error.reason());
-                self.writer.fail(&error);
+                writer.fail(&error);
             }
-            Ok(()) if !self.writer.has_begun() => return Outcome::Hold,
+            Ok(()) if !writer.has_begun() => return StreamStep::Hold,
             Ok(()) => {}
         }
-        let bytes = self.writer.take();
+        let bytes = writer.take_bytes();
         if std::mem::replace(&mut self.released, true) {
-            return Outcome::Continue { bytes, reason };
+            return StreamStep::Continue { bytes, reason };
         }
-        Outcome::Begin { bytes, reason }
+        StreamStep::Begin { bytes, reason }
     }
 
     fn decode(
@@ -102,47 +129,83 @@ impl Streaming {
         provider: &str,
         model: &str,
     ) -> Result<(), Error> {
-        let Self { head, reader, sse, writer, repeat, start, .. } = self;
+        let Self { head, sse, pipeline, start, .. } = self;
         let origin = ResponseContext { provider, model, head };
-        if let Some(first) = start {
-            first.extend(piece.iter().take(MAGIC - first.len()));
-            origin.check_plain(first)?;
-            if first.len() == MAGIC {
-                *start = None;
-            }
-        }
+        check_start(start, piece, origin)?;
         let mut decoded = Ok(());
         // After a failure, and after the end, nothing counts.
         let mut event = |data: &[u8]| {
-            if decoded.is_err() || writer.has_ended() {
-                return;
-            }
-            if let Some((choice, text)) = repeat.text(data) {
-                return writer.content(choice, &text, None);
-            }
-            match reader.event(data, writer, origin) {
-                Ok(plain) => repeat.learn(data, plain),
-                Err(error) => decoded = Err(error),
+            if decoded.is_ok() && !pipeline.writer.has_ended() {
+                decoded = pipeline.translate(data, origin);
             }
         };
         let fed = sse.feed(piece, &mut event);
-        let rest = fed.is_ok() && end && sse.finish(&mut event);
-        if let Some(error) = writer.take_failure() {
-            return Err(error);
+        let has_rest = fed.is_ok() && end && sse.finish(&mut event);
+        match decoded {
+            // An event that lacks its end, and cannot be decoded, was cut off.
+            Err(error) if has_rest && !matches!(error, Error::PostProcessing { .. }) => {
+                return Err(origin.bad("broke off"));
+            }
+            decoded => decoded?,
         }
-        if rest && decoded.is_err() {
-            return Err(origin.bad("broke off"));
-        }
-        decoded?;
         if fed.is_err() {
             return Err(origin.bad("holds an event longer than 4 MiB"));
         }
-        if end && !writer.has_ended() {
-            if !writer.is_finished() {
-                return Err(origin.bad("broke off"));
-            }
-            writer.end();
+        if end { pipeline.end(origin) } else { Ok(()) }
+    }
+}
+
+/// Refuses a stream whose first bytes are those of a compressed body.
+fn check_start(
+    start: &mut Option<Vec<u8>>,
+    piece: &[u8],
+    origin: ResponseContext<'_>,
+) -> Result<(), Error> {
+    let Some(first) = start else { return Ok(()) };
+    first.extend(piece.iter().take(MAGIC - first.len()));
+    origin.check_plain(first)?;
+    if first.len() == MAGIC {
+        *start = None;
+    }
+    Ok(())
+}
+
+impl EventPipeline {
+    /// Translates an event of the provider into events for the client.
+    fn translate(&mut self, data: &[u8], origin: ResponseContext<'_>) -> Result<(), Error> {
+        if let Some(content) = self.template.content(data) {
+            return self.write(content);
         }
+        let mut deltas = delta::recycle(std::mem::take(&mut self.deltas));
+        let decoded = self.decoder.decode_event(data, origin, &mut deltas);
+        self.template.learn(data, &deltas);
+        for delta in deltas.drain(..) {
+            if delta == Delta::End && !self.writer.has_begun() {
+                return Err(origin.bad("ended before it began"));
+            }
+            self.write(delta)?;
+        }
+        self.deltas = delta::recycle(deltas);
+        decoded
+    }
+
+    /// Ends the client's stream at the end of the provider's, which need not have a last event.
+    fn end(&mut self, origin: ResponseContext<'_>) -> Result<(), Error> {
+        if self.writer.has_ended() {
+            return Ok(());
+        }
+        if !self.writer.is_finished() {
+            return Err(origin.bad("broke off"));
+        }
+        self.write(Delta::End)
+    }
+
+    fn write(&mut self, delta: Delta<'_>) -> Result<(), Error> {
+        let Self { repairer, writer, .. } = self;
+        if let Some(repairer) = repairer {
+            return repairer.repair(delta, |delta| writer.write(delta));
+        }
+        writer.write(&delta);
         Ok(())
     }
 }

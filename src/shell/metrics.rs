@@ -4,7 +4,7 @@
 
 use std::{cell::RefCell, collections::HashMap, time::Duration};
 
-use json_repair::Kind;
+use json_repair::FlawKind;
 use log::error;
 use proxy_wasm::{hostcalls, types::MetricType};
 
@@ -151,7 +151,7 @@ pub(super) fn count_failure(provider: &str, model: &str, reason: &str, took: Dur
 }
 
 /// Counts a kind of flaw that was mended in an answer.
-pub(super) fn count_repair(kind: Kind) {
+pub(super) fn count_repair(kind: FlawKind) {
     count(&format!("attache_repairs_kind_=_{}_=", kind.name()));
 }
 

@@ -172,7 +172,7 @@ test("who was asked before is told", async () => {
     line.split(" ", 2).join(" "),
   );
   assert.deepEqual(asked, ["gpt 503", "gpt 503", "claude 200"]);
-  await page.getByLabel("Ask the model itself once more first").uncheck();
+  await page.getByLabel("Retry the same model first").uncheck();
   await say("#script status=503 | text=at_once");
   await send();
   assert.equal(await part("attempts").locator("li").count(), 2);
@@ -205,7 +205,7 @@ test("errors are told whole", async () => {
 test("a stream that breaks off is told of, and what came stays", async () => {
   await say("#script text=one_two_three_four delay=50 cut=4");
   await send();
-  assert.match(await said("problem"), /^the answer broke off: /);
+  assert.match(await said("problem"), /^the answer was interrupted: /);
   assert.match(await said("text"), /^one/);
 });
 
@@ -394,7 +394,7 @@ test("a list of models that does not come is told of", async () => {
   await page.reload();
   await page
     .locator("#models-problem")
-    .filter({ hasText: /^the list of models did not come: / })
+    .filter({ hasText: /^the list of models could not be loaded: / })
     .waitFor();
 });
 

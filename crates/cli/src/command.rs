@@ -1,4 +1,4 @@
-//! The command line: `attache check`, `attache render` and `attache keys`. Native only.
+//! The command line: `attache check`, `attache render`, `attache keys` and `attache schema`.
 
 use std::{
     fs, io,
@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use attache::config::{Config, Invalid, TranscriptKey, Transcripts};
 use clap::{Parser, Subcommand, ValueEnum};
 use serde_json::Value;
 
@@ -18,8 +19,8 @@ use crate::{
         self, File, Options, Turn,
         istio::{self, Mesh, Workload},
     },
+    schema,
 };
-use attache::config::{Config, Invalid, TranscriptKey, Transcripts};
 
 /// An LLM gateway inside Envoy.
 #[derive(Debug, Parser)]
@@ -43,6 +44,8 @@ enum Command {
         /// The gateway.yaml.
         file: PathBuf,
     },
+    /// Prints the JSON Schema of gateway.yaml, with which editors complete and check the file.
+    Schema,
 }
 
 #[derive(Debug, clap::Args)]
@@ -147,6 +150,10 @@ pub fn main() -> ExitCode {
         Command::Check { file } => check(&file),
         Command::Render(arguments) => render(&arguments),
         Command::Keys { file } => keys(&file),
+        Command::Schema => {
+            print!("{}", schema::text());
+            Ok(())
+        }
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -9,7 +9,7 @@ use std::{
 };
 
 use attache::{
-    config::{BaseUrl, Config, Invalid, Problem, provider::PUBLIC_HOST},
+    config::{BaseUrl, Config, Invalid, Problem, base_url::PUBLIC_HOST},
     network,
     region::{PerRegion, Region},
     transcript::SERVICE,

@@ -9,3 +9,4 @@
 pub mod command;
 mod dns_check;
 pub mod render;
+pub mod schema;

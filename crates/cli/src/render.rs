@@ -192,7 +192,7 @@ struct ClassView {
 impl From<Deadlines> for ClassView {
     fn from(deadlines: Deadlines) -> Self {
         Self {
-            name: deadlines.class(),
+            name: deadlines.profile(),
             first_content: seconds(deadlines.first_content),
             answer: seconds(deadlines.answer.min(deadlines.total)),
             total: seconds(deadlines.total),
@@ -348,8 +348,8 @@ impl<'c> View<'c> {
 
 /// The deadlines that requests may have: those that the configuration before gave them, too.
 fn classes(config: &Config, options: &Options) -> Vec<ClassView> {
-    let all = [config].into_iter().chain(&options.before).flat_map(Config::deadline_classes);
-    let by_name: BTreeMap<String, Deadlines> = all.map(|own| (own.class(), own)).collect();
+    let all = [config].into_iter().chain(&options.before).flat_map(Config::deadline_profiles);
+    let by_name: BTreeMap<String, Deadlines> = all.map(|own| (own.profile(), own)).collect();
     by_name.into_values().map(ClassView::from).collect()
 }
 

@@ -1,333 +1,364 @@
-//! Makes the values of a document what its schema wants, where nothing is lost by it and nothing
-//! invented: `"30"` is 30, `"Red"` is `"red"`, one value is an array of one. Works on JSON as it
-//! comes; only a value that may change waits until it is complete.
+//! Conversion of a document's values to the types of its schema, where nothing is lost or invented:
+//! `"30"` becomes 30, `"Red"` becomes `"red"`, one value becomes an array of one. The document is
+//! valid JSON that arrives in pieces; only a value that may change is held until it is complete.
 
-use std::{borrow::Cow, rc::Rc};
+use std::rc::Rc;
 
 use crate::{
-    literals::literal,
-    report::{Kind, Report},
-    schema::{Place, Schema, kind},
-    strict::{is_special, number_length},
-    whole::{Root, mend},
+    literals::json_literal,
+    report::{FlawKind, Report},
+    schema::{RootKind, Schema, Subschemas, ValueTypes},
+    strict::{is_whitespace, must_be_escaped, number_length},
+    whole,
 };
 
-/// The longest string that is looked into, in bytes.
-const LONGEST: usize = 1 << 20;
+/// The length of a string, in bytes, above which the string is passed on and not converted.
+const MAX_HELD_STRING: usize = 1 << 20;
 
-/// How often JSON in strings in JSON is unwrapped.
-const MAX_LAYERS: u8 = 3;
+/// The maximum number of strings inside of each other whose JSON is parsed.
+const MAX_STRING_DEPTH: u8 = 3;
 
-/// Makes values fit a schema.
+/// Converts the values of one document to the types of a schema.
 #[derive(Debug)]
-pub(crate) struct Coercion {
+pub(crate) struct Coercer {
     schema: Rc<Schema>,
-    stack: Vec<Level>,
-    state: State,
-    /// The value or key being read, as far as it is held.
+    stack: Vec<CoercerFrame>,
+    state: CoercerState,
+    /// The key or value that is held, as far as it has arrived.
     token: Vec<u8>,
-    /// What the schema says of the next value.
-    place: Place,
-    pub(crate) report: Report,
-    /// How many strings this is in.
-    layer: u8,
+    /// The subschemas of the next value.
+    subschemas: Subschemas,
+    report: Report,
+    /// The number of strings that this document is inside of.
+    string_depth: u8,
 }
 
-/// What is open.
+/// An open object or array.
 #[derive(Debug)]
-struct Level {
+struct CoercerFrame {
     is_object: bool,
-    place: Place,
-    /// Whether it was put into an array of one.
-    wrapped: bool,
+    subschemas: Subschemas,
+    /// Whether an array of one was opened around the object.
+    is_wrapped: bool,
 }
 
+/// The position of a [`Coercer`] in the grammar of JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    /// A value, or the end of an empty array.
-    Value,
-    /// A key, or the end of an object.
-    Key,
-    /// What comes after a key.
-    Colon,
-    /// What comes after a value.
-    After,
+enum CoercerState {
+    /// Before a value, or the end of an empty array.
+    ExpectValue,
+    /// Before a key, or the end of an object.
+    ExpectKey,
+    /// Behind a key.
+    ExpectColon,
+    /// Behind a value.
+    AfterValue,
     /// In a key.
-    Name { escaped: bool },
-    /// In a string that passes as it comes.
-    Passing { escaped: bool },
+    InKey { escaped: bool },
+    /// In a string that is passed on as it arrives.
+    InPassedString { escaped: bool },
     /// In a string that is held.
-    Text { escaped: bool },
+    InHeldString { escaped: bool },
     /// In a number or a literal.
-    Scalar,
+    InScalar,
 }
 
-impl Coercion {
-    /// A document of which nothing has come.
+impl Coercer {
+    /// Creates a coercer at the beginning of a document.
     pub(crate) fn new(schema: Rc<Schema>) -> Self {
-        let place = schema.root();
-        Self::at(schema, place, 0)
+        let root = schema.root();
+        Self::for_subschemas(schema, root, 0)
     }
 
-    fn at(schema: Rc<Schema>, place: Place, layer: u8) -> Self {
+    fn for_subschemas(schema: Rc<Schema>, subschemas: Subschemas, string_depth: u8) -> Self {
         Self {
             schema,
             stack: Vec::new(),
-            state: State::Value,
+            state: CoercerState::ExpectValue,
             token: Vec::new(),
-            place,
+            subschemas,
             report: Report::default(),
-            layer,
+            string_depth,
         }
     }
 
-    /// Takes in more of a document, which is JSON, and appends what it comes to.
+    /// Takes the next piece of the document and appends its converted form to `out`.
     pub(crate) fn feed(&mut self, json: &[u8], out: &mut Vec<u8>) {
         let mut rest = json;
         while let Some(byte) = rest.first().copied() {
             let length = match self.state {
-                State::Passing { escaped } => self.pass(rest, escaped, out),
-                State::Name { escaped } | State::Text { escaped } => self.hold(byte, escaped, out),
-                State::Scalar => self.scalar(byte, out),
-                _ => self.structure(byte, out),
+                CoercerState::InPassedString { escaped } => self.pass_string(rest, escaped, out),
+                CoercerState::InKey { escaped } | CoercerState::InHeldString { escaped } => {
+                    self.hold_string(byte, escaped, out)
+                }
+                CoercerState::InScalar => self.hold_scalar(byte, out),
+                _ => self.read_structure(byte, out),
             };
             rest = rest.get(length..).unwrap_or_default();
         }
     }
 
-    /// Takes in the end.
-    pub(crate) fn finish(&mut self, out: &mut Vec<u8>) {
-        if self.state == State::Scalar {
-            self.end_token(out);
+    /// Takes the end of the document, appends what was held to `out` and returns the conversions.
+    pub(crate) fn finish(mut self, out: &mut Vec<u8>) -> Report {
+        if self.state == CoercerState::InScalar {
+            self.end_value(out);
         }
+        self.report
     }
 
-    /// Reads a byte between values. How many bytes were read: none if a number begins.
-    fn structure(&mut self, byte: u8, out: &mut Vec<u8>) -> usize {
+    /// Reads a byte between values. Returns the number of bytes read: 0 where a number or a literal
+    /// begins.
+    fn read_structure(&mut self, byte: u8, out: &mut Vec<u8>) -> usize {
         match byte {
-            b' ' | b'\n' | b'\t' | b'\r' => out.push(byte),
-            b'{' | b'[' => self.open(byte, out),
-            b'}' | b']' => self.close(byte, out),
+            _ if is_whitespace(byte) => out.push(byte),
+            b'{' | b'[' => self.open_container(byte, out),
+            b'}' | b']' => self.close_container(byte, out),
             b',' => {
                 out.push(byte);
-                self.next();
+                self.expect_next();
             }
             b':' => {
                 out.push(byte);
-                self.state = State::Value;
+                self.state = CoercerState::ExpectValue;
             }
-            b'"' if self.state == State::Key => {
+            b'"' if self.state == CoercerState::ExpectKey => {
                 self.token.push(byte);
-                self.state = State::Name { escaped: false };
+                self.state = CoercerState::InKey { escaped: false };
             }
-            b'"' if self.may_change() => {
+            b'"' if self.string_may_change() => {
                 self.token.push(byte);
-                self.state = State::Text { escaped: false };
+                self.state = CoercerState::InHeldString { escaped: false };
             }
             b'"' => {
                 out.push(byte);
-                self.state = State::Passing { escaped: false };
+                self.state = CoercerState::InPassedString { escaped: false };
             }
             _ => {
-                self.state = State::Scalar;
+                self.state = CoercerState::InScalar;
                 return 0;
             }
         }
         1
     }
 
-    /// Whether a string is to be something else.
-    fn may_change(&self) -> bool {
-        self.schema.kinds(&self.place) & kind::STRING == 0 || self.schema.has_choices(&self.place)
+    /// Returns whether the schema may ask for another value than the string that begins.
+    fn string_may_change(&self) -> bool {
+        let allowed = self.schema.allowed_types(&self.subschemas);
+        !allowed.intersects(ValueTypes::STRING) || self.schema.has_choices(&self.subschemas)
     }
 
-    /// What comes after a comma.
-    fn next(&mut self) {
-        let Some(level) = self.stack.last() else { return };
-        if level.is_object {
-            self.state = State::Key;
+    /// Moves behind an opening bracket or a comma.
+    fn expect_next(&mut self) {
+        let Some(frame) = self.stack.last() else { return };
+        if frame.is_object {
+            self.state = CoercerState::ExpectKey;
         } else {
-            self.place = self.schema.item(&level.place);
-            self.state = State::Value;
+            self.subschemas = self.schema.item(&frame.subschemas);
+            self.state = CoercerState::ExpectValue;
         }
     }
 
-    fn open(&mut self, byte: u8, out: &mut Vec<u8>) {
+    fn open_container(&mut self, byte: u8, out: &mut Vec<u8>) {
         let is_object = byte == b'{';
-        let kinds = self.schema.kinds(&self.place);
-        let wrapped = is_object && kinds & kind::OBJECT == 0 && kinds & kind::ARRAY != 0;
-        if wrapped {
-            self.report.add(Kind::Coerced, 0);
-            self.place = self.schema.item(&self.place);
+        let allowed = self.schema.allowed_types(&self.subschemas);
+        let is_wrapped = is_object
+            && !allowed.intersects(ValueTypes::OBJECT)
+            && allowed.intersects(ValueTypes::ARRAY);
+        if is_wrapped {
+            self.report.add(FlawKind::Coerced, 0);
+            self.subschemas = self.schema.item(&self.subschemas);
             out.push(b'[');
         }
         out.push(byte);
-        self.stack.push(Level { is_object, place: std::mem::take(&mut self.place), wrapped });
-        self.next();
+        let subschemas = std::mem::take(&mut self.subschemas);
+        self.stack.push(CoercerFrame { is_object, subschemas, is_wrapped });
+        self.expect_next();
     }
 
-    fn close(&mut self, byte: u8, out: &mut Vec<u8>) {
+    fn close_container(&mut self, byte: u8, out: &mut Vec<u8>) {
         out.push(byte);
-        if self.stack.pop().is_some_and(|level| level.wrapped) {
+        if self.stack.pop().is_some_and(|frame| frame.is_wrapped) {
             out.push(b']');
         }
-        self.state = State::After;
+        self.state = CoercerState::AfterValue;
     }
 
-    /// Passes on a string, up to its end or the next escape. How many bytes that is.
-    fn pass(&mut self, rest: &[u8], escaped: bool, out: &mut Vec<u8>) -> usize {
-        let plain = rest.iter().position(|byte| is_special(*byte)).unwrap_or(rest.len());
+    /// Passes on a string, up to its end or the next escape. Returns the number of bytes read.
+    fn pass_string(&mut self, rest: &[u8], escaped: bool, out: &mut Vec<u8>) -> usize {
+        let plain = rest.iter().position(|byte| must_be_escaped(*byte)).unwrap_or(rest.len());
         let length = if escaped { 1 } else { (plain + 1).min(rest.len()) };
         let piece = rest.get(..length).unwrap_or_default();
         out.extend_from_slice(piece);
         self.state = match piece.last() {
-            Some(b'"') if !escaped => State::After,
-            last => State::Passing { escaped: !escaped && last == Some(&b'\\') },
+            Some(b'"') if !escaped => CoercerState::AfterValue,
+            last => CoercerState::InPassedString { escaped: !escaped && last == Some(&b'\\') },
         };
         length
     }
 
-    /// Keeps a byte of a string.
-    fn hold(&mut self, byte: u8, escaped: bool, out: &mut Vec<u8>) -> usize {
+    /// Holds a byte of a key or a string. Returns the number of bytes read, which is 1.
+    fn hold_string(&mut self, byte: u8, escaped: bool, out: &mut Vec<u8>) -> usize {
         self.token.push(byte);
-        let is_key = matches!(self.state, State::Name { .. });
+        let is_key = matches!(self.state, CoercerState::InKey { .. });
         if byte == b'"' && !escaped {
             if is_key {
                 self.end_key(out)
             } else {
-                self.end_token(out)
+                self.end_value(out)
             }
             return 1;
         }
         let escaped = !escaped && byte == b'\\';
-        self.state = if is_key { State::Name { escaped } } else { State::Text { escaped } };
-        if self.token.len() > LONGEST {
+        self.state = match self.state {
+            CoercerState::InKey { .. } => CoercerState::InKey { escaped },
+            _ => CoercerState::InHeldString { escaped },
+        };
+        if self.token.len() > MAX_HELD_STRING {
             out.append(&mut self.token);
-            self.place = Place::default();
-            self.state = State::Passing { escaped };
+            self.subschemas = Subschemas::default();
+            self.state = CoercerState::InPassedString { escaped };
         }
         1
     }
 
-    /// Keeps a byte of a number or a literal. None is read that ends it.
-    fn scalar(&mut self, byte: u8, out: &mut Vec<u8>) -> usize {
-        if matches!(byte, b',' | b'}' | b']' | b' ' | b'\n' | b'\t' | b'\r') {
-            self.end_token(out);
+    /// Holds a byte of a number or a literal. Returns the number of bytes read: 0 where it ends.
+    fn hold_scalar(&mut self, byte: u8, out: &mut Vec<u8>) -> usize {
+        if matches!(byte, b',' | b'}' | b']') || is_whitespace(byte) {
+            self.end_value(out);
             return 0;
         }
         self.token.push(byte);
         1
     }
 
+    /// Passes on the held key and looks up the subschemas of its value.
     fn end_key(&mut self, out: &mut Vec<u8>) {
-        let name: Cow<'_, str> = match serde_json::from_slice(&self.token) {
-            Ok(name) => Cow::Owned(name),
-            Err(_) => Cow::Borrowed(""),
-        };
-        let place = self.stack.last().map(|level| self.schema.property(&level.place, &name));
-        self.place = place.unwrap_or_default();
+        let name: String = serde_json::from_slice(&self.token).unwrap_or_default();
+        let frame = self.stack.last();
+        let subschemas = frame.map(|frame| self.schema.property(&frame.subschemas, &name));
+        self.subschemas = subschemas.unwrap_or_default();
         out.append(&mut self.token);
-        self.state = State::Colon;
+        self.state = CoercerState::ExpectColon;
     }
 
-    fn end_token(&mut self, out: &mut Vec<u8>) {
+    /// Passes on the held value, converted if the schema asks for another one.
+    fn end_value(&mut self, out: &mut Vec<u8>) {
         let token = std::mem::take(&mut self.token);
-        let place = std::mem::take(&mut self.place);
-        self.state = State::After;
-        match self.coerced(&token, &place) {
+        let subschemas = std::mem::take(&mut self.subschemas);
+        self.state = CoercerState::AfterValue;
+        match self.coerce(&token, &subschemas) {
             Some(json) => {
-                self.report.add(Kind::Coerced, 0);
+                self.report.add(FlawKind::Coerced, 0);
                 out.extend_from_slice(&json);
             }
             None => out.extend_from_slice(&token),
         }
     }
 
-    /// What a value is to be, if it is to be something else.
-    fn coerced(&mut self, token: &[u8], place: &Place) -> Option<Vec<u8>> {
-        let kinds = self.schema.kinds(place);
-        if let Some(json) = self.coerced_alone(token, place, kinds) {
+    /// Returns the value that the schema asks for in the place of `token`, or an array with that
+    /// value. Returns `None` if the value stays.
+    fn coerce(&mut self, token: &[u8], subschemas: &Subschemas) -> Option<Vec<u8>> {
+        let allowed = self.schema.allowed_types(subschemas);
+        if let Some(json) = self.coerce_single(token, subschemas, allowed) {
             return Some(json);
         }
-        if kinds & kind_of(token) != 0 || kinds & kind::ARRAY == 0 || token == b"null" {
+        let is_allowed = allowed.intersects(type_of_token(token));
+        if is_allowed || !allowed.intersects(ValueTypes::ARRAY) || token == b"null" {
             return None;
         }
-        let item = self.schema.item(place);
-        let inner = self.coerced_alone(token, &item, self.schema.kinds(&item));
+        let item = self.schema.item(subschemas);
+        let allowed = self.schema.allowed_types(&item);
+        let inner = self.coerce_single(token, &item, allowed);
         let json = inner.as_deref().unwrap_or(token);
-        let fits = self.schema.kinds(&item) & kind_of(json) != 0;
-        fits.then(|| [b"[", json, b"]"].concat())
+        allowed.intersects(type_of_token(json)).then(|| [b"[", json, b"]"].concat())
     }
 
-    fn coerced_alone(&mut self, token: &[u8], place: &Place, kinds: u8) -> Option<Vec<u8>> {
+    /// Returns the value of an allowed type that `token` represents, other than an array around it.
+    fn coerce_single(
+        &mut self,
+        token: &[u8],
+        subschemas: &Subschemas,
+        allowed: ValueTypes,
+    ) -> Option<Vec<u8>> {
         if token.first() == Some(&b'"') {
             let text: String = serde_json::from_slice(token).ok()?;
-            return self.coerced_text(&text, place, kinds);
+            return self.coerce_string(&text, subschemas, allowed);
         }
-        if kinds & kind_of(token) != 0 {
+        if allowed.intersects(type_of_token(token)) {
             return None;
         }
-        if kinds & kind::BOOLEAN != 0 {
+        if allowed.intersects(ValueTypes::BOOLEAN) {
             match token {
                 b"0" | b"0.0" => return Some(b"false".to_vec()),
                 b"1" | b"1.0" => return Some(b"true".to_vec()),
                 _ => {}
             }
         }
-        let as_text = kinds & kind::STRING != 0 && token != b"null";
-        as_text.then(|| [b"\"", token, b"\""].concat())
+        let becomes_text = allowed.intersects(ValueTypes::STRING) && token != b"null";
+        becomes_text.then(|| [b"\"", token, b"\""].concat())
     }
 
-    fn coerced_text(&mut self, text: &str, place: &Place, kinds: u8) -> Option<Vec<u8>> {
-        if kinds & kind::STRING != 0 {
-            let choice = self.schema.choice(place, text)?;
+    /// Returns the value of an allowed type that a string represents.
+    fn coerce_string(
+        &mut self,
+        text: &str,
+        subschemas: &Subschemas,
+        allowed: ValueTypes,
+    ) -> Option<Vec<u8>> {
+        if allowed.intersects(ValueTypes::STRING) {
+            let choice = self.schema.matching_choice(subschemas, text)?;
             return serde_json::to_vec(choice).ok();
         }
         let word = text.trim();
         if word.starts_with(['{', '[']) {
-            return self.unwrapped(word, place, kinds);
+            return self.unwrap_string(word, subschemas, allowed);
         }
         let length = number_length(word.as_bytes());
         let is_whole = word.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
-        let takes = if is_whole { kind::INTEGER } else { kind::NUMBER };
-        // Zeros in front belong to a code, not to a number.
-        if kinds & takes != 0 && length == Some(word.len()) {
+        let numeric = if is_whole { ValueTypes::INTEGER } else { ValueTypes::NUMBER };
+        // JSON has no number with leading zeros: such a string is a code and stays.
+        if allowed.intersects(numeric) && length == Some(word.len()) {
             return Some(word.as_bytes().to_vec());
         }
-        let json = literal(word.as_bytes())?;
-        (kinds & kind_of(json.as_bytes()) != 0).then(|| json.as_bytes().to_vec())
+        let json = json_literal(word.as_bytes())?.as_bytes();
+        allowed.intersects(type_of_token(json)).then(|| json.to_vec())
     }
 
-    /// The JSON in a string, if it is what is wanted.
-    fn unwrapped(&mut self, text: &str, place: &Place, kinds: u8) -> Option<Vec<u8>> {
+    /// Returns the object or array that a string holds, if the schema allows one, with its own values
+    /// converted.
+    fn unwrap_string(
+        &mut self,
+        text: &str,
+        subschemas: &Subschemas,
+        allowed: ValueTypes,
+    ) -> Option<Vec<u8>> {
         let (wanted, root) = match text.as_bytes().first() {
-            Some(b'{') => (kind::OBJECT, Root::Object),
-            _ => (kind::ARRAY, Root::Array),
+            Some(b'{') => (ValueTypes::OBJECT, RootKind::Object),
+            _ => (ValueTypes::ARRAY, RootKind::Array),
         };
-        if kinds & wanted == 0 || self.layer >= MAX_LAYERS {
+        if !allowed.intersects(wanted) || self.string_depth >= MAX_STRING_DEPTH {
             return None;
         }
-        let (json, report) = mend(text, root).ok()?;
-        let fits = json.trim_start().as_bytes().first() == text.as_bytes().first();
+        let (json, report) = whole::repair(text, root).ok()?;
+        let is_wanted = json.trim_start().as_bytes().first() == text.as_bytes().first();
         self.report.append(&report);
-        let mut inner = Self::at(Rc::clone(&self.schema), place.clone(), self.layer + 1);
+        let (schema, depth) = (Rc::clone(&self.schema), self.string_depth + 1);
+        let mut inner = Self::for_subschemas(schema, subschemas.clone(), depth);
         let mut out = Vec::new();
         inner.feed(json.as_bytes(), &mut out);
-        inner.finish(&mut out);
-        self.report.append(&inner.report);
-        fits.then_some(out)
+        self.report.append(&inner.finish(&mut out));
+        is_wanted.then_some(out)
     }
 }
 
-/// The kind of a value, by its first byte.
-fn kind_of(token: &[u8]) -> u8 {
+/// Returns the type of a JSON value, by its first byte.
+fn type_of_token(token: &[u8]) -> ValueTypes {
     match token.first() {
-        Some(b'{') => kind::OBJECT,
-        Some(b'[') => kind::ARRAY,
-        Some(b'"') => kind::STRING,
-        Some(b't' | b'f') => kind::BOOLEAN,
-        Some(b'n') => kind::NULL,
-        // An integer may be written with a point.
-        _ => kind::NUMBER | kind::INTEGER,
+        Some(b'{') => ValueTypes::OBJECT,
+        Some(b'[') => ValueTypes::ARRAY,
+        Some(b'"') => ValueTypes::STRING,
+        Some(b't' | b'f') => ValueTypes::BOOLEAN,
+        Some(b'n') => ValueTypes::NULL,
+        _ => ValueTypes::NUMERIC,
     }
 }

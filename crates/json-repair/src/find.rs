@@ -1,250 +1,273 @@
-//! Finds where in a text JSON begins: behind prose, fences, tags and thoughts.
+//! The search for a document in a text: past prose, code fences, tags and the reasoning of a model.
 
 use memchr::memmem;
 
 use crate::{
-    lookahead::{Likeness, Look, REACH, Source, Wait},
-    parser::Shape,
+    lookahead::{Confidence, Lookahead, MAX_LOOKAHEAD, NeedMoreInput, SourceText},
+    parser::Container,
 };
 
-/// Tags around what a model thinks. What is between them is no answer.
-const THOUGHTS: [&[u8]; 5] = [b"think", b"thinking", b"reasoning", b"reflection", b"scratchpad"];
+/// The tags around the reasoning of a model. Text between them is no answer.
+const REASONING_TAGS: [&[u8]; 5] =
+    [b"think", b"thinking", b"reasoning", b"reflection", b"scratchpad"];
 
-/// How far a look goes for the end of an array of numbers or words, in bytes.
-const LONGEST_LIST: usize = 128;
+/// The length, in bytes, within which an array of numbers or words must end to be recognized.
+const MAX_LIST_LENGTH: usize = 128;
 
-/// How far into opening brackets a look goes, in bytes.
-const MOST_BRACKETS: usize = 8;
+/// The reach of lookahead into a run of opening brackets, in bytes.
+const MAX_OPENING_BRACKETS: usize = 8;
 
-/// What the search for a document finds.
+/// The beginning of a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Found {
-    /// A document begins there.
-    Document { at: usize, opened: Opened, fenced: bool },
-    /// There is none.
-    Nothing,
+pub(crate) struct DocumentStart {
+    /// The offset of the document in the text.
+    pub(crate) at: usize,
+    pub(crate) opening: Opening,
+    /// Whether the document is in a code fence.
+    pub(crate) is_fenced: bool,
 }
 
-/// How a document begins.
+/// The first bytes of a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Opened {
-    /// With its bracket.
-    Plainly,
-    /// With a key: its bracket was left out.
-    Without(Shape),
-    /// With its bracket, and every quote in it has a backslash.
+pub(crate) enum Opening {
+    /// An opening bracket.
+    Bracket,
+    /// A key: the opening bracket of the container is missing.
+    MissingBracket(Container),
+    /// An opening bracket, in a document in which every quote has a backslash.
     Escaped,
 }
 
-/// Thoughts being passed over.
+/// A block of reasoning that is skipped.
 #[derive(Clone, Copy, Debug)]
-struct Thoughts {
-    kind: usize,
+struct ReasoningBlock {
+    /// The index of the tag in [`REASONING_TAGS`].
+    tag: usize,
     name: &'static [u8],
-    begin: usize,
+    /// The offset behind the opening tag.
+    start: usize,
 }
 
-/// A search under way.
+/// A search for documents in one text.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Search {
-    /// Where it goes on.
-    pub(crate) at: usize,
-    /// Whether anything but white space and marks was passed over since the last mark.
-    prose: bool,
-    /// Whether that was one word: the name of what comes.
-    named: bool,
-    /// Whether a fence is open.
-    fenced: bool,
-    /// The last byte that was no white space.
-    last: Option<u8>,
-    /// Whether only white space came on this line.
-    line_begins: bool,
-    /// The thoughts it is in.
-    thoughts: Option<Thoughts>,
-    /// Thoughts without an end, a bit each.
-    endless: u8,
+pub(crate) struct DocumentSearch {
+    /// The offset of the next byte to be examined.
+    pub(crate) position: usize,
+    /// Whether anything but white space was skipped since the last fence or tag.
+    after_prose: bool,
+    /// Whether only one word was skipped: a name before the document.
+    after_name: bool,
+    /// Whether a code fence is open.
+    in_fence: bool,
+    /// The last byte that was skipped and is no white space.
+    last_byte: Option<u8>,
+    /// Whether the current line holds only white space so far.
+    at_line_start: bool,
+    /// The block of reasoning that is open.
+    reasoning: Option<ReasoningBlock>,
+    /// One bit for each of [`REASONING_TAGS`] that is never closed in the rest of the text.
+    unclosed_tags: u8,
 }
 
-impl Search {
-    /// A search that begins at a byte.
-    pub(crate) fn new(at: usize) -> Self {
-        Self { at, line_begins: true, ..Self::default() }
+impl DocumentSearch {
+    /// Creates a search that begins at `position`.
+    pub(crate) fn new(position: usize) -> Self {
+        Self { position, at_line_start: true, ..Self::default() }
     }
 
-    /// Searches on.
-    pub(crate) fn run(&mut self, source: Source<'_>) -> Look<Found> {
-        while !source.effort.is_spent() {
-            if let Some(thoughts) = self.thoughts {
-                self.think(source, thoughts)?;
+    /// Returns the beginning of the next document, or `None` if no document follows.
+    pub(crate) fn find_next(&mut self, source: SourceText<'_>) -> Lookahead<Option<DocumentStart>> {
+        while !source.budget.is_exhausted() {
+            if let Some(block) = self.reasoning {
+                self.skip_reasoning(source, block)?;
             }
-            self.blank(source);
-            let Some(byte) = source.peek(self.at)? else { return Ok(Found::Nothing) };
-            let found = match byte {
-                b'{' => self.object(source)?,
-                b'[' => self.array(source)?,
-                b'"' | b'\'' if !self.prose => self.key(source)?,
-                b'(' if !self.prose => self.tuple(source)?,
-                b',' | b';' if !self.prose => {
-                    (self.at, self.line_begins) = (self.at + 1, false);
+            self.skip_whitespace(source);
+            let Some(byte) = source.peek(self.position)? else { return Ok(None) };
+            let opening = match byte {
+                b'{' => self.object_opening(source)?,
+                b'[' => self.array_opening(source)?,
+                b'"' | b'\'' if !self.after_prose => self.key_opening(source)?,
+                b'(' if !self.after_prose => self.tuple_opening(source)?,
+                b',' | b';' if !self.after_prose => {
+                    (self.position, self.at_line_start) = (self.position + 1, false);
                     continue;
                 }
                 b'`' | b'~' => {
-                    self.fence(source)?;
+                    self.skip_fence(source)?;
                     continue;
                 }
                 b'<' => {
-                    self.tag(source)?;
+                    self.skip_tag(source)?;
                     continue;
                 }
                 _ => None,
             };
-            if let Some(opened) = found {
-                return Ok(Found::Document { at: self.at, opened, fenced: self.fenced });
+            if let Some(opening) = opening {
+                let (at, is_fenced) = (self.position, self.in_fence);
+                return Ok(Some(DocumentStart { at, opening, is_fenced }));
             }
-            self.pass_over(source, byte)?;
+            self.skip_prose(source, byte)?;
         }
-        Ok(Found::Nothing)
+        Ok(None)
     }
 
-    fn blank(&mut self, source: Source<'_>) {
-        let at = source.after_blank(self.at);
-        self.line_begins |= source.breaks(self.at, at);
-        self.at = at;
+    /// Continues behind a document that ends at `position`.
+    pub(crate) fn resume(&mut self, position: usize) {
+        self.position = position;
+        self.restart_line();
     }
 
-    /// Passes over what is no JSON, up to the next byte that may be.
-    fn pass_over(&mut self, source: Source<'_>, byte: u8) -> Look<()> {
-        let comment =
-            if byte == b'/' { source.within_reach(self.at).comment(self.at)? } else { 0 };
+    /// Forgets the skipped text, as at the start of a line.
+    fn restart_line(&mut self) {
+        (self.after_prose, self.at_line_start, self.last_byte) = (false, true, None);
+    }
+
+    /// Skips one byte of prose.
+    fn skip_byte(&mut self) {
+        self.position += 1;
+        (self.after_prose, self.at_line_start) = (true, false);
+    }
+
+    /// Skips white space.
+    fn skip_whitespace(&mut self, source: SourceText<'_>) {
+        let at = source.whitespace_end(self.position);
+        self.at_line_start |= source.has_line_break(self.position, at);
+        self.position = at;
+    }
+
+    /// Skips text that is no JSON, up to the next byte that may be.
+    fn skip_prose(&mut self, source: SourceText<'_>, byte: u8) -> Lookahead<()> {
+        let comment = if byte == b'/' {
+            source.clipped(self.position).comment_length(self.position)?
+        } else {
+            0
+        };
         if comment > 0 {
-            self.at += comment;
+            self.position += comment;
             return Ok(());
         }
-        let rest = source.from(self.at + 1);
+        let rest = source.tail(self.position + 1);
         let is_mark = |byte: &u8| b"{[`~<\n".contains(byte);
         let length = rest.iter().position(is_mark).unwrap_or(rest.len());
-        let word = source.bytes.get(self.at..self.at + 1 + length).unwrap_or_default();
-        // A lone word before JSON is its name, and no prose: `json`, `const x =`.
+        let word = source.bytes.get(self.position..self.position + 1 + length).unwrap_or_default();
+        // A single word before JSON is a name and no prose: `json`, `const x =`.
         let word = word.trim_ascii_end();
-        self.last = word.last().copied();
-        self.named = !self.prose && !word.contains(&b' ');
-        self.prose = true;
-        self.line_begins = false;
-        self.at += 1 + length;
+        self.last_byte = word.last().copied();
+        self.after_name = !self.after_prose && !word.contains(&b' ');
+        self.after_prose = true;
+        self.at_line_start = false;
+        self.position += 1 + length;
         Ok(())
     }
 
-    /// Passes over a code fence, with the name of its language.
-    fn fence(&mut self, source: Source<'_>) -> Look<()> {
-        if !source.is_end_mark(self.at)? {
-            self.at += 1;
-            (self.prose, self.line_begins) = (true, false);
+    /// Skips a code fence, with the name of its language.
+    fn skip_fence(&mut self, source: SourceText<'_>) -> Lookahead<()> {
+        if !source.has_end_marker_at(self.position)? {
+            self.skip_byte();
             return Ok(());
         }
-        let mark = source.get(self.at);
-        let rest = source.from(self.at);
+        let mark = source.byte_at(self.position);
+        let rest = source.tail(self.position);
         let length = rest.iter().take_while(|byte| Some(**byte) == mark).count();
         let name = rest.get(length..).unwrap_or_default();
         let is_name = |byte: &&u8| byte.is_ascii_alphanumeric() || b"+-_.".contains(byte);
         let name = name.iter().take_while(is_name).count();
-        source.peek(self.at + length + name)?;
-        self.fenced = !self.fenced;
-        (self.prose, self.line_begins, self.last) = (false, true, None);
-        self.at += length + if self.fenced { name } else { 0 };
+        source.peek(self.position + length + name)?;
+        self.in_fence = !self.in_fence;
+        self.restart_line();
+        self.position += length + if self.in_fence { name } else { 0 };
         Ok(())
     }
 
-    /// Passes over a tag, with all it holds if those are thoughts.
-    fn tag(&mut self, source: Source<'_>) -> Look<()> {
-        let name = source.from(self.at + 1);
+    /// Skips a tag, and opens a block of reasoning if the tag begins one.
+    fn skip_tag(&mut self, source: SourceText<'_>) -> Lookahead<()> {
+        let name = source.tail(self.position + 1);
         let is_name = |byte: &&u8| byte.is_ascii_alphanumeric() || b"_-|/".contains(byte);
         let length = name.iter().take_while(is_name).count();
-        let after = source.peek(self.at + 1 + length)?;
+        let after = source.peek(self.position + 1 + length)?;
         let name = name.get(..length).unwrap_or_default();
         if length == 0 || after != Some(b'>') {
-            self.at += 1;
-            (self.prose, self.line_begins) = (true, false);
+            self.skip_byte();
             return Ok(());
         }
-        self.at += length + 2;
-        (self.prose, self.line_begins, self.last) = (false, true, None);
-        let known = THOUGHTS.iter().position(|known| name.eq_ignore_ascii_case(known));
-        let Some((kind, thoughts)) = known.and_then(|kind| Some((kind, THOUGHTS.get(kind)?)))
-        else {
+        self.position += length + 2;
+        self.restart_line();
+        let known = REASONING_TAGS.iter().position(|known| name.eq_ignore_ascii_case(known));
+        let Some((tag, name)) = known.and_then(|tag| Some((tag, REASONING_TAGS.get(tag)?))) else {
             return Ok(());
         };
-        // Where one had no end, none after it has.
-        if self.endless & (1 << kind) == 0 {
-            self.thoughts = Some(Thoughts { kind, name: thoughts, begin: self.at });
+        // If one block is never closed, no later one with the same tag is.
+        if self.unclosed_tags & (1 << tag) == 0 {
+            self.reasoning = Some(ReasoningBlock { tag, name, start: self.position });
         }
         Ok(())
     }
 
-    /// Passes over thoughts, or over nothing if they have no end.
-    fn think(&mut self, source: Source<'_>, thoughts: Thoughts) -> Look<()> {
-        match end_of_thoughts(source, self.at, thoughts.name) {
-            Some(end) => self.at = end,
-            None if source.complete => {
-                self.endless |= 1 << thoughts.kind;
-                self.at = thoughts.begin;
+    /// Skips a block of reasoning, or nothing if the block is never closed.
+    fn skip_reasoning(&mut self, source: SourceText<'_>, block: ReasoningBlock) -> Lookahead<()> {
+        match reasoning_end(source, self.position, block.name) {
+            Some(end) => self.position = end,
+            None if source.is_complete => {
+                self.unclosed_tags |= 1 << block.tag;
+                self.position = block.start;
             }
             None => {
                 // The closing tag may have begun.
-                let tag = thoughts.name.len() + 3;
-                self.at = source.bytes.len().saturating_sub(tag).max(self.at);
-                return Err(Wait);
+                let tag_length = block.name.len() + 3;
+                self.position = source.bytes.len().saturating_sub(tag_length).max(self.position);
+                return Err(NeedMoreInput);
             }
         }
-        self.thoughts = None;
+        self.reasoning = None;
         Ok(())
     }
 
-    /// Whether an object begins here, and how.
-    fn object(&self, source: Source<'_>) -> Look<Option<Opened>> {
-        let mut inside = self.at + 1;
-        while let Some((next, b'{')) = source.next(inside)? {
+    /// Returns the opening of the object that begins here, if one does.
+    fn object_opening(&self, source: SourceText<'_>) -> Lookahead<Option<Opening>> {
+        let mut inside = self.position + 1;
+        while let Some((next, b'{')) = source.next_token(inside)? {
             inside = next + 1;
-            if inside > self.at + 4 {
+            if inside > self.position + 4 {
                 return Ok(None);
             }
         }
-        let Some((next, byte)) = source.next(inside)? else {
-            return Ok(self.is_introduced().then_some(Opened::Plainly));
+        let Some((next, byte)) = source.next_token(inside)? else {
+            return Ok(self.expects_json().then_some(Opening::Bracket));
         };
         let begins = match byte {
-            b'}' => self.named_as_line().stands_alone_empty(source, next + 1)?,
-            b':' => !self.prose && matches!(source.next(next + 1)?, Some((_, b'}'))),
-            b'\\' => return self.escaped(source, next),
-            b',' | b']' => !self.prose,
-            b'.' => !self.prose && source.has(next, b"...")?,
-            _ => match source.key(next)? {
-                Likeness::Good => true,
-                Likeness::Poor => self.is_introduced(),
-                Likeness::No => !self.prose && self.odd_key(source, next)?,
+            b'}' => self.after_name_as_line_start().is_empty_and_alone(source, next + 1)?,
+            b':' => !self.after_prose && matches!(source.next_token(next + 1)?, Some((_, b'}'))),
+            b'\\' => return self.escaped_opening(source, next),
+            b',' | b']' => !self.after_prose,
+            b'.' => !self.after_prose && source.has_at(next, b"...")?,
+            _ => match source.key_confidence(next)? {
+                Confidence::High => true,
+                Confidence::Low => self.expects_json(),
+                Confidence::None => !self.after_prose && self.is_irregular_key(source, next)?,
             },
         };
-        Ok(begins.then_some(Opened::Plainly))
+        Ok(begins.then_some(Opening::Bracket))
     }
 
-    /// Whether JSON would not surprise here: nothing is before it, it begins a line, or it follows
-    /// a colon.
-    fn is_introduced(&self) -> bool {
-        !self.prose || self.line_begins || self.last == Some(b':')
+    /// Returns whether a document is likely here: at the beginning, at the start of a line, or
+    /// behind a colon.
+    fn expects_json(&self) -> bool {
+        !self.after_prose || self.at_line_start || self.last_byte == Some(b':')
     }
 
-    /// Whether something may be a key at the beginning of a text, where nothing else is likely.
-    fn odd_key(&self, source: Source<'_>, at: usize) -> Look<bool> {
-        if source.quote(at).is_some() {
+    /// Returns whether a key may begin at `at`, by the loose rules for the beginning of a text.
+    fn is_irregular_key(&self, source: SourceText<'_>, at: usize) -> Lookahead<bool> {
+        if source.quote_at(at).is_some() {
             return Ok(true);
         }
-        let word = source.word(at)?;
-        let Some((next, byte)) = source.next(at + word)? else { return Ok(false) };
-        Ok(word > 0 && (matches!(byte, b':' | b'=') || source.quote(next).is_some()))
+        let word = source.word_length(at)?;
+        let Some((next, byte)) = source.next_token(at + word)? else { return Ok(false) };
+        Ok(word > 0 && (matches!(byte, b':' | b'=') || source.quote_at(next).is_some()))
     }
 
-    /// Whether JSON begins here in which every quote has a backslash.
-    fn escaped(&self, source: Source<'_>, at: usize) -> Look<Option<Opened>> {
-        let (mut at, limit) = (at, at + REACH);
+    /// Returns the opening of a document in which every quote has a backslash, if one begins here.
+    fn escaped_opening(&self, source: SourceText<'_>, at: usize) -> Lookahead<Option<Opening>> {
+        let (mut at, limit) = (at, at + MAX_LOOKAHEAD);
         while at < limit {
             at += match source.peek(at)? {
                 Some(b' ' | b'{' | b'[') => 1,
@@ -252,118 +275,125 @@ impl Search {
                 _ => break,
             };
         }
-        Ok(source.has(at, b"\\\"")?.then_some(Opened::Escaped))
+        Ok(source.has_at(at, b"\\\"")?.then_some(Opening::Escaped))
     }
 
-    /// Whether an array begins here.
-    fn array(&self, source: Source<'_>) -> Look<Option<Opened>> {
-        let mut inside = self.at + 1;
-        while let Some((next, b'[')) = source.next(inside)? {
+    /// Returns the opening of the array that begins here, if one does.
+    fn array_opening(&self, source: SourceText<'_>) -> Lookahead<Option<Opening>> {
+        let mut inside = self.position + 1;
+        while let Some((next, b'[')) = source.next_token(inside)? {
             inside = next + 1;
-            if inside > self.at + MOST_BRACKETS {
-                return Ok((!self.prose).then_some(Opened::Plainly));
+            if inside > self.position + MAX_OPENING_BRACKETS {
+                return Ok((!self.after_prose).then_some(Opening::Bracket));
             }
         }
-        let Some((next, byte)) = source.next(inside)? else {
-            return Ok(self.is_introduced().then_some(Opened::Plainly));
+        let Some((next, byte)) = source.next_token(inside)? else {
+            return Ok(self.expects_json().then_some(Opening::Bracket));
         };
         let begins = match byte {
-            b'{' => return Self { at: next, ..*self }.object(source),
-            b'\\' => return self.escaped(source, next),
-            b',' => !self.prose,
-            b']' => self.stands_alone_empty(source, next + 1)?,
-            _ if source.quote(next).is_some() => self.strings(source, next)?,
-            _ => self.scalars(source, next)? || inside > self.at + 1 && self.rows(source, next)?,
+            b'{' => return Self { position: next, ..*self }.object_opening(source),
+            b'\\' => return self.escaped_opening(source, next),
+            b',' => !self.after_prose,
+            b']' => self.is_empty_and_alone(source, next + 1)?,
+            _ if source.quote_at(next).is_some() => self.is_array_of_strings(source, next)?,
+            _ => {
+                self.is_array_of_scalars(source, next)?
+                    || inside > self.position + 1 && self.is_array_of_arrays(source, next)?
+            }
         };
-        Ok(begins.then_some(Opened::Plainly))
+        Ok(begins.then_some(Opening::Bracket))
     }
 
-    /// Whether an array of arrays begins here, the first of which begins with a number or literal.
-    fn rows(&self, source: Source<'_>, at: usize) -> Look<bool> {
-        let rest = source.from(at);
-        let rest = rest.get(..LONGEST_LIST).unwrap_or(rest);
+    /// Returns whether an array of arrays begins here, the first of which begins with a number or a
+    /// literal.
+    fn is_array_of_arrays(&self, source: SourceText<'_>, at: usize) -> Lookahead<bool> {
+        let rest = source.tail(at);
+        let rest = rest.get(..MAX_LIST_LENGTH).unwrap_or(rest);
         let Some(end) = rest.iter().position(|byte| b"[]{}\"".contains(byte)) else {
             return Ok(false);
         };
-        if rest.get(end) != Some(&b']') || !self.is_introduced() || !source.value(at)? {
+        if rest.get(end) != Some(&b']') || !self.expects_json() || !source.has_value_at(at)? {
             return Ok(false);
         }
-        let Some((comma, b',')) = source.next(at + end + 1)? else { return Ok(false) };
-        Ok(matches!(source.next(comma + 1)?, None | Some((_, b'['))))
+        let Some((comma, b',')) = source.next_token(at + end + 1)? else { return Ok(false) };
+        Ok(matches!(source.next_token(comma + 1)?, None | Some((_, b'['))))
     }
 
-    /// Whether an array of strings begins here.
-    fn strings(&self, source: Source<'_>, at: usize) -> Look<bool> {
-        let Some(end) = source.end_of_string(at, REACH)? else { return Ok(!self.prose) };
-        match source.next(end + 1)? {
-            None => Ok(!self.prose),
+    /// Returns whether an array of strings begins here.
+    fn is_array_of_strings(&self, source: SourceText<'_>, at: usize) -> Lookahead<bool> {
+        let Some(end) = source.string_end(at, MAX_LOOKAHEAD)? else { return Ok(!self.after_prose) };
+        match source.next_token(end + 1)? {
+            None => Ok(!self.after_prose),
             Some((_, b',' | b':')) => Ok(true),
-            Some((next, b']')) => self.stands_alone(source, next + 1),
-            Some(_) => Ok(!self.prose),
+            Some((next, b']')) => self.is_alone_on_line(source, next + 1),
+            Some(_) => Ok(!self.after_prose),
         }
     }
 
-    /// Whether an array of numbers, literals or words begins here: all of it is looked at, because
-    /// prose has such brackets too.
-    fn scalars(&self, source: Source<'_>, at: usize) -> Look<bool> {
-        let rest = source.from(at);
-        let rest = rest.get(..LONGEST_LIST).unwrap_or(rest);
+    /// Returns whether an array of numbers, literals or words begins here. The whole array is
+    /// examined, because prose has such brackets too.
+    fn is_array_of_scalars(&self, source: SourceText<'_>, at: usize) -> Lookahead<bool> {
+        let rest = source.tail(at);
+        let rest = rest.get(..MAX_LIST_LENGTH).unwrap_or(rest);
         let end = rest.iter().position(|byte| b"[]{}\"".contains(byte));
-        source.effort.spend(end.unwrap_or(rest.len()));
+        source.budget.spend(end.unwrap_or(rest.len()));
         let Some(end) = end else {
-            let comma = rest.contains(&b',');
-            let first = rest.first().is_some_and(u8::is_ascii_digit);
-            // In a stream nothing waits longer than it must: prose rarely begins so.
-            let plain = !source.complete && !self.prose && comma && source.value(at)?;
-            if rest.len() < LONGEST_LIST && !source.complete && !plain {
-                return Err(Wait);
+            let has_comma = rest.contains(&b',');
+            let starts_with_digit = rest.first().is_some_and(u8::is_ascii_digit);
+            // A stream does not wait for the end of a list, because prose rarely begins so.
+            let is_plain =
+                !source.is_complete && !self.after_prose && has_comma && source.has_value_at(at)?;
+            if rest.len() < MAX_LIST_LENGTH && !source.is_complete && !is_plain {
+                return Err(NeedMoreInput);
             }
-            return Ok(self.is_introduced() && (comma || first));
+            return Ok(self.expects_json() && (has_comma || starts_with_digit));
         };
         let inside = rest.get(..end).unwrap_or_default();
-        let several = inside.contains(&b',');
+        let has_comma = inside.contains(&b',');
         if rest.get(end) != Some(&b']') {
-            let quote = rest.get(end) == Some(&b'"');
-            let ends = quote && matches!(source.next(at + end + 1)?, Some((_, b',' | b']')));
-            return Ok(!self.prose && (several || ends));
+            let is_quote = rest.get(end) == Some(&b'"');
+            let is_closing =
+                is_quote && matches!(source.next_token(at + end + 1)?, Some((_, b',' | b']')));
+            return Ok(!self.after_prose && (has_comma || is_closing));
         }
-        let plain = source.value(at)?;
-        let one = !inside.contains(&b' ')
+        let starts_with_value = source.has_value_at(at)?;
+        let is_one_number = !inside.contains(&b' ')
             && inside.iter().any(|byte| byte.is_ascii_digit() || *byte == b'/');
-        let numbers = inside.iter().all(|byte| b"0123456789+-.eE \n".contains(byte));
-        let words = !self.prose && (several || one || numbers);
-        Ok((plain || words) && self.stands_alone(source, at + end + 1)?)
+        let is_numbers = inside.iter().all(|byte| b"0123456789+-.eE \n".contains(byte));
+        let is_words = !self.after_prose && (has_comma || is_one_number || is_numbers);
+        Ok((starts_with_value || is_words) && self.is_alone_on_line(source, at + end + 1)?)
     }
 
-    /// Whether a Python tuple begins here, which is all there is: prose has such brackets too.
-    fn tuple(&self, source: Source<'_>) -> Look<Option<Opened>> {
-        let mut inside = self.at + 1;
+    /// Returns the opening of a Python tuple that is the whole document. Prose has such parentheses
+    /// too.
+    fn tuple_opening(&self, source: SourceText<'_>) -> Lookahead<Option<Opening>> {
+        let mut inside = self.position + 1;
         while let Some((next, b'(')) =
-            source.next(inside)?.filter(|it| it.0 < self.at + MOST_BRACKETS)
+            source.next_token(inside)?.filter(|it| it.0 < self.position + MAX_OPENING_BRACKETS)
         {
             inside = next + 1;
         }
-        let Some((first, _)) = source.next(inside)? else { return Ok(None) };
-        let end = match source.quote(first) {
+        let Some((first, _)) = source.next_token(inside)? else { return Ok(None) };
+        let end = match source.quote_at(first) {
             Some(_) => source.after_string(first)?,
-            None => source.scalar(first)?,
+            None => source.scalar_end(first)?,
         };
         let Some(end) = end else { return Ok(None) };
-        let Some((comma, b',')) = source.next(end)? else { return Ok(None) };
-        let second = source.next(comma + 1)?;
+        let Some((comma, b',')) = source.next_token(end)? else { return Ok(None) };
+        let second = source.next_token(comma + 1)?;
         let is_tuple =
-            second.map_or(Ok(false), |(at, byte)| Ok(byte == b')' || source.value(at)?))?;
-        if is_tuple && !self.fenced && !source.complete {
-            return Err(Wait);
+            second.map_or(Ok(false), |(at, byte)| Ok(byte == b')' || source.has_value_at(at)?))?;
+        if is_tuple && !self.in_fence && !source.is_complete {
+            return Err(NeedMoreInput);
         }
-        let ends = self.fenced || source.bytes.trim_ascii_end().ends_with(b")");
-        Ok((is_tuple && ends).then_some(Opened::Plainly))
+        let ends = self.in_fence || source.bytes.trim_ascii_end().ends_with(b")");
+        Ok((is_tuple && ends).then_some(Opening::Bracket))
     }
 
-    /// Whether brackets that prose has too are JSON here: they end their line, and begin it or
-    /// follow a colon.
-    fn stands_alone(&self, source: Source<'_>, after: usize) -> Look<bool> {
-        if !self.is_introduced() {
+    /// Returns whether brackets that are frequent in prose are JSON here: they end their line, and
+    /// begin the line or follow a colon.
+    fn is_alone_on_line(&self, source: SourceText<'_>, after: usize) -> Lookahead<bool> {
+        if !self.expects_json() {
             return Ok(false);
         }
         let mut at = after;
@@ -371,51 +401,44 @@ impl Search {
             at += 1;
         }
         Ok(source.peek(at)?.is_none_or(|byte| byte == b'\n' || byte == b'\r')
-            || source.is_end_mark(at)?
-            || source.comment(at)? > 0)
+            || source.has_end_marker_at(at)?
+            || source.comment_length(at)? > 0)
     }
 
-    /// The same search, where a name before JSON counts for nothing.
-    fn named_as_line(&self) -> Self {
-        let (prose, line_begins) = (self.prose && !self.named, self.line_begins || self.named);
-        Self { prose, line_begins, ..*self }
+    /// Returns the search as if a name before the document were the start of the line.
+    fn after_name_as_line_start(&self) -> Self {
+        let (prose, line_begins) =
+            (self.after_prose && !self.after_name, self.at_line_start || self.after_name);
+        Self { after_prose: prose, at_line_start: line_begins, ..*self }
     }
 
-    /// The same for brackets that hold nothing, which say nothing behind a comma.
-    fn stands_alone_empty(&self, source: Source<'_>, after: usize) -> Look<bool> {
-        Ok((self.prose || self.line_begins) && self.stands_alone(source, after)?)
+    /// Returns whether empty brackets are a document here. Behind a comma they carry no data.
+    fn is_empty_and_alone(&self, source: SourceText<'_>, after: usize) -> Lookahead<bool> {
+        Ok((self.after_prose || self.at_line_start) && self.is_alone_on_line(source, after)?)
     }
 
-    /// Whether the text begins with a key: its object's bracket was left out.
-    fn key(&self, source: Source<'_>) -> Look<Option<Opened>> {
-        // A text that is all string may be JSON in it.
-        let inside = source.next(self.at + 1)?;
-        if matches!(inside, Some((_, b'{' | b'['))) && source.peek(self.at)? == Some(b'"') {
+    /// Returns the opening of an object whose bracket is missing, if the text begins with a key.
+    fn key_opening(&self, source: SourceText<'_>) -> Lookahead<Option<Opening>> {
+        // A text that is one string may hold JSON.
+        let inside = source.next_token(self.position + 1)?;
+        if matches!(inside, Some((_, b'{' | b'['))) && source.peek(self.position)? == Some(b'"') {
             return Ok(None);
         }
-        let is_key = source.key(self.at)? == Likeness::Good;
-        Ok(is_key.then_some(Opened::Without(Shape::Object)))
+        let is_key = source.key_confidence(self.position)? == Confidence::High;
+        Ok(is_key.then_some(Opening::MissingBracket(Container::Object)))
     }
 }
 
-/// Where thoughts end whose closing tag is looked for from `at` on.
-fn end_of_thoughts(source: Source<'_>, at: usize, name: &[u8]) -> Option<usize> {
+/// Returns the offset behind the closing tag of a block of reasoning.
+fn reasoning_end(source: SourceText<'_>, at: usize, name: &[u8]) -> Option<usize> {
     let mut at = at;
-    while let Some(found) = memmem::find(source.from(at), b"</") {
+    while let Some(found) = memmem::find(source.tail(at), b"</") {
         at += found + 2;
-        let rest = source.from(at);
+        let rest = source.tail(at);
         let same = rest.get(..name.len()).is_some_and(|it| it.eq_ignore_ascii_case(name));
         if same && rest.get(name.len()) == Some(&b'>') {
             return Some(at + name.len() + 1);
         }
     }
     None
-}
-
-impl Search {
-    /// Goes on behind a document.
-    pub(crate) fn resume(&mut self, at: usize) {
-        self.at = at;
-        (self.prose, self.line_begins, self.last) = (false, true, None);
-    }
 }

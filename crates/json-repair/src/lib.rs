@@ -1,80 +1,67 @@
-//! Mends the JSON that a model wrote: in a whole text, or while it streams.
-//!
-//! What is valid is left alone to the byte. What is not is read once, forward, by a reader that
-//! knows what models get wrong, and written as JSON. Where only a guess would help, it gives up.
-
+#![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
+#![warn(missing_docs, unreachable_pub)]
 #![cfg_attr(
     not(test),
     deny(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)
 )]
 
-mod coerce;
+// Entry points: `repair` for a complete text, `Stream` for a text that arrives in pieces.
+mod stream;
+mod whole;
+
+// The common path: the search for a document (past prose, code fences, tags and reasoning), and the
+// parser of damaged JSON, which writes JSON. A reach and a budget of work bound all lookahead.
 mod find;
-mod literals;
 mod lookahead;
 mod parser;
-mod report;
+mod work_budget;
+
+// The expected shape of a document, and the conversion of its values to the types of a schema.
+mod coerce;
 mod schema;
-mod stream;
+
+// The result: flaws that were repaired, or the reason of a failure.
+mod report;
+
+// Valid JSON, the literals of other languages, and documents that are escaped as a whole.
+mod literals;
 mod strict;
 mod unescape;
-mod whole;
-mod work_budget;
 
 use std::{borrow::Cow, rc::Rc};
 
 pub use crate::{
-    report::{Kind, MAX_PLACES, Report},
-    schema::Schema,
-    stream::{MAX_HELD, Stream},
+    report::{Failure, Flaw, FlawKind, MAX_FLAWS, Report},
+    schema::{ExpectedShape, RootKind, Schema},
+    stream::{MAX_BUFFERED, Stream},
     strict::is_json,
-    whole::{Failure, Root},
 };
 
-/// What a document is to be, as far as that is known.
-#[derive(Clone, Debug, Default)]
-pub struct Guide {
-    /// An object, an array, or either.
-    pub root: Root,
-    /// What its values are to be.
-    pub schema: Option<Rc<Schema>>,
-}
-
-impl Guide {
-    /// What a schema says.
-    pub fn from_schema(json: &str) -> Self {
-        let schema = Schema::read(json).map(Rc::new);
-        let root = schema.as_ref().map(|schema| schema.document()).unwrap_or_default();
-        Self { root, schema }
-    }
-
-    /// The same, where only an object makes sense.
-    pub fn of_object(self) -> Self {
-        Self { root: Root::Object, ..self }
-    }
-}
-
-impl From<Root> for Guide {
-    fn from(root: Root) -> Self {
-        Self { root, schema: None }
-    }
-}
-
-/// Mends a text. JSON that is what it is to be comes back as it is, with an empty report.
-pub fn mend<'t>(text: &'t str, guide: &Guide) -> Result<(Cow<'t, str>, Report), Failure> {
-    let (json, mut report) = whole::mend(text, guide.root)?;
-    let Some(schema) = &guide.schema else { return Ok((json, report)) };
-    let mut coercion = coerce::Coercion::new(Rc::clone(schema));
+/// Repairs the JSON in a complete text.
+///
+/// Returns the JSON and the flaws that were repaired. JSON that is valid and has the expected shape
+/// is borrowed from `text`, byte for byte, with an empty report.
+///
+/// # Errors
+///
+/// [`Failure::NoJson`] if the text holds no JSON, [`Failure::Unrepairable`] if a repair would be a
+/// guess.
+pub fn repair<'t>(text: &'t str, shape: &ExpectedShape) -> Result<(Cow<'t, str>, Report), Failure> {
+    let (json, mut report) = whole::repair(text, shape.root)?;
+    let Some(schema) = &shape.schema else { return Ok((json, report)) };
+    let mut coercer = coerce::Coercer::new(Rc::clone(schema));
     let mut out = Vec::with_capacity(json.len());
-    coercion.feed(json.as_bytes(), &mut out);
-    coercion.finish(&mut out);
-    if coercion.report.is_empty() {
+    coercer.feed(json.as_bytes(), &mut out);
+    let coercions = coercer.finish(&mut out);
+    if coercions.is_empty() {
         return Ok((json, report));
     }
-    report.append(&coercion.report);
-    let out = String::from_utf8(out).map_err(|_| Failure::Hopeless)?;
-    if is_json(out.as_bytes()) { Ok((Cow::Owned(out), report)) } else { Err(Failure::Hopeless) }
+    report.append(&coercions);
+    match whole::checked_utf8(out) {
+        Some(json) => Ok((Cow::Owned(json), report)),
+        None => Err(Failure::Unrepairable),
+    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
-//! The words that stand for `true`, `false` and `null`, in JSON and in other languages.
+//! The words for `true`, `false` and `null`, in JSON and in other languages.
 
-/// The literal that a word means, in JSON.
-pub(crate) fn literal(word: &[u8]) -> Option<&'static str> {
+/// Returns the JSON literal for a word.
+pub(crate) fn json_literal(word: &[u8]) -> Option<&'static str> {
     const WORDS: [(&str, &str); 11] = [
         ("true", "true"),
         ("false", "false"),

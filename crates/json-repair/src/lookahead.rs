@@ -1,42 +1,45 @@
-//! The text being read, as far as it has come, and looking ahead in it. Every look has a bound, so
-//! that no text takes more than linear time, and a stream never waits for much.
+//! The text as far as it has arrived, and lookahead in it. Every lookahead is bounded, so that the
+//! time is linear in the length of the text and a stream never waits for long.
 
 use memchr::{memchr, memchr3};
 
 use crate::{
-    literals::literal,
+    literals::json_literal,
     strict::{escape_length, number_length},
-    work_budget::{Effort, VECTOR},
+    work_budget::{BYTES_PER_STEP, WorkBudget},
 };
 
-/// How far a look ahead reaches, in bytes: a key and what follows it have room.
-pub(crate) const REACH: usize = 512;
+/// The reach of one lookahead, in bytes: room for a key and the token behind it.
+pub(crate) const MAX_LOOKAHEAD: usize = 512;
 
-/// The longest key that a look ahead takes for one, in bytes.
-const LONGEST_KEY: usize = 96;
+/// The maximum length of a key that lookahead recognizes, in bytes.
+const MAX_KEY_LENGTH: usize = 96;
 
-/// How many strings in a row, without a comma between them, a look ahead passes.
-const MOST_IN_A_ROW: usize = 8;
+/// The maximum number of strings without a comma between them that lookahead passes.
+const MAX_ADJACENT_STRINGS: usize = 8;
 
-/// The longest comment that a stream waits for, and the most white space, in bytes.
-const LONGEST_COMMENT: usize = 1 << 14;
+/// The length of a comment or of white space, in bytes, for whose end a stream waits.
+const MAX_COMMENT_LENGTH: usize = 1 << 14;
 
-/// More must come before that can be said.
+/// The error of a lookahead that needs input that has not arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Wait;
+pub(crate) struct NeedMoreInput;
 
-/// What a look ahead says.
-pub(crate) type Look<T> = Result<T, Wait>;
+/// The result of a lookahead.
+pub(crate) type Lookahead<T> = Result<T, NeedMoreInput>;
 
-/// How much something looks like what it might be.
+/// The confidence that a text is the expected token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Likeness {
-    No,
-    Poor,
-    Good,
+pub(crate) enum Confidence {
+    /// The text is not the expected token.
+    None,
+    /// The text may be the expected token.
+    Low,
+    /// The text is the expected token, as far as lookahead can decide.
+    High,
 }
 
-/// What a string may begin and end with.
+/// A kind of quote.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Quote {
     Double,
@@ -48,58 +51,58 @@ pub(crate) enum Quote {
     CurlySingle,
 }
 
-/// A text of which more may come.
+/// A text of which more may arrive.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Source<'t> {
+pub(crate) struct SourceText<'t> {
     pub(crate) bytes: &'t [u8],
-    /// Whether nothing more comes.
-    pub(crate) complete: bool,
-    /// What looks ahead are paid with.
-    pub(crate) effort: &'t Effort,
+    /// Whether the text is complete.
+    pub(crate) is_complete: bool,
+    /// The budget that pays for lookahead.
+    pub(crate) budget: &'t WorkBudget,
 }
 
 impl Quote {
-    /// Whether a string that began with this may end with `other`.
-    pub(crate) fn may_end_with(self, other: Self) -> bool {
+    /// Returns whether a string that begins with this quote may end with `other`.
+    pub(crate) fn is_closed_by(self, other: Self) -> bool {
         self == other
     }
 }
 
-impl<'t> Source<'t> {
-    /// The byte at `at`, if it has come.
-    pub(crate) fn get(self, at: usize) -> Option<u8> {
+impl<'t> SourceText<'t> {
+    /// Returns the byte at `at`, if it has arrived.
+    pub(crate) fn byte_at(self, at: usize) -> Option<u8> {
         self.bytes.get(at).copied()
     }
 
-    /// What has come from `at` on.
-    pub(crate) fn from(self, at: usize) -> &'t [u8] {
+    /// Returns the bytes from `at` on.
+    pub(crate) fn tail(self, at: usize) -> &'t [u8] {
         self.bytes.get(at..).unwrap_or_default()
     }
 
-    /// The byte at `at`, or `None` for the end of the text.
-    pub(crate) fn peek(self, at: usize) -> Look<Option<u8>> {
-        match self.get(at) {
-            None if !self.complete => Err(Wait),
+    /// Returns the byte at `at`, or `None` at the end of the text.
+    pub(crate) fn peek(self, at: usize) -> Lookahead<Option<u8>> {
+        match self.byte_at(at) {
+            None if !self.is_complete => Err(NeedMoreInput),
             found => Ok(found),
         }
     }
 
-    /// Whether `word` stands at `at`.
-    pub(crate) fn has(self, at: usize, word: &[u8]) -> Look<bool> {
-        let rest = self.from(at);
-        if rest.len() < word.len() && !self.complete && word.starts_with(rest) {
-            return Err(Wait);
+    /// Returns whether `word` begins at `at`.
+    pub(crate) fn has_at(self, at: usize, word: &[u8]) -> Lookahead<bool> {
+        let rest = self.tail(at);
+        if rest.len() < word.len() && !self.is_complete && word.starts_with(rest) {
+            return Err(NeedMoreInput);
         }
         Ok(rest.starts_with(word))
     }
 
-    /// Where white space of any kind that begins at `at` ends.
-    pub(crate) fn after_blank(self, at: usize) -> usize {
+    /// Returns the end of the white space, of any kind, at `at`.
+    pub(crate) fn whitespace_end(self, at: usize) -> usize {
         let mut at = at;
         loop {
-            match self.get(at) {
+            match self.byte_at(at) {
                 Some(b' ' | b'\n' | b'\t' | b'\r') => at += 1,
-                _ => match odd_blank(self.from(at)) {
+                _ => match unusual_whitespace_length(self.tail(at)) {
                     0 => return at,
                     length => at += length,
                 },
@@ -107,14 +110,14 @@ impl<'t> Source<'t> {
         }
     }
 
-    /// How long the comment at `at` is, 0 if there is none.
-    pub(crate) fn comment(self, at: usize) -> Look<usize> {
-        let line = match self.get(at) {
-            // Right behind a quote it is a string's.
-            Some(b'#') if matches!(self.get(at.wrapping_sub(1)), Some(b'"' | b'\'')) => false,
+    /// Returns the length of the comment at `at`, or 0.
+    pub(crate) fn comment_length(self, at: usize) -> Lookahead<usize> {
+        let line = match self.byte_at(at) {
+            // Directly behind a quote, `#` belongs to a string.
+            Some(b'#') if matches!(self.byte_at(at.wrapping_sub(1)), Some(b'"' | b'\'')) => false,
             Some(b'#') => matches!(self.peek(at + 1)?, Some(b' ' | b'!' | b'#')),
             Some(b'/') => match self.peek(at + 1)? {
-                Some(b'*') => return self.block_comment(at),
+                Some(b'*') => return self.block_comment_length(at),
                 next => next == Some(b'/'),
             },
             _ => false,
@@ -122,101 +125,105 @@ impl<'t> Source<'t> {
         if !line {
             return Ok(0);
         }
-        let rest = self.from(at);
+        let rest = self.tail(at);
         let found = memchr(b'\n', rest);
-        self.effort.spend(4 + found.unwrap_or(rest.len()) / VECTOR);
+        self.budget.spend(4 + found.unwrap_or(rest.len()) / BYTES_PER_STEP);
         match found {
             Some(length) => Ok(length),
-            None if self.complete || rest.len() > LONGEST_COMMENT => Ok(rest.len()),
-            None => Err(Wait),
+            None if self.is_complete || rest.len() > MAX_COMMENT_LENGTH => Ok(rest.len()),
+            None => Err(NeedMoreInput),
         }
     }
 
-    fn block_comment(self, at: usize) -> Look<usize> {
-        let rest = self.from(at);
+    /// Returns the length of the block comment at `at`.
+    fn block_comment_length(self, at: usize) -> Lookahead<usize> {
+        let rest = self.tail(at);
         let found = memchr::memmem::find(rest.get(2..).unwrap_or_default(), b"*/");
-        self.effort.spend(8 + found.unwrap_or(rest.len()) / VECTOR);
+        self.budget.spend(8 + found.unwrap_or(rest.len()) / BYTES_PER_STEP);
         match found {
             Some(length) => Ok(length + 4),
-            None if self.complete || rest.len() > LONGEST_COMMENT => Ok(rest.len()),
-            None => Err(Wait),
+            None if self.is_complete || rest.len() > MAX_COMMENT_LENGTH => Ok(rest.len()),
+            None => Err(NeedMoreInput),
         }
     }
 
-    /// No farther than a look may reach from `at`.
-    pub(crate) fn within_reach(self, at: usize) -> Self {
-        match self.bytes.get(..at.saturating_add(REACH)) {
-            Some(bytes) => Self { bytes, complete: true, ..self },
+    /// Returns the text, cut off where a lookahead from `at` ends.
+    pub(crate) fn clipped(self, at: usize) -> Self {
+        match self.bytes.get(..at.saturating_add(MAX_LOOKAHEAD)) {
+            Some(bytes) => Self { bytes, is_complete: true, ..self },
             None => self,
         }
     }
 
-    /// The first byte from `at` on that is neither white space nor in a comment.
-    pub(crate) fn next(self, at: usize) -> Look<Option<(usize, u8)>> {
-        // Nearly always a token follows at once, or after one blank.
-        let near = at + usize::from(self.get(at) == Some(b' '));
-        if let Some(byte @ (b'"' | b'$'..=b'.' | b'0'..=b'~')) = self.get(near) {
-            self.effort.spend(4);
+    /// Returns the first byte from `at` on that is neither white space nor in a comment, with its
+    /// offset.
+    pub(crate) fn next_token(self, at: usize) -> Lookahead<Option<(usize, u8)>> {
+        // Nearly always a token follows at once, or after one space.
+        let near = at + usize::from(self.byte_at(at) == Some(b' '));
+        if let Some(byte @ (b'"' | b'$'..=b'.' | b'0'..=b'~')) = self.byte_at(near) {
+            self.budget.spend(4);
             return Ok(Some((near, byte)));
         }
-        self.next_far(at)
+        self.next_token_slow(at)
     }
 
-    fn next_far(self, at: usize) -> Look<Option<(usize, u8)>> {
-        let (mut at, limit) = (at, at.saturating_add(REACH));
+    /// Returns the same as [`next_token`](Self::next_token) where white space or a comment may
+    /// precede.
+    fn next_token_slow(self, at: usize) -> Lookahead<Option<(usize, u8)>> {
+        let (mut at, limit) = (at, at.saturating_add(MAX_LOOKAHEAD));
         loop {
             let from = at;
-            at = self.after_blank(from);
-            self.effort.spend(4 + at - from);
-            let Some(byte) = self.get(at) else {
-                let enough = self.complete || at > limit + LONGEST_COMMENT;
-                return if enough { Ok(None) } else { Err(Wait) };
+            at = self.whitespace_end(from);
+            self.budget.spend(4 + at - from);
+            let Some(byte) = self.byte_at(at) else {
+                let enough = self.is_complete || at > limit + MAX_COMMENT_LENGTH;
+                return if enough { Ok(None) } else { Err(NeedMoreInput) };
             };
             if (byte != b'/' && byte != b'#') || at > limit {
                 return Ok(Some((at, byte)));
             }
-            match self.within_reach(at).comment(at)? {
+            match self.clipped(at).comment_length(at)? {
                 0 => return Ok(Some((at, byte))),
                 length => at += length,
             }
         }
     }
 
-    /// The quote at `at`, with its length in bytes.
-    pub(crate) fn quote(self, at: usize) -> Option<(Quote, usize)> {
-        match self.get(at)? {
+    /// Returns the quote at `at`, with its length in bytes.
+    pub(crate) fn quote_at(self, at: usize) -> Option<(Quote, usize)> {
+        match self.byte_at(at)? {
             b'"' => Some((Quote::Double, 1)),
             b'\'' => Some((Quote::Single, 1)),
             b'`' => Some((Quote::Backtick, 1)),
-            0xc2 | 0xe2 => curly(self.from(at)),
+            0xc2 | 0xe2 => curly_quote(self.tail(at)),
             _ => None,
         }
     }
 
-    /// Where the string that begins with the quote at `at` has its closing quote, if that is within
+    /// Returns the offset of the closing quote of the string at `at`, if the quote is within
     /// `reach` and on the same line.
-    pub(crate) fn end_of_string(self, at: usize, reach: usize) -> Look<Option<usize>> {
-        let Some((quote, length)) = self.quote(at) else { return Ok(None) };
+    pub(crate) fn string_end(self, at: usize, reach: usize) -> Lookahead<Option<usize>> {
+        let Some((quote, length)) = self.quote_at(at) else { return Ok(None) };
         let limit = at.saturating_add(reach);
         let mut at = at + length;
         while at < limit {
-            let rest = self.bytes.get(at..limit).unwrap_or_else(|| self.from(at));
+            let rest = self.bytes.get(at..limit).unwrap_or_else(|| self.tail(at));
             let found = match quote {
                 Quote::Double => memchr3(b'"', b'\\', b'\n', rest),
                 Quote::Single => memchr3(b'\'', b'\\', b'\n', rest),
                 Quote::Backtick => memchr3(b'`', b'\\', b'\n', rest),
                 _ => rest.iter().position(|byte| matches!(byte, b'\\' | b'\n' | 0xc2 | 0xe2)),
             };
-            self.effort.spend(4 + found.unwrap_or(rest.len()) / VECTOR);
+            self.budget.spend(4 + found.unwrap_or(rest.len()) / BYTES_PER_STEP);
             let Some(found) = found else {
                 return if at + rest.len() < limit { self.peek(at + rest.len()) } else { Ok(None) }
                     .map(|_| None);
             };
             at += found;
-            match self.get(at) {
+            match self.byte_at(at) {
                 Some(b'\n') => return Ok(None),
                 Some(b'\\') => at += 2,
-                _ if self.quote(at).is_some_and(|(found, _)| found == quote) => {
+                _ if self.quote_at(at).is_some_and(|(found, _)| found == quote) => {
                     return Ok(Some(at));
                 }
                 _ => at += 1,
@@ -225,99 +232,102 @@ impl<'t> Source<'t> {
         Ok(None)
     }
 
-    /// How much a key with its colon seems to begin at `at`.
-    pub(crate) fn key(self, at: usize) -> Look<Likeness> {
-        match self.quote(at) {
-            Some(_) => self.quoted_key(at),
-            None => self.plain_key(at),
+    /// Returns the confidence that a key with its colon begins at `at`.
+    pub(crate) fn key_confidence(self, at: usize) -> Lookahead<Confidence> {
+        match self.quote_at(at) {
+            Some(_) => self.quoted_key_confidence(at),
+            None => self.unquoted_key_confidence(at),
         }
     }
 
-    fn quoted_key(self, at: usize) -> Look<Likeness> {
-        let Some(after) = self.after_string_within(at, LONGEST_KEY)? else {
-            let cut_off = self.complete && self.ends_within(at, LONGEST_KEY);
-            return if cut_off { Ok(Likeness::Poor) } else { self.open_key(at) };
+    /// Returns the confidence that a quoted key with its colon begins at `at`.
+    fn quoted_key_confidence(self, at: usize) -> Lookahead<Confidence> {
+        let Some(after) = self.after_string_within(at, MAX_KEY_LENGTH)? else {
+            let cut_off = self.is_complete && self.text_ends_within(at, MAX_KEY_LENGTH);
+            return if cut_off { Ok(Confidence::Low) } else { self.unclosed_key_confidence(at) };
         };
-        let Some((next, byte)) = self.next(after)? else { return Ok(Likeness::No) };
+        let Some((next, byte)) = self.next_token(after)? else { return Ok(Confidence::None) };
         match byte {
-            b':' => Ok(Likeness::Good),
-            b'=' => Ok(Likeness::Poor),
-            b',' | b'}' | b']' => Ok(Likeness::No),
-            _ if next > after && self.value(next)? => Ok(Likeness::Poor),
-            _ => self.open_key(at),
+            b':' => Ok(Confidence::High),
+            b'=' => Ok(Confidence::Low),
+            b',' | b'}' | b']' => Ok(Confidence::None),
+            _ if next > after && self.has_value_at(next)? => Ok(Confidence::Low),
+            _ => self.unclosed_key_confidence(at),
         }
     }
 
-    /// Whether the text ends within so many bytes, on the same line.
-    fn ends_within(self, at: usize, reach: usize) -> bool {
-        self.bytes.len() < at + reach && !self.breaks(at, self.bytes.len())
+    /// Returns whether the text ends within `reach` bytes, on the same line.
+    fn text_ends_within(self, at: usize, reach: usize) -> bool {
+        self.bytes.len() < at + reach && !self.has_line_break(at, self.bytes.len())
     }
 
-    /// How much a key whose closing quote is missing seems to begin at `at`.
-    fn open_key(self, at: usize) -> Look<Likeness> {
-        let length = self.quote(at).map_or(0, |(_, length)| length);
-        let word = self.word(at + length)?;
+    /// Returns the confidence that a key without its closing quote begins at `at`.
+    fn unclosed_key_confidence(self, at: usize) -> Lookahead<Confidence> {
+        let length = self.quote_at(at).map_or(0, |(_, length)| length);
+        let word = self.word_length(at + length)?;
         let colon = at + length + word;
         if word == 0 || self.peek(colon)? != Some(b':') {
-            return Ok(Likeness::No);
+            return Ok(Confidence::None);
         }
-        match self.next(colon + 1)? {
-            Some((next, _)) if self.value(next)? => Ok(Likeness::Poor),
-            _ => Ok(Likeness::No),
+        match self.next_token(colon + 1)? {
+            Some((next, _)) if self.has_value_at(next)? => Ok(Confidence::Low),
+            _ => Ok(Confidence::None),
         }
     }
 
-    /// Where what follows the string at `at` begins, if it ends near. Its quotes may be doubled.
-    pub(crate) fn after_string(self, at: usize) -> Look<Option<usize>> {
-        self.after_string_within(at, REACH)
+    /// Returns the offset behind the string at `at`, if the string ends within the reach. Its
+    /// quotes may be doubled.
+    pub(crate) fn after_string(self, at: usize) -> Lookahead<Option<usize>> {
+        self.after_string_within(at, MAX_LOOKAHEAD)
     }
 
-    fn after_string_within(self, at: usize, reach: usize) -> Look<Option<usize>> {
-        let twice = self.peek(at + 1)? == self.get(at) && self.word(at + 2)? > 0;
-        let Some(end) = self.end_of_string(at + usize::from(twice), reach)? else {
+    fn after_string_within(self, at: usize, reach: usize) -> Lookahead<Option<usize>> {
+        let twice = self.peek(at + 1)? == self.byte_at(at) && self.word_length(at + 2)? > 0;
+        let Some(end) = self.string_end(at + usize::from(twice), reach)? else {
             return Ok(None);
         };
-        let after = end + self.quote(end).map_or(1, |(_, length)| length);
-        let second = twice && self.get(after) == self.get(end);
+        let after = end + self.quote_at(end).map_or(1, |(_, length)| length);
+        let second = twice && self.byte_at(after) == self.byte_at(end);
         Ok(Some(after + usize::from(second)))
     }
 
-    fn plain_key(self, at: usize) -> Look<Likeness> {
-        let length = self.word(at)?;
-        if length == 0 || length > LONGEST_KEY {
-            return Ok(Likeness::No);
+    /// Returns the confidence that an unquoted key with its colon begins at `at`.
+    fn unquoted_key_confidence(self, at: usize) -> Lookahead<Confidence> {
+        let length = self.word_length(at)?;
+        if length == 0 || length > MAX_KEY_LENGTH {
+            return Ok(Confidence::None);
         }
-        let quoted = self.quote(at + length).map_or(0, |(_, length)| length);
-        let end = self.after_blank(at + length + quoted);
-        if quoted == 0 && end > at + length && self.quote(end).is_some() {
-            // A word that means nothing, or a key without its colon.
-            let is_key = self.quoted_key(end)? == Likeness::Good;
-            return Ok(if is_key { Likeness::Poor } else { Likeness::No });
+        let quoted = self.quote_at(at + length).map_or(0, |(_, length)| length);
+        let end = self.whitespace_end(at + length + quoted);
+        if quoted == 0 && end > at + length && self.quote_at(end).is_some() {
+            // The word carries no data, or is a key without its colon.
+            let is_key = self.quoted_key_confidence(end)? == Confidence::High;
+            return Ok(if is_key { Confidence::Low } else { Confidence::None });
         }
         if self.peek(end)? != Some(b':') {
-            return Ok(Likeness::No);
+            return Ok(Confidence::None);
         }
-        match self.next(end + 1)? {
-            None => Ok(Likeness::Good),
-            Some((next, _)) if self.value(next)? => Ok(Likeness::Good),
+        match self.next_token(end + 1)? {
+            None => Ok(Confidence::High),
+            Some((next, _)) if self.has_value_at(next)? => Ok(Confidence::High),
             // `https://…` is no key.
-            Some((next, b'/')) if next == end + 1 => Ok(Likeness::No),
-            Some(_) => Ok(Likeness::Poor),
+            Some((next, b'/')) if next == end + 1 => Ok(Confidence::None),
+            Some(_) => Ok(Confidence::Low),
         }
     }
 
-    /// How many bytes of a word stand at `at`: letters of any script, digits, `_-.$@`.
-    pub(crate) fn word(self, at: usize) -> Look<usize> {
-        let rest = self.from(at);
+    /// Returns the length of the word at `at`: letters of any script, digits and `_-.$@`.
+    pub(crate) fn word_length(self, at: usize) -> Lookahead<usize> {
+        let rest = self.tail(at);
         let mut length = 0;
-        while length < REACH {
+        while length < MAX_LOOKAHEAD {
             let part = rest.get(length..).unwrap_or_default();
             match part.first() {
                 None => return self.peek(at + length).map(|_| length),
                 Some(byte) if byte.is_ascii_alphanumeric() || b"_-.$@".contains(byte) => {}
-                // Quotes and blanks of other alphabets are none of it.
+                // Typographic quotes and white space end a word.
                 Some(0xc2 | 0xe1 | 0xe2 | 0xe3 | 0xef)
-                    if odd_blank(part) > 0 || curly(part).is_some() =>
+                    if unusual_whitespace_length(part) > 0 || curly_quote(part).is_some() =>
                 {
                     break;
                 }
@@ -326,138 +336,147 @@ impl<'t> Source<'t> {
             }
             length += 1;
         }
-        self.effort.spend(2 + length);
+        self.budget.spend(2 + length);
         Ok(length)
     }
 
-    /// Whether a value that needs no mending seems to begin at `at`.
-    pub(crate) fn value(self, at: usize) -> Look<bool> {
+    /// Returns whether a value that needs no repair seems to begin at `at`.
+    pub(crate) fn has_value_at(self, at: usize) -> Lookahead<bool> {
         match self.peek(at)? {
             Some(b'{' | b'[') => Ok(true),
             Some(b'0'..=b'9' | b'-' | b'+' | b'.' | b'a'..=b'z' | b'A'..=b'Z') => {
-                Ok(self.scalar(at)?.is_some())
+                Ok(self.scalar_end(at)?.is_some())
             }
-            Some(_) => Ok(self.quote(at).is_some()),
+            Some(_) => Ok(self.quote_at(at).is_some()),
             None => Ok(false),
         }
     }
 
-    /// Where the number or literal at `at` ends, if there is one and it stands alone.
-    pub(crate) fn scalar(self, at: usize) -> Look<Option<usize>> {
-        let end = at + self.word(at)?;
+    /// Returns the end of the number or literal at `at`, if a delimiter follows.
+    pub(crate) fn scalar_end(self, at: usize) -> Lookahead<Option<usize>> {
+        let end = at + self.word_length(at)?;
         let word = self.bytes.get(at..end).unwrap_or_default();
-        self.effort.spend(8);
-        let is_scalar = number_length(word) == Some(word.len()) || literal(word).is_some();
-        let delimited = match self.next(end)? {
+        self.budget.spend(8);
+        let is_scalar = number_length(word) == Some(word.len()) || json_literal(word).is_some();
+        let delimited = match self.next_token(end)? {
             None => true,
             Some((_, b',' | b'}' | b']' | b')' | b';')) => true,
-            Some((next, _)) => next > end && self.quote(next).is_some() || self.breaks(end, next),
+            Some((next, _)) => {
+                next > end && self.quote_at(next).is_some() || self.has_line_break(end, next)
+            }
         };
         Ok((is_scalar && delimited).then_some(end))
     }
 
-    /// Where the literal at `at` ends, if there is one and a comma or a brace follows.
-    pub(crate) fn literal(self, at: usize) -> Look<Option<usize>> {
-        let end = at + self.word(at)?;
-        let is_literal = literal(self.bytes.get(at..end).unwrap_or_default()).is_some();
-        let closed = is_literal && matches!(self.next(end)?, Some((_, b',' | b'}')));
+    /// Returns the end of the literal at `at`, if a comma or a brace follows.
+    pub(crate) fn literal_end(self, at: usize) -> Lookahead<Option<usize>> {
+        let end = at + self.word_length(at)?;
+        let is_literal = json_literal(self.bytes.get(at..end).unwrap_or_default()).is_some();
+        let closed = is_literal && matches!(self.next_token(end)?, Some((_, b',' | b'}')));
         Ok(closed.then_some(end))
     }
 
-    /// Whether the line ends between the two places.
-    pub(crate) fn breaks(self, from: usize, to: usize) -> bool {
+    /// Returns whether a line ends between two offsets.
+    pub(crate) fn has_line_break(self, from: usize, to: usize) -> bool {
         memchr(b'\n', self.bytes.get(from..to).unwrap_or_default()).is_some()
     }
 
-    /// How much an item of an array seems to begin at `at`.
-    pub(crate) fn item(self, at: usize) -> Look<Likeness> {
-        let Some(byte) = self.peek(at)? else { return Ok(Likeness::Good) };
-        if self.quote(at).is_some() {
-            return self.string_item(at);
+    /// Returns the confidence that an item of an array begins at `at`.
+    pub(crate) fn item_confidence(self, at: usize) -> Lookahead<Confidence> {
+        let Some(byte) = self.peek(at)? else { return Ok(Confidence::High) };
+        if self.quote_at(at).is_some() {
+            return self.string_item_confidence(at);
         }
         match byte {
-            b'[' | b']' => Ok(Likeness::Good),
+            b'[' | b']' => Ok(Confidence::High),
             b'{' => {
-                let inside = self.next(at + 1)?;
-                let good = inside.is_none_or(|(at, byte)| byte == b'}' || self.quote(at).is_some());
-                Ok(if good { Likeness::Good } else { Likeness::Poor })
+                let inside = self.next_token(at + 1)?;
+                let good =
+                    inside.is_none_or(|(at, byte)| byte == b'}' || self.quote_at(at).is_some());
+                Ok(if good { Confidence::High } else { Confidence::Low })
             }
-            b'.' if self.has(at, b"...")? => Ok(Likeness::Good),
-            _ if self.scalar(at)?.is_some() => Ok(Likeness::Good),
-            _ => self.word_item(at),
+            b'.' if self.has_at(at, b"...")? => Ok(Confidence::High),
+            _ if self.scalar_end(at)?.is_some() => Ok(Confidence::High),
+            _ => self.unquoted_item_confidence(at),
         }
     }
 
-    /// A word without quotes may be an item, and so may a number of another language.
-    fn word_item(self, at: usize) -> Look<Likeness> {
-        let rest = self.from(at);
-        let rest = rest.get(..LONGEST_KEY).unwrap_or(rest);
+    /// Returns the confidence that an item without quotes, for example a number of another
+    /// language, begins at `at`.
+    fn unquoted_item_confidence(self, at: usize) -> Lookahead<Confidence> {
+        let rest = self.tail(at);
+        let rest = rest.get(..MAX_KEY_LENGTH).unwrap_or(rest);
         let end = rest.iter().position(|byte| b",]\"\n{}[:".contains(byte));
-        self.effort.spend(end.unwrap_or(rest.len()));
+        self.budget.spend(end.unwrap_or(rest.len()));
         let Some(end) = end else {
-            return if rest.len() < LONGEST_KEY { self.peek(at + rest.len()) } else { Ok(None) }
-                .map(|_| Likeness::No);
+            return if rest.len() < MAX_KEY_LENGTH { self.peek(at + rest.len()) } else { Ok(None) }
+                .map(|_| Confidence::None);
         };
         let ends = matches!(rest.get(end), Some(b',' | b']' | b'\n'));
-        Ok(if end > 0 && ends { Likeness::Poor } else { Likeness::No })
+        Ok(if end > 0 && ends { Confidence::Low } else { Confidence::None })
     }
 
-    fn string_item(self, at: usize) -> Look<Likeness> {
-        let Some(mut after) = self.after_string(at)? else { return Ok(Likeness::Poor) };
-        // Strings may stand in a row without commas.
-        for _ in 0..MOST_IN_A_ROW {
-            match self.next(after)? {
-                Some((next, _)) if next > after && self.quote(next).is_some() => {
-                    let Some(end) = self.after_string(next)? else { return Ok(Likeness::Poor) };
+    /// Returns the confidence that a string in an array begins at `at`.
+    fn string_item_confidence(self, at: usize) -> Lookahead<Confidence> {
+        let Some(mut after) = self.after_string(at)? else { return Ok(Confidence::Low) };
+        // Strings may follow each other without commas.
+        for _ in 0..MAX_ADJACENT_STRINGS {
+            match self.next_token(after)? {
+                Some((next, _)) if next > after && self.quote_at(next).is_some() => {
+                    let Some(end) = self.after_string(next)? else { return Ok(Confidence::Low) };
                     after = end;
                 }
                 _ => break,
             }
         }
-        match self.next(after)? {
-            None => Ok(Likeness::Good),
-            Some((_, b']' | b'}' | b'+')) => Ok(Likeness::Good),
-            Some((_, b':')) => Ok(Likeness::Poor),
-            Some((next, b',' | b';')) => match self.next(next + 1)? {
-                None | Some((_, b']' | b'}' | b'{' | b'[' | b'.' | b',')) => Ok(Likeness::Good),
-                Some((next, _)) if self.value(next)? => Ok(Likeness::Good),
-                Some((next, _)) => self.word_item(next),
+        match self.next_token(after)? {
+            None => Ok(Confidence::High),
+            Some((_, b']' | b'}' | b'+')) => Ok(Confidence::High),
+            Some((_, b':')) => Ok(Confidence::Low),
+            Some((next, b',' | b';')) => match self.next_token(next + 1)? {
+                None | Some((_, b']' | b'}' | b'{' | b'[' | b'.' | b',')) => Ok(Confidence::High),
+                Some((next, _)) if self.has_value_at(next)? => Ok(Confidence::High),
+                Some((next, _)) => self.unquoted_item_confidence(next),
             },
-            Some((next, _)) if self.breaks(after, next) => Ok(Likeness::Good),
-            Some((next, _)) if next > after && self.scalar(next)?.is_some() => Ok(Likeness::Good),
-            Some(_) => Ok(Likeness::Poor),
+            Some((next, _)) if self.has_line_break(after, next) => Ok(Confidence::High),
+            Some((next, _)) if next > after && self.scalar_end(next)?.is_some() => {
+                Ok(Confidence::High)
+            }
+            Some(_) => Ok(Confidence::Low),
         }
     }
 
-    /// Whether what stands at `at` ends a document: a fence, a closing tag, a model's own mark.
-    pub(crate) fn is_end_mark(self, at: usize) -> Look<bool> {
-        match self.get(at) {
-            Some(b'`') => self.has(at, b"```"),
-            Some(b'~') => self.has(at, b"~~~"),
-            Some(b'<') => {
-                Ok(self.has(at, b"</")? || self.has(at, b"<|")? || self.has(at, b"<end")?)
-            }
+    /// Returns whether a marker for the end of the document is at `at`: a code fence, a closing
+    /// tag, or a token of the model.
+    pub(crate) fn has_end_marker_at(self, at: usize) -> Lookahead<bool> {
+        match self.byte_at(at) {
+            Some(b'`') => self.has_at(at, b"```"),
+            Some(b'~') => self.has_at(at, b"~~~"),
+            Some(b'<') => Ok(self.has_at(at, b"</")?
+                || self.has_at(at, b"<|")?
+                || self.has_at(at, b"<end")?),
             _ => Ok(false),
         }
     }
 
-    /// How long the escape at `at` is, if JSON knows it. `None` also if the text ends in it.
-    pub(crate) fn escape(self, at: usize) -> Look<Option<usize>> {
-        let rest = self.from(at);
+    /// Returns the length of the escape at `at`, or `None` if JSON has no such escape or the text
+    /// ends in it.
+    pub(crate) fn escape_length_at(self, at: usize) -> Lookahead<Option<usize>> {
+        let rest = self.tail(at);
         let whole = escape_length(rest);
         let may_come = rest.len() < 2 || (rest.get(1) == Some(&b'u') && rest.len() < 6);
-        if whole.is_none() && may_come && !self.complete {
+        if whole.is_none() && may_come && !self.is_complete {
             let so_far = rest.get(2..).unwrap_or_default();
             if so_far.iter().all(u8::is_ascii_hexdigit) {
-                return Err(Wait);
+                return Err(NeedMoreInput);
             }
         }
         Ok(whole)
     }
 }
 
-/// How many bytes of one white space that JSON does not know `text` begins with.
-pub(crate) fn odd_blank(text: &[u8]) -> usize {
+/// Returns the length of one white space character that JSON does not have, or 0.
+pub(crate) fn unusual_whitespace_length(text: &[u8]) -> usize {
     match text {
         [0..=0x1f, ..] => usize::from(!matches!(text.first(), Some(b' ' | b'\n' | b'\t' | b'\r'))),
         [0xc2, 0x85 | 0xa0, ..] => 2,
@@ -468,7 +487,8 @@ pub(crate) fn odd_blank(text: &[u8]) -> usize {
     }
 }
 
-fn curly(text: &[u8]) -> Option<(Quote, usize)> {
+/// Returns the typographic quote that `text` begins with, with its length in bytes.
+fn curly_quote(text: &[u8]) -> Option<(Quote, usize)> {
     match text {
         [0xe2, 0x80, 0x9c..=0x9f, ..] => Some((Quote::CurlyDouble, 3)),
         [0xe2, 0x80, 0x98..=0x9b, ..] => Some((Quote::CurlySingle, 3)),

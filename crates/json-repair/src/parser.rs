@@ -1,321 +1,301 @@
-//! Reads something like JSON and writes JSON: one pass forward, a stack of its own, and nothing
-//! written that could still change.
+//! The parser of damaged JSON. It reads a text once, forward, with a stack of its own, and writes
+//! JSON: output that could still change is pending.
 
 mod brackets;
 mod escapes;
+mod gaps;
 mod quotes;
 mod scalars;
 mod state;
 mod strings;
 
-pub(crate) use self::state::{Doubt, Frame, Manner, Shape, State, Step, Stop};
-use self::strings::Place;
+pub(crate) use self::state::{BracketPolicy, Container, ParseOptions, StopReason};
+use self::state::{Frame, ParserState, StepResult, TokenRole};
 use crate::{
-    lookahead::{Likeness, Look, Source, odd_blank},
-    report::{Kind, Report},
+    lookahead::{Confidence, SourceText},
+    report::{FlawKind, Report},
 };
 
-/// Reads a document.
+/// A document that was parsed to its end.
+#[derive(Debug)]
+pub(crate) struct ParsedDocument {
+    /// The document as JSON.
+    pub(crate) json: Vec<u8>,
+    pub(crate) report: Report,
+    /// The offset of the first byte behind the document.
+    pub(crate) end: usize,
+}
+
+/// A parser of one document.
 #[derive(Debug)]
 pub(crate) struct Parser {
-    pub(crate) stack: Vec<Frame>,
-    pub(crate) state: State,
-    /// JSON that will not change.
-    pub(crate) out: Vec<u8>,
-    /// What is written when the next value begins: white space, a comma, a key, a colon.
-    pub(crate) pending: Vec<u8>,
-    /// Where in `pending` the comma is.
-    pub(crate) comma: Option<usize>,
-    /// The next byte to be read.
-    pub(crate) at: usize,
-    /// How many bytes were before the source's first.
-    pub(crate) base: usize,
-    pub(crate) report: Report,
-    pub(crate) manner: Manner,
-    /// How far the line being read is indented.
-    pub(crate) indent: u16,
-    /// Whether nothing but white space was on the line so far.
-    pub(crate) fresh_line: bool,
-    /// Whether a choice was made that could have gone the other way.
-    pub(crate) doubtful: bool,
-    /// Whether a key has left whose value has not.
-    pub(crate) keyed: bool,
-    /// Up to where no quote is near.
-    pub(crate) quoteless: usize,
-    /// Whether what is open innermost began with a comma.
-    pub(crate) led: bool,
-    /// How often a string was read again.
-    pub(crate) returns: u8,
+    stack: Vec<Frame>,
+    state: ParserState,
+    /// JSON that cannot change any more.
+    output: Vec<u8>,
+    /// The text that is written when the next value begins: white space, a comma, a key, a colon.
+    pending: Vec<u8>,
+    /// The offset of the comma in `pending`.
+    pending_comma: Option<usize>,
+    /// The offset of the next byte to be read.
+    position: usize,
+    /// The number of bytes that were removed before the first byte of the source.
+    discarded: usize,
+    report: Report,
+    options: ParseOptions,
+    /// The indentation of the current line, in bytes.
+    line_indent: u16,
+    /// Whether the current line holds only white space so far.
+    at_line_start: bool,
+    /// Whether a bracket could have been read in another way.
+    is_ambiguous: bool,
+    /// Whether a key was written whose value was not.
+    key_awaits_value: bool,
+    /// The offset before which no closing quote is in reach.
+    no_quote_until: usize,
+    /// Whether the innermost container starts with a comma.
+    starts_with_comma: bool,
+    /// The number of strings that were read again.
+    rereads: u8,
 }
 
 impl Parser {
-    /// A reader whose document begins at a byte of the text.
-    pub(crate) fn new(at: usize, manner: Manner) -> Self {
+    /// Creates a parser of the document at `position`.
+    pub(crate) fn new(position: usize, options: ParseOptions) -> Self {
         Self {
             stack: Vec::new(),
-            state: State::Value,
-            out: Vec::new(),
+            state: ParserState::ExpectValue,
+            output: Vec::new(),
             pending: Vec::new(),
-            comma: None,
-            at,
-            base: 0,
+            pending_comma: None,
+            position,
+            discarded: 0,
             report: Report::default(),
-            manner,
-            indent: 0,
-            fresh_line: false,
-            doubtful: false,
-            keyed: false,
-            quoteless: 0,
-            led: false,
-            returns: 0,
+            options,
+            line_indent: 0,
+            at_line_start: false,
+            is_ambiguous: false,
+            key_awaits_value: false,
+            no_quote_until: 0,
+            starts_with_comma: false,
+            rereads: 0,
         }
     }
 
-    /// Begins as if a bracket had been read that the text does not have.
-    pub(crate) fn imply(&mut self, shape: Shape) {
-        self.note(Kind::MissingBracket);
-        self.open(shape);
-        if let Some(frame) = self.stack.last_mut() {
-            frame.implied = true;
-        }
+    /// Opens a container whose bracket the text does not have.
+    pub(crate) fn open_implied(&mut self, container: Container) {
+        self.record(FlawKind::MissingBracket);
+        self.open_container(container);
     }
 
-    /// Reads as far as what has come allows.
-    pub(crate) fn run(&mut self, source: Source<'_>) -> Stop {
-        while !source.effort.is_spent() {
-            source.effort.spend(1);
+    /// Parses as far as the source allows and returns the reason to stop.
+    pub(crate) fn run(&mut self, source: SourceText<'_>) -> StopReason {
+        while !source.budget.is_exhausted() {
+            source.budget.spend(1);
             if let Err(stop) = self.step(source) {
                 return stop;
             }
         }
-        Stop::Hopeless
+        StopReason::Unrepairable
     }
 
-    /// Keeps a flaw found where the reading is.
-    pub(crate) fn note(&mut self, kind: Kind) {
-        self.note_at(kind, self.at);
-    }
-
-    /// Keeps a flaw found at a byte of the source.
-    pub(crate) fn note_at(&mut self, kind: Kind, at: usize) {
-        self.report.add(kind, self.base + at);
-    }
-
-    /// Whether to look far ahead: always once something was wrong.
-    pub(crate) fn is_careful(&self) -> bool {
-        self.manner.careful || !self.report.is_empty()
-    }
-
-    /// What is open innermost.
-    pub(crate) fn shape(&self) -> Option<Shape> {
-        self.stack.last().map(|frame| frame.shape)
-    }
-
-    fn step(&mut self, source: Source<'_>) -> Step {
-        match self.state {
-            State::Done => return Err(Stop::Done),
-            State::Text(text) => return self.text(source, text),
-            _ => self.gap(source)?,
+    /// Adjusts all offsets after `count` parsed bytes were removed from the source.
+    pub(crate) fn discard(&mut self, count: usize) {
+        self.position -= count;
+        self.discarded += count;
+        self.no_quote_until = self.no_quote_until.saturating_sub(count);
+        if let ParserState::InString(string) = &mut self.state {
+            string.discard(count);
         }
-        let Some(byte) = source.peek(self.at)? else { return self.finish(Kind::Truncated) };
-        if self.stray(source, byte)? {
+    }
+
+    /// Returns the offset before which no byte has to be examined again.
+    pub(crate) fn examined_to(&self) -> usize {
+        match &self.state {
+            ParserState::InString(string) => string.scan,
+            _ => self.position,
+        }
+    }
+
+    /// Returns the offset of the next byte to be read.
+    pub(crate) fn position(&self) -> usize {
+        self.position
+    }
+
+    /// Returns whether a bracket could have been read in another way.
+    pub(crate) fn is_ambiguous(&self) -> bool {
+        self.is_ambiguous
+    }
+
+    /// Returns the number of flaws found so far.
+    pub(crate) fn flaw_count(&self) -> usize {
+        self.report.count()
+    }
+
+    /// Makes room for `bytes` of output.
+    pub(crate) fn reserve(&mut self, bytes: usize) {
+        self.output.reserve(bytes);
+    }
+
+    /// Moves the finished output to the end of `out`.
+    pub(crate) fn drain_output(&mut self, out: &mut Vec<u8>) {
+        out.append(&mut self.output);
+    }
+
+    /// Returns the report and leaves an empty one.
+    pub(crate) fn take_report(&mut self) -> Report {
+        std::mem::take(&mut self.report)
+    }
+
+    /// Returns the document that was read.
+    pub(crate) fn into_document(self) -> ParsedDocument {
+        ParsedDocument { json: self.output, report: self.report, end: self.position }
+    }
+
+    /// Records a flaw at the current position.
+    pub(crate) fn record(&mut self, kind: FlawKind) {
+        self.record_at(kind, self.position);
+    }
+
+    /// Records a flaw at a byte of the source.
+    pub(crate) fn record_at(&mut self, kind: FlawKind, at: usize) {
+        self.report.add(kind, self.discarded + at);
+    }
+
+    /// Returns whether lookahead uses its full reach: always, or since the first flaw.
+    fn looks_far_ahead(&self) -> bool {
+        self.options.always_look_ahead || !self.report.is_empty()
+    }
+
+    /// Returns the container `depth` levels around the innermost one.
+    fn container_at(&self, depth: usize) -> Option<Container> {
+        self.stack.iter().rev().nth(depth).map(|frame| frame.container)
+    }
+
+    /// Returns whether the innermost container has a key or a value.
+    fn has_content(&self) -> bool {
+        self.stack.last().is_some_and(|frame| frame.has_content)
+    }
+
+    /// Returns the innermost open container.
+    fn innermost(&self) -> Option<Container> {
+        self.stack.last().map(|frame| frame.container)
+    }
+
+    /// Reads one token, or passes over text between tokens.
+    fn step(&mut self, source: SourceText<'_>) -> StepResult {
+        match self.state {
+            ParserState::Done => return Err(StopReason::Done),
+            ParserState::InString(string) => return self.read_string(source, string),
+            _ => self.skip_gap(source)?,
+        }
+        let Some(byte) = source.peek(self.position)? else {
+            return self.finish_document(FlawKind::Truncated);
+        };
+        if self.skip_stray(source, byte)? {
             return Ok(());
         }
         match self.state {
-            State::Key => self.key(source, byte),
-            State::Colon => self.colon(source, byte),
-            State::Value => self.value(source, byte),
-            State::Item => self.item(source, byte),
-            _ => self.after(source, byte),
+            ParserState::ExpectKey => self.read_key(source, byte),
+            ParserState::ExpectColon => self.read_colon(source, byte),
+            ParserState::ExpectValue => self.read_value(source, byte),
+            ParserState::ExpectItem => self.read_item(source, byte),
+            _ => self.read_after_value(source, byte),
         }
     }
 
-    /// Passes over white space and comments.
-    fn gap(&mut self, source: Source<'_>) -> Look<()> {
-        loop {
-            let start = self.at;
-            let rest = source.from(start);
-            let is_blank = |byte: &&u8| matches!(byte, b' ' | b'\n' | b'\t' | b'\r');
-            let length = rest.iter().take_while(is_blank).count();
-            if length > 0 {
-                self.blank(rest.get(..length).unwrap_or_default());
-                self.at += length;
-            }
-            // Nearly always a token follows.
-            if matches!(rest.get(length), Some(b'"'..=b'~') if !matches!(rest.get(length), Some(b'/' | b'#')))
-            {
-                return Ok(());
-            }
-            let odd = odd_blank(source.from(self.at));
-            if odd > 0 {
-                self.note(Kind::WhiteSpace);
-                self.at += odd;
-            }
-            let comment = source.comment(self.at)?;
-            if comment > 0 {
-                self.note(Kind::Comment);
-                self.at += comment;
-            }
-            if self.at == start {
-                return Ok(());
-            }
-        }
-    }
-
-    /// Keeps white space, and how far it indents.
-    fn blank(&mut self, blank: &[u8]) {
-        self.pending.extend_from_slice(blank);
-        if let Some(line) = memchr::memrchr(b'\n', blank) {
-            let indent = blank.len() - line - 1;
-            self.indent = indent.try_into().unwrap_or(u16::MAX);
-            self.fresh_line = true;
-        }
-    }
-
-    /// Passes over what no JSON has between its tokens and what says nothing: dots in the place of
-    /// more, escapes that stand for white space. Ends the document at a mark of its end.
-    fn stray(&mut self, source: Source<'_>, byte: u8) -> Result<bool, Stop> {
-        if !matches!(byte, b'.' | b'\\' | b'`' | b'~' | b'<' | 0xe2) {
-            return Ok(false);
-        }
-        let dots = match byte {
-            b'.' if source.has(self.at, b"...")? => {
-                source.from(self.at).iter().take_while(|byte| **byte == b'.').count()
-            }
-            0xe2 if source.has(self.at, "…".as_bytes())? => 3,
-            _ => 0,
-        };
-        if dots > 0 {
-            self.note(Kind::Ellipsis);
-            self.at += dots;
-            return Ok(true);
-        }
-        if byte == b'\\' {
-            let blank = matches!(source.peek(self.at + 1)?, Some(b'n' | b't' | b'r'));
-            if blank {
-                self.note(Kind::WrongEscape);
-                self.at += 2;
-            }
-            return Ok(blank);
-        }
-        if !self.stack.is_empty() && source.is_end_mark(self.at)? {
-            self.finish(Kind::MissingBracket)?;
-            return Ok(true);
-        }
-        Ok(false)
-    }
-
-    fn key(&mut self, source: Source<'_>, byte: u8) -> Step {
+    /// Reads the next byte where a key is expected.
+    fn read_key(&mut self, source: SourceText<'_>, byte: u8) -> StepResult {
         match byte {
-            b',' | b';' => self.comma(byte),
-            b'}' | b']' | b')' => return self.close(source, byte),
-            b'{' | b'[' => return self.no_key(source, byte),
-            // Neither a key nor a value says nothing.
-            b':' if matches!(source.next(self.at + 1)?, Some((_, b',' | b'}'))) => {
-                self.note(Kind::MissingValue);
-                self.at += 1;
+            b',' | b';' => self.read_comma(byte),
+            b'}' | b']' | b')' => return self.read_closing_bracket(source, byte),
+            b'{' | b'[' => return self.read_bracket_as_key(source, byte),
+            // A colon with neither a key nor a value carries no data.
+            b':' if matches!(source.next_token(self.position + 1)?, Some((_, b',' | b'}'))) => {
+                self.record(FlawKind::MissingValue);
+                self.position += 1;
             }
-            b':' | b'=' | b'(' | b'<' | b'>' => return Err(Stop::Hopeless),
+            b':' | b'=' | b'(' | b'<' | b'>' => return Err(StopReason::Unrepairable),
             _ => {
-                if self.outdent(source, byte)? {
+                if self.close_by_indentation(source, byte)? {
                     return Ok(());
                 }
-                match source.quote(self.at) {
-                    Some(_) => return self.open_text(source, Place::Key),
-                    None => return self.plain_key(source),
+                match source.quote_at(self.position) {
+                    Some(_) => return self.open_string(source, TokenRole::Key),
+                    None => return self.read_unquoted_key(source),
                 }
             }
         }
         Ok(())
     }
 
-    /// A bracket in the place of a key: the brace came twice, or the one before it was not closed.
-    fn no_key(&mut self, source: Source<'_>, byte: u8) -> Step {
-        let Some(frame) = self.stack.last() else { return Err(Stop::Hopeless) };
-        if byte == b'{' && !frame.filled && !frame.doubled {
-            let doubled = match source.next(self.at + 1)? {
-                Some((next, _)) => source.key(next)? != Likeness::No,
-                None => true,
-            };
-            if doubled {
-                self.note(Kind::ExtraBracket);
-                self.at += 1;
-                self.stack.last_mut().into_iter().for_each(|frame| frame.doubled = true);
-                return Ok(());
-            }
-        }
-        let is_in_array = self.stack.iter().rev().nth(1).is_some_and(Frame::is_array);
-        if is_in_array {
-            self.close_missing(1);
-            self.state = State::Item;
-            return Ok(());
-        }
-        Err(Stop::Hopeless)
-    }
-
-    fn colon(&mut self, source: Source<'_>, byte: u8) -> Step {
-        let second = matches!(byte, b'=' | b'-').then(|| source.peek(self.at + 1)).transpose()?;
+    /// Reads the next byte where a colon is expected.
+    fn read_colon(&mut self, source: SourceText<'_>, byte: u8) -> StepResult {
+        let second =
+            matches!(byte, b'=' | b'-').then(|| source.peek(self.position + 1)).transpose()?;
         let (length, flaw) = match (byte, second.flatten()) {
             (b':', _) => (1, None),
-            (b'=', Some(b'>' | b'=')) | (b'-', Some(b'>')) => (2, Some(Kind::WrongColon)),
-            (b'=', _) => (1, Some(Kind::WrongColon)),
-            (b']' | b')', _) => return Err(Stop::Hopeless),
+            (b'=', Some(b'>' | b'=')) | (b'-', Some(b'>')) => (2, Some(FlawKind::WrongColon)),
+            (b'=', _) => (1, Some(FlawKind::WrongColon)),
+            (b']' | b')', _) => return Err(StopReason::Unrepairable),
             (b',' | b';' | b'}', _) => (0, None),
-            _ => (0, Some(Kind::MissingColon)),
+            _ => (0, Some(FlawKind::MissingColon)),
         };
         if let Some(flaw) = flaw {
-            self.note(flaw);
+            self.record(flaw);
         }
-        // Where there is none, it belongs right behind the key.
-        let place =
+        // A missing colon is written directly behind the key.
+        let colon_at =
             if length == 0 { self.pending.trim_ascii_end().len() } else { self.pending.len() };
-        self.pending.insert(place, b':');
-        self.at += length;
-        self.state = State::Value;
+        self.pending.insert(colon_at, b':');
+        self.position += length;
+        self.state = ParserState::ExpectValue;
         Ok(())
     }
 
-    fn value(&mut self, source: Source<'_>, byte: u8) -> Step {
+    /// Reads the next byte where the value of a key, or the document, is expected.
+    fn read_value(&mut self, source: SourceText<'_>, byte: u8) -> StepResult {
         match byte {
             b'{' => return self.open_brace(source),
-            b'[' => self.open_here(Shape::Array),
-            b'(' => return self.open_round(source),
+            b'[' => self.open_at_bracket(Container::Array),
+            b'(' => return self.open_parenthesis(source),
             b',' | b';' | b'}' | b']' | b')' => {
-                self.note(Kind::MissingValue);
-                self.write(b"null");
+                self.record(FlawKind::MissingValue);
+                self.write_value(b"null");
             }
             b':' | b'=' | b'>' => {
-                self.note(Kind::WrongColon);
-                self.at += 1;
+                self.record(FlawKind::WrongColon);
+                self.position += 1;
             }
-            _ => match source.quote(self.at) {
-                Some(_) if !source.complete => {
+            _ => match source.quote_at(self.position) {
+                Some(_) if !source.is_complete => {
                     self.release_key();
-                    return self.open_text(source, Place::Value);
+                    return self.open_string(source, TokenRole::Value);
                 }
-                Some(_) => return self.open_text(source, Place::Value),
-                None => return self.scalar(source, Place::Value),
+                Some(_) => return self.open_string(source, TokenRole::Value),
+                None => return self.read_scalar(source, TokenRole::Value),
             },
         }
         Ok(())
     }
 
-    fn item(&mut self, source: Source<'_>, byte: u8) -> Step {
+    /// Reads the next byte where an item of an array is expected.
+    fn read_item(&mut self, source: SourceText<'_>, byte: u8) -> StepResult {
         match byte {
-            b',' | b';' => self.comma(byte),
-            b'}' | b']' | b')' => return self.close(source, byte),
-            b':' | b'=' | b'>' => return Err(Stop::Hopeless),
+            b',' | b';' => self.read_comma(byte),
+            b'}' | b']' | b')' => return self.read_closing_bracket(source, byte),
+            b':' | b'=' | b'>' => return Err(StopReason::Unrepairable),
             _ => {
-                if self.outdent(source, byte)? {
+                if self.close_by_indentation(source, byte)? {
                     return Ok(());
                 }
                 match byte {
                     b'{' => return self.open_brace(source),
-                    b'[' => self.open_here(Shape::Array),
-                    b'(' => return self.open_round(source),
-                    _ => match source.quote(self.at) {
-                        Some(_) => return self.open_text(source, Place::Item),
-                        None => return self.plain_item(source),
+                    b'[' => self.open_at_bracket(Container::Array),
+                    b'(' => return self.open_parenthesis(source),
+                    _ => match source.quote_at(self.position) {
+                        Some(_) => return self.open_string(source, TokenRole::Item),
+                        None => return self.read_unquoted_item(source),
                     },
                 }
             }
@@ -323,175 +303,130 @@ impl Parser {
         Ok(())
     }
 
-    fn after(&mut self, source: Source<'_>, byte: u8) -> Step {
+    /// Reads the next byte behind a value.
+    fn read_after_value(&mut self, source: SourceText<'_>, byte: u8) -> StepResult {
         match byte {
-            b',' | b';' => self.comma(byte),
-            b'}' | b']' | b')' => return self.close(source, byte),
-            b':' | b'=' | b'<' | b'>' => return Err(Stop::Hopeless),
-            _ if self.shape() != Some(Shape::Object) => self.state = State::Item,
-            _ if matches!(byte, b'{' | b'[') => self.state = State::Key,
-            _ if let Some(end) = source.literal(self.at)? => {
-                self.note(Kind::SurroundingText);
-                self.at = end;
+            b',' | b';' => self.read_comma(byte),
+            b'}' | b']' | b')' => return self.read_closing_bracket(source, byte),
+            b':' | b'=' | b'<' | b'>' => return Err(StopReason::Unrepairable),
+            _ if self.innermost() != Some(Container::Object) => {
+                self.state = ParserState::ExpectItem
             }
-            // Words after a value are no key: guessing what they are would be inventing.
-            _ if source.key(self.at)? == Likeness::No => return Err(Stop::Hopeless),
-            _ => self.state = State::Key,
+            _ if matches!(byte, b'{' | b'[') => self.state = ParserState::ExpectKey,
+            _ if let Some(end) = source.literal_end(self.position)? => {
+                self.record(FlawKind::SurroundingText);
+                self.position = end;
+            }
+            // Words behind a value are no key. To guess their meaning would be to invent data.
+            _ if source.key_confidence(self.position)? == Confidence::None => {
+                return Err(StopReason::Unrepairable);
+            }
+            _ => self.state = ParserState::ExpectKey,
         }
         Ok(())
     }
 
-    /// Takes in a comma, or what stands for one.
-    pub(crate) fn comma(&mut self, byte: u8) {
+    /// Reads a comma or a semicolon.
+    fn read_comma(&mut self, byte: u8) {
         if byte == b';' {
-            self.note(Kind::WrongComma);
+            self.record(FlawKind::WrongComma);
         }
-        let filled = self.stack.last().is_some_and(|frame| frame.filled);
-        if self.comma.is_some() || !filled {
-            self.note(Kind::ExtraComma);
-            self.led |= !filled;
+        let has_content = self.has_content();
+        if self.pending_comma.is_some() || !has_content {
+            self.record(FlawKind::ExtraComma);
+            self.starts_with_comma |= !has_content;
         } else {
-            self.comma = Some(self.pending.len());
+            self.pending_comma = Some(self.pending.len());
             self.pending.push(b',');
         }
-        self.at += 1;
-        let is_object = self.shape() == Some(Shape::Object);
-        self.state = if is_object { State::Key } else { State::Item };
+        self.position += 1;
+        let is_object = self.innermost() == Some(Container::Object);
+        self.state = if is_object { ParserState::ExpectKey } else { ParserState::ExpectItem };
     }
 
-    /// Makes `pending` what stands between two values.
-    pub(crate) fn separate(&mut self) {
-        let filled = self.stack.last().is_some_and(|frame| frame.filled);
-        if filled && self.comma.is_none() {
-            self.note(Kind::MissingComma);
+    /// Adds a comma to the pending text if a value precedes.
+    fn ensure_comma(&mut self) {
+        let has_content = self.has_content();
+        if has_content && self.pending_comma.is_none() {
+            self.record(FlawKind::MissingComma);
             self.pending.insert(0, b',');
         }
-        self.comma = None;
+        self.pending_comma = None;
     }
 
-    /// Takes the comma out of `pending`, which no value follows.
-    pub(crate) fn drop_comma(&mut self) {
-        if let Some(at) = self.comma.take() {
-            self.note(Kind::TrailingComma);
+    /// Removes the comma from the pending text, because no value follows.
+    fn drop_comma(&mut self) {
+        if let Some(at) = self.pending_comma.take() {
+            self.record(FlawKind::TrailingComma);
             self.pending.remove(at);
         }
     }
 
-    /// Lets go a key: its value begins, whatever it is.
-    pub(crate) fn release_key(&mut self) {
-        if matches!(self.state, State::Value) && !self.stack.is_empty() {
-            self.out.append(&mut self.pending);
-            self.keyed = true;
+    /// Writes a pending key, because its value begins.
+    fn release_key(&mut self) {
+        if matches!(self.state, ParserState::ExpectValue) && !self.stack.is_empty() {
+            self.output.append(&mut self.pending);
+            self.key_awaits_value = true;
         }
     }
 
-    /// Lets go what was held back: a value begins.
-    pub(crate) fn begin(&mut self) {
-        self.keyed = false;
-        if matches!(self.state, State::Item) {
-            self.separate();
+    /// Writes the pending text, because a value begins.
+    fn begin_value(&mut self) {
+        self.key_awaits_value = false;
+        if matches!(self.state, ParserState::ExpectItem) {
+            self.ensure_comma();
         }
-        self.out.append(&mut self.pending);
-        self.enter();
+        self.output.append(&mut self.pending);
+        self.mark_content();
     }
 
-    /// What is open holds something from here on.
-    pub(crate) fn enter(&mut self) {
-        let indent = self.indent;
-        let own_line = std::mem::take(&mut self.fresh_line);
+    /// Marks the innermost container as one with content, and notes the content's indentation.
+    fn mark_content(&mut self) {
+        let indent = self.line_indent;
+        let own_line = std::mem::take(&mut self.at_line_start);
         if let Some(frame) = self.stack.last_mut() {
-            if !frame.filled && own_line {
-                frame.inner = Some(indent);
-                self.manner.layout &= indent > frame.outer;
+            if !frame.has_content && own_line {
+                frame.content_indent = Some(indent);
+                self.options.use_indentation &= indent > frame.line_indent;
             }
-            frame.filled = true;
+            frame.has_content = true;
         }
     }
 
-    /// Writes a value in one piece.
-    pub(crate) fn write(&mut self, json: &[u8]) {
-        self.begin();
-        self.out.extend_from_slice(json);
-        self.after_value();
+    /// Writes a complete value.
+    fn write_value(&mut self, json: &[u8]) {
+        self.begin_value();
+        self.output.extend_from_slice(json);
+        self.end_value();
     }
 
-    /// What comes after a value.
-    pub(crate) fn after_value(&mut self) {
-        self.state = if self.stack.is_empty() { State::Done } else { State::After };
+    /// Moves to the state behind a value.
+    fn end_value(&mut self) {
+        self.state =
+            if self.stack.is_empty() { ParserState::Done } else { ParserState::AfterValue };
     }
 
-    /// Opens an object, or a set: strings in braces with no colon among them.
-    fn open_brace(&mut self, source: Source<'_>) -> Step {
-        let shape =
-            if self.is_careful() && self.is_set(source)? { Shape::Set } else { Shape::Object };
-        self.open_here(shape);
-        Ok(())
-    }
-
-    fn is_set(&self, source: Source<'_>) -> Look<bool> {
-        let Some((mut at, _)) = source.next(self.at + 1)? else { return Ok(false) };
-        for ends in [&b","[..], b",}"] {
-            let Some(after) = source.after_string(at)? else { return Ok(false) };
-            match source.next(after)? {
-                Some((next, byte)) if ends.contains(&byte) => match source.next(next + 1)? {
-                    Some((next, _)) => at = next,
-                    None => return Ok(byte == b'}'),
-                },
-                _ => return Ok(false),
-            }
-        }
-        Ok(true)
-    }
-
-    /// Opens an array, or passes over brackets around one value.
-    fn open_round(&mut self, source: Source<'_>) -> Step {
-        if let Some((start, end)) = self.call(source, 0)? {
-            self.note(Kind::Call);
-            return self.argument(source, start, end);
-        }
-        self.open_here(Shape::Tuple);
-        Ok(())
-    }
-
-    fn open_here(&mut self, shape: Shape) {
-        if matches!(shape, Shape::Tuple | Shape::Set) {
-            self.note(Kind::WrongBracket);
-        }
-        self.at += 1;
-        self.open(shape);
-    }
-
-    /// Opens an object or an array.
-    pub(crate) fn open(&mut self, shape: Shape) {
-        self.begin();
-        let outer = self.indent;
-        let (filled, doubled, implied, inner) = (false, false, false, None);
-        self.led = false;
-        self.stack.push(Frame { shape, filled, doubled, implied, outer, inner, nested: 0 });
-        self.out.push(if shape == Shape::Object { b'{' } else { b'[' });
-        self.state = if shape == Shape::Object { State::Key } else { State::Item };
-    }
-
-    /// Closes what is open, because the text or the document in it ends here.
-    pub(crate) fn finish(&mut self, why: Kind) -> Step {
-        if matches!(self.state, State::Value) && self.stack.is_empty() {
-            return Err(Stop::Hopeless);
+    /// Closes all containers, because the text or the document ends here. `flaw` is recorded if the
+    /// document is incomplete.
+    fn finish_document(&mut self, flaw: FlawKind) -> StepResult {
+        if matches!(self.state, ParserState::ExpectValue) && self.stack.is_empty() {
+            return Err(StopReason::Unrepairable);
         }
         if !self.stack.is_empty() {
-            // What ends behind a value may be complete but for its brackets.
-            let after = matches!(self.state, State::After);
-            self.note(if after { Kind::MissingBracket } else { why });
+            // Behind a value the document may be complete, except for its brackets.
+            let is_after_value = matches!(self.state, ParserState::AfterValue);
+            self.record(if is_after_value { FlawKind::MissingBracket } else { flaw });
         }
-        if std::mem::take(&mut self.keyed) {
-            self.out.extend_from_slice(b"null");
+        if std::mem::take(&mut self.key_awaits_value) {
+            self.output.extend_from_slice(b"null");
         }
-        // A key without a value says nothing, and so does a comma.
+        // A pending key without a value carries no data, and neither does a comma.
         self.pending.clear();
-        self.comma = None;
+        self.pending_comma = None;
         while let Some(frame) = self.stack.pop() {
-            self.out.push(frame.shape.json());
+            self.output.push(frame.container.json_closing_bracket());
         }
-        self.state = State::Done;
+        self.state = ParserState::Done;
         Ok(())
     }
 }

@@ -1,43 +1,94 @@
-//! What was mended: kinds of flaws, and where they were.
+//! The result of a repair: kinds of flaws and their offsets, or the reason of a failure.
 
-/// A kind of flaw in what a model wrote.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[expect(missing_docs, reason = "the names say it")]
-pub enum Kind {
+use std::{error::Error, fmt};
+
+/// The reason why a text was not repaired.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// The text holds no JSON.
+    NoJson,
+    /// The text holds JSON whose repair would be a guess.
+    Unrepairable,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoJson => "the text holds no JSON",
+            Self::Unrepairable => "the JSON cannot be repaired without a guess",
+        })
+    }
+}
+
+impl Error for Failure {}
+
+/// A kind of flaw in JSON that a model wrote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum FlawKind {
+    /// Text before or after the document.
     SurroundingText,
+    /// A code fence around the document.
     CodeFence,
+    /// A backslash before every quote of the document.
     Escaped,
+    /// Several documents in a row, which become the items of an array.
     SeveralValues,
+    /// A comma after the last value.
     TrailingComma,
+    /// A second comma, or one before the first value.
     ExtraComma,
+    /// No comma between two values.
     MissingComma,
+    /// A semicolon for a comma.
     WrongComma,
+    /// No colon after a key.
     MissingColon,
+    /// An equals sign or an arrow for a colon, or a second colon.
     WrongColon,
+    /// No bracket where one was meant.
     MissingBracket,
+    /// A bracket of another kind, or the brackets of a tuple or a set.
     WrongBracket,
+    /// A bracket too many.
     ExtraBracket,
+    /// No quote at the beginning or the end of a string.
     MissingQuote,
+    /// Single, curly, doubled or tripled quotes, or backticks.
     WrongQuote,
+    /// A quote in a string without a backslash.
     UnescapedQuote,
+    /// A key or a string without quotes.
     UnquotedText,
+    /// A backslash that begins no escape of JSON.
     WrongEscape,
+    /// A control character in a string, for example a line break.
     ControlCharacter,
+    /// Strings joined by `+`.
     JoinedStrings,
+    /// A number in the notation of another language.
     WrongNumber,
+    /// A literal of another language: `True`, `None`, `undefined`, `NaN`.
     WrongLiteral,
+    /// A key without a value.
     MissingValue,
+    /// Dots in the place of more values.
     Ellipsis,
+    /// A comment.
     Comment,
+    /// White space that JSON does not have, or a control character between tokens.
     WhiteSpace,
+    /// A call around a value: `ISODate("2020-01-01")`.
     Call,
+    /// The text ends in the middle of the document.
     Truncated,
+    /// A value of another type than the schema asks for.
     Coerced,
+    /// A document inside of a JSON string.
     Unwrapped,
 }
 
-impl Kind {
-    /// Every kind, in the order of the enum.
+impl FlawKind {
+    /// All kinds, in the order of the enum.
     pub const ALL: [Self; 30] = [
         Self::SurroundingText,
         Self::CodeFence,
@@ -71,7 +122,7 @@ impl Kind {
         Self::Unwrapped,
     ];
 
-    /// The word in headers and metrics.
+    /// Returns the name in `snake_case`, for logs and metrics.
     pub fn name(self) -> &'static str {
         match self {
             Self::SurroundingText => "surrounding_text",
@@ -108,57 +159,69 @@ impl Kind {
     }
 }
 
-/// The most flaws of one text that are kept with their places. Kinds are kept all.
-pub const MAX_PLACES: usize = 64;
+/// The maximum number of flaws that a [`Report`] lists with their offsets.
+pub const MAX_FLAWS: usize = 64;
 
-/// What was mended in one text.
+/// A flaw that was repaired.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Flaw {
+    /// The kind of the flaw.
+    pub kind: FlawKind,
+    /// The byte of the text where the flaw was found.
+    pub offset: usize,
+}
+
+/// The flaws that were repaired in one text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
-    /// One bit per kind.
+    /// One bit for each kind that was found.
     kinds: u32,
-    /// Kinds and the bytes of the text where they were, in the order they were found.
-    places: Vec<(Kind, usize)>,
-    /// How many flaws there were.
+    /// The first flaws, in the order they were found. Invariant: at most [`MAX_FLAWS`].
+    flaws: Vec<Flaw>,
     count: usize,
 }
 
 impl Report {
-    /// Keeps a flaw that was found at a byte of the text.
-    pub fn add(&mut self, kind: Kind, at: usize) {
+    /// Records a flaw at a byte of the text.
+    pub(crate) fn add(&mut self, kind: FlawKind, offset: usize) {
         self.kinds |= 1 << kind as u32;
         self.count += 1;
-        if self.places.len() < MAX_PLACES {
-            self.places.push((kind, at));
+        if self.flaws.len() < MAX_FLAWS {
+            self.flaws.push(Flaw { kind, offset });
         }
     }
 
-    /// Takes in what was found in another part of the same text.
-    pub fn append(&mut self, other: &Self) {
+    /// Adds the flaws of another part of the same text.
+    pub(crate) fn append(&mut self, other: &Self) {
         self.kinds |= other.kinds;
         self.count += other.count;
-        let room = MAX_PLACES - self.places.len();
-        self.places.extend(other.places.iter().take(room));
+        let room = MAX_FLAWS - self.flaws.len();
+        self.flaws.extend(other.flaws.iter().take(room));
     }
 
-    /// Whether nothing was mended.
+    /// Returns whether nothing was repaired.
     pub fn is_empty(&self) -> bool {
         self.kinds == 0
     }
 
-    /// How many flaws there were.
+    /// Returns the number of flaws, those beyond [`MAX_FLAWS`] included.
     pub fn count(&self) -> usize {
         self.count
     }
 
-    /// The kinds of flaws, each once.
-    pub fn kinds(&self) -> impl Iterator<Item = Kind> + use<> {
+    /// Returns each kind of flaw once, in the order of the enum.
+    pub fn kinds(&self) -> impl Iterator<Item = FlawKind> + use<> {
         let kinds = self.kinds;
-        Kind::ALL.into_iter().filter(move |kind| kinds & (1 << *kind as u32) != 0)
+        FlawKind::ALL.into_iter().filter(move |kind| kinds & (1 << *kind as u32) != 0)
     }
 
-    /// The first flaws, each with the byte of the text where it was.
-    pub fn places(&self) -> &[(Kind, usize)] {
-        &self.places
+    /// Returns the first flaws, at most [`MAX_FLAWS`], in the order they were found.
+    ///
+    /// An offset counts the bytes of the text, or those of the inner document where one was unwrapped
+    /// or unescaped. Flaws around a document and coerced values have the offset 0 or the end of the
+    /// document.
+    pub fn flaws(&self) -> &[Flaw] {
+        &self.flaws
     }
 }
 
@@ -172,12 +235,12 @@ mod tests {
     #[test]
     fn every_kind_has_its_bit_and_its_name() {
         let mut report = Report::default();
-        for (index, kind) in Kind::ALL.into_iter().enumerate() {
+        for (index, kind) in FlawKind::ALL.into_iter().enumerate() {
             assert_eq!(kind as usize, index);
-            assert!(Kind::ALL.iter().filter(|other| other.name() == kind.name()).count() == 1);
+            assert!(FlawKind::ALL.iter().filter(|other| other.name() == kind.name()).count() == 1);
             report.add(kind, index);
         }
-        assert_eq!(report.kinds().count(), Kind::ALL.len());
-        assert_eq!(report.places().len(), Kind::ALL.len());
+        assert_eq!(report.kinds().count(), FlawKind::ALL.len());
+        assert_eq!(report.flaws().len(), FlawKind::ALL.len());
     }
 }

@@ -1,222 +1,254 @@
-//! A text that streams: what is certain leaves at once, what may still change waits, the end closes
-//! what is open. The reader is the one for whole texts; it only sees less at a time.
+//! Repair of a text that arrives in pieces: output that cannot change any more is returned at once,
+//! the rest is held until more input or the end decides. The parser is the one for complete texts.
 
 use std::rc::Rc;
 
 use crate::{
-    Guide,
-    coerce::Coercion,
-    find::{Found, Opened, Search},
-    lookahead::Source,
-    parser::{Doubt, Manner, Parser, Stop},
-    report::{Kind, Report},
-    unescape::Unescape,
-    whole::{Failure, Root, mend},
-    work_budget::Effort,
+    coerce::Coercer,
+    find::{DocumentSearch, DocumentStart, Opening},
+    lookahead::SourceText,
+    parser::{Container, ParseOptions, Parser, StopReason},
+    report::{Failure, FlawKind, Report},
+    schema::{ExpectedShape, RootKind},
+    strict::is_whitespace,
+    unescape::Unescaper,
+    whole,
+    work_budget::WorkBudget,
 };
 
-/// The most that is held back of one text, in bytes: prose before the JSON, or a key, or a comment.
-pub const MAX_HELD: usize = 1 << 20;
+/// The maximum number of input bytes that a [`Stream`] holds: prose before the JSON, a key, or a
+/// comment. A text that needs more is unrepairable.
+pub const MAX_BUFFERED: usize = 1 << 20;
 
-/// What is forgotten at once, at least, of what has been read, in bytes.
-const FORGOTTEN: usize = 1 << 12;
+/// The minimum number of parsed bytes that are removed from the buffer at once.
+const MIN_DISCARD: usize = 1 << 12;
 
-/// How much is looked at again with every piece that comes, in bytes: no token of usual length waits.
-const IMPATIENT: usize = 32;
+/// The number of waiting bytes below which every new piece is examined at once, so that no token of
+/// usual length is delayed.
+const ALWAYS_RECHECKED: usize = 32;
 
-/// Mends a text that comes in pieces.
+/// Repairs JSON that arrives in pieces.
+///
+/// A valid document is passed on unchanged, never more than one token behind the input. The output for
+/// damaged JSON is returned as soon as its repair is certain.
+///
+/// ```
+/// use json_repair::{ExpectedShape, Stream};
+///
+/// let mut stream = Stream::new(&ExpectedShape::default());
+/// let mut json = Vec::new();
+/// for piece in ["{'city': 'Lis", "bon', 'units': metr", "ic"] {
+///     stream.feed(piece, &mut json)?;
+/// }
+/// let report = stream.finish(&mut json)?;
+/// assert_eq!(json, br#"{"city": "Lisbon", "units": "metric"}"#);
+/// assert!(!report.is_empty());
+/// # Ok::<(), json_repair::Failure>(())
+/// ```
 #[derive(Debug)]
 pub struct Stream {
-    root: Root,
-    /// What values are to be.
-    coercion: Option<Coercion>,
-    /// What has come and may still be needed.
-    held: Vec<u8>,
-    pub(crate) effort: Effort,
-    /// How many bytes must come before another look is worth it.
-    patience: usize,
-    state: State,
+    root: RootKind,
+    /// Converts values to the types of the schema, if there is one.
+    coercer: Option<Coercer>,
+    /// The input that is still needed.
+    buffer: Vec<u8>,
+    pub(crate) budget: WorkBudget,
+    /// The number of bytes that must arrive before the buffer is examined again.
+    recheck_after: usize,
+    state: StreamState,
 }
 
 #[derive(Debug)]
-enum State {
-    /// No JSON has come.
-    Searching(Search),
-    /// What began is a string, which is either all there is or holds what there is.
-    Holding,
-    /// JSON is coming.
-    Reading { parser: Box<Parser>, unescape: Option<Unescape> },
-    /// It has come. White space may follow, until anything else does.
-    Done { report: Report, blank: bool },
+enum StreamState {
+    /// No document has begun.
+    Searching(DocumentSearch),
+    /// The text begins with a string, which is the document or holds one. Only the end decides.
+    HoldingString,
+    /// A document is being parsed.
+    Parsing { parser: Box<Parser>, unescaper: Option<Unescaper> },
+    /// The document is complete. White space is passed on until anything else follows.
+    Finished { report: Report, only_whitespace: bool },
 }
 
 impl Stream {
-    /// A text of which nothing has come.
-    pub fn new(guide: &Guide) -> Self {
-        let coercion = guide.schema.as_ref().map(|schema| Coercion::new(Rc::clone(schema)));
-        let state = State::Searching(Search::new(0));
+    /// Creates a stream that has received nothing.
+    pub fn new(shape: &ExpectedShape) -> Self {
         Self {
-            root: guide.root,
-            coercion,
-            held: Vec::new(),
-            effort: Effort::new(0),
-            patience: 0,
-            state,
+            root: shape.root,
+            coercer: shape.schema.as_ref().map(|schema| Coercer::new(Rc::clone(schema))),
+            buffer: Vec::new(),
+            budget: WorkBudget::new(0),
+            recheck_after: 0,
+            state: StreamState::Searching(DocumentSearch::new(0)),
         }
     }
 
-    /// Whether JSON has begun, so that the text can no longer be left alone.
+    /// Returns whether a document has begun, so that the text can no longer be passed on unchanged.
     pub fn has_begun(&self) -> bool {
-        matches!(self.state, State::Reading { .. } | State::Done { .. })
+        matches!(self.state, StreamState::Parsing { .. } | StreamState::Finished { .. })
     }
 
-    /// Takes in a piece and appends the JSON that is certain by now.
+    /// Takes the next piece of the text and appends the JSON that is certain by now to `out`.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::Unrepairable`] if the document cannot be repaired. The stream is of no further use.
     pub fn feed(&mut self, piece: &str, out: &mut Vec<u8>) -> Result<(), Failure> {
-        let Some(mut coercion) = self.coercion.take() else { return self.mend(piece, out) };
+        let Some(mut coercer) = self.coercer.take() else { return self.repair_piece(piece, out) };
         let mut json = Vec::new();
-        let mended = self.mend(piece, &mut json);
-        coercion.feed(&json, out);
-        self.coercion = Some(coercion);
-        mended
+        let repaired = self.repair_piece(piece, &mut json);
+        coercer.feed(&json, out);
+        self.coercer = Some(coercer);
+        repaired
     }
 
-    fn mend(&mut self, piece: &str, out: &mut Vec<u8>) -> Result<(), Failure> {
-        self.effort.earn(piece.len());
-        match &mut self.state {
-            State::Reading { unescape: Some(unescape), .. } => {
-                unescape.feed(piece.as_bytes(), &mut self.held);
-            }
-            _ => self.held.extend_from_slice(piece.as_bytes()),
-        }
-        self.patience = self.patience.saturating_sub(piece.len());
-        if self.patience == 0 {
-            self.run(false, out)?;
-            self.patience = self.patience();
-        }
-        if self.held.len() > MAX_HELD { Err(Failure::Hopeless) } else { Ok(()) }
-    }
-
-    /// Takes in the end and appends what was held back. On failure, [`Self::into_text`] has the
-    /// text if nothing of it has been given.
+    /// Takes the end of the text, appends the JSON that was held to `out` and returns the report.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::NoJson`] if the text held no JSON, [`Failure::Unrepairable`] if the document cannot
+    /// be repaired. Where [`has_begun`](Self::has_begun) is false, [`into_text`](Self::into_text)
+    /// returns the text.
     pub fn finish(&mut self, out: &mut Vec<u8>) -> Result<Report, Failure> {
-        let Some(mut coercion) = self.coercion.take() else { return self.end(out) };
+        let Some(mut coercer) = self.coercer.take() else { return self.finish_repair(out) };
         let mut json = Vec::new();
-        let mut report = self.end(&mut json)?;
-        coercion.feed(&json, out);
-        coercion.finish(out);
-        report.append(&coercion.report);
+        let mut report = self.finish_repair(&mut json)?;
+        coercer.feed(&json, out);
+        report.append(&coercer.finish(out));
         Ok(report)
     }
 
-    fn end(&mut self, out: &mut Vec<u8>) -> Result<Report, Failure> {
-        if let State::Reading { unescape: Some(unescape), .. } = &mut self.state {
-            unescape.finish(&mut self.held);
-        }
-        self.run(true, out)?;
+    /// Returns the text unchanged, if no document has begun in it.
+    pub fn into_text(self) -> String {
+        String::from_utf8(self.buffer).unwrap_or_default()
+    }
+
+    /// Repairs the next piece, without regard to the schema.
+    fn repair_piece(&mut self, piece: &str, out: &mut Vec<u8>) -> Result<(), Failure> {
+        self.budget.extend(piece.len());
         match &mut self.state {
-            State::Done { report, .. } => Ok(std::mem::take(report)),
-            State::Reading { .. } => Err(Failure::Hopeless),
-            State::Searching(_) | State::Holding => {
-                let text = std::str::from_utf8(&self.held).map_err(|_| Failure::NoJson)?;
-                let (json, report) = mend(text, self.root)?;
+            StreamState::Parsing { unescaper: Some(unescaper), .. } => {
+                unescaper.feed(piece.as_bytes(), &mut self.buffer);
+            }
+            _ => self.buffer.extend_from_slice(piece.as_bytes()),
+        }
+        self.recheck_after = self.recheck_after.saturating_sub(piece.len());
+        if self.recheck_after == 0 {
+            self.advance(false, out)?;
+            self.recheck_after = self.next_recheck();
+        }
+        if self.buffer.len() > MAX_BUFFERED { Err(Failure::Unrepairable) } else { Ok(()) }
+    }
+
+    /// Repairs the rest of the text, without regard to the schema.
+    fn finish_repair(&mut self, out: &mut Vec<u8>) -> Result<Report, Failure> {
+        if let StreamState::Parsing { unescaper: Some(unescaper), .. } = &mut self.state {
+            unescaper.finish(&mut self.buffer);
+        }
+        self.advance(true, out)?;
+        match &mut self.state {
+            StreamState::Finished { report, .. } => Ok(std::mem::take(report)),
+            StreamState::Parsing { .. } => Err(Failure::Unrepairable),
+            StreamState::Searching(_) | StreamState::HoldingString => {
+                let text = std::str::from_utf8(&self.buffer).map_err(|_| Failure::NoJson)?;
+                let (json, report) = whole::repair(text, self.root)?;
                 out.extend_from_slice(json.as_bytes());
                 Ok(report)
             }
         }
     }
 
-    /// The text as it came, if no JSON has begun in it.
-    pub fn into_text(self) -> String {
-        String::from_utf8(self.held).unwrap_or_default()
-    }
-
-    fn run(&mut self, complete: bool, out: &mut Vec<u8>) -> Result<(), Failure> {
-        if let State::Searching(search) = &mut self.state {
-            let source = Source { bytes: &self.held, complete, effort: &self.effort };
-            let found = search.run(source);
-            let Ok(Found::Document { at, opened, .. }) = found else { return Ok(()) };
-            let first = self.held.iter().find(|byte| !byte.is_ascii_whitespace());
-            if first == Some(&b'"') && opened != Opened::Without(crate::parser::Shape::Object) {
-                self.state = State::Holding;
+    /// Searches and parses as far as the buffer allows.
+    fn advance(&mut self, is_complete: bool, out: &mut Vec<u8>) -> Result<(), Failure> {
+        if let StreamState::Searching(search) = &mut self.state {
+            let source = SourceText { bytes: &self.buffer, is_complete, budget: &self.budget };
+            let Ok(Some(start)) = search.find_next(source) else { return Ok(()) };
+            let first = self.buffer.iter().find(|byte| !byte.is_ascii_whitespace());
+            if first == Some(&b'"') && start.opening != Opening::MissingBracket(Container::Object) {
+                self.state = StreamState::HoldingString;
                 return Ok(());
             }
-            self.begin(at, opened, out);
+            self.start_parsing(start, out);
         }
-        if let State::Reading { parser, .. } = &mut self.state {
-            let source = Source { bytes: &self.held, complete, effort: &self.effort };
+        if let StreamState::Parsing { parser, .. } = &mut self.state {
+            let source = SourceText { bytes: &self.buffer, is_complete, budget: &self.budget };
             let stop = parser.run(source);
-            out.append(&mut parser.out);
-            if stop == Stop::Hopeless {
-                return Err(Failure::Hopeless);
+            parser.drain_output(out);
+            if stop == StopReason::Unrepairable {
+                return Err(Failure::Unrepairable);
             }
-            self.forget(stop == Stop::Done);
+            self.discard_parsed();
+            if stop == StopReason::Done {
+                self.finish_document();
+            }
         }
-        self.pass_blank(out);
+        self.pass_trailing_whitespace(out);
         Ok(())
     }
 
-    /// How many bytes must come before what waits is looked at again: more and more, so that looking
-    /// takes linear time however small the pieces are.
-    fn patience(&self) -> usize {
+    /// Returns the number of bytes that must arrive before the buffer is examined again. The number
+    /// grows with the bytes that wait, which keeps the time linear however small the pieces are.
+    fn next_recheck(&self) -> usize {
         let from = match &self.state {
-            State::Searching(search) => search.at,
-            State::Reading { parser, .. } => parser.looked(),
-            State::Holding | State::Done { .. } => return 0,
+            StreamState::Searching(search) => search.position,
+            StreamState::Parsing { parser, .. } => parser.examined_to(),
+            StreamState::HoldingString | StreamState::Finished { .. } => return 0,
         };
-        let waiting = self.held.len().saturating_sub(from);
-        if waiting < IMPATIENT { 0 } else { waiting / 4 }
+        let waiting = self.buffer.len().saturating_sub(from);
+        if waiting < ALWAYS_RECHECKED { 0 } else { waiting / 4 }
     }
 
-    /// JSON begins.
-    fn begin(&mut self, at: usize, opened: Opened, out: &mut Vec<u8>) {
-        let manner = Manner { careful: false, layout: false, doubt: Doubt::Missing };
-        let mut parser = Box::new(Parser::new(at, manner));
-        let before = self.held.get(..at).unwrap_or_default();
-        let is_plain = |byte: &u8| matches!(byte, b' ' | b'\n' | b'\t' | b'\r');
-        if before.iter().all(is_plain) {
+    /// Starts the parser at the beginning of a document.
+    fn start_parsing(&mut self, start: DocumentStart, out: &mut Vec<u8>) {
+        let mut parser = Box::new(Parser::new(start.at, ParseOptions::stream()));
+        let before = self.buffer.get(..start.at).unwrap_or_default();
+        if before.iter().copied().all(is_whitespace) {
             out.extend_from_slice(before);
         } else {
-            parser.note(Kind::SurroundingText);
+            parser.record(FlawKind::SurroundingText);
         }
-        let mut unescape = None;
-        match opened {
-            Opened::Plainly => {}
-            Opened::Without(shape) => parser.imply(shape),
-            Opened::Escaped => {
-                parser.note(Kind::Escaped);
-                let escaped = self.held.split_off(at);
-                unescape.insert(Unescape::default()).feed(&escaped, &mut self.held);
+        let mut unescaper = None;
+        match start.opening {
+            Opening::Bracket => {}
+            Opening::MissingBracket(container) => parser.open_implied(container),
+            Opening::Escaped => {
+                parser.record(FlawKind::Escaped);
+                let escaped = self.buffer.split_off(start.at);
+                unescaper.insert(Unescaper::default()).feed(&escaped, &mut self.buffer);
             }
         }
-        self.state = State::Reading { parser, unescape };
+        self.state = StreamState::Parsing { parser, unescaper };
     }
 
-    /// Forgets what has been read.
-    fn forget(&mut self, is_done: bool) {
-        let State::Reading { parser, .. } = &mut self.state else { return };
-        let read = parser.at.min(self.held.len());
-        if is_done || read > FORGOTTEN {
-            self.held.drain(..read);
-            parser.forget(read);
-        }
-        if is_done {
-            let report = std::mem::take(&mut parser.report);
-            self.state = State::Done { report, blank: true };
+    /// Removes parsed bytes from the buffer, unless they are few.
+    fn discard_parsed(&mut self) {
+        let StreamState::Parsing { parser, .. } = &mut self.state else { return };
+        let parsed = parser.position().min(self.buffer.len());
+        if parsed > MIN_DISCARD {
+            self.buffer.drain(..parsed);
+            parser.discard(parsed);
         }
     }
 
-    /// Passes on white space behind the JSON, and drops anything else.
-    fn pass_blank(&mut self, out: &mut Vec<u8>) {
-        let State::Done { report, blank } = &mut self.state else { return };
-        let is_plain = |byte: &&u8| matches!(byte, b' ' | b'\n' | b'\t' | b'\r');
-        let plain = self.held.iter().take_while(is_plain).count();
-        if *blank {
-            out.extend_from_slice(self.held.get(..plain).unwrap_or_default());
+    /// Ends the parser behind the document.
+    fn finish_document(&mut self) {
+        let StreamState::Parsing { parser, .. } = &mut self.state else { return };
+        self.buffer.drain(..parser.position().min(self.buffer.len()));
+        let report = parser.take_report();
+        self.state = StreamState::Finished { report, only_whitespace: true };
+    }
+
+    /// Passes on white space behind the document, and drops anything else.
+    fn pass_trailing_whitespace(&mut self, out: &mut Vec<u8>) {
+        let StreamState::Finished { report, only_whitespace } = &mut self.state else { return };
+        let length = self.buffer.iter().take_while(|byte| is_whitespace(**byte)).count();
+        if *only_whitespace {
+            out.extend_from_slice(self.buffer.get(..length).unwrap_or_default());
         }
-        if *blank && plain < self.held.len() {
-            *blank = false;
-            report.add(Kind::SurroundingText, 0);
+        if *only_whitespace && length < self.buffer.len() {
+            *only_whitespace = false;
+            report.add(FlawKind::SurroundingText, 0);
         }
-        self.held.clear();
+        self.buffer.clear();
     }
 }

@@ -1,41 +1,41 @@
-//! JSON as RFC 8259 has it, and nothing else: what must not be touched, and what must come out.
+//! Valid JSON, as in RFC 8259.
 
-/// Whether `text` is one JSON value, with white space around it at most.
+/// Returns whether `text` is one valid JSON value, with optional white space around it.
 pub fn is_json(text: &[u8]) -> bool {
-    let mut cursor = Cursor { text, at: 0 };
+    let mut cursor = Validator { text, position: 0 };
     let mut open = Vec::new();
-    cursor.value(&mut open).is_some() && open.is_empty() && cursor.next().is_none()
+    cursor.skip_value(&mut open).is_some() && open.is_empty() && cursor.next_byte().is_none()
 }
 
-/// A place in a text that is being checked.
-struct Cursor<'t> {
+/// A validator of one text.
+struct Validator<'t> {
     text: &'t [u8],
-    at: usize,
+    position: usize,
 }
 
-impl Cursor<'_> {
-    /// Checks a value with all it holds. `None` is a mistake. `open` holds the closers that are due:
-    /// a stack of our own, because the program's ends before the nesting of a hostile text does.
-    fn value(&mut self, open: &mut Vec<u8>) -> Option<()> {
+impl Validator<'_> {
+    /// Skips a value with all that it contains, and returns `None` if it is invalid. `open` is the
+    /// stack of closing brackets: recursion would overflow on deeply nested input.
+    fn skip_value(&mut self, open: &mut Vec<u8>) -> Option<()> {
         loop {
-            let mut is_closed = match self.next()? {
-                b'{' => self.object(open)?,
-                b'[' => self.array(open)?,
-                b'"' => self.string()?,
-                _ => self.scalar()?,
+            let mut is_closed = match self.next_byte()? {
+                b'{' => self.open_object(open)?,
+                b'[' => self.open_array(open)?,
+                b'"' => self.skip_string()?,
+                _ => self.skip_scalar()?,
             };
             while is_closed {
                 let Some(closer) = open.last() else { return Some(()) };
-                match self.next()? {
+                match self.next_byte()? {
                     b',' => {
-                        self.at += 1;
+                        self.position += 1;
                         if *closer == b'}' {
-                            self.key()?;
+                            self.skip_key()?;
                         }
                         is_closed = false;
                     }
                     byte if byte == *closer => {
-                        self.at += 1;
+                        self.position += 1;
                         open.pop();
                     }
                     _ => return None,
@@ -44,75 +44,75 @@ impl Cursor<'_> {
         }
     }
 
-    /// What comes after white space, which is passed over.
-    fn next(&mut self) -> Option<u8> {
+    /// Skips white space and returns the byte behind it.
+    fn next_byte(&mut self) -> Option<u8> {
         loop {
-            let byte = *self.text.get(self.at)?;
-            if !matches!(byte, b' ' | b'\n' | b'\t' | b'\r') {
+            let byte = *self.text.get(self.position)?;
+            if !is_whitespace(byte) {
                 return Some(byte);
             }
-            self.at += 1;
+            self.position += 1;
         }
     }
 
-    /// Passes over `{`. Whether the object is empty and therefore over.
-    fn object(&mut self, open: &mut Vec<u8>) -> Option<bool> {
-        self.at += 1;
-        if self.next()? == b'}' {
-            self.at += 1;
+    /// Skips `{`, or `{}`. Returns whether the object is empty.
+    fn open_object(&mut self, open: &mut Vec<u8>) -> Option<bool> {
+        self.position += 1;
+        if self.next_byte()? == b'}' {
+            self.position += 1;
             return Some(true);
         }
         open.push(b'}');
-        self.key()?;
+        self.skip_key()?;
         Some(false)
     }
 
-    /// Passes over `[`. Whether the array is empty and therefore over.
-    fn array(&mut self, open: &mut Vec<u8>) -> Option<bool> {
-        self.at += 1;
-        if self.next()? == b']' {
-            self.at += 1;
+    /// Skips `[`, or `[]`. Returns whether the array is empty.
+    fn open_array(&mut self, open: &mut Vec<u8>) -> Option<bool> {
+        self.position += 1;
+        if self.next_byte()? == b']' {
+            self.position += 1;
             return Some(true);
         }
         open.push(b']');
         Some(false)
     }
 
-    /// Passes over a key and its colon.
-    fn key(&mut self) -> Option<()> {
-        if self.next()? != b'"' {
+    /// Skips a key and its colon.
+    fn skip_key(&mut self) -> Option<()> {
+        if self.next_byte()? != b'"' {
             return None;
         }
-        self.string()?;
-        if self.next()? != b':' {
+        self.skip_string()?;
+        if self.next_byte()? != b':' {
             return None;
         }
-        self.at += 1;
+        self.position += 1;
         Some(())
     }
 
-    /// Passes over a string.
-    fn string(&mut self) -> Option<bool> {
-        self.at += 1;
+    /// Skips a string. Returns `true`, because a string is complete.
+    fn skip_string(&mut self) -> Option<bool> {
+        self.position += 1;
         loop {
-            let rest = self.text.get(self.at..)?;
-            self.at += rest.iter().position(|byte| is_special(*byte))?;
-            match self.text.get(self.at)? {
+            let rest = self.text.get(self.position..)?;
+            self.position += rest.iter().position(|byte| must_be_escaped(*byte))?;
+            match self.text.get(self.position)? {
                 b'"' => {
-                    self.at += 1;
+                    self.position += 1;
                     return Some(true);
                 }
-                b'\\' => self.at += escape_length(self.text.get(self.at..)?)?,
+                b'\\' => self.position += escape_length(self.text.get(self.position..)?)?,
                 _ => return None,
             }
         }
     }
 
-    /// Passes over a number or a literal.
-    fn scalar(&mut self) -> Option<bool> {
-        let rest = self.text.get(self.at..)?;
+    /// Skips a number or a literal. Returns `true`, because a scalar is complete.
+    fn skip_scalar(&mut self) -> Option<bool> {
+        let rest = self.text.get(self.position..)?;
         let literal = [&b"true"[..], b"false", b"null"].into_iter().find(|it| rest.starts_with(it));
-        self.at += match literal {
+        self.position += match literal {
             Some(literal) => literal.len(),
             None => number_length(rest)?,
         };
@@ -120,13 +120,18 @@ impl Cursor<'_> {
     }
 }
 
-/// Whether a byte may not stand in a string as it is.
-pub fn is_special(byte: u8) -> bool {
+/// Returns whether a byte is white space in JSON.
+pub(crate) fn is_whitespace(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\n' | b'\t' | b'\r')
+}
+
+/// Returns whether a byte of a string must be escaped.
+pub(crate) fn must_be_escaped(byte: u8) -> bool {
     byte == b'"' || byte == b'\\' || byte < 0x20
 }
 
-/// How long the escape is that `text` begins with, if JSON knows it.
-pub fn escape_length(text: &[u8]) -> Option<usize> {
+/// Returns the length of the escape that `text` begins with, if JSON has the escape.
+pub(crate) fn escape_length(text: &[u8]) -> Option<usize> {
     match text.get(1)? {
         b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => Some(2),
         b'u' => text.get(2..6)?.iter().all(u8::is_ascii_hexdigit).then_some(6),
@@ -134,16 +139,16 @@ pub fn escape_length(text: &[u8]) -> Option<usize> {
     }
 }
 
-/// How long the number is that `text` begins with. RFC 8259, section 6.
-pub fn number_length(text: &[u8]) -> Option<usize> {
+/// Returns the length of the number that `text` begins with (RFC 8259, section 6).
+pub(crate) fn number_length(text: &[u8]) -> Option<usize> {
     let mut at = usize::from(text.first() == Some(&b'-'));
-    let whole = digits(text, at);
+    let whole = digit_count(text, at);
     if whole == 0 || (whole > 1 && text.get(at) == Some(&b'0')) {
         return None;
     }
     at += whole;
     if text.get(at) == Some(&b'.') {
-        let fraction = digits(text, at + 1);
+        let fraction = digit_count(text, at + 1);
         if fraction == 0 {
             return None;
         }
@@ -151,7 +156,7 @@ pub fn number_length(text: &[u8]) -> Option<usize> {
     }
     if matches!(text.get(at), Some(b'e' | b'E')) {
         let sign = usize::from(matches!(text.get(at + 1), Some(b'+' | b'-')));
-        let exponent = digits(text, at + 1 + sign);
+        let exponent = digit_count(text, at + 1 + sign);
         if exponent == 0 {
             return None;
         }
@@ -160,8 +165,8 @@ pub fn number_length(text: &[u8]) -> Option<usize> {
     Some(at)
 }
 
-/// How many digits stand at `at`.
-pub fn digits(text: &[u8], at: usize) -> usize {
+/// Returns the number of digits at `at`.
+pub(crate) fn digit_count(text: &[u8], at: usize) -> usize {
     let rest = text.get(at..).unwrap_or_default();
     rest.iter().take_while(|byte| byte.is_ascii_digit()).count()
 }

@@ -1,24 +1,25 @@
-//! What single flaws come to.
+//! Tests of single flaws.
 
 #[cfg(all(target_family = "wasm", target_os = "unknown"))]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::*;
 
-/// A text, what it comes to, and what was mended.
-type Case = (&'static str, &'static str, &'static [Kind]);
+/// A text, its repair, and the kinds of flaws.
+type Case = (&'static str, &'static str, &'static [FlawKind]);
 
-fn check(cases: &[Case], guide: &Guide) {
+fn check(cases: &[Case], shape: &ExpectedShape) {
     for (text, expected, kinds) in cases {
-        let (json, report) = mend(text, guide).unwrap_or_else(|it| panic!("{text}: {it:?}"));
+        let (json, report) =
+            repair(text, shape).unwrap_or_else(|failure| panic!("{text}: {failure:?}"));
         assert_eq!(json, *expected, "{text}");
         assert_eq!(report.kinds().collect::<Vec<_>>(), *kinds, "{text}");
     }
 }
 
 #[test]
-fn what_the_api_promises_is_done() {
-    use Kind::*;
+fn frequent_flaws_are_repaired() {
+    use FlawKind::*;
     check(
         &[
             (r#"{"a": 1}"#, r#"{"a": 1}"#, &[]),
@@ -36,13 +37,13 @@ fn what_the_api_promises_is_done() {
             ("{\"x\": 1}\n{\"y\": 2}", r#"[{"x": 1},{"y": 2}]"#, &[SeveralValues]),
             (r#"{"x": 1}, {"y": 2}"#, r#"[{"x": 1},{"y": 2}]"#, &[SeveralValues]),
         ],
-        &Guide::default(),
+        &ExpectedShape::default(),
     );
 }
 
 #[test]
-fn each_flaw_is_mended_and_named() {
-    use Kind::*;
+fn each_flaw_is_repaired_and_named() {
+    use FlawKind::*;
     check(
         &[
             (r#"{"a" 1}"#, r#"{"a": 1}"#, &[MissingColon]),
@@ -68,13 +69,13 @@ fn each_flaw_is_mended_and_named() {
             (r#"{"a": 1, "b"#, r#"{"a": 1}"#, &[Truncated]),
             (r#"{"a": tr"#, r#"{"a": true}"#, &[MissingBracket, Truncated]),
         ],
-        &Guide::default(),
+        &ExpectedShape::default(),
     );
 }
 
 #[test]
-fn brackets_are_mended_where_they_were_meant() {
-    use Kind::*;
+fn brackets_are_inserted_where_they_were_meant() {
+    use FlawKind::*;
     check(
         &[
             ("[[1, 2], [3", "[[1, 2], [3]]", &[MissingBracket]),
@@ -85,13 +86,13 @@ fn brackets_are_mended_where_they_were_meant() {
             (r#"{"a": ["b {c}, "d"]}"#, r#"{"a": ["b {c}", "d"]}"#, &[MissingQuote]),
             ("((1, 2), (3, 4))", "[[1, 2], [3, 4]]", &[WrongBracket]),
         ],
-        &Guide::default(),
+        &ExpectedShape::default(),
     );
 }
 
 #[test]
 fn strings_end_where_they_were_meant_to() {
-    use Kind::*;
+    use FlawKind::*;
     check(
         &[
             (r#"["a "b" c ", "d "e" f"]"#, r#"["a \"b\" c ", "d \"e\" f"]"#, &[UnescapedQuote]),
@@ -100,31 +101,32 @@ fn strings_end_where_they_were_meant_to() {
             (r#"{"a": "b, c: true}"#, r#"{"a": "b", "c": true}"#, &[MissingQuote, UnquotedText]),
             (r#"{"a": "b["c"]", "d": 1}"#, r#"{"a": "b[\"c\"]", "d": 1}"#, &[UnescapedQuote]),
         ],
-        &Guide::default(),
+        &ExpectedShape::default(),
     );
 }
 
 #[test]
-fn what_only_a_guess_could_mend_is_refused() {
+fn a_repair_that_would_be_a_guess_is_refused() {
     let cases = [
         ("Hello world", Failure::NoJson),
         ("", Failure::NoJson),
         ("The set {1, 2} has two elements, see [1].", Failure::NoJson),
-        (r#"{"a" ]"#, Failure::Hopeless),
-        (r#"{.a": {"b": 1}}"#, Failure::Hopeless),
-        (r#"[("a": 1}, {"a": 2}]"#, Failure::Hopeless),
-        (r#"Either {"a": 1} or, which is better, {"a": 2}"#, Failure::Hopeless),
+        (r#"{"a" ]"#, Failure::Unrepairable),
+        (r#"{.a": {"b": 1}}"#, Failure::Unrepairable),
+        (r#"[("a": 1}, {"a": 2}]"#, Failure::Unrepairable),
+        (r#"Either {"a": 1} or, which is better, {"a": 2}"#, Failure::Unrepairable),
     ];
     for (text, failure) in cases {
-        assert_eq!(mend(text, &Guide::default()).unwrap_err(), failure, "{text}");
+        assert_eq!(repair(text, &ExpectedShape::default()).unwrap_err(), failure, "{text}");
     }
 }
 
 #[test]
-fn flaws_are_told_with_their_places() {
-    let (_, report) = mend(r#"{"a": 1, b: 'c',}"#, &Guide::default()).unwrap();
-    let expected = [(Kind::UnquotedText, 9), (Kind::WrongQuote, 12), (Kind::TrailingComma, 16)];
-    assert_eq!(report.places(), expected);
+fn flaws_are_reported_with_their_offsets() {
+    let (_, report) = repair(r#"{"a": 1, b: 'c',}"#, &ExpectedShape::default()).unwrap();
+    let expected =
+        [(FlawKind::UnquotedText, 9), (FlawKind::WrongQuote, 12), (FlawKind::TrailingComma, 16)];
+    assert_eq!(report.flaws(), expected.map(|(kind, offset)| Flaw { kind, offset }));
     assert_eq!(report.count(), 3);
 }
 
@@ -137,9 +139,9 @@ const SCHEMA: &str = r##"{"type": "object", "$defs": {"n": {"type": "integer"}},
     "any": {}}}"##;
 
 #[test]
-fn a_schema_changes_what_loses_nothing() {
-    let guide = Guide::from_schema(SCHEMA);
-    assert_eq!(guide.root, Root::Object);
+fn a_schema_converts_values_without_loss() {
+    let shape = ExpectedShape::from_schema(SCHEMA);
+    assert_eq!(shape.root, RootKind::Object);
     let cases = [
         (r#"{"count": "30"}"#, r#"{"count": 30}"#),
         (r#"{"ok": "True"}"#, r#"{"ok": true}"#),
@@ -155,15 +157,15 @@ fn a_schema_changes_what_loses_nothing() {
         (r#""{\"count\": 1}""#, r#"{"count": 1}"#),
     ];
     for (text, expected) in cases {
-        let (json, report) = mend(text, &guide).unwrap();
+        let (json, report) = repair(text, &shape).unwrap();
         assert_eq!(json, expected);
         assert!(!report.is_empty());
     }
 }
 
 #[test]
-fn a_schema_that_is_not_satisfied_changes_nothing() {
-    let guide = Guide::from_schema(SCHEMA);
+fn values_that_no_conversion_fits_stay() {
+    let shape = ExpectedShape::from_schema(SCHEMA);
     let cases = [
         r#"{"count": "007"}"#,
         r#"{"count": "1.5"}"#,
@@ -177,23 +179,26 @@ fn a_schema_that_is_not_satisfied_changes_nothing() {
         r#"[1]"#,
     ];
     for json in cases {
-        let (out, report) = mend(json, &guide).unwrap();
+        let (out, report) = repair(json, &shape).unwrap();
         assert_eq!(out, json);
         assert!(report.is_empty(), "{json}");
     }
     for schema in ["{}", "true", "[", "{\"$ref\": \"#\"}", "{\"$ref\": 1}"] {
-        assert_eq!(mend("{\"a\":\"1\"}", &Guide::from_schema(schema)).unwrap().0, "{\"a\":\"1\"}");
+        assert_eq!(
+            repair("{\"a\":\"1\"}", &ExpectedShape::from_schema(schema)).unwrap().0,
+            "{\"a\":\"1\"}"
+        );
     }
 }
 
 #[test]
-fn a_schema_does_in_a_stream_what_it_does_to_a_whole_text() {
-    let guide = Guide::from_schema(SCHEMA);
+fn a_schema_converts_the_same_in_a_stream() {
+    let shape = ExpectedShape::from_schema(SCHEMA);
     let text =
         r#"{'count': '3', "tags": "x", "unit": "KELVIN", "inner": "{\"count\":\"1\"}", "n": 1,}"#;
-    let (whole, _) = mend(text, &guide).unwrap();
+    let (whole, _) = repair(text, &shape).unwrap();
     for cut in 0..=text.len() {
-        let (mut stream, mut out) = (Stream::new(&guide), Vec::new());
+        let (mut stream, mut out) = (Stream::new(&shape), Vec::new());
         stream.feed(&text[..cut], &mut out).unwrap();
         stream.feed(&text[cut..], &mut out).unwrap();
         stream.finish(&mut out).unwrap();

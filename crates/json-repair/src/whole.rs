@@ -1,170 +1,140 @@
-//! A whole text: finds the JSON in it, mends it, and checks what came out.
+//! Repair of a complete text: finds its documents, parses each, chooses between them and checks that
+//! the result is JSON.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, ops::Range};
 
 use crate::{
-    find::{Found, Opened, Search},
-    literals::literal,
-    lookahead::Source,
-    parser::{Doubt, Manner, Parser, Stop},
-    report::{Kind, Report},
+    find::{DocumentSearch, DocumentStart, Opening},
+    literals::json_literal,
+    lookahead::SourceText,
+    parser::{BracketPolicy, ParseOptions, ParsedDocument, Parser, StopReason},
+    report::{Failure, FlawKind, Report},
+    schema::RootKind,
     strict::is_json,
-    unescape::Unescape,
-    work_budget::{ATTEMPT, Effort, READING},
+    unescape::Unescaper,
+    work_budget::{PARSE_COST, REREAD_COST, WorkBudget},
 };
 
-/// Why a text was not mended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Failure {
-    /// There is no JSON in it.
-    NoJson,
-    /// There is, but only a guess could tell what it was to be.
-    Hopeless,
-}
-
-/// What the document is to be, if that is known.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Root {
-    /// Anything.
-    #[default]
-    Any,
-    /// An object.
-    Object,
-    /// An array.
-    Array,
-}
-
-impl Root {
-    /// Whether a document may be this.
-    fn takes(self, json: &[u8]) -> bool {
-        let first = json.trim_ascii_start().first();
-        match self {
-            Self::Any => true,
-            Self::Object => first == Some(&b'{'),
-            Self::Array => first == Some(&b'['),
-        }
-    }
-}
-
-/// The most documents in one text. More are no answer.
+/// The maximum number of documents read from one text.
 const MAX_DOCUMENTS: usize = 10_000;
 
-/// How many flaws a document may have to be read again where brackets are in doubt.
-const MAX_DOUBTED: usize = 64;
+/// The maximum number of flaws in a document that is parsed again with another [`BracketPolicy`].
+const MAX_FLAWS_FOR_RETRY: usize = 64;
 
-/// How much room is made at once for a document, in bytes.
-const RESERVED: usize = 1 << 12;
+/// The bytes reserved at first for the output of a document.
+const INITIAL_CAPACITY: usize = 1 << 12;
 
-/// A document that was found in a text.
+/// A document found in a text.
 #[derive(Debug)]
-pub(crate) struct Document {
+pub(crate) struct FoundDocument {
     json: Vec<u8>,
     report: Report,
-    /// Where it begins and ends in the text.
-    range: (usize, usize),
-    fenced: bool,
-    /// Whether nothing but white space, commas and comments is between it and the one before.
-    adjacent: bool,
+    /// The bytes of the text that the document covers.
+    range: Range<usize>,
+    /// Whether the document is in a code fence.
+    is_fenced: bool,
+    /// Whether only white space, commas and comments separate the document from the previous one.
+    is_adjacent: bool,
 }
 
-/// Mends a text. A text that is JSON comes back as it is, with an empty report.
-pub fn mend(text: &str, root: Root) -> Result<(Cow<'_, str>, Report), Failure> {
+/// Repairs a text. Returns valid JSON unchanged, with an empty report.
+pub(crate) fn repair(text: &str, root: RootKind) -> Result<(Cow<'_, str>, Report), Failure> {
     if is_json(text.as_bytes()) {
-        return Ok(mend_json(text, root));
+        return Ok(unwrap_valid(text, root));
     }
-    if let Some(json) = lone_scalar(text) {
+    if let Some(json) = lone_literal(text) {
         let mut report = Report::default();
-        report.add(Kind::WrongLiteral, 0);
-        return Ok((Cow::Owned(json), report));
+        report.add(FlawKind::WrongLiteral, 0);
+        return Ok((Cow::Borrowed(json), report));
     }
-    let (json, report) = mend_documents(text.as_bytes(), root)?;
-    let json = String::from_utf8(json).map_err(|_| Failure::Hopeless)?;
-    if !is_json(json.as_bytes()) {
-        return Err(Failure::Hopeless);
-    }
+    let (json, report) = repair_documents(text.as_bytes(), root)?;
+    let json = checked_utf8(json).ok_or(Failure::Unrepairable)?;
     Ok((Cow::Owned(json), report))
 }
 
-/// JSON needs no mending, unless it is a string that holds the JSON asked for.
-fn mend_json(text: &str, root: Root) -> (Cow<'_, str>, Report) {
-    let mut report = Report::default();
-    if root == Root::Any || !text.trim_start().starts_with('"') {
-        return (Cow::Borrowed(text), report);
+/// Returns valid JSON unchanged, or the document in it if the JSON is a string that holds a document
+/// of the expected kind.
+fn unwrap_valid(text: &str, root: RootKind) -> (Cow<'_, str>, Report) {
+    match unwrap_string(text, root) {
+        Some((inner, report)) => (Cow::Owned(inner), report),
+        None => (Cow::Borrowed(text), Report::default()),
     }
-    let Ok(inner) = serde_json::from_str::<String>(text) else {
-        return (Cow::Borrowed(text), report);
-    };
-    if !root.takes(inner.as_bytes()) {
-        return (Cow::Borrowed(text), report);
+}
+
+/// Returns the document of the expected kind that a JSON string holds.
+fn unwrap_string(text: &str, root: RootKind) -> Option<(String, Report)> {
+    if root == RootKind::Any || !text.trim_start().starts_with('"') {
+        return None;
     }
-    let inner = if is_json(inner.as_bytes()) {
-        Some(inner)
+    let inner: String = serde_json::from_str(text).ok()?;
+    if !root.matches(inner.as_bytes()) {
+        return None;
+    }
+    let (inner, mut report) = if is_json(inner.as_bytes()) {
+        (inner, Report::default())
     } else {
-        mend_documents(inner.as_bytes(), root).ok().and_then(|(json, inside)| {
-            report.append(&inside);
-            String::from_utf8(json).ok().filter(|json| is_json(json.as_bytes()))
-        })
+        let (json, report) = repair_documents(inner.as_bytes(), root).ok()?;
+        (checked_utf8(json)?, report)
     };
-    match inner {
-        Some(inner) => {
-            report.add(Kind::Unwrapped, 0);
-            (Cow::Owned(inner), report)
-        }
-        None => (Cow::Borrowed(text), report),
-    }
+    report.add(FlawKind::Unwrapped, 0);
+    Some((inner, report))
 }
 
-/// JSON for a text that is only a literal of another language, or a string in other quotes.
-fn lone_scalar(text: &str) -> Option<String> {
-    let text = text.trim();
-    let word = text.as_bytes();
-    if word.len() < 12 && word != b"none" && word != b"None of" {
-        return literal(word).map(str::to_owned);
-    }
-    None
+/// Returns the output as a string if it is JSON.
+pub(crate) fn checked_utf8(json: Vec<u8>) -> Option<String> {
+    String::from_utf8(json).ok().filter(|json| is_json(json.as_bytes()))
 }
 
-fn mend_documents(text: &[u8], root: Root) -> Result<(Vec<u8>, Report), Failure> {
-    let effort = Effort::new(text.len());
-    let documents = documents(Source { bytes: text, complete: true, effort: &effort })?;
-    choose(documents, root, text)
+/// Returns the JSON for a text that is nothing but a literal of another language.
+fn lone_literal(text: &str) -> Option<&'static str> {
+    let word = text.trim().as_bytes();
+    // In lower case `none` is an English word.
+    if word == b"none" { None } else { json_literal(word) }
 }
 
-/// All documents of a text. Behind one beyond mending only a fence can be trusted: anything else may
-/// be a part of it.
-pub(crate) fn documents(source: Source<'_>) -> Result<Vec<Document>, Failure> {
-    let (mut documents, mut from) = (Vec::<Document>::new(), 0);
-    let (mut search, mut hopeless) = (Search::new(0), false);
+fn repair_documents(text: &[u8], root: RootKind) -> Result<(Vec<u8>, Report), Failure> {
+    let budget = WorkBudget::new(text.len());
+    let documents = find_documents(SourceText { bytes: text, is_complete: true, budget: &budget })?;
+    choose_document(documents, root, text)
+}
+
+/// Returns all documents of a text. After an unrepairable document only fenced ones are accepted:
+/// anything else may be a part of the unrepairable one.
+pub(crate) fn find_documents(source: SourceText<'_>) -> Result<Vec<FoundDocument>, Failure> {
+    let (mut documents, mut from) = (Vec::<FoundDocument>::new(), 0);
+    let (mut search, mut has_unrepairable) = (DocumentSearch::new(0), false);
     while documents.len() < MAX_DOCUMENTS {
-        let Ok(Found::Document { at, opened, fenced }) = search.run(source) else { break };
-        let adjacent = is_between(source, from, at);
-        match read(source, at, opened) {
-            Ok((json, report, end)) => {
-                if fenced || !hopeless {
-                    let range = (at, end);
-                    documents.push(Document { json, report, range, fenced, adjacent });
+        let Ok(Some(DocumentStart { at, opening, is_fenced })) = search.find_next(source) else {
+            break;
+        };
+        let is_adjacent = is_adjacent(source, from, at);
+        match parse_document(source, at, opening) {
+            Ok(ParsedDocument { json, report, end }) => {
+                if is_fenced || !has_unrepairable {
+                    let range = at..end;
+                    documents.push(FoundDocument { json, report, range, is_fenced, is_adjacent });
                 }
                 from = end.max(at + 1);
             }
             Err(end) => {
-                if fenced || adjacent && !documents.is_empty() {
-                    return Err(Failure::Hopeless);
+                if is_fenced || is_adjacent && !documents.is_empty() {
+                    return Err(Failure::Unrepairable);
                 }
-                (hopeless, from) = (true, end.max(at + 1));
+                (has_unrepairable, from) = (true, end.max(at + 1));
             }
         }
         search.resume(from);
     }
     if documents.is_empty() {
-        return Err(if hopeless { Failure::Hopeless } else { Failure::NoJson });
+        return Err(if has_unrepairable { Failure::Unrepairable } else { Failure::NoJson });
     }
     Ok(documents)
 }
 
-/// Whether nothing but white space, commas and comments is between two places.
-fn is_between(source: Source<'_>, from: usize, to: usize) -> bool {
+/// Returns whether only white space, commas and comments are between two offsets.
+fn is_adjacent(source: SourceText<'_>, from: usize, to: usize) -> bool {
     let mut at = from;
-    while let Ok(Some((next, byte))) = source.next(at) {
+    while let Ok(Some((next, byte))) = source.next_token(at) {
         if next >= to || !matches!(byte, b',' | b';') {
             return next == to;
         }
@@ -173,131 +143,158 @@ fn is_between(source: Source<'_>, from: usize, to: usize) -> bool {
     false
 }
 
-/// Reads one document. What it comes to, and where it ends; on failure, where that was.
-fn read(source: Source<'_>, at: usize, opened: Opened) -> Result<(Vec<u8>, Report, usize), usize> {
-    if opened == Opened::Escaped {
-        return read_escaped(source, at);
+/// Parses one document, with another [`BracketPolicy`] where a bracket is ambiguous. Returns the
+/// offset where parsing stopped if the document is unrepairable.
+fn parse_document(
+    source: SourceText<'_>,
+    at: usize,
+    opening: Opening,
+) -> Result<ParsedDocument, usize> {
+    if opening == Opening::Escaped {
+        return parse_escaped(source, at);
     }
-    let mut best = attempt(source, at, opened, Doubt::Missing);
-    for doubt in [Doubt::Wrong, Doubt::Extra] {
-        let settled = |parser: &Parser| !parser.doubtful || parser.report.count() > MAX_DOUBTED;
-        if cost(source, &best) < 2 || best.as_ref().is_ok_and(settled) {
+    let mut best = parse_with(source, at, opening, BracketPolicy::Insert);
+    for policy in [BracketPolicy::Replace, BracketPolicy::Drop] {
+        let is_settled =
+            |parser: &Parser| !parser.is_ambiguous() || parser.flaw_count() > MAX_FLAWS_FOR_RETRY;
+        if repair_cost(source, &best) < 2 || best.as_ref().is_ok_and(is_settled) {
             break;
         }
-        let other = attempt(source, at, opened, doubt);
-        let read = other.as_ref().map_or_else(|end| *end, |parser| parser.at);
-        source.effort.spend(READING * (read - at));
-        // What needs less mending is more likely what was meant.
-        if cost(source, &other) < cost(source, &best) {
+        let other = parse_with(source, at, opening, policy);
+        let end = other.as_ref().map_or_else(|end| *end, Parser::position);
+        source.budget.spend(REREAD_COST * (end - at));
+        // The parse with fewer repairs is more likely the document that was meant.
+        if repair_cost(source, &other) < repair_cost(source, &best) {
             best = other;
         }
     }
-    best.map(finished)
+    best.map(Parser::into_document)
 }
 
-/// How much had to be mended, and how much was left over.
-fn cost(source: Source<'_>, attempt: &Result<Parser, usize>) -> usize {
-    let Ok(parser) = attempt else { return usize::MAX };
-    let left_over = matches!(source.next(parser.at), Ok(Some((_, b'}' | b']'))));
-    parser.report.count() + usize::from(left_over)
+/// Returns the number of repairs, plus one if a closing bracket is left over.
+fn repair_cost(source: SourceText<'_>, parsed: &Result<Parser, usize>) -> usize {
+    let Ok(parser) = parsed else { return usize::MAX };
+    let is_left_over = matches!(source.next_token(parser.position()), Ok(Some((_, b'}' | b']'))));
+    parser.flaw_count() + usize::from(is_left_over)
 }
 
-fn finished(parser: Parser) -> (Vec<u8>, Report, usize) {
-    (parser.out, parser.report, parser.at)
-}
-
-fn attempt(source: Source<'_>, at: usize, opened: Opened, doubt: Doubt) -> Result<Parser, usize> {
-    source.effort.spend(ATTEMPT);
-    let mut parser = Parser::new(at, Manner { careful: true, layout: true, doubt });
-    parser.out.reserve((source.bytes.len() - at).min(RESERVED));
-    if let Opened::Without(shape) = opened {
-        parser.imply(shape);
+/// Parses one document with one [`BracketPolicy`]. Returns the offset where parsing stopped if the
+/// document is unrepairable.
+fn parse_with(
+    source: SourceText<'_>,
+    at: usize,
+    opening: Opening,
+    policy: BracketPolicy,
+) -> Result<Parser, usize> {
+    source.budget.spend(PARSE_COST);
+    let mut parser = Parser::new(at, ParseOptions::whole_text(policy));
+    parser.reserve((source.bytes.len() - at).min(INITIAL_CAPACITY));
+    if let Opening::MissingBracket(container) = opening {
+        parser.open_implied(container);
     }
     match parser.run(source) {
-        Stop::Done => Ok(parser),
-        Stop::Wait | Stop::Hopeless => Err(parser.at),
+        StopReason::Done => Ok(parser),
+        StopReason::NeedMoreInput | StopReason::Unrepairable => Err(parser.position()),
     }
 }
 
-/// Reads a document in which everything was escaped once too often.
-fn read_escaped(source: Source<'_>, at: usize) -> Result<(Vec<u8>, Report, usize), usize> {
+/// Parses a document in which every quote has a backslash. Returns the end of the text if the
+/// document is unrepairable.
+fn parse_escaped(source: SourceText<'_>, at: usize) -> Result<ParsedDocument, usize> {
     let end = source.bytes.len();
     let mut plain = Vec::new();
-    let mut unescape = Unescape::default();
-    unescape.feed(source.from(at), &mut plain);
-    unescape.finish(&mut plain);
-    let inner = Source { bytes: &plain, ..source };
-    let mut parser = attempt(inner, 0, Opened::Plainly, Doubt::Missing).map_err(|_| end)?;
-    parser.report.add(Kind::Escaped, at);
-    Ok((parser.out, parser.report, end))
+    let mut unescaper = Unescaper::default();
+    unescaper.feed(source.tail(at), &mut plain);
+    unescaper.finish(&mut plain);
+    let inner = SourceText { bytes: &plain, ..source };
+    let parser = parse_with(inner, 0, Opening::Bracket, BracketPolicy::Insert).map_err(|_| end)?;
+    let mut document = parser.into_document();
+    document.report.add(FlawKind::Escaped, at);
+    Ok(ParsedDocument { end, ..document })
 }
 
-/// Makes one document of those found.
-fn choose(documents: Vec<Document>, root: Root, text: &[u8]) -> Result<(Vec<u8>, Report), Failure> {
+/// Returns one document for all those found: the array of adjacent ones, the one that is clearly
+/// meant, or a failure.
+fn choose_document(
+    documents: Vec<FoundDocument>,
+    root: RootKind,
+    text: &[u8],
+) -> Result<(Vec<u8>, Report), Failure> {
     let several = documents.len() > 1;
-    if several && root != Root::Object && documents.iter().skip(1).all(|one| one.adjacent) {
-        return Ok(join(&documents));
+    if several && root != RootKind::Object && documents.iter().skip(1).all(|one| one.is_adjacent) {
+        return Ok(join_documents(&documents));
     }
-    let fits = documents.iter().any(|one| root.takes(&one.json));
-    let fenced = documents.iter().any(|one| one.fenced && (!fits || root.takes(&one.json)));
-    let mut rest = documents
-        .into_iter()
-        .filter(|one| (!fits || root.takes(&one.json)) && (!fenced || one.fenced));
-    let first = rest.next().ok_or(Failure::NoJson)?;
-    let mut best = first;
-    for one in rest {
-        if one.json == best.json {
-            continue;
-        }
-        // A short one beside a long one is an example; of two alike, nobody knows which is meant.
-        if one.json.len() > 3 * best.json.len() {
-            best = one;
-        } else if 3 * one.json.len() > best.json.len() {
-            return Err(Failure::Hopeless);
-        }
-    }
-    if !best.fenced && is_part(text, best.range) {
-        return Err(Failure::Hopeless);
+    let best = best_document(documents, root)?;
+    if !best.is_fenced && is_enclosed(text, &best.range) {
+        return Err(Failure::Unrepairable);
     }
     let mut report = best.report;
-    if let Some((kind, at)) = surroundings(text, best.range, best.fenced) {
+    if let Some((kind, at)) = surrounding_flaw(text, &best.range, best.is_fenced) {
         report.add(kind, at);
     }
     Ok((best.json, report))
 }
 
-/// Whether a document stands between brackets that could not be read: it is a part of what was meant.
-fn is_part(text: &[u8], range: (usize, usize)) -> bool {
-    let before = text.get(..range.0).unwrap_or_default().trim_ascii_start();
-    let after = text.get(range.1..).unwrap_or_default().trim_ascii_start();
+/// Returns the document that is meant: of the expected kind rather than another, fenced rather than
+/// not, long rather than short.
+fn best_document(documents: Vec<FoundDocument>, root: RootKind) -> Result<FoundDocument, Failure> {
+    let fits = documents.iter().any(|one| root.matches(&one.json));
+    let fenced = documents.iter().any(|one| one.is_fenced && (!fits || root.matches(&one.json)));
+    let mut candidates = documents
+        .into_iter()
+        .filter(|one| (!fits || root.matches(&one.json)) && (!fenced || one.is_fenced));
+    let mut best = candidates.next().ok_or(Failure::NoJson)?;
+    for one in candidates {
+        if one.json == best.json {
+            continue;
+        }
+        // A short document beside a long one is an example. Two of similar length are ambiguous.
+        if one.json.len() > 3 * best.json.len() {
+            best = one;
+        } else if 3 * one.json.len() > best.json.len() {
+            return Err(Failure::Unrepairable);
+        }
+    }
+    Ok(best)
+}
+
+/// Returns whether a document is between brackets that could not be parsed, which makes the document
+/// a part of a larger one.
+fn is_enclosed(text: &[u8], range: &Range<usize>) -> bool {
+    let before = text.get(..range.start).unwrap_or_default().trim_ascii_start();
+    let after = text.get(range.end..).unwrap_or_default().trim_ascii_start();
     matches!(before.first(), Some(b'{' | b'[')) && matches!(after.first(), Some(b'}' | b']'))
 }
 
-/// What is around a document, with the byte where it is.
-fn surroundings(text: &[u8], range: (usize, usize), fenced: bool) -> Option<(Kind, usize)> {
-    let before = text.get(..range.0).unwrap_or_default().trim_ascii();
-    let after = text.get(range.1..).unwrap_or_default().trim_ascii();
-    if fenced {
-        return Some((Kind::CodeFence, 0));
+/// Returns the kind and the offset of the flaw around a document.
+fn surrounding_flaw(
+    text: &[u8],
+    range: &Range<usize>,
+    is_fenced: bool,
+) -> Option<(FlawKind, usize)> {
+    let before = text.get(..range.start).unwrap_or_default().trim_ascii();
+    let after = text.get(range.end..).unwrap_or_default().trim_ascii();
+    if is_fenced {
+        return Some((FlawKind::CodeFence, 0));
     }
     if !before.is_empty() {
-        return Some((Kind::SurroundingText, 0));
+        return Some((FlawKind::SurroundingText, 0));
     }
     let only = |some: &[u8]| after.iter().all(|byte| some.contains(byte) || *byte == b' ');
     let kind = match () {
         () if after.is_empty() => return None,
-        () if only(b"}]\n") => Kind::ExtraBracket,
-        () if only(b",;") => Kind::TrailingComma,
-        () => Kind::SurroundingText,
+        () if only(b"}]\n") => FlawKind::ExtraBracket,
+        () if only(b",;") => FlawKind::TrailingComma,
+        () => FlawKind::SurroundingText,
     };
-    Some((kind, range.1))
+    Some((kind, range.end))
 }
 
-/// Documents one after the other are the items of an array.
-fn join(documents: &[Document]) -> (Vec<u8>, Report) {
+/// Returns an array whose items are the documents.
+fn join_documents(documents: &[FoundDocument]) -> (Vec<u8>, Report) {
     let mut json = vec![b'['];
     let mut report = Report::default();
-    report.add(Kind::SeveralValues, 0);
+    report.add(FlawKind::SeveralValues, 0);
     for document in documents {
         if json.len() > 1 {
             json.push(b',');

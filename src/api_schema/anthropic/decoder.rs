@@ -2,10 +2,10 @@
 
 use std::rc::Rc;
 
-use super::{answer, names::ToolNames, stream::Progress};
+use super::{answer, names::ToolNames, stream::StreamProgress};
 use crate::{
     api_schema::origin::ResponseContext,
-    chat::{answer::Answer, error::Error, stream_writer::Writer, text::Text},
+    chat::{answer::Answer, delta::Delta, error::Error},
 };
 
 /// The decoder of one attempt's answer or stream.
@@ -13,7 +13,7 @@ use crate::{
 pub(crate) struct AnthropicDecoder {
     /// The names of tools as they were sent, and as the client knows them.
     names: Rc<ToolNames>,
-    progress: Box<Progress>,
+    progress: Box<StreamProgress>,
 }
 
 impl AnthropicDecoder {
@@ -30,13 +30,13 @@ impl AnthropicDecoder {
         answer::read(body, &self.names, origin)
     }
 
-    /// Reads one event of a stream. If all it said was more text, that is given back.
-    pub(crate) fn event<'d>(
+    /// Decodes one event of a stream into the deltas it holds.
+    pub(crate) fn decode_event<'d>(
         &mut self,
         data: &'d [u8],
-        writer: &mut Writer,
         origin: ResponseContext<'_>,
-    ) -> Result<Option<(usize, Text<'d>)>, Error> {
-        self.progress.event(data, &self.names, writer, origin)
+        deltas: &mut Vec<Delta<'d>>,
+    ) -> Result<(), Error> {
+        self.progress.decode_event(data, &self.names, origin, deltas)
     }
 }

@@ -1,4 +1,4 @@
-//! The answer as a stream. Claude API, *Streaming messages*.
+//! Decoder of a streamed answer. Claude API, *Streaming messages*.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -9,57 +9,62 @@ use super::{
     wire::{self, ResponseBlock, StopDetails, UsageTokens, WireBlock, to_arguments},
 };
 use crate::{
-    api_schema::{error, origin::ResponseContext},
+    api_schema::{
+        error,
+        origin::ResponseContext,
+        tool_call_indices::{ToolCallIndex, ToolCallIndices},
+    },
     chat::{
+        delta::Delta,
         error::Error,
         finish::Finish,
-        stream_writer::Writer,
         text::{Text, lenient},
     },
     sse::MAX_EVENT,
 };
 
-/// How far a stream has come.
+/// Progress of a streamed message.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Progress {
-    /// Whether the message began.
+pub(super) struct StreamProgress {
+    /// Whether the message began, or any of its content came.
     begun: bool,
     tokens: Option<UsageTokens>,
-    /// The thoughts under way, which go out once more with their signature.
-    thinking: Option<Thinking>,
-    /// How many blocks of thoughts there have been.
+    /// The block of thoughts under way, which goes out once more with its signature.
+    thinking: Option<OpenThought>,
+    /// The number of blocks of thoughts so far.
     thoughts: usize,
+    calls: ToolCallIndices,
     /// The call under way, with the input that came before any piece of it.
     input: Option<(usize, String)>,
-    /// Why the model stopped. Said to the client when the message is complete, because until then
-    /// an error may come.
-    stop: Option<Stop>,
+    /// The reason why the model stopped. It goes out when the message is complete, because an error
+    /// may come before.
+    stop: Option<StopReason>,
 }
 
 #[derive(Clone, Debug)]
-struct Stop {
+struct StopReason {
     finish: Finish,
     native: Text<'static>,
     refusal: Option<Text<'static>>,
 }
 
-/// Thoughts under way.
+/// Block of thoughts under way.
 #[derive(Clone, Debug)]
-struct Thinking {
-    /// Still escaped as in JSON. Bounded by [`MAX_EVENT`]: longer thoughts cannot come back, so
-    /// that they are not handed out.
+struct OpenThought {
+    /// Escaped as in JSON. Bounded by [`MAX_EVENT`]: longer thoughts cannot come back from the
+    /// client, so they are not handed out.
     text: String,
     signature: Text<'static>,
 }
 
 #[derive(Deserialize)]
-struct Event<'a> {
+struct StreamEvent<'a> {
     #[serde(borrow, default, rename = "type")]
     kind: Option<Text<'a>>,
     #[serde(default, deserialize_with = "lenient")]
     index: Option<u64>,
     #[serde(default)]
-    message: Option<Started>,
+    message: Option<MessageStart>,
     #[serde(borrow, default)]
     content_block: Option<&'a RawValue>,
     #[serde(borrow, default)]
@@ -71,14 +76,14 @@ struct Event<'a> {
 }
 
 #[derive(Deserialize)]
-struct Started {
+struct MessageStart {
     #[serde(default, deserialize_with = "lenient")]
     usage: Option<UsageTokens>,
 }
 
-/// More of a block, or of the message. Fields of deltas that we do not know may be anything.
+/// The `delta` of a block or of the message. Fields of deltas that we do not know may be anything.
 #[derive(Deserialize)]
-struct Delta<'a> {
+struct BlockDelta<'a> {
     #[serde(borrow, default, rename = "type")]
     kind: Option<Text<'a>>,
     #[serde(borrow, default)]
@@ -95,22 +100,21 @@ struct Delta<'a> {
     stop_details: Option<StopDetails<'a>>,
 }
 
-impl Progress {
-    /// Takes in one event. Pings, and events that are new to us, say nothing. If all it said was more
-    /// text, that is given back.
-    pub(super) fn event<'d>(
+impl StreamProgress {
+    /// Decodes one event. Pings, and events that are new to us, hold no deltas.
+    pub(super) fn decode_event<'d>(
         &mut self,
         data: &'d [u8],
         names: &ToolNames,
-        writer: &mut Writer,
         origin: ResponseContext<'_>,
-    ) -> Result<Option<(usize, Text<'d>)>, Error> {
+        deltas: &mut Vec<Delta<'d>>,
+    ) -> Result<(), Error> {
         let data = data.trim_ascii();
         // No word of Anthropic's, but servers that speak its schema add it.
         if data.is_empty() || data == b"[DONE]" {
-            return Ok(None);
+            return Ok(());
         }
-        let event: Event<'d> = serde_json::from_slice(data)
+        let event: StreamEvent<'d> = serde_json::from_slice(data)
             .map_err(|_| origin.bad("holds an event that is not JSON"))?;
         if let Some(error) = event.error {
             return Err(error::classify_embedded(origin, error));
@@ -118,29 +122,28 @@ impl Progress {
         // An index beyond this machine's numbers is beyond any bound too.
         let index = usize::try_from(event.index.unwrap_or_default()).unwrap_or(usize::MAX);
         match event.kind.as_ref().map(Text::decode).unwrap_or_default().as_ref() {
-            "message_start" => self.begin(event.message, writer),
-            "content_block_start" => self.open(index, event.content_block, names, writer),
-            "content_block_delta" => return Ok(self.more(index, event.delta, writer)),
-            "content_block_stop" => self.close(writer),
+            "message_start" => self.begin_message(event.message, deltas),
+            "content_block_start" => self.open_block(index, event.content_block, names, deltas),
+            "content_block_delta" => deltas.extend(self.add_to_block(index, event.delta)),
+            "content_block_stop" => self.close_block(deltas),
             "message_delta" => {
-                self.close(writer);
+                self.close_block(deltas);
                 self.count(event.usage);
-                self.stop(event.delta);
+                self.note_stop(event.delta);
             }
-            "message_stop" => self.end(writer, origin)?,
+            "message_stop" => self.end_message(deltas),
             "error" => return Err(origin.bad("ended in an error it does not name")),
             _ => {}
         }
-        Ok(None)
+        self.begun |= !deltas.iter().all(Delta::is_empty);
+        Ok(())
     }
 
-    /// What the prompt cost is said at once, and is owed even if the rest never comes.
-    fn begin(&mut self, message: Option<Started>, writer: &mut Writer) {
+    /// Begins the message. The prompt's tokens count even if the rest never comes.
+    fn begin_message(&mut self, message: Option<MessageStart>, deltas: &mut Vec<Delta<'_>>) {
         self.begun = true;
         self.count(message.and_then(|message| message.usage));
-        if let Some(tokens) = self.tokens {
-            writer.usage(tokens.usage());
-        }
+        deltas.extend(self.usage());
     }
 
     fn count(&mut self, later: Option<UsageTokens>) {
@@ -149,69 +152,71 @@ impl Progress {
         }
     }
 
-    fn open(
+    fn usage(&self) -> Option<Delta<'static>> {
+        self.tokens.map(|tokens| Delta::Usage(tokens.usage()))
+    }
+
+    fn open_block<'d>(
         &mut self,
         index: usize,
-        block: Option<&RawValue>,
+        block: Option<&'d RawValue>,
         names: &ToolNames,
-        writer: &mut Writer,
+        deltas: &mut Vec<Delta<'d>>,
     ) {
-        self.close(writer);
-        let block = block.and_then(|raw| serde_json::from_str::<WireBlock<'_>>(raw.get()).ok());
+        self.close_block(deltas);
+        let block = block.and_then(|raw| serde_json::from_str::<WireBlock<'d>>(raw.get()).ok());
         match block.map(WireBlock::decode) {
-            Some(ResponseBlock::Text(text)) => writer.content(0, &text, None),
-            Some(ResponseBlock::Thinking(ThinkingBlock::Signed { text, signature })) => {
-                writer.reasoning(0, &text);
-                let (text, signature) = (text.escaped().to_owned(), signature.into_owned());
-                self.thinking = Some(Thinking { text, signature });
+            Some(ResponseBlock::Text(text)) => {
+                deltas.push(Delta::Content { choice: 0, text, logprobs: None });
             }
-            Some(ResponseBlock::Thinking(redacted)) => self.hand_out(&redacted, writer),
+            Some(ResponseBlock::Thinking(ThinkingBlock::Signed { text, signature })) => {
+                let signature = signature.into_owned();
+                self.thinking = Some(OpenThought { text: text.escaped().to_owned(), signature });
+                deltas.push(Delta::Reasoning { choice: 0, text });
+            }
+            Some(ResponseBlock::Thinking(redacted)) => self.add_detail(&redacted, deltas),
             Some(ResponseBlock::ToolUse { id, name, input }) => {
-                writer.call(0, index, id.as_ref(), Some(&names.received(&name)), None);
-                self.input = Some((index, to_arguments(input).to_owned()));
+                let name = names.received(&name);
+                let index = self.calls.resolve(0, Some(index), id.as_ref(), Some(&name));
+                if let Some(ToolCallIndex::New(call)) = index {
+                    deltas.push(Delta::Call { choice: 0, call, id, name, extra_content: None });
+                }
+                let input = || to_arguments(input).to_owned();
+                self.input = index.map(|index| (index.call(), input()));
             }
             Some(ResponseBlock::Other) | None => {}
         }
     }
 
-    /// More of a block. Text is given back, as it changes nothing here.
-    fn more<'d>(
-        &mut self,
-        index: usize,
-        delta: Option<&'d RawValue>,
-        writer: &mut Writer,
-    ) -> Option<(usize, Text<'d>)> {
-        let delta: Delta<'d> = serde_json::from_str(delta?.get()).ok()?;
+    /// Adds to the block under way. Returns what that means to a client, if anything.
+    fn add_to_block<'d>(&mut self, index: usize, delta: Option<&'d RawValue>) -> Option<Delta<'d>> {
+        let delta: BlockDelta<'d> = serde_json::from_str(delta?.get()).ok()?;
         match delta.kind.as_ref().map(Text::decode).unwrap_or_default().as_ref() {
             "text_delta" => {
                 let text = Text::from_raw(delta.text?)?;
-                writer.content(0, &text, None);
-                return Some((0, text));
+                Some(Delta::Content { choice: 0, text, logprobs: None })
             }
             "input_json_delta" => {
-                let json = Text::from_raw(delta.partial_json?)?;
-                if !json.is_empty() {
-                    self.input = None;
-                    writer.arguments(0, index, &json);
-                }
+                let text = Text::from_raw(delta.partial_json?).filter(|text| !text.is_empty())?;
+                self.input = None;
+                let call = self.calls.find(0, index)?;
+                Some(Delta::Arguments { choice: 0, call, text })
             }
             "thinking_delta" => {
                 let text = Text::from_raw(delta.thinking?)?;
-                self.think(&text);
-                writer.reasoning(0, &text);
+                self.add_thinking(&text);
+                Some(Delta::Reasoning { choice: 0, text })
             }
             "signature_delta" => {
                 let signature = Text::from_raw(delta.signature?)?;
-                if let Some(own) = &mut self.thinking {
-                    own.signature = signature.into_owned();
-                }
+                self.thinking.as_mut()?.signature = signature.into_owned();
+                None
             }
-            _ => {}
+            _ => None,
         }
-        None
     }
 
-    fn think(&mut self, text: &Text<'_>) {
+    fn add_thinking(&mut self, text: &Text<'_>) {
         let more = text.escaped();
         match &mut self.thinking {
             Some(own) if own.text.len() + more.len() <= MAX_EVENT => own.text.push_str(more),
@@ -219,53 +224,123 @@ impl Progress {
         }
     }
 
-    /// A block is over: thoughts are handed out for the next turn, and a call has its input.
-    fn close(&mut self, writer: &mut Writer) {
-        if let Some(Thinking { text, signature }) = self.thinking.take() {
+    /// Closes the block under way: hands out its thoughts for the next turn, or its call's input.
+    fn close_block(&mut self, deltas: &mut Vec<Delta<'_>>) {
+        if let Some(OpenThought { text, signature }) = self.thinking.take() {
             let token = format!("\"{text}\"");
             let text = serde_json::from_str::<&RawValue>(&token).ok().and_then(Text::from_raw);
             let text = text.unwrap_or_else(|| Text::new(""));
-            self.hand_out(&ThinkingBlock::Signed { text, signature }, writer);
+            self.add_detail(&ThinkingBlock::Signed { text, signature }, deltas);
         }
-        if let Some((index, input)) = self.input.take() {
-            writer.arguments(0, index, &Text::new(&input));
+        if let Some((call, input)) = self.input.take() {
+            deltas.push(Delta::Arguments { choice: 0, call, text: Text::new(&input) });
         }
     }
 
-    fn hand_out(&mut self, thought: &ThinkingBlock<'_>, writer: &mut Writer) {
-        writer.reasoning_detail(0, &thought.to_detail(self.thoughts));
+    fn add_detail(&mut self, thought: &ThinkingBlock<'_>, deltas: &mut Vec<Delta<'_>>) {
+        deltas.push(Delta::ReasoningDetail { choice: 0, json: thought.to_detail(self.thoughts) });
         self.thoughts += 1;
     }
 
-    fn stop(&mut self, delta: Option<&RawValue>) {
-        let delta = delta.and_then(|raw| serde_json::from_str::<Delta<'_>>(raw.get()).ok());
+    fn note_stop(&mut self, delta: Option<&RawValue>) {
+        let delta = delta.and_then(|raw| serde_json::from_str::<BlockDelta<'_>>(raw.get()).ok());
         let Some(delta) = delta else { return };
         let Some(reason) = delta.stop_reason.and_then(Text::from_raw) else { return };
         let refusal = delta.stop_details.and_then(|details| details.explanation);
-        self.stop = Some(Stop {
+        self.stop = Some(StopReason {
             finish: wire::to_finish(Some(&reason)),
             native: reason.into_owned(),
             refusal: refusal.map(Text::into_owned),
         });
     }
 
-    /// The message is complete. A stream that ends without this broke off, whatever it said before.
-    fn end(&mut self, writer: &mut Writer, origin: ResponseContext<'_>) -> Result<(), Error> {
-        self.close(writer);
-        if !self.begun && !writer.has_begun() {
-            return Err(origin.bad("ended before it began"));
+    /// Ends the message. A stream without this event broke off, whatever came before. A message
+    /// that never began ends without a finish reason.
+    fn end_message(&mut self, deltas: &mut Vec<Delta<'_>>) {
+        self.close_block(deltas);
+        if self.begun || !deltas.is_empty() {
+            let (finish, native, refusal) = match self.stop.take() {
+                Some(stop) => (stop.finish, Some(stop.native), stop.refusal),
+                None => (Finish::Stop, None, None),
+            };
+            let refusal = refusal.filter(|_| finish == Finish::ContentFilter);
+            deltas.extend(refusal.map(|text| Delta::Refusal { choice: 0, text }));
+            deltas.push(Delta::Finish { choice: 0, finish, native });
+            deltas.extend(self.usage());
         }
-        let stop = self.stop.take();
-        let finish = stop.as_ref().map_or(Finish::Stop, |stop| stop.finish);
-        let refusal = stop.as_ref().and_then(|stop| stop.refusal.as_ref());
-        if let Some(refusal) = refusal.filter(|_| finish == Finish::ContentFilter) {
-            writer.refusal(0, refusal);
+        deltas.push(Delta::End);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+    use crate::{api_schema::origin::ResponseHead, chat::usage::Usage};
+
+    fn decode<'d>(events: &[&'d str]) -> Vec<Delta<'d>> {
+        let (head, names) = (ResponseHead::default(), ToolNames::default());
+        let origin = ResponseContext { provider: "anthropic", model: "claude", head: &head };
+        let (mut progress, mut deltas) = (StreamProgress::default(), Vec::new());
+        for event in events {
+            let mut own = Vec::new();
+            progress.decode_event(event.as_bytes(), &names, origin, &mut own).unwrap();
+            deltas.append(&mut own);
         }
-        writer.finish(0, finish, stop.as_ref().map(|stop| &stop.native));
-        if let Some(tokens) = self.tokens {
-            writer.usage(tokens.usage());
-        }
-        writer.end();
-        Ok(())
+        deltas
+    }
+
+    #[test]
+    fn thoughts_text_and_a_call_are_decoded_in_order() {
+        let deltas = decode(&[
+            r#"{"type":"message_start","message":{"usage":{"input_tokens":3,"output_tokens":1}}}"#,
+            r#"{"type":"content_block_start","index":0,"content_block":{"type":"thinking","thinking":"","signature":""}}"#,
+            r#"{"type":"content_block_delta","index":0,"delta":{"type":"thinking_delta","thinking":"Hm"}}"#,
+            r#"{"type":"content_block_delta","index":0,"delta":{"type":"signature_delta","signature":"s"}}"#,
+            r#"{"type":"content_block_stop","index":0}"#,
+            r#"{"type":"content_block_delta","index":1,"delta":{"type":"text_delta","text":"Hi"}}"#,
+            r#"{"type":"content_block_start","index":2,"content_block":{"type":"tool_use","id":"a","name":"f","input":{}}}"#,
+            r#"{"type":"content_block_delta","index":2,"delta":{"type":"input_json_delta","partial_json":"{\"x\":1}"}}"#,
+            r#"{"type":"message_delta","delta":{"stop_reason":"tool_use"},"usage":{"output_tokens":7}}"#,
+            r#"{"type":"message_stop"}"#,
+        ]);
+        let usage = |completion| Delta::Usage(Usage { prompt: 3, completion, ..Usage::default() });
+        let detail = r#"{"type":"reasoning.text","index":0,"text":"Hm","signature":"s","format":"anthropic-claude-v1"}"#;
+        let (id, name) = (Some(Text::new("a")), Text::new("f"));
+        let native = Some(Text::new("tool_use"));
+        let expected = [
+            usage(1),
+            Delta::Reasoning { choice: 0, text: Text::new("") },
+            Delta::Reasoning { choice: 0, text: Text::new("Hm") },
+            Delta::ReasoningDetail { choice: 0, json: detail.to_owned() },
+            Delta::Content { choice: 0, text: Text::new("Hi"), logprobs: None },
+            Delta::Call { choice: 0, call: 0, id, name, extra_content: None },
+            Delta::Arguments { choice: 0, call: 0, text: Text::new(r#"{"x":1}"#) },
+            Delta::Finish { choice: 0, finish: Finish::ToolCalls, native },
+            usage(7),
+            Delta::End,
+        ];
+        assert_eq!(deltas, expected);
+    }
+
+    #[test]
+    fn a_call_without_pieces_has_the_input_of_its_block() {
+        let deltas = decode(&[
+            r#"{"type":"content_block_start","index":5,"content_block":{"type":"tool_use","name":"f","input":{"x":1}}}"#,
+            r#"{"type":"content_block_stop","index":5}"#,
+        ]);
+        let name = Text::new("f");
+        let expected = [
+            Delta::Call { choice: 0, call: 0, id: None, name, extra_content: None },
+            Delta::Arguments { choice: 0, call: 0, text: Text::new(r#"{"x":1}"#) },
+        ];
+        assert_eq!(deltas, expected);
+    }
+
+    #[test]
+    fn a_message_that_never_began_has_no_finish_reason() {
+        assert_eq!(decode(&[r#"{"type":"ping"}"#, r#"{"type":"message_stop"}"#]), [Delta::End]);
     }
 }

@@ -6,7 +6,6 @@ use std::borrow::Cow;
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::place;
 use crate::chat::{
     text::{Text, lenient},
     usage::Usage,
@@ -118,27 +117,6 @@ impl<'a> Completion<'a> {
     /// Whether it is an error in the form of older vLLM, with its message beside `object`.
     pub(super) fn is_error(&self) -> bool {
         self.choices.is_none() && self.object.is_some_and(|own| own.get() == "\"error\"")
-    }
-
-    /// The choice and the text of a chunk that holds nothing else.
-    pub(super) fn plain(&self) -> Option<(usize, Text<'a>)> {
-        let [choice] = self.choices.as_deref()? else { return None };
-        let WireChoice { index, delta: Some(delta), message: None, .. } = choice else {
-            return None;
-        };
-        let silent = choice.finish_reason.is_none()
-            && choice.logprobs.is_none()
-            && choice.usage.is_none()
-            && self.usage.is_none()
-            && delta.refusal.is_none()
-            && delta.reasoning_content.is_none()
-            && delta.reasoning.is_none()
-            && delta.reasoning_details.is_none()
-            && delta.images.is_none()
-            && delta.function_call.is_none()
-            && delta.tool_calls.is_none();
-        let content = delta.content.as_ref().filter(|own| silent && own.thoughts.is_none())?;
-        Some((index.map_or(0, place), content.text.clone()?))
     }
 }
 

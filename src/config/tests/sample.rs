@@ -1,8 +1,8 @@
-//! The sample file of the repository, and the examples of the documents.
+//! Sample file of the repository, and examples of the documents.
 
 use super::*;
 
-/// `envoy/gateway.yaml` as the command reads it.
+/// Returns the document of `envoy/gateway.yaml`, read as the command reads files.
 fn document() -> Value {
     let options = serde_saphyr::options! { strict_booleans: true };
     serde_saphyr::from_str_with_options(include_str!("../../../envoy/gateway.yaml"), options)
@@ -15,7 +15,7 @@ fn sample() -> Config {
     Config::parse(&document).unwrap()
 }
 
-/// The models that `reached` holds for.
+/// Returns the names of the models that have an endpoint in a region.
 fn models(config: &Config, region: Region) -> Vec<&str> {
     let names = config.models.keys().map(String::as_str);
     names.filter(|name| config.target(name, region).is_some()).collect()
@@ -57,7 +57,7 @@ fn the_sample_has_the_documented_models_in_the_documented_regions() {
 }
 
 #[test]
-fn what_is_asked_in_the_eu_stays_in_the_eu() {
+fn endpoints_in_the_eu_have_hosts_in_the_eu() {
     let config = sample();
     for name in config.models.keys() {
         let Some(target) = config.target(name, Region::Eu) else { continue };
@@ -70,7 +70,7 @@ fn what_is_asked_in_the_eu_stays_in_the_eu() {
 }
 
 #[test]
-fn the_sample_says_what_each_model_cannot_do() {
+fn the_sample_knows_the_limits_of_each_model() {
     let config = sample();
     let takes = |name: &str, parameter| config.models[name].supports(parameter);
     for name in ["gpt-oss-120b", "gpt-oss-20b"] {
@@ -88,7 +88,7 @@ fn the_sample_says_what_each_model_cannot_do() {
 }
 
 #[test]
-fn the_sample_writes_the_defaults_down() {
+fn the_sample_shows_the_defaults() {
     let (config, mut document) = (sample(), document());
     let top = document.as_object_mut().unwrap();
     let written = [
@@ -113,7 +113,7 @@ fn the_sample_writes_the_defaults_down() {
 }
 
 #[test]
-fn the_sample_account_may_call_and_a_free_one_may_not() {
+fn the_sample_account_has_access() {
     let config = sample();
     assert!(config.has_access("demo"));
     assert!(!config.has_access("Demo"));
@@ -122,7 +122,7 @@ fn the_sample_account_may_call_and_a_free_one_may_not() {
     assert_eq!(config.model("QWEN3-32b").map(|(name, _)| name), Some("qwen3-32B"));
 }
 
-/// Each example stands in a configuration that has what the example speaks of.
+/// Each example is checked in a configuration that has the providers and models it refers to.
 #[test]
 fn the_documented_examples_are_valid() {
     let pages = [
@@ -148,7 +148,7 @@ fn the_documented_examples_are_valid() {
     }
 }
 
-/// The example in docs/configuration.md is what its output says it is.
+/// The mistakes shown in `docs/configuration.md` are those of the example above them.
 #[test]
 fn the_documented_mistakes_are_real() {
     let page = include_str!("../../../docs/configuration.md");
@@ -157,10 +157,10 @@ fn the_documented_mistakes_are_real() {
         rest.split_once("\n```").unwrap().0.to_owned()
     };
     let broken: Value = serde_saphyr::from_str(&block("```yaml broken\n")).unwrap();
-    let said = mistakes(&broken);
+    let found = mistakes(&broken);
     let shown = block("$ attache check broken.yaml\n");
     let shown: Vec<_> =
         shown.lines().filter_map(|line| line.strip_prefix("broken.yaml: ")).collect();
-    let count = format!("mistakes: {}", said.lines().count());
-    assert_eq!(shown, said.lines().chain([count.as_str()]).collect::<Vec<_>>());
+    let count = format!("mistakes: {}", found.lines().count());
+    assert_eq!(shown, found.lines().chain([count.as_str()]).collect::<Vec<_>>());
 }

@@ -1,70 +1,75 @@
-//! Escapes: those that JSON does not know, and those that it wants.
+//! Escapes in strings: those that JSON does not have, and those that JSON requires.
 
-use super::{Parser, Step, strings::Text};
+use super::{Parser, StepResult, state::StringState};
 use crate::{
-    lookahead::{Quote, Source},
-    report::Kind,
-    strict::is_special,
+    lookahead::{Quote, SourceText},
+    report::FlawKind,
+    strict::must_be_escaped,
 };
 
-/// What a backslash is put before for Markdown's or a shell's sake: it goes. Before anything else it
-/// belongs to a path, a pattern or a formula, and stays.
-const NEEDLESS: &[u8] = b"'`$&_*#!@~>%";
+/// The bytes that models escape for Markdown or a shell. A backslash before any other byte belongs
+/// to a path, a pattern or a formula, and stays.
+const UNNEEDED_ESCAPES: &[u8] = b"'`$&_*#!@~>%";
 
 impl Parser {
-    /// Reads a backslash in a string, with what follows it.
-    pub(crate) fn escape(&mut self, source: Source<'_>, text: &mut Text) -> Step {
-        let at = text.scan;
-        if let Some(length) = source.escape(at)? {
-            text.scan += length;
+    /// Reads a backslash in a string, with the bytes behind it.
+    pub(super) fn read_escape(
+        &mut self,
+        source: SourceText<'_>,
+        string: &mut StringState,
+    ) -> StepResult {
+        let at = string.scan;
+        if let Some(length) = source.escape_length_at(at)? {
+            string.scan += length;
             return Ok(());
         }
         let next = source.peek(at + 1)?;
         if next == Some(b'x') {
             source.peek(at + 3)?;
         }
-        let truncated = next.is_none() || (next == Some(b'u') && self.ends_in_escape(source, at));
-        self.note_at(if truncated { Kind::Truncated } else { Kind::WrongEscape }, at);
-        self.pour(source, text, at);
+        let truncated =
+            next.is_none() || (next == Some(b'u') && self.ends_in_unicode_escape(source, at));
+        self.record_at(if truncated { FlawKind::Truncated } else { FlawKind::WrongEscape }, at);
+        self.write_content(source, string, at);
         if truncated {
-            self.at = source.bytes.len();
+            self.position = source.bytes.len();
         } else {
-            self.mend_escape(source, text, next.unwrap_or_default());
+            self.repair_escape(source, string, next.unwrap_or_default());
         }
-        text.scan = self.at;
+        string.scan = self.position;
         Ok(())
     }
 
-    /// Whether nothing but digits of an escape is left of the text.
-    fn ends_in_escape(&self, source: Source<'_>, at: usize) -> bool {
-        let rest = source.from(at + 2);
+    /// Returns whether the text ends in the digits of a `\u` escape.
+    fn ends_in_unicode_escape(&self, source: SourceText<'_>, at: usize) -> bool {
+        let rest = source.tail(at + 2);
         rest.len() < 4 && rest.iter().all(u8::is_ascii_hexdigit)
     }
 
-    /// Writes what the backslash at the parser's place stands for with the byte after it.
-    fn mend_escape(&mut self, source: Source<'_>, text: &Text, next: u8) {
-        let at = self.at;
-        // Only JavaScript and Python have them, and only they have such quotes.
-        let foreign = matches!(text.quote, Quote::Single | Quote::Backtick);
-        let hex = source.from(at + 2).get(..2).and_then(hex_byte);
-        let quote = source.quote(at + 1);
+    /// Writes the character for a backslash at the parser's position and the byte behind it.
+    fn repair_escape(&mut self, source: SourceText<'_>, string: &StringState, next: u8) {
+        let at = self.position;
+        // JavaScript and Python have other escapes; their strings have these quotes.
+        let foreign = matches!(string.quote, Quote::Single | Quote::Backtick);
+        let hex = source.tail(at + 2).get(..2).and_then(hex_byte);
+        let quote = source.quote_at(at + 1);
         let (is_quote, width) = (quote.is_some(), quote.map_or(1, |(_, width)| width));
-        let out = self.target(text);
+        let out = self.output_for(string);
         let length = match (next, hex) {
             (b'x', Some(byte)) if foreign => {
-                write_unicode(out, byte);
+                write_unicode_escape(out, byte);
                 4
             }
             (b'0', _) if foreign => {
-                write_unicode(out, 0);
+                write_unicode_escape(out, 0);
                 2
             }
             (b'v', _) if foreign => {
-                write_unicode(out, 0x0b);
+                write_unicode_escape(out, 0x0b);
                 2
             }
             (b'\n', _) if foreign => 2,
-            _ if is_quote || NEEDLESS.contains(&next) => {
+            _ if is_quote || UNNEEDED_ESCAPES.contains(&next) => {
                 out.extend_from_slice(source.bytes.get(at + 1..at + 1 + width).unwrap_or_default());
                 1 + width
             }
@@ -73,20 +78,21 @@ impl Parser {
                 1
             }
         };
-        self.at = at + length;
+        self.position = at + length;
     }
 }
 
-/// The byte that two hexadecimal digits are.
+/// Returns the byte for two hexadecimal digits.
 fn hex_byte(digits: &[u8]) -> Option<u8> {
     let text = std::str::from_utf8(digits).ok()?;
     u8::from_str_radix(text, 16).ok()
 }
 
-/// Writes a piece of a string, escaping what JSON wants escaped. Escapes that are there stay.
-pub(crate) fn write_escaped(out: &mut Vec<u8>, piece: &[u8]) {
+/// Writes a piece of a string and escapes the bytes that JSON requires to be escaped. Existing
+/// escapes stay.
+pub(super) fn write_escaped(out: &mut Vec<u8>, piece: &[u8]) {
     let mut rest = piece;
-    while let Some(found) = rest.iter().position(|byte| is_special(*byte)) {
+    while let Some(found) = rest.iter().position(|byte| must_be_escaped(*byte)) {
         let (plain, special) = rest.split_at(found);
         out.extend_from_slice(plain);
         let length = if special.first() == Some(&b'\\') { 2 } else { 1 };
@@ -96,7 +102,7 @@ pub(crate) fn write_escaped(out: &mut Vec<u8>, piece: &[u8]) {
             [b'\n'] => out.extend_from_slice(b"\\n"),
             [b'\t'] => out.extend_from_slice(b"\\t"),
             [b'\r'] => out.extend_from_slice(b"\\r"),
-            [control @ 0..=0x1f] => write_unicode(out, *control),
+            [control @ 0..=0x1f] => write_unicode_escape(out, *control),
             escape => out.extend_from_slice(escape),
         }
         rest = after;
@@ -104,8 +110,8 @@ pub(crate) fn write_escaped(out: &mut Vec<u8>, piece: &[u8]) {
     out.extend_from_slice(rest);
 }
 
-/// Writes a byte as an escape by its number.
-pub(crate) fn write_unicode(out: &mut Vec<u8>, byte: u8) {
+/// Writes a byte as a `\u` escape.
+pub(super) fn write_unicode_escape(out: &mut Vec<u8>, byte: u8) {
     let digit = |half: u8| char::from_digit(half.into(), 16).map_or(b'0', |digit| digit as u8);
     out.extend_from_slice(&[b'\\', b'u', b'0', b'0', digit(byte >> 4), digit(byte & 15)]);
 }

@@ -1,46 +1,46 @@
-//! Whether a quote in a string ends it. A quote is trusted when what follows it is what must follow
-//! a string there; only then, and only as far as it must, is anything guessed.
+//! Classification of quotes in strings. A quote ends a string when the text behind it is what JSON
+//! allows there; only otherwise the classification weighs likelihoods.
 
 use memchr::memchr;
 
 use super::{
-    Parser, Shape,
-    strings::{Place, Style, Text, Verdict, is_structure},
+    Container, Parser,
+    state::{QuoteClass, QuoteCount, RejectedEnd, StringState, TokenRole, is_structural},
 };
 use crate::{
-    literals::literal,
-    lookahead::{Likeness, Look, Quote, REACH, Source},
+    literals::json_literal,
+    lookahead::{Confidence, Lookahead, MAX_LOOKAHEAD, Quote, SourceText},
     strict::number_length,
-    work_budget::VECTOR,
+    work_budget::BYTES_PER_STEP,
 };
 
 impl Parser {
-    /// What the quote, so many bytes long, is where the string has been read to.
-    pub(crate) fn verdict(
+    /// Returns the class of the quote at `string.scan`, which is `length` bytes long.
+    pub(super) fn classify_quote(
         &mut self,
-        source: Source<'_>,
-        text: &mut Text,
+        source: SourceText<'_>,
+        string: &mut StringState,
         length: usize,
-    ) -> Look<Verdict> {
-        let at = text.scan;
-        let after = match text.style {
-            Style::Once => at + length,
-            Style::Twice if source.peek(at + 1)? == source.get(at) => at + 2,
-            Style::Twice => at + 1,
-            Style::Thrice => match self.end_of_thrice(source, at)? {
-                Some(after) => return Ok(Verdict::End(after)),
-                None => return Ok(Verdict::Inside),
+    ) -> Lookahead<QuoteClass> {
+        let at = string.scan;
+        let after = match string.quote_count {
+            QuoteCount::One => at + length,
+            QuoteCount::Two if source.peek(at + 1)? == source.byte_at(at) => at + 2,
+            QuoteCount::Two => at + 1,
+            QuoteCount::Three => match self.triple_quote_end(source, at)? {
+                Some(after) => return Ok(QuoteClass::Closing { after }),
+                None => return Ok(QuoteClass::Content),
             },
         };
-        match text.place {
-            Place::Key => self.key_verdict(source, at, after),
-            _ => self.value_verdict(source, text, after),
+        match string.role {
+            TokenRole::Key => self.classify_key_quote(source, at, after),
+            _ => self.classify_value_quote(source, string, after),
         }
     }
 
-    /// Three quotes end a string; of four, the first is the string's own.
-    fn end_of_thrice(&self, source: Source<'_>, at: usize) -> Look<Option<usize>> {
-        let quote = source.get(at);
+    /// Returns the offset behind three quotes. The first of four quotes belongs to the content.
+    fn triple_quote_end(&self, source: SourceText<'_>, at: usize) -> Lookahead<Option<usize>> {
+        let quote = source.byte_at(at);
         for next in [at + 1, at + 2] {
             if source.peek(next)? != quote {
                 return Ok(None);
@@ -49,202 +49,261 @@ impl Parser {
         Ok((source.peek(at + 3)? != quote).then_some(at + 3))
     }
 
-    fn key_verdict(&self, source: Source<'_>, at: usize, after: usize) -> Look<Verdict> {
-        let Some((next, byte)) = source.next(after)? else { return Ok(Verdict::End(after)) };
+    /// Returns the class of a quote in a key.
+    fn classify_key_quote(
+        &self,
+        source: SourceText<'_>,
+        at: usize,
+        after: usize,
+    ) -> Lookahead<QuoteClass> {
+        let Some((next, byte)) = source.next_token(after)? else {
+            return Ok(QuoteClass::Closing { after });
+        };
         if matches!(byte, b':' | b'=') {
-            return Ok(Verdict::End(after));
+            return Ok(QuoteClass::Closing { after });
         }
-        // A colon in a key that no colon follows ended the key.
-        let so_far = source.bytes.get(self.at..at).unwrap_or_default();
-        let so_far = so_far.get(..REACH).unwrap_or(so_far);
+        // If no colon follows a key, a colon in the key ended the key.
+        let so_far = source.bytes.get(self.position..at).unwrap_or_default();
+        let so_far = so_far.get(..MAX_LOOKAHEAD).unwrap_or(so_far);
         if let Some(colon) = so_far.iter().position(|byte| *byte == b':').filter(|at| *at > 0) {
-            return Ok(Verdict::Before(self.at + colon));
+            return Ok(QuoteClass::ClosedBefore { end: self.position + colon });
         }
-        if next == after && source.quote(next).is_some() {
-            let follows = source.next(next + 1)?.is_some_and(|(_, byte)| byte == b':');
-            return Ok(if follows { Verdict::End(next + 1) } else { Verdict::Inside });
+        if next == after && source.quote_at(next).is_some() {
+            let follows = source.next_token(next + 1)?.is_some_and(|(_, byte)| byte == b':');
+            return Ok(if follows {
+                QuoteClass::Closing { after: next + 1 }
+            } else {
+                QuoteClass::Content
+            });
         }
-        let ends = matches!(byte, b',' | b'}' | b']') || source.has(next, b"->")?;
-        let ends = ends || (next > after && source.value(next)?);
-        let ends = ends || !self.key_goes_on(source, after)?;
-        Ok(if ends { Verdict::End(after) } else { Verdict::Inside })
+        let ends = matches!(byte, b',' | b'}' | b']') || source.has_at(next, b"->")?;
+        let ends = ends || (next > after && source.has_value_at(next)?);
+        let ends = ends || !self.key_continues(source, after)?;
+        Ok(if ends { QuoteClass::Closing { after } } else { QuoteClass::Content })
     }
 
-    /// Whether a key has another quote that ends it, before anything that no key holds.
-    fn key_goes_on(&self, source: Source<'_>, after: usize) -> Look<bool> {
-        let rest = source.within_reach(after).from(after);
+    /// Returns whether another quote follows that ends the key, before any byte that no key has.
+    fn key_continues(&self, source: SourceText<'_>, after: usize) -> Lookahead<bool> {
+        let rest = source.clipped(after).tail(after);
         let end = rest.iter().position(|byte| b"\"'\n,{}[]".contains(byte) || *byte >= 0x80);
-        source.effort.spend(end.unwrap_or(rest.len()));
+        source.budget.spend(end.unwrap_or(rest.len()));
         match end.and_then(|end| rest.get(end)) {
-            None if rest.len() < REACH => source.peek(after + rest.len()).map(|_| true),
+            None if rest.len() < MAX_LOOKAHEAD => source.peek(after + rest.len()).map(|_| true),
             found => Ok(!matches!(found, Some(b',' | b'{' | b'[' | b'\n'))),
         }
     }
 
-    fn value_verdict(
+    /// Returns the class of a quote in a value or an item.
+    fn classify_value_quote(
         &mut self,
-        source: Source<'_>,
-        text: &mut Text,
+        source: SourceText<'_>,
+        string: &mut StringState,
         after: usize,
-    ) -> Look<Verdict> {
-        let Some((next, byte)) = source.next(after)? else { return Ok(Verdict::End(after)) };
-        if !self.is_careful() && self.ends_plainly(source, next, byte)? {
-            return Ok(Verdict::End(after));
+    ) -> Lookahead<QuoteClass> {
+        let Some((next, byte)) = source.next_token(after)? else {
+            return Ok(QuoteClass::Closing { after });
+        };
+        if !self.looks_far_ahead() && self.is_plainly_closed(source, next, byte)? {
+            return Ok(QuoteClass::Closing { after });
         }
         if byte == b'+'
-            && let Some((start, _)) = source.next(next + 1)?
-            && let Some((quote, length)) = source.quote(start)
+            && let Some((start, _)) = source.next_token(next + 1)?
+            && let Some((quote, length)) = source.quote_at(start)
         {
-            return Ok(Verdict::Joined(start + length, quote));
+            return Ok(QuoteClass::Joined { start: start + length, quote });
         }
-        if byte == b':' && text.place == Place::Item && text.quotes == 0 {
-            return Ok(Verdict::End(after));
+        if byte == b':' && string.role == TokenRole::Item && string.inner_quotes == 0 {
+            return Ok(QuoteClass::Closing { after });
         }
-        if next == after && self.ends_with_second(source, text, next)? {
-            // On a line of its own it may be an empty string behind one without its quote.
-            let ended = self.ended_before(source, text, after)?;
-            let ended = ended.filter(|end| source.breaks(*end, text.scan));
-            return Ok(ended.map_or(Verdict::Inside, Verdict::Before));
+        if next == after && self.second_quote_closes(source, string, next)? {
+            // Two quotes on a line of their own may be an empty string behind an unclosed one.
+            let ended = self.missing_quote_offset(source, string, after)?;
+            let ended = ended.filter(|end| source.has_line_break(*end, string.scan));
+            return Ok(ended.map_or(QuoteClass::Content, |end| QuoteClass::ClosedBefore { end }));
         }
-        let likeness = self.follows(source, after, 0)?;
-        if likeness == Likeness::Poor && next == after && matches!(byte, b']' | b'}') {
-            self.count_brackets(source, text, next);
-            // A bracket that was opened in the string is closed in it: `["']`.
-            if text.depth > 0 {
-                return Ok(Verdict::Inside);
+        let confidence = self.continuation_confidence(source, after, 0)?;
+        if confidence == Confidence::Low && next == after && matches!(byte, b']' | b'}') {
+            self.count_brackets(source, string, next);
+            // A bracket that was opened in the content is closed in the content: `["']`.
+            if string.bracket_depth > 0 {
+                return Ok(QuoteClass::Content);
             }
         }
-        if likeness == Likeness::Good {
-            return Ok(self.unless_open(source, text, after));
+        if confidence == Confidence::High {
+            return Ok(self.close_unless_bracket_open(source, string, after));
         }
-        if let Some(end) = self.joins_before(source, text, after)? {
-            return Ok(Verdict::JoinedBefore(end, after));
+        if let Some(end) = self.joined_string_end(source, string, after)? {
+            return Ok(QuoteClass::JoinedBefore { end, start: after });
         }
-        let balanced = text.quotes == 0 || text.depth <= 0;
-        if balanced && let Some(end) = self.ended_before(source, text, after)? {
-            return Ok(Verdict::Before(end));
+        let balanced = string.inner_quotes == 0 || string.bracket_depth <= 0;
+        if balanced && let Some(end) = self.missing_quote_offset(source, string, after)? {
+            return Ok(QuoteClass::ClosedBefore { end });
         }
-        let ends = likeness == Likeness::Poor
-            && (text.quotes == 0
-                || self.begins_next(source, text, next)?
-                || !self.comes_again(source, text, after)?);
-        Ok(if ends { Verdict::End(after) } else { Verdict::Inside })
+        let ends = confidence == Confidence::Low
+            && (string.inner_quotes == 0
+                || self.next_item_begins(source, string, next)?
+                || !self.closing_quote_follows(source, string, after)?);
+        Ok(if ends { QuoteClass::Closing { after } } else { QuoteClass::Content })
     }
 
-    /// Whether another string of an array begins behind a comma, where all quotes so far are in pairs.
-    fn begins_next(&self, source: Source<'_>, text: &Text, comma: usize) -> Look<bool> {
-        if !text.quotes.is_multiple_of(2) || source.get(comma) != Some(b',') || !self.in_array() {
+    /// Returns whether the next string of an array begins behind the comma, and all quotes so far
+    /// are in pairs.
+    fn next_item_begins(
+        &self,
+        source: SourceText<'_>,
+        string: &StringState,
+        comma: usize,
+    ) -> Lookahead<bool> {
+        if !string.inner_quotes.is_multiple_of(2)
+            || source.byte_at(comma) != Some(b',')
+            || !self.is_in_array()
+        {
             return Ok(false);
         }
-        let next = source.next(comma + 1)?;
+        let next = source.next_token(comma + 1)?;
         Ok(next.is_some_and(|(at, byte)| byte == b'"' && at > comma + 1))
     }
 
-    /// Whether what follows a string is just what should, with a short look.
-    fn ends_plainly(&self, source: Source<'_>, next: usize, byte: u8) -> Look<bool> {
-        let Some(shape) = self.shape() else { return Ok(false) };
-        if byte == shape.closer() {
+    /// Returns whether the token behind a string is one that JSON allows there, with a short
+    /// lookahead.
+    fn is_plainly_closed(&self, source: SourceText<'_>, next: usize, byte: u8) -> Lookahead<bool> {
+        let Some(container) = self.innermost() else { return Ok(false) };
+        if byte == container.closing_bracket() {
             return Ok(true);
         }
         if byte != b',' {
             return Ok(false);
         }
-        let Some((next, byte)) = source.next(next + 1)? else { return Ok(true) };
+        let Some((next, byte)) = source.next_token(next + 1)? else { return Ok(true) };
         let may_be_item = matches!(byte, b'{' | b'[' | b'0'..=b'9' | b'-' | b't' | b'f' | b'n');
-        Ok(source.quote(next).is_some() || (may_be_item && shape == Shape::Array))
+        Ok(source.quote_at(next).is_some() || (may_be_item && container == Container::Array))
     }
 
-    /// Whether the quote right behind this one ends the string, so that this one is its own.
-    fn ends_with_second(&self, source: Source<'_>, text: &Text, next: usize) -> Look<bool> {
-        let Some((quote, length)) = source.quote(next) else { return Ok(false) };
-        if !text.quote.may_end_with(quote) {
+    /// Returns whether the quote directly behind this one ends the string, so that this one is
+    /// content.
+    fn second_quote_closes(
+        &self,
+        source: SourceText<'_>,
+        string: &StringState,
+        next: usize,
+    ) -> Lookahead<bool> {
+        let Some((quote, length)) = source.quote_at(next) else { return Ok(false) };
+        if !string.quote.is_closed_by(quote) {
             return Ok(false);
         }
-        Ok(self.follows(source, next + length, 0)? == Likeness::Good)
+        Ok(self.continuation_confidence(source, next + length, 0)? == Confidence::High)
     }
 
-    /// Ends a string, unless a bracket is open in it among quotes: then it holds JSON or a program.
-    fn unless_open(&mut self, source: Source<'_>, text: &mut Text, after: usize) -> Verdict {
-        if text.quotes == 0 || text.depth <= 0 || self.returns > 0 {
-            return Verdict::End(after);
+    /// Returns the class of a quote that ends the string, unless a bracket is open among quotes in
+    /// the content: such a string holds JSON or a program.
+    fn close_unless_bracket_open(
+        &mut self,
+        source: SourceText<'_>,
+        string: &mut StringState,
+        after: usize,
+    ) -> QuoteClass {
+        if string.inner_quotes == 0 || string.bracket_depth <= 0 || self.rereads > 0 {
+            return QuoteClass::Closing { after };
         }
-        // In a stream what is written has gone.
-        if text.refused.is_none() && source.complete {
-            text.refused = Some((text.scan, usize::MAX));
+        // A stream cannot take back output, so the decision stays.
+        if string.rejected_end.is_none() && source.is_complete {
+            string.rejected_end = Some(RejectedEnd { at: string.scan, output_length: None });
         }
-        Verdict::Inside
+        QuoteClass::Content
     }
 
-    /// Whether another quote that could end the string comes: on the same line, or where what
-    /// follows it is what must.
-    fn comes_again(&self, source: Source<'_>, text: &Text, after: usize) -> Look<bool> {
-        let rest = source.from(after);
-        let rest = rest.get(..REACH).unwrap_or(rest);
-        source.effort.spend(REACH / VECTOR);
-        let quote = match text.quote {
+    /// Returns whether another quote follows that could end the string: on the same line, or before
+    /// a valid continuation.
+    fn closing_quote_follows(
+        &self,
+        source: SourceText<'_>,
+        string: &StringState,
+        after: usize,
+    ) -> Lookahead<bool> {
+        let rest = source.tail(after);
+        let rest = rest.get(..MAX_LOOKAHEAD).unwrap_or(rest);
+        source.budget.spend(MAX_LOOKAHEAD / BYTES_PER_STEP);
+        let quote = match string.quote {
             Quote::Double => b'"',
             Quote::Single => b'\'',
             Quote::Backtick => b'`',
             Quote::CurlyDouble | Quote::CurlySingle => 0xe2,
         };
         let Some(found) = memchr(quote, rest) else {
-            let all = rest.len() == REACH;
+            let all = rest.len() == MAX_LOOKAHEAD;
             return if all { Ok(false) } else { source.peek(after + rest.len()).map(|_| false) };
         };
         let at = after + found;
-        if self.shape() == Some(Shape::Object) && source.key(at)? == Likeness::Good {
+        if self.innermost() == Some(Container::Object)
+            && source.key_confidence(at)? == Confidence::High
+        {
             return Ok(false);
         }
-        let length = source.quote(at).map_or(1, |(_, length)| length);
-        Ok(!source.breaks(after, at) || self.follows(source, at + length, 0)? == Likeness::Good)
+        let length = source.quote_at(at).map_or(1, |(_, length)| length);
+        Ok(!source.has_line_break(after, at)
+            || self.continuation_confidence(source, at + length, 0)? == Confidence::High)
     }
 
-    /// Where the string ended without its quote, if the quote where it is read begins what comes
-    /// after it: a key or another string.
-    fn ended_before(&self, source: Source<'_>, text: &Text, after: usize) -> Look<Option<usize>> {
-        let at = text.scan;
-        let begins = source.get(after).is_some_and(|byte| !byte.is_ascii_whitespace());
+    /// Returns the offset where the string ended without a quote, if the quote at `string.scan`
+    /// begins a key or another string.
+    fn missing_quote_offset(
+        &self,
+        source: SourceText<'_>,
+        string: &StringState,
+        after: usize,
+    ) -> Lookahead<Option<usize>> {
+        let at = string.scan;
+        let begins = source.byte_at(after).is_some_and(|byte| !byte.is_ascii_whitespace());
         if !begins {
             return Ok(None);
         }
-        let so_far = source.bytes.get(self.at..at).unwrap_or_default();
-        let so_far = without_comment(so_far);
-        let at_run = self.at + so_far.len();
-        let length =
-            so_far.iter().rev().take(REACH).take_while(|byte| is_structure(**byte)).count();
-        source.effort.spend(length);
+        let so_far = source.bytes.get(self.position..at).unwrap_or_default();
+        let so_far = trim_comment(so_far);
+        let at_run = self.position + so_far.len();
+        let length = so_far
+            .iter()
+            .rev()
+            .take(MAX_LOOKAHEAD)
+            .take_while(|byte| is_structural(**byte))
+            .count();
+        source.budget.spend(length);
         let run = so_far.get(so_far.len() - length..).unwrap_or_default();
         let comma = run.iter().rposition(|byte| *byte == b',').map(|at| run.split_at(at).1);
         let own = so_far.get(..so_far.len() - length).unwrap_or_default();
         let closes = matches!(run.first(), Some(b'}' | b']'));
-        // A bracket that was opened in the string is closed in it.
-        let run = Some(run).filter(|_| !closes || open_brackets(source, own) == 0);
+        // A bracket that was opened in the content is closed in the content.
+        let run = Some(run).filter(|_| !closes || unclosed_bracket_count(source, own) == 0);
         for run in [run, comma].into_iter().flatten() {
-            let likeness = match self.shape_after(run) {
-                Some(Shape::Object) => source.key(at)?,
-                Some(_) => source.item(at)?,
-                None => Likeness::No,
+            let confidence = match self.container_after(run) {
+                Some(Container::Object) => source.key_confidence(at)?,
+                Some(_) => source.item_confidence(at)?,
+                None => Confidence::None,
             };
-            if likeness == Likeness::Good {
+            if confidence == Confidence::High {
                 return Ok(Some(at_run - run.len()));
             }
         }
         Ok(None)
     }
 
-    /// What is open innermost after the brackets and the comma in `run`, if they make sense.
-    fn shape_after(&self, run: &[u8]) -> Option<Shape> {
+    /// Returns the innermost container behind the brackets and the comma in `run`, if they are
+    /// valid.
+    fn container_after(&self, run: &[u8]) -> Option<Container> {
         let (mut closed, mut comma, mut opened) = (0, false, None);
         for byte in run.iter().copied().filter(|byte| !byte.is_ascii_whitespace()) {
-            let shape = self.stack.iter().rev().nth(closed)?.shape;
+            let container = self.container_at(closed)?;
             match byte {
                 b',' if !comma && opened.is_none() => comma = true,
-                b'}' | b']' if !comma && opened.is_none() && byte == shape.closer() => closed += 1,
-                b'{' if comma && opened.is_none() && shape != Shape::Object => {
-                    opened = Some(Shape::Object);
+                b'}' | b']'
+                    if !comma && opened.is_none() && byte == container.closing_bracket() =>
+                {
+                    closed += 1
                 }
-                b'[' if comma && opened.is_none() && shape != Shape::Object => {
-                    opened = Some(Shape::Array);
+                b'{' if comma && opened.is_none() && container != Container::Object => {
+                    opened = Some(Container::Object);
+                }
+                b'[' if comma && opened.is_none() && container != Container::Object => {
+                    opened = Some(Container::Array);
                 }
                 _ => return None,
             }
@@ -254,35 +313,40 @@ impl Parser {
             return None;
         }
         match opened {
-            Some(shape) => Some(shape),
+            Some(container) => Some(container),
             None => {
-                let shape = self.stack.iter().rev().nth(closed)?.shape;
-                (comma || shape == Shape::Object).then_some(shape)
+                let container = self.container_at(closed)?;
+                (comma || container == Container::Object).then_some(container)
             }
         }
     }
 
-    /// Where the string ended without its quote, if a plus joins it to the one whose quote is read.
-    fn joins_before(&self, source: Source<'_>, text: &Text, after: usize) -> Look<Option<usize>> {
-        let so_far = source.bytes.get(self.at..text.scan).unwrap_or_default();
-        let Some(joined) = without_comment(so_far).trim_ascii_end().strip_suffix(b"+") else {
+    /// Returns the offset where the string ended without a quote, if a `+` joins the string to the
+    /// one that begins at `string.scan`.
+    fn joined_string_end(
+        &self,
+        source: SourceText<'_>,
+        string: &StringState,
+        after: usize,
+    ) -> Lookahead<Option<usize>> {
+        let so_far = source.bytes.get(self.position..string.scan).unwrap_or_default();
+        let Some(joined) = trim_comment(so_far).trim_ascii_end().strip_suffix(b"+") else {
             return Ok(None);
         };
         let Some(end) = source.after_string(after - 1)? else { return Ok(None) };
-        let ends = text.quote == Quote::Double && self.follows(source, end, 0)? == Likeness::Good;
-        let own = without_comment(joined.trim_ascii_end());
-        Ok(ends.then_some(self.at + own.len()))
+        let ends = string.quote == Quote::Double
+            && self.continuation_confidence(source, end, 0)? == Confidence::High;
+        let own = trim_comment(joined.trim_ascii_end());
+        Ok(ends.then_some(self.position + own.len()))
     }
-}
 
-impl Parser {
-    /// A string that has no quote at its end, without the members behind it: `first, b: true`.
-    pub(crate) fn without_members<'t>(&self, text: &'t [u8]) -> &'t [u8] {
+    /// Returns an unclosed string without the members of the object behind it: `first, b: true`.
+    pub(super) fn trim_members<'t>(&self, text: &'t [u8]) -> &'t [u8] {
         let mut own = text;
-        while self.shape() == Some(Shape::Object)
+        while self.innermost() == Some(Container::Object)
             && let Some(comma) = memchr::memrchr(b',', own)
             && let (before, member) = own.split_at(comma)
-            && is_member(member)
+            && is_unquoted_member(member)
         {
             own = before;
         }
@@ -290,29 +354,29 @@ impl Parser {
     }
 }
 
-/// Whether a comma, a plain word for a key, a colon and a number or literal are all there is.
-fn is_member(text: &[u8]) -> bool {
+/// Returns whether a text is a comma, a plain word as a key, a colon, and a number or a literal.
+fn is_unquoted_member(text: &[u8]) -> bool {
     let mut parts = text.get(1..).unwrap_or_default().splitn(2, |byte| *byte == b':');
     let [key, value] = [parts.next(), parts.next()].map(|it| it.unwrap_or_default().trim_ascii());
     let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
-    let is_value = number_length(value) == Some(value.len()) || literal(value).is_some();
+    let is_value = number_length(value) == Some(value.len()) || json_literal(value).is_some();
     !key.is_empty() && key.iter().all(is_part) && is_value
 }
 
-/// How many more brackets are opened than closed in the last bytes of a text.
-pub(crate) fn open_brackets(source: Source<'_>, text: &[u8]) -> usize {
-    let near = text.get(text.len().saturating_sub(REACH)..).unwrap_or_default();
-    source.effort.spend(near.len());
+/// Returns the number of brackets that are opened and not closed near the end of a text.
+pub(super) fn unclosed_bracket_count(source: SourceText<'_>, text: &[u8]) -> usize {
+    let near = text.get(text.len().saturating_sub(MAX_LOOKAHEAD)..).unwrap_or_default();
+    source.budget.spend(near.len());
     let count = |brackets: &[u8]| near.iter().filter(|byte| brackets.contains(byte)).count();
     count(b"{[").saturating_sub(count(b"}]"))
 }
 
-/// A text without the comment it ends with.
-fn without_comment(text: &[u8]) -> &[u8] {
+/// Returns a text without the block comment at its end.
+fn trim_comment(text: &[u8]) -> &[u8] {
     if !text.ends_with(b"*/") {
         return text;
     }
-    let begin = text.len().saturating_sub(REACH);
+    let begin = text.len().saturating_sub(MAX_LOOKAHEAD);
     let near = text.get(begin..).unwrap_or_default();
     let start = memchr::memmem::rfind(near, b"/*");
     start.map_or(text, |start| text.get(..begin + start).unwrap_or_default())

@@ -1,225 +1,254 @@
-//! Numbers, literals and text without quotes.
+//! Numbers, literals, calls, and text without quotes.
+
+use std::ops::Range;
 
 use memchr::memchr3;
 
 use super::{
-    Parser, Shape, State, Step, Stop,
+    Container, Parser, ParserState, StepResult, StopReason,
     escapes::write_escaped,
-    strings::{Place, Style},
+    state::{QuoteCount, TokenRole},
 };
 use crate::{
-    literals::literal,
-    lookahead::{Likeness, Look, Quote, REACH, Source},
-    report::Kind,
-    strict::{digits, number_length},
+    literals::json_literal,
+    lookahead::{Confidence, Lookahead, MAX_LOOKAHEAD, Quote, SourceText},
+    report::FlawKind,
+    strict::{digit_count, escape_length, number_length},
 };
 
-/// The longest text without quotes, in bytes.
-const LONGEST: usize = 4096;
+/// The maximum length of text without quotes, in bytes.
+const MAX_UNQUOTED_TEXT: usize = 4096;
 
 impl Parser {
-    /// Reads an item that does not begin with a quote or a bracket.
-    pub(crate) fn plain_item(&mut self, source: Source<'_>) -> Step {
-        let word = source.word(self.at)?;
+    /// Reads an item that begins with neither a quote nor a bracket.
+    pub(super) fn read_unquoted_item(&mut self, source: SourceText<'_>) -> StepResult {
+        let word = source.word_length(self.position)?;
         let is_key = word > 0
-            && source.next(self.at + word)?.is_some_and(|(_, byte)| byte == b':')
-            && source.key(self.at)? == Likeness::Good;
-        let is_in_object =
-            self.stack.iter().rev().nth(1).is_some_and(|frame| frame.shape == Shape::Object);
-        let filled = self.stack.last().is_some_and(|frame| frame.filled);
-        if is_key && is_in_object && filled {
+            && source.next_token(self.position + word)?.is_some_and(|(_, byte)| byte == b':')
+            && source.key_confidence(self.position)? == Confidence::High;
+        let is_in_object = self.container_at(1) == Some(Container::Object);
+        let has_content = self.has_content();
+        if is_key && is_in_object && has_content {
             self.close_missing(1);
             return Ok(());
         }
-        self.scalar(source, Place::Item)
+        self.read_scalar(source, TokenRole::Item)
     }
 
-    /// Reads a value that does not begin with a quote or a bracket.
-    pub(crate) fn scalar(&mut self, source: Source<'_>, place: Place) -> Step {
-        let rest = source.from(self.at);
+    /// Reads a value that begins with neither a quote nor a bracket.
+    pub(super) fn read_scalar(&mut self, source: SourceText<'_>, role: TokenRole) -> StepResult {
+        let rest = source.tail(self.position);
         let is_part = |byte: &&u8| byte.is_ascii_alphanumeric() || b"+-._".contains(byte);
-        let length = rest.iter().take(REACH * 64).take_while(is_part).count();
-        if !source.complete {
+        let length = rest.iter().take(MAX_LOOKAHEAD * 64).take_while(is_part).count();
+        if !source.is_complete {
             self.release_key();
             if length == rest.len() {
-                return Err(Stop::Wait);
+                return Err(StopReason::NeedMoreInput);
             }
         }
         let word = rest.get(..length).unwrap_or_default();
-        if !word.is_empty() && self.stands_alone(source, self.at + length, place)? {
+        if !word.is_empty() && self.is_whole_value(source, self.position + length, role)? {
             if number_length(word) == Some(length) {
-                return self.take(length, None, word);
+                return self.write_scalar(length, None, word);
             }
-            if let Some(json) = literal(word) {
-                let kind = (json.as_bytes() != word).then_some(Kind::WrongLiteral);
-                return self.take(length, kind, json.as_bytes());
+            if let Some(json) = json_literal(word) {
+                let kind = (json.as_bytes() != word).then_some(FlawKind::WrongLiteral);
+                return self.write_scalar(length, kind, json.as_bytes());
             }
-            if let Some(number) = mended_number(word) {
-                return self.take(length, Some(Kind::WrongNumber), number.as_bytes());
+            if let Some(number) = repair_number(word) {
+                return self.write_scalar(length, Some(FlawKind::WrongNumber), number.as_bytes());
             }
-            if source.complete && self.at + length == source.bytes.len() {
-                return self.cut_off(source, word);
+            if source.is_complete && self.position + length == source.bytes.len() {
+                return self.read_cut_off_word(source, word);
             }
         }
-        if source.next(self.at + length)?.is_some_and(|(_, byte)| byte == b'(')
-            && let Some((start, end)) = self.call(source, length)?
+        if source.next_token(self.position + length)?.is_some_and(|(_, byte)| byte == b'(')
+            && let Some(argument) = self.find_call_argument(source, length)?
         {
-            self.note(Kind::Call);
-            return self.argument(source, start, end);
+            self.record(FlawKind::Call);
+            return self.write_call_argument(source, argument);
         }
-        self.plain_text(source, place)
+        self.read_unquoted_text(source, role)
     }
 
-    fn take(&mut self, length: usize, kind: Option<Kind>, json: &[u8]) -> Step {
+    /// Writes a scalar of `length` bytes as `json`.
+    fn write_scalar(&mut self, length: usize, kind: Option<FlawKind>, json: &[u8]) -> StepResult {
         if let Some(kind) = kind {
-            self.note(kind);
+            self.record(kind);
         }
-        self.write(json);
-        self.at += length;
+        self.write_value(json);
+        self.position += length;
         Ok(())
     }
 
-    /// The text ends in the middle of a word: a literal if it can be no other.
-    fn cut_off(&mut self, source: Source<'_>, word: &[u8]) -> Step {
+    /// Reads a word in which the text ends. A literal is completed if the word can be no other.
+    fn read_cut_off_word(&mut self, source: SourceText<'_>, word: &[u8]) -> StepResult {
         let whole = ["true", "false", "null"]
             .into_iter()
             .find(|literal| literal.as_bytes().get(..word.len()) == Some(word));
         match whole {
-            Some(json) => self.take(word.len(), Some(Kind::Truncated), json.as_bytes()),
+            Some(json) => self.write_scalar(word.len(), Some(FlawKind::Truncated), json.as_bytes()),
             None if matches!(word, b"-" | b"+" | b".") => {
-                self.at = source.bytes.len();
-                self.finish(Kind::Truncated)
+                self.position = source.bytes.len();
+                self.finish_document(FlawKind::Truncated)
             }
-            None => self.plain_text(source, Place::Value),
+            None => self.read_unquoted_text(source, TokenRole::Value),
         }
     }
 
-    /// Whether a word that ends at `end` is all there is of a value.
-    fn stands_alone(&self, source: Source<'_>, end: usize, place: Place) -> Look<bool> {
-        let Some((next, byte)) = source.next(end)? else { return Ok(true) };
+    /// Returns whether the word that ends at `end` is a complete value.
+    fn is_whole_value(
+        &self,
+        source: SourceText<'_>,
+        end: usize,
+        role: TokenRole,
+    ) -> Lookahead<bool> {
+        let Some((next, byte)) = source.next_token(end)? else { return Ok(true) };
         match byte {
             b'}' | b']' | b')' | b';' => Ok(true),
-            b',' if place == Place::Value && self.shape() == Some(Shape::Object) => {
-                // A comma that no key follows may be one of a number, or of a sentence.
-                let Some((after, byte)) = source.next(next + 1)? else { return Ok(true) };
+            b',' if role == TokenRole::Value && self.innermost() == Some(Container::Object) => {
+                // A comma without a key behind may belong to a number or a sentence.
+                let Some((after, byte)) = source.next_token(next + 1)? else { return Ok(true) };
                 let is_digit = after == next + 1 && byte.is_ascii_digit();
-                Ok(!is_digit || source.key(after)? != Likeness::No)
+                Ok(!is_digit || source.key_confidence(after)? != Confidence::None)
             }
             b',' => Ok(true),
-            _ if source.is_end_mark(next)? => Ok(true),
+            _ if source.has_end_marker_at(next)? => Ok(true),
             _ if next == end => Ok(false),
-            _ if source.breaks(end, next) => Ok(true),
-            _ if self.shape() == Some(Shape::Object) => Ok(source.key(next)? == Likeness::Good),
-            _ => Ok(byte.is_ascii_digit() || source.value(next)?),
+            _ if source.has_line_break(end, next) => Ok(true),
+            _ if self.innermost() == Some(Container::Object) => {
+                Ok(source.key_confidence(next)? == Confidence::High)
+            }
+            _ => Ok(byte.is_ascii_digit() || source.has_value_at(next)?),
         }
     }
 
-    /// Where the one argument of a call begins and where it ends, if it is a call: `ObjectId("…")`.
-    pub(crate) fn call(&self, source: Source<'_>, name: usize) -> Look<Option<(usize, usize)>> {
-        let word = source.from(self.at).get(..name).unwrap_or_default();
+    /// Returns the range of the only argument of a call, for example `ObjectId("…")`. The call's
+    /// name has `name` bytes.
+    pub(super) fn find_call_argument(
+        &self,
+        source: SourceText<'_>,
+        name: usize,
+    ) -> Lookahead<Option<Range<usize>>> {
+        let word = source.tail(self.position).get(..name).unwrap_or_default();
         let is_name = word.first().is_none_or(u8::is_ascii_alphabetic);
-        let Some((open, _)) = source.next(self.at + name)?.filter(|_| is_name) else {
+        let Some((open, _)) = source.next_token(self.position + name)?.filter(|_| is_name) else {
             return Ok(None);
         };
-        let Some((start, byte)) = source.next(open + 1)? else { return Ok(None) };
-        let end = match source.quote(start) {
-            Some(_) => source.end_of_string(start, REACH)?.map(|end| end + 1),
-            None if byte.is_ascii_digit() || byte == b'-' => Some(start + source.word(start)?),
+        let Some((start, byte)) = source.next_token(open + 1)? else { return Ok(None) };
+        let end = match source.quote_at(start) {
+            Some(_) => source.string_end(start, MAX_LOOKAHEAD)?.map(|end| end + 1),
+            None if byte.is_ascii_digit() || byte == b'-' => {
+                Some(start + source.word_length(start)?)
+            }
             None => None,
         };
         let Some(end) = end else { return Ok(None) };
-        let closes = source.next(end)?.is_some_and(|(_, byte)| byte == b')');
-        Ok(closes.then_some((start, end)))
+        let closes = source.next_token(end)?.is_some_and(|(_, byte)| byte == b')');
+        Ok(closes.then_some(start..end))
     }
 
-    /// Takes the argument of a call for its value.
-    pub(crate) fn argument(&mut self, source: Source<'_>, start: usize, end: usize) -> Step {
-        let inside = source.bytes.get(start..end).unwrap_or_default();
-        let after = source.next(end)?.map_or(end, |(at, _)| at + 1);
-        match source.quote(start) {
+    /// Writes the argument of a call as a value.
+    pub(super) fn write_call_argument(
+        &mut self,
+        source: SourceText<'_>,
+        argument: Range<usize>,
+    ) -> StepResult {
+        let after = source.next_token(argument.end)?.map_or(argument.end, |(at, _)| at + 1);
+        let quote = source.quote_at(argument.start);
+        let inside = source.bytes.get(argument).unwrap_or_default();
+        match quote {
             Some((_, length)) => {
                 let inside = inside.get(length..inside.len() - 1).unwrap_or_default();
-                self.write_string(inside);
+                self.write_plain_string(inside);
             }
-            None if number_length(inside) == Some(inside.len()) => self.write(inside),
-            None => self.write_string(inside),
+            None if number_length(inside) == Some(inside.len()) => self.write_value(inside),
+            None => self.write_plain_string(inside),
         }
-        self.at = after;
+        self.position = after;
         Ok(())
     }
 
-    fn write_string(&mut self, plain: &[u8]) {
-        self.begin();
-        self.out.push(b'"');
-        let is_escape =
-            |at: usize| crate::strict::escape_length(plain.get(at..).unwrap_or_default());
+    /// Writes unquoted text as a string.
+    fn write_plain_string(&mut self, plain: &[u8]) {
+        self.begin_value();
+        self.output.push(b'"');
         let mut at = 0;
         while let Some(byte) = plain.get(at).copied() {
-            let length = if byte == b'\\' { is_escape(at).unwrap_or(1) } else { 1 };
+            let escape = plain.get(at..).filter(|_| byte == b'\\').and_then(escape_length);
+            let length = escape.unwrap_or(1);
             match plain.get(at..at + length) {
-                Some(b"\\") => self.out.extend_from_slice(b"\\\\"),
-                Some(piece) => write_escaped(&mut self.out, piece),
+                Some(b"\\") => self.output.extend_from_slice(b"\\\\"),
+                Some(piece) => write_escaped(&mut self.output, piece),
                 None => {}
             }
             at += length;
         }
-        self.out.push(b'"');
-        self.after_value();
+        self.output.push(b'"');
+        self.end_value();
     }
 
-    /// Reads text without quotes, or with the closing one only.
-    fn plain_text(&mut self, source: Source<'_>, place: Place) -> Step {
-        if self.has_closing_quote(source, place)? {
-            self.note(Kind::MissingQuote);
-            return self.start_text(source, Quote::Double, Style::Once, place, self.at);
+    /// Reads text without quotes, or with only the closing one.
+    fn read_unquoted_text(&mut self, source: SourceText<'_>, role: TokenRole) -> StepResult {
+        if self.lacks_opening_quote_only(source, role)? {
+            self.record(FlawKind::MissingQuote);
+            return self.start_string(source, Quote::Double, QuoteCount::One, role, self.position);
         }
-        let end = self.end_of_plain(source)?;
-        let text = source.bytes.get(self.at..end).unwrap_or_default().trim_ascii_end();
+        let end = self.unquoted_text_end(source)?;
+        let text = source.bytes.get(self.position..end).unwrap_or_default().trim_ascii_end();
         if text.is_empty() {
-            return Err(Stop::Hopeless);
+            return Err(StopReason::Unrepairable);
         }
-        self.note(Kind::UnquotedText);
-        self.write_string(text);
-        self.at = end;
+        self.record(FlawKind::UnquotedText);
+        self.write_plain_string(text);
+        self.position = end;
         Ok(())
     }
 
-    /// Whether the next quote ends a string that begins here without one.
-    fn has_closing_quote(&mut self, source: Source<'_>, place: Place) -> Look<bool> {
-        if self.at < self.quoteless {
+    /// Returns whether the next quote ends a string that begins here without one.
+    fn lacks_opening_quote_only(
+        &mut self,
+        source: SourceText<'_>,
+        role: TokenRole,
+    ) -> Lookahead<bool> {
+        if self.position < self.no_quote_until {
             return Ok(false);
         }
-        let Some(quote) = closing_quote(source, self.at)? else {
-            self.quoteless = self.at + REACH;
+        let Some(quote) = closing_quote(source, self.position)? else {
+            self.no_quote_until = self.position + MAX_LOOKAHEAD;
             return Ok(false);
         };
-        let inside = source.bytes.get(self.at..quote).unwrap_or_default();
-        // The quote of the next string has a comma, a colon or a bracket before it.
+        let inside = source.bytes.get(self.position..quote).unwrap_or_default();
+        // A quote behind a comma, a colon or a bracket opens the next string.
         let before = inside.trim_ascii_end().last().copied().unwrap_or(b',');
         let opens = inside.ends_with(b" ") || matches!(before, b',' | b':' | b'[' | b'{');
-        let likeness = self.follows(source, quote + 1, 0)?;
-        let is_key =
-            place == Place::Item && source.next(quote + 1)?.is_some_and(|(_, byte)| byte == b':');
-        Ok(!opens && likeness == Likeness::Good && !is_key)
+        let confidence = self.continuation_confidence(source, quote + 1, 0)?;
+        let is_key = role == TokenRole::Item
+            && source.next_token(quote + 1)?.is_some_and(|(_, byte)| byte == b':');
+        Ok(!opens && confidence == Confidence::High && !is_key)
     }
 
-    /// Where text without quotes ends.
-    fn end_of_plain(&self, source: Source<'_>) -> Look<usize> {
-        let mut at = self.at;
-        while at < self.at + LONGEST {
+    /// Returns the offset where text without quotes ends.
+    fn unquoted_text_end(&self, source: SourceText<'_>) -> Lookahead<usize> {
+        let mut at = self.position;
+        while at < self.position + MAX_UNQUOTED_TEXT {
             let Some(byte) = source.peek(at)? else { return Ok(at) };
             let ends = match byte {
                 b'\n' => true,
-                b',' | b';' => self.follows(source, at, 0)? != Likeness::No || self.in_array(),
-                b'}' | b']' => self.follows(source, at, 0)? == Likeness::Good,
-                b'"' => self.follows(source, at, 0)? != Likeness::No,
-                b'`' | b'~' | b'<' => source.is_end_mark(at)?,
+                b',' | b';' => {
+                    self.continuation_confidence(source, at, 0)? != Confidence::None
+                        || self.is_in_array()
+                }
+                b'}' | b']' => self.continuation_confidence(source, at, 0)? == Confidence::High,
+                b'"' => self.continuation_confidence(source, at, 0)? != Confidence::None,
+                b'`' | b'~' | b'<' => source.has_end_marker_at(at)?,
                 b'/' | b'#' => {
-                    source.get(at.wrapping_sub(1)) == Some(b' ') && source.comment(at)? > 0
+                    source.byte_at(at.wrapping_sub(1)) == Some(b' ')
+                        && source.comment_length(at)? > 0
                 }
                 _ => false,
             };
-            if ends || source.effort.is_spent() {
+            if ends || source.budget.is_exhausted() {
                 return Ok(at);
             }
             at += 1;
@@ -227,52 +256,54 @@ impl Parser {
         Ok(at)
     }
 
-    pub(crate) fn in_array(&self) -> bool {
-        self.shape() != Some(Shape::Object)
+    /// Returns whether the innermost container is an array, or none is open.
+    pub(super) fn is_in_array(&self) -> bool {
+        self.innermost() != Some(Container::Object)
     }
 
-    /// Reads a key without quotes, or with the closing one only.
-    pub(crate) fn plain_key(&mut self, source: Source<'_>) -> Step {
-        let mut end = self.at;
+    /// Reads a key without quotes, or with only the closing one.
+    pub(super) fn read_unquoted_key(&mut self, source: SourceText<'_>) -> StepResult {
+        let mut end = self.position;
         let found = loop {
-            if end > self.at && source.quote(end).is_some() {
+            if end > self.position && source.quote_at(end).is_some() {
                 break b'"';
             }
             let Some(byte) = source.peek(end)? else {
-                self.at = end;
-                return self.finish(Kind::Truncated);
+                self.position = end;
+                return self.finish_document(FlawKind::Truncated);
             };
-            if end > self.at + REACH {
-                return Err(Stop::Hopeless);
+            if end > self.position + MAX_LOOKAHEAD {
+                return Err(StopReason::Unrepairable);
             }
             match byte {
                 b':' | b'=' | b'"' | b',' | b'}' | b']' | b'{' | b'[' | b'\n' | b';' => break byte,
                 _ => end += 1,
             }
         };
-        let key = source.bytes.get(self.at..end).unwrap_or_default().trim_ascii();
+        let key = source.bytes.get(self.position..end).unwrap_or_default().trim_ascii();
         match found {
-            b':' | b'=' if !key.is_empty() => self.write_key(key, Kind::UnquotedText, end),
-            b'"' => match source.next(end + 1)? {
-                Some((_, b':')) => self.write_key(key, Kind::MissingQuote, end + 1),
-                // A word before a key means nothing.
-                _ if source.key(end)? != Likeness::Good => {
-                    self.write_key(key, Kind::UnquotedText, end)
+            b':' | b'=' if !key.is_empty() => self.write_key(key, FlawKind::UnquotedText, end),
+            b'"' => match source.next_token(end + 1)? {
+                Some((_, b':')) => self.write_key(key, FlawKind::MissingQuote, end + 1),
+                // A word before a key carries no data.
+                _ if source.key_confidence(end)? != Confidence::High => {
+                    self.write_key(key, FlawKind::UnquotedText, end)
                 }
                 _ if !key.is_empty() => {
-                    self.note(Kind::SurroundingText);
-                    self.at = end;
+                    self.record(FlawKind::SurroundingText);
+                    self.position = end;
                     Ok(())
                 }
-                _ => Err(Stop::Hopeless),
+                _ => Err(StopReason::Unrepairable),
             },
-            _ => Err(Stop::Hopeless),
+            _ => Err(StopReason::Unrepairable),
         }
     }
 
-    fn write_key(&mut self, key: &[u8], kind: Kind, after: usize) -> Step {
-        self.note(kind);
-        self.separate();
+    /// Writes a key to the pending text.
+    fn write_key(&mut self, key: &[u8], kind: FlawKind, after: usize) -> StepResult {
+        self.record(kind);
+        self.ensure_comma();
         self.pending.push(b'"');
         for byte in key {
             match byte {
@@ -281,23 +312,23 @@ impl Parser {
             }
         }
         self.pending.push(b'"');
-        self.at = after;
-        self.state = State::Colon;
+        self.position = after;
+        self.state = ParserState::ExpectColon;
         Ok(())
     }
 }
 
-/// Where the next double quote is, if it is near and on the same line.
-fn closing_quote(source: Source<'_>, at: usize) -> Look<Option<usize>> {
-    let limit = at + REACH * 2;
+/// Returns the offset of the next double quote on the same line, if it is near.
+fn closing_quote(source: SourceText<'_>, at: usize) -> Lookahead<Option<usize>> {
+    let limit = at + MAX_LOOKAHEAD * 2;
     let mut at = at;
     while at < limit {
-        let rest = source.bytes.get(at..limit).unwrap_or_else(|| source.from(at));
+        let rest = source.bytes.get(at..limit).unwrap_or_else(|| source.tail(at));
         let Some(found) = memchr3(b'"', b'\n', b'\\', rest) else {
             return source.peek(at + rest.len()).map(|_| None);
         };
         at += found;
-        match source.get(at) {
+        match source.byte_at(at) {
             Some(b'"') => return Ok(Some(at)),
             Some(b'\\') => at += 2,
             _ => return Ok(None),
@@ -306,8 +337,8 @@ fn closing_quote(source: Source<'_>, at: usize) -> Look<Option<usize>> {
     Ok(None)
 }
 
-/// A number in JSON, for one in JavaScript or Python that means the same.
-fn mended_number(word: &[u8]) -> Option<String> {
+/// Returns the JSON number for a number of JavaScript or Python with the same value.
+fn repair_number(word: &[u8]) -> Option<String> {
     if !word.iter().any(u8::is_ascii_digit) {
         return None;
     }
@@ -320,7 +351,7 @@ fn mended_number(word: &[u8]) -> Option<String> {
     if let Some(hex) = hex {
         return u64::from_str_radix(hex, 16).ok().map(|number| format!("{sign}{number}"));
     }
-    let plain = without_separators(text)?;
+    let plain = remove_digit_separators(text)?;
     let (mantissa, exponent) = match plain.find(['e', 'E']) {
         Some(at) => plain.split_at(at),
         None => (plain.as_str(), ""),
@@ -339,12 +370,13 @@ fn mended_number(word: &[u8]) -> Option<String> {
     (number_length(number.as_bytes()) == Some(number.len())).then_some(number)
 }
 
-/// Digits without the underscores that Python and JavaScript allow between them.
-fn without_separators(text: &str) -> Option<String> {
+/// Returns a number without the underscores that Python and JavaScript allow between digits.
+fn remove_digit_separators(text: &str) -> Option<String> {
     if !text.contains('_') {
         return Some(text.to_owned());
     }
     let groups = text.split('_');
-    let is_group = |group: &str| !group.is_empty() && digits(group.as_bytes(), 0) == group.len();
+    let is_group =
+        |group: &str| !group.is_empty() && digit_count(group.as_bytes(), 0) == group.len();
     groups.clone().all(is_group).then(|| groups.collect())
 }

@@ -1,254 +1,206 @@
-//! Strings: their quotes, their escapes, and what they hold.
+//! Strings: their beginning, their content and their end.
 
-use super::{Parser, Shape, State, Step, Stop, escapes::write_escaped, quotes::open_brackets};
+use super::{
+    Container, Parser, ParserState, StepResult, StopReason,
+    escapes::write_escaped,
+    quotes::unclosed_bracket_count,
+    state::{QuoteClass, QuoteCount, RejectedEnd, StringState, TokenRole, is_structural},
+};
 use crate::{
-    lookahead::{Look, Quote, REACH, Source},
-    report::Kind,
-    strict::is_special,
-    work_budget::READING,
+    lookahead::{Lookahead, MAX_LOOKAHEAD, Quote, SourceText},
+    report::FlawKind,
+    strict::must_be_escaped,
+    work_budget::REREAD_COST,
 };
 
-/// The longest string in an array that is held back until it is certain not to be a key, in bytes.
-const LONGEST_HELD: usize = 64;
+/// The length, in bytes, up to which a string in an array is held, because it may be a key.
+const MAX_HELD_ITEM: usize = 64;
 
-/// How often a string that was read too far is read again.
-pub(crate) const MAX_RETURNS: u8 = 8;
-
-/// What a string stands for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
-    Key,
-    Value,
-    Item,
-}
-
-/// How a string's quotes come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Style {
-    Once,
-    Twice,
-    Thrice,
-}
-
-/// A string being read. What has been read of it, up to the parser's place, has been written.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Text {
-    pub(crate) quote: Quote,
-    pub(crate) style: Style,
-    pub(crate) place: Place,
-    /// How far it has been looked through.
-    pub(crate) scan: usize,
-    /// How far it holds nothing that could belong to what comes after it.
-    safe: usize,
-    /// Where in `pending` it begins, as long as it is held there.
-    held: Option<usize>,
-    /// Whether a byte since the parser's place must be escaped.
-    dirty: bool,
-    /// How many quotes are in it.
-    pub(crate) quotes: u32,
-    /// How many brackets are open in it, and how far they are counted.
-    pub(crate) depth: i32,
-    counted: usize,
-    /// Where it would have ended, were no bracket open in it: there, and how much was written.
-    pub(crate) refused: Option<(usize, usize)>,
-}
-
-/// What a quote in a string is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    /// It ends the string; what follows begins there.
-    End(usize),
-    /// It belongs to the string.
-    Inside,
-    /// The string has ended before it, there.
-    Before(usize),
-    /// The string has ended there, and goes on in another, whose content begins there.
-    JoinedBefore(usize, usize),
-    /// The string goes on in another, whose content begins there.
-    Joined(usize, Quote),
-}
-
-impl Text {
-    /// So many bytes before the source's first are forgotten.
-    pub(crate) fn forget(&mut self, count: usize) {
-        self.scan -= count;
-        self.safe = self.safe.saturating_sub(count);
-        self.counted = self.counted.saturating_sub(count);
-    }
-}
+/// The maximum number of strings that are read again.
+const MAX_REREADS: u8 = 8;
 
 impl Parser {
-    /// So many bytes that have been read are forgotten.
-    pub(crate) fn forget(&mut self, count: usize) {
-        self.at -= count;
-        self.base += count;
-        self.quoteless = self.quoteless.saturating_sub(count);
-        if let State::Text(text) = &mut self.state {
-            text.forget(count);
-        }
-    }
-
-    /// Up to where nothing has to be looked at again.
-    pub(crate) fn looked(&self) -> usize {
-        match &self.state {
-            State::Text(text) => text.scan,
-            _ => self.at,
-        }
-    }
-
     /// Begins a string at its quote.
-    pub(crate) fn open_text(&mut self, source: Source<'_>, place: Place) -> Step {
-        let Some((quote, length)) = source.quote(self.at) else { return Err(Stop::Hopeless) };
-        let (style, start) = style(source, self.at, length, place)?;
-        if quote != Quote::Double || style != Style::Once {
-            self.note(Kind::WrongQuote);
+    pub(super) fn open_string(&mut self, source: SourceText<'_>, role: TokenRole) -> StepResult {
+        let Some((quote, length)) = source.quote_at(self.position) else {
+            return Err(StopReason::Unrepairable);
+        };
+        let (quote_count, start) = count_quotes(source, self.position, length, role)?;
+        if quote != Quote::Double || quote_count != QuoteCount::One {
+            self.record(FlawKind::WrongQuote);
         }
-        self.start_text(source, quote, style, place, start)
+        self.start_string(source, quote, quote_count, role, start)
     }
 
     /// Begins a string whose content begins at `start`.
-    pub(crate) fn start_text(
+    pub(super) fn start_string(
         &mut self,
-        source: Source<'_>,
+        source: SourceText<'_>,
         quote: Quote,
-        style: Style,
-        place: Place,
+        quote_count: QuoteCount,
+        role: TokenRole,
         start: usize,
-    ) -> Step {
-        match place {
-            Place::Value => {
-                self.begin();
-                self.out.push(b'"');
+    ) -> StepResult {
+        match role {
+            TokenRole::Value => {
+                self.begin_value();
+                self.output.push(b'"');
             }
-            Place::Key | Place::Item => {
-                self.separate();
+            TokenRole::Key | TokenRole::Item => {
+                self.ensure_comma();
                 self.pending.push(b'"');
             }
         }
-        let held = (place != Place::Value).then(|| self.pending.len() - 1);
-        self.at = start;
-        let text = Text {
+        let pending_start = (role != TokenRole::Value).then(|| self.pending.len() - 1);
+        self.position = start;
+        let string = StringState {
             quote,
-            style,
-            place,
-            held,
+            quote_count,
+            role,
+            pending_start,
             scan: start,
-            safe: start,
-            counted: start,
-            dirty: false,
-            quotes: 0,
-            depth: 0,
-            refused: None,
+            certain_to: start,
+            brackets_counted_to: start,
+            needs_escaping: false,
+            inner_quotes: 0,
+            bracket_depth: 0,
+            rejected_end: None,
         };
-        self.state = State::Text(text);
-        self.text(source, text)
+        self.state = ParserState::InString(string);
+        self.read_string(source, string)
     }
 
     /// Reads more of a string.
-    pub(crate) fn text(&mut self, source: Source<'_>, mut text: Text) -> Step {
+    pub(super) fn read_string(
+        &mut self,
+        source: SourceText<'_>,
+        mut string: StringState,
+    ) -> StepResult {
         loop {
-            let Some(found) = find_special(source, &text) else {
-                return self.text_runs_out(source, text);
+            let Some(found) = find_special(source, &string) else {
+                return self.pause_string(source, string);
             };
-            text.scan = found;
-            source.effort.spend(1);
-            let read = self.special(source, &mut text);
-            let State::Text(state) = &mut self.state else { return Ok(()) };
+            string.scan = found;
+            source.budget.spend(1);
+            let read = self.read_special(source, &mut string);
+            let ParserState::InString(state) = &mut self.state else { return Ok(()) };
             if let Err(stop) = read {
-                *state = text;
+                *state = string;
                 return Err(stop);
             }
         }
     }
 
-    /// Reads a byte of a string that is not just itself.
-    fn special(&mut self, source: Source<'_>, text: &mut Text) -> Step {
-        match source.get(text.scan) {
-            Some(b'\\') => self.escape(source, text),
+    /// Reads a byte that may not be plain content.
+    fn read_special(&mut self, source: SourceText<'_>, string: &mut StringState) -> StepResult {
+        match source.byte_at(string.scan) {
+            Some(b'\\') => self.read_escape(source, string),
             Some(0..=0x1f) => {
-                self.control(text);
+                self.read_control(string);
                 Ok(())
             }
-            _ => match source.quote(text.scan) {
-                Some((quote, length)) if text.quote.may_end_with(quote) => {
-                    self.quote(source, text, length)
+            _ => match source.quote_at(string.scan) {
+                Some((quote, length)) if string.quote.is_closed_by(quote) => {
+                    self.read_quote(source, string, length)
                 }
                 Some((Quote::Double, _)) => {
-                    text.dirty = true;
-                    text.scan += 1;
+                    string.needs_escaping = true;
+                    string.scan += 1;
                     Ok(())
                 }
                 found => {
-                    text.scan += found.map_or(1, |(_, length)| length);
+                    string.scan += found.map_or(1, |(_, length)| length);
                     Ok(())
                 }
             },
         }
     }
 
-    /// A control character is written as an escape.
-    fn control(&mut self, text: &mut Text) {
-        self.note_at(Kind::ControlCharacter, text.scan);
-        text.dirty = true;
-        text.scan += 1;
+    /// Reads a control character, which is written as an escape.
+    fn read_control(&mut self, string: &mut StringState) {
+        self.record_at(FlawKind::ControlCharacter, string.scan);
+        string.needs_escaping = true;
+        string.scan += 1;
     }
 
-    fn quote(&mut self, source: Source<'_>, text: &mut Text, length: usize) -> Step {
-        if source.effort.is_spent() {
-            return Err(Stop::Hopeless);
+    /// Reads a quote that may end the string.
+    fn read_quote(
+        &mut self,
+        source: SourceText<'_>,
+        string: &mut StringState,
+        length: usize,
+    ) -> StepResult {
+        if source.budget.is_exhausted() {
+            return Err(StopReason::Unrepairable);
         }
-        let at = text.scan;
-        if text.quotes > 0 || !source.complete {
-            self.count_brackets(source, text, at);
+        let at = string.scan;
+        if string.inner_quotes > 0 || !source.is_complete {
+            self.count_brackets(source, string, at);
         }
-        match self.verdict(source, text, length)? {
-            Verdict::Inside if text.quote == Quote::Double => {
-                text.quotes += 1;
-                self.note_at(Kind::UnescapedQuote, at);
-                self.pour(source, text, at);
-                let written = self.target(text).len();
-                if let Some((_, later @ usize::MAX)) = &mut text.refused {
-                    *later = written;
+        match self.classify_quote(source, string, length)? {
+            QuoteClass::Content => self.write_content_quote(source, string, length),
+            QuoteClass::Closing { after } => {
+                if string.quote_count == QuoteCount::One && after > at + length {
+                    self.record_at(FlawKind::WrongQuote, at);
                 }
-                self.target(text).extend_from_slice(b"\\\"");
-                (self.at, text.scan) = (at + length, at + length);
+                self.close_string(source, string, at, after);
             }
-            Verdict::Inside => {
-                text.quotes += 1;
-                self.pour(source, text, at + length);
-                text.scan = at + length;
+            QuoteClass::ClosedBefore { end } => {
+                self.record_at(FlawKind::MissingQuote, end);
+                self.close_string(source, string, end, end);
             }
-            Verdict::End(after) => {
-                if text.style == Style::Once && after > at + length {
-                    self.note_at(Kind::WrongQuote, at);
-                }
-                self.close_text(source, text, at, after);
+            QuoteClass::JoinedBefore { end, start } => {
+                self.record_at(FlawKind::MissingQuote, end);
+                self.record_at(FlawKind::JoinedStrings, at);
+                self.write_content(source, string, end);
+                self.position = start;
+                string.continue_at(start);
             }
-            Verdict::Before(end) => {
-                self.note_at(Kind::MissingQuote, end);
-                self.close_text(source, text, end, end);
-            }
-            Verdict::JoinedBefore(end, start) => {
-                self.note_at(Kind::MissingQuote, end);
-                self.note_at(Kind::JoinedStrings, at);
-                self.pour(source, text, end);
-                (self.at, text.scan, text.safe, text.counted) = (start, start, start, start);
-            }
-            Verdict::Joined(start, quote) => {
-                self.note_at(Kind::JoinedStrings, at);
-                self.pour(source, text, at);
-                (self.at, text.scan, text.safe, text.counted) = (start, start, start, start);
-                (text.quote, text.style) = (quote, Style::Once);
+            QuoteClass::Joined { start, quote } => {
+                self.record_at(FlawKind::JoinedStrings, at);
+                self.write_content(source, string, at);
+                self.position = start;
+                string.continue_at(start);
+                (string.quote, string.quote_count) = (quote, QuoteCount::One);
             }
         }
         Ok(())
     }
 
-    /// Counts brackets in what has been looked through.
-    pub(crate) fn count_brackets(&self, source: Source<'_>, text: &mut Text, to: usize) {
-        let from = std::mem::replace(&mut text.counted, to);
+    /// Writes the quote at `string.scan`, which belongs to the content.
+    fn write_content_quote(
+        &mut self,
+        source: SourceText<'_>,
+        string: &mut StringState,
+        length: usize,
+    ) {
+        let at = string.scan;
+        string.inner_quotes += 1;
+        if string.quote == Quote::Double {
+            self.record_at(FlawKind::UnescapedQuote, at);
+            self.write_content(source, string, at);
+            let written = self.output_for(string).len();
+            if let Some(rejected) = &mut string.rejected_end {
+                rejected.output_length.get_or_insert(written);
+            }
+            self.output_for(string).extend_from_slice(b"\\\"");
+            self.position = at + length;
+        } else {
+            self.write_content(source, string, at + length);
+        }
+        string.scan = at + length;
+    }
+
+    /// Counts the brackets in the content up to `to`.
+    pub(super) fn count_brackets(
+        &self,
+        source: SourceText<'_>,
+        string: &mut StringState,
+        to: usize,
+    ) {
+        let from = std::mem::replace(&mut string.brackets_counted_to, to);
         for byte in source.bytes.get(from..to).unwrap_or_default() {
-            text.depth += match byte {
+            string.bracket_depth += match byte {
                 b'{' | b'[' => 1,
                 b'}' | b']' => -1,
                 _ => 0,
@@ -256,232 +208,258 @@ impl Parser {
         }
     }
 
-    /// Where a string is written.
-    pub(crate) fn target(&mut self, text: &Text) -> &mut Vec<u8> {
-        if text.held.is_some() { &mut self.pending } else { &mut self.out }
+    /// Returns the buffer that a string is written to.
+    pub(super) fn output_for(&mut self, string: &StringState) -> &mut Vec<u8> {
+        if string.pending_start.is_some() { &mut self.pending } else { &mut self.output }
     }
 
-    /// Writes what has been read, up to `to`.
-    pub(crate) fn pour(&mut self, source: Source<'_>, text: &mut Text, to: usize) {
-        let piece = source.bytes.get(self.at..to).unwrap_or_default();
-        let dirty = std::mem::take(&mut text.dirty);
-        let out = self.target(text);
-        if dirty {
+    /// Writes the content from the parser's position up to `to`.
+    pub(super) fn write_content(
+        &mut self,
+        source: SourceText<'_>,
+        string: &mut StringState,
+        to: usize,
+    ) {
+        let piece = source.bytes.get(self.position..to).unwrap_or_default();
+        let needs_escaping = std::mem::take(&mut string.needs_escaping);
+        let out = self.output_for(string);
+        if needs_escaping {
             write_escaped(out, piece)
         } else {
             out.extend_from_slice(piece)
         }
-        self.at = to;
+        self.position = to;
     }
 
-    /// Ends a string whose content ends at `end`; what follows begins at `after`.
-    pub(crate) fn close_text(
+    /// Ends a string whose content ends at `end`. The next token begins at `after`.
+    pub(super) fn close_string(
         &mut self,
-        source: Source<'_>,
-        text: &mut Text,
+        source: SourceText<'_>,
+        string: &mut StringState,
         end: usize,
         after: usize,
     ) {
-        // No key ends with a line break; a model that wrote one began the next line too soon.
-        let end = if text.place == Place::Key { self.without_break(source, end) } else { end };
-        self.pour(source, text, end);
-        self.target(text).push(b'"');
-        self.at = after;
-        match (text.place, text.held) {
-            (Place::Key, _) => self.state = State::Colon,
-            (Place::Item, Some(start)) if self.is_before_colon(source) => self.become_key(start),
-            (_, held) => {
-                if held.is_some() {
-                    self.release();
+        // No key ends with a line break. A model that wrote one began the next line too early.
+        let end =
+            if string.role == TokenRole::Key { self.trim_line_break(source, end) } else { end };
+        self.write_content(source, string, end);
+        self.output_for(string).push(b'"');
+        self.position = after;
+        match (string.role, string.pending_start) {
+            (TokenRole::Key, _) => self.state = ParserState::ExpectColon,
+            (TokenRole::Item, Some(start)) if self.is_followed_by_colon(source) => {
+                self.turn_item_into_key(start)
+            }
+            (_, pending_start) => {
+                if pending_start.is_some() {
+                    self.release_pending();
                 }
-                self.after_value();
+                self.end_value();
             }
         }
     }
 
-    /// Where a key ends without the line break before its quote.
-    fn without_break(&self, source: Source<'_>, end: usize) -> usize {
-        let key = source.bytes.get(self.at..end).unwrap_or_default();
+    /// Returns the end of a key without the line break before its quote.
+    fn trim_line_break(&self, source: SourceText<'_>, end: usize) -> usize {
+        let key = source.bytes.get(self.position..end).unwrap_or_default();
         let own = key.trim_ascii_end().len();
-        if source.breaks(self.at + own, end) { self.at + own } else { end }
+        if source.has_line_break(self.position + own, end) { self.position + own } else { end }
     }
 
-    /// Lets go a string that was held back.
-    fn release(&mut self) {
-        self.out.append(&mut self.pending);
-        self.enter();
+    /// Writes a string that was held.
+    fn release_pending(&mut self) {
+        self.output.append(&mut self.pending);
+        self.mark_content();
     }
 
-    /// Whether a colon follows, which makes an item a key. To have seen what follows is the
-    /// verdict's part.
-    fn is_before_colon(&self, source: Source<'_>) -> bool {
-        matches!(source.next(self.at), Ok(Some((_, b':'))))
+    /// Returns whether a colon follows, which makes an item a key. The classification of the quote
+    /// has already waited for the next token.
+    fn is_followed_by_colon(&self, source: SourceText<'_>) -> bool {
+        matches!(source.next_token(self.position), Ok(Some((_, b':'))))
     }
 
-    /// Makes a key of an item: the array before it was not closed, or the object not opened.
-    fn become_key(&mut self, start: usize) {
-        let filled = self.stack.last().is_some_and(|frame| frame.filled);
-        let is_in_object =
-            self.stack.iter().rev().nth(1).is_some_and(|frame| frame.shape == Shape::Object);
-        self.note(Kind::MissingBracket);
-        if is_in_object && (filled || self.led) {
+    /// Turns an item into a key: the array before was not closed, or the object not opened.
+    fn turn_item_into_key(&mut self, start: usize) {
+        let has_content = self.has_content();
+        let is_in_object = self.container_at(1) == Some(Container::Object);
+        self.record(FlawKind::MissingBracket);
+        if is_in_object && (has_content || self.starts_with_comma) {
             self.stack.pop();
-            self.out.push(b']');
-            if !filled {
+            self.output.push(b']');
+            if !has_content {
                 self.pending.insert(0, b',');
             }
         } else {
             let key = self.pending.split_off(start);
-            self.release();
-            self.state = State::Value;
-            self.open(Shape::Object);
-            self.stack.last_mut().into_iter().for_each(|frame| frame.implied = true);
+            self.release_pending();
+            self.state = ParserState::ExpectValue;
+            self.open_container(Container::Object);
             self.pending = key;
         }
-        self.state = State::Colon;
+        self.state = ParserState::ExpectColon;
     }
 
-    /// Nothing but plain bytes to the end of what has come.
-    fn text_runs_out(&mut self, source: Source<'_>, mut text: Text) -> Step {
+    /// Handles the end of the source in a string: the end of the text, or a wait for more.
+    fn pause_string(&mut self, source: SourceText<'_>, mut string: StringState) -> StepResult {
         let end = source.bytes.len();
-        if source.complete {
-            return self.end_of_text(source, text);
+        if source.is_complete {
+            return self.end_unclosed_string(source, string);
         }
-        let fresh = source.bytes.get(text.scan..end).unwrap_or_default();
-        if let Some(last) = fresh.iter().rposition(|byte| !is_structure(*byte)) {
-            text.safe = text.scan + last + 1;
+        let fresh = source.bytes.get(string.scan..end).unwrap_or_default();
+        if let Some(last) = fresh.iter().rposition(|byte| !is_structural(*byte)) {
+            string.certain_to = string.scan + last + 1;
         }
-        text.scan = end;
-        let length = end - self.at;
-        if text.held.is_some() && text.place == Place::Item && length > LONGEST_HELD {
-            text.held = None;
-            self.release();
-        }
-        if text.held.is_none() || length > REACH {
-            self.count_brackets(source, &mut text, end);
-            self.pour_safely(source, &mut text);
-        }
-        self.state = State::Text(text);
-        Err(Stop::Wait)
-    }
-
-    /// Writes what can belong to nothing but the string.
-    fn pour_safely(&mut self, source: Source<'_>, text: &mut Text) {
-        let dirty = text.dirty;
-        if text.safe > self.at {
-            self.pour(source, text, text.safe);
-            text.dirty = dirty;
-        }
-    }
-
-    /// The text ends, and so does the string, without its quote.
-    fn end_of_text(&mut self, source: Source<'_>, mut text: Text) -> Step {
-        if let Some((at, written)) = text.refused.take()
-            && self.returns < MAX_RETURNS
+        string.scan = end;
+        let length = end - self.position;
+        if string.pending_start.is_some()
+            && string.role == TokenRole::Item
+            && length > MAX_HELD_ITEM
         {
-            return self.go_back(source, text, at, written);
+            string.pending_start = None;
+            self.release_pending();
         }
-        let all = source.from(self.at);
-        if text.place == Place::Key {
-            // What follows the colon of a key without its quote is its value.
+        if string.pending_start.is_none() || length > MAX_LOOKAHEAD {
+            self.count_brackets(source, &mut string, end);
+            self.write_certain_content(source, &mut string);
+        }
+        self.state = ParserState::InString(string);
+        Err(StopReason::NeedMoreInput)
+    }
+
+    /// Writes the content that cannot belong to anything behind the string.
+    fn write_certain_content(&mut self, source: SourceText<'_>, string: &mut StringState) {
+        let needs_escaping = string.needs_escaping;
+        if string.certain_to > self.position {
+            self.write_content(source, string, string.certain_to);
+            string.needs_escaping = needs_escaping;
+        }
+    }
+
+    /// Ends a string in which the text ends.
+    fn end_unclosed_string(
+        &mut self,
+        source: SourceText<'_>,
+        mut string: StringState,
+    ) -> StepResult {
+        if let Some(rejected) = string.rejected_end.take()
+            && self.rereads < MAX_REREADS
+        {
+            return self.reread_from(source, string, rejected);
+        }
+        let all = source.tail(self.position);
+        if string.role == TokenRole::Key {
+            // The text behind the first colon of an unclosed key is the value.
             let colon = all.iter().position(|byte| *byte == b':');
             let Some(colon) = colon.filter(|colon| *colon > 0) else {
-                self.at = source.bytes.len();
-                return self.finish(Kind::Truncated);
+                self.position = source.bytes.len();
+                return self.finish_document(FlawKind::Truncated);
             };
-            self.note(Kind::MissingQuote);
-            self.close_text(source, &mut text, self.at + colon, self.at + colon);
+            self.record(FlawKind::MissingQuote);
+            self.close_string(source, &mut string, self.position + colon, self.position + colon);
             return Ok(());
         }
-        if text.held.is_some_and(|start| start + 1 == self.pending.len()) && all.is_empty() {
-            return self.finish(Kind::Truncated);
+        if string.pending_start.is_some_and(|start| start + 1 == self.pending.len())
+            && all.is_empty()
+        {
+            return self.finish_document(FlawKind::Truncated);
         }
-        self.note_at(Kind::MissingQuote, source.bytes.len());
-        let own = all.get(..self.without_structure(source, all)).unwrap_or_default();
-        let end = self.at + self.without_members(own).len();
-        self.close_text(source, &mut text, end, end);
+        self.record_at(FlawKind::MissingQuote, source.bytes.len());
+        let own = all.get(..self.content_length(source, all)).unwrap_or_default();
+        let end = self.position + self.trim_members(own).len();
+        self.close_string(source, &mut string, end, end);
         Ok(())
     }
 
-    /// Takes back what was read behind a place where the string could have ended.
-    fn go_back(&mut self, source: Source<'_>, text: Text, at: usize, written: usize) -> Step {
-        self.returns += 1;
-        source.effort.spend(READING * (source.bytes.len() - at));
-        self.target(&text).truncate(written);
-        let length = source.quote(at).map_or(1, |(_, length)| length);
-        self.at = at + length;
-        let mut text = Text { dirty: false, ..text };
-        self.close_text(source, &mut text, at + length, at + length);
+    /// Discards the output behind a rejected end, and ends the string there.
+    fn reread_from(
+        &mut self,
+        source: SourceText<'_>,
+        string: StringState,
+        rejected: RejectedEnd,
+    ) -> StepResult {
+        let at = rejected.at;
+        self.rereads += 1;
+        source.budget.spend(REREAD_COST * (source.bytes.len() - at));
+        if let Some(length) = rejected.output_length {
+            self.output_for(&string).truncate(length);
+        }
+        let length = source.quote_at(at).map_or(1, |(_, length)| length);
+        self.position = at + length;
+        let mut string = StringState { needs_escaping: false, ..string };
+        self.close_string(source, &mut string, at + length, at + length);
         Ok(())
     }
 
-    /// How much of a string without its quote is the string's own: not the brackets that close all
-    /// that is open, and not a fence.
-    fn without_structure(&self, source: Source<'_>, all: &[u8]) -> usize {
+    /// Returns the length of an unclosed string's own content: without a code fence, and without
+    /// the brackets that close the open containers.
+    fn content_length(&self, source: SourceText<'_>, all: &[u8]) -> usize {
         let mut text = all.trim_ascii_end();
         for fence in [&b"```"[..], b"~~~"] {
             text = text.strip_suffix(fence).unwrap_or(text).trim_ascii_end();
         }
-        let brackets = text.iter().rev().take_while(|byte| is_structure(**byte)).count();
+        let brackets = text.iter().rev().take_while(|byte| is_structural(**byte)).count();
         let (own, run) = text.split_at(text.len() - brackets);
         let is_closer = |at: &usize| matches!(run.get(*at), Some(b'}' | b']' | b'[' | b'{'));
         let mut closers = (0..run.len()).filter(is_closer);
-        // A bracket that was opened in the string is closed in it.
-        let inner = match open_brackets(source, own) {
+        // A bracket that was opened in the content is closed in the content.
+        let inner = match unclosed_bracket_count(source, own) {
             0 => 0,
             open => closers.nth(open - 1).map_or(run.len(), |at| at + 1),
         };
         let closers: Vec<u8> = closers.filter_map(|at| run.get(at).copied()).collect();
-        let frames = self.stack.iter().rev().map(|frame| frame.shape.closer());
+        let frames = self.stack.iter().rev().map(|frame| frame.container.closing_bracket());
         let fits = !closers.is_empty() && closers.iter().copied().eq(frames.take(closers.len()));
         if fits { own.len() + inner } else { text.len() }
     }
 }
 
-/// What of a string's bytes may belong to what comes after it, if its quote is missing.
-pub(crate) fn is_structure(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\n' | b'\t' | b'\r' | b',' | b'{' | b'}' | b'[' | b']')
-}
-
-/// Where the next byte is that is not just itself in the string.
-fn find_special(source: Source<'_>, text: &Text) -> Option<usize> {
-    let rest = source.from(text.scan);
-    let found = match text.quote {
-        Quote::Double => rest.iter().position(|byte| is_special(*byte)),
-        Quote::Single => rest.iter().position(|byte| is_special(*byte) || *byte == b'\''),
+/// Returns the offset of the next byte that may not be plain content.
+fn find_special(source: SourceText<'_>, string: &StringState) -> Option<usize> {
+    let rest = source.tail(string.scan);
+    let found = match string.quote {
+        Quote::Double => rest.iter().position(|byte| must_be_escaped(*byte)),
+        Quote::Single => rest.iter().position(|byte| must_be_escaped(*byte) || *byte == b'\''),
         _ => rest
             .iter()
-            .position(|byte| is_special(*byte) || matches!(*byte, b'\'' | b'`' | 0xc2 | 0xe2)),
+            .position(|byte| must_be_escaped(*byte) || matches!(*byte, b'\'' | b'`' | 0xc2 | 0xe2)),
     };
-    found.map(|found| text.scan + found)
+    found.map(|found| string.scan + found)
 }
 
-/// How the quotes of a string that begins at `at` come, and where its content begins.
-fn style(source: Source<'_>, at: usize, length: usize, place: Place) -> Look<(Style, usize)> {
-    let quote = source.get(at);
-    let once = Ok((Style::Once, at + length));
+/// Returns the number of quotes that begin a string, and the offset of its content.
+fn count_quotes(
+    source: SourceText<'_>,
+    at: usize,
+    length: usize,
+    role: TokenRole,
+) -> Lookahead<(QuoteCount, usize)> {
+    let quote = source.byte_at(at);
+    let once = Ok((QuoteCount::One, at + length));
     if length > 1 || quote == Some(b'`') || source.peek(at + 1)? != quote {
         return once;
     }
     let third = source.peek(at + 2)?;
     if third == quote {
         let fourth = source.peek(at + 3)?;
-        let empty = fourth == quote && source.peek(at + 4)?.is_none_or(is_delimiter);
-        return Ok(if empty { (Style::Twice, at + 2) } else { (Style::Thrice, at + 3) });
+        let empty = fourth == quote && source.peek(at + 4)?.is_none_or(may_follow_string);
+        return Ok(if empty { (QuoteCount::Two, at + 2) } else { (QuoteCount::Three, at + 3) });
     }
-    // Two quotes and a delimiter are an empty string, unless they begin a key with a blank.
-    if third.is_none_or(is_delimiter) {
-        let begins = place == Place::Key && third == Some(b' ') && source.word(at + 3)? > 0;
-        return if begins { Ok((Style::Twice, at + 2)) } else { once };
+    // Two quotes and a delimiter are an empty string, unless a key begins with a space.
+    if third.is_none_or(may_follow_string) {
+        let begins =
+            role == TokenRole::Key && third == Some(b' ') && source.word_length(at + 3)? > 0;
+        return if begins { Ok((QuoteCount::Two, at + 2)) } else { once };
     }
-    // Where the next one is neither doubled nor an end, the second is the string's own.
-    let Some(end) = source.end_of_string(at + 1, REACH)? else { return Ok((Style::Twice, at + 2)) };
+    // If the next quote is neither doubled nor closing, the second quote is content.
+    let Some(end) = source.string_end(at + 1, MAX_LOOKAHEAD)? else {
+        return Ok((QuoteCount::Two, at + 2));
+    };
     let ends =
         source.peek(end + 1)?.is_none_or(|byte| Some(byte) == quote || b",:}]\n".contains(&byte));
-    if ends { Ok((Style::Twice, at + 2)) } else { once }
+    if ends { Ok((QuoteCount::Two, at + 2)) } else { once }
 }
 
-/// What may stand behind a string.
-fn is_delimiter(byte: u8) -> bool {
+/// Returns whether a byte may follow a string.
+fn may_follow_string(byte: u8) -> bool {
     byte.is_ascii_whitespace() || b",:}]);+=/".contains(&byte)
 }

@@ -1,70 +1,80 @@
-//! What models do to JSON, one kind of damage at a time, so that what it was is known.
+//! Kinds of damage that models do to JSON, applied to documents whose original is known.
 
 use serde_json::Value;
 
-use crate::{
+use super::{
     corpus,
     random::Random,
-    wrap,
-    write::{Part, Token, escape, tokens},
+    tokens::{Token, TokenKind, escape, tokens},
+    wrappers,
 };
 
-/// What a damaged document must come back as.
+/// The expected result of the repair of a damaged document.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Promise {
+pub enum Expectation {
     /// The original.
     Equal,
-    /// The original, if the kind of its root is told.
+    /// The original, if the caller names the kind of its root.
     EqualWithRoot,
-    /// What had come of it, and nothing else.
-    Beginning,
+    /// The beginning of the original, as far as the text goes.
+    Prefix,
 }
 
-/// A damaged document.
+/// A damaged document and its original.
 pub struct Case {
     pub class: &'static str,
     pub input: String,
     pub original: Value,
-    pub promise: Promise,
+    pub expectation: Expectation,
 }
 
 type Damage = fn(&mut Vec<Token>, &mut Random) -> bool;
 
-/// Damage to tokens. Each says whether there was anything to damage.
+/// Kinds of damage to tokens. Each returns whether the document has a token to damage.
 pub const DAMAGES: [(&str, Damage); 37] = [
-    ("trailing comma", |all, random| insert_before(all, random, Part::Close, ",", true)),
-    ("comma left out", |all, random| replace(all, random, Part::Comma, |_| " ".into())),
-    ("comma twice", |all, random| replace(all, random, Part::Comma, |_| ",,".into())),
-    ("comma twice, apart", |all, random| replace(all, random, Part::Comma, |_| ", ,".into())),
-    ("semicolons", |all, random| replace(all, random, Part::Comma, |_| ";".into())),
-    ("colon left out", |all, random| replace(all, random, Part::Colon, |_| " ".into())),
-    ("equals sign", |all, random| replace_all(all, random, Part::Colon, |_| " = ".into())),
-    ("arrow", |all, random| replace_all(all, random, Part::Colon, |_| " => ".into())),
-    ("end quote left out", |all, random| {
+    ("trailing comma", |all, random| insert_before(all, random, TokenKind::Close, ",", true)),
+    ("comma missing", |all, random| replace(all, random, TokenKind::Comma, |_| " ".into())),
+    ("double comma", |all, random| replace(all, random, TokenKind::Comma, |_| ",,".into())),
+    ("double comma with a space", |all, random| {
+        replace(all, random, TokenKind::Comma, |_| ", ,".into())
+    }),
+    ("semicolons", |all, random| replace(all, random, TokenKind::Comma, |_| ";".into())),
+    ("colon missing", |all, random| replace(all, random, TokenKind::Colon, |_| " ".into())),
+    ("equals sign for a colon", |all, random| {
+        replace_all(all, random, TokenKind::Colon, |_| " = ".into())
+    }),
+    ("arrow for a colon", |all, random| {
+        replace_all(all, random, TokenKind::Colon, |_| " => ".into())
+    }),
+    ("closing quote missing", |all, random| {
         let plain = |token: &Token| !token.raw.contains(['"', '\n']) && token.raw.len() > 1;
-        replace_where(all, random, Part::Text, plain, |token| format!("\"{}", escape(&token.raw)))
+        replace_where(all, random, TokenKind::Text, plain, |token| {
+            format!("\"{}", escape(&token.raw))
+        })
     }),
-    ("begin quote left out", |all, random| {
+    ("opening quote missing", |all, random| {
         let plain = |token: &Token| token.raw.starts_with(char::is_alphabetic);
-        replace_where(all, random, Part::Text, plain, |token| format!("{}\"", escape(&token.raw)))
+        replace_where(all, random, TokenKind::Text, plain, |token| {
+            format!("{}\"", escape(&token.raw))
+        })
     }),
-    ("key end quote left out", |all, random| {
-        replace(all, random, Part::Key, |token| format!("\"{}", token.raw))
+    ("closing quote of a key missing", |all, random| {
+        replace(all, random, TokenKind::Key, |token| format!("\"{}", token.raw))
     }),
-    ("key begin quote left out", |all, random| {
-        replace(all, random, Part::Key, |token| format!("{}\"", token.raw))
+    ("opening quote of a key missing", |all, random| {
+        replace(all, random, TokenKind::Key, |token| format!("{}\"", token.raw))
     }),
     ("unquoted keys", |all, random| {
         let plain = |token: &Token| token.raw.chars().all(|it| it.is_alphanumeric() || it == '_');
-        replace_where(all, random, Part::Key, plain, |token| token.raw.clone())
+        replace_where(all, random, TokenKind::Key, plain, |token| token.raw.clone())
     }),
-    ("unquoted text", |all, random| {
+    ("unquoted string", |all, random| {
         let plain = |token: &Token| {
             let word = token.raw.chars().all(|it| it.is_alphanumeric() || "-_/.@".contains(it));
             let letters = token.raw.chars().any(char::is_alphabetic);
             word && letters && !["null", "false", "true"].contains(&token.raw.as_str())
         };
-        replace_where(all, random, Part::Text, plain, |token| token.raw.clone())
+        replace_where(all, random, TokenKind::Text, plain, |token| token.raw.clone())
     }),
     ("single quotes", |all, random| quotes(all, random, "'", "'")),
     ("backticks", |all, random| quotes(all, random, "`", "`")),
@@ -77,7 +87,7 @@ pub const DAMAGES: [(&str, Damage); 37] = [
     ("tripled quotes", |all, random| {
         let plain =
             |token: &Token| !token.raw.ends_with(['"', '\\']) && !token.raw.starts_with('"');
-        replace_where(all, random, Part::Text, plain, |token| {
+        replace_where(all, random, TokenKind::Text, plain, |token| {
             format!("\"\"\"{}\"\"\"", token.raw.replace('\\', "\\\\"))
         })
     }),
@@ -85,25 +95,25 @@ pub const DAMAGES: [(&str, Damage); 37] = [
         replace_where(
             all,
             random,
-            Part::Text,
+            TokenKind::Text,
             |token| token.raw.contains('"'),
             |token| format!("\"{}\"", escape(&token.raw).replace("\\\"", "\"")),
         )
     }),
-    ("raw line breaks", |all, random| {
+    ("unescaped line breaks", |all, random| {
         replace_where(
             all,
             random,
-            Part::Text,
+            TokenKind::Text,
             |token| token.raw.contains(['\n', '\t']),
             |token| format!("\"{}\"", token.raw.replace('\\', "\\\\").replace('"', "\\\"")),
         )
     }),
-    ("needless escapes", |all, random| {
+    ("unneeded escapes", |all, random| {
         replace_where(
             all,
             random,
-            Part::Text,
+            TokenKind::Text,
             |token| token.raw.contains(['\'', '`', '&', '$']),
             |token| {
                 let text = escape(&token.raw);
@@ -124,7 +134,7 @@ pub const DAMAGES: [(&str, Damage); 37] = [
                     .iter()
                     .any(|it| token.raw.contains(it))
         };
-        replace_where(all, random, Part::Text, odd, |token| {
+        replace_where(all, random, TokenKind::Text, odd, |token| {
             format!("\"{}\"", escape(&token.raw).replace("\\\\", "\\"))
         })
     }),
@@ -132,85 +142,99 @@ pub const DAMAGES: [(&str, Damage); 37] = [
         let long = |token: &Token| {
             token.raw.is_ascii() && token.raw.len() > 12 && !token.raw.contains('\\')
         };
-        replace_where(all, random, Part::Text, long, |token| {
+        replace_where(all, random, TokenKind::Text, long, |token| {
             let (left, right) = token.raw.split_at(7);
             format!("\"{}\" + \"{}\"", escape(left), escape(right))
         })
     }),
-    ("Python's literals", |all, random| {
-        replace_all(all, random, Part::Literal, |token| match token.text.as_str() {
+    ("Python literals", |all, random| {
+        replace_all(all, random, TokenKind::Literal, |token| match token.text.as_str() {
             "true" => "True".into(),
             "false" => "False".into(),
             _ => "None".into(),
         })
     }),
     ("upper-case literals", |all, random| {
-        replace_all(all, random, Part::Literal, |token| token.text.to_uppercase())
+        replace_all(all, random, TokenKind::Literal, |token| token.text.to_uppercase())
     }),
-    ("no number", |all, random| {
-        replace_where(all, random, Part::Literal, |token| token.text == "null", |_| "NaN".into())
+    ("NaN", |all, random| {
+        replace_where(
+            all,
+            random,
+            TokenKind::Literal,
+            |token| token.text == "null",
+            |_| "NaN".into(),
+        )
     }),
     ("undefined", |all, random| {
         replace_where(
             all,
             random,
-            Part::Literal,
+            TokenKind::Literal,
             |token| token.text == "null",
             |_| "undefined".into(),
         )
     }),
     ("plus sign", |all, random| {
         let positive = |token: &Token| !token.text.starts_with('-');
-        replace_where(all, random, Part::Number, positive, |token| format!("+{}", token.text))
+        replace_where(all, random, TokenKind::Number, positive, |token| format!("+{}", token.text))
     }),
-    ("number without digits after its point", |all, random| {
+    ("number that ends in a point", |all, random| {
         let whole = |token: &Token| !token.text.contains('.');
-        replace_where(all, random, Part::Number, whole, |token| format!("{}.", token.text))
+        replace_where(all, random, TokenKind::Number, whole, |token| format!("{}.", token.text))
     }),
-    ("value left out", |all, random| {
+    ("value missing", |all, random| {
         let after_colon = |token: &Token| token.text == "null" && token.in_object;
-        replace_where(all, random, Part::Literal, after_colon, |_| String::new())
+        replace_where(all, random, TokenKind::Literal, after_colon, |_| String::new())
     }),
-    ("dots for more", |all, random| insert_before(all, random, Part::Close, ", ...", true)),
+    ("ellipsis", |all, random| insert_before(all, random, TokenKind::Close, ", ...", true)),
     ("comments", |all, random| {
         let comment = *random.one_of(&["// why: see \"docs\"\n", "/* a, b: {c} */", "# note\n"]);
-        insert_after(all, random, Part::Comma, &format!(" {comment} "))
+        insert_after(all, random, TokenKind::Comma, &format!(" {comment} "))
     }),
-    ("odd white space", |all, random| {
+    ("unusual white space", |all, random| {
         let blank = *random.one_of(&["\u{a0}", "\u{feff}", "\u{200b}", "\u{3000}"]);
-        insert_after(all, random, Part::Comma, blank)
+        insert_after(all, random, TokenKind::Comma, blank)
     }),
     ("wrong bracket", |all, random| {
-        replace(all, random, Part::Close, |token| if token.text == "}" { "]" } else { "}" }.into())
+        replace(all, random, TokenKind::Close, |token| {
+            if token.text == "}" { "]" } else { "}" }.into()
+        })
     }),
-    ("bracket left out", |all, random| {
-        let closers = all.iter().filter(|token| token.part == Part::Close).count();
-        closers > 1 && replace_nth(all, random.below(closers - 1), Part::Close, |_| String::new())
+    ("closing bracket missing", |all, random| {
+        let closers = all.iter().filter(|token| token.kind == TokenKind::Close).count();
+        closers > 1
+            && replace_nth(all, random.below(closers - 1), TokenKind::Close, |_| String::new())
     }),
 ];
 
 fn replace(
     all: &mut [Token],
     random: &mut Random,
-    part: Part,
+    kind: TokenKind,
     with: impl Fn(&Token) -> String,
 ) -> bool {
-    replace_where(all, random, part, |_| true, with)
+    replace_where(all, random, kind, |_| true, with)
 }
 
-fn replace_nth(all: &mut [Token], nth: usize, part: Part, with: impl Fn(&Token) -> String) -> bool {
-    let found = all.iter_mut().filter(|token| token.part == part).nth(nth);
+fn replace_nth(
+    all: &mut [Token],
+    nth: usize,
+    kind: TokenKind,
+    with: impl Fn(&Token) -> String,
+) -> bool {
+    let found = all.iter_mut().filter(|token| token.kind == kind).nth(nth);
     found.map(|token| token.text = with(token)).is_some()
 }
 
 fn replace_where(
     all: &mut [Token],
     random: &mut Random,
-    part: Part,
+    kind: TokenKind,
     which: impl Fn(&Token) -> bool,
     with: impl Fn(&Token) -> String,
 ) -> bool {
-    let mut found: Vec<_> = all.iter_mut().filter(|it| it.part == part && which(it)).collect();
+    let mut found: Vec<_> = all.iter_mut().filter(|it| it.kind == kind && which(it)).collect();
     if found.is_empty() {
         return false;
     }
@@ -222,11 +246,11 @@ fn replace_where(
 fn replace_all(
     all: &mut [Token],
     _: &mut Random,
-    part: Part,
+    kind: TokenKind,
     with: impl Fn(&Token) -> String,
 ) -> bool {
     let mut count = 0;
-    for token in all.iter_mut().filter(|token| token.part == part) {
+    for token in all.iter_mut().filter(|token| token.kind == kind) {
         token.text = with(token);
         count += 1;
     }
@@ -240,7 +264,8 @@ fn replace_all_where(
     with: impl Fn(&Token) -> String,
 ) -> bool {
     let mut count = 0;
-    for token in all.iter_mut().filter(|it| matches!(it.part, Part::Key | Part::Text) && which(it))
+    for token in
+        all.iter_mut().filter(|it| matches!(it.kind, TokenKind::Key | TokenKind::Text) && which(it))
     {
         token.text = with(token);
         count += 1;
@@ -255,7 +280,7 @@ fn quotes(all: &mut [Token], random: &mut Random, open: &str, close: &str) -> bo
         |_| true,
         |token| {
             let text = escape(&token.raw).replace("\\\"", "\"");
-            // A writer in these quotes escapes those that would end the string.
+            // Text between these quotes has its own quotes escaped.
             let text = if open == close { text.replace(open, &format!("\\{open}")) } else { text };
             let text = text.replace(close, &format!("\\{close}"));
             format!("{open}{}{close}", text.replace(&format!("\\\\{close}"), &format!("\\{close}")))
@@ -266,22 +291,22 @@ fn quotes(all: &mut [Token], random: &mut Random, open: &str, close: &str) -> bo
 fn insert_before(
     all: &mut Vec<Token>,
     random: &mut Random,
-    part: Part,
+    kind: TokenKind,
     text: &str,
     filled: bool,
 ) -> bool {
     let fits = |(index, token): (usize, &Token)| {
-        let before = all[..index].iter().rev().find(|token| token.part != Part::Blank);
-        let empty = before.is_none_or(|token| token.part == Part::Open);
-        (token.part == part && !(filled && empty)).then_some(index)
+        let before = all[..index].iter().rev().find(|token| token.kind != TokenKind::Blank);
+        let empty = before.is_none_or(|token| token.kind == TokenKind::Open);
+        (token.kind == kind && !(filled && empty)).then_some(index)
     };
     let places: Vec<usize> = all.iter().enumerate().filter_map(fits).collect();
     insert(all, random, &places, text)
 }
 
-fn insert_after(all: &mut Vec<Token>, random: &mut Random, part: Part, text: &str) -> bool {
+fn insert_after(all: &mut Vec<Token>, random: &mut Random, kind: TokenKind, text: &str) -> bool {
     let places: Vec<usize> =
-        all.iter().enumerate().filter(|(_, it)| it.part == part).map(|(at, _)| at + 1).collect();
+        all.iter().enumerate().filter(|(_, it)| it.kind == kind).map(|(at, _)| at + 1).collect();
     insert(all, random, &places, text)
 }
 
@@ -289,26 +314,26 @@ fn insert(all: &mut Vec<Token>, random: &mut Random, places: &[usize], text: &st
     if places.is_empty() {
         return false;
     }
-    // Behind the value, before the white space that precedes the bracket.
+    // The text goes directly behind the value, before white space.
     let mut at = *random.one_of(places);
-    while at > 0 && all[at - 1].part == Part::Blank {
+    while at > 0 && all[at - 1].kind == TokenKind::Blank {
         at -= 1;
     }
     all.insert(at, Token::blank(text));
     true
 }
 
-/// All cases of a seed: so many of each class.
+/// Returns all cases of a seed, `each` of every class.
 pub fn cases(seed: u64, each: usize) -> Vec<Case> {
     let mut random = Random(seed);
     let mut cases = Vec::new();
     for (class, damage) in DAMAGES {
         fill(&mut cases, each, || damaged(class, &[damage], &mut random));
     }
-    for (class, wrapper) in wrap::WRAPPERS {
+    for (class, wrapper) in wrappers::WRAPPERS {
         fill(&mut cases, each, || wrapper(class, &mut random));
     }
-    for (class, count) in [("two kinds at once", 2), ("three kinds at once", 3)] {
+    for (class, count) in [("two kinds of damage", 2), ("three kinds of damage", 3)] {
         fill(&mut cases, each * 2, || {
             let chosen: Vec<Damage> = (0..count).map(|_| random.one_of(&DAMAGES).1).collect();
             damaged(class, &chosen, &mut random)
@@ -331,11 +356,11 @@ fn damaged(class: &'static str, damages: &[Damage], random: &mut Random) -> Opti
     let original = corpus::document(random);
     let mut all = tokens(&original, random.below(4));
     for damage in damages {
-        // What was damaged once stays as it is.
+        // A document that one of the kinds cannot damage is not used.
         if !damage(&mut all, random) {
             return None;
         }
     }
     let input: String = all.iter().map(|token| token.text.as_str()).collect();
-    Some(Case { class, input, original, promise: Promise::Equal })
+    Some(Case { class, input, original, expectation: Expectation::Equal })
 }

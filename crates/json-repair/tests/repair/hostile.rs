@@ -1,21 +1,26 @@
-//! Whatever else may come: no panic, and nothing invalid.
+//! Hostile texts: no panic, and no invalid output.
 
-use json_repair::{Root, is_json, mend};
+#[cfg(all(target_family = "wasm", target_os = "unknown"))]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+use json_repair::{RootKind, is_json, repair};
 
 use crate::{
-    corpus, damage,
-    pieces::{PIECES, hostile},
-    random::Random,
-    streamed::{random_cuts, streamed},
+    hostile_texts::{PIECES, hostile},
+    streams::{random_cuts, streamed},
+    support::{corpus, damage, random::Random},
 };
 
-/// How many inputs: `REPAIR_FUZZ` says otherwise.
+/// The number of inputs without `REPAIR_FUZZ` in the environment.
+const INPUTS: usize = if cfg!(target_family = "wasm") { 5_000 } else { 50_000 };
+
+/// Returns the number of inputs.
 fn inputs() -> usize {
-    std::env::var("REPAIR_FUZZ").ok().and_then(|count| count.parse().ok()).unwrap_or(50_000)
+    std::env::var("REPAIR_FUZZ").ok().and_then(|count| count.parse().ok()).unwrap_or(INPUTS)
 }
 
 #[test]
-fn nothing_that_comes_panics_or_comes_back_invalid() {
+fn no_text_panics_or_becomes_invalid() {
     let mut random = Random(4711);
     let cases = damage::cases(99, 2);
     for _ in 0..inputs() {
@@ -23,8 +28,8 @@ fn nothing_that_comes_panics_or_comes_back_invalid() {
             0 => pieces(&mut random),
             _ => mutated(&random.one_of(&cases).input, &mut random),
         };
-        let root = *random.one_of(&[Root::Any, Root::Object, Root::Array]);
-        if let Ok((json, report)) = mend(&input, &root.into()) {
+        let root = *random.one_of(&[RootKind::Any, RootKind::Object, RootKind::Array]);
+        if let Ok((json, report)) = repair(&input, &root.into()) {
             assert!(is_json(json.as_bytes()), "{input:?} => {json:?}");
             assert!(
                 serde_json::from_str::<serde::de::IgnoredAny>(&json).is_ok() || json.len() > 100
@@ -35,20 +40,20 @@ fn nothing_that_comes_panics_or_comes_back_invalid() {
 }
 
 #[test]
-fn whatever_is_repeated_comes_back_valid_or_not_at_all() {
+fn repeated_pieces_become_valid_or_are_refused() {
     for input in hostile(100) {
-        if let Ok((json, _)) = mend(&input, &Root::Any.into()) {
+        if let Ok((json, _)) = repair(&input, &RootKind::Any.into()) {
             assert!(is_json(json.as_bytes()), "{input:?} => {json:?}");
         }
     }
 }
 
-/// A text of what is repeated above.
+/// Returns a text of random pieces.
 fn pieces(random: &mut Random) -> String {
     (0..random.below(30)).map(|_| *random.one_of(&PIECES)).collect()
 }
 
-/// A text with pieces taken out, put in and moved.
+/// Returns a text with characters removed, pieces inserted and the end cut off.
 fn mutated(text: &str, random: &mut Random) -> String {
     let mut characters: Vec<char> = text.chars().collect();
     for _ in 0..=random.below(4) {
@@ -68,7 +73,7 @@ fn mutated(text: &str, random: &mut Random) -> String {
 }
 
 #[test]
-fn nothing_that_streams_panics_or_comes_out_invalid() {
+fn no_stream_panics_or_becomes_invalid() {
     let mut random = Random(4712);
     let cases = damage::cases(98, 2);
     let mut lost = 0;
@@ -79,18 +84,18 @@ fn nothing_that_streams_panics_or_comes_out_invalid() {
             _ => mutated(&random.one_of(&cases).input, &mut random),
         };
         let cuts = random_cuts(&input, &mut random);
-        match (mend(&input, &Root::Any.into()), streamed(&input, &cuts, Root::Any)) {
+        match (repair(&input, &RootKind::Any.into()), streamed(&input, &cuts, RootKind::Any)) {
             (_, Ok(json)) => assert!(is_json(json.as_bytes()), "{input:?} => {json:?}"),
             (Ok(_), Err(_)) => lost += 1,
             (Err(_), Err(_)) => {}
         }
     }
-    // A whole text has a second document to turn to where the first is beyond mending.
+    // A complete text may have a second document, where the first is unrepairable.
     assert!(lost * 100 <= count, "{lost} of {count}");
 }
 
 #[test]
-fn sizes_and_odd_characters_are_no_trouble() {
+fn sizes_and_unusual_characters_are_repaired() {
     let digits = "9".repeat(10_000);
     let cases = [
         (format!("[{digits},]"), format!("[{digits}]")),
@@ -109,7 +114,7 @@ fn sizes_and_odd_characters_are_no_trouble() {
         ("{\"a\":\"\\ud8".to_owned(), "{\"a\":\"\"}".to_owned()),
     ];
     for (input, expected) in cases {
-        let (json, _) = mend(&input, &Root::Any.into()).unwrap();
+        let (json, _) = repair(&input, &RootKind::Any.into()).unwrap();
         assert!(json == expected, "{:.60} => {:.60}", input, json);
     }
     for json in corpus::VALID {

@@ -1,47 +1,47 @@
-//! What a repair comes to, held against the original.
+//! Comparison of a repair with the original document.
 
-use json_repair::{Root, mend};
+use json_repair::{RootKind, repair};
 use serde_json::Value;
 
-use crate::damage::{Case, Promise};
+use super::damage::{Case, Expectation};
 
+/// The score of one repair.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Verdict {
+pub enum Score {
     Right,
     Wrong,
     Refused,
 }
 
-/// Mends a case and judges what came out.
-pub fn judge(case: &Case) -> Verdict {
-    let root = match (case.promise, &case.original) {
-        (Promise::EqualWithRoot, Value::Array(_)) => Root::Array,
-        (Promise::EqualWithRoot, _) => Root::Object,
-        _ => Root::Any,
+/// Repairs a case and returns the score.
+pub fn score(case: &Case) -> Score {
+    let root = match (case.expectation, &case.original) {
+        (Expectation::EqualWithRoot, Value::Array(_)) => RootKind::Array,
+        (Expectation::EqualWithRoot, _) => RootKind::Object,
+        _ => RootKind::Any,
     };
-    match mend(&case.input, &root.into()) {
-        Ok((json, _)) => compare(&json, case),
-        Err(_) => Verdict::Refused,
+    match repair(&case.input, &root.into()) {
+        Ok((json, _)) => score_output(&json, case),
+        Err(_) => Score::Refused,
     }
 }
 
-/// Judges what came out of a case.
-pub fn compare(json: &str, case: &Case) -> Verdict {
+/// Returns the score of the output for a case.
+pub fn score_output(json: &str, case: &Case) -> Score {
     let right = match serde_json::from_str::<Value>(json) {
         Err(_) => false,
-        Ok(value) if case.promise == Promise::Beginning => is_beginning(&value, &case.original),
+        Ok(value) if case.expectation == Expectation::Prefix => is_prefix(&value, &case.original),
         Ok(value) => is_equal(&value, &case.original),
     };
-    if right { Verdict::Right } else { Verdict::Wrong }
+    if right { Score::Right } else { Score::Wrong }
 }
 
-/// Whether two documents say the same. `2` and `2.0` do.
+/// Returns whether two documents are equal. `2` and `2.0` are.
 pub fn is_equal(left: &Value, right: &Value) -> bool {
     match (left, right) {
         (Value::Number(left), Value::Number(right)) => {
-            // serde_json rounds the last digit as it likes.
-            let (left, right) =
-                (left.as_f64().unwrap_or(f64::NAN), right.as_f64().unwrap_or(f64::NAN));
+            // serde_json may round the last digit.
+            let [left, right] = [left, right].map(|number| number.as_f64().unwrap_or(f64::NAN));
             (left - right).abs() <= left.abs() * 1e-12
         }
         (Value::Array(left), Value::Array(right)) => {
@@ -59,9 +59,9 @@ pub fn is_equal(left: &Value, right: &Value) -> bool {
     }
 }
 
-/// Whether a document is what had come of another when it was cut off: all but the last value is
-/// the same, and of that it is a beginning.
-fn is_beginning(part: &Value, whole: &Value) -> bool {
+/// Returns whether a document is the beginning of another that was cut off: all values but the last
+/// are equal, and the last is a beginning.
+fn is_prefix(part: &Value, whole: &Value) -> bool {
     match (part, whole) {
         (Value::String(part), Value::String(whole)) => whole.starts_with(part.as_str()),
         (Value::Number(part), Value::Number(whole)) => {
@@ -71,18 +71,15 @@ fn is_beginning(part: &Value, whole: &Value) -> bool {
         (Value::Array(part), Value::Array(whole)) => {
             part.len() <= whole.len()
                 && part.iter().zip(whole).enumerate().all(|(index, (one, other))| {
-                    if index + 1 < part.len() {
-                        is_equal(one, other)
-                    } else {
-                        is_beginning(one, other)
-                    }
+                    let compare = if index + 1 < part.len() { is_equal } else { is_prefix };
+                    compare(one, other)
                 })
         }
         (Value::Object(part), Value::Object(whole)) => {
             part.len() <= whole.len()
                 && part.iter().zip(whole).enumerate().all(|(index, (one, other))| {
-                    let same = if index + 1 < part.len() { is_equal } else { is_beginning };
-                    one.0 == other.0 && same(one.1, other.1)
+                    let compare = if index + 1 < part.len() { is_equal } else { is_prefix };
+                    one.0 == other.0 && compare(one.1, other.1)
                 })
         }
         _ => part == whole,

@@ -1,7 +1,7 @@
-//! What hostile texts are made of.
+//! Hostile texts: short pieces, repeated.
 
-/// What adversaries and broken models repeat.
-pub const PIECES: [&str; 46] = [
+/// The pieces that adversaries and broken models repeat.
+pub(crate) const PIECES: [&str; 46] = [
     "\"",
     "'",
     "`",
@@ -50,11 +50,11 @@ pub const PIECES: [&str; 46] = [
     "x\",",
 ];
 
-/// What may stand before what is repeated.
+/// The text before the repeated pieces.
 const BEGINNINGS: [&str; 6] = ["", "{\"k\":", "[\"x", "{\"k\":\"x", "here: ", "{\"k\":[[[["];
 
-/// Texts of about so many bytes: every pair of pieces, again and again, behind every beginning.
-pub fn hostile(bytes: usize) -> impl Iterator<Item = String> {
+/// Returns texts of about `bytes` bytes: every pair of pieces, repeated, behind every beginning.
+pub(crate) fn hostile(bytes: usize) -> impl Iterator<Item = String> {
     let pairs = PIECES.iter().flat_map(|one| PIECES.iter().map(move |other| [*one, *other]));
     let all = pairs.flat_map(|pair| BEGINNINGS.map(|beginning| (beginning, pair.concat())));
     all.map(move |(beginning, unit)| format!("{beginning}{}", unit.repeat(bytes / unit.len())))

@@ -1,12 +1,12 @@
-//! What models put around JSON, and where they stop.
+//! Damage to a document as a whole: text around it, another language, a text that is cut off.
 
 use serde_json::Value;
 
-use crate::{
+use super::{
     corpus,
-    damage::{Case, Promise},
+    damage::{Case, Expectation},
     random::Random,
-    write::{escape, text},
+    tokens::{escape, text},
 };
 
 type Wrapper = fn(&'static str, &mut Random) -> Option<Case>;
@@ -36,7 +36,7 @@ const AFTER: [&str; 8] = [
 const GARBAGE: [&str; 8] =
     ["<|eot_id|>", "</s>", "\n</output>", "<|im_end|>\n", "\n\nUser:", "\n```", ";", "\n\n\n"];
 
-/// Damage to the whole of a document.
+/// Kinds of damage to a document as a whole.
 pub const WRAPPERS: [(&str, Wrapper); 24] = [
     ("undamaged", |class, random| whole(class, random, |json, _| json)),
     ("text before", |class, random| {
@@ -50,33 +50,33 @@ pub const WRAPPERS: [(&str, Wrapper); 24] = [
             format!("{}{json}{}", random.one_of(&BEFORE), random.one_of(&AFTER))
         })
     }),
-    ("fence", |class, random| whole(class, random, fence)),
-    ("fence and text", |class, random| {
+    ("code fence", |class, random| whole(class, random, fence)),
+    ("code fence and text", |class, random| {
         whole(class, random, |json, random| {
             let fenced = fence(json, random);
             format!("{}{fenced}{}", random.one_of(&BEFORE), random.one_of(&AFTER))
         })
     }),
-    ("tags", |class, random| {
+    ("tags around the document", |class, random| {
         whole(class, random, |json, random| {
             let tag = random.one_of(&["result", "tool_call", "json", "final_answer"]);
             format!("<{tag}>{json}</{tag}>")
         })
     }),
-    ("thoughts", |class, random| {
+    ("reasoning before the document", |class, random| {
         whole(class, random, |json, _| {
             format!(
                 "<think>\nMaybe {{\"a\": [1]}}? The user's \"x\" is {{unknown}}.\n</think>\n{json}"
             )
         })
     }),
-    ("assignment", |class, random| {
+    ("assignment before the document", |class, random| {
         whole(class, random, |json, random| {
             let name = random.one_of(&["result = ", "const data = ", "export default ", "return "]);
             format!("{name}{json}{}", random.one_of(&["", ";", ";\n"]))
         })
     }),
-    ("call", |class, random| {
+    ("call around the document", |class, random| {
         whole(class, random, |json, random| {
             format!(
                 "{}({json}){}",
@@ -85,41 +85,41 @@ pub const WRAPPERS: [(&str, Wrapper); 24] = [
             )
         })
     }),
-    ("garbage after", |class, random| {
+    ("end marker behind the document", |class, random| {
         whole(class, random, |json, random| format!("{json}{}", random.one_of(&GARBAGE)))
     }),
     ("doubled braces", |class, random| object(class, random, |json| format!("{{{json}}}"))),
-    ("brace left out", |class, random| {
+    ("opening brace missing", |class, random| {
         object(class, random, |json| json[1..].trim_start().to_owned())
     }),
-    ("bracket too many at the end", |class, random| {
+    ("extra bracket at the end", |class, random| {
         whole(class, random, |json, random| {
             format!("{json}{}", random.one_of(&["}", "]", "]}", "\n}"]))
         })
     }),
-    ("brackets left out at the end", |class, random| {
+    ("closing brackets missing at the end", |class, random| {
         whole(class, random, |json, _| json.trim_end_matches(['}', ']', '\n', ' ']).to_owned())
     }),
-    ("lines of JSON", lines),
-    ("everything escaped", |class, random| whole(class, random, |json, _| escape(&json))),
-    ("JSON in a string", |class, random| {
+    ("JSON lines", lines),
+    ("document escaped", |class, random| whole(class, random, |json, _| escape(&json))),
+    ("document in a string", |class, random| {
         let case = whole(class, random, |json, _| format!("\"{}\"", escape(&json)))?;
-        Some(Case { promise: Promise::EqualWithRoot, ..case })
+        Some(Case { expectation: Expectation::EqualWithRoot, ..case })
     }),
-    ("cut off", |class, random| cut(class, random, "")),
-    ("cut off in a fence", |class, random| cut(class, random, "```json\n")),
-    ("cut off after text", |class, random| cut(class, random, "Here is the record:\n")),
-    ("Python's dictionary", |class, random| {
+    ("truncated", |class, random| cut(class, random, "")),
+    ("truncated, in a code fence", |class, random| cut(class, random, "```json\n")),
+    ("truncated, text before", |class, random| cut(class, random, "Here is the record:\n")),
+    ("Python dictionary", |class, random| {
         let original = corpus::document(random);
         let input = python(&original);
-        Some(Case { class, input, original, promise: Promise::Equal })
+        Some(Case { class, input, original, expectation: Expectation::Equal })
     }),
-    ("JavaScript's object", |class, random| {
+    ("JavaScript object", |class, random| {
         let original = corpus::document(random);
         let input = javascript(&original);
-        Some(Case { class, input, original, promise: Promise::Equal })
+        Some(Case { class, input, original, expectation: Expectation::Equal })
     }),
-    ("comma before the document's end", |class, random| {
+    ("comma behind the document", |class, random| {
         whole(class, random, |json, _| format!("{json},"))
     }),
 ];
@@ -132,7 +132,7 @@ fn whole(
     let original = corpus::document(random);
     let json = text(&original, random.below(4));
     let input = wrap(json, random);
-    Some(Case { class, input, original, promise: Promise::Equal })
+    Some(Case { class, input, original, expectation: Expectation::Equal })
 }
 
 fn object(
@@ -155,7 +155,7 @@ fn lines(class: &'static str, random: &mut Random) -> Option<Case> {
     let all: Vec<Value> = (0..2 + random.below(3)).map(|_| corpus::document(random)).collect();
     let lines: Vec<String> = all.iter().map(|it| text(it, random.below(2))).collect();
     let input = lines.join(*random.one_of(&["\n", "\n\n", ",\n"]));
-    Some(Case { class, input, original: Value::Array(all), promise: Promise::Equal })
+    Some(Case { class, input, original: Value::Array(all), expectation: Expectation::Equal })
 }
 
 fn cut(class: &'static str, random: &mut Random, before: &str) -> Option<Case> {
@@ -166,10 +166,10 @@ fn cut(class: &'static str, random: &mut Random, before: &str) -> Option<Case> {
         end += 1;
     }
     let input = format!("{before}{}", &json[..end]);
-    (end < json.len()).then_some(Case { class, input, original, promise: Promise::Beginning })
+    (end < json.len()).then_some(Case { class, input, original, expectation: Expectation::Prefix })
 }
 
-/// What Python's `repr` writes.
+/// Returns a document as Python's `repr` writes it.
 fn python(value: &Value) -> String {
     match value {
         Value::Null => "None".to_owned(),
@@ -197,7 +197,7 @@ fn python_string(text: &str) -> String {
     format!("'{}'", escaped.replace('\'', "\\'"))
 }
 
-/// What a JavaScript programmer writes: bare keys, single quotes, a comma at the end.
+/// Returns a document as JavaScript: unquoted keys, single quotes, trailing commas.
 fn javascript(value: &Value) -> String {
     match value {
         Value::String(text) => {

@@ -1,10 +1,10 @@
-//! Documents as models write them: arguments of tools, extracted records, reports, files.
+//! Documents as models write them: tool arguments, extracted records, reports, files.
 
 use serde_json::{Map, Value, json};
 
-use crate::random::Random;
+use super::random::Random;
 
-/// What stands in strings: sentences, code, addresses, patterns, other alphabets.
+/// The values of strings: sentences, code, addresses, patterns, other alphabets.
 pub const TEXTS: [&str; 48] = [
     "Done.",
     "",
@@ -83,7 +83,7 @@ const KEYS: [&str; 24] = [
     "content",
 ];
 
-/// A document and what it is written as.
+/// Returns a random document.
 pub fn document(random: &mut Random) -> Value {
     match random.below(10) {
         0 => json!({"city": text(random), "units": random.one_of(&["metric", "imperial"]),
@@ -147,7 +147,7 @@ fn long_text(random: &mut Random) -> String {
     sentences.join(*random.one_of(&[" ", "\n"]))
 }
 
-/// Replies that hold no JSON.
+/// Texts without JSON.
 pub const PROSE: [&str; 40] = [
     "I can't do that, sorry.",
     "Lisbon is lovely in spring.",
@@ -191,7 +191,7 @@ pub const PROSE: [&str; 40] = [
     "(a) first, (b) second",
 ];
 
-/// JSON that looks odd and must not be touched.
+/// Unusual but valid JSON.
 pub const VALID: [&str; 26] = [
     "{}",
     "[]",

@@ -1,17 +1,20 @@
-//! Documents that come in pieces.
+//! Documents that arrive in pieces.
 
-use json_repair::{Failure, Root, Stream, is_json, mend};
+#[cfg(all(target_family = "wasm", target_os = "unknown"))]
+use wasm_bindgen_test::wasm_bindgen_test as test;
 
-use crate::{
+use json_repair::{Failure, RootKind, Stream, is_json, repair};
+
+use crate::support::{
     corpus, damage,
-    damage::Promise,
+    damage::Expectation,
     random::Random,
-    verdict::{Verdict, compare},
-    write::{self, Part},
+    scoring::{Score, score_output},
+    tokens::{self, TokenKind},
 };
 
-/// What a text comes to that is cut after each of `cuts`.
-pub fn streamed(text: &str, cuts: &[usize], root: Root) -> Result<String, Failure> {
+/// Returns the output for a text that is cut at each of `cuts`.
+pub fn streamed(text: &str, cuts: &[usize], root: RootKind) -> Result<String, Failure> {
     let mut stream = Stream::new(&root.into());
     let (mut out, mut from) = (Vec::new(), 0);
     for cut in cuts.iter().copied().chain([text.len()]) {
@@ -26,20 +29,20 @@ fn every_cut(text: &str) -> impl Iterator<Item = usize> {
     (1..text.len()).filter(|at| text.is_char_boundary(*at))
 }
 
-/// Some places where a text may be cut.
+/// Returns a random quarter of the offsets where a text may be cut.
 pub fn random_cuts(text: &str, random: &mut Random) -> Vec<usize> {
     every_cut(text).filter(|_| random.percent(25)).collect()
 }
 
 #[test]
-fn a_valid_stream_passes_to_the_byte_wherever_it_is_cut() {
+fn a_valid_stream_passes_byte_for_byte_wherever_it_is_cut() {
     let mut random = Random(3);
-    let documents = (0..60).map(|layout| write::text(&corpus::document(&mut random), layout % 4));
+    let documents = (0..60).map(|layout| tokens::text(&corpus::document(&mut random), layout % 4));
     let valid = corpus::VALID.iter().map(|json| (*json).to_owned()).chain(documents);
     for json in valid {
         let single: Vec<usize> = every_cut(&json).collect();
         for cuts in single.iter().map(|cut| vec![*cut]).chain([single.clone(), Vec::new()]) {
-            assert_eq!(streamed(&json, &cuts, Root::Any), Ok(json.clone()), "{cuts:?}");
+            assert_eq!(streamed(&json, &cuts, RootKind::Any), Ok(json.clone()), "{cuts:?}");
         }
     }
 }
@@ -48,27 +51,30 @@ fn a_valid_stream_passes_to_the_byte_wherever_it_is_cut() {
 fn a_valid_stream_is_never_more_than_a_token_behind() {
     let mut random = Random(4);
     for number in 0..200 {
-        let tokens = write::tokens(&corpus::document(&mut random), number % 4);
+        let tokens = tokens::tokens(&corpus::document(&mut random), number % 4);
         let json: String = tokens.iter().map(|token| token.text.as_str()).collect();
         let starts = starts(&tokens);
-        let mut stream = Stream::new(&Root::Any.into());
+        let mut stream = Stream::new(&RootKind::Any.into());
         let mut out = Vec::new();
         for (at, character) in json.char_indices() {
             stream.feed(character.encode_utf8(&mut [0; 4]), &mut out).unwrap();
-            let come = at + character.len_utf8();
-            // A key with what is around it, a number, a short item or the end of a string.
-            let begun = starts.iter().filter(|start| (out.len()..come).contains(start)).count();
-            assert!(begun <= 1, "held {:?} of {json}", &json[out.len()..come]);
+            let arrived = at + character.len_utf8();
+            // At most a key, a number, a short item or the end of a string is held.
+            let begun = starts.iter().filter(|start| (out.len()..arrived).contains(start)).count();
+            assert!(begun <= 1, "held {:?} of {json}", &json[out.len()..arrived]);
         }
     }
 }
 
-/// Where the strings, numbers and literals of a document begin.
-fn starts(tokens: &[write::Token]) -> Vec<usize> {
+/// Returns the offsets of the strings, numbers and literals of a document.
+fn starts(tokens: &[tokens::Token]) -> Vec<usize> {
     let mut at = 0;
     let mut starts = Vec::new();
     for token in tokens {
-        if matches!(token.part, Part::Key | Part::Text | Part::Number | Part::Literal) {
+        if matches!(
+            token.kind,
+            TokenKind::Key | TokenKind::Text | TokenKind::Number | TokenKind::Literal
+        ) {
             starts.push(at);
         }
         at += token.text.len();
@@ -77,13 +83,17 @@ fn starts(tokens: &[write::Token]) -> Vec<usize> {
 }
 
 #[test]
-fn whatever_can_be_mended_whole_can_be_mended_in_pieces() {
+fn every_repairable_text_is_repaired_in_pieces() {
     let mut random = Random(6);
     let cases = damage::cases(12, 10);
     let (mut right, mut same) = (0, 0);
     for case in &cases {
-        let root = if case.promise == Promise::EqualWithRoot { Root::Object } else { Root::Any };
-        let whole = mend(&case.input, &root.into());
+        let root = if case.expectation == Expectation::EqualWithRoot {
+            RootKind::Object
+        } else {
+            RootKind::Any
+        };
+        let whole = repair(&case.input, &root.into());
         let each: Vec<usize> = every_cut(&case.input).collect();
         let mut last = None;
         for cuts in [each, random_cuts(&case.input, &mut random), Vec::new()] {
@@ -93,8 +103,8 @@ fn whatever_can_be_mended_whole_can_be_mended_in_pieces() {
             }
             let Ok(out) = out else { continue };
             assert!(is_json(out.as_bytes()), "{}: {} => {out}", case.class, case.input);
-            assert!(last.is_none_or(|it| it == out), "{}: {}", case.class, case.input);
-            right += usize::from(compare(&out, case) == Verdict::Right);
+            assert!(last.is_none_or(|last| last == out), "{}: {}", case.class, case.input);
+            right += usize::from(score_output(&out, case) == Score::Right);
             same += usize::from(whole.as_ref().is_ok_and(|(json, _)| *json == out));
             last = Some(out);
         }
@@ -105,9 +115,9 @@ fn whatever_can_be_mended_whole_can_be_mended_in_pieces() {
 }
 
 #[test]
-fn prose_comes_back_if_nothing_else_does() {
+fn a_text_without_json_is_returned() {
     for text in corpus::PROSE {
-        let mut stream = Stream::new(&Root::Any.into());
+        let mut stream = Stream::new(&RootKind::Any.into());
         let mut out = Vec::new();
         for character in text.chars() {
             stream.feed(character.encode_utf8(&mut [0; 4]), &mut out).unwrap();
