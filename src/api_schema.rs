@@ -1,4 +1,5 @@
-//! Reads what comes back from one attempt, by the provider's API schema.
+//! Translation of requests, answers and streams between the chat API and the providers' API
+//! schemas.
 
 mod anthropic;
 mod data_url;
@@ -22,7 +23,7 @@ use crate::{
     fit::{Fit, Stream},
 };
 
-/// What reads an attempt's answer, with what its request left to remember.
+/// The decoder of one attempt's answer or stream, with the state that its request left for it.
 #[derive(Clone, Debug)]
 pub(crate) enum Decoder {
     /// OpenAI's chat completions.
@@ -75,7 +76,7 @@ pub(crate) fn prepare<'q>(request: &'q Request<'q>, target: &Target<'_>) -> Prep
     PreparedRequest { fit, schema_request }
 }
 
-/// Translates a request, and says what will read its answer.
+/// Translates a request. Returns it with the decoder of its answer.
 pub(crate) fn translate(
     asked: &TranslationInput<'_, '_>,
     schema_request: &SchemaRequest<'_>,
@@ -107,7 +108,7 @@ pub(crate) fn translate(
 }
 
 impl Decoder {
-    /// Reads an answer in one piece, or the error it is.
+    /// Decodes a whole answer, or classifies an error.
     pub(crate) fn answer<'b>(
         &self,
         body: &'b [u8],
@@ -131,7 +132,7 @@ impl Decoder {
         }
     }
 
-    /// Decodes one event of a stream into the deltas it holds. Those before an error count.
+    /// Decodes one event of a stream into the deltas it holds. Deltas before an error are valid.
     pub(crate) fn decode_event<'d>(
         &mut self,
         data: &'d [u8],

@@ -23,24 +23,25 @@ use crate::{
     sse::MAX_EVENT,
 };
 
-/// Progress of a streamed message.
+/// The progress of a streamed message.
 #[derive(Clone, Debug, Default)]
 pub(super) struct StreamProgress {
-    /// Whether the message began, or any of its content came.
+    /// True once the message or any of its content has begun.
     begun: bool,
     tokens: Option<UsageTokens>,
-    /// The block of thoughts under way, which goes out once more with its signature.
-    thinking: Option<OpenThought>,
-    /// The number of blocks of thoughts so far.
-    thoughts: usize,
+    /// The open thinking block, which becomes a `reasoning_details` item when it ends.
+    thinking: Option<OpenThinkingBlock>,
+    /// The number of `reasoning_details` items so far.
+    details: usize,
     calls: ToolCallIndices,
-    /// The call under way, with the input that came before any piece of it.
+    /// The open call without any `input_json_delta` yet, with the input of its block.
     input: Option<(usize, String)>,
-    /// The reason why the model stopped. It goes out when the message is complete, because an error
-    /// may come before.
+    /// The reason why the model stopped. It is forwarded when the message is complete, because an
+    /// error may come before.
     stop: Option<StopReason>,
 }
 
+/// The end of a message: its meaning, and the fields that are forwarded.
 #[derive(Clone, Debug)]
 struct StopReason {
     finish: Finish,
@@ -48,15 +49,16 @@ struct StopReason {
     refusal: Option<Text<'static>>,
 }
 
-/// Block of thoughts under way.
+/// A thinking block in progress.
 #[derive(Clone, Debug)]
-struct OpenThought {
-    /// Escaped as in JSON. Bounded by [`MAX_EVENT`]: longer thoughts cannot come back from the
-    /// client, so they are not handed out.
+struct OpenThinkingBlock {
+    /// The text, escaped as in JSON. Bounded by [`MAX_EVENT`]: clients cannot return a longer text,
+    /// so that its block becomes no item of `reasoning_details`.
     text: String,
     signature: Text<'static>,
 }
 
+/// An event, or an error instead of one.
 #[derive(Deserialize)]
 struct StreamEvent<'a> {
     #[serde(borrow, default, rename = "type")]
@@ -75,13 +77,14 @@ struct StreamEvent<'a> {
     error: Option<&'a RawValue>,
 }
 
+/// The message of `message_start`, without content.
 #[derive(Deserialize)]
 struct MessageStart {
     #[serde(default, deserialize_with = "lenient")]
     usage: Option<UsageTokens>,
 }
 
-/// The `delta` of a block or of the message. Fields of deltas that we do not know may be anything.
+/// The `delta` of a block or of the message. Fields of unknown types of delta hold any JSON.
 #[derive(Deserialize)]
 struct BlockDelta<'a> {
     #[serde(borrow, default, rename = "type")]
@@ -101,7 +104,7 @@ struct BlockDelta<'a> {
 }
 
 impl StreamProgress {
-    /// Decodes one event. Pings, and events that are new to us, hold no deltas.
+    /// Decodes one event. Pings and unknown events hold no deltas.
     pub(super) fn decode_event<'d>(
         &mut self,
         data: &'d [u8],
@@ -110,7 +113,7 @@ impl StreamProgress {
         deltas: &mut Vec<Delta<'d>>,
     ) -> Result<(), Error> {
         let data = data.trim_ascii();
-        // No word of Anthropic's, but servers that speak its schema add it.
+        // Anthropic sends no `[DONE]`, but some servers with its API schema do.
         if data.is_empty() || data == b"[DONE]" {
             return Ok(());
         }
@@ -119,7 +122,7 @@ impl StreamProgress {
         if let Some(error) = event.error {
             return Err(error::classify_embedded(origin, error));
         }
-        // An index beyond this machine's numbers is beyond any bound too.
+        // An index that `usize` cannot hold is beyond any bound too.
         let index = usize::try_from(event.index.unwrap_or_default()).unwrap_or(usize::MAX);
         match event.kind.as_ref().map(Text::decode).unwrap_or_default().as_ref() {
             "message_start" => self.begin_message(event.message, deltas),
@@ -171,7 +174,8 @@ impl StreamProgress {
             }
             Some(ResponseBlock::Thinking(ThinkingBlock::Signed { text, signature })) => {
                 let signature = signature.into_owned();
-                self.thinking = Some(OpenThought { text: text.escaped().to_owned(), signature });
+                self.thinking =
+                    Some(OpenThinkingBlock { text: text.escaped().to_owned(), signature });
                 deltas.push(Delta::Reasoning { choice: 0, text });
             }
             Some(ResponseBlock::Thinking(redacted)) => self.add_detail(&redacted, deltas),
@@ -188,7 +192,7 @@ impl StreamProgress {
         }
     }
 
-    /// Adds to the block under way. Returns what that means to a client, if anything.
+    /// Adds to the open block. Returns the delta for the client, if there is one.
     fn add_to_block<'d>(&mut self, index: usize, delta: Option<&'d RawValue>) -> Option<Delta<'d>> {
         let delta: BlockDelta<'d> = serde_json::from_str(delta?.get()).ok()?;
         match delta.kind.as_ref().map(Text::decode).unwrap_or_default().as_ref() {
@@ -216,17 +220,19 @@ impl StreamProgress {
         }
     }
 
+    /// Adds to the open thinking block, or forgets it if it becomes too long.
     fn add_thinking(&mut self, text: &Text<'_>) {
         let more = text.escaped();
         match &mut self.thinking {
-            Some(own) if own.text.len() + more.len() <= MAX_EVENT => own.text.push_str(more),
+            Some(open) if open.text.len() + more.len() <= MAX_EVENT => open.text.push_str(more),
             _ => self.thinking = None,
         }
     }
 
-    /// Closes the block under way: hands out its thoughts for the next turn, or its call's input.
+    /// Closes the open block: adds the `reasoning_details` item of thinking, or the input of a
+    /// call.
     fn close_block(&mut self, deltas: &mut Vec<Delta<'_>>) {
-        if let Some(OpenThought { text, signature }) = self.thinking.take() {
+        if let Some(OpenThinkingBlock { text, signature }) = self.thinking.take() {
             let token = format!("\"{text}\"");
             let text = serde_json::from_str::<&RawValue>(&token).ok().and_then(Text::from_raw);
             let text = text.unwrap_or_else(|| Text::new(""));
@@ -237,9 +243,9 @@ impl StreamProgress {
         }
     }
 
-    fn add_detail(&mut self, thought: &ThinkingBlock<'_>, deltas: &mut Vec<Delta<'_>>) {
-        deltas.push(Delta::ReasoningDetail { choice: 0, json: thought.to_detail(self.thoughts) });
-        self.thoughts += 1;
+    fn add_detail(&mut self, thinking: &ThinkingBlock<'_>, deltas: &mut Vec<Delta<'_>>) {
+        deltas.push(Delta::ReasoningDetail { choice: 0, json: thinking.to_detail(self.details) });
+        self.details += 1;
     }
 
     fn note_stop(&mut self, delta: Option<&RawValue>) {
@@ -254,7 +260,7 @@ impl StreamProgress {
         });
     }
 
-    /// Ends the message. A stream without this event broke off, whatever came before. A message
+    /// Ends the message. A stream without this event is incomplete, whatever came before. A message
     /// that never began ends without a finish reason.
     fn end_message(&mut self, deltas: &mut Vec<Delta<'_>>) {
         self.close_block(deltas);
@@ -293,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn thoughts_text_and_a_call_are_decoded_in_order() {
+    fn thinking_text_and_a_call_are_decoded_in_order() {
         let deltas = decode(&[
             r#"{"type":"message_start","message":{"usage":{"input_tokens":3,"output_tokens":1}}}"#,
             r#"{"type":"content_block_start","index":0,"content_block":{"type":"thinking","thinking":"","signature":""}}"#,
