@@ -38,12 +38,12 @@ pub(super) struct StreamProgress {
     input: Option<(usize, String)>,
     /// The reason why the model stopped. It is forwarded when the message is complete, because an
     /// error may come before.
-    stop: Option<StopReason>,
+    stop: Option<MessageStop>,
 }
 
 /// The end of a message: its meaning, and the fields that are forwarded.
 #[derive(Clone, Debug)]
-struct StopReason {
+struct MessageStop {
     finish: Finish,
     native: Text<'static>,
     refusal: Option<Text<'static>>,
@@ -253,7 +253,7 @@ impl StreamProgress {
         let Some(delta) = delta else { return };
         let Some(reason) = delta.stop_reason.and_then(Text::from_raw) else { return };
         let refusal = delta.stop_details.and_then(|details| details.explanation);
-        self.stop = Some(StopReason {
+        self.stop = Some(MessageStop {
             finish: wire::to_finish(Some(&reason)),
             native: reason.into_owned(),
             refusal: refusal.map(Text::into_owned),
