@@ -13,7 +13,7 @@ use super::{
     read::{ObjectReader, ValueReader},
     table::{
         ValueType::{self, Date, Decimal, Flag, List, Name, Object, Text},
-        defaults_to, object_table, optional, required, word, words, words_of,
+        defaults_to, from_catalogue, object_table, optional, required, word, words, words_of,
     },
 };
 use crate::{
@@ -31,15 +31,15 @@ object_table! {
     /// Model that clients may request.
     pub(super) static MODEL = "model" {
         /// Display name.
-        "name": Text, required("what people call it");
+        "name": Text, from_catalogue("what people call it");
         /// Endpoints per region, at least one.
         "regions": Object(&REGIONS),
             required("an object, `us`, `eu` or `global` to provider and upstream_model");
         /// Maximum number of tokens of prompt and response together.
-        "context_length": ValueType::POSITIVE, required("a number of tokens");
+        "context_length": ValueType::POSITIVE, from_catalogue("a number of tokens");
         /// Maximum number of tokens of a response, up to `context_length`. A higher `max_tokens` of a
         /// request is lowered to it.
-        "max_output_tokens": ValueType::POSITIVE, required("a number of tokens");
+        "max_output_tokens": ValueType::POSITIVE, from_catalogue("a number of tokens");
         /// Lowest limit that the provider accepts, up to `max_output_tokens`. A lower `max_tokens` of
         /// a request is raised to it.
         "min_output_tokens": ValueType::POSITIVE, defaults_to("1");

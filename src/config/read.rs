@@ -305,7 +305,9 @@ impl<'d> ObjectReader<'d> {
     pub fn get(&self, key: &'static str) -> Option<ValueReader<'d>> {
         let field = self.field(key)?;
         let value = self.value(key);
-        if let (None, Presence::Required(allowed)) = (value, field.presence) {
+        if let (None, Presence::Required(allowed) | Presence::FromCatalogue(allowed)) =
+            (value, field.presence)
+        {
             self.missing(key, allowed);
         }
         Some(self.reader(field, value?))

@@ -182,6 +182,9 @@ pub enum Presence {
     Required(&'static str),
     /// The field must be present. See [`required_name`].
     RequiredName,
+    /// The field must be present, from the operator or from the model catalogue. See
+    /// [`from_catalogue`].
+    FromCatalogue(&'static str),
     /// The field must be present unless another field is. See [`required_unless`].
     RequiredUnless(DocText),
     /// The field may be absent and has a default. See [`defaults_to`].
@@ -200,6 +203,12 @@ pub const fn required(allowed: &'static str) -> Presence {
 /// one, for only the reader knows the names.
 pub const fn required_name() -> Presence {
     Presence::RequiredName
+}
+
+/// Returns the presence of a field that must be present once the command has completed the entry from
+/// the model catalogue. `allowed` completes the message `missing, allowed: …`.
+pub const fn from_catalogue(allowed: &'static str) -> Presence {
+    Presence::FromCatalogue(allowed)
 }
 
 /// Returns the presence of a field that must be present unless the field `other` is.

@@ -1,11 +1,11 @@
 //! Configuration files: values, defaults and messages about mistakes.
 
 mod callers;
+#[cfg(not(target_family = "wasm"))]
+mod examples;
 mod limits;
 mod models;
 mod providers;
-#[cfg(not(target_family = "wasm"))]
-mod sample;
 mod telemetry;
 
 use serde_json::{Map, Value, json};

@@ -56,6 +56,7 @@ fn rows(table: &ObjectTable) -> String {
 fn default(field: &Field) -> String {
     match field.presence {
         Presence::Required(_) | Presence::RequiredName => "required".to_owned(),
+        Presence::FromCatalogue(_) => "required if the catalogue lacks the model".to_owned(),
         Presence::RequiredUnless(other) => format!("required without `{}`", other.0),
         Presence::Default(literal) => format!("`{literal}`"),
         Presence::Optional(meaning) => meaning.0.to_owned(),
