@@ -44,6 +44,11 @@ impl<C> Default for PendingCalls<C> {
 }
 
 impl<C> PendingCalls<C> {
+    /// Returns the calls, those with a result included.
+    pub(super) fn calls(&self) -> &[C] {
+        &self.calls
+    }
+
     /// Adds a call. Several may have the same key.
     pub(super) fn push(&mut self, key: CallKey, call: C) {
         self.waiting.entry(key).or_default().push_back(self.calls.len());
