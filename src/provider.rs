@@ -15,9 +15,9 @@ use self::{
 };
 use crate::{
     api_schema::{
-        Decoder,
+        Decoder, PreparedRequest,
         origin::{ResponseContext, ResponseHead},
-        translate,
+        prepare, translate,
         translation::{TranslatedRequest, TranslationInput},
     },
     chat::{
@@ -138,7 +138,7 @@ impl Attempt {
             return Err(Error::Invalid(mistakes));
         }
         let target = site.target(&request)?;
-        let fit = fit(&request, &target);
+        let PreparedRequest { fit, schema_request } = prepare(&request, &target);
         if !fit.refused.is_empty() {
             return Err(Error::Invalid(fit.refused));
         }
@@ -148,7 +148,7 @@ impl Attempt {
             target,
             request_id: &ticket.request_id,
         };
-        let (outgoing, reader) = translate(&asked)?;
+        let (outgoing, reader) = translate(&asked, &schema_request)?;
         let envelope = Envelope {
             request_id: ticket.request_id.clone(),
             model: target.name.to_owned(),
