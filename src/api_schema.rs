@@ -15,7 +15,7 @@ use self::{
 use crate::{
     chat::{answer::Answer, delta::Delta, error::Error, request::Request},
     config::{ApiSchema, Target},
-    fit::{Fit, Stream},
+    fit::{Fit, StreamMode},
 };
 
 /// What reads an attempt's answer, with what its request left to remember.
@@ -59,7 +59,7 @@ pub(crate) fn translate(
             (request, Decoder::Gemini(reader))
         }
     };
-    let streams = asked.fit.stream == Stream::On;
+    let streams = asked.fit.stream == StreamMode::On;
     let outgoing = TranslatedRequest {
         authority: asked.target.base.authority(),
         path: [&*asked.target.base.path, &path].concat(),

@@ -6,8 +6,8 @@ use serde_json::value::RawValue;
 
 use crate::{
     chat::{
-        mistake::{Mistake, MistakeKind, without_place},
-        object::Object,
+        mistake::{Mistake, MistakeKind, without_position},
+        object::JsonObject,
         parameter::{Parameter, Parameters},
     },
     config::Config,
@@ -24,7 +24,7 @@ pub struct Fallbacks<'a> {
     /// Objects in JSON.
     entries: Vec<&'a str>,
     /// Who named them.
-    pub by: FallbackSource,
+    pub source: FallbackSource,
 }
 
 /// Who named the fallbacks.
@@ -38,7 +38,7 @@ pub enum FallbackSource {
 
 impl<'a> Fallbacks<'a> {
     /// The fallbacks of a request, the operator's where it names none.
-    pub fn of<'c: 'a>(
+    pub fn from_request<'c: 'a>(
         parameters: &Parameters<'a>,
         model: &str,
         config: &'c Config,
@@ -46,7 +46,7 @@ impl<'a> Fallbacks<'a> {
         let Some(raw) = parameters.get(Parameter::Fallbacks) else {
             let entries = config.model(model).map(|(_, model)| model.fallbacks.as_slice());
             let entries = entries.unwrap_or_default().iter().map(String::as_str).collect();
-            return Ok(Self { entries, by: FallbackSource::Operator });
+            return Ok(Self { entries, source: FallbackSource::Operator });
         };
         let wrong = |problem: &str| Mistake::new(MistakeKind::Invalid, "fallbacks", problem);
         let entries: Vec<&'a RawValue> = serde_json::from_str(raw.get())
@@ -56,7 +56,7 @@ impl<'a> Fallbacks<'a> {
         }
         Ok(Self {
             entries: entries.into_iter().map(RawValue::get).collect(),
-            by: FallbackSource::Client,
+            source: FallbackSource::Client,
         })
     }
 
@@ -73,7 +73,7 @@ impl<'a> Fallbacks<'a> {
     ) -> Result<Parameters<'a>, Mistake> {
         let entry = self.entries.get(index).copied().unwrap_or_default();
         let over: Parameters<'a> = serde_json::from_str(entry).map_err(|error| {
-            let twice = entry.starts_with('{').then(|| without_place(&error));
+            let twice = entry.starts_with('{').then(|| without_position(&error));
             let problem = twice.as_deref().unwrap_or("must be an object with model");
             Mistake::new(MistakeKind::Invalid, "model", problem)
         })?;
@@ -103,17 +103,17 @@ pub struct FallbackConfig {
 
 impl FallbackConfig {
     /// Reads what a request says.
-    pub fn of(parameters: &Parameters<'_>) -> Result<Self, Mistake> {
+    pub fn from_request(parameters: &Parameters<'_>) -> Result<Self, Mistake> {
         let Some(raw) = parameters.get(Parameter::FallbackConfig) else {
             return Ok(Self::default());
         };
         let wrong = |problem| Mistake::new(MistakeKind::Invalid, "fallback_config", problem);
         match serde_json::from_str(raw.get()) {
-            Ok(Object(Self { depth: Some(depth), .. })) if depth > MAX_DEPTH => {
+            Ok(JsonObject(Self { depth: Some(depth), .. })) if depth > MAX_DEPTH => {
                 Err(wrong(TOO_DEEP))
             }
-            Ok(Object(config)) => Ok(config),
-            Err(_) => Err(wrong(problem(raw))),
+            Ok(JsonObject(config)) => Ok(config),
+            Err(_) => Err(wrong(config_problem(raw))),
         }
     }
 }
@@ -122,27 +122,31 @@ impl FallbackConfig {
 const TOO_DEEP: &str = "fallback_config depth cannot be greater than 2";
 
 /// What is wrong with a `fallback_config` that cannot be read: the first field that is, if any.
-fn problem(raw: &RawValue) -> &'static str {
+fn config_problem(raw: &RawValue) -> &'static str {
     #[derive(Deserialize)]
-    struct Fields<'a> {
+    struct FallbackConfigFields<'a> {
         #[serde(borrow)]
         depth: Option<&'a RawValue>,
         #[serde(borrow)]
         retry: Option<&'a RawValue>,
     }
-    let Ok(Object(fields)) = serde_json::from_str::<Object<Fields<'_>>>(raw.get()) else {
+    let Ok(JsonObject(fields)) =
+        serde_json::from_str::<JsonObject<FallbackConfigFields<'_>>>(raw.get())
+    else {
         return "fallback_config must be an object with retry, depth and hedge_ms";
     };
     match (fields.depth, fields.retry) {
-        (Some(depth), _) if !is::<u64>(depth) => {
+        (Some(depth), _) if !parses_as::<u64>(depth) => {
             "fallback_config depth must be an integer from 0 to 2"
         }
-        (Some(depth), _) if !is::<u8>(depth) => TOO_DEEP,
-        (_, Some(retry)) if !is::<bool>(retry) => "fallback_config retry must be true or false",
+        (Some(depth), _) if !parses_as::<u8>(depth) => TOO_DEEP,
+        (_, Some(retry)) if !parses_as::<bool>(retry) => {
+            "fallback_config retry must be true or false"
+        }
         _ => "fallback_config hedge_ms must be an integer of milliseconds",
     }
 }
 
-fn is<'a, T: Deserialize<'a>>(raw: &'a RawValue) -> bool {
+fn parses_as<'a, T: Deserialize<'a>>(raw: &'a RawValue) -> bool {
     serde_json::from_str::<T>(raw.get()).is_ok()
 }

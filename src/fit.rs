@@ -17,10 +17,10 @@ use crate::{
     transcript::has_tag,
 };
 
-mod inside;
+mod nested;
 pub mod support;
 
-pub use self::inside::CacheControlMark;
+pub use self::nested::CacheControlMark;
 
 /// The longest list of unknown keys that is reported one by one.
 const MAX_REPORTED: usize = 16;
@@ -35,7 +35,7 @@ pub struct Fit<'a> {
     /// The budget for thoughts that goes on, in tokens, where a schema has one.
     pub budget: Option<NonZeroU32>,
     /// Whether the model streams, as far as the client asked for it.
-    pub stream: Stream,
+    pub stream: StreamMode,
     /// Names of what is left out.
     pub dropped: Vec<Cow<'a, str>>,
     /// Names of what was changed, with what it became.
@@ -48,7 +48,7 @@ pub struct Fit<'a> {
 
 /// How the answer comes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Stream {
+pub enum StreamMode {
     /// In one piece, as asked.
     #[default]
     Off,
@@ -63,26 +63,26 @@ impl<'a> Fit<'a> {
     pub fn new(request: &Request<'a>, target: &Target<'_>) -> Self {
         let model = target.model;
         let mut fit = Self::default();
-        fit.limit(request, model);
-        fit.think(request, model);
+        fit.fit_max_tokens(request, model);
+        fit.fit_effort(request, model);
         fit.stream(request, model);
         for (parameter, raw) in request.parameters.present() {
-            match parameter.place() {
+            match parameter.scope() {
                 ParameterScope::Optional | ParameterScope::Legacy => {
-                    fit.parameter(parameter, raw.get(), request, target);
+                    fit.fit_parameter(parameter, raw.get(), request, target);
                 }
-                ParameterScope::Gateway if means_nothing(parameter, request) => {
+                ParameterScope::Gateway if is_ignored(parameter, request) => {
                     fit.dropped.push(Cow::Borrowed(parameter.name()));
                 }
                 ParameterScope::Core | ParameterScope::Gateway => {}
             }
         }
         for (index, message) in request.messages.iter().enumerate() {
-            fit.message(index, message, target.name, model);
+            fit.check_inputs(index, message, target.name, model);
         }
         fit.inside(request, target.provider.api_schema);
         if !target.provider.forward_unknown {
-            fit.unknown(request);
+            fit.drop_unknown(request);
         }
         fit
     }
@@ -111,7 +111,7 @@ impl<'a> Fit<'a> {
             parts.push(format!("clamped={}", clamped.join(",")));
         }
         let mut emulated = self.emulated.clone();
-        if self.stream == Stream::Emulated {
+        if self.stream == StreamMode::Emulated {
             emulated.push("stream");
         }
         if !emulated.is_empty() {
@@ -131,7 +131,7 @@ impl<'a> Fit<'a> {
         let Some(at) = self.kept.iter().position(|(kept, _)| *kept == parameter) else { return };
         let (_, json) = self.kept.remove(at);
         self.clamped.retain(|(name, _)| *name != parameter.name());
-        if !is_usual(parameter, &json) {
+        if !is_default(parameter, &json) {
             self.dropped.push(Cow::Borrowed(parameter.name()));
         }
     }
@@ -151,11 +151,11 @@ impl<'a> Fit<'a> {
         let before = self.dropped.len();
         self.dropped.retain(|name| name != parameter.name());
         if self.dropped.len() < before {
-            self.parameter(parameter, raw.get(), request, target);
+            self.fit_parameter(parameter, raw.get(), request, target);
         }
     }
 
-    fn limit(&mut self, request: &Request<'a>, model: &Model) {
+    fn fit_max_tokens(&mut self, request: &Request<'a>, model: &Model) {
         let asked = request.max_tokens;
         if asked >= model.context_length {
             let message = "model context limit exceeded";
@@ -169,7 +169,7 @@ impl<'a> Fit<'a> {
     }
 
     /// An effort the model does not offer becomes the closest it does.
-    fn think(&mut self, request: &Request<'a>, model: &Model) {
+    fn fit_effort(&mut self, request: &Request<'a>, model: &Model) {
         let Some(asked) = request.effort else { return };
         let named = match request.parameters.has(Parameter::ReasoningEffort) {
             true => Parameter::ReasoningEffort,
@@ -195,13 +195,13 @@ impl<'a> Fit<'a> {
 
     fn stream(&mut self, request: &Request<'a>, model: &Model) {
         self.stream = match (request.stream, model.supports(Parameter::Stream)) {
-            (false, _) => Stream::Off,
-            (true, true) => Stream::On,
-            (true, false) => Stream::Emulated,
+            (false, _) => StreamMode::Off,
+            (true, true) => StreamMode::On,
+            (true, false) => StreamMode::Emulated,
         };
     }
 
-    fn parameter(
+    fn fit_parameter(
         &mut self,
         parameter: Parameter,
         json: &'a str,
@@ -216,15 +216,15 @@ impl<'a> Fit<'a> {
             Parameter::Reasoning if !model.supports(parameter) => {
                 self.dropped.push(Cow::Borrowed("reasoning.max_tokens"));
             }
-            _ if asks_nothing(parameter, json, request) => {}
+            _ if is_without_effect(parameter, json, request) => {}
             _ if !self.supports(parameter, request, target) => {
-                if changes_meaning(parameter, request) {
+                if is_essential(parameter, request) {
                     self.refuse(parameter, target.name);
-                } else if !is_usual(parameter, json) {
+                } else if !is_default(parameter, json) {
                     self.dropped.push(Cow::Borrowed(parameter.name()));
                 }
             }
-            Parameter::Temperature => self.temperature(json, request, model),
+            Parameter::Temperature => self.fit_temperature(json, request, model),
             _ => self.kept.push((parameter, Cow::Borrowed(json))),
         }
     }
@@ -245,7 +245,7 @@ impl<'a> Fit<'a> {
             Parameter::Metadata => {
                 request.parameters.get(Parameter::Store).is_some_and(|raw| raw.get() == "true")
             }
-            _ => !is_sampling(parameter) || self.samples(model),
+            _ => !is_sampling(parameter) || self.takes_sampling(model),
         };
         takes_form
             && model.supports(parameter)
@@ -253,19 +253,19 @@ impl<'a> Fit<'a> {
     }
 
     /// Whether the model takes sampling parameters, thinking as hard as it now is to.
-    fn samples(&self, model: &Model) -> bool {
+    fn takes_sampling(&self, model: &Model) -> bool {
         let effort = self.effort.unwrap_or(model.default_reasoning_effort);
         model.sampling == Sampling::Always || effort == Effort::None
     }
 
     fn refuse(&mut self, parameter: Parameter, model: &str) {
-        let hint = if parameter.place() == ParameterScope::Legacy { ", use tools" } else { "" };
+        let hint = if parameter.scope() == ParameterScope::Legacy { ", use tools" } else { "" };
         let parameter = parameter.name();
         let message = format!("model {model} does not support {parameter}{hint}");
         self.refused.push(Mistake::new(MistakeKind::Unsupported, parameter, &message));
     }
 
-    fn temperature(&mut self, json: &'a str, request: &Request<'a>, model: &Model) {
+    fn fit_temperature(&mut self, json: &'a str, request: &Request<'a>, model: &Model) {
         let too_high = request.temperature.is_some_and(|asked| asked > model.max_temperature);
         if !too_high {
             return self.kept.push((Parameter::Temperature, Cow::Borrowed(json)));
@@ -275,7 +275,7 @@ impl<'a> Fit<'a> {
         self.kept.push((Parameter::Temperature, Cow::Owned(most)));
     }
 
-    fn message(&mut self, index: usize, message: &Message<'_>, name: &str, model: &Model) {
+    fn check_inputs(&mut self, index: usize, message: &Message<'_>, name: &str, model: &Model) {
         let Content::Parts(parts) = &message.content else { return };
         for (number, part) in parts.iter().enumerate() {
             let Some((input, _)) = part.input() else { continue };
@@ -289,7 +289,7 @@ impl<'a> Fit<'a> {
     }
 
     /// Names of unknown keys are the client's text: only plain ones go into a header.
-    fn unknown(&mut self, request: &Request<'a>) {
+    fn drop_unknown(&mut self, request: &Request<'a>) {
         let names = request.parameters.unknown.iter().map(|(name, _)| name);
         let plain = names.clone().filter(|name| is_plain(name));
         let listed: Vec<_> = plain.take(MAX_REPORTED).cloned().collect();
@@ -302,7 +302,7 @@ impl<'a> Fit<'a> {
 }
 
 /// Whether a parameter for the gateway is passed over.
-fn means_nothing(parameter: Parameter, request: &Request<'_>) -> bool {
+fn is_ignored(parameter: Parameter, request: &Request<'_>) -> bool {
     let of_plan = matches!(parameter, Parameter::Fallbacks | Parameter::FallbackConfig);
     // The gateway role takes the id away where it put the transcript.
     let is_unused = parameter == Parameter::TranscriptId && !has_tag(&request.parameters);
@@ -316,7 +316,7 @@ fn is_plain(name: &str) -> bool {
 }
 
 /// Whether a value says what is so anyway, so that leaving it out changes nothing.
-fn asks_nothing(parameter: Parameter, json: &str, request: &Request<'_>) -> bool {
+fn is_without_effect(parameter: Parameter, json: &str, request: &Request<'_>) -> bool {
     match parameter {
         Parameter::N => request.n.get() == 1,
         Parameter::Logprobs => !request.logprobs,
@@ -332,7 +332,7 @@ fn asks_nothing(parameter: Parameter, json: &str, request: &Request<'_>) -> bool
 }
 
 /// Whether a value is what every model takes for granted.
-fn is_usual(parameter: Parameter, json: &str) -> bool {
+fn is_default(parameter: Parameter, json: &str) -> bool {
     match parameter {
         Parameter::Temperature | Parameter::TopP => matches!(json, "1" | "1.0"),
         Parameter::FrequencyPenalty | Parameter::PresencePenalty => matches!(json, "0" | "0.0"),
@@ -348,7 +348,7 @@ fn is_sampling(parameter: Parameter) -> bool {
 }
 
 /// Whether an answer without the parameter would be an answer to another question.
-fn changes_meaning(parameter: Parameter, request: &Request<'_>) -> bool {
+fn is_essential(parameter: Parameter, request: &Request<'_>) -> bool {
     match parameter {
         Parameter::Tools | Parameter::ToolChoice | Parameter::ResponseFormat => true,
         Parameter::Functions | Parameter::FunctionCall => true,

@@ -43,11 +43,11 @@ const fn v6(start: [u16; 3], length: u32) -> (IpAddr, u32) {
 
 /// Whether an address is in one of them.
 pub fn is_private(address: IpAddr) -> bool {
-    PRIVATE.into_iter().any(|(network, length)| in_common(network, address) >= Some(length))
+    PRIVATE.into_iter().any(|(network, length)| common_prefix(network, address) >= Some(length))
 }
 
 /// How many bits two addresses of one family begin with.
-fn in_common(one: IpAddr, other: IpAddr) -> Option<u32> {
+fn common_prefix(one: IpAddr, other: IpAddr) -> Option<u32> {
     match (one, other) {
         (IpAddr::V4(one), IpAddr::V4(other)) => {
             Some((one.to_bits() ^ other.to_bits()).leading_zeros())

@@ -10,7 +10,7 @@ pub const MAX_EVENT: usize = 4 << 20;
 
 /// Reassembles events from chunks cut at arbitrary bytes.
 #[derive(Debug, Default)]
-pub struct Decoder {
+pub struct SseDecoder {
     /// Bytes after the last complete line. Invariant: holds no line end but a trailing `\r`.
     rest: Vec<u8>,
     /// Lines of the event under way, joined by `\n`. Meaningless while `lines` is 0: its memory
@@ -26,7 +26,7 @@ pub struct Decoder {
 #[derive(Debug, PartialEq, Eq)]
 pub struct TooLong;
 
-impl Decoder {
+impl SseDecoder {
     /// Takes in a chunk and hands the data of each event it completes to `event`.
     pub fn feed(&mut self, chunk: &[u8], mut event: impl FnMut(&[u8])) -> Result<(), TooLong> {
         let mut chunk = self.skip_mark(chunk);
@@ -117,7 +117,7 @@ mod tests {
                           data\n\ndatum: no\n\ndata: [DONE]\n\ndata: last";
 
     fn events(chunks: &[&[u8]]) -> Vec<String> {
-        let (mut decoder, mut events) = (Decoder::default(), Vec::new());
+        let (mut decoder, mut events) = (SseDecoder::default(), Vec::new());
         let mut keep = |data: &[u8]| events.push(String::from_utf8_lossy(data).into_owned());
         for chunk in chunks {
             decoder.feed(chunk, &mut keep).unwrap();
@@ -149,11 +149,11 @@ mod tests {
     #[test]
     fn an_endless_line_is_refused_and_so_is_an_endless_event() {
         let chunk = vec![b'x'; MAX_EVENT / 2 + 1];
-        let mut decoder = Decoder::default();
+        let mut decoder = SseDecoder::default();
         assert_eq!(decoder.feed(&chunk, |_| ()), Ok(()));
         assert_eq!(decoder.feed(&chunk, |_| ()), Err(TooLong));
         let line = [b"data: ", chunk.as_slice(), b"\n"].concat();
-        let mut decoder = Decoder::default();
+        let mut decoder = SseDecoder::default();
         assert_eq!(decoder.feed(&line, |_| ()), Ok(()));
         assert_eq!(decoder.feed(&line, |_| ()), Err(TooLong));
     }

@@ -72,7 +72,7 @@ impl Summary<'_> {
             self.cost,
         ];
         let times = [self.first_content, self.provider_time, self.total];
-        let mut line = Line { text: String::with_capacity(LENGTH), fields: FIELDS.iter() };
+        let mut line = SummaryLine { text: String::with_capacity(LENGTH), fields: FIELDS.iter() };
         words.into_iter().for_each(|word| line.word(word));
         counts.into_iter().for_each(|count| line.number(count));
         line.word(self.finish.map(Finish::name));
@@ -85,12 +85,12 @@ impl Summary<'_> {
 const LENGTH: usize = 320;
 
 /// A line being written. What stands before the values comes by itself.
-struct Line<'f> {
+struct SummaryLine<'f> {
     text: String,
     fields: std::slice::Iter<'f, &'static str>,
 }
 
-impl Line<'_> {
+impl SummaryLine<'_> {
     fn word(&mut self, value: Option<&str>) {
         let field = self.fields.next().copied().unwrap_or_default();
         if let Some(value) = value {
@@ -106,13 +106,13 @@ impl Line<'_> {
 }
 
 /// The names and values of a line.
-pub fn facts(line: &str) -> impl Iterator<Item = (&str, &str)> {
+pub fn fields(line: &str) -> impl Iterator<Item = (&str, &str)> {
     line.split(' ').filter_map(|fact| fact.split_once('='))
 }
 
 /// The value of a name.
-pub fn fact<'l>(line: &'l str, name: &str) -> Option<&'l str> {
-    facts(line).find(|(other, _)| *other == name).map(|(_, value)| value)
+pub fn field<'l>(line: &'l str, name: &str) -> Option<&'l str> {
+    fields(line).find(|(other, _)| *other == name).map(|(_, value)| value)
 }
 
 #[cfg(test)]
@@ -142,11 +142,11 @@ mod tests {
                     cost_pico_usd=1250000 finish_reason=tool_calls first_content_ms=120 \
                     provider_ms=812 total_ms=1500";
         assert_eq!(summary.to_line(), line);
-        assert!(facts(line).map(|(name, _)| name).eq(names()));
-        assert_eq!(fact(line, "region"), Some("us"));
+        assert!(fields(line).map(|(name, _)| name).eq(names()));
+        assert_eq!(field(line, "region"), Some("us"));
         let short = Summary { request_model: "gpt-5", total: millis(3), ..Summary::default() };
         assert_eq!(short.to_line(), "request_model=gpt-5 total_ms=3");
-        assert_eq!(fact(&short.to_line(), "region"), None);
-        assert_eq!(facts("").count(), 0);
+        assert_eq!(field(&short.to_line(), "region"), None);
+        assert_eq!(fields("").count(), 0);
     }
 }

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use super::origin::{ResponseContext, ResponseHead};
 use crate::{
-    chat::{error::Error, mistake::shortened},
+    chat::{error::Error, mistake::truncated},
     request_id::is_uuid,
 };
 
@@ -128,7 +128,7 @@ impl Said {
         let param = inner.param.or(fields.param).and_then(plain);
         let message = message.or_else(|| fields.detail.map(|raw| Cow::Borrowed(raw.get())));
         let message = message.unwrap_or(Cow::Borrowed("no reason given"));
-        let owned = |text: Cow<'_, str>| shortened(&without_keys(&text));
+        let owned = |text: Cow<'_, str>| truncated(&without_keys(&text));
         Self { message: owned(message), code: code.map(owned), param: param.map(owned) }
     }
 }

@@ -14,7 +14,7 @@ use crate::{
         mistake::{MAX_MISTAKES, Mistake, MistakeKind},
     },
     config::Target,
-    fit::Stream,
+    fit::StreamMode,
     json::Object,
 };
 
@@ -68,8 +68,8 @@ pub(crate) fn request(
 fn path(asked: &TranslationInput<'_, '_>) -> String {
     let model = &asked.target.endpoint.upstream_model;
     match asked.fit.stream {
-        Stream::On => format!("/models/{model}:streamGenerateContent?alt=sse"),
-        Stream::Off | Stream::Emulated => format!("/models/{model}:generateContent"),
+        StreamMode::On => format!("/models/{model}:streamGenerateContent?alt=sse"),
+        StreamMode::Off | StreamMode::Emulated => format!("/models/{model}:generateContent"),
     }
 }
 

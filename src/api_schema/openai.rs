@@ -17,7 +17,7 @@ use crate::{
         tools::Tool,
     },
     config::{Provider, Quirk},
-    fit::Stream,
+    fit::StreamMode,
     json::{Object, list},
 };
 
@@ -65,8 +65,8 @@ fn limit_key(provider: &Provider) -> &'static str {
 }
 
 /// Usage is asked for whether or not the client wants to see it: the operator does.
-fn stream(body: &mut Object<'_>, stream: Stream, provider: &Provider) {
-    if stream == Stream::On {
+fn stream(body: &mut Object<'_>, stream: StreamMode, provider: &Provider) {
+    if stream == StreamMode::On {
         body.value("stream", &true);
         if !provider.has(Quirk::NoStreamOptions) {
             body.raw("stream_options", r#"{"include_usage":true}"#);

@@ -65,7 +65,7 @@ pub struct Call<'a> {
 
 /// How the provider's side of the exchange went.
 #[derive(Clone, Copy, Debug)]
-pub struct Service {
+pub struct UpstreamResponse {
     /// The provider's status.
     pub status: u16,
     /// From the first byte sent to the last byte read, in nanoseconds.
@@ -74,7 +74,7 @@ pub struct Service {
 
 impl Answer<'_> {
     /// The body of the gateway's answer.
-    pub fn to_json(&self, envelope: &Envelope, service: Service) -> Vec<u8> {
+    pub fn to_json(&self, envelope: &Envelope, service: UpstreamResponse) -> Vec<u8> {
         let said: usize = self.choices.iter().map(Choice::length).sum();
         let mut out = Vec::with_capacity(said + envelope.request.len() + 1024);
         let mut body = Object::open(&mut out);

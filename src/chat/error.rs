@@ -61,14 +61,14 @@ pub enum Error {
     /// What the client wants done to the answer cannot be done. Nothing of the answer is told.
     PostProcessing { place: String, problem: &'static str },
     /// There is no text to put in the place of the tag.
-    Transcript(Trouble),
+    Transcript(TranscriptProblem),
     /// The gateway's own configuration and Envoy's do not agree.
     Misconfigured { problem: &'static str },
 }
 
 /// Why a transcript has no text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Trouble {
+pub enum TranscriptProblem {
     /// There is none with this id, or it is another account's.
     NotFound,
     /// It was deleted.
@@ -85,12 +85,12 @@ impl Error {
         match self {
             Self::Unreadable(_) | Self::Invalid(_) | Self::NoBody | Self::Trailers => 400,
             Self::ContextLength { .. } => 400,
-            Self::Transcript(Trouble::NotReady | Trouble::Failed) => 400,
+            Self::Transcript(TranscriptProblem::NotReady | TranscriptProblem::Failed) => 400,
             Self::Rejected { status, .. } => *status,
             Self::NoAccount => 401,
             Self::NoAccess => 403,
             Self::NoSuchPath => 404,
-            Self::Transcript(Trouble::NotFound | Trouble::Deleted) => 404,
+            Self::Transcript(TranscriptProblem::NotFound | TranscriptProblem::Deleted) => 404,
             Self::Method { .. } => 405,
             Self::Retired { .. } => 410,
             Self::TooLarge { .. } => 413,
@@ -144,10 +144,10 @@ impl Error {
             Self::Uncounted => "rate_limit_unavailable",
             Self::PostProcessing { .. } => "post_processing_failed",
             Self::Misconfigured { .. } => "misconfigured",
-            Self::Transcript(Trouble::NotFound) => "transcript_not_found",
-            Self::Transcript(Trouble::Deleted) => "transcript_deleted",
-            Self::Transcript(Trouble::NotReady) => "transcript_not_ready",
-            Self::Transcript(Trouble::Failed) => "transcript_failed",
+            Self::Transcript(TranscriptProblem::NotFound) => "transcript_not_found",
+            Self::Transcript(TranscriptProblem::Deleted) => "transcript_deleted",
+            Self::Transcript(TranscriptProblem::NotReady) => "transcript_not_ready",
+            Self::Transcript(TranscriptProblem::Failed) => "transcript_failed",
             Self::Refused { .. } => "provider_refused",
             Self::Failed { .. } | Self::BadAnswer { .. } => "upstream_error",
             Self::Unreachable { .. } => "upstream_unreachable",
@@ -258,7 +258,7 @@ const HEADLINE: &str = "invalid request body";
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unreadable(Unreadable { problem, place: (line, column) }) => {
+            Self::Unreadable(Unreadable { problem, position: (line, column) }) => {
                 write!(
                     f,
                     "the body is not a chat request: {problem} at line {line} column {column}"
@@ -299,10 +299,12 @@ impl fmt::Display for Error {
             Self::Retired { .. } => {
                 f.write_str("the model version you are trying to access has been deprecated")
             }
-            Self::Transcript(Trouble::NotFound) => f.write_str("transcript not found"),
-            Self::Transcript(Trouble::Deleted) => f.write_str("transcript deleted"),
-            Self::Transcript(Trouble::NotReady) => f.write_str("transcript not ready"),
-            Self::Transcript(Trouble::Failed) => f.write_str("transcript failed, it has no text"),
+            Self::Transcript(TranscriptProblem::NotFound) => f.write_str("transcript not found"),
+            Self::Transcript(TranscriptProblem::Deleted) => f.write_str("transcript deleted"),
+            Self::Transcript(TranscriptProblem::NotReady) => f.write_str("transcript not ready"),
+            Self::Transcript(TranscriptProblem::Failed) => {
+                f.write_str("transcript failed, it has no text")
+            }
             provider => provider.describe_provider(f),
         }
     }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, de::Error as _};
 use serde_json::value::RawValue;
 
 use super::{
-    object::{self, Object},
+    object::{self, JsonObject},
     text::Text,
 };
 use crate::json::is_empty_array;
@@ -50,7 +50,7 @@ pub struct Message<'a> {
     pub content: Content<'a>,
     #[serde(borrow, default)]
     pub name: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "object::several")]
+    #[serde(borrow, default, deserialize_with = "object::optional_list")]
     pub tool_calls: Option<Vec<ToolCall<'a>>>,
     #[serde(borrow, default)]
     pub tool_call_id: Option<Text<'a>>,
@@ -92,7 +92,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Content<'a> {
             json if is_empty_array(json) => Ok(Self::Absent),
             json if json.starts_with('[') => {
                 let mut parts = serde_json::Deserializer::from_str(json);
-                let parts = object::several(&mut parts).map_err(D::Error::custom)?;
+                let parts = object::optional_list(&mut parts).map_err(D::Error::custom)?;
                 Ok(Self::Parts(parts.unwrap_or_default()))
             }
             _ => Err(D::Error::custom("content must be a string or an array of parts")),
@@ -123,13 +123,13 @@ pub struct Part<'a> {
 impl<'a> Part<'a> {
     /// What the part asks of a model and whether the field that holds it is there, or `None` for a
     /// type the API does not have.
-    pub fn input(&self) -> Option<(Input, bool)> {
+    pub fn input(&self) -> Option<(Modality, bool)> {
         match self.kind.as_ref() {
-            "text" => Some((Input::Text, self.text.is_some())),
-            "refusal" => Some((Input::Text, self.refusal.is_some())),
-            "image_url" => Some((Input::Image, self.image_url.is_some())),
-            "input_audio" => Some((Input::Audio, self.input_audio.is_some())),
-            "file" => Some((Input::File, self.file.is_some())),
+            "text" => Some((Modality::Text, self.text.is_some())),
+            "refusal" => Some((Modality::Text, self.refusal.is_some())),
+            "image_url" => Some((Modality::Image, self.image_url.is_some())),
+            "input_audio" => Some((Modality::Audio, self.input_audio.is_some())),
+            "file" => Some((Modality::File, self.file.is_some())),
             _ => None,
         }
     }
@@ -147,14 +147,14 @@ impl<'a> Part<'a> {
 /// What a model can be shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names are the API's")]
-pub enum Input {
+pub enum Modality {
     Text,
     Image,
     File,
     Audio,
 }
 
-impl Input {
+impl Modality {
     /// Every kind of input.
     pub const ALL: [Self; 4] = [Self::Text, Self::Image, Self::File, Self::Audio];
 
@@ -181,7 +181,7 @@ pub struct ImageUrl<'a> {
 impl<'de: 'a, 'a> Deserialize<'de> for ImageUrl<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
-        struct Fields<'a> {
+        struct ImageUrlFields<'a> {
             #[serde(borrow)]
             url: Text<'a>,
             #[serde(borrow, default)]
@@ -191,7 +191,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for ImageUrl<'a> {
         if let Some(url) = Text::from_raw(raw) {
             return Ok(Self { url, detail: None });
         }
-        let Object(Fields { url, detail }) =
+        let JsonObject(ImageUrlFields { url, detail }) =
             serde_json::from_str(raw.get()).map_err(D::Error::custom)?;
         Ok(Self { url, detail })
     }
@@ -251,7 +251,7 @@ mod tests {
         for image in [r#"{"url":"https://x/y","detail":"low"}"#, r#""https://x/y""#] {
             let json = format!(r#"{{"type":"image_url","image_url":{image}}}"#);
             let part: Part<'_> = serde_json::from_str(&json).unwrap();
-            assert_eq!(part.input(), Some((Input::Image, true)), "{json}");
+            assert_eq!(part.input(), Some((Modality::Image, true)), "{json}");
         }
     }
 }

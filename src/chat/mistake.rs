@@ -39,7 +39,7 @@ impl MistakeKind {
 impl Mistake {
     /// A mistake in a parameter. What the client wrote may stand in the message, at any length.
     pub fn new(kind: MistakeKind, param: impl Into<String>, message: &str) -> Self {
-        Self { param: param.into(), message: shortened(message), kind }
+        Self { param: param.into(), message: truncated(message), kind }
     }
 }
 
@@ -49,11 +49,11 @@ pub struct Unreadable {
     /// What is wrong, in one sentence without the place.
     pub problem: String,
     /// Line and column, counted from 1.
-    pub place: (usize, usize),
+    pub position: (usize, usize),
 }
 
 /// What serde_json says, without the line and column inside a fragment nobody sees.
-pub(crate) fn without_place(error: &serde_json::Error) -> String {
+pub(crate) fn without_position(error: &serde_json::Error) -> String {
     let text = error.to_string();
     text.split(" at line ").next().unwrap_or_default().to_owned()
 }
@@ -62,7 +62,7 @@ pub(crate) fn without_place(error: &serde_json::Error) -> String {
 pub const MAX_MISTAKES: usize = 64;
 
 /// A message, no longer than a client wants to read.
-pub fn shortened(message: &str) -> String {
+pub fn truncated(message: &str) -> String {
     message.chars().take(MAX_MESSAGE).collect()
 }
 

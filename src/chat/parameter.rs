@@ -95,7 +95,7 @@ pub enum ParameterScope {
 
 impl Parameter {
     /// What the parameter has to do with models.
-    pub fn place(self) -> ParameterScope {
+    pub fn scope(self) -> ParameterScope {
         match self {
             Self::Model | Self::Messages | Self::Prompt | Self::StreamOptions => {
                 ParameterScope::Core
@@ -180,13 +180,13 @@ impl<'a> Parameters<'a> {
 
 impl<'de: 'a, 'a> Deserialize<'de> for Parameters<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(Table)
+        deserializer.deserialize_map(ParametersVisitor)
     }
 }
 
-struct Table;
+struct ParametersVisitor;
 
-impl<'de> Visitor<'de> for Table {
+impl<'de> Visitor<'de> for ParametersVisitor {
     type Value = Parameters<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -197,7 +197,7 @@ impl<'de> Visitor<'de> for Table {
         let mut table =
             Parameters { known: [None; COUNT], unknown: Vec::new(), is_fallback: false };
         let mut seen = [false; COUNT];
-        while let Some(Key(key)) = map.next_key()? {
+        while let Some(ParameterKey(key)) = map.next_key()? {
             let raw: &RawValue = map.next_value()?;
             let Some(parameter) = Parameter::parse(&key) else {
                 if raw.get() != "null" {
@@ -219,7 +219,7 @@ impl<'de> Visitor<'de> for Table {
 
 /// A key, borrowed where it has no escapes.
 #[derive(Deserialize)]
-struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
+struct ParameterKey<'a>(#[serde(borrow)] Cow<'a, str>);
 
 #[cfg(test)]
 mod tests {

@@ -3,15 +3,15 @@
 
 mod conversation;
 mod reader;
-mod rest;
+mod unread;
 
 use std::{borrow::Cow, num::NonZeroU32};
 
-use self::reader::Reader;
+use self::reader::ParameterReader;
 use super::{
     effort::Effort,
     message::Message,
-    mistake::{Mistake, Unreadable, shortened, without_place},
+    mistake::{Mistake, Unreadable, truncated, without_position},
     parameter::{Parameter, Parameters},
     tools::{ResponseFormat, Tool, ToolChoice},
 };
@@ -57,7 +57,7 @@ pub struct Request<'a> {
 pub fn parameters(body: &[u8]) -> Result<Parameters<'_>, Unreadable> {
     if let Some(place) = crate::json::too_deep(body, MAX_DEPTH) {
         let problem = format!("nested deeper than {MAX_DEPTH} levels");
-        return Err(Unreadable { problem, place });
+        return Err(Unreadable { problem, position: place });
     }
     checked_parameters(body)
 }
@@ -66,7 +66,7 @@ pub fn parameters(body: &[u8]) -> Result<Parameters<'_>, Unreadable> {
 pub fn checked_parameters(body: &[u8]) -> Result<Parameters<'_>, Unreadable> {
     serde_json::from_slice(body).map_err(|error| {
         let place = (error.line(), error.column());
-        Unreadable { problem: shortened(&without_place(&error)), place }
+        Unreadable { problem: truncated(&without_position(&error)), position: place }
     })
 }
 
@@ -74,8 +74,8 @@ impl<'a> Request<'a> {
     /// Reads each parameter, and checks those whose value nobody here reads.
     pub fn check(parameters: Parameters<'a>) -> (Self, Vec<Mistake>) {
         let (request, mistakes) = Self::read(parameters);
-        let mut reader = Reader { parameters: &request.parameters, mistakes };
-        reader.rest();
+        let mut reader = ParameterReader { parameters: &request.parameters, mistakes };
+        reader.check_unread();
         let mistakes = reader.mistakes;
         (request, mistakes)
     }
@@ -83,7 +83,7 @@ impl<'a> Request<'a> {
     /// Reads the parameters that have a meaning here. What cannot be read is as if absent, and among
     /// the mistakes.
     pub fn read(parameters: Parameters<'a>) -> (Self, Vec<Mistake>) {
-        let mut reader = Reader { parameters: &parameters, mistakes: Vec::new() };
+        let mut reader = ParameterReader { parameters: &parameters, mistakes: Vec::new() };
         let (effort, reasoning_max_tokens) = reader.reasoning();
         let request = Self {
             model: reader.model(),
@@ -91,7 +91,7 @@ impl<'a> Request<'a> {
             max_tokens: reader.max_tokens(),
             temperature: reader.number(Parameter::Temperature, 0.0..=2.0),
             n: reader
-                .whole(Parameter::N, 1..=128)
+                .integer(Parameter::N, 1..=128)
                 .and_then(NonZeroU32::new)
                 .unwrap_or(NonZeroU32::MIN),
             logprobs: reader.bool(Parameter::Logprobs).unwrap_or_default(),

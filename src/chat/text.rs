@@ -16,7 +16,7 @@ pub struct Text<'a>(
 impl<'a> Text<'a> {
     /// A text from plain characters.
     pub fn new(plain: &str) -> Self {
-        Self(to_raw_value(plain).map_or_else(|_| nothing(), Cow::Owned))
+        Self(to_raw_value(plain).map_or_else(|_| null_token(), Cow::Owned))
     }
 
     /// The text in `raw`, if that is a string.
@@ -87,7 +87,7 @@ impl<'a> Text<'a> {
         let json = format!("\"{carry}{own}\"");
         carry.clear();
         carry.push_str(half.filter(|_| is_half).unwrap_or_default());
-        Some(Text(RawValue::from_string(json).map_or_else(|_| nothing(), Cow::Owned)))
+        Some(Text(RawValue::from_string(json).map_or_else(|_| null_token(), Cow::Owned)))
     }
 
     /// The characters themselves, borrowed from where the text came from if they can be.
@@ -117,7 +117,7 @@ impl<'a> Text<'a> {
     /// Both texts as one, with `between`, which needs no escaping, in the middle.
     pub fn join(&self, between: &str, other: &Text<'_>) -> Text<'static> {
         let json = format!("\"{}{between}{}\"", self.escaped(), other.escaped());
-        Text(RawValue::from_string(json).map_or_else(|_| nothing(), Cow::Owned))
+        Text(RawValue::from_string(json).map_or_else(|_| null_token(), Cow::Owned))
     }
 
     /// Texts as one.
@@ -126,7 +126,7 @@ impl<'a> Text<'a> {
             return one.clone();
         }
         let all: String = texts.iter().map(Self::escaped).collect();
-        Self(RawValue::from_string(format!("\"{all}\"")).map_or_else(|_| nothing(), Cow::Owned))
+        Self(RawValue::from_string(format!("\"{all}\"")).map_or_else(|_| null_token(), Cow::Owned))
     }
 
     /// The text on its own feet.
@@ -146,7 +146,7 @@ fn surrogate(text: &str) -> Option<bool> {
 }
 
 /// What a string is that cannot be written as JSON, which no string is.
-fn nothing() -> Cow<'static, RawValue> {
+fn null_token() -> Cow<'static, RawValue> {
     Cow::Borrowed(RawValue::NULL)
 }
 

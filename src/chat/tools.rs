@@ -9,7 +9,7 @@ use serde::{
 use serde_json::value::RawValue;
 
 use super::{
-    object::{self, Object},
+    object::{self, JsonObject},
     text::Text,
 };
 use json_repair::{RootKind, repair};
@@ -17,7 +17,7 @@ use json_repair::{RootKind, repair};
 /// The arguments of a call in the conversation as the object that most providers want. A call may
 /// have been cut off, or be of a model that writes no good JSON, so it is mended. `None`: it cannot
 /// be.
-pub fn object_of(arguments: Cow<'_, str>) -> Option<Cow<'_, str>> {
+pub fn arguments_to_object(arguments: Cow<'_, str>) -> Option<Cow<'_, str>> {
     let json = arguments.trim();
     if json.is_empty() || json == "null" {
         return Some(Cow::Borrowed("{}"));
@@ -91,16 +91,16 @@ impl ToolChoice<'_> {
 impl<'de: 'a, 'a> Deserialize<'de> for ToolChoice<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
-        struct Named<'a> {
+        struct ToolChoiceFields<'a> {
             #[serde(borrow, rename = "type")]
             kind: Cow<'a, str>,
             #[serde(borrow, default, deserialize_with = "object::optional")]
-            function: Option<Name<'a>>,
+            function: Option<FunctionName<'a>>,
             #[serde(borrow, default)]
             allowed_tools: Option<&'a RawValue>,
         }
         #[derive(Deserialize)]
-        struct Name<'a> {
+        struct FunctionName<'a> {
             #[serde(borrow)]
             name: Text<'a>,
         }
@@ -111,7 +111,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for ToolChoice<'a> {
             "\"required\"" => return Ok(Self::Required),
             _ => {}
         }
-        let Object(named): Object<Named<'_>> =
+        let JsonObject(named): JsonObject<ToolChoiceFields<'_>> =
             serde_json::from_str(raw.get()).map_err(D::Error::custom)?;
         match (named.kind.as_ref(), named.function, named.allowed_tools) {
             ("function", Some(function), _) => Ok(Self::Function(function.name)),
@@ -147,13 +147,14 @@ impl ResponseFormat<'_> {
 impl<'de: 'a, 'a> Deserialize<'de> for ResponseFormat<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
-        struct Fields<'a> {
+        struct ResponseFormatFields<'a> {
             #[serde(borrow, rename = "type")]
             kind: Cow<'a, str>,
             #[serde(borrow, default, deserialize_with = "object::optional")]
             json_schema: Option<JsonSchema<'a>>,
         }
-        let Object(Fields { kind, json_schema }) = Object::deserialize(deserializer)?;
+        let JsonObject(ResponseFormatFields { kind, json_schema }) =
+            JsonObject::deserialize(deserializer)?;
         match (kind.as_ref(), json_schema) {
             ("text", _) => Ok(Self::Text),
             ("json_object", _) => Ok(Self::JsonObject),
@@ -200,7 +201,11 @@ mod tests {
             ("no", None),
         ];
         for (arguments, object) in cases {
-            assert_eq!(object_of(Cow::Borrowed(arguments)).as_deref(), object, "{arguments}");
+            assert_eq!(
+                arguments_to_object(Cow::Borrowed(arguments)).as_deref(),
+                object,
+                "{arguments}"
+            );
         }
     }
 }

@@ -53,15 +53,16 @@ impl Usage {
     /// Reads OpenAI's form, and what some servers add to it. What is no object is none, what is no
     /// number is 0: an odd field is no reason to lose an answer.
     pub fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Self>, D::Error> {
-        let mut told = Told::default();
-        let is_there = Value { told: &mut told, place: Place::Usage }.deserialize(deserializer)?;
-        Ok(is_there.then(|| told.usage()))
+        let mut counts = UsageCounts::default();
+        let is_there = UsageValue { counts: &mut counts, place: UsagePlace::Usage }
+            .deserialize(deserializer)?;
+        Ok(is_there.then(|| counts.usage()))
     }
 }
 
 /// What a provider says it counted.
 #[derive(Default)]
-struct Told {
+struct UsageCounts {
     prompt: u64,
     completion: u64,
     cached: Option<u64>,
@@ -73,7 +74,7 @@ struct Told {
     reasoning: u64,
 }
 
-impl Told {
+impl UsageCounts {
     /// A part that claims to be more than the whole is cut to it.
     fn usage(&self) -> Usage {
         let cached = self.cached.or(self.cached_beside).or(self.cache_hit).unwrap_or_default();
@@ -86,22 +87,22 @@ impl Told {
         }
     }
 
-    fn take(&mut self, count: Count, number: u64) {
+    fn set(&mut self, count: CountName, number: u64) {
         match count {
             // Under one name or the other. Some servers have both, and 0 under one.
-            Count::Prompt => self.prompt = self.prompt.max(number),
-            Count::Completion => self.completion = self.completion.max(number),
-            Count::Cached => self.cached = Some(number),
-            Count::CachedBeside => self.cached_beside = Some(number),
-            Count::CacheHit => self.cache_hit = Some(number),
-            Count::CacheWritten => self.cache_written = number,
-            Count::Reasoning => self.reasoning = number,
+            CountName::Prompt => self.prompt = self.prompt.max(number),
+            CountName::Completion => self.completion = self.completion.max(number),
+            CountName::Cached => self.cached = Some(number),
+            CountName::CachedBeside => self.cached_beside = Some(number),
+            CountName::CacheHit => self.cache_hit = Some(number),
+            CountName::CacheWritten => self.cache_written = number,
+            CountName::Reasoning => self.reasoning = number,
         }
     }
 }
 
 #[derive(Clone, Copy)]
-enum Count {
+enum CountName {
     Prompt,
     Completion,
     Cached,
@@ -113,44 +114,46 @@ enum Count {
 
 /// Where in the object a value stands.
 #[derive(Clone, Copy)]
-enum Place {
+enum UsagePlace {
     Usage,
     PromptDetails,
     CompletionDetails,
-    Count(Count),
+    Count(CountName),
 }
 
-impl Place {
+impl UsagePlace {
     /// The place under a key, if that matters.
     fn at(self, key: &str) -> Option<Self> {
         Some(match (self, key) {
-            (Self::Usage, "prompt_tokens" | "input_tokens") => Self::Count(Count::Prompt),
-            (Self::Usage, "completion_tokens" | "output_tokens") => Self::Count(Count::Completion),
+            (Self::Usage, "prompt_tokens" | "input_tokens") => Self::Count(CountName::Prompt),
+            (Self::Usage, "completion_tokens" | "output_tokens") => {
+                Self::Count(CountName::Completion)
+            }
             (Self::Usage, "prompt_tokens_details") => Self::PromptDetails,
             (Self::Usage, "completion_tokens_details") => Self::CompletionDetails,
-            (Self::Usage, "cached_tokens") => Self::Count(Count::CachedBeside),
-            (Self::Usage, "prompt_cache_hit_tokens") => Self::Count(Count::CacheHit),
-            (Self::PromptDetails, "cached_tokens") => Self::Count(Count::Cached),
-            (Self::PromptDetails, "cache_creation_tokens") => Self::Count(Count::CacheWritten),
-            (Self::CompletionDetails, "reasoning_tokens") => Self::Count(Count::Reasoning),
+            (Self::Usage, "cached_tokens") => Self::Count(CountName::CachedBeside),
+            (Self::Usage, "prompt_cache_hit_tokens") => Self::Count(CountName::CacheHit),
+            (Self::PromptDetails, "cached_tokens") => Self::Count(CountName::Cached),
+            (Self::PromptDetails, "cache_creation_tokens") => Self::Count(CountName::CacheWritten),
+            (Self::CompletionDetails, "reasoning_tokens") => Self::Count(CountName::Reasoning),
             _ => return None,
         })
     }
 }
 
 /// A key of the object at a place. What stands under it comes out, if that matters.
-struct Key(Place);
+struct UsageKey(UsagePlace);
 
-impl<'de> DeserializeSeed<'de> for Key {
-    type Value = Option<Place>;
+impl<'de> DeserializeSeed<'de> for UsageKey {
+    type Value = Option<UsagePlace>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_str(self)
     }
 }
 
-impl Visitor<'_> for Key {
-    type Value = Option<Place>;
+impl Visitor<'_> for UsageKey {
+    type Value = Option<UsagePlace>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a key")
@@ -162,12 +165,12 @@ impl Visitor<'_> for Key {
 }
 
 /// A value at a place, read in passing. Whether it was an object comes out.
-struct Value<'t> {
-    told: &'t mut Told,
-    place: Place,
+struct UsageValue<'t> {
+    counts: &'t mut UsageCounts,
+    place: UsagePlace,
 }
 
-impl<'de> DeserializeSeed<'de> for Value<'_> {
+impl<'de> DeserializeSeed<'de> for UsageValue<'_> {
     type Value = bool;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
@@ -175,7 +178,7 @@ impl<'de> DeserializeSeed<'de> for Value<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for Value<'_> {
+impl<'de> Visitor<'de> for UsageValue<'_> {
     type Value = bool;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -183,9 +186,11 @@ impl<'de> Visitor<'de> for Value<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<bool, A::Error> {
-        while let Some(place) = map.next_key_seed(Key(self.place))? {
+        while let Some(place) = map.next_key_seed(UsageKey(self.place))? {
             match place {
-                Some(place) => map.next_value_seed(Value { told: &mut *self.told, place })?,
+                Some(place) => {
+                    map.next_value_seed(UsageValue { counts: &mut *self.counts, place })?
+                }
                 None => map.next_value::<IgnoredAny>().map(|_| false)?,
             };
         }
@@ -193,8 +198,8 @@ impl<'de> Visitor<'de> for Value<'_> {
     }
 
     fn visit_u64<E>(self, number: u64) -> Result<bool, E> {
-        if let Place::Count(count) = self.place {
-            self.told.take(count, number);
+        if let UsagePlace::Count(count) = self.place {
+            self.counts.set(count, number);
         }
         Ok(false)
     }

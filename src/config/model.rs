@@ -12,7 +12,7 @@ use super::{
 use crate::{
     chat::{
         effort::Effort,
-        message::Input,
+        message::Modality,
         parameter::{Parameter, ParameterScope},
         tools::{ResponseFormat, ToolChoice},
     },
@@ -54,7 +54,7 @@ pub struct Model {
     /// The shortest limit it accepts for an answer, in tokens.
     pub min_output_tokens: NonZeroU32,
     /// What it can be shown.
-    pub input: Vec<Input>,
+    pub input: Vec<Modality>,
     /// The parameters it takes, besides those every model takes.
     pub supported_parameters: Vec<Parameter>,
     /// The forms of `tool_choice` it takes.
@@ -307,12 +307,12 @@ fn upstream_name(node: &Node<'_>) -> String {
     name
 }
 
-fn read_input(entry: &mut Object<'_>) -> Vec<Input> {
-    let words = Input::ALL.map(|input| (input.name(), input));
-    let Some(node) = entry.optional("input") else { return vec![Input::Text] };
+fn read_input(entry: &mut Object<'_>) -> Vec<Modality> {
+    let words = Modality::ALL.map(|input| (input.name(), input));
+    let Some(node) = entry.optional("input") else { return vec![Modality::Text] };
     let before = node.mistakes();
     let input = node.words(&words);
-    if node.mistakes() == before && !input.contains(&Input::Text) {
+    if node.mistakes() == before && !input.contains(&Modality::Text) {
         node.wrong("a list with `text` in it");
     }
     input
@@ -329,7 +329,7 @@ fn read_forms<const N: usize>(
 fn read_parameters(entry: &mut Object<'_>) -> Vec<Parameter> {
     let words: Vec<_> = Parameter::ALL
         .iter()
-        .filter(|own| own.place() == ParameterScope::Optional)
+        .filter(|own| own.scope() == ParameterScope::Optional)
         .map(|own| (own.name(), *own))
         .collect();
     entry.optional("supported_parameters").map(|node| node.words(&words)).unwrap_or_default()

@@ -64,7 +64,7 @@ fn openai(parameter: Parameter) -> ParameterSupport {
         P::StreamOptions => ParameterSupport::Emulated,
         // Replaced by tools in 2023; no server that is asked here need know them.
         P::Functions | P::FunctionCall => ParameterSupport::Refused,
-        ours if ours.place() == ParameterScope::Gateway => ParameterSupport::Emulated,
+        ours if ours.scope() == ParameterScope::Gateway => ParameterSupport::Emulated,
         _ => ParameterSupport::Mapped,
     }
 }
@@ -146,7 +146,7 @@ mod tests {
     #[test]
     fn what_the_gateway_does_itself_is_emulated_everywhere() {
         for schema in [ApiSchema::OpenAi, ApiSchema::Anthropic, ApiSchema::Gemini] {
-            let ours = |own: &&Parameter| own.place() == ParameterScope::Gateway;
+            let ours = |own: &&Parameter| own.scope() == ParameterScope::Gateway;
             for parameter in Parameter::ALL.iter().filter(ours) {
                 let fate = support_of(*parameter, schema);
                 assert_eq!(

@@ -23,7 +23,7 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Streaming {
     head: ResponseHead,
-    sse: sse::Decoder,
+    sse: sse::SseDecoder,
     pipeline: EventPipeline,
     /// The first bytes, until they show that the body is not compressed: a compressed one may hold
     /// whole lines of text, so a successful decoding proves nothing.
@@ -66,7 +66,7 @@ impl Streaming {
     ) -> Self {
         let (template, writer) = (EventTemplate::default(), StreamWriter::new(envelope));
         let pipeline = EventPipeline { template, decoder, deltas: Vec::new(), repairer, writer };
-        let (sse, start) = (sse::Decoder::default(), Some(Vec::new()));
+        let (sse, start) = (sse::SseDecoder::default(), Some(Vec::new()));
         Self { head, sse, pipeline, start, released: false }
     }
 

@@ -37,13 +37,13 @@ pub(crate) fn fit<'a>(fit: &mut Fit<'a>, request: &Request<'a>, target: &Target<
     sample(fit, request);
     stop(fit);
     user(fit);
-    fit.leave_out_marks(request, |mark| {
+    fit.drop_cache_control(request, |mark| {
         let (CacheControlMark::Message(raw)
         | CacheControlMark::Part(raw)
         | CacheControlMark::Tool(raw)) = mark;
         media::is_known_mark(raw)
     });
-    fit.leave_out_detail(request);
+    fit.drop_image_detail(request);
     if tools.loosen() {
         fit.emulated.push("tools.strict");
     }

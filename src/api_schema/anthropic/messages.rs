@@ -17,7 +17,7 @@ use crate::chat::{
     message::{Content, Function, Message, Part, Role},
     mistake::{MAX_MISTAKES, Mistake, MistakeKind},
     text::Text,
-    tools::object_of,
+    tools::arguments_to_object,
 };
 
 /// Sorts messages. What cannot be said to the provider is among the mistakes.
@@ -125,7 +125,7 @@ impl<'q> TurnBuilder<'q, '_> {
     }
 
     fn call(&mut self, place: &str, key: Key, name: &Text<'q>, arguments: Option<Cow<'q, str>>) {
-        let input = object_of(arguments.unwrap_or_default()).unwrap_or_else(|| {
+        let input = arguments_to_object(arguments.unwrap_or_default()).unwrap_or_else(|| {
             self.wrong(&format!("{place}.arguments"), "is not JSON");
             Cow::Borrowed("{}")
         });

@@ -13,7 +13,7 @@ use crate::{
     api_schema::translation::TranslationInput,
     chat::{effort::Effort, error::Error, parameter::Parameter},
     config::{Quirk, Target},
-    fit::{Fit, Stream},
+    fit::{Fit, StreamMode},
     json::{Object, list},
 };
 
@@ -50,7 +50,7 @@ pub(crate) fn request(
     write_thoughts(&mut body, thoughts, &format);
     write_rest(&mut body, asked);
     body.close();
-    let streams = fit.stream == Stream::On;
+    let streams = fit.stream == StreamMode::On;
     Ok(((path(target, streams), out), AnthropicDecoder::new(names)))
 }
 
@@ -124,7 +124,7 @@ fn write_rest(body: &mut Object<'_>, asked: &TranslationInput<'_, '_>) {
     if fit.value(Parameter::CacheControl).is_some() {
         write_cache(body, asked.request.parameters.get(Parameter::CacheControl));
     }
-    if fit.stream == Stream::On {
+    if fit.stream == StreamMode::On {
         body.value("stream", &true);
     }
 }

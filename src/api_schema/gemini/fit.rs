@@ -42,8 +42,8 @@ pub(super) fn forms_beside_tools(request: &Request<'_>, model: &Model) -> bool {
 
 /// Fits a request that fits its model to Gemini.
 pub(crate) fn fit(fit: &mut Fit<'_>, request: &Request<'_>, target: &Target<'_>) {
-    fit.leave_out_marks(request, |_| false);
-    fit.leave_out_detail(request);
+    fit.drop_cache_control(request, |_| false);
+    fit.drop_image_detail(request);
     let kept: Vec<Parameter> = fit.kept.iter().map(|(parameter, _)| *parameter).collect();
     for parameter in kept {
         match parameter {

@@ -29,7 +29,7 @@ pub enum CacheControlMark<'q> {
 impl Fit<'_> {
     /// Reports the marks for a provider's cache that do not go on, once for messages and once for
     /// tools.
-    pub fn leave_out_marks(
+    pub fn drop_cache_control(
         &mut self,
         request: &Request<'_>,
         goes_on: impl Fn(CacheControlMark<'_>) -> bool + Copy,
@@ -50,7 +50,7 @@ impl Fit<'_> {
     }
 
     /// Reports that pictures are shown as the provider likes, where the client said how.
-    pub fn leave_out_detail(&mut self, request: &Request<'_>) {
+    pub fn drop_image_detail(&mut self, request: &Request<'_>) {
         let parts = request.messages.iter().flat_map(|message| parts(&message.content));
         let mut details = parts.filter_map(|part| part.image_url.as_ref()?.detail.as_ref());
         if details.any(|detail| detail.decode() != "auto") {
@@ -71,7 +71,7 @@ impl Fit<'_> {
         ] {
             let raw = request.parameters.get(parameter);
             let raw = raw.filter(|_| parameter != Parameter::Reasoning || !is_whole);
-            let keys = raw.map(|raw| serde_json::from_str::<Keys<'_>>(raw.get()));
+            let keys = raw.map(|raw| serde_json::from_str::<UnreadObject<'_>>(raw.get()));
             let keys = keys.into_iter().flatten().flatten().filter(|(key, raw)| {
                 is_plain(key)
                     && !known.contains(&key.as_str())
@@ -85,7 +85,7 @@ impl Fit<'_> {
 }
 
 /// An object, unread.
-type Keys<'a> = BTreeMap<String, &'a RawValue>;
+type UnreadObject<'a> = BTreeMap<String, &'a RawValue>;
 
 /// The parts of a message that has any.
 fn parts<'c, 'a>(content: &'c Content<'a>) -> impl Iterator<Item = &'c Part<'a>> {
