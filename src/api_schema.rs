@@ -31,8 +31,13 @@ pub(crate) enum Decoder {
 
 /// Fits a request to where it is to run: to the model, and to the provider's API schema.
 pub fn fit<'a>(request: &Request<'a>, target: &Target<'_>) -> Fit<'a> {
-    let mut fit = Fit::new(request, target);
-    match target.provider.api_schema {
+    let schema = target.provider.api_schema;
+    let unsupported = match schema {
+        ApiSchema::OpenAi => openai::unsupported_parameters(request),
+        ApiSchema::Anthropic | ApiSchema::Gemini => &[],
+    };
+    let mut fit = Fit::new(request, target, unsupported);
+    match schema {
         ApiSchema::Anthropic => anthropic::fit(&mut fit, request, target),
         ApiSchema::Gemini => gemini::fit(&mut fit, request, target),
         ApiSchema::OpenAi => openai::fit(&mut fit, request, target),

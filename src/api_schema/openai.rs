@@ -26,7 +26,10 @@ mod messages;
 mod stream;
 mod wire;
 
-pub(crate) use self::{fit::fit, stream::OpenAiDecoder};
+pub(crate) use self::{
+    fit::{fit, unsupported_parameters},
+    stream::OpenAiDecoder,
+};
 
 /// Path below the base URL, and body.
 pub(crate) fn request(asked: &TranslationInput<'_, '_>) -> (String, Vec<u8>) {

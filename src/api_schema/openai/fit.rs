@@ -36,6 +36,14 @@ pub(crate) fn fit(fit: &mut Fit<'_>, request: &Request<'_>, target: &Target<'_>)
     }
 }
 
+/// Returns the parameters that OpenAI's API refuses in this request: `metadata`, which voice
+/// platforms send with every request, without `store` (API reference, *Create chat completion*,
+/// `metadata`).
+pub(crate) fn unsupported_parameters(request: &Request<'_>) -> &'static [Parameter] {
+    let store = request.parameters.get(Parameter::Store);
+    if store.is_some_and(|raw| raw.get() == "true") { &[] } else { &[Parameter::Metadata] }
+}
+
 /// Refuses what is shown by others than users.
 fn shown(fit: &mut Fit<'_>, index: usize, message: &Message<'_>) {
     let Content::Parts(parts) = &message.content else { return };
