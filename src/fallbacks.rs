@@ -1,5 +1,5 @@
-//! The requests an exchange may make in place of the client's own: one per entry of `fallbacks`,
-//! merged over it. Both roles read them from the same body and come to the same.
+//! Fallbacks of a request: for each entry of `fallbacks`, the client's request overridden by the
+//! entry. Both roles read them from the same body, with the same result.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -14,30 +14,30 @@ use crate::{
     failover::MAX_DEPTH,
 };
 
-/// The most fallbacks a request may name. More than two are never asked; each is read as a whole
-/// request of its own, and a body has room for a hundred thousand.
+/// The maximum number of entries. At most two are tried; each is read as a request of its own, and
+/// a body has room for a hundred thousand.
 const MAX_ENTRIES: usize = 8;
 
-/// The entries of `fallbacks`, in order.
+/// Entries of `fallbacks`, in order.
 #[derive(Debug)]
 pub struct Fallbacks<'a> {
-    /// Objects in JSON.
+    /// The entries: objects in JSON.
     entries: Vec<&'a str>,
-    /// Who named them.
+    /// The source of the entries.
     pub source: FallbackSource,
 }
 
-/// Who named the fallbacks.
+/// Source of fallbacks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FallbackSource {
-    /// The client, in its request.
+    /// The client's request.
     Client,
-    /// The operator, for a model whose request names none.
+    /// The operator's configuration of the model, for a request without `fallbacks`.
     Operator,
 }
 
 impl<'a> Fallbacks<'a> {
-    /// The fallbacks of a request, the operator's where it names none.
+    /// Returns the fallbacks of a request, or the operator's if the request has none.
     pub fn from_request<'c: 'a>(
         parameters: &Parameters<'a>,
         model: &str,
@@ -60,12 +60,12 @@ impl<'a> Fallbacks<'a> {
         })
     }
 
-    /// How many there are.
+    /// Returns the number of entries.
     pub fn count(&self) -> usize {
         self.entries.len()
     }
 
-    /// The request that the entry with this index makes of `parameters`, or what is wrong with it.
+    /// Returns `parameters` overridden by the entry at an index, or the mistake in the entry.
     pub fn merged(
         &self,
         parameters: &Parameters<'a>,
@@ -80,7 +80,7 @@ impl<'a> Fallbacks<'a> {
         if !over.has(Parameter::Model) {
             return Err(Mistake::new(MistakeKind::Missing, "model", "model is required"));
         }
-        // What a fallback says of fallbacks means nothing, and is reported as dropped.
+        // Fallbacks of a fallback have no effect and are reported as dropped.
         let mut request = parameters.clone();
         request.remove(Parameter::Fallbacks);
         request.remove(Parameter::FallbackConfig);
@@ -90,19 +90,19 @@ impl<'a> Fallbacks<'a> {
     }
 }
 
-/// `fallback_config`, read.
+/// `fallback_config` of a request.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
 pub struct FallbackConfig {
-    /// How many fallbacks may be asked.
+    /// The maximum number of fallbacks to try.
     pub depth: Option<u8>,
-    /// Whether the model itself is asked again first.
+    /// True for a retry with the same model before any fallback.
     pub retry: Option<bool>,
-    /// After how many milliseconds without content the next attempt begins beside the first.
+    /// The time without content, in milliseconds, after which the next attempt starts in parallel.
     pub hedge_ms: Option<u32>,
 }
 
 impl FallbackConfig {
-    /// Reads what a request says.
+    /// Reads `fallback_config` of a request.
     pub fn from_request(parameters: &Parameters<'_>) -> Result<Self, Mistake> {
         let Some(raw) = parameters.get(Parameter::FallbackConfig) else {
             return Ok(Self::default());
@@ -118,10 +118,10 @@ impl FallbackConfig {
     }
 }
 
-/// In the words of LLM Gateway, *Fallbacks*.
+/// The wording of LLM Gateway, *Fallbacks*.
 const TOO_DEEP: &str = "fallback_config depth cannot be greater than 2";
 
-/// What is wrong with a `fallback_config` that cannot be read: the first field that is, if any.
+/// Returns the problem of an invalid `fallback_config`: that of its first invalid field.
 fn config_problem(raw: &RawValue) -> &'static str {
     #[derive(Deserialize)]
     struct FallbackConfigFields<'a> {

@@ -1,5 +1,5 @@
-//! What an exchange came to, in one line for whoever logs, traces or bills: `name=value`, separated
-//! by spaces. No value holds a space, for none comes from a client or a provider.
+//! Summary of an exchange, in one line for logs, traces and billing: `name=value`, separated by
+//! spaces. No value contains a space, because none is a client's or a provider's text.
 
 use std::time::Duration;
 
@@ -9,20 +9,20 @@ use crate::{
     time::millis,
 };
 
-/// What is known of an exchange. What is not is left out.
+/// Summary of an exchange. Unknown values are omitted.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Summary<'s> {
     /// The model that the client asked for.
     pub request_model: &'s str,
     /// The model that answered, if one did.
     pub response_model: Option<&'s str>,
-    /// Who was asked last, and where.
+    /// The last provider and its region.
     pub provider: Option<(&'s str, Region)>,
-    /// What the provider says it cost.
+    /// The tokens that the provider reported.
     pub usage: Option<Usage>,
-    /// The same in pico-USD, where the model has a price.
+    /// The cost of the tokens in pico-USD, if the model has a price.
     pub cost: Option<u64>,
-    /// Why the model stopped.
+    /// The finish reason.
     pub finish: Option<Finish>,
     /// From the whole request to the first content of a stream.
     pub first_content: Option<Duration>,
@@ -32,10 +32,11 @@ pub struct Summary<'s> {
     pub total: Option<Duration>,
 }
 
-/// The header in which the provider role tells the line of a call, whose filter state is another's.
+/// The header in which the provider role sends the line of a call, whose filter state the gateway
+/// role cannot read.
 pub const HEADER: &str = "x-attache-summary";
 
-/// What stands before each value there may be, in their order. The first is always there.
+/// The text before each value, in order. The first value is always present.
 const FIELDS: [&str; 13] = [
     "request_model=",
     " response_model=",
@@ -52,13 +53,13 @@ const FIELDS: [&str; 13] = [
     " total_ms=",
 ];
 
-/// The names of all values there may be, in their order.
+/// Returns the names of all values, in order.
 pub fn names() -> impl Iterator<Item = &'static str> {
     FIELDS.iter().map(|field| field.trim_matches([' ', '=']))
 }
 
 impl Summary<'_> {
-    /// The line. Every answer pays for it, so nothing in it goes through `write!`.
+    /// Returns the line. Every answer needs one, so the slower `write!` is not used.
     pub fn to_line(&self) -> String {
         let (provider, region) = self.provider.unzip();
         let region = region.map(Region::name);
@@ -81,10 +82,10 @@ impl Summary<'_> {
     }
 }
 
-/// Room for most lines.
+/// The initial capacity: enough for most lines.
 const LENGTH: usize = 320;
 
-/// A line being written. What stands before the values comes by itself.
+/// Writer of a line, which adds the text before each value.
 struct SummaryLine<'f> {
     text: String,
     fields: std::slice::Iter<'f, &'static str>,
@@ -105,12 +106,12 @@ impl SummaryLine<'_> {
     }
 }
 
-/// The names and values of a line.
+/// Returns the names and values of a line.
 pub fn fields(line: &str) -> impl Iterator<Item = (&str, &str)> {
     line.split(' ').filter_map(|fact| fact.split_once('='))
 }
 
-/// The value of a name.
+/// Returns the value of a name in a line.
 pub fn field<'l>(line: &'l str, name: &str) -> Option<&'l str> {
     fields(line).find(|(other, _)| *other == name).map(|(_, value)| value)
 }

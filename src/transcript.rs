@@ -1,7 +1,7 @@
-//! Transcripts in prompts: where the tag stands, what the transcript service said, and the body that
-//! has the one in the place of the other. LLM Gateway, *Chat completions*: transcripts.
+//! Transcripts in prompts: finds the tag in a body, reads the answer of the transcript service, and
+//! replaces the tag with the text. LLM Gateway, *Chat completions*: transcripts.
 //!
-//! The body stays as it came but for the tags and the id: text is put in as the JSON it came as.
+//! The rest of the body is unchanged, byte for byte, and the text is inserted as a JSON token.
 
 use std::{borrow::Cow, fmt, ops::Range};
 
@@ -23,18 +23,18 @@ use crate::{
     json::range_within,
 };
 
-/// What a transcript is put in the place of, spelled so and in no other way.
+/// The tag, which a transcript replaces. Other spellings are plain text.
 pub const TAG: &str = "{{ transcript }}";
 
-/// What errors call the service.
+/// The service's name in errors.
 pub const SERVICE: &str = "transcripts";
 
-/// A transcript that a request's messages wait for.
+/// Transcript that a request refers to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TranscriptRequest {
-    /// Which.
+    /// The transcript's id.
     pub id: TranscriptId,
-    /// Where the id and the tags stand in the body, in order.
+    /// The ranges of the id and of the tags in the body, in order.
     places: Vec<InsertionPoint>,
 }
 
@@ -54,8 +54,8 @@ impl InsertionPoint {
 }
 
 impl TranscriptRequest {
-    /// What the body of a checked request waits for. `asks` says whether an entry of the plan may be
-    /// made: 0 is the client's own request, then its fallbacks in order.
+    /// Finds the transcript that a validated request refers to, if any. `asks` returns true for the
+    /// entries that the plan may try: 0 is the client's own request, then its fallbacks in order.
     pub fn find(
         body: &[u8],
         parameters: &Parameters<'_>,
@@ -76,21 +76,21 @@ impl TranscriptRequest {
             return None;
         }
         places.push(InsertionPoint::Id(range_within(raw.get(), body)?));
-        // A fallback names the id only if it is the same.
+        // A fallback may only repeat the id.
         let ids = fallback_entries(parameters).filter_map(|own| own.get(Parameter::TranscriptId));
         places.extend(ids.filter_map(|raw| range_within(raw.get(), body)).map(InsertionPoint::Id));
         places.sort_by_key(|place| place.range().start);
         Some(Self { id, places })
     }
 
-    /// How long the body with the transcript is.
+    /// Returns the length of the body with the transcript.
     pub fn inserted_length(&self, body: &[u8], text: &Text<'_>) -> usize {
         let tags =
             self.places.iter().filter(|place| matches!(place, InsertionPoint::Tag(_))).count();
         body.len().saturating_add(tags.saturating_mul(text.escaped().len()))
     }
 
-    /// The body with the transcript in it. The id, which has done what it can, is `null` there.
+    /// Returns the body with the transcript. The id, which is no longer needed, becomes `null`.
     pub fn insert(&self, body: &[u8], text: &Text<'_>) -> Vec<u8> {
         let mut out = Vec::with_capacity(self.inserted_length(body, text));
         let mut done = 0;
@@ -108,37 +108,37 @@ impl TranscriptRequest {
     }
 }
 
-/// A caller's key as the service wants it, without the `Bearer` of OpenAI's clients.
+/// Returns a caller's key in the form of the service: without the `Bearer` of OpenAI's clients.
 pub fn without_bearer(key: &str) -> &str {
     key.strip_prefix("Bearer ").unwrap_or(key)
 }
 
-/// Whether a request's own messages hold the tag.
+/// Returns true if the request's own messages contain the tag.
 pub fn has_tag(parameters: &Parameters<'_>) -> bool {
     first_tag(parameters).is_some()
 }
 
-/// What the client's fallbacks say themselves.
+/// Returns the client's fallbacks, before they are merged with the request.
 fn fallback_entries<'a>(parameters: &Parameters<'a>) -> impl Iterator<Item = Parameters<'a>> {
     let raw = parameters.get(Parameter::Fallbacks);
     let entries = raw.and_then(|raw| serde_json::from_str::<Vec<Parameters<'a>>>(raw.get()).ok());
     entries.into_iter().flatten()
 }
 
-/// The first tag of the first message that has one.
+/// Returns the first tag of the first message that contains one.
 fn first_tag<'a>(parameters: &Parameters<'a>) -> Option<&'a str> {
     if let Some(prompt) = parameters.get(Parameter::Prompt) {
         return find(prompt.get());
     }
     let messages = parameters.get(Parameter::Messages)?;
-    // Most requests have none, and need not be read again to see that.
+    // A shortcut: most requests have no tag.
     let may_have = |json: &str| json.contains(TAG) || json.contains("\\u");
     let messages = Some(messages).filter(|messages| may_have(messages.get()))?;
     let messages: Vec<JsonObject<MessageFields<'a>>> = serde_json::from_str(messages.get()).ok()?;
     messages.into_iter().find_map(|JsonObject(said)| said.content.and_then(find_tag_in_content))
 }
 
-/// A message, as far as it speaks.
+/// The content of a message.
 #[derive(Deserialize)]
 struct MessageFields<'a> {
     #[serde(borrow, default)]
@@ -146,7 +146,7 @@ struct MessageFields<'a> {
 }
 
 fn find_tag_in_content(content: &RawValue) -> Option<&str> {
-    /// A part, as far as it is text.
+    /// The text of a part.
     #[derive(Deserialize)]
     struct PartFields<'a> {
         #[serde(borrow, default)]
@@ -159,7 +159,7 @@ fn find_tag_in_content(content: &RawValue) -> Option<&str> {
     parts.into_iter().filter_map(|JsonObject(part)| part.text).find_map(|text| find(text.get()))
 }
 
-/// The first tag in a JSON string, as it is written there: its characters may be escaped.
+/// Returns the first tag in a JSON string. Its characters may be escaped.
 fn find(json: &str) -> Option<&str> {
     if !json.starts_with('"') {
         return None;
@@ -177,7 +177,7 @@ fn find(json: &str) -> Option<&str> {
     None
 }
 
-/// How many bytes spell the tag at the beginning of `json`, if it stands there.
+/// Returns the length of the tag, escapes included, if `json` begins with the tag.
 fn spelled_tag_length(json: &str) -> Option<usize> {
     let mut length = 0;
     for expected in TAG.bytes() {
@@ -197,7 +197,7 @@ fn spelled_tag_length(json: &str) -> Option<usize> {
     Some(length)
 }
 
-/// How many bytes stand for the first character of a JSON string's content.
+/// Returns the length of the first character in the content of a JSON string, escapes included.
 fn character_length(json: &str) -> usize {
     match json.as_bytes() {
         [b'\\', b'u', ..] => 6,
@@ -206,7 +206,7 @@ fn character_length(json: &str) -> usize {
     }
 }
 
-/// The text of a transcript, out of what came of the call for it. AssemblyAI, *Get transcript*.
+/// Returns the text of a transcript from the result of its call. AssemblyAI, *Get transcript*.
 pub fn text_from_call(called: &CallResult) -> Result<Text<'_>, Error> {
     let provider = || SERVICE.to_owned();
     let (status, headers, body) = match called {
@@ -216,11 +216,11 @@ pub fn text_from_call(called: &CallResult) -> Result<Text<'_>, Error> {
         }
         CallResult::NotSent => return Err(Error::Unreachable { provider: provider() }),
     };
-    // Envoy puts it on whatever comes from the service, and on nothing of its own.
+    // Envoy adds this header to answers of the service, and not to its own.
     let is_own = headers.iter().all(|(name, _)| name != "x-envoy-upstream-service-time");
     match status {
         200 => text_from_body(body),
-        // The service has said 400 of an id it does not know, too.
+        // The service has answered 400 to an unknown id, too.
         400 | 404 => Err(Error::Transcript(TranscriptProblem::NotFound)),
         401 | 403 => Err(Error::Refused { provider: provider(), status }),
         504 => Err(Error::Timeout { provider: provider() }),
@@ -229,8 +229,8 @@ pub fn text_from_call(called: &CallResult) -> Result<Text<'_>, Error> {
     }
 }
 
-/// What is wanted of a transcript, as far as it has come. After it comes every word with its time,
-/// which is twenty times as long, and which nobody reads.
+/// Fields of a transcript that the gateway uses. The list of words with their times, which is
+/// twenty times as long and usually follows them, is not read.
 #[derive(Default)]
 struct TranscriptFields<'a> {
     status: Option<String>,
@@ -281,11 +281,11 @@ fn text_from_body(body: &[u8]) -> Result<Text<'_>, Error> {
         return Err(bad("is not a transcript"));
     };
     match status.as_str() {
-        // What is left of a transcript after `DELETE` of it.
+        // The state of a transcript after `DELETE`.
         "completed" if audio_url.flatten().as_deref() == Some("http://deleted_by_user") => {
             Err(Error::Transcript(TranscriptProblem::Deleted))
         }
-        // Where nobody speaks there is no text.
+        // A recording without speech has no text.
         "completed" => Ok(text.flatten().unwrap_or_else(|| Text::new(""))),
         "queued" | "processing" => Err(Error::Transcript(TranscriptProblem::NotReady)),
         "error" => Err(Error::Transcript(TranscriptProblem::Failed)),

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::json::is_empty_array;
 
-/// Who speaks.
+/// Author of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names are the API's")]
 pub enum Role {
@@ -38,10 +38,10 @@ impl<'de> Deserialize<'de> for Role {
     }
 }
 
-/// What a role that is none of them is told.
+/// The error for an unknown role.
 const ROLES: &str = "role must be system, developer, user, assistant, tool or function";
 
-/// One message of the conversation so far.
+/// Message of the conversation.
 #[derive(Clone, Debug, Deserialize)]
 #[expect(missing_docs, reason = "the names are the API's")]
 pub struct Message<'a> {
@@ -60,17 +60,17 @@ pub struct Message<'a> {
     pub refusal: Option<Text<'a>>,
     #[serde(borrow, default)]
     pub reasoning_content: Option<Text<'a>>,
-    /// What a provider must get back on the next turn, as we handed it out.
+    /// Reasoning that a provider needs back, in the form of an earlier answer.
     #[serde(borrow, default)]
     pub reasoning_details: Option<&'a RawValue>,
-    /// The same as other gateways hand it out: Claude's own blocks.
+    /// Reasoning in the form of other gateways: Claude's own blocks.
     #[serde(borrow, default)]
     pub thinking_blocks: Option<&'a RawValue>,
     #[serde(borrow, default)]
     pub cache_control: Option<&'a RawValue>,
 }
 
-/// What a message says.
+/// Content of a message.
 #[derive(Clone, Debug, Default)]
 #[expect(missing_docs, reason = "the names are the API's")]
 pub enum Content<'a> {
@@ -88,7 +88,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Content<'a> {
         }
         match raw.get() {
             "null" => Ok(Self::Absent),
-            // OpenAI takes no empty array.
+            // OpenAI's API refuses an empty array.
             json if is_empty_array(json) => Ok(Self::Absent),
             json if json.starts_with('[') => {
                 let mut parts = serde_json::Deserializer::from_str(json);
@@ -100,7 +100,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Content<'a> {
     }
 }
 
-/// A piece of content. Which field holds it follows from `kind`.
+/// Part of the content. `kind` determines the field that holds it.
 #[derive(Clone, Debug, Deserialize)]
 #[expect(missing_docs, reason = "the names are the API's")]
 pub struct Part<'a> {
@@ -121,8 +121,8 @@ pub struct Part<'a> {
 }
 
 impl<'a> Part<'a> {
-    /// What the part asks of a model and whether the field that holds it is there, or `None` for a
-    /// type the API does not have.
+    /// Returns the modality of the part, and true if the field that holds it is present. Returns
+    /// `None` for an unknown type.
     pub fn input(&self) -> Option<(Modality, bool)> {
         match self.kind.as_ref() {
             "text" => Some((Modality::Text, self.text.is_some())),
@@ -134,7 +134,7 @@ impl<'a> Part<'a> {
         }
     }
 
-    /// The text of a text or refusal part.
+    /// Returns the text of a text part or refusal.
     pub fn as_text(&self) -> Option<&Text<'a>> {
         match self.kind.as_ref() {
             "text" => self.text.as_ref(),
@@ -144,7 +144,7 @@ impl<'a> Part<'a> {
     }
 }
 
-/// What a model can be shown.
+/// Modality of input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names are the API's")]
 pub enum Modality {
@@ -155,10 +155,10 @@ pub enum Modality {
 }
 
 impl Modality {
-    /// Every kind of input.
+    /// All modalities.
     pub const ALL: [Self; 4] = [Self::Text, Self::Image, Self::File, Self::Audio];
 
-    /// The word in the configuration and in errors.
+    /// Returns the word in the configuration and in errors.
     pub fn name(self) -> &'static str {
         match self {
             Self::Text => "text",
@@ -172,7 +172,7 @@ impl Modality {
 /// An image by URL or data URL. Some clients send the bare string.
 #[derive(Clone, Debug)]
 pub struct ImageUrl<'a> {
-    /// `https:` or `data:`.
+    /// The URL: `https:` or `data:`.
     pub url: Text<'a>,
     /// `low`, `high` or `auto`.
     pub detail: Option<Text<'a>>,
@@ -197,7 +197,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for ImageUrl<'a> {
     }
 }
 
-/// A call of a tool the assistant made earlier.
+/// Tool call of an earlier turn.
 #[derive(Clone, Debug, Deserialize)]
 #[expect(missing_docs, reason = "the names are the API's")]
 pub struct ToolCall<'a> {
@@ -205,18 +205,18 @@ pub struct ToolCall<'a> {
     pub id: Text<'a>,
     #[serde(borrow, deserialize_with = "object::required")]
     pub function: Function<'a>,
-    /// Where Google's clients keep a signature: `google.thought_signature`.
+    /// The field in which Google's clients keep a signature: `google.thought_signature`.
     #[serde(borrow, default)]
     pub extra_content: Option<&'a RawValue>,
 }
 
-/// The function a tool call names.
+/// Function of a tool call.
 #[derive(Clone, Debug, Deserialize)]
 #[expect(missing_docs, reason = "the names are the API's")]
 pub struct Function<'a> {
     #[serde(borrow)]
     pub name: Text<'a>,
-    /// JSON in a string, as the model wrote it.
+    /// JSON in a string, exactly as the model wrote it.
     #[serde(borrow, default)]
     pub arguments: Option<Text<'a>>,
 }

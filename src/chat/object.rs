@@ -1,4 +1,4 @@
-//! Objects that are objects: serde's own structs can be read from arrays too.
+//! Structs that are read from JSON objects only: serde reads them from arrays too.
 
 use std::{fmt, marker::PhantomData};
 
@@ -7,7 +7,7 @@ use serde::{
     de::{MapAccess, Visitor, value::MapAccessDeserializer},
 };
 
-/// A `T` that was an object.
+/// A `T` that was read from an object.
 #[derive(Clone, Copy, Debug)]
 pub struct JsonObject<T>(pub T);
 
@@ -17,7 +17,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for JsonObject<T> {
     }
 }
 
-/// Reads an object as a `T`: for fields.
+/// Reads an object as a `T`: for `deserialize_with`.
 pub fn required<'de, T, D>(deserializer: D) -> Result<T, D::Error>
 where
     T: Deserialize<'de>,

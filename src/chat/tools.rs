@@ -1,4 +1,4 @@
-//! What a request says about tools and about the form of the answer.
+//! Tools and response formats of a request.
 
 use std::borrow::Cow;
 
@@ -14,9 +14,8 @@ use super::{
 };
 use json_repair::{RootKind, repair};
 
-/// The arguments of a call in the conversation as the object that most providers want. A call may
-/// have been cut off, or be of a model that writes no good JSON, so it is mended. `None`: it cannot
-/// be.
+/// Returns the arguments of an earlier call as an object, which most providers require. Invalid
+/// JSON, of a truncated call for example, is repaired. Returns `None` if that is impossible.
 pub fn arguments_to_object(arguments: Cow<'_, str>) -> Option<Cow<'_, str>> {
     let json = arguments.trim();
     if json.is_empty() || json == "null" {
@@ -59,24 +58,24 @@ pub struct FunctionTool<'a> {
     pub strict: Option<bool>,
 }
 
-/// Which tool the model may or must call.
+/// Choice of the tool that the model may or must call.
 #[derive(Clone, Debug)]
 #[expect(missing_docs, reason = "the names are the API's")]
 pub enum ToolChoice<'a> {
     None,
     Auto,
     Required,
-    /// This one.
+    /// A tool by name.
     Function(Text<'a>),
-    /// `{"mode": "auto" | "required", "tools": […]}`, as it came.
+    /// `{"mode": "auto" | "required", "tools": […]}`, unread.
     AllowedTools(&'a RawValue),
 }
 
 impl ToolChoice<'_> {
-    /// The forms, as the configuration and errors name them.
+    /// The forms, by their names in the configuration and in errors.
     pub const FORMS: [&'static str; 5] = ["none", "auto", "required", "function", "allowed_tools"];
 
-    /// The one of [`Self::FORMS`] this is.
+    /// Returns the name in [`Self::FORMS`].
     pub fn form(&self) -> &'static str {
         match self {
             Self::None => "none",
@@ -121,7 +120,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for ToolChoice<'a> {
     }
 }
 
-/// The form the answer is to have.
+/// Format of the answer.
 #[derive(Clone, Debug)]
 #[expect(missing_docs, reason = "the names are the API's")]
 pub enum ResponseFormat<'a> {
@@ -131,10 +130,11 @@ pub enum ResponseFormat<'a> {
 }
 
 impl ResponseFormat<'_> {
-    /// The forms, as the configuration and errors name them. `text` is no form: it asks nothing.
+    /// The forms, by their names in the configuration and in errors. `text`, the default, is not
+    /// one of them.
     pub const FORMS: [&'static str; 2] = ["json_object", "json_schema"];
 
-    /// The one of [`Self::FORMS`] this is, or `None` for `text`.
+    /// Returns the name in [`Self::FORMS`], or `None` for `text`.
     pub fn form(&self) -> Option<&'static str> {
         match self {
             Self::Text => None,
@@ -167,7 +167,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for ResponseFormat<'a> {
     }
 }
 
-/// A schema the answer must follow.
+/// Schema of the answer.
 #[derive(Clone, Debug, Deserialize)]
 #[expect(missing_docs, reason = "the names are the API's")]
 pub struct JsonSchema<'a> {

@@ -1,4 +1,4 @@
-//! What an answer cost, under both namings.
+//! Token usage of an answer, in OpenAI's and AssemblyAI's names.
 
 use std::fmt;
 
@@ -6,23 +6,23 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess,
 
 use crate::json::Object;
 
-/// Tokens of one answer. Counts inside others are not counted twice.
+/// Tokens of one answer. `cached`, `cache_written` and `reasoning` are parts of the other two.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
-    /// All of the prompt, cached parts included.
+    /// The tokens of the prompt, including cached ones.
     pub prompt: u64,
-    /// All of the answer, reasoning included.
+    /// The tokens of the answer, including reasoning.
     pub completion: u64,
-    /// The part of the prompt that was read from a cache.
+    /// The tokens of the prompt that were read from a cache.
     pub cached: u64,
-    /// The part of the prompt that was written to a cache.
+    /// The tokens of the prompt that were written to a cache.
     pub cache_written: u64,
-    /// The part of the answer that was reasoning.
+    /// The tokens of the answer that were reasoning.
     pub reasoning: u64,
 }
 
 impl Usage {
-    /// All of prompt and answer.
+    /// Returns the tokens of prompt and answer.
     pub fn total(&self) -> u64 {
         self.prompt.saturating_add(self.completion)
     }
@@ -50,8 +50,8 @@ impl Usage {
         object.close();
     }
 
-    /// Reads OpenAI's form, and what some servers add to it. What is no object is none, what is no
-    /// number is 0: an odd field is no reason to lose an answer.
+    /// Reads OpenAI's form, with the additions of some servers. A value that is no object is
+    /// `None`, a count that is no number is 0: one invalid field should not invalidate an answer.
     pub fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Self>, D::Error> {
         let mut counts = UsageCounts::default();
         let is_there = UsageValue { counts: &mut counts, place: UsagePlace::Usage }
@@ -60,22 +60,22 @@ impl Usage {
     }
 }
 
-/// What a provider says it counted.
+/// Counts that a provider reports.
 #[derive(Default)]
 struct UsageCounts {
     prompt: u64,
     completion: u64,
     cached: Option<u64>,
-    /// What should be in `prompt_tokens_details`, where some servers have it.
+    /// The count of `prompt_tokens_details` where some servers put it: beside `prompt_tokens`.
     cached_beside: Option<u64>,
-    /// The same under another name.
+    /// The count of cached tokens under DeepSeek's name.
     cache_hit: Option<u64>,
     cache_written: u64,
     reasoning: u64,
 }
 
 impl UsageCounts {
-    /// A part that claims to be more than the whole is cut to it.
+    /// Returns the usage. A part that exceeds the whole is clamped to it.
     fn usage(&self) -> Usage {
         let cached = self.cached.or(self.cached_beside).or(self.cache_hit).unwrap_or_default();
         Usage {
@@ -89,7 +89,7 @@ impl UsageCounts {
 
     fn set(&mut self, count: CountName, number: u64) {
         match count {
-            // Under one name or the other. Some servers have both, and 0 under one.
+            // Some servers send both names, one of them with 0.
             CountName::Prompt => self.prompt = self.prompt.max(number),
             CountName::Completion => self.completion = self.completion.max(number),
             CountName::Cached => self.cached = Some(number),
@@ -112,7 +112,7 @@ enum CountName {
     Reasoning,
 }
 
-/// Where in the object a value stands.
+/// Place of a value in the object.
 #[derive(Clone, Copy)]
 enum UsagePlace {
     Usage,
@@ -122,7 +122,7 @@ enum UsagePlace {
 }
 
 impl UsagePlace {
-    /// The place under a key, if that matters.
+    /// Returns the place of the value of a key, or `None` for an unknown key.
     fn at(self, key: &str) -> Option<Self> {
         Some(match (self, key) {
             (Self::Usage, "prompt_tokens" | "input_tokens") => Self::Count(CountName::Prompt),
@@ -141,7 +141,7 @@ impl UsagePlace {
     }
 }
 
-/// A key of the object at a place. What stands under it comes out, if that matters.
+/// Seed for a key of the object at a place, which returns the place of its value.
 struct UsageKey(UsagePlace);
 
 impl<'de> DeserializeSeed<'de> for UsageKey {
@@ -164,7 +164,7 @@ impl Visitor<'_> for UsageKey {
     }
 }
 
-/// A value at a place, read in passing. Whether it was an object comes out.
+/// Seed for a value at a place, which returns true for an object.
 struct UsageValue<'t> {
     counts: &'t mut UsageCounts,
     place: UsagePlace,

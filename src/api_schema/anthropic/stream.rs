@@ -26,18 +26,18 @@ use crate::{
 /// Progress of a streamed message.
 #[derive(Clone, Debug, Default)]
 pub(super) struct StreamProgress {
-    /// Whether the message began, or any of its content came.
+    /// True once the message has begun, or any of its content has arrived.
     begun: bool,
     tokens: Option<Tokens>,
-    /// The block of thoughts under way, which goes out once more with its signature.
+    /// The thinking block in progress, which is sent once more with its signature.
     thinking: Option<OpenThought>,
-    /// The number of blocks of thoughts so far.
+    /// The number of thinking blocks so far.
     thoughts: usize,
     calls: ToolCallIndices,
-    /// The call under way, with the input that came before any piece of it.
+    /// The call in progress, with the input that its block began with.
     input: Option<(usize, String)>,
-    /// The reason why the model stopped. It goes out when the message is complete, because an error
-    /// may come before.
+    /// The reason why the model stopped. Sent when the message is complete, because an error may
+    /// still follow.
     stop: Option<StopReason>,
 }
 
@@ -48,11 +48,11 @@ struct StopReason {
     refusal: Option<Text<'static>>,
 }
 
-/// Block of thoughts under way.
+/// Thinking block in progress.
 #[derive(Clone, Debug)]
 struct OpenThought {
-    /// Escaped as in JSON. Bounded by [`MAX_EVENT`]: longer thoughts cannot come back from the
-    /// client, so they are not handed out.
+    /// Escaped as in JSON. Bounded by [`MAX_EVENT`]: a client could not send longer thoughts back,
+    /// so they are dropped.
     text: String,
     signature: Text<'static>,
 }
@@ -81,7 +81,7 @@ struct MessageStart {
     usage: Option<Tokens>,
 }
 
-/// The `delta` of a block or of the message. Fields of deltas that we do not know may be anything.
+/// The `delta` of a block or of the message. Unknown fields of a delta may have any type.
 #[derive(Deserialize)]
 struct BlockDelta<'a> {
     #[serde(borrow, default, rename = "type")]
@@ -101,7 +101,7 @@ struct BlockDelta<'a> {
 }
 
 impl StreamProgress {
-    /// Decodes one event. Pings, and events that are new to us, hold no deltas.
+    /// Decodes one event. Pings and unknown events hold no deltas.
     pub(super) fn decode_event<'d>(
         &mut self,
         data: &'d [u8],
@@ -110,7 +110,7 @@ impl StreamProgress {
         deltas: &mut Vec<Delta<'d>>,
     ) -> Result<(), Error> {
         let data = data.trim_ascii();
-        // No word of Anthropic's, but servers that speak its schema add it.
+        // Not part of Anthropic's API, but servers that imitate it send `[DONE]`.
         if data.is_empty() || data == b"[DONE]" {
             return Ok(());
         }
@@ -119,7 +119,7 @@ impl StreamProgress {
         if let Some(error) = event.error {
             return Err(error::hidden(origin, error));
         }
-        // An index beyond this machine's numbers is beyond any bound too.
+        // An index that exceeds `usize` exceeds every limit.
         let index = usize::try_from(event.index.unwrap_or_default()).unwrap_or(usize::MAX);
         match event.kind.as_ref().map(Text::decode).unwrap_or_default().as_ref() {
             "message_start" => self.begin_message(event.message, deltas),
@@ -188,7 +188,7 @@ impl StreamProgress {
         }
     }
 
-    /// Adds to the block under way. Returns what that means to a client, if anything.
+    /// Adds to the block in progress. Returns the delta that a client receives, if any.
     fn add_to_block<'d>(&mut self, index: usize, delta: Option<&'d RawValue>) -> Option<Delta<'d>> {
         let delta: BlockDelta<'d> = serde_json::from_str(delta?.get()).ok()?;
         match delta.kind.as_ref().map(Text::decode).unwrap_or_default().as_ref() {
@@ -224,7 +224,7 @@ impl StreamProgress {
         }
     }
 
-    /// Closes the block under way: hands out its thoughts for the next turn, or its call's input.
+    /// Closes the block in progress: sends its thoughts for the next turn, or its call's input.
     fn close_block(&mut self, deltas: &mut Vec<Delta<'_>>) {
         if let Some(OpenThought { text, signature }) = self.thinking.take() {
             let token = format!("\"{text}\"");
@@ -254,8 +254,8 @@ impl StreamProgress {
         });
     }
 
-    /// Ends the message. A stream without this event broke off, whatever came before. A message
-    /// that never began ends without a finish reason.
+    /// Ends the message. A stream without this event is incomplete. A message that never began ends
+    /// without a finish reason.
     fn end_message(&mut self, deltas: &mut Vec<Delta<'_>>) {
         self.close_block(deltas);
         if self.begun || !deltas.is_empty() {

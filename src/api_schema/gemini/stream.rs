@@ -25,7 +25,7 @@ use crate::{
 /// Counts of the parts that a candidate's stream has held so far.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct CandidateState {
-    /// Whether there was any part but thoughts.
+    /// True once there was a part other than thoughts.
     has_content: bool,
     calls: usize,
     signatures: usize,
@@ -39,7 +39,7 @@ pub(super) fn decode_event<'d>(
     origin: ResponseContext<'_>,
     deltas: &mut Vec<Delta<'d>>,
 ) -> Result<(), Error> {
-    // Not Gemini's, but that of proxies in between.
+    // Not part of Gemini's API, but proxies add it.
     if data == b"[DONE]" {
         return Ok(());
     }

@@ -68,7 +68,7 @@ impl OpenAiDecoder {
         deltas.extend(text.map(|text| Delta::Content { choice, text, logprobs }));
         deltas.extend(images.into_iter().map(|json| Delta::Image { choice, json }));
         let (calls, old) = (message.tool_calls.unwrap_or_default(), message.function_call);
-        // There is one call of the old form, and never beside others.
+        // The old form has a single call, and never beside others.
         let old = old.filter(|_| calls.is_empty());
         let old =
             old.map(|function| WireCall { index: Some(0), id: None, function: Some(function) });
@@ -81,7 +81,7 @@ impl OpenAiDecoder {
         }
     }
 
-    /// Decodes a piece of a call. Arguments of a call without a name are lost: it cannot be made.
+    /// Decodes a piece of a call. Arguments of a call without a name are dropped.
     fn decode_call<'d>(&mut self, choice: usize, wire: WireCall<'d>, deltas: &mut Vec<Delta<'d>>) {
         let Some(function) = wire.function else { return };
         let (number, id, name) = (wire.index.map(place), wire.id, function.name);

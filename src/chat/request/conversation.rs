@@ -1,4 +1,4 @@
-//! Reading what is said, and the tools at hand.
+//! Reading of messages and tools.
 
 use serde_json::value::RawValue;
 
@@ -40,7 +40,7 @@ impl<'a> ParameterReader<'_, 'a> {
         messages
     }
 
-    /// The messages that can be read, and a mistake for each that cannot.
+    /// Returns the valid messages, and adds a mistake for each invalid one.
     pub(super) fn readable_messages(&mut self, raw: &'a RawValue) -> Vec<Message<'a>> {
         let Ok(items) = serde_json::from_str::<Vec<&'a RawValue>>(raw.get()) else {
             self.must_be(Parameter::Messages, "an array of messages");

@@ -1,4 +1,4 @@
-//! Reading single parameters, and keeping every mistake.
+//! Reading of single parameters.
 
 use std::{borrow::Cow, num::NonZeroU32, ops::RangeInclusive};
 
@@ -14,31 +14,31 @@ use crate::chat::{
     tools::ResponseFormat,
 };
 
-/// Reads parameters and keeps the mistakes.
+/// Reader of parameters that collects mistakes.
 pub(super) struct ParameterReader<'p, 'a> {
     pub(super) parameters: &'p Parameters<'a>,
     pub(super) mistakes: Vec<Mistake>,
 }
 
 impl<'a> ParameterReader<'_, 'a> {
-    /// Keeps a mistake, as long as there are not too many.
+    /// Adds a mistake, up to [`MAX_MISTAKES`].
     pub(super) fn add(&mut self, kind: MistakeKind, param: &str, message: &str) {
         if self.mistakes.len() < MAX_MISTAKES {
             self.mistakes.push(Mistake::new(kind, param, message));
         }
     }
 
-    /// Keeps a mistake in a value.
+    /// Adds an invalid value.
     pub(super) fn add_invalid(&mut self, param: &str, problem: &str) {
         self.add(MistakeKind::Invalid, param, problem);
     }
 
-    /// Keeps a mistake in something inside a parameter, whose path the message begins with.
+    /// Adds a mistake inside a parameter. The message begins with its path.
     pub(super) fn add_inside(&mut self, kind: MistakeKind, path: &str, problem: &str) {
         self.add(kind, path, &format!("{path}: {problem}"));
     }
 
-    /// A parameter of type `T`, whose values are `expected`.
+    /// Returns a parameter of type `T`. `expected` describes its values in a mistake.
     pub(super) fn get<T: Deserialize<'a>>(
         &mut self,
         parameter: Parameter,
@@ -47,7 +47,8 @@ impl<'a> ParameterReader<'_, 'a> {
         self.get_if(parameter, |_| true, || expected.to_owned())
     }
 
-    /// A parameter of type `T` that fits. What is expected is only put into words for a mistake.
+    /// Returns a parameter of type `T` that meets a condition. `expected` is called for a mistake
+    /// only.
     pub(super) fn get_if<T: Deserialize<'a>>(
         &mut self,
         parameter: Parameter,
@@ -106,7 +107,8 @@ impl<'a> ParameterReader<'_, 'a> {
         })
     }
 
-    /// `max_completion_tokens` wins: it is the newer name, and clients send both for old servers.
+    /// Returns `max_completion_tokens` or `max_tokens`. The first one, which is the newer name, has
+    /// priority: clients send both for old servers.
     pub(super) fn max_tokens(&mut self) -> NonZeroU32 {
         let old = self.integer(Parameter::MaxTokens, 1..=u32::MAX);
         let new = self.integer(Parameter::MaxCompletionTokens, 1..=u32::MAX);
@@ -151,7 +153,7 @@ impl<'a> ParameterReader<'_, 'a> {
         (flat.or(effort), budget)
     }
 
-    /// Whether there is a step: there is only one type.
+    /// Returns true if there is a post-processing step: there is only one type.
     pub(super) fn repair(&self) -> bool {
         let steps = self.parameters.get(Parameter::PostProcessingSteps);
         steps.is_some_and(|raw| !crate::json::is_empty_array(raw.get()))

@@ -1,4 +1,4 @@
-//! Checking parameters whose value nobody here reads: they go on as they came, or not at all.
+//! Checks of parameters that the gateway does not use: they are forwarded unchanged or dropped.
 
 use std::borrow::Cow;
 
@@ -9,11 +9,11 @@ use crate::chat::{
     object::JsonObject, parameter::Parameter, text::Text, transcript_id::TranscriptId,
 };
 
-/// The most post-processing steps. Nobody needs more than one.
+/// The maximum number of post-processing steps. One is enough.
 const MAX_STEPS: usize = 8;
 
 impl<'a> ParameterReader<'_, 'a> {
-    /// Parameters whose type is checked here and whose value nobody here reads.
+    /// Checks the types of the parameters that are only forwarded.
     pub(super) fn check_unread(&mut self) {
         for parameter in [Parameter::FrequencyPenalty, Parameter::PresencePenalty] {
             self.number(parameter, -2.0..=2.0);
@@ -39,7 +39,7 @@ impl<'a> ParameterReader<'_, 'a> {
         }
     }
 
-    /// Parameters that are strings, objects or arrays to us, and no more.
+    /// Checks parameters of which only the JSON type matters: strings, objects and arrays.
     fn check_types(&mut self) {
         const STRINGS: [Parameter; 6] = [
             Parameter::User,
