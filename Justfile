@@ -100,9 +100,9 @@ reloads: filter crashing command
     @bash .ci/setup envoy
     cargo test --test envoy lose_none_of_fifty_thousand -- --ignored --nocapture
 
-# Rewrites the golden files, what voice platforms come to, and the table in docs/providers.md with what the code gives now; read the difference before you commit it
+# Rewrites the golden files, what voice platforms come to, the generated parts of the documents and the schema of gateway.yaml with what the code gives now; read the difference before you commit it
 golden:
-    UPDATE=1 cargo test --test golden --test voice --test documents
+    UPDATE=1 cargo test --test golden --test voice --test documents --test configuration
 
 # Damages requests, answers, streams and errors by chance, so many seconds for each of twelve tests
 fuzz seconds="60":

@@ -52,7 +52,8 @@ pub(crate) fn translate(
     let mut headers: &'static [(&'static str, &'static str)] = &[];
     let ((path, body), reader) = match asked.target.provider.api_schema {
         ApiSchema::OpenAi => {
-            (openai::request(asked), Decoder::OpenAi(openai::OpenAiDecoder::default()))
+            let (request, reader) = openai::request(asked);
+            (request, Decoder::OpenAi(reader))
         }
         ApiSchema::Anthropic => {
             let (request, reader) = anthropic::request(asked)?;
@@ -94,7 +95,7 @@ impl Decoder {
             return Err(origin.bad("is not JSON, by its content type"));
         }
         match self {
-            Self::OpenAi(_) => openai::answer(body, origin),
+            Self::OpenAi(reader) => reader.answer(body, origin),
             Self::Anthropic(reader) => reader.answer(body, origin),
             Self::Gemini(reader) => reader.answer(body, origin),
         }

@@ -6,14 +6,33 @@ use serde_json::{Value, json};
 
 use crate::{
     config::{
-        Config, Invalid, Problem,
-        read::{Mistakes, Node},
+        Config, GATEWAY, Invalid, Problem,
+        mistakes::Mistakes,
+        read::ValueReader,
+        table::{
+            ValueType::{Object, Text},
+            object_table, optional, required, word,
+        },
     },
     gateway::Gateway,
     provider::ProviderClusters,
     quota::SharedStore,
     region::Region,
 };
+
+object_table! {
+    /// Configuration of a filter, as `attache render` writes it.
+    static ROLE = "role" {
+        /// Role of the filter.
+        "role": word(|| vec!["gateway", "provider"]), required("`gateway` or `provider`");
+        /// Region of a gateway.
+        "region": word(|| Region::ALL.map(Region::name).to_vec()), optional("a provider");
+        /// Version of the rendered configuration.
+        "version": Text, required("what tells one file from another");
+        /// Document of `gateway.yaml`.
+        "file": Object(&GATEWAY), required("what stands in gateway.yaml");
+    }
+}
 
 /// One of the two roles of the module.
 #[derive(Clone, Debug)]
@@ -45,7 +64,7 @@ impl Role {
             vec![Invalid { path: "configuration".into(), problem: wrong }]
         })?;
         let mistakes = Mistakes::default();
-        let role = Self::read(&Node::root(&document, &mistakes), register);
+        let role = Self::read(&ValueReader::root(&document, &ROLE, &mistakes), register);
         let found = mistakes.into_inner();
         match role? {
             Some(role) if found.is_empty() => Ok(role),
@@ -54,15 +73,16 @@ impl Role {
     }
 
     /// None comes with a mistake.
-    fn read(node: &Node<'_>, register: Rc<dyn SharedStore>) -> Result<Option<Self>, Vec<Invalid>> {
-        let mut top = node.object();
-        let role = top.required("role", "`gateway` or `provider`");
-        let role = role.and_then(|node| node.word(&[("gateway", false), ("provider", true)]));
+    fn read(
+        node: &ValueReader<'_>,
+        register: Rc<dyn SharedStore>,
+    ) -> Result<Option<Self>, Vec<Invalid>> {
+        let top = node.object();
+        let role = top.word("role", &[("gateway", false), ("provider", true)]);
         let regions = Region::ALL.map(|region| (region.name(), region));
-        let region = top.optional("region").and_then(|node| node.word(&regions));
-        let version = top.required("version", "what tells one file from another");
-        let version = version.map(|node| node.string()).unwrap_or_default();
-        let file = top.required("file", "what stands in gateway.yaml");
+        let region = top.word("region", &regions);
+        let version = top.string("version");
+        let file = top.get("file");
         top.finish();
         let (Some(is_provider), Some(file)) = (role, file) else { return Ok(None) };
         let config = Rc::new(Config { version, ..Config::parse(file.value())? });

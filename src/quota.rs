@@ -10,7 +10,7 @@ use crate::{
     config::{
         Config,
         limits::Rate,
-        rate_limit::{RateLimitService, Unreachable},
+        rate_limit::{RateLimitService, UnreachablePolicy},
     },
     time::{Timestamp, millis},
 };
@@ -196,7 +196,7 @@ pub fn apply_service_answer(
     let unreachable = config.rate_limit.as_ref().map(|service| service.unreachable);
     match (answer, unreachable) {
         (Some(answer), _) => answer.verdict(limit, now),
-        (None, Some(Unreachable::Refuse)) => Verdict::Unknown,
+        (None, Some(UnreachablePolicy::Refuse)) => Verdict::Unknown,
         (None, _) => admit_request(register, &key(Counted::Requests, account, model), limit, now),
     }
 }

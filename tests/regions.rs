@@ -16,9 +16,8 @@ use attache::{
 use serde_json::{Value, json};
 
 fn sample() -> Rc<Config> {
-    let options = serde_saphyr::options! { strict_booleans: true };
     let text = include_str!("../envoy/gateway.yaml");
-    let document: Value = serde_saphyr::from_str_with_options(text, options).unwrap();
+    let document = attache_cli::gateway_file::document(text).unwrap();
     Rc::new(Config::parse(&document).unwrap())
 }
 

@@ -1,75 +1,85 @@
-//! When Envoy stops asking a provider: circuit breakers and outlier detection, per cluster.
+//! Circuit breakers and outlier detection: when Envoy sends a provider no more requests, per cluster.
 
 use std::{num::NonZeroU32, time::Duration};
 
-use super::read::{Node, Object};
+use super::{
+    read::ObjectReader,
+    table::{ValueType, defaults_to, object_table},
+};
 
-/// How much may be asked of a provider in one region at a time.
+object_table! {
+    /// Limits on concurrent work for a provider, in each of its regions.
+    pub(super) static CIRCUIT_BREAKERS = "circuit_breakers" {
+        /// Maximum number of connections.
+        "max_connections": ValueType::POSITIVE, defaults_to("4096");
+        /// Maximum number of requests that wait for a connection.
+        "max_pending_requests": ValueType::POSITIVE, defaults_to("4096");
+        /// Maximum number of requests in progress.
+        "max_requests": ValueType::POSITIVE, defaults_to("4096");
+    }
+}
+
+object_table! {
+    /// Ejection of a provider that fails repeatedly, in each of its regions.
+    pub(super) static OUTLIER_DETECTION = "outlier_detection" {
+        /// Number of consecutive failures that eject the provider.
+        "consecutive_5xx": ValueType::POSITIVE, defaults_to("10");
+        /// Duration of the first ejection; each further ejection lasts longer.
+        "base_ejection_time": ValueType::Duration, defaults_to("10s");
+    }
+}
+
+/// Limits on concurrent work for a provider in one region. The defaults exceed what one Envoy has use
+/// for, so the provider's own limits apply first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CircuitBreakers {
     /// Connections.
     pub max_connections: NonZeroU32,
     /// Requests that wait for a connection.
     pub max_pending_requests: NonZeroU32,
-    /// Requests under way.
+    /// Requests in progress.
     pub max_requests: NonZeroU32,
 }
 
 impl Default for CircuitBreakers {
-    /// As many as one Envoy has any use for: a provider's own limits come first.
     fn default() -> Self {
-        const MANY: NonZeroU32 = NonZeroU32::new(4096).unwrap();
-        Self { max_connections: MANY, max_pending_requests: MANY, max_requests: MANY }
-    }
-}
-
-/// When a provider that keeps failing is left alone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct OutlierDetection {
-    /// Failures without an answer between them.
-    pub consecutive_5xx: NonZeroU32,
-    /// For how long at first. It grows with every time.
-    pub base_ejection_time: Duration,
-}
-
-impl Default for OutlierDetection {
-    /// More failures in a row than one unlucky client makes with its retries, and a rest after which
-    /// an outage of seconds is over.
-    fn default() -> Self {
-        const ROW: NonZeroU32 = NonZeroU32::new(10).unwrap();
-        Self { consecutive_5xx: ROW, base_ejection_time: Duration::from_secs(10) }
+        CIRCUIT_BREAKERS.defaults(Self::read)
     }
 }
 
 impl CircuitBreakers {
-    pub(super) fn read(entry: &mut Object<'_>) -> Self {
-        let usual = Self::default();
-        let Some(node) = entry.optional("circuit_breakers") else { return usual };
-        let mut entry = node.object();
-        let mut read =
-            |key, usual| entry.optional(key).map_or(usual, |node: Node<'_>| node.positive());
+    pub(super) fn read(entry: ObjectReader<'_>) -> Self {
         let breakers = Self {
-            max_connections: read("max_connections", usual.max_connections),
-            max_pending_requests: read("max_pending_requests", usual.max_pending_requests),
-            max_requests: read("max_requests", usual.max_requests),
+            max_connections: entry.positive("max_connections"),
+            max_pending_requests: entry.positive("max_pending_requests"),
+            max_requests: entry.positive("max_requests"),
         };
         entry.finish();
         breakers
     }
 }
 
+/// Ejection of a provider that fails repeatedly. The defaults are more consecutive failures than one
+/// unlucky client causes with its retries, and a pause that outlasts an outage of seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutlierDetection {
+    /// Consecutive failures that eject the provider.
+    pub consecutive_5xx: NonZeroU32,
+    /// Duration of the first ejection. Envoy multiplies it by the number of ejections.
+    pub base_ejection_time: Duration,
+}
+
+impl Default for OutlierDetection {
+    fn default() -> Self {
+        OUTLIER_DETECTION.defaults(Self::read)
+    }
+}
+
 impl OutlierDetection {
-    pub(super) fn read(entry: &mut Object<'_>) -> Self {
-        let usual = Self::default();
-        let Some(node) = entry.optional("outlier_detection") else { return usual };
-        let mut entry = node.object();
+    pub(super) fn read(entry: ObjectReader<'_>) -> Self {
         let detection = Self {
-            consecutive_5xx: entry
-                .optional("consecutive_5xx")
-                .map_or(usual.consecutive_5xx, |node| node.positive()),
-            base_ejection_time: entry
-                .optional("base_ejection_time")
-                .map_or(usual.base_ejection_time, |node| node.duration()),
+            consecutive_5xx: entry.positive("consecutive_5xx"),
+            base_ejection_time: entry.duration("base_ejection_time"),
         };
         entry.finish();
         detection

@@ -1,55 +1,74 @@
-//! Clients that come with a JSON Web Token in the place of a key.
+//! Authentication of clients by JSON Web Token in place of a key.
 
 use super::{
-    provider::{BaseUrl, read_url},
-    read::{Node, Object},
+    base_url::{BaseUrl, read_url},
+    read::{ObjectReader, ValueReader},
+    table::{
+        ValueType::{Flag, List, Path, Text, Url},
+        defaults_to, object_table, optional, required, required_unless,
+    },
 };
 
-/// Whose tokens are taken, and what they say.
+object_table! {
+    /// Authentication by JSON Web Token.
+    pub(super) static JWT = "jwt" {
+        /// Issuer that a token must name in its claim `iss`.
+        "issuer": Text, required("the claim `iss` of the tokens");
+        /// Accepted audiences: the claim `aud` of a token must contain one of them.
+        "audiences": List(&Text), optional("any audience");
+        /// Accepts a `jwks_url` with `http` or a private host.
+        "allow_private": Flag, defaults_to("false");
+        /// File with the issuer's public keys, read by `attache render`.
+        "jwks_file": Path, required_unless("jwks_url");
+        /// URL of the issuer's public keys. Envoy fetches them at its start and every five minutes.
+        "jwks_url": Url, required_unless("jwks_file");
+        /// Claim that holds the account's name; `a.b` is the claim `b` in the object `a`.
+        "account_claim": Text, defaults_to("sub");
+    }
+}
+
+/// Authentication by JSON Web Token: accepted tokens, and the claim that names the account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Jwt {
-    /// Who must have issued them: the claim `iss`.
+    /// Issuer: the claim `iss` of every token.
     pub issuer: String,
-    /// Whom they must be meant for: one of the claim `aud`. None: whoever.
+    /// Accepted audiences: the claim `aud` of a token contains one of them. Empty accepts any.
     pub audiences: Vec<String>,
-    /// The issuer's public keys.
+    /// Public keys of the issuer.
     pub jwks: Jwks,
-    /// The claim that holds the account's name.
+    /// Claim that holds the account's name.
     pub account_claim: String,
 }
 
-/// Where a JSON Web Key Set is.
+/// Source of a JSON Web Key Set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Jwks {
-    /// In a file.
+    /// A file.
     File(String),
-    /// Behind a URL, from where Envoy fetches it again and again.
+    /// A URL that Envoy fetches regularly.
     Url(BaseUrl),
 }
 
 impl Jwt {
-    /// The name of Envoy's cluster for the keys. No provider's name begins so.
+    /// Name of Envoy's cluster for the keys. No provider's name begins with an underscore.
     pub const CLUSTER: &'static str = "_jwks";
 
     /// Reads `jwt`.
-    pub(super) fn read(node: &Node<'_>) -> Self {
-        let mut entry = node.object();
-        let issuer = entry.required("issuer", "the claim `iss` of the tokens");
-        let issuer = issuer.map(|node| node.string()).unwrap_or_default();
-        let audiences = entry.optional("audiences").map(|node| node.list()).unwrap_or_default();
-        let audiences = audiences.iter().map(Node::string).collect();
-        let jwks = read_jwks(&mut entry);
-        let account_claim = entry.optional("account_claim").map(|node| node.string());
-        let account_claim = account_claim.unwrap_or_else(|| "sub".to_owned());
+    pub(super) fn read(entry: ObjectReader<'_>) -> Self {
+        let issuer = entry.string("issuer");
+        let audiences = entry.get("audiences").map(|value| value.list()).unwrap_or_default();
+        let audiences = audiences.iter().map(ValueReader::string).collect();
+        let jwks = read_jwks(&entry);
+        let account_claim = entry.string("account_claim");
         entry.finish();
         Self { issuer, audiences, jwks, account_claim }
     }
 }
 
-fn read_jwks(entry: &mut Object<'_>) -> Jwks {
-    let allow_private = entry.optional("allow_private").is_some_and(|node| node.bool());
-    let file = entry.optional("jwks_file").map(|node| Jwks::File(node.string()));
-    let url = entry.optional("jwks_url").map(|node| Jwks::Url(read_url(&node, allow_private)));
+fn read_jwks(entry: &ObjectReader<'_>) -> Jwks {
+    let allow_private = entry.flag("allow_private");
+    let file = entry.get("jwks_file").map(|path| Jwks::File(path.string()));
+    let url = entry.get("jwks_url").map(|url| Jwks::Url(read_url(&url, allow_private)));
     match (file, url) {
         (Some(one), None) | (None, Some(one)) => one,
         (Some(_), Some(either)) => {
@@ -58,7 +77,7 @@ fn read_jwks(entry: &mut Object<'_>) -> Jwks {
         }
         (None, None) => {
             entry.wrong("jwks_file", "the path of a file, or a `jwks_url` in its place");
-            Jwks::Url(BaseUrl::NOWHERE)
+            Jwks::Url(BaseUrl::PLACEHOLDER)
         }
     }
 }

@@ -1,136 +1,163 @@
-//! How much accounts may ask for: what plans say, what accounts say over it, and what either says
-//! of single models.
+//! Rate limits of accounts: limits of a plan, overrides of an account, and overrides of either for
+//! single models.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     num::NonZeroU32,
 };
 
-use super::read::{Node, Object, one_of};
+use super::{
+    mistakes::one_of,
+    read::{ObjectReader, ValueReader},
+    table::{
+        ValueType::{self, ByModel},
+        defaults_to, object_table, optional, required,
+    },
+};
 
-/// How much there may be of something in a minute.
+/// Type of a limit on requests. 0 is no access.
+pub(super) const REQUESTS: ValueType = ValueType::Rate { least: 0 };
+
+/// Type of a limit on tokens.
+pub(super) const TOKENS: ValueType = ValueType::Rate { least: 1 };
+
+object_table! {
+    /// Limits that accounts share.
+    pub(super) static PLAN = "plan" {
+        /// Requests per model in 60 seconds; 0 is no access.
+        "requests_per_minute": REQUESTS, required("a whole number, 0 for no access, or `unlimited`");
+        /// Tokens per model in 60 seconds, of prompts and responses together.
+        "tokens_per_minute": TOKENS, defaults_to("unlimited");
+        /// Overrides for single models.
+        "models": ByModel(&MODEL_LIMITS), optional("no overrides");
+    }
+}
+
+object_table! {
+    /// Limits for one model that override the limits for all models.
+    pub(super) static MODEL_LIMITS = "model_limits" {
+        /// Requests to this model in 60 seconds; 0 is no access.
+        "requests_per_minute": REQUESTS, optional("the limit for all models");
+        /// Tokens of this model in 60 seconds, of prompts and responses together.
+        "tokens_per_minute": TOKENS, optional("the limit for all models");
+    }
+}
+
+/// Limit per minute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rate {
-    /// None at all.
+    /// A limit of zero.
     Nothing,
-    /// As much as this.
+    /// A limit above zero.
     UpTo(NonZeroU32),
-    /// Nobody counts.
+    /// No limit; nothing is counted.
     Unlimited,
 }
 
-/// What may be asked of one model in a minute.
+/// Limits of an account for one model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Requests. Nothing is no access.
+    /// Limit on requests. [`Rate::Nothing`] is no access.
     pub requests: Rate,
-    /// Tokens, of prompts and answers together.
+    /// Limit on tokens, of prompts and responses together.
     pub tokens: Rate,
 }
 
-/// What may be asked of each model in a minute.
+/// Limits of an account for every model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Allowance {
-    /// Of a model that is not named.
-    every: Limits,
-    /// Of those that are.
+    /// Limits for models that have none of their own.
+    all_models: Limits,
+    /// Limits for single models.
     models: BTreeMap<String, Limits>,
 }
 
 impl Allowance {
-    /// What may be asked of a model, under the operator's name for it.
-    pub fn of(&self, model: &str) -> Limits {
-        self.models.get(model).copied().unwrap_or(self.every)
+    /// Returns the limits for a model, named as in the configuration.
+    pub fn for_model(&self, model: &str) -> Limits {
+        self.models.get(model).copied().unwrap_or(self.all_models)
     }
 
-    /// Whether there is a model of which anything may be asked.
-    pub fn is_access(&self) -> bool {
-        let mut limits = self.models.values().chain([&self.every]);
+    /// Whether the account may use any model.
+    pub fn has_access(&self) -> bool {
+        let mut limits = self.models.values().chain([&self.all_models]);
         limits.any(|limits| limits.requests != Rate::Nothing)
     }
 }
 
-/// What an entry says of limits. What it does not say is left to whoever stands above it.
+/// Limits in one entry of the file. An absent limit is inherited.
 #[derive(Clone, Copy, Debug, Default)]
-struct Said {
+struct LimitOverride {
     requests: Option<Rate>,
     tokens: Option<Rate>,
 }
 
-impl Said {
-    fn over(self, other: Self) -> Self {
-        Self { requests: self.requests.or(other.requests), tokens: self.tokens.or(other.tokens) }
-    }
-}
-
-/// The limits that a plan or an account states, as they are written.
-#[derive(Clone, Debug, Default)]
-pub struct Stated {
-    every: Said,
-    models: BTreeMap<String, Said>,
-}
-
-impl Stated {
-    /// Reads the limits among the fields of a plan or an account.
-    pub(super) fn read(entry: &mut Object<'_>, names: &BTreeSet<&str>) -> Self {
-        let every = read_said(entry);
-        let models = entry.optional("models").map(|node| read_models(&node, names));
-        Self { every, models: models.unwrap_or_default() }
+impl LimitOverride {
+    /// Returns these limits, and in place of absent ones those of `base`.
+    fn or(self, base: Self) -> Self {
+        Self { requests: self.requests.or(base.requests), tokens: self.tokens.or(base.tokens) }
     }
 
-    /// Whether it says how many requests there may be of a model that it does not name.
-    pub(super) fn has_requests(&self) -> bool {
-        self.every.requests.is_some()
+    /// Returns the effective limits. A plan without a limit on requests is a mistake reported
+    /// earlier, so its placeholder has no effect.
+    fn resolve(self) -> Limits {
+        let requests = self.requests.unwrap_or(Rate::Nothing);
+        Limits { requests, tokens: self.tokens.unwrap_or(Rate::Unlimited) }
     }
 
-    /// What comes of it over what a plan states. Who names a model means that model: what a plan
-    /// says of one holds, whatever an account says of all of them.
-    pub(super) fn over(&self, plan: &Self) -> Allowance {
-        let every = self.every.over(plan.every);
-        let said = |of: &Self, name: &str| of.models.get(name).copied().unwrap_or_default();
-        let names = self.models.keys().chain(plan.models.keys());
-        let limits = |name: &str| resolve(said(self, name).over(said(plan, name)).over(every));
-        let models = names.map(|name| (name.clone(), limits(name))).collect();
-        Allowance { every: resolve(every), models }
-    }
-}
-
-/// A plan without a number has had its mistake, so it does not matter what stands in for it.
-fn resolve(said: Said) -> Limits {
-    let requests = said.requests.unwrap_or(Rate::Nothing);
-    Limits { requests, tokens: said.tokens.unwrap_or(Rate::Unlimited) }
-}
-
-fn read_said(entry: &mut Object<'_>) -> Said {
-    Said {
-        requests: entry.optional("requests_per_minute").map(|node| read_rate(&node, 0)),
-        tokens: entry.optional("tokens_per_minute").map(|node| read_rate(&node, 1)),
-    }
-}
-
-fn read_rate(node: &Node<'_>, least: u32) -> Rate {
-    if node.value() == "unlimited" {
-        return Rate::Unlimited;
-    }
-    let number = node.value().as_u64().and_then(|number| u32::try_from(number).ok());
-    match number.filter(|number| *number >= least).map(NonZeroU32::new) {
-        Some(Some(limit)) => Rate::UpTo(limit),
-        Some(None) => Rate::Nothing,
-        None => {
-            node.wrong(format!("a whole number from {least} to {}, or `unlimited`", u32::MAX));
-            Rate::Nothing
+    fn read(entry: &ObjectReader<'_>) -> Self {
+        Self {
+            requests: entry.get("requests_per_minute").map(|value| read_rate(&value)),
+            tokens: entry.get("tokens_per_minute").map(|value| read_rate(&value)),
         }
     }
 }
 
-fn read_models(node: &Node<'_>, names: &BTreeSet<&str>) -> BTreeMap<String, Said> {
+/// Limits in the entry of a plan or an account, before they are combined.
+#[derive(Clone, Debug, Default)]
+pub struct LimitSettings {
+    all_models: LimitOverride,
+    models: BTreeMap<String, LimitOverride>,
+}
+
+impl LimitSettings {
+    /// Reads the limits among the fields of a plan or an account. `names` are the models' names.
+    pub(super) fn read(entry: &ObjectReader<'_>, names: &BTreeSet<&str>) -> Self {
+        let all_models = LimitOverride::read(entry);
+        let models = entry.get("models").map(|value| read_models(&value, names));
+        Self { all_models, models: models.unwrap_or_default() }
+    }
+
+    /// Returns the limits of an account whose own settings are these. The most specific limit wins: a
+    /// limit for a single model over one for all models, and among equals the account's over the
+    /// plan's.
+    pub(super) fn over(&self, plan: &Self) -> Allowance {
+        let all_models = self.all_models.or(plan.all_models);
+        let own =
+            |settings: &Self, name: &str| settings.models.get(name).copied().unwrap_or_default();
+        let limits = |name: &str| own(self, name).or(own(plan, name)).or(all_models).resolve();
+        let names = self.models.keys().chain(plan.models.keys());
+        let models = names.map(|name| (name.clone(), limits(name))).collect();
+        Allowance { all_models: all_models.resolve(), models }
+    }
+}
+
+fn read_rate(value: &ValueReader<'_>) -> Rate {
+    match value.rate().map(NonZeroU32::new) {
+        None => Rate::Unlimited,
+        Some(None) => Rate::Nothing,
+        Some(Some(limit)) => Rate::UpTo(limit),
+    }
+}
+
+fn read_models(value: &ValueReader<'_>, names: &BTreeSet<&str>) -> BTreeMap<String, LimitOverride> {
     let mut models = BTreeMap::new();
-    for (name, entry) in node.entries() {
+    for (name, entry) in value.entries() {
         if !names.contains(name) {
             entry.wrong_name(name, one_of(names.iter().copied()));
         }
-        let mut fields = entry.object();
-        models.insert(name.to_owned(), read_said(&mut fields));
+        let fields = entry.object();
+        models.insert(name.to_owned(), LimitOverride::read(&fields));
         fields.finish();
     }
     models

@@ -1,4 +1,4 @@
-//! What clients may ask for, and what it can do.
+//! Models that clients may request, and their capabilities.
 
 use std::{collections::BTreeMap, num::NonZeroU32, time::Duration};
 
@@ -6,8 +6,15 @@ use serde_json::json;
 
 use super::{
     Deadlines, Price, Provider,
-    read::{Node, Object, one_of},
-    read_deadlines,
+    deadlines::DEADLINES,
+    endpoint::{Endpoint, REGIONS, read_endpoints},
+    mistakes::one_of,
+    price::PRICE,
+    read::{ObjectReader, ValueReader},
+    table::{
+        ValueType::{self, Date, Decimal, Flag, List, Name, Object, Text},
+        defaults_to, from_catalogue, object_table, optional, required, word, words, words_of,
+    },
 };
 use crate::{
     chat::{
@@ -17,150 +24,188 @@ use crate::{
         tools::{ResponseFormat, ToolChoice},
     },
     failover::MAX_DEPTH,
-    region::{PerRegion, Region},
+    region::PerRegion,
 };
 
-/// When a model takes `temperature`, `top_p` and `logprobs`, if it takes them at all.
+object_table! {
+    /// Model that clients may request.
+    pub(super) static MODEL = "model" {
+        /// Display name.
+        "name": Text, from_catalogue("what people call it");
+        /// Endpoints per region, at least one.
+        "regions": Object(&REGIONS),
+            required("an object, `us`, `eu` or `global` to provider and upstream_model");
+        /// Maximum number of tokens of prompt and response together.
+        "context_length": ValueType::POSITIVE, from_catalogue("a number of tokens");
+        /// Maximum number of tokens of a response, up to `context_length`. A higher `max_tokens` of a
+        /// request is lowered to it.
+        "max_output_tokens": ValueType::POSITIVE, from_catalogue("a number of tokens");
+        /// Lowest limit that the provider accepts, up to `max_output_tokens`. A lower `max_tokens` of
+        /// a request is raised to it.
+        "min_output_tokens": ValueType::POSITIVE, defaults_to("1");
+        /// Kinds of input that the model accepts; `text` is required.
+        "input": words(|| words_of(&inputs())), defaults_to("[text]");
+        /// Parameters that the model accepts besides those that every model accepts.
+        "supported_parameters": words(|| words_of(&parameters())), optional("none");
+        /// Forms of `tool_choice` that the model accepts.
+        "tool_choices": words(|| ToolChoice::FORMS.to_vec()), optional("all of them");
+        /// Forms of `response_format` that the model accepts.
+        "response_formats": words(|| ResponseFormat::FORMS.to_vec()), optional("none");
+        /// Efforts that the model accepts. Another effort in a request becomes the closest of them.
+        "reasoning_efforts": words(|| words_of(&efforts())), optional("none");
+        /// Effort of a request that has none: one of `reasoning_efforts`.
+        "default_reasoning_effort": word(|| words_of(&efforts())), defaults_to("none");
+        /// Control of reasoning where the API schema has several. `anthropic`: `budget` for Claude 4.5
+        /// and older, absent for later models. `gemini`: `budget` for Gemini 2.5, absent for later
+        /// models.
+        "thinking": word(|| words_of(&Thinking::WORDS)), optional("the usual one of the API schema");
+        /// Support of assistant prefill: the model continues an assistant message at the end of the
+        /// conversation. A Claude model without it is asked to continue.
+        "prefill": Flag, defaults_to("false");
+        /// Support of `temperature`, `top_p`, `logprobs` and `top_logprobs`: `always`, or only without
+        /// reasoning (`effort_none`).
+        "sampling": word(|| words_of(&Sampling::WORDS)), defaults_to("always");
+        /// Maximum temperature. A higher `temperature` of a request is lowered to it.
+        "max_temperature": Decimal { least: 0.0, most: 2.0 }, defaults_to("2");
+        /// Deadlines that differ from those at the top level.
+        "deadlines": Object(&DEADLINES), optional("those at the top level");
+        /// Models that are tried in order when this model fails, at most 2. The `fallbacks` of a
+        /// request replace them.
+        "fallbacks": List(&Name("models")), optional("none");
+        /// Time without content after which the next attempt starts in parallel. The `hedge_ms` of a
+        /// request replaces it.
+        "hedge": ValueType::Duration, optional("never");
+        /// Price of tokens.
+        "price": Object(&PRICE), optional("unknown");
+        /// Date on which the provider retires the model.
+        "retirement_date": Date, optional("unknown");
+    }
+}
+
+/// Support of `temperature`, `top_p` and `logprobs`, in a model that accepts them at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sampling {
-    /// With every request.
+    /// Accepted with every request.
     Always,
-    /// Only while it does not think.
+    /// Accepted only without reasoning.
     EffortNone,
 }
 
-/// How a model is told to think.
+impl Sampling {
+    const WORDS: [(&'static str, Self); 2] =
+        [("always", Self::Always), ("effort_none", Self::EffortNone)];
+}
+
+/// Control of reasoning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Thinking {
-    /// By an effort; it decides itself when and how long.
+    /// By an effort; the model decides when and how long it reasons.
     Adaptive,
     /// By a number of tokens.
     Budget,
-    /// By an effort alone, without a word about thoughts.
+    /// By an effort alone, without a parameter that enables reasoning.
     Effort,
 }
 
-/// A model clients may ask for.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Model {
-    /// What people call it.
-    pub name: String,
-    /// Where it runs, per region.
-    pub endpoints: PerRegion<Endpoint>,
-    /// Tokens of prompt and answer together.
-    pub context_length: NonZeroU32,
-    /// The longest answer, in tokens.
-    pub max_output_tokens: NonZeroU32,
-    /// The shortest limit it accepts for an answer, in tokens.
-    pub min_output_tokens: NonZeroU32,
-    /// What it can be shown.
-    pub input: Vec<Modality>,
-    /// The parameters it takes, besides those every model takes.
-    pub supported_parameters: Vec<Parameter>,
-    /// The forms of `tool_choice` it takes.
-    pub tool_choices: Vec<&'static str>,
-    /// The forms of `response_format` it takes.
-    pub response_formats: Vec<&'static str>,
-    /// The efforts it takes.
-    pub reasoning_efforts: Vec<Effort>,
-    /// The effort of a request that names none.
-    pub default_reasoning_effort: Effort,
-    /// How it is told to think, where its API schema has several ways. `None`: the usual way there.
-    pub thinking: Option<Thinking>,
-    /// Whether it goes on with an answer that the conversation ends in.
-    pub prefill: bool,
-    /// When it takes sampling parameters.
-    pub sampling: Sampling,
-    /// The highest temperature it takes.
-    pub max_temperature: f64,
-    /// How long its answers may take.
-    pub deadlines: Deadlines,
-    /// Their class. See [`Deadlines::class`].
-    pub class: String,
-    /// Requests that are made in its place when it fails and the client has named none, as JSON
-    /// objects that go over the client's request.
-    pub fallbacks: Vec<String>,
-    /// After how long without content the next attempt begins beside the first, where the client
-    /// does not say. `None`: never.
-    pub hedge: Option<Duration>,
-    /// What it costs. `None`: nobody says.
-    pub price: Option<Price>,
-    /// The day its provider ends it, `YYYY-MM-DD`. Listed, not acted upon.
-    pub retirement_date: Option<String>,
+impl Thinking {
+    const WORDS: [(&'static str, Self); 3] =
+        [("adaptive", Self::Adaptive), ("budget", Self::Budget), ("effort", Self::Effort)];
 }
 
-/// Where a model runs in one region.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Endpoint {
-    /// The provider's name.
-    pub provider: String,
-    /// What the provider calls the model.
-    pub upstream_model: String,
+/// Model that clients may request.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Model {
+    /// Display name.
+    pub name: String,
+    /// Endpoints, per region.
+    pub endpoints: PerRegion<Endpoint>,
+    /// Maximum number of tokens of prompt and response together.
+    pub context_length: NonZeroU32,
+    /// Maximum number of tokens of a response.
+    pub max_output_tokens: NonZeroU32,
+    /// Lowest limit on a response that the provider accepts, in tokens.
+    pub min_output_tokens: NonZeroU32,
+    /// Accepted kinds of input.
+    pub input: Vec<Modality>,
+    /// Accepted parameters, besides those that every model accepts.
+    pub supported_parameters: Vec<Parameter>,
+    /// Accepted forms of `tool_choice`.
+    pub tool_choices: Vec<&'static str>,
+    /// Accepted forms of `response_format`.
+    pub response_formats: Vec<&'static str>,
+    /// Accepted efforts.
+    pub reasoning_efforts: Vec<Effort>,
+    /// Effort of a request that has none.
+    pub default_reasoning_effort: Effort,
+    /// Control of reasoning, where the API schema has several. `None`: the usual one of the schema.
+    pub thinking: Option<Thinking>,
+    /// Whether the model continues an assistant message at the end of the conversation.
+    pub prefill: bool,
+    /// Support of sampling parameters.
+    pub sampling: Sampling,
+    /// Maximum temperature.
+    pub max_temperature: f64,
+    /// Deadlines of the model's exchanges.
+    pub deadlines: Deadlines,
+    /// Name of the deadline profile. See [`Deadlines::profile`].
+    pub deadline_profile: String,
+    /// Fallbacks for a request that has none, as JSON objects whose fields override the request's.
+    pub fallbacks: Vec<String>,
+    /// Time without content after which the next attempt starts in parallel, for a request that has
+    /// no `hedge_ms`. `None`: never.
+    pub hedge: Option<Duration>,
+    /// Price of tokens. `None`: unknown.
+    pub price: Option<Price>,
+    /// Date on which the provider retires the model, `YYYY-MM-DD`. Listed, without any effect.
+    pub retirement_date: Option<String>,
 }
 
 impl Model {
     /// Reads one entry of `models`.
-    pub(super) fn read(node: &Node<'_>, around: &Around<'_>) -> Self {
-        let Around { names, providers, deadlines } = *around;
-        let before = node.mistakes();
-        let mut entry = node.object();
-        let mut model = Self {
-            name: entry
-                .required("name", "what people call it")
-                .map(|node| node.string())
-                .unwrap_or_default(),
-            endpoints: read_endpoints(&mut entry, providers),
-            context_length: required_tokens(&mut entry, "context_length"),
-            max_output_tokens: required_tokens(&mut entry, "max_output_tokens"),
-            min_output_tokens: entry
-                .optional("min_output_tokens")
-                .map_or(NonZeroU32::MIN, |node| node.positive()),
-            input: read_input(&mut entry),
-            supported_parameters: read_parameters(&mut entry),
-            tool_choices: read_forms(&mut entry, "tool_choices", ToolChoice::FORMS)
-                .unwrap_or_else(|| ToolChoice::FORMS.to_vec()),
-            response_formats: read_forms(&mut entry, "response_formats", ResponseFormat::FORMS)
-                .unwrap_or_default(),
-            reasoning_efforts: entry
-                .optional("reasoning_efforts")
-                .map(|node| node.words(&efforts()))
-                .unwrap_or_default(),
-            default_reasoning_effort: entry
-                .optional("default_reasoning_effort")
-                .and_then(|node| node.word(&efforts()))
-                .unwrap_or(Effort::None),
-            thinking: entry.optional("thinking").and_then(|node| node.word(&THINKING)),
-            prefill: entry.optional("prefill").is_some_and(|node| node.bool()),
-            sampling: entry
-                .optional("sampling")
-                .and_then(|node| node.word(&SAMPLING))
-                .unwrap_or(Sampling::Always),
-            max_temperature: entry
-                .optional("max_temperature")
-                .map_or(2.0, |node| node.decimal(0.0, 2.0)),
-            deadlines: entry
-                .optional("deadlines")
-                .map_or(deadlines, |node| read_deadlines(&node, deadlines)),
-            class: String::new(),
-            fallbacks: entry
-                .optional("fallbacks")
-                .map(|node| read_fallbacks(&node, names))
-                .unwrap_or_default(),
-            hedge: entry.optional("hedge").map(|node| node.duration()),
-            price: entry.optional("price").map(|node| Price::read(&node)),
-            retirement_date: entry.optional("retirement_date").map(|node| node.date()),
-        };
-        model.class = model.deadlines.class();
-        // Where a value is wrong, so is what follows from it.
-        if node.mistakes() == before {
+    pub(super) fn read(value: &ValueReader<'_>, context: &ModelContext<'_>) -> Self {
+        let before = value.mistake_count();
+        let entry = value.object();
+        let model = Self::read_fields(&entry, context);
+        // A wrong value would cause further mistakes in the checks of values against each other.
+        if value.mistake_count() == before {
             model.check(&entry);
         }
         entry.finish();
         model
     }
 
-    /// Keeps the mistakes that take two values to see.
-    fn check(&self, entry: &Object<'_>) {
+    fn read_fields(entry: &ObjectReader<'_>, context: &ModelContext<'_>) -> Self {
+        let mut model = Self {
+            name: entry.string("name"),
+            endpoints: read_endpoints(entry, context.providers),
+            context_length: entry.positive("context_length"),
+            max_output_tokens: entry.positive("max_output_tokens"),
+            min_output_tokens: entry.positive("min_output_tokens"),
+            input: read_input(entry),
+            supported_parameters: entry.words("supported_parameters", &parameters()),
+            tool_choices: read_tool_choices(entry),
+            response_formats: entry.words("response_formats", &pairs(ResponseFormat::FORMS)),
+            reasoning_efforts: entry.words("reasoning_efforts", &efforts()),
+            default_reasoning_effort: entry
+                .word("default_reasoning_effort", &efforts())
+                .unwrap_or(Effort::None),
+            thinking: entry.word("thinking", &Thinking::WORDS),
+            prefill: entry.flag("prefill"),
+            sampling: entry.word("sampling", &Sampling::WORDS).unwrap_or(Sampling::Always),
+            max_temperature: entry.decimal("max_temperature"),
+            deadlines: read_deadlines(entry, context.deadlines),
+            deadline_profile: String::new(),
+            fallbacks: read_fallbacks(entry, context.names),
+            hedge: entry.get("hedge").map(|value| value.duration()),
+            price: entry.get("price").map(|value| Price::read(value.object())),
+            retirement_date: entry.get("retirement_date").map(|value| value.date()),
+        };
+        model.deadline_profile = model.deadlines.profile();
+        model
+    }
+
+    /// Checks values against each other.
+    fn check(&self, entry: &ObjectReader<'_>) {
         let (context, most) = (self.context_length, self.max_output_tokens);
         if most > context {
             let allowed = format!("at most the context_length, `{context}`");
@@ -173,7 +218,7 @@ impl Model {
         self.check_efforts(entry);
     }
 
-    fn check_forms(&self, entry: &Object<'_>) {
+    fn check_forms(&self, entry: &ObjectReader<'_>) {
         let forms = [
             ("tool_choices", self.tool_choices.is_empty(), Parameter::ToolChoice),
             ("response_formats", self.response_formats.is_empty(), Parameter::ResponseFormat),
@@ -185,7 +230,7 @@ impl Model {
                 (true, true) => {
                     entry.wrong(key, format!("at least one, as supported_parameters has `{name}`"))
                 }
-                // All forms of `tool_choice` are there without a word.
+                // All forms of `tool_choice` are accepted by default.
                 (false, false) if parameter != Parameter::ToolChoice => {
                     entry.wrong(key, format!("nothing, unless supported_parameters has `{name}`"));
                 }
@@ -194,7 +239,7 @@ impl Model {
         }
     }
 
-    fn check_efforts(&self, entry: &Object<'_>) {
+    fn check_efforts(&self, entry: &ObjectReader<'_>) {
         let offered = &self.reasoning_efforts;
         let default = self.default_reasoning_effort;
         let none_of_none = offered.is_empty() && default == Effort::None;
@@ -204,30 +249,35 @@ impl Model {
         }
     }
 
-    /// Whether it takes a parameter.
+    /// Whether the model accepts a parameter.
     pub fn supports(&self, parameter: Parameter) -> bool {
         self.supported_parameters.contains(&parameter)
     }
 }
 
-/// What an entry of `models` may refer to.
+/// Parts of the configuration that the entry of a model refers to.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Around<'c> {
-    /// Every model's name.
+pub(super) struct ModelContext<'c> {
+    /// Names of all models.
     pub(super) names: &'c [&'c str],
-    /// Who runs models.
+    /// Providers by name.
     pub(super) providers: &'c BTreeMap<String, Provider>,
-    /// The deadlines of a model that names none.
+    /// Deadlines at the top level.
     pub(super) deadlines: Deadlines,
 }
 
-/// Names of models, as the objects that a client would send.
-fn read_fallbacks(node: &Node<'_>, names: &[&str]) -> Vec<String> {
-    let items = node.list();
+fn read_deadlines(entry: &ObjectReader<'_>, base: Deadlines) -> Deadlines {
+    entry.get("deadlines").map_or(base, |value| Deadlines::read(value.object(), base))
+}
+
+/// Reads `fallbacks` and returns the objects that a client would send.
+fn read_fallbacks(entry: &ObjectReader<'_>, names: &[&str]) -> Vec<String> {
+    let Some(list) = entry.get("fallbacks") else { return Vec::new() };
+    let items = list.list();
     if items.len() > usize::from(MAX_DEPTH) {
-        node.wrong(format!("at most {MAX_DEPTH} models"));
+        list.wrong(format!("at most {MAX_DEPTH} models"));
     }
-    let read = |item: &Node<'_>| {
+    let read = |item: &ValueReader<'_>| {
         let name = item.string();
         if !name.is_empty() && !names.contains(&name.as_str()) {
             item.wrong(one_of(names.iter().copied()));
@@ -237,100 +287,35 @@ fn read_fallbacks(node: &Node<'_>, names: &[&str]) -> Vec<String> {
     items.iter().map(read).collect()
 }
 
-const SAMPLING: [(&str, Sampling); 2] =
-    [("always", Sampling::Always), ("effort_none", Sampling::EffortNone)];
+fn read_input(entry: &ObjectReader<'_>) -> Vec<Modality> {
+    let Some(value) = entry.get("input") else { return vec![Modality::Text] };
+    let before = value.mistake_count();
+    let input = value.words(&inputs());
+    if value.mistake_count() == before && !input.contains(&Modality::Text) {
+        value.wrong("a list with `text` in it");
+    }
+    input
+}
 
-const THINKING: [(&str, Thinking); 3] =
-    [("adaptive", Thinking::Adaptive), ("budget", Thinking::Budget), ("effort", Thinking::Effort)];
+fn read_tool_choices(entry: &ObjectReader<'_>) -> Vec<&'static str> {
+    let forms = entry.get("tool_choices").map(|value| value.words(&pairs(ToolChoice::FORMS)));
+    forms.unwrap_or_else(|| ToolChoice::FORMS.to_vec())
+}
+
+fn inputs() -> [(&'static str, Modality); 4] {
+    Modality::ALL.map(|input| (input.name(), input))
+}
 
 fn efforts() -> [(&'static str, Effort); 7] {
     Effort::ALL.map(|effort| (effort.name(), effort))
 }
 
-fn required_tokens(entry: &mut Object<'_>, key: &'static str) -> NonZeroU32 {
-    let node = entry.required(key, "a number of tokens");
-    node.map_or(NonZeroU32::MIN, |node| node.positive())
+fn parameters() -> Vec<(&'static str, Parameter)> {
+    let optional = Parameter::ALL.iter().filter(|own| own.scope() == ParameterScope::Optional);
+    optional.map(|own| (own.name(), *own)).collect()
 }
 
-fn read_endpoints(
-    entry: &mut Object<'_>,
-    providers: &BTreeMap<String, Provider>,
-) -> PerRegion<Endpoint> {
-    let mut endpoints = PerRegion::default();
-    let allowed = "an object, `us`, `eu` or `global` to provider and upstream_model";
-    let Some(node) = entry.required("regions", allowed) else { return endpoints };
-    let mut regions = node.object();
-    for region in Region::ALL {
-        if let Some(node) = regions.optional(region.name()) {
-            endpoints.set(region, read_endpoint(&node, region, providers));
-        }
-    }
-    regions.finish();
-    if endpoints.iter().next().is_none() && node.value().is_object() {
-        node.wrong("`us`, `eu` or `global`, at least one of them");
-    }
-    endpoints
-}
-
-fn read_endpoint(
-    node: &Node<'_>,
-    region: Region,
-    providers: &BTreeMap<String, Provider>,
-) -> Endpoint {
-    let mut entry = node.object();
-    let allowed = one_of(providers.keys().map(String::as_str));
-    let named = entry.required("provider", &allowed);
-    let provider = named.as_ref().map(|node| node.name_in(providers)).unwrap_or_default();
-    if let (Some(node), Some(known)) = (&named, providers.get(&provider))
-        && known.base_urls.get(region).is_none()
-        // Without any URL it has a mistake of its own.
-        && known.base_urls.iter().next().is_some()
-    {
-        let there = providers.iter().filter(|(_, other)| other.base_urls.get(region).is_some());
-        let there = one_of(there.map(|(name, _)| name.as_str()));
-        node.wrong(format!("a provider whose base_url has `{}`: {there}", region.name()));
-    }
-    let upstream = entry.required("upstream_model", "what the provider calls the model");
-    let upstream_model = upstream.map(|node| upstream_name(&node)).unwrap_or_default();
-    entry.finish();
-    Endpoint { provider, upstream_model }
-}
-
-/// The name becomes a part of some providers' paths.
-fn upstream_name(node: &Node<'_>) -> String {
-    let name = node.string();
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.:@/".contains(c);
-    if !name.chars().all(plain) || name.split('/').any(|segment| segment == ".." || segment == ".")
-    {
-        node.wrong("letters, digits and `-_.:@/`");
-    }
-    name
-}
-
-fn read_input(entry: &mut Object<'_>) -> Vec<Modality> {
-    let words = Modality::ALL.map(|input| (input.name(), input));
-    let Some(node) = entry.optional("input") else { return vec![Modality::Text] };
-    let before = node.mistakes();
-    let input = node.words(&words);
-    if node.mistakes() == before && !input.contains(&Modality::Text) {
-        node.wrong("a list with `text` in it");
-    }
-    input
-}
-
-fn read_forms<const N: usize>(
-    entry: &mut Object<'_>,
-    key: &'static str,
-    forms: [&'static str; N],
-) -> Option<Vec<&'static str>> {
-    entry.optional(key).map(|node| node.words(&forms.map(|form| (form, form))))
-}
-
-fn read_parameters(entry: &mut Object<'_>) -> Vec<Parameter> {
-    let words: Vec<_> = Parameter::ALL
-        .iter()
-        .filter(|own| own.scope() == ParameterScope::Optional)
-        .map(|own| (own.name(), *own))
-        .collect();
-    entry.optional("supported_parameters").map(|node| node.words(&words)).unwrap_or_default()
+/// Returns words that are their own meaning.
+fn pairs<const N: usize>(words: [&'static str; N]) -> [(&'static str, &'static str); N] {
+    words.map(|word| (word, word))
 }

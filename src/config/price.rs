@@ -1,41 +1,59 @@
-//! What a model costs.
+//! Price of a model's tokens.
 
-use super::read::{Node, Object};
+use super::{
+    read::{ObjectReader, ValueReader},
+    table::{ValueType, object_table, optional, required},
+};
 use crate::chat::usage::Usage;
 
-/// Prices of one model's tokens, each in pico-USD: a millionth of what a million of them cost in
-/// micro-USD, so that no price with up to six decimals loses anything.
+/// Type of a price: USD per million tokens. The maximum of one dollar per token is above every real
+/// price.
+const USD: ValueType = ValueType::Decimal { least: 0.0, most: 1_000_000.0 };
+
+object_table! {
+    /// Price of a model's tokens, in USD per million tokens with at most six decimals.
+    pub(super) static PRICE = "price" {
+        /// Price of prompt tokens.
+        "input": USD, required("USD per million tokens");
+        /// Price of completion tokens, reasoning included.
+        "output": USD, required("USD per million tokens");
+        /// Price of prompt tokens read from the provider's cache.
+        "cached_input": USD, optional("as `input`");
+        /// Price of prompt tokens written to the provider's cache.
+        "cache_write": USD, optional("as `input`");
+    }
+}
+
+/// Prices of one model's tokens, each in pico-USD per token. One USD per million tokens is a million
+/// pico-USD per token, so a price with up to six decimals is exact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Price {
-    /// A token of the prompt.
+    /// Price of a prompt token.
     input: u64,
-    /// One that was read from a cache.
+    /// Price of a prompt token read from a cache.
     cached_input: u64,
-    /// One that was written to a cache.
+    /// Price of a prompt token written to a cache.
     cache_write: u64,
-    /// A token of the answer, reasoning included.
+    /// Price of a completion token, reasoning included.
     output: u64,
 }
 
-/// The highest price, in USD per million tokens: a dollar a token is nobody's.
-const MOST: f64 = 1_000_000.0;
-
-/// Decimals of a price in USD per million tokens that make a whole number of pico-USD per token.
-const DECIMALS: f64 = 1_000_000.0;
+/// Pico-USD per token in one USD per million tokens.
+const PICO_USD_PER_TOKEN: f64 = 1_000_000.0;
 
 impl Price {
     /// Reads `price`.
-    pub(super) fn read(node: &Node<'_>) -> Self {
-        let mut entry = node.object();
-        let input = required(&mut entry, "input");
-        let output = required(&mut entry, "output");
-        let mut otherwise = |key| entry.optional(key).map_or(input, |node| per_token(&node));
-        let (cached_input, cache_write) = (otherwise("cached_input"), otherwise("cache_write"));
+    pub(super) fn read(entry: ObjectReader<'_>) -> Self {
+        let price = |key| entry.get(key).map(|value| read_pico_usd(&value));
+        let input = price("input").unwrap_or_default();
+        let output = price("output").unwrap_or_default();
+        let cached_input = price("cached_input").unwrap_or(input);
+        let cache_write = price("cache_write").unwrap_or(input);
         entry.finish();
         Self { input, cached_input, cache_write, output }
     }
 
-    /// What an answer cost, in pico-USD.
+    /// Returns the cost of a response, in pico-USD.
     pub fn cost(&self, usage: &Usage) -> u64 {
         let plain = usage.prompt.saturating_sub(usage.cached).saturating_sub(usage.cache_written);
         let parts = [
@@ -49,18 +67,13 @@ impl Price {
     }
 }
 
-fn required(entry: &mut Object<'_>, key: &'static str) -> u64 {
-    let node = entry.required(key, "USD per million tokens");
-    node.map(|node| per_token(&node)).unwrap_or_default()
-}
-
-/// A price in pico-USD per token, from one in USD per million tokens.
+/// Reads a price in USD per million tokens and returns pico-USD per token.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is within bounds")]
-fn per_token(node: &Node<'_>) -> u64 {
-    let exact = node.decimal(0.0, MOST) * DECIMALS;
-    // A decimal fraction is no binary one: what it lost by that is no decimal of its own.
+fn read_pico_usd(value: &ValueReader<'_>) -> u64 {
+    let exact = value.decimal() * PICO_USD_PER_TOKEN;
+    // Most decimal fractions are inexact in binary; a difference this small comes from that alone.
     if (exact - exact.round()).abs() > 0.001 {
-        node.wrong("a number with at most six decimals");
+        value.wrong("a number with at most six decimals");
     }
     exact.round() as u64
 }

@@ -1,21 +1,16 @@
-//! The configuration as an operator meets it: the sample file, and what is said about mistakes.
+//! Configuration files: values, defaults and messages about mistakes.
 
 mod callers;
-mod documents;
+#[cfg(not(target_family = "wasm"))]
+mod examples;
 mod limits;
 mod models;
 mod providers;
-#[cfg(not(target_family = "wasm"))]
-mod sample;
 mod telemetry;
 
-use std::collections::BTreeSet;
-
 use serde_json::{Map, Value, json};
-#[cfg(all(target_family = "wasm", target_os = "unknown"))]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
-use super::*;
+use super::{mistakes::one_of, *};
 use crate::chat::{
     message::Modality,
     parameter::{Parameter, ParameterScope},
@@ -23,28 +18,15 @@ use crate::chat::{
     usage::Usage,
 };
 
-/// A configuration without mistakes, as small as it can be.
+#[cfg(all(target_family = "wasm", target_os = "unknown"))]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+/// Returns the smallest configuration without mistakes.
 fn smallest() -> Value {
-    json!({
-        "listeners": {"us": {"port": 8080}},
-        "plans": {"paid": {"requests_per_minute": 30}},
-        "accounts": {"demo": {"plan": "paid", "key_files": ["demo.key"]}},
-        "providers": {
-            "openai": {"api_schema": "openai", "base_url": {"us": "https://api.openai.com/v1"}},
-            "bedrock": {"api_schema": "anthropic", "base_url": {"eu": "https://example.com"}},
-        },
-        "models": {
-            "gpt-4.1": {
-                "name": "GPT-4.1",
-                "regions": {"us": {"provider": "openai", "upstream_model": "gpt-4.1"}},
-                "context_length": 1_047_576,
-                "max_output_tokens": 32_768,
-            },
-        },
-    })
+    serde_json::from_str(include_str!("tests/smallest.json")).unwrap()
 }
 
-/// The smallest configuration with a value put at a place, `/plans/paid` say.
+/// Returns the smallest configuration with another value at a JSON pointer, such as `/plans/paid`.
 fn with(pointer: &str, value: Value) -> Value {
     let mut document = smallest();
     let (parent, key) = pointer.rsplit_once('/').unwrap();
@@ -52,32 +34,32 @@ fn with(pointer: &str, value: Value) -> Value {
     document
 }
 
-/// A limit of so many.
+/// Returns a limit above zero.
 fn up_to(limit: u32) -> Rate {
     Rate::UpTo(NonZeroU32::new(limit).unwrap())
 }
 
-/// The messages about a document, one a line.
+/// Returns the messages about a document, one per line.
 fn mistakes(document: &Value) -> String {
     let mistakes = Config::parse(document).err().unwrap_or_default();
     mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
-/// Plays cases. A case is a line `/place = value`, and below it what is said when that value stands
-/// at that place: a line indented by two for each mistake, by four where it goes on.
-fn say(cases: &str) {
+/// Asserts the messages of cases. A case is a line `/pointer = value`, followed by the messages about
+/// the smallest configuration with that value: two spaces begin a message, four continue it.
+fn assert_messages(cases: &str) {
     for case in cases.trim().split("\n/") {
-        let (place, said) = case.split_once('\n').unwrap_or((case, ""));
-        let (pointer, value) = place.split_once(" = ").unwrap();
+        let (change, messages) = case.split_once('\n').unwrap_or((case, ""));
+        let (pointer, value) = change.split_once(" = ").unwrap();
         let pointer = format!("/{}", pointer.trim_start_matches('/'));
         let value = serde_json::from_str(value).unwrap();
-        let said = said.replace("\n    ", " ").replace("\n  ", "\n");
-        assert_eq!(mistakes(&with(&pointer, value)), said.trim(), "{place}");
+        let messages = messages.replace("\n    ", " ").replace("\n  ", "\n");
+        assert_eq!(mistakes(&with(&pointer, value)), messages.trim(), "{change}");
     }
 }
 
 #[test]
-fn what_is_not_written_has_a_default() {
+fn absent_fields_have_defaults() {
     let config = Config::parse(&smallest()).unwrap();
     let local = |port| Address { address: "127.0.0.1".into(), port };
     let us = Listener { socket: local(8080), tls: None };
@@ -101,7 +83,7 @@ fn what_is_not_written_has_a_default() {
 }
 
 #[test]
-fn all_mistakes_come_at_once() {
+fn all_mistakes_are_reported_at_once() {
     let document = json!({
         "listener": {},
         "plans": {"paid": {"requests_per_minute": "30"}},
@@ -151,16 +133,17 @@ listener: unknown key, allowed: `deadlines`, `plans`, `jwt`, `accounts`, `provid
 `rate_limit`, `models`, `transcripts`, `access_log`, `metrics`, `tracing`",
         one_of(parameters)
     );
-    let said = mistakes(&document);
-    for (said, expected) in said.lines().zip(expected.lines()) {
-        assert_eq!(said, expected);
+    let found = mistakes(&document);
+    for (found, expected) in found.lines().zip(expected.lines()) {
+        assert_eq!(found, expected);
     }
-    assert_eq!(said, expected);
+    assert_eq!(found, expected);
 }
 
 #[test]
-fn one_mistake_draws_no_others() {
-    say(r#"
+fn one_mistake_causes_no_others() {
+    assert_messages(
+        r#"
 /providers/openai/base_url = {"us": "api.openai.com"}
   providers.openai.base_url.us: found `api.openai.com`, allowed: a URL such as
     `https://api.example.com/v1`
@@ -177,12 +160,14 @@ fn one_mistake_draws_no_others() {
   listeners: found an empty list, allowed: an object
 /models/gpt-4.1/context_length = "1M"
   models.gpt-4.1.context_length: found `1M`, allowed: a whole number from 1 to 4294967295
-"#);
+"#,
+    );
 }
 
 #[test]
-fn every_value_of_the_top_is_checked() {
-    say(r#"
+fn every_field_at_the_top_level_is_checked() {
+    assert_messages(
+        r#"
 /listeners = {}
   listeners: found an empty object, allowed: `us`, `eu` or both
 /listeners = {"global": {"port": 1}}
@@ -221,5 +206,6 @@ fn every_value_of_the_top_is_checked() {
 /deadlines = {"first_content": "500ms"}
   deadlines.first_content: found `500ms`, allowed: longer than the wait before a retry, 500ms
 /deadlines = {"answer": "2s"}
-"#);
+"#,
+    );
 }

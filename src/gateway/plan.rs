@@ -211,7 +211,7 @@ fn check(
         region,
         cluster: target.cluster(),
         deadlines: target.model.deadlines,
-        class: target.model.class.clone(),
+        class: target.model.deadline_profile.clone(),
         hedge: target.model.hedge,
     })
 }

@@ -91,7 +91,7 @@ pub(super) fn set_filter_state(name: &str, value: &str) {
 /// itself where that is wanted.
 pub(super) fn tell(line: &str, telemetry: &Telemetry) {
     set_filter_state("attache_exchange", line);
-    if telemetry.wants_separate_facts() {
+    if telemetry.needs_separate_fields() {
         for (name, value) in summary::fields(line) {
             set_filter_state(&["attache_", name].concat(), value);
         }
@@ -147,7 +147,7 @@ pub(super) fn trace(
     telemetry: &Telemetry,
     header: impl Fn(&str) -> Option<String>,
 ) -> Vec<(&'static str, String)> {
-    if !telemetry.tells_providers() {
+    if !telemetry.propagates_traces() {
         return Vec::new();
     }
     let told = |name| Some((name, header(name)?));

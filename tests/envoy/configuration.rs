@@ -97,9 +97,10 @@ fn check_says_what_is_there_and_finds_no_fault_with_what_is_right() {
         let rendered = Setup::new(&yaml).render();
         let output = run("check", &rendered.dir.join("gateway.yaml"), &[]);
         assert_eq!(output.status.code(), Some(0), "{name}: {output:?}");
-        // The hosts of the tests are nowhere.
+        // The hosts of the tests are nowhere, and some models of the sample are retired.
         let told = text(&output.stderr);
         let warnings = told.lines().filter(|line| !line.ends_with("does not resolve here"));
+        let warnings = warnings.filter(|line| !line.contains(".retirement_date: the model "));
         assert_eq!(warnings.collect::<Vec<_>>(), Vec::<&str>::new(), "{name}");
         assert!(text(&output.stdout).contains("no mistakes"), "{name}: {output:?}");
     }

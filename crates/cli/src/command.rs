@@ -1,25 +1,30 @@
-//! The command line: `attache check`, `attache render` and `attache keys`. Native only.
+//! The command line: `attache check`, `attache render`, `attache models`, `attache schema` and
+//! `attache keys`.
 
 use std::{
-    fs, io,
-    net::IpAddr,
+    fs,
+    io::{self, ErrorKind, Write},
     path::{Path, PathBuf},
     process::ExitCode,
-    thread,
-    time::Duration,
+    time::SystemTime,
 };
 
+use attache::config::Config;
 use clap::{Parser, Subcommand, ValueEnum};
-use serde_json::Value;
 
 use crate::{
-    dns_check::{self, Found},
+    at_path,
+    catalogue::Catalogue,
+    dns_check::{self, DnsReport},
+    gateway_file::GatewayFile,
+    output_dir::{self, DirUse},
     render::{
-        self, File, Options, Turn,
+        self, RenderOptions,
         istio::{self, Mesh, Workload},
     },
+    retirement, schema,
+    warnings::warnings,
 };
-use attache::config::{Config, Invalid, TranscriptKey, Transcripts};
 
 /// An LLM gateway inside Envoy.
 #[derive(Debug, Parser)]
@@ -31,87 +36,95 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Names every mistake in a gateway.yaml. Exits with 1 if there is one.
+    /// Checks a gateway.yaml and prints every mistake in it. Exits with 1 if there is one.
     Check {
         /// The gateway.yaml.
         file: PathBuf,
     },
-    /// Writes the configuration of Envoy or Istio. A file with mistakes changes nothing.
-    Render(Render),
-    /// Prints the file that says whose key is whose: for Kubernetes, which keeps it as a Secret.
+    /// Writes the configuration of Envoy or Istio. If the file has mistakes, nothing is written.
+    Render(RenderArguments),
+    /// Prints the model catalogue: the models whose entry in a gateway.yaml needs only `regions`.
+    Models {
+        /// Prints JSON with every field and its sources, instead of a table.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Prints the file that maps keys to accounts, which becomes a Secret in Kubernetes.
     Keys {
         /// The gateway.yaml.
         file: PathBuf,
     },
+    /// Prints the JSON Schema of gateway.yaml, with which editors complete and check the file.
+    Schema,
 }
 
 #[derive(Debug, clap::Args)]
-struct Render {
+struct RenderArguments {
     /// The gateway.yaml.
     file: PathBuf,
-    /// Where the configuration goes.
+    /// The directory to write the configuration to.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Whose configuration it is.
+    /// The kind of proxy to configure.
     #[arg(long, value_enum, default_value = "envoy")]
-    target: Target,
+    target: RenderTarget,
     /// The module that Envoy loads [default: DIR/attache.wasm; Istio: /etc/attache/module/plugin.wasm].
     /// For Istio also `oci://…`.
     #[arg(long, value_name = "FILE")]
     module: Option<PathBuf>,
-    /// Certificates that providers' own are checked against [default:
+    /// The CA certificates to verify providers with [default:
     /// /etc/ssl/certs/ca-certificates.crt; Istio: those of its proxies].
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
-    /// An address that stands in for a provider, in clear text; `*` for all others.
-    #[arg(long = "upstream", value_name = "NAME=HOST:PORT", value_parser = pair)]
+    /// An address to use instead of a provider's, without TLS; `*` for all other providers.
+    #[arg(long = "upstream", value_name = "NAME=HOST:PORT", value_parser = parse_pair)]
     upstreams: Vec<(String, String)>,
     #[command(flatten)]
     mesh: MeshArguments,
 }
 
-/// Whose configuration is rendered.
+/// The kind of proxy that is configured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Target {
-    /// An Envoy of its own.
+enum RenderTarget {
+    /// An Envoy outside of a mesh.
     Envoy,
-    /// Istio's proxies that let clients in.
+    /// Istio's ingress gateways.
     IstioGateway,
-    /// Istio's proxies beside applications.
+    /// Istio's sidecars.
     IstioSidecar,
 }
 
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Istio")]
 struct MeshArguments {
-    /// A label of the pods; all of several.
+    /// A label of the pods. Repeat it for pods that have all of several labels.
     #[arg(
         long = "workload",
         value_name = "LABEL=VALUE",
-        value_parser = pair,
+        value_parser = parse_pair,
         required_if_eq_any([("target", "istio-gateway"), ("target", "istio-sidecar")]),
     )]
     labels: Vec<(String, String)>,
-    /// Where the pods are.
+    /// The namespace of the pods.
     #[arg(long, default_value = "attache")]
     namespace: String,
-    /// What the names of all objects begin with.
+    /// The prefix of all objects' names.
     #[arg(long, default_value = "attache")]
     name: String,
 }
 
-impl Render {
-    /// Whether a provider is not asked itself.
-    fn has_stand_in(&self, provider: &str) -> bool {
+impl RenderArguments {
+    /// Returns whether requests to a provider go to another address.
+    fn has_upstream_override(&self, provider: &str) -> bool {
         self.upstreams.iter().any(|(name, _)| name == provider || name == "*")
     }
 
-    /// None where Envoy is on its own.
+    /// Returns the part of the mesh that is configured. `None`: an Envoy outside of a mesh.
     fn mesh(&self) -> Option<Mesh> {
         let workload = match self.target {
-            Target::Envoy => return None,
-            Target::IstioGateway => Workload::Gateway,
-            Target::IstioSidecar => Workload::Sidecar,
+            RenderTarget::Envoy => return None,
+            RenderTarget::IstioGateway => Workload::Gateway,
+            RenderTarget::IstioSidecar => Workload::Sidecar,
         };
         let text = |path: &PathBuf| path.to_string_lossy().into_owned();
         Some(Mesh {
@@ -119,26 +132,27 @@ impl Render {
             labels: self.mesh.labels.iter().cloned().collect(),
             namespace: self.mesh.namespace.clone(),
             name: self.mesh.name.clone(),
-            module: self.module.as_ref().map_or_else(|| istio::MODULE.to_owned(), text),
+            module: self.module.as_ref().map_or_else(|| istio::MODULE_IN_POD.to_owned(), text),
             ca_file: self.ca_file.as_ref().map(text),
         })
     }
 
-    /// What Envoy is told, with its files in this directory.
-    fn options(&self, dir: PathBuf) -> Result<Options, String> {
+    /// Returns the options of a rendering into a directory, for a file whose relative paths start
+    /// from `base`.
+    fn options(&self, dir: &Path, base: PathBuf) -> Result<RenderOptions, String> {
         let module = self.module.clone().unwrap_or_else(|| dir.join("attache.wasm"));
-        Ok(Options {
-            module: std::path::absolute(&module).map_err(|error| shown(&module, &error))?,
-            base: base(&self.file)?,
+        Ok(RenderOptions {
+            dir: dir.to_owned(),
+            module: std::path::absolute(&module).map_err(|error| at_path(&module, &error))?,
+            base,
             ca_file: self.ca_file.clone().unwrap_or_else(|| CA_FILE.into()),
             upstreams: self.upstreams.iter().cloned().collect(),
-            before: before(&dir),
-            dir,
+            previous: previous_config(dir),
         })
     }
 }
 
-/// Where Debian and those after it have the certificates.
+/// The certificates of Debian and its derivatives.
 const CA_FILE: &str = "/etc/ssl/certs/ca-certificates.crt";
 
 /// Runs the command that the process was started with.
@@ -146,7 +160,12 @@ pub fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Check { file } => check(&file),
         Command::Render(arguments) => render(&arguments),
+        Command::Models { json } => models(json),
         Command::Keys { file } => keys(&file),
+        Command::Schema => {
+            print!("{}", schema::text());
+            Ok(())
+        }
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -157,46 +176,47 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn pair(text: &str) -> Result<(String, String), String> {
+/// Splits `NAME=VALUE` at its first `=`.
+fn parse_pair(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or("there is no `=` in it")?;
     Ok((name.to_owned(), value.to_owned()))
 }
 
-fn check(file: &Path) -> Result<(), String> {
-    let (config, _) = read(file)?;
-    let Found { mistakes, unknown } = dns_check::check(&config, |_| true, dns_check::resolve);
-    refuse(file, &mistakes)?;
-    warn(&config, file);
-    for (path, host) in unknown {
-        eprintln!("{}: warning: {path}: `{host}` does not resolve here", file.display());
+fn check(path: &Path) -> Result<(), String> {
+    let file = GatewayFile::read(path)?;
+    let DnsReport { mistakes, unresolved } =
+        dns_check::check(&file.config, |_| true, dns_check::resolve);
+    file.refuse(&mistakes)?;
+    warnings(&file.config, &file.base_dir()?).iter().for_each(|warning| file.warn(warning));
+    retirement::warnings(&file.config, SystemTime::now())
+        .iter()
+        .for_each(|warning| file.warn(warning));
+    for (path, host) in unresolved {
+        file.warn(&format!("{path}: `{host}` does not resolve here"));
     }
-    let (models, providers) = (config.models.len(), config.providers.len());
-    println!("{}: {models} models of {providers} providers, no mistakes", file.display());
+    let (models, providers) = (file.config.models.len(), file.config.providers.len());
+    file.report(&format!("{models} models of {providers} providers, no mistakes"));
     Ok(())
 }
 
-fn render(arguments: &Render) -> Result<(), String> {
-    let (config, document) = read(&arguments.file)?;
-    let is_asked = |name: &str| !arguments.has_stand_in(name);
-    refuse(&arguments.file, &dns_check::check(&config, is_asked, dns_check::resolve).mistakes)?;
-    fs::create_dir_all(&arguments.out).map_err(|error| shown(&arguments.out, &error))?;
-    let dir = absolute(&arguments.out)?;
-    let options = arguments.options(dir.clone())?;
+fn render(arguments: &RenderArguments) -> Result<(), String> {
+    let file = GatewayFile::read(&arguments.file)?;
+    let is_contacted = |name: &str| !arguments.has_upstream_override(name);
+    file.refuse(&dns_check::check(&file.config, is_contacted, dns_check::resolve).mistakes)?;
+    fs::create_dir_all(&arguments.out).map_err(|error| at_path(&arguments.out, &error))?;
+    let dir = arguments.out.canonicalize().map_err(|error| at_path(&arguments.out, &error))?;
+    let options = arguments.options(&dir, file.base_dir()?)?;
     let mesh = arguments.mesh();
     let files = match &mesh {
-        Some(mesh) => istio::render(&config, &document, &options, mesh),
-        None => render::render(&config, &document, &options),
+        Some(mesh) => istio::render(&file.config, &file.document, &options, mesh),
+        None => render::render(&file.config, &file.document, &options),
     };
     let files = files.map_err(|error| error.to_string())?;
     if mesh.is_none() {
-        warn(&config, &arguments.file);
+        warnings(&file.config, &options.base).iter().for_each(|warning| file.warn(warning));
     }
-    let [first, then] = [Turn::First, Turn::Then].map(|turn| changed(&dir, &files, turn));
-    write_all(&dir, &first)?;
-    if options.before.is_some() && !first.is_empty() && !then.is_empty() {
-        thread::sleep(TAKEOVER);
-    }
-    write_all(&dir, &then)?;
+    let dir_use = if options.previous.is_some() { DirUse::Watched } else { DirUse::New };
+    output_dir::write(&dir, &files, dir_use)?;
     let shown = dir.display();
     let next = match mesh {
         Some(_) => format!("kubectl apply --server-side -f {shown}"),
@@ -206,130 +226,28 @@ fn render(arguments: &Render) -> Result<(), String> {
     Ok(())
 }
 
-fn keys(file: &Path) -> Result<(), String> {
-    let (config, document) = read(file)?;
-    let options = Options { base: base(file)?, ..Options::default() };
-    let files = render::render(&config, &document, &options).map_err(|error| error.to_string())?;
+fn models(json: bool) -> Result<(), String> {
+    let catalogue = Catalogue::built_in()?;
+    let text = if json { catalogue.json() } else { catalogue.table() };
+    match io::stdout().write_all(text.as_bytes()) {
+        // `attache models | head` closes the pipe early.
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.to_string()),
+        _ => Ok(()),
+    }
+}
+
+fn keys(path: &Path) -> Result<(), String> {
+    let file = GatewayFile::read(path)?;
+    let options = RenderOptions { base: file.base_dir()?, ..RenderOptions::default() };
+    let files = render::render(&file.config, &file.document, &options);
+    let files = files.map_err(|error| error.to_string())?;
     let keys = files.iter().filter(|file| file.path == render::keys::FILE);
     keys.for_each(|file| print!("{}", file.text));
     Ok(())
 }
 
-/// What was rendered into a directory before, if anything was.
-fn before(dir: &Path) -> Option<Config> {
-    Config::parse(&render::rendered(&fs::read_to_string(dir.join(render::PROVIDER)).ok()?)?).ok()
-}
-
-/// The files of a turn that are not there already as they should be. Envoy would take over others,
-/// too, and have nothing of it.
-fn changed<'f>(dir: &Path, files: &'f [File], turn: Turn) -> Vec<&'f File> {
-    let is_there =
-        |file: &File| fs::read_to_string(dir.join(&file.path)).is_ok_and(|text| text == file.text);
-    files.iter().filter(|file| file.turn == turn && !is_there(file)).collect()
-}
-
-/// How long Envoy may take to take over what it is told. It compiles a new module meanwhile.
-const TAKEOVER: Duration = Duration::from_secs(1);
-
-fn shown(path: &Path, error: &dyn std::fmt::Display) -> String {
-    format!("{}: {error}", path.display())
-}
-
-fn absolute(path: &Path) -> Result<PathBuf, String> {
-    path.canonicalize().map_err(|error| shown(path, &error))
-}
-
-/// Where relative paths in a file start.
-fn base(file: &Path) -> Result<PathBuf, String> {
-    Ok(absolute(file)?.parent().unwrap_or(Path::new("/")).to_owned())
-}
-
-/// The file, read and found right, with the document it was read from.
-fn read(file: &Path) -> Result<(Config, Value), String> {
-    let shown = file.display();
-    let text = fs::read_to_string(file).map_err(|error| format!("{shown}: {error}"))?;
-    // YAML 1.2: `n` and `no` are words.
-    let options = serde_saphyr::options! { strict_booleans: true };
-    let document: Value = serde_saphyr::from_str_with_options(&text, options)
-        .map_err(|error| format!("{shown}: not YAML: {error}"))?;
-    match Config::parse(&document) {
-        Ok(config) => Ok((config, document)),
-        Err(mistakes) => Err(told(file, &mistakes)),
-    }
-}
-
-fn refuse(file: &Path, mistakes: &[Invalid]) -> Result<(), String> {
-    if mistakes.is_empty() { Ok(()) } else { Err(told(file, mistakes)) }
-}
-
-/// Every mistake on a line of its own, and how many there are.
-fn told(file: &Path, mistakes: &[Invalid]) -> String {
-    let shown = file.display();
-    let lines = mistakes.iter().map(|mistake| format!("{shown}: {mistake}\n"));
-    format!("{}{shown}: mistakes: {}", lines.collect::<String>(), mistakes.len())
-}
-
-/// Says what is no mistake and does harm all the same.
-fn warn(config: &Config, file: &Path) {
-    for warning in warnings(config, file) {
-        eprintln!("{}: warning: {warning}", file.display());
-    }
-}
-
-/// What keeps requests from being answered, or lets strangers in.
-fn warnings(config: &Config, file: &Path) -> Vec<String> {
-    let base = file.parent().unwrap_or(Path::new("."));
-    let of_providers = config.providers.iter();
-    let mut files: Vec<(String, &String)> = of_providers
-        .filter_map(|(name, own)| Some((format!("providers.{name}"), own.key_file.as_ref()?)))
-        .collect();
-    if let Some(Transcripts { key: TranscriptKey::File(file), .. }) = &config.transcripts {
-        files.push(("transcripts".to_owned(), file));
-    }
-    let warning = |(place, file): (String, &String)| {
-        let problem = key_problem(&base.join(file))?;
-        Some(format!("{place}.key_file: `{file}` {problem}"))
-    };
-    files.into_iter().filter_map(warning).chain(admin_warning(config)).collect()
-}
-
-/// Envoy's administration asks nobody for a key, and takes commands.
-fn admin_warning(config: &Config) -> Option<String> {
-    let address = &config.admin.address;
-    let is_loopback = address.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
-    (!is_loopback).then(|| {
-        format!("admin.address: whoever reaches `{address}` can stop Envoy: keep it on loopback")
-    })
-}
-
-/// Why a key file is of no use.
-fn key_problem(path: &Path) -> Option<String> {
-    match fs::read_to_string(path) {
-        Err(error) => Some(format!("cannot be read, what needs it fails until it can: {error}")),
-        Ok(key) if key.trim() != key => {
-            Some("has blanks around the key, which Envoy would send".to_owned())
-        }
-        Ok(key) if key.is_empty() => Some("is empty".to_owned()),
-        Ok(_) => None,
-    }
-}
-
-fn write_all(dir: &Path, files: &[&File]) -> Result<(), String> {
-    files.iter().try_for_each(|file| {
-        let path = dir.join(&file.path);
-        write(&path, &file.text).map_err(|error| format!("{}: {error}", path.display()))
-    })
-}
-
-/// Writes a file in one step, so that Envoy never reads half of one. Only its owner may read it:
-/// accounts' keys are inside.
-fn write(path: &Path, text: &str) -> io::Result<()> {
-    use std::{io::Write, os::unix::fs::OpenOptionsExt};
-    fs::create_dir_all(path.parent().unwrap_or(Path::new("/")))?;
-    let fresh = path.with_extension("new");
-    let mut options = fs::OpenOptions::new();
-    let mut handle = options.write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
-    handle.write_all(text.as_bytes())?;
-    handle.sync_all()?;
-    fs::rename(fresh, path)
+/// Returns the configuration that was rendered into a directory before, if any was.
+fn previous_config(dir: &Path) -> Option<Config> {
+    let provider = fs::read_to_string(dir.join(render::PROVIDER_FILE)).ok()?;
+    Config::parse(&render::rendered_document(&provider)?).ok()
 }

@@ -1,4 +1,4 @@
-//! Where the names in a configuration lead, as this machine sees it. Native only: the command's.
+//! A check of the host names in a configuration by this machine's resolver.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -9,64 +9,64 @@ use std::{
 };
 
 use attache::{
-    config::{BaseUrl, Config, Invalid, Problem, provider::PUBLIC_HOST},
+    config::{BaseUrl, Config, Invalid, Problem, base_url::PUBLIC_HOST},
     network,
     region::{PerRegion, Region},
     transcript::SERVICE,
 };
 
-/// How long all names together may take. One that is asked for at every request had better be known
-/// sooner.
-const PATIENCE: Duration = Duration::from_secs(3);
+/// The timeout of all lookups together, which run in parallel.
+const LOOKUP_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// What was found out.
+/// The result of the check.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Found {
-    /// Names that lead to addresses they may not lead to.
+pub struct DnsReport {
+    /// Names that must be public and resolve to private addresses.
     pub mistakes: Vec<Invalid>,
-    /// Names that lead nowhere, each with the first place that has it.
-    pub unknown: Vec<(String, String)>,
+    /// Names that do not resolve, each with the path of the first field that has it.
+    pub unresolved: Vec<(String, String)>,
 }
 
-/// The addresses of a name. None, if it has none.
-pub type Resolve = fn(&str) -> Vec<IpAddr>;
+/// A function from a name to its addresses, empty if it has none.
+pub type Resolver = fn(&str) -> Vec<IpAddr>;
 
-/// Asks the system.
+/// Resolves a name by the system.
 pub fn resolve(host: &str) -> Vec<IpAddr> {
-    // Whatever the port is, the addresses are the same.
+    // The port is required, and has no effect.
     let found = (host, 443).to_socket_addrs();
     found.map(|sockets| sockets.map(|socket| socket.ip()).collect()).unwrap_or_default()
 }
 
-/// Looks up every name that must lead to a public address. `is_asked` says of which providers, and
-/// of the transcript service by its name for errors.
-pub fn check(config: &Config, is_asked: impl Fn(&str) -> bool, resolve: Resolve) -> Found {
-    let places = places(config, is_asked);
-    let hosts = places.iter().map(|(_, host)| host.clone()).collect();
+/// Looks up every name that must resolve to a public address. `is_contacted` returns whether a
+/// provider, or the transcript service by its name in errors, is contacted at all.
+pub fn check(config: &Config, is_contacted: impl Fn(&str) -> bool, resolve: Resolver) -> DnsReport {
+    let names = checked_names(config, is_contacted);
+    let hosts = names.iter().map(|(_, host)| host.clone()).collect();
     let known = look_up(hosts, resolve);
-    let mut found = Found::default();
-    let mut told = BTreeSet::new();
-    for (path, host) in places {
+    let mut report = DnsReport::default();
+    let mut reported = BTreeSet::new();
+    for (path, host) in names {
         let addresses = known.get(&host).map(Vec::as_slice).unwrap_or_default();
         if let Some(address) = addresses.iter().find(|address| network::is_private(**address)) {
             let problem = Problem::Wrong {
                 found: format!("`{host}`, which is {address}"),
                 allowed: PUBLIC_HOST.to_owned(),
             };
-            found.mistakes.push(Invalid { path, problem });
-        } else if addresses.is_empty() && told.insert(host.clone()) {
-            found.unknown.push((path, host));
+            report.mistakes.push(Invalid { path, problem });
+        } else if addresses.is_empty() && reported.insert(host.clone()) {
+            report.unresolved.push((path, host));
         }
     }
-    found
+    report
 }
 
-/// Every name that must lead to a public address, and where it stands.
-fn places(config: &Config, is_asked: impl Fn(&str) -> bool) -> Vec<(String, String)> {
+/// Returns every name that must resolve to a public address, with the path of its field.
+fn checked_names(config: &Config, is_contacted: impl Fn(&str) -> bool) -> Vec<(String, String)> {
     let providers =
-        config.providers.iter().filter(|(name, own)| !own.allow_private && is_asked(name));
+        config.providers.iter().filter(|(name, own)| !own.allow_private && is_contacted(name));
     let providers = providers.map(|(name, own)| (format!("providers.{name}"), &own.base_urls));
-    let service = config.transcripts.iter().filter(|own| !own.allow_private && is_asked(SERVICE));
+    let service =
+        config.transcripts.iter().filter(|own| !own.allow_private && is_contacted(SERVICE));
     let service = service.map(|own| ("transcripts".to_owned(), &own.base_urls));
     providers.chain(service).flat_map(|(entry, urls)| names(&entry, urls)).collect()
 }
@@ -77,16 +77,16 @@ fn names(entry: &str, urls: &PerRegion<BaseUrl>) -> Vec<(String, String)> {
     named.map(|(region, url)| (place(region), url.host.clone())).collect()
 }
 
-/// Asks for all of them at once. Those that are not answered in time are left out.
-fn look_up(hosts: BTreeSet<String>, resolve: Resolve) -> BTreeMap<String, Vec<IpAddr>> {
+/// Looks up all hosts in parallel. Those without an answer in time are left out.
+fn look_up(hosts: BTreeSet<String>, resolve: Resolver) -> BTreeMap<String, Vec<IpAddr>> {
     let (answer, answers) = mpsc::channel();
     for host in hosts {
         let answer = answer.clone();
-        // Nobody may be there to hear it any more.
+        // After the timeout, nothing receives the answer.
         thread::spawn(move || drop(answer.send((resolve(&host), host))));
     }
     drop(answer);
-    let end = Instant::now() + PATIENCE;
+    let end = Instant::now() + LOOKUP_TIMEOUT;
     let next = || answers.recv_timeout(end.saturating_duration_since(Instant::now())).ok();
     std::iter::from_fn(next).map(|(addresses, host)| (host, addresses)).collect()
 }
@@ -97,14 +97,14 @@ mod tests {
 
     use super::*;
 
-    /// What each name leads to.
+    /// Returns the addresses of the tests' names.
     fn scripted(host: &str) -> Vec<IpAddr> {
         let addresses = match host {
             "public.example" => "203.0.113.7 2001:db8::7",
             "inside.example" => "10.0.0.7",
             "both.example" => "203.0.113.7 ::1",
             "slow.example" => {
-                thread::sleep(2 * PATIENCE);
+                thread::sleep(2 * LOOKUP_TIMEOUT);
                 "203.0.113.7"
             }
             _ => "",
@@ -136,11 +136,11 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_leads_to_a_private_address_is_refused_where_it_stands() {
+    fn a_name_that_resolves_to_a_private_address_is_a_mistake_at_its_field() {
         let begun = Instant::now();
         let found = check(&config(), |_| true, scripted);
-        assert!(begun.elapsed() < PATIENCE * 3 / 2, "names are looked up side by side");
-        let told: Vec<String> = found.mistakes.iter().map(ToString::to_string).collect();
+        assert!(begun.elapsed() < LOOKUP_TIMEOUT * 3 / 2, "names are looked up side by side");
+        let reported: Vec<String> = found.mistakes.iter().map(ToString::to_string).collect();
         let allowed = "allowed: a public host, or `allow_private: true` in this entry";
         let expected = [
             ("providers.a.base_url.global", "`inside.example`, which is 10.0.0.7"),
@@ -148,24 +148,24 @@ mod tests {
             ("transcripts.base_url.us", "`inside.example`, which is 10.0.0.7"),
         ];
         let expected = expected.map(|(path, what)| format!("{path}: found {what}, {allowed}"));
-        assert_eq!(told, expected);
-        let unknown = [
+        assert_eq!(reported, expected);
+        let unresolved = [
             ("providers.b.base_url.global", "lost.example"),
             ("providers.e.base_url.us", "slow.example"),
         ];
-        let unknown = unknown.map(|(path, host)| (path.to_owned(), host.to_owned()));
-        assert_eq!(found.unknown, unknown);
+        let unresolved = unresolved.map(|(path, host)| (path.to_owned(), host.to_owned()));
+        assert_eq!(found.unresolved, unresolved);
     }
 
     #[test]
-    fn whoever_has_a_stand_in_is_not_looked_up() {
-        assert_eq!(check(&config(), |_| false, scripted), Found::default());
+    fn a_provider_that_is_not_contacted_is_not_looked_up() {
+        assert_eq!(check(&config(), |_| false, scripted), DnsReport::default());
         let found = check(&config(), |name| name == "transcripts", scripted);
-        assert_eq!((found.mistakes.len(), found.unknown.len()), (1, 0));
+        assert_eq!((found.mistakes.len(), found.unresolved.len()), (1, 0));
     }
 
     #[test]
-    fn the_system_knows_this_machine() {
+    fn the_system_resolves_this_machine() {
         assert!(resolve("localhost").iter().all(|address| network::is_private(*address)));
         assert!(resolve("nowhere.invalid").is_empty());
     }

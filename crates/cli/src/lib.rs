@@ -1,4 +1,12 @@
-//! The command `attache` as a library, for the tests.
+//! The command `attache` as a library, for tests:
+//!
+//! - [`command`]: the command line
+//! - [`gateway_file`]: the operator's file, read and checked
+//! - `catalogue`: the properties of well-known models, which complete the file
+//! - `dns_check`, `warnings`, `retirement`: problems beyond the file itself
+//! - [`render`]: the configuration of Envoy or Istio
+//! - `output_dir`: the directory that Envoy watches
+//! - `yaml`: YAML as people write it
 
 #![forbid(unsafe_code)]
 #![cfg_attr(
@@ -6,6 +14,20 @@
     deny(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)
 )]
 
+mod catalogue;
 pub mod command;
 mod dns_check;
+pub mod gateway_file;
+mod output_dir;
 pub mod render;
+mod retirement;
+pub mod schema;
+mod warnings;
+mod yaml;
+
+use std::{fmt::Display, path::Path};
+
+/// Returns an error message that begins with the path it is about.
+fn at_path(path: &Path, error: &dyn Display) -> String {
+    format!("{}: {error}", path.display())
+}

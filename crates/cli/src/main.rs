@@ -1,4 +1,4 @@
-//! The command `attache`: checks the operator's file, and renders Envoy's configuration from it.
+//! The command `attache`: checks the operator's file and renders Envoy's configuration from it.
 
 fn main() -> std::process::ExitCode {
     attache_cli::command::main()

@@ -1,6 +1,7 @@
-//! Envoy's configuration, rendered from the operator's file. Native only: the command's.
+//! Envoy's configuration, rendered from the operator's file.
 //!
-//! The shape stands in `envoy/templates`, which is Envoy's own language; here is what goes in.
+//! The templates in `envoy/templates` are written in Envoy's own language. This module computes the
+//! values that they refer to.
 
 mod clusters;
 pub mod istio;
@@ -9,6 +10,8 @@ pub mod keys;
 mod playground;
 mod replies;
 mod telemetry;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::BTreeMap,
@@ -35,68 +38,68 @@ use serde::Serialize;
 use serde_json::Value as Document;
 
 use self::{
-    Turn::{First, Then},
+    WritePhase::{Routes, Targets},
     clusters::{ClusterView, clusters, reachable},
     jwt::JwtView,
     keys::{AccountKey, account_keys},
     playground::Playground,
-    replies::{OwnReply, replies},
+    replies::{LocalReplyView, replies},
     telemetry::TelemetryView,
 };
 
-/// What the operator says on the command line.
+/// The options of a rendering, from the command line.
 #[derive(Clone, Debug, Default)]
-pub struct Options {
-    /// Where the files go. Absolute: Envoy may start anywhere.
+pub struct RenderOptions {
+    /// The directory that the files go to. Absolute, as Envoy may start in any directory.
     pub dir: PathBuf,
-    /// Where key files with relative paths are.
+    /// The directory that relative paths of key files start from.
     pub base: PathBuf,
-    /// The module.
+    /// The module's file.
     pub module: PathBuf,
-    /// The certificates that providers' own are checked against.
+    /// The CA certificates that providers are verified with.
     pub ca_file: PathBuf,
-    /// Addresses that stand in for providers, in clear text. `*` stands for all others.
+    /// Addresses that replace providers', without TLS, by provider. `*` is for all other providers.
     pub upstreams: BTreeMap<String, String>,
-    /// What was rendered into the directory before.
-    pub before: Option<Config>,
+    /// The configuration that was rendered into the directory before.
+    pub previous: Option<Config>,
 }
 
 /// A file of Envoy's configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct File {
-    /// Below the directory.
+pub struct RenderedFile {
+    /// The path below the directory.
     pub path: String,
-    /// YAML, or a page.
+    /// The content: YAML, or the playground's page.
     pub text: String,
-    /// When it is written.
-    pub turn: Turn,
+    /// The phase in which it is written.
+    pub phase: WritePhase,
 }
 
-/// When a file is written. Whoever is sent somewhere has to find it there.
+/// The phases of writing. Envoy must know a target before a route leads to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Turn {
-    /// At once: where requests can go, and by whose key they come.
-    First,
-    /// When Envoy has taken over the first: what sends them there.
-    Then,
+pub enum WritePhase {
+    /// At once: the targets of requests, and the keys of accounts.
+    Targets,
+    /// After Envoy has loaded the targets: whatever leads requests to them.
+    Routes,
 }
 
-/// Why nothing was rendered.
+/// The reasons why nothing is rendered.
 #[derive(Debug)]
-pub enum Error {
+pub enum RenderError {
     /// An account's key file cannot be read, or holds no key.
     Key(PathBuf, io::Error),
-    /// Two files hold the same key: the second, and whose it is already.
+    /// Two files hold the same key: the second file, and the account of the first.
     SameKey(PathBuf, String),
-    /// A stand-in is not `HOST:PORT`.
+    /// An address of `--upstream` is not `HOST:PORT`.
     Upstream(String),
-    /// A template does not fit what goes into it.
+    /// A template refers to values that are not there.
     Template(minijinja::Error),
-    /// What was rendered is no YAML.
+    /// Rendered text is not the YAML that was expected.
     Yaml(String),
 }
 
-impl std::fmt::Display for Error {
+impl std::fmt::Display for RenderError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Key(path, error) => {
@@ -113,26 +116,26 @@ impl std::fmt::Display for Error {
     }
 }
 
-impl std::error::Error for Error {}
+impl std::error::Error for RenderError {}
 
-/// Everything the templates speak of.
+/// The values that the templates refer to.
 #[derive(Serialize)]
-struct View<'c> {
+struct EnvoyView<'c> {
     dir: &'c Path,
     ca_file: &'c Path,
     admin: AddressView<'c>,
-    /// What Envoy may hold of one body, in bytes.
+    /// The limit of Envoy's buffer for one body, in bytes.
     buffer: usize,
-    /// Whether the module may see a caller's key, for its transcripts.
+    /// `true` if the module may see a caller's key, with which it fetches transcripts.
     caller_key: bool,
-    replies: Vec<OwnReply>,
+    replies: Vec<LocalReplyView>,
     playground: Option<Playground>,
     keys: Vec<AccountKey<'c>>,
     jwt: Option<JwtView<'c>>,
     nobody: AddressView<'static>,
-    /// Where nobody is sent who must stay on the public internet.
+    /// The private networks, which public names must not lead to.
     private: Vec<NetworkView>,
-    classes: Vec<ClassView>,
+    classes: Vec<DeadlineClassView>,
     listeners: Vec<ListenerView<'c>>,
     limiter: Option<LimiterView>,
     #[serde(flatten)]
@@ -161,10 +164,10 @@ struct SecretView<'c> {
 #[derive(Serialize)]
 struct FilterView<'c> {
     role: &'static str,
-    /// What the role is told.
+    /// The configuration of the role, as JSON.
     configuration: String,
     module: &'c Path,
-    /// Empty where the module is not there yet.
+    /// A hash of the module. Empty if its file does not exist yet.
     module_hash: String,
 }
 
@@ -174,25 +177,25 @@ struct ListenerView<'c> {
     address: &'c str,
     port: u16,
     tls: Option<TlsView>,
-    /// The longest any exchange may take.
+    /// The longest total deadline of any model.
     longest: String,
-    /// Those the region may reach.
+    /// The clusters that a gateway in the region may reach.
     clusters: Vec<String>,
 }
 
-/// Deadlines that some models have.
+/// The deadlines of a class of models.
 #[derive(Serialize)]
-struct ClassView {
+struct DeadlineClassView {
     name: String,
     first_content: String,
     answer: String,
     total: String,
 }
 
-impl From<Deadlines> for ClassView {
+impl From<Deadlines> for DeadlineClassView {
     fn from(deadlines: Deadlines) -> Self {
         Self {
-            name: deadlines.class(),
+            name: deadlines.profile(),
             first_content: seconds(deadlines.first_content),
             answer: seconds(deadlines.answer.min(deadlines.total)),
             total: seconds(deadlines.total),
@@ -210,12 +213,12 @@ struct TlsView {
 struct LimiterView {
     name: &'static str,
     #[serde(flatten)]
-    at: Place,
+    upstream: UpstreamView,
 }
 
-/// Where something listens, in Envoy's words.
+/// The address of an upstream in Envoy's terms.
 #[derive(Serialize)]
-struct Place {
+struct UpstreamView {
     kind: &'static str,
     san: &'static str,
     host: String,
@@ -223,8 +226,8 @@ struct Place {
     tls: bool,
 }
 
-impl Place {
-    fn of(url: &BaseUrl) -> Self {
+impl UpstreamView {
+    fn new(url: &BaseUrl) -> Self {
         let host = url.host.trim_matches(['[', ']']).to_owned();
         let is_address = url.address().is_some();
         Self {
@@ -237,16 +240,20 @@ impl Place {
     }
 }
 
-/// Renders every file.
-pub fn render(config: &Config, document: &Document, options: &Options) -> Result<Vec<File>, Error> {
+/// Renders every file of Envoy's configuration.
+pub fn render(
+    config: &Config,
+    document: &Document,
+    options: &RenderOptions,
+) -> Result<Vec<RenderedFile>, RenderError> {
     let templates = Templates::new()?;
     let playground = config.playground.then(Playground::new);
-    let view = Value::from(Serde(View::new(config, playground.as_ref(), options)?));
+    let view = Value::from(Serde(EnvoyView::new(config, playground.as_ref(), options)?));
     let (mut files, fill) = (Vec::new(), |name: &str| templates.fill(name, view.clone()));
-    let mut add = |turn, path: String, text| files.push(File { path, text, turn });
+    let mut add = |phase, path: String, text| files.push(RenderedFile { path, text, phase });
     for (provider, file) in key_files(config, options) {
         let view = Value::from(Serde(SecretView { provider, file }));
-        add(First, format!("secrets/{provider}.yaml"), templates.fill("secret.yaml", view)?);
+        add(Targets, format!("secrets/{provider}.yaml"), templates.fill("secret.yaml", view)?);
     }
     let filter = |role, configuration: Document| {
         let (configuration, module) = (configuration.to_string(), options.module.as_path());
@@ -255,41 +262,41 @@ pub fn render(config: &Config, document: &Document, options: &Options) -> Result
         templates.fill("filter.yaml", Value::from(Serde(view)))
     };
     if let Some(page) = playground {
-        add(First, playground::FILE.to_owned(), page.html);
+        add(Targets, playground::FILE.to_owned(), page.html);
     }
     for name in config.jwt.iter().map(|_| "tokens.yaml").chain([keys::FILE, "clusters.yaml"]) {
-        add(First, name.to_owned(), fill(name)?);
+        add(Targets, name.to_owned(), fill(name)?);
     }
     let version = hash(document.to_string().as_bytes());
-    add(First, PROVIDER.to_owned(), filter("provider", Role::provider(&version, document))?);
+    add(Targets, PROVIDER_FILE.to_owned(), filter("provider", Role::provider(&version, document))?);
     for listener in listeners(config, options) {
         let region = listener.region;
         let listener = Value::from(Serde(listener));
         let routes = templates.fill("routes.yaml", context! { listener, ..view.clone() })?;
-        add(First, format!("routes-{region}.yaml"), routes);
+        add(Targets, format!("routes-{region}.yaml"), routes);
     }
     for (region, _) in config.listeners.iter() {
         let role = Role::gateway(region, &version, document);
-        add(Then, format!("gateway-{}.yaml", region.name()), filter("gateway", role)?);
+        add(Routes, format!("gateway-{}.yaml", region.name()), filter("gateway", role)?);
     }
     for name in ["listeners.yaml", "envoy.yaml"] {
-        add(Then, name.to_owned(), fill(name)?);
+        add(Routes, name.to_owned(), fill(name)?);
     }
     Ok(files)
 }
 
-/// The file that says what the provider role is told, and so what was rendered.
-pub const PROVIDER: &str = "provider.yaml";
+/// The file with the provider role's configuration, which contains the operator's document.
+pub const PROVIDER_FILE: &str = "provider.yaml";
 
-/// The operator's file that [`PROVIDER`] was rendered from.
-pub fn rendered(provider: &str) -> Option<Document> {
+/// Returns the operator's document that a [`PROVIDER_FILE`] was rendered from.
+pub fn rendered_document(provider: &str) -> Option<Document> {
     let yaml: Document = serde_saphyr::from_str(provider).ok()?;
-    let told = yaml.pointer("/resources/0/typed_config/config/configuration/value")?.as_str()?;
-    let mut told: Document = serde_json::from_str(told).ok()?;
-    Some(told.get_mut("file")?.take())
+    let value = yaml.pointer("/resources/0/typed_config/config/configuration/value")?.as_str()?;
+    let mut configuration: Document = serde_json::from_str(value).ok()?;
+    Some(configuration.get_mut("file")?.take())
 }
 
-/// Tells one content from another.
+/// Returns a short hash of a content, as hexadecimal digits.
 fn hash(content: &[u8]) -> String {
     let mut hasher = DefaultHasher::new();
     content.hash(&mut hasher);
@@ -299,27 +306,27 @@ fn hash(content: &[u8]) -> String {
 struct Templates(Environment<'static>);
 
 impl Templates {
-    fn new() -> Result<Self, Error> {
+    fn new() -> Result<Self, RenderError> {
         let mut templates = Environment::new();
         templates.set_auto_escape_callback(|_| AutoEscape::None);
         for (name, source) in TEMPLATES {
-            templates.add_template(name, source).map_err(Error::Template)?;
+            templates.add_template(name, source).map_err(RenderError::Template)?;
         }
         Ok(Self(templates))
     }
 
-    fn fill(&self, name: &str, values: Value) -> Result<String, Error> {
-        let template = self.0.get_template(name).map_err(Error::Template)?;
-        template.render(values).map_err(Error::Template)
+    fn fill(&self, name: &str, values: Value) -> Result<String, RenderError> {
+        let template = self.0.get_template(name).map_err(RenderError::Template)?;
+        template.render(values).map_err(RenderError::Template)
     }
 }
 
-impl<'c> View<'c> {
+impl<'c> EnvoyView<'c> {
     fn new(
         config: &'c Config,
         playground: Option<&Playground>,
-        options: &'c Options,
-    ) -> Result<Self, Error> {
+        options: &'c RenderOptions,
+    ) -> Result<Self, RenderError> {
         let private = network::PRIVATE.map(|(address, length)| NetworkView { address, length });
         let transcripts = config.transcripts.as_ref();
         Ok(Self {
@@ -338,7 +345,7 @@ impl<'c> View<'c> {
             listeners: listeners(config, options),
             limiter: config.rate_limit.as_ref().map(|service| LimiterView {
                 name: RateLimitService::CLUSTER,
-                at: Place::of(&service.base),
+                upstream: UpstreamView::new(&service.base),
             }),
             telemetry: TelemetryView::from(&config.telemetry),
             clusters: clusters(config, options)?,
@@ -346,15 +353,16 @@ impl<'c> View<'c> {
     }
 }
 
-/// The deadlines that requests may have: those that the configuration before gave them, too.
-fn classes(config: &Config, options: &Options) -> Vec<ClassView> {
-    let all = [config].into_iter().chain(&options.before).flat_map(Config::deadline_classes);
-    let by_name: BTreeMap<String, Deadlines> = all.map(|own| (own.class(), own)).collect();
-    by_name.into_values().map(ClassView::from).collect()
+/// Returns the deadlines that requests may have, with those of the previous configuration, which
+/// Envoy may still use.
+fn classes(config: &Config, options: &RenderOptions) -> Vec<DeadlineClassView> {
+    let all = [config].into_iter().chain(&options.previous).flat_map(Config::deadline_profiles);
+    let by_name: BTreeMap<String, Deadlines> = all.map(|own| (own.profile(), own)).collect();
+    by_name.into_values().map(DeadlineClassView::from).collect()
 }
 
-/// The file that holds each provider's key, and that of the transcript service.
-pub fn key_files<'c>(config: &'c Config, options: &Options) -> Vec<(&'c str, PathBuf)> {
+/// Returns the key files of providers and of the transcript service, each with its secret's name.
+pub fn key_files<'c>(config: &'c Config, options: &RenderOptions) -> Vec<(&'c str, PathBuf)> {
     let of_providers = config.providers.iter();
     let of_providers =
         of_providers.filter_map(|(name, own)| Some((name.as_str(), own.key_file.as_ref()?)));
@@ -377,7 +385,7 @@ const TEMPLATES: [(&str, &str); 8] = [
     ("secret.yaml", include_str!("../../../envoy/templates/secret.yaml")),
 ];
 
-fn listeners<'c>(config: &'c Config, options: &Options) -> Vec<ListenerView<'c>> {
+fn listeners<'c>(config: &'c Config, options: &RenderOptions) -> Vec<ListenerView<'c>> {
     let longest = config.models.values().map(|model| model.deadlines.total).max();
     let longest = seconds(longest.unwrap_or(config.deadlines.total));
     let view = |(region, listener): (Region, &'c Listener)| ListenerView {
@@ -394,19 +402,22 @@ fn listeners<'c>(config: &'c Config, options: &Options) -> Vec<ListenerView<'c>>
     config.listeners.iter().map(view).collect()
 }
 
-/// The address that takes a provider's place in this rendering.
-fn stand_in(provider: &str, options: &Options) -> Result<Option<BaseUrl>, Error> {
+/// Returns the address that replaces a provider's in this rendering.
+fn upstream_override(
+    provider: &str,
+    options: &RenderOptions,
+) -> Result<Option<BaseUrl>, RenderError> {
     let named = options.upstreams.get(provider).or_else(|| options.upstreams.get("*"));
     let Some(text) = named else { return Ok(None) };
-    let wrong = || Error::Upstream(text.clone());
+    let wrong = || RenderError::Upstream(text.clone());
     let (host, port) = text.rsplit_once(':').ok_or_else(wrong)?;
     let port = port.parse().map_err(|_| wrong())?;
     Ok(Some(BaseUrl { tls: false, host: host.to_owned(), port, path: String::new() }))
 }
 
-/// Room for the longest request and for the longest answer: the module writes an answer in one
-/// piece, and Envoy breaks down over one that does not fit. The module itself refuses what is too
-/// long, in either direction.
+/// Returns the size of Envoy's buffer: enough for the longest request and the longest answer, as the
+/// module writes an answer in one piece, and Envoy crashes if it does not fit. The module refuses
+/// bodies that are too long, in both directions.
 fn buffer(config: &Config) -> usize {
     let request = usize::try_from(config.request_body.get()).unwrap_or(usize::MAX);
     request.max(MAX_ANSWER).saturating_add(1 << 20)

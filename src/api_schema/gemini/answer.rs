@@ -1,344 +1,32 @@
-//! An answer in one piece, and the wire types a stream's events share with it. ai.google.dev,
-//! *GenerateContentResponse*.
+//! An answer in one piece.
 
 use std::borrow::Cow;
 
-use serde::Deserialize;
-use serde_json::{json, value::RawValue};
-
 use super::{
-    GeminiDecoder, error, logprobs,
-    signature::{detail, extra_content},
+    logprobs,
+    parts::{PartContent, PartDecoder, image_entry},
+    signature::reasoning_detail,
+    wire::{Candidate, CandidateEnd, GeminiResponse, MODEL_FAILURE},
 };
 use crate::{
     api_schema::origin::ResponseContext,
     chat::{
         answer::{Answer, Call, Choice},
-        envelope,
         error::Error,
         finish::Finish,
-        text::{Text, lenient},
-        usage::Usage,
+        text::Text,
     },
 };
 
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Response<'a> {
-    #[serde(borrow, default)]
-    pub(super) candidates: Option<Vec<Candidate<'a>>>,
-    #[serde(borrow, default)]
-    prompt_feedback: Option<PromptFeedback<'a>>,
-    #[serde(default, deserialize_with = "lenient")]
-    usage_metadata: Option<UsageMetadata>,
-    #[serde(borrow, default)]
-    error: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct PromptFeedback<'a> {
-    #[serde(borrow, default)]
-    block_reason: Option<Text<'a>>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Candidate<'a> {
-    #[serde(default, deserialize_with = "lenient")]
-    index: Option<u64>,
-    #[serde(borrow, default)]
-    content: Option<Content<'a>>,
-    #[serde(borrow, default)]
-    pub(super) finish_reason: Option<Text<'a>>,
-    #[serde(borrow, default)]
-    pub(super) logprobs_result: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-struct Content<'a> {
-    #[serde(borrow, default)]
-    parts: Option<Vec<Part<'a>>>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Part<'a> {
-    #[serde(borrow, default)]
-    text: Option<Text<'a>>,
-    #[serde(default, deserialize_with = "lenient")]
-    thought: Option<bool>,
-    #[serde(borrow, default, deserialize_with = "lenient")]
-    thought_signature: Option<Text<'a>>,
-    #[serde(borrow, default)]
-    function_call: Option<FunctionCall<'a>>,
-    #[serde(borrow, default, deserialize_with = "lenient")]
-    inline_data: Option<Blob<'a>>,
-}
-
-/// A picture, or a sound. ai.google.dev, *Blob*.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Blob<'a> {
-    #[serde(borrow)]
-    mime_type: Text<'a>,
-    #[serde(borrow)]
-    data: Text<'a>,
-}
-
-#[derive(Deserialize)]
-pub(super) struct FunctionCall<'a> {
-    #[serde(borrow, default, deserialize_with = "lenient")]
-    id: Option<Text<'a>>,
-    #[serde(borrow, default)]
-    name: Option<Text<'a>>,
-    #[serde(borrow, default)]
-    args: Option<&'a RawValue>,
-}
-
-/// Tokens as Gemini counts them. What is none is left out, as JSON of protocol buffers does.
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct UsageMetadata {
-    prompt_token_count: Option<u64>,
-    tool_use_prompt_token_count: Option<u64>,
-    candidates_token_count: Option<u64>,
-    thoughts_token_count: Option<u64>,
-    cached_content_token_count: Option<u64>,
-}
-
-/// What a part says.
-pub(super) enum Said<'a> {
-    Text(Text<'a>),
-    Thought(Text<'a>),
-    Call(Call<'a>),
-    /// A picture, as a data URL.
-    Image(String),
-    /// What must come back with the text, or under an id with a call.
-    Signature(Text<'a>, Option<Text<'a>>),
-}
-
-/// What a candidate's end means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum End {
-    Finish(Finish),
-    /// The model failed, in a way that another attempt may not.
-    Failed,
-}
-
-impl<'a> Response<'a> {
-    /// Reads a response. Some servers put it into an array. An error inside is an error.
-    pub(super) fn read(body: &'a [u8], origin: ResponseContext<'_>) -> Result<Self, Error> {
-        let wrong = |_| origin.bad("is not a response of generateContent");
-        let response = if body.trim_ascii_start().starts_with(b"[") {
-            let [response] = serde_json::from_slice(body).map_err(wrong)?;
-            response
-        } else {
-            serde_json::from_slice::<Self>(body).map_err(wrong)?
-        };
-        match response.error {
-            Some(error) => Err(error::hidden(origin, error)),
-            None => Ok(response),
-        }
-    }
-
-    /// Why the prompt was not answered at all.
-    pub(super) fn blocked(&self) -> Option<&Text<'a>> {
-        let none = self.candidates.as_ref().is_none_or(Vec::is_empty);
-        self.prompt_feedback.as_ref()?.block_reason.as_ref().filter(|_| none)
-    }
-
-    /// What it cost so far. Some events have no counts, only other facts.
-    pub(super) fn usage(&self) -> Option<UsageMetadata> {
-        self.usage_metadata.filter(|usage| usage.counts().iter().any(Option::is_some))
-    }
-}
-
-impl UsageMetadata {
-    fn counts(&self) -> [Option<u64>; 5] {
-        [
-            self.prompt_token_count,
-            self.tool_use_prompt_token_count,
-            self.candidates_token_count,
-            self.thoughts_token_count,
-            self.cached_content_token_count,
-        ]
-    }
-
-    /// These, with `later` in the place of what it names.
-    pub(super) fn updated(self, later: Self) -> Self {
-        Self {
-            prompt_token_count: later.prompt_token_count.or(self.prompt_token_count),
-            tool_use_prompt_token_count: later
-                .tool_use_prompt_token_count
-                .or(self.tool_use_prompt_token_count),
-            candidates_token_count: later.candidates_token_count.or(self.candidates_token_count),
-            thoughts_token_count: later.thoughts_token_count.or(self.thoughts_token_count),
-            cached_content_token_count: later
-                .cached_content_token_count
-                .or(self.cached_content_token_count),
-        }
-    }
-
-    /// Gemini's output leaves out thoughts, its prompt what tools of its own read.
-    pub(super) fn told(&self) -> Usage {
-        let [prompt, tool_use, said, thoughts, cached] =
-            self.counts().map(Option::unwrap_or_default);
-        Usage {
-            prompt: prompt.saturating_add(tool_use),
-            completion: said.saturating_add(thoughts),
-            cached: cached.min(prompt),
-            cache_written: 0,
-            reasoning: thoughts,
-        }
-    }
-}
-
-impl<'a> Candidate<'a> {
-    /// Its number. One that is beyond this machine's numbers is beyond any bound too.
-    pub(super) fn choice(&self, position: usize) -> usize {
-        self.index.map_or(position, |index| usize::try_from(index).unwrap_or(usize::MAX))
-    }
-
-    /// What it says, part by part. `calls` is how many calls came before.
-    pub(super) fn said(
-        &mut self,
-        reader: &GeminiDecoder,
-        choice: usize,
-        mut calls: usize,
-    ) -> Vec<Said<'a>> {
-        let parts = self.content.take().and_then(|content| content.parts).unwrap_or_default();
-        let mut said = Vec::with_capacity(parts.len());
-        for part in parts {
-            let thought = part.thought == Some(true);
-            let signature = part.thought_signature.filter(|text| !text.is_empty() && !thought);
-            if let Some(call) = part.function_call.and_then(|call| call.read()) {
-                let (id, call) = reader.call(call, signature.as_ref(), choice, calls);
-                calls += 1;
-                said.extend(signature.map(|signature| Said::Signature(signature, Some(id))));
-                said.push(Said::Call(call));
-                continue;
-            }
-            let image = part.inline_data.filter(|_| !thought).and_then(|blob| blob.image());
-            said.extend(image.map(Said::Image));
-            let text = part.text.filter(|text| !text.is_empty());
-            said.extend(text.map(if thought { Said::Thought } else { Said::Text }));
-            said.extend(signature.map(|signature| Said::Signature(signature, None)));
-        }
-        said
-    }
-
-    /// What its end means, if it has come to one.
-    pub(super) fn end(&self) -> Option<End> {
-        let word = self.finish_reason.as_ref().filter(|word| !word.is_empty())?;
-        Some(end(&word.decode()))
-    }
-}
-
-/// ai.google.dev and cloud.google.com, *FinishReason*.
-fn end(word: &str) -> End {
-    match word {
-        "MAX_TOKENS" | "CONTINUATION" => End::Finish(Finish::Length),
-        "SAFETY" | "RECITATION" | "LANGUAGE" | "BLOCKLIST" | "PROHIBITED_CONTENT" | "SPII"
-        | "MODEL_ARMOR" | "ESCALATION" | "NO_IMAGE" | "OTHER" => End::Finish(Finish::ContentFilter),
-        image if image.starts_with("IMAGE_") => End::Finish(Finish::ContentFilter),
-        "MALFORMED_FUNCTION_CALL"
-        | "MALFORMED_RESPONSE"
-        | "MISSING_THOUGHT_SIGNATURE"
-        | "TOO_MANY_TOOL_CALLS"
-        | "UNEXPECTED_TOOL_CALL" => End::Failed,
-        _ => End::Finish(Finish::Stop),
-    }
-}
-
-impl Blob<'_> {
-    /// The picture, if it is one.
-    fn image(&self) -> Option<String> {
-        let kind = self.mime_type.decode();
-        let (kind, data) = (kind.strip_prefix("image/")?, self.data.decode());
-        Some(format!("data:image/{kind};base64,{data}"))
-    }
-}
-
-/// A picture as clients get it. `index` is its number in the answer.
-pub(super) fn image(url: &str, index: usize) -> String {
-    json!({"type": "image_url", "image_url": {"url": url}, "index": index}).to_string()
-}
-
-/// A call with a name.
-pub(super) struct Named<'a> {
-    id: Option<Text<'a>>,
-    name: Text<'a>,
-    args: Option<&'a RawValue>,
-}
-
-impl<'a> FunctionCall<'a> {
-    /// A call without a name is none.
-    fn read(self) -> Option<Named<'a>> {
-        let name = self.name.filter(|name| !name.is_empty())?;
-        Some(Named { id: self.id.filter(|id| !id.is_empty()), name, args: self.args })
-    }
-}
-
-impl GeminiDecoder {
-    /// A call under the client's own name for it, and its id: Gemini 2.5 gives none.
-    fn call<'a>(
-        &self,
-        call: Named<'a>,
-        signature: Option<&Text<'a>>,
-        choice: usize,
-        number: usize,
-    ) -> (Text<'a>, Call<'a>) {
-        let minted = || Text::new(&envelope::call_id(&self.request_id, choice, number));
-        let id = call.id.unwrap_or_else(minted);
-        let name = match self.names.get(call.name.decode().as_ref()) {
-            Some(original) => Text::new(original),
-            None => call.name,
-        };
-        let call = Call {
-            id: Some(id.clone()),
-            name,
-            arguments: arguments(call.args),
-            extra_content: signature.map(extra_content),
-        };
-        (id, call)
-    }
-}
-
-/// Arguments as a string without the white space between tokens that some answers have. They are an
-/// object, whatever came.
-fn arguments(args: Option<&RawValue>) -> Text<'static> {
-    let json = args.map(RawValue::get).filter(|json| json.starts_with('{'));
-    Text::new(&compact(json.unwrap_or("{}")))
-}
-
-fn compact(json: &str) -> Cow<'_, str> {
-    if !json.contains(['\n', ' ', '\t', '\r']) {
-        return Cow::Borrowed(json);
-    }
-    let (mut in_string, mut escaped) = (false, false);
-    let kept = json.chars().filter(|c| {
-        let was_escaped = std::mem::replace(&mut escaped, false);
-        match c {
-            '"' if !was_escaped => in_string = !in_string,
-            '\\' if !was_escaped => escaped = true,
-            ' ' | '\n' | '\t' | '\r' => return in_string,
-            _ => {}
-        }
-        true
-    });
-    Cow::Owned(kept.collect())
-}
-
-/// Reads an answer in one piece.
+/// Translates an answer in one piece.
 pub(super) fn read<'a>(
-    reader: &GeminiDecoder,
+    parts: &PartDecoder,
     body: &'a [u8],
     origin: ResponseContext<'_>,
 ) -> Result<Answer<'a>, Error> {
-    let mut response = Response::read(body, origin)?;
-    let usage = response.usage().map(|usage| usage.told());
-    if let Some(reason) = response.blocked().cloned() {
+    let mut response = GeminiResponse::read(body, origin)?;
+    let usage = response.usage().map(|usage| usage.to_usage());
+    if let Some(reason) = response.block_reason().cloned() {
         return Ok(Answer { choices: vec![blocked(reason)], usage, ..Answer::default() });
     }
     let mut candidates = response.candidates.take().unwrap_or_default();
@@ -347,11 +35,11 @@ pub(super) fn read<'a>(
     }
     candidates.sort_by_key(|candidate| candidate.index);
     let choices = candidates.into_iter().enumerate();
-    let choices = choices.map(|(index, candidate)| choice(reader, candidate, index, origin));
+    let choices = choices.map(|(index, candidate)| choice(parts, candidate, index, origin));
     Ok(Answer { choices: choices.collect::<Result<_, _>>()?, usage, ..Answer::default() })
 }
 
-/// A prompt that was not let through.
+/// Returns the choice for a blocked prompt: a refusal.
 fn blocked(reason: Text<'_>) -> Choice<'_> {
     Choice {
         content: None,
@@ -369,32 +57,22 @@ fn blocked(reason: Text<'_>) -> Choice<'_> {
 }
 
 fn choice<'a>(
-    reader: &GeminiDecoder,
+    parts: &PartDecoder,
     mut candidate: Candidate<'a>,
     index: usize,
     origin: ResponseContext<'_>,
 ) -> Result<Choice<'a>, Error> {
-    let (mut texts, mut thoughts) = (Vec::new(), Vec::new());
-    let (mut calls, mut reasoning_details, mut images) = (Vec::new(), Vec::new(), Vec::new());
-    for said in candidate.said(reader, index, 0) {
-        match said {
-            Said::Text(text) => texts.push(text),
-            Said::Thought(text) => thoughts.push(text),
-            Said::Call(call) => calls.push(call),
-            Said::Image(url) => images.push(image(&url, images.len())),
-            Said::Signature(signature, id) => {
-                let number = reasoning_details.len();
-                reasoning_details.push(detail(&signature, id.as_ref(), number));
-            }
-        }
+    let mut content = CandidateContent::default();
+    for part in parts.take_parts(&mut candidate, index, 0) {
+        content.push(part);
     }
-    let silent = texts.is_empty() && calls.is_empty() && images.is_empty();
     let finish = match candidate.end() {
-        None if silent => return Err(origin.bad("says nothing and has no end")),
-        Some(End::Failed) if silent => return Err(origin.bad(FAILED)),
-        None | Some(End::Failed) => Finish::Stop,
-        Some(End::Finish(finish)) => finish,
+        None if content.is_empty() => return Err(origin.bad("says nothing and has no end")),
+        Some(CandidateEnd::Failed) if content.is_empty() => return Err(origin.bad(MODEL_FAILURE)),
+        None | Some(CandidateEnd::Failed) => Finish::Stop,
+        Some(CandidateEnd::Finish(finish)) => finish,
     };
+    let CandidateContent { texts, thoughts, calls, reasoning_details, images } = content;
     Ok(Choice {
         content: (!texts.is_empty() || calls.is_empty()).then(|| Text::concat(&texts)),
         refusal: None,
@@ -410,5 +88,32 @@ fn choice<'a>(
     })
 }
 
-/// What is wrong with an answer that ended in the model's own failure.
-pub(super) const FAILED: &str = "ended in a call or a response that the model got wrong";
+/// Content of a candidate, sorted by kind.
+#[derive(Default)]
+struct CandidateContent<'a> {
+    texts: Vec<Text<'a>>,
+    thoughts: Vec<Text<'a>>,
+    calls: Vec<Call<'a>>,
+    reasoning_details: Vec<String>,
+    images: Vec<String>,
+}
+
+impl<'a> CandidateContent<'a> {
+    fn push(&mut self, part: PartContent<'a>) {
+        match part {
+            PartContent::Text(text) => self.texts.push(text),
+            PartContent::Thought(text) => self.thoughts.push(text),
+            PartContent::Call(call) => self.calls.push(call),
+            PartContent::Image(url) => self.images.push(image_entry(&url, self.images.len())),
+            PartContent::Signature(signature, id) => {
+                let index = self.reasoning_details.len();
+                self.reasoning_details.push(reasoning_detail(&signature, id.as_ref(), index));
+            }
+        }
+    }
+
+    /// Returns true if there is nothing besides thoughts.
+    fn is_empty(&self) -> bool {
+        self.texts.is_empty() && self.calls.is_empty() && self.images.is_empty()
+    }
+}

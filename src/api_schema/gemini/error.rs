@@ -1,4 +1,4 @@
-//! Google's errors. cloud.google.com, *API design guide*, *Errors*; ai.google.dev,
+//! Google's errors, classified. cloud.google.com, *API design guide*, *Errors*; ai.google.dev,
 //! *Troubleshooting*.
 
 use std::{borrow::Cow, time::Duration};
@@ -14,9 +14,9 @@ use crate::{
     chat::{error::Error, text::lenient},
 };
 
-/// `google.rpc.Status` in an answer.
+/// `google.rpc.Status`.
 #[derive(Default, Deserialize)]
-struct Status<'a> {
+struct RpcStatus<'a> {
     #[serde(default, deserialize_with = "lenient")]
     code: Option<u16>,
     #[serde(borrow, default)]
@@ -25,32 +25,33 @@ struct Status<'a> {
     details: Option<Vec<&'a RawValue>>,
 }
 
-/// `google.rpc.ErrorInfo`, `google.rpc.RetryInfo`, or something else.
+/// Fields of `google.rpc.ErrorInfo` and `google.rpc.RetryInfo` that are read.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Detail<'a> {
+struct StatusDetail<'a> {
     #[serde(borrow, default)]
     reason: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
     retry_delay: Option<Cow<'a, str>>,
 }
 
-/// The error behind an answer whose status is not 200.
+/// Classifies a response whose status is not 200.
 pub(crate) fn classify(origin: ResponseContext<'_>, body: &[u8]) -> Error {
     #[derive(Default, Deserialize)]
-    struct Wire<'a> {
+    struct ErrorBody<'a> {
         #[serde(borrow, default)]
-        error: Status<'a>,
+        error: RpcStatus<'a>,
     }
     let text = std::str::from_utf8(body).unwrap_or_default().trim();
-    let inner = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
-    let wire: Wire<'_> = serde_json::from_str(inner).unwrap_or_default();
-    wire.error.classify(origin, body)
+    let text = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+    let ErrorBody { error } = serde_json::from_str(text).unwrap_or_default();
+    error.classify(origin, body)
 }
 
-/// The error in a body that came with status 200, or in a stream.
+/// Classifies an error in a body that came with status 200, or in a stream. Its `code` counts as
+/// the status.
 pub(super) fn hidden(origin: ResponseContext<'_>, error: &RawValue) -> Error {
-    let status: Status<'_> = serde_json::from_str(error.get()).unwrap_or_default();
+    let status: RpcStatus<'_> = serde_json::from_str(error.get()).unwrap_or_default();
     let code = status.code.filter(|code| (400..=599).contains(code)).unwrap_or(502);
     let head = ResponseHead {
         status: code,
@@ -61,9 +62,9 @@ pub(super) fn hidden(origin: ResponseContext<'_>, error: &RawValue) -> Error {
     status.classify(ResponseContext { head: &head, ..origin }, body.as_bytes())
 }
 
-impl Status<'_> {
+impl RpcStatus<'_> {
     fn classify(&self, origin: ResponseContext<'_>, body: &[u8]) -> Error {
-        let retry_after = self.details().find_map(|detail| delay(&detail.retry_delay?));
+        let retry_after = self.details().find_map(|detail| parse_duration(&detail.retry_delay?));
         let (provider, status) = (origin.provider.to_owned(), origin.head.status);
         let head = ResponseHead {
             status,
@@ -71,8 +72,10 @@ impl Status<'_> {
             ..ResponseHead::default()
         };
         match error::classify(ResponseContext { head: &head, ..origin }, body) {
-            Error::Rejected { .. } if self.is_ours() => Error::Refused { provider, status },
-            // The call was cancelled, but not by us.
+            Error::Rejected { .. } if self.is_operator_fault() => {
+                Error::Refused { provider, status }
+            }
+            // Cancelled at the provider: a call that the module cancels has no response.
             Error::Rejected { .. } if status == 499 => Error::Failed { provider, status },
             Error::Rejected { message, .. } if is_context_length(&message) => {
                 Error::ContextLength { message }
@@ -81,27 +84,28 @@ impl Status<'_> {
         }
     }
 
-    /// Whether the operator must act: a wrong key is an invalid argument to Google, and a project
-    /// without billing, or in the wrong place, a failed precondition.
-    fn is_ours(&self) -> bool {
-        let keyed =
-            |detail: Detail<'_>| detail.reason.is_some_and(|reason| reason.starts_with("API_KEY_"));
-        self.status.as_deref() == Some("FAILED_PRECONDITION") || self.details().any(keyed)
+    /// Returns true if the operator must act. To Google a wrong key is an invalid argument, and a
+    /// project without billing or in the wrong region a failed precondition.
+    fn is_operator_fault(&self) -> bool {
+        let mut reasons = self.details().filter_map(|detail| detail.reason);
+        self.status.as_deref() == Some("FAILED_PRECONDITION")
+            || reasons.any(|reason| reason.starts_with("API_KEY_"))
     }
 
-    fn details(&self) -> impl Iterator<Item = Detail<'_>> {
+    fn details(&self) -> impl Iterator<Item = StatusDetail<'_>> {
         let details = self.details.iter().flatten();
         details.filter_map(|raw| serde_json::from_str(raw.get()).ok())
     }
 }
 
-/// A duration in JSON of protocol buffers: seconds, with a fraction at times, and `s`.
-fn delay(text: &str) -> Option<Duration> {
+/// Parses a `google.protobuf.Duration` in JSON, such as `16.2s`.
+fn parse_duration(text: &str) -> Option<Duration> {
     let seconds: f64 = text.strip_suffix('s')?.parse().ok()?;
     Duration::try_from_secs_f64(seconds).ok()
 }
 
-/// "The input token count (…) exceeds the maximum number of tokens allowed (…)."
+/// Returns true for Google's message "The input token count (…) exceeds the maximum number of
+/// tokens allowed (…)."
 fn is_context_length(message: &str) -> bool {
     message.contains("exceeds the maximum number of tokens allowed")
 }

@@ -1,4 +1,5 @@
-//! What becomes of a request's parameters here, besides what becomes of them on the model.
+//! Limits of Gemini's API: adapts a request that fits its model, by dropping, clamping or refusing
+//! parameters.
 
 use std::{borrow::Cow, num::NonZeroU32};
 
@@ -15,45 +16,48 @@ use crate::{
     fit::Fit,
 };
 
-/// The most answers to one request. cloud.google.com, *GenerationConfig*, `candidateCount`.
+/// Maximum number of candidates. cloud.google.com, *GenerationConfig*, `candidateCount`.
 const MAX_CANDIDATES: u32 = 8;
 
-/// The most sequences that stop an answer. ai.google.dev, *GenerationConfig*, `stopSequences`.
+/// Maximum number of stop sequences. ai.google.dev, *GenerationConfig*, `stopSequences`.
 const MAX_STOPS: usize = 5;
 
-/// The budgets that every Gemini 2.5 takes, besides none at all: Flash-Lite has the highest least,
-/// Flash the lowest most. ai.google.dev, *Gemini thinking*, *Thinking budgets*.
+/// Smallest thinking budget that every Gemini 2.5 model accepts, in tokens: Flash-Lite's minimum,
+/// which is the highest. ai.google.dev, *Gemini thinking*, *Thinking budgets*.
 const MIN_BUDGET: NonZeroU32 = NonZeroU32::new(512).unwrap();
+
+/// Largest thinking budget that every Gemini 2.5 model accepts, in tokens: Flash's maximum, which
+/// is the lowest. The source is that of [`MIN_BUDGET`].
 const MAX_BUDGET: NonZeroU32 = NonZeroU32::new(24_576).unwrap();
 
-/// Whether a model is told how hard to think by a number of tokens, as Gemini 2.5 is. Later ones
-/// are told by a word; they also give calls ids, and want signatures back with them.
+/// Returns true if the model takes its reasoning effort as a number of tokens, as Gemini 2.5 does.
+/// Later models take a level; they also give calls ids, and require thought signatures back.
 /// ai.google.dev, *Gemini 3*.
-pub(super) fn has_budget(model: &Model) -> bool {
+pub(super) fn has_thinking_budget(model: &Model) -> bool {
     model.thinking == Some(Thinking::Budget)
 }
 
-/// Whether an answer is asked to have a form while there are tools, which Gemini 2.5 refuses:
+/// Returns true if the request combines a `response_format` with tools, which Gemini 2.5 refuses:
 /// "Function calling with a response mime type: 'application/json' is unsupported".
-pub(super) fn forms_beside_tools(request: &Request<'_>, model: &Model) -> bool {
+pub(super) fn format_excludes_tools(request: &Request<'_>, model: &Model) -> bool {
     let form = request.response_format.as_ref().and_then(ResponseFormat::form);
-    has_budget(model) && form.is_some() && !request.tools.is_empty()
+    has_thinking_budget(model) && form.is_some() && !request.tools.is_empty()
 }
 
-/// Fits a request that fits its model to Gemini.
+/// Adapts a request to the limits of Gemini's API.
 pub(crate) fn fit(fit: &mut Fit<'_>, request: &Request<'_>, target: &Target<'_>) {
     fit.drop_cache_control(request, |_| false);
     fit.drop_image_detail(request);
     let kept: Vec<Parameter> = fit.kept.iter().map(|(parameter, _)| *parameter).collect();
     for parameter in kept {
         match parameter {
-            Parameter::Seed => seed(fit, request),
-            Parameter::Reasoning => budget(fit, request, target.model),
-            Parameter::N => candidates(fit, request),
-            Parameter::Stop => stops(fit, request),
-            Parameter::ResponseFormat => form(fit, request, target),
+            Parameter::Seed => fit_seed(fit, request),
+            Parameter::Reasoning => fit_budget(fit, request, target.model),
+            Parameter::N => check_n(fit, request),
+            Parameter::Stop => check_stop(fit, request),
+            Parameter::ResponseFormat => check_response_format(fit, request, target),
             Parameter::FrequencyPenalty | Parameter::PresencePenalty
-                if !has_budget(target.model) =>
+                if !has_thinking_budget(target.model) =>
             {
                 fit.drop_parameter(parameter);
             }
@@ -62,8 +66,9 @@ pub(crate) fn fit(fit: &mut Fit<'_>, request: &Request<'_>, target: &Target<'_>)
     }
 }
 
-/// Seeds have 32 bits here. The low half of a longer one is used, so that other seeds stay others.
-fn seed(fit: &mut Fit<'_>, request: &Request<'_>) {
+/// Clamps a seed to Gemini's 32 bits. The low half of a longer seed is kept, so that different
+/// seeds usually stay different.
+fn fit_seed(fit: &mut Fit<'_>, request: &Request<'_>) {
     let raw = request.parameters.get(Parameter::Seed);
     let seed = raw.and_then(|raw| serde_json::from_str::<i64>(raw.get()).ok()).unwrap_or_default();
     if i32::try_from(seed).is_err() {
@@ -72,30 +77,30 @@ fn seed(fit: &mut Fit<'_>, request: &Request<'_>) {
     }
 }
 
-/// `reasoning.max_tokens`, where thinking has a budget.
-fn budget(fit: &mut Fit<'_>, request: &Request<'_>, model: &Model) {
-    let Some(asked) = request.reasoning_max_tokens else { return };
-    if !has_budget(model) {
+/// Clamps `reasoning.max_tokens`, or drops it on a model without a thinking budget.
+fn fit_budget(fit: &mut Fit<'_>, request: &Request<'_>, model: &Model) {
+    let Some(requested) = request.reasoning_max_tokens else { return };
+    if !has_thinking_budget(model) {
         fit.kept.retain(|(parameter, _)| *parameter != Parameter::Reasoning);
         fit.dropped.push(Cow::Borrowed("reasoning.max_tokens"));
         return;
     }
-    let bounded = asked.clamp(MIN_BUDGET, MAX_BUDGET);
+    let bounded = requested.clamp(MIN_BUDGET, MAX_BUDGET);
     fit.budget = Some(bounded);
-    if bounded != asked {
+    if bounded != requested {
         let json = format!("{{\"max_tokens\":{bounded}}}");
         fit.clamp(Parameter::Reasoning, json, bounded.to_string());
     }
 }
 
-fn candidates(fit: &mut Fit<'_>, request: &Request<'_>) {
+fn check_n(fit: &mut Fit<'_>, request: &Request<'_>) {
     if request.n.get() > MAX_CANDIDATES {
         let message = format!("n must be at most {MAX_CANDIDATES} with this model");
         fit.refused.push(Mistake::new(MistakeKind::Invalid, "n", &message));
     }
 }
 
-fn stops(fit: &mut Fit<'_>, request: &Request<'_>) {
+fn check_stop(fit: &mut Fit<'_>, request: &Request<'_>) {
     let raw = request.parameters.get(Parameter::Stop);
     if raw.is_some_and(|raw| stop_sequences(raw.get()).len() > MAX_STOPS) {
         let message = format!("stop must be at most {MAX_STOPS} sequences with this model");
@@ -113,20 +118,20 @@ pub(super) fn stop_sequences(json: &str) -> Vec<Text<'_>> {
     stops
 }
 
-/// Without its form the answer would be one to another question. Where nothing may be called, the
-/// tools need not be there.
-fn form(fit: &mut Fit<'_>, request: &Request<'_>, target: &Target<'_>) {
-    let idle = matches!(request.tool_choice, Some(ToolChoice::None));
-    if forms_beside_tools(request, target.model) && !idle {
+/// Refuses a `response_format` beside tools where the model cannot combine them. With a
+/// `tool_choice` of `none` the translation leaves out the tools instead.
+fn check_response_format(fit: &mut Fit<'_>, request: &Request<'_>, target: &Target<'_>) {
+    let is_unused = matches!(request.tool_choice, Some(ToolChoice::None));
+    if format_excludes_tools(request, target.model) && !is_unused {
         let model = target.name;
         let message = format!("model {model} does not support response_format together with tools");
         fit.refused.push(Mistake::new(MistakeKind::Unsupported, "response_format", &message));
     }
 }
 
-/// What Google's own OpenAI-compatible endpoint makes of an effort, in tokens. ai.google.dev,
-/// *OpenAI compatibility*, *Thinking*.
-pub(super) fn tokens(effort: Effort) -> u32 {
+/// Returns the thinking budget of an effort, in tokens, as Google's own OpenAI-compatible endpoint
+/// maps it. ai.google.dev, *OpenAI compatibility*, *Thinking*.
+pub(super) fn thinking_budget(effort: Effort) -> u32 {
     match effort {
         Effort::None => 0,
         Effort::Minimal | Effort::Low => 1024,
@@ -135,9 +140,9 @@ pub(super) fn tokens(effort: Effort) -> u32 {
     }
 }
 
-/// The level of an effort. Thinking cannot be switched off where there are levels. ai.google.dev,
-/// *Gemini thinking*, *Thinking levels*.
-pub(super) fn level(effort: Effort) -> &'static str {
+/// Returns the thinking level of an effort. There is no level that turns thinking off.
+/// ai.google.dev, *Gemini thinking*, *Thinking levels*.
+pub(super) fn thinking_level(effort: Effort) -> &'static str {
     match effort {
         Effort::None | Effort::Minimal => "MINIMAL",
         Effort::Low => "LOW",

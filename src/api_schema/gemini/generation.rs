@@ -1,9 +1,10 @@
-//! `generationConfig`: how the answer is made. ai.google.dev, *GenerationConfig*.
+//! `generationConfig`: sampling, format and thinking of the answer. ai.google.dev,
+//! *GenerationConfig*.
 
 use super::{
-    RequestBuilder,
-    fit::{has_budget, level, stop_sequences, tokens},
+    fit::{has_thinking_budget, stop_sequences, thinking_budget, thinking_level},
     json_schema,
+    request::RequestBuilder,
 };
 use crate::{
     chat::{effort::Effort, parameter::Parameter, text::Text, tools::ResponseFormat},
@@ -11,19 +12,19 @@ use crate::{
 };
 
 impl RequestBuilder<'_, '_> {
-    /// `generationConfig`.
-    pub(super) fn generation(&mut self) -> Vec<u8> {
+    /// Returns the `generationConfig`.
+    pub(super) fn generation_config(&mut self) -> Vec<u8> {
         let mut out = Vec::with_capacity(256);
         let mut config = Object::open(&mut out);
-        for (parameter, json) in &self.asked.fit.kept {
-            self.parameter(&mut config, *parameter, json);
+        for (parameter, json) in &self.input.fit.kept {
+            self.write_parameter(&mut config, *parameter, json);
         }
-        self.thinking(&mut config);
+        self.write_thinking(&mut config);
         config.close();
         out
     }
 
-    fn parameter(&mut self, config: &mut Object<'_>, parameter: Parameter, json: &str) {
+    fn write_parameter(&mut self, config: &mut Object<'_>, parameter: Parameter, json: &str) {
         let key = match parameter {
             Parameter::MaxTokens => "maxOutputTokens",
             Parameter::Temperature => "temperature",
@@ -34,50 +35,54 @@ impl RequestBuilder<'_, '_> {
             Parameter::FrequencyPenalty => "frequencyPenalty",
             Parameter::PresencePenalty => "presencePenalty",
             Parameter::Logprobs => "responseLogprobs",
-            Parameter::TopLogprobs if self.asked.request.logprobs && json != "0" => "logprobs",
-            Parameter::Stop => return stops(config, json),
-            Parameter::ResponseFormat => return self.form(config),
+            Parameter::TopLogprobs if self.input.request.logprobs && json != "0" => "logprobs",
+            Parameter::Stop => return write_stop(config, json),
+            Parameter::ResponseFormat => return self.write_response_format(config),
             _ => return,
         };
         config.raw(key, json);
     }
 
-    /// The form of the answer.
-    fn form(&mut self, config: &mut Object<'_>) {
-        let schema = match &self.asked.request.response_format {
+    /// Writes the JSON mode and the schema of a `response_format`.
+    fn write_response_format(&mut self, config: &mut Object<'_>) {
+        let schema = match &self.input.request.response_format {
             None | Some(ResponseFormat::Text) => return,
             Some(ResponseFormat::JsonObject) => None,
             Some(ResponseFormat::JsonSchema(own)) => own.schema,
         };
         config.value("responseMimeType", "application/json");
-        match schema.map(|raw| self.schemas.of_answer(raw.get())).unwrap_or(Ok(None)) {
+        match schema.map(|raw| self.schemas.response_schema(raw.get())).unwrap_or(Ok(None)) {
             Ok(Some(schema)) => drop(config.raw("responseJsonSchema", schema)),
             Ok(None) => {}
-            Err(json_schema::TooLarge) => self.wrong("response_format", "its schema is too large"),
+            Err(json_schema::TooLarge) => {
+                self.add_mistake("response_format", "its schema is too large")
+            }
         }
     }
 
-    /// `thinkingConfig`, if the request says anything about it. The model's thoughts come back for
-    /// those who asked it to think.
-    fn thinking(&self, config: &mut Object<'_>) {
-        let (request, fit) = (self.asked.request, self.asked.fit);
+    /// Writes the `thinkingConfig`, if the request has an effort or a budget. Thoughts are included
+    /// unless the client asked for the effort `none`.
+    fn write_thinking(&self, config: &mut Object<'_>) {
+        let (request, fit) = (self.input.request, self.input.fit);
         let Some(effort) = fit.effort.or(fit.budget.map(|_| Effort::High)) else { return };
-        let asks = fit.budget.is_some() || request.effort.is_some_and(|own| own != Effort::None);
+        let includes_thoughts =
+            fit.budget.is_some() || request.effort.is_some_and(|own| own != Effort::None);
         config.object("thinkingConfig", |thinking| {
-            if has_budget(self.asked.target.model) {
-                let budget = fit.budget.map_or_else(|| tokens(effort), |budget| budget.get());
+            if has_thinking_budget(self.input.target.model) {
+                let budget =
+                    fit.budget.map_or_else(|| thinking_budget(effort), |budget| budget.get());
                 thinking.value("thinkingBudget", &budget);
             } else {
-                thinking.value("thinkingLevel", level(effort));
+                thinking.value("thinkingLevel", thinking_level(effort));
             }
-            if asks {
+            if includes_thoughts {
                 thinking.value("includeThoughts", &true);
             }
         });
     }
 }
 
-fn stops(config: &mut Object<'_>, json: &str) {
+fn write_stop(config: &mut Object<'_>, json: &str) {
     let stops = stop_sequences(json);
     if !stops.is_empty() {
         let stops: Vec<&str> = stops.iter().map(Text::json).collect();

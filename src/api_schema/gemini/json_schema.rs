@@ -1,6 +1,7 @@
-//! JSON Schema as far as Gemini reads it. ai.google.dev, *GenerationConfig*, `responseJsonSchema`,
-//! names the keywords; `$ref` may have no neighbours. What else a schema demands becomes words in
-//! its description, because a model can read those. No property is lost, whatever its name.
+//! Translation of JSON Schema to the keywords that Gemini supports: ai.google.dev,
+//! *GenerationConfig*, `responseJsonSchema`. A `$ref` may have no other keyword beside it. Other
+//! keywords that constrain a value are appended to `description`, where the model can read them.
+//! Properties keep their names, whatever these are.
 
 use std::collections::BTreeMap;
 
@@ -11,21 +12,21 @@ use super::names::Unique;
 mod all_of;
 mod values;
 
-/// The most nodes that the schemas of one request may come to: references may repeat one another
-/// without end.
+/// Maximum number of nodes in all schemas of one request. References can repeat one another
+/// exponentially.
 const MAX_NODES: usize = 1 << 16;
 
-/// How deep a schema may nest with what it refers to: as deep as the body it came in.
+/// Maximum depth of a schema, the same as that of the body which contains it.
 const MAX_DEPTH: usize = 128;
 
-/// The longest schema, in bytes.
+/// Maximum length of a schema, in bytes.
 const MAX_LENGTH: usize = 1 << 20;
 
-/// The longest demand that is put into words, in characters.
+/// Maximum length of a keyword's value in a description, in characters.
 const MAX_NOTE: usize = 200;
 
-/// Keywords that demand something Gemini does not check.
-const NOTED: [&str; 26] = [
+/// Keywords that constrain a value and that Gemini does not support.
+const UNSUPPORTED: [&str; 26] = [
     "allOf",
     "pattern",
     "minLength",
@@ -54,54 +55,55 @@ const NOTED: [&str; 26] = [
     "default",
 ];
 
-/// A schema that goes beyond one of the bounds above.
+/// Error for a schema that exceeds [`MAX_NODES`], [`MAX_DEPTH`] or [`MAX_LENGTH`].
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct TooLarge;
 
-/// Translates the schemas of one request.
+/// Translator of the schemas of one request.
 #[derive(Debug, Default)]
-pub(super) struct Schemas {
-    /// How many nodes there have been.
+pub(super) struct SchemaTranslator {
+    /// Number of nodes so far.
     nodes: usize,
 }
 
-impl Schemas {
-    /// The schema of a function's parameters. None for a function without any: it needs no schema.
-    pub(super) fn of_parameters(&mut self, json: &str) -> Result<Option<Vec<u8>>, TooLarge> {
-        let Some(mut schema) = self.translated(json)? else { return Ok(None) };
-        let none = schema.iter().all(|(key, value)| match key.as_str() {
+impl SchemaTranslator {
+    /// Translates the schema of a function's parameters. Returns `None` for a function without any,
+    /// which needs no schema.
+    pub(super) fn parameters_schema(&mut self, json: &str) -> Result<Option<Vec<u8>>, TooLarge> {
+        let Some(mut schema) = self.translate(json)? else { return Ok(None) };
+        let has_none = schema.iter().all(|(key, value)| match key.as_str() {
             "type" => value == "object",
             "properties" | "required" => is_empty(value),
             "additionalProperties" => value.is_boolean(),
             "title" | "description" => true,
             _ => false,
         });
-        if none {
+        if has_none {
             return Ok(None);
         }
-        // "The schema must describe an object".
+        // ai.google.dev, *FunctionDeclaration*: "The schema must describe an object".
         if !["type", "anyOf", "$ref"].iter().any(|key| schema.contains_key(*key)) {
             schema.insert("type".to_owned(), json!("object"));
         }
-        Ok(Some(written(schema)))
+        Ok(Some(to_json(schema)))
     }
 
-    /// The schema of an answer. None for one that demands nothing.
-    pub(super) fn of_answer(&mut self, json: &str) -> Result<Option<Vec<u8>>, TooLarge> {
-        Ok(self.translated(json)?.filter(|schema| !schema.is_empty()).map(written))
+    /// Translates the schema of an answer. Returns `None` for one that permits everything.
+    pub(super) fn response_schema(&mut self, json: &str) -> Result<Option<Vec<u8>>, TooLarge> {
+        Ok(self.translate(json)?.filter(|schema| !schema.is_empty()).map(to_json))
     }
 
-    fn translated(&mut self, json: &str) -> Result<Option<Map<String, Value>>, TooLarge> {
+    fn translate(&mut self, json: &str) -> Result<Option<Map<String, Value>>, TooLarge> {
         if json.len() > MAX_LENGTH {
             return Err(TooLarge);
         }
         let Ok(root) = serde_json::from_str::<Value>(json) else { return Ok(None) };
         let Some(map) = root.as_object() else { return Ok(None) };
-        let mut translation = Translation::new(&root, self.nodes);
+        let mut translation = SchemaTranslation::new(&root, self.nodes);
         let mut schema = translation.object(map);
         let mut definitions = Map::new();
         while let Some((name, target)) = translation.targets.get(definitions.len()).cloned() {
-            let target = translation.node(target);
+            let target = translation.any_schema(target);
             definitions.insert(name, target);
         }
         if !definitions.is_empty() {
@@ -116,28 +118,28 @@ fn is_empty(value: &Value) -> bool {
     value.as_object().is_none_or(Map::is_empty) && value.as_array().is_none_or(Vec::is_empty)
 }
 
-fn written(schema: Map<String, Value>) -> Vec<u8> {
+fn to_json(schema: Map<String, Value>) -> Vec<u8> {
     let mut out = Vec::new();
     crate::json::write(&mut out, &schema);
     out
 }
 
-/// A schema being translated.
-struct Translation<'r> {
+/// Translation of one schema.
+struct SchemaTranslation<'r> {
     root: &'r Value,
-    /// Names under `$defs`, by what refers to them.
+    /// Names under `$defs`, by the references to them.
     names: BTreeMap<&'r str, String>,
     unique: Unique,
-    /// What is to stand under `$defs`.
+    /// Names and schemas for `$defs`, in the order of their first reference.
     targets: Vec<(String, &'r Value)>,
-    /// How many there have been. More than [`MAX_NODES`] once any bound was crossed.
+    /// Number of nodes so far, or more than [`MAX_NODES`] once any bound is exceeded.
     nodes: usize,
     depth: usize,
-    /// How many schemas around this one were put together from several.
-    merged: usize,
+    /// Number of enclosing schemas that are merged from several.
+    merge_depth: usize,
 }
 
-impl<'r> Translation<'r> {
+impl<'r> SchemaTranslation<'r> {
     fn new(root: &'r Value, nodes: usize) -> Self {
         Self {
             root,
@@ -146,12 +148,12 @@ impl<'r> Translation<'r> {
             targets: Vec::new(),
             nodes,
             depth: 0,
-            merged: 0,
+            merge_depth: 0,
         }
     }
 
-    /// Any schema. `true` is one that demands nothing.
-    fn node(&mut self, schema: &'r Value) -> Value {
+    /// Translates an object or a boolean. `true` permits everything.
+    fn any_schema(&mut self, schema: &'r Value) -> Value {
         match schema {
             Value::Object(map) => Value::Object(self.object(map)),
             Value::Bool(false) => json!({"description": "(no value is valid)"}),
@@ -163,27 +165,29 @@ impl<'r> Translation<'r> {
         if self.depth == MAX_DEPTH {
             self.nodes = MAX_NODES + 1;
         }
-        let parts = self.parts(map);
+        let parts = self.all_of_parts(map);
         let mut out = Map::new();
         if self.nodes > MAX_NODES {
             return out;
         }
-        let (mut notes, mut said) = (Vec::new(), BTreeMap::new());
+        let (mut notes, mut keywords) = (Vec::new(), BTreeMap::new());
         let merged = usize::from(parts.len() > 1);
         self.depth += 1;
-        self.merged += merged;
-        for (key, value) in parts.iter().flat_map(all_of::Part::keywords) {
-            // The first of two values counts, except where both can.
-            let both = matches!(key, "properties" | "required");
-            if said.insert(key, *said.get(key).unwrap_or(&value)).is_none() || both {
+        self.merge_depth += merged;
+        for (key, value) in parts.iter().flat_map(all_of::AllOfPart::keywords) {
+            // The first of several values wins, except for keywords that can be united.
+            let is_united = matches!(key, "properties" | "required");
+            let is_first = !keywords.contains_key(key);
+            keywords.entry(key).or_insert(value);
+            if is_first || is_united {
                 self.keyword(key, value, &mut out, &mut notes);
             }
         }
-        self.merged -= merged;
+        self.merge_depth -= merged;
         self.depth -= 1;
-        values::settle(&said, &mut out, &mut notes);
-        note(&mut out, &notes);
-        beside_reference(&mut out);
+        values::translate_values(&keywords, &mut out, &mut notes);
+        append_notes(&mut out, &notes);
+        isolate_reference(&mut out);
         out
     }
 
@@ -204,27 +208,27 @@ impl<'r> Translation<'r> {
             "items" => return self.items(value, out),
             "prefixItems" => value.as_array().map(|items| self.list(items)),
             "anyOf" | "oneOf" if out.contains_key("anyOf") => {
-                return notes.push(said(key, value));
+                return notes.push(keyword_note(key, value));
             }
             "anyOf" | "oneOf" => {
                 let options = value.as_array().map(|options| self.list(options));
-                return put(out, "anyOf", options);
+                return insert_some(out, "anyOf", options);
             }
             "properties" => return self.properties(value, out),
-            "required" => return require(value, out),
+            "required" => return extend_required(value, out),
             "additionalProperties" if value.is_boolean() => Some(value.clone()),
-            "additionalProperties" => Some(self.node(value)),
+            "additionalProperties" => Some(self.any_schema(value)),
             "$ref" => {
-                let name = value.as_str().and_then(|pointer| self.refer(pointer));
+                let name = value.as_str().and_then(|pointer| self.definition_name(pointer));
                 if name.is_none() {
-                    notes.push(said(key, value));
+                    notes.push(keyword_note(key, value));
                 }
                 name.map(|name| json!(format!("#/$defs/{name}")))
             }
-            _ if NOTED.contains(&key) => return notes.push(said(key, value)),
+            _ if UNSUPPORTED.contains(&key) => return notes.push(keyword_note(key, value)),
             _ => None,
         };
-        put(out, key, kept);
+        insert_some(out, key, kept);
     }
 
     fn properties(&mut self, value: &'r Value, out: &mut Map<String, Value>) {
@@ -233,31 +237,32 @@ impl<'r> Translation<'r> {
         let Some(known) = known.as_object_mut() else { return };
         for (name, schema) in fields {
             if !known.contains_key(name) {
-                let schema = self.node(schema);
+                let schema = self.any_schema(schema);
                 known.insert(name.clone(), schema);
             }
         }
     }
 
-    /// Older drafts have a list here for what is `prefixItems` now.
+    /// Translates `items`. In older drafts it may be an array, which is `prefixItems` now.
     fn items(&mut self, value: &'r Value, out: &mut Map<String, Value>) {
         match value {
-            Value::Array(items) => put(out, "prefixItems", Some(self.list(items))),
+            Value::Array(items) => insert_some(out, "prefixItems", Some(self.list(items))),
             Value::Bool(false) => {}
-            other => put(out, "items", Some(self.node(other))),
+            other => insert_some(out, "items", Some(self.any_schema(other))),
         }
     }
 
     fn list(&mut self, schemas: &'r [Value]) -> Value {
-        Value::Array(schemas.iter().map(|schema| self.node(schema)).collect())
+        Value::Array(schemas.iter().map(|schema| self.any_schema(schema)).collect())
     }
 
-    /// The name under `$defs` of what a reference points at, if it is in this schema.
-    fn refer(&mut self, pointer: &'r str) -> Option<String> {
+    /// Returns the name under `$defs` of a reference's target, or `None` for one outside the
+    /// schema.
+    fn definition_name(&mut self, pointer: &'r str) -> Option<String> {
         if let Some(known) = self.names.get(pointer) {
             return Some(known.clone());
         }
-        let target = self.target(pointer)?;
+        let target = self.resolve(pointer)?;
         let last = pointer.rsplit('/').next().unwrap_or_default();
         let plain = |c: char| if c.is_ascii_alphanumeric() || "_.-".contains(c) { c } else { '_' };
         let name = self.unique.name(last.chars().map(plain).collect(), usize::MAX);
@@ -266,12 +271,13 @@ impl<'r> Translation<'r> {
         Some(name)
     }
 
-    fn target(&self, pointer: &str) -> Option<&'r Value> {
+    fn resolve(&self, pointer: &str) -> Option<&'r Value> {
         self.root.pointer(pointer.strip_prefix('#')?)
     }
 }
 
-fn require(value: &Value, out: &mut Map<String, Value>) {
+/// Appends names to `required`.
+fn extend_required(value: &Value, out: &mut Map<String, Value>) {
     let Some(more) = value.as_array() else { return };
     let names = out.entry("required").or_insert_with(|| json!([]));
     if let Some(names) = names.as_array_mut() {
@@ -279,19 +285,21 @@ fn require(value: &Value, out: &mut Map<String, Value>) {
     }
 }
 
-fn put(out: &mut Map<String, Value>, key: &str, value: Option<Value>) {
+/// Inserts a value that is there.
+fn insert_some(out: &mut Map<String, Value>, key: &str, value: Option<Value>) {
     if let Some(value) = value {
         out.insert(key.to_owned(), value);
     }
 }
 
-fn said(key: &str, value: &Value) -> String {
+/// Returns a note with a keyword and its value, shortened to [`MAX_NOTE`].
+fn keyword_note(key: &str, value: &Value) -> String {
     let value: String = value.to_string().chars().take(MAX_NOTE).collect();
     format!("{key}: {value}")
 }
 
-/// Puts demands into the description.
-fn note(out: &mut Map<String, Value>, notes: &[String]) {
+/// Appends notes to the description.
+fn append_notes(out: &mut Map<String, Value>, notes: &[String]) {
     if notes.is_empty() {
         return;
     }
@@ -303,8 +311,8 @@ fn note(out: &mut Map<String, Value>, notes: &[String]) {
     out.insert("description".to_owned(), json!(text));
 }
 
-/// A reference with neighbours becomes the one choice of an `anyOf`.
-fn beside_reference(out: &mut Map<String, Value>) {
+/// Moves a `$ref` that has other keywords beside it into an `anyOf` of its own.
+fn isolate_reference(out: &mut Map<String, Value>) {
     if out.len() < 2 {
         return;
     }

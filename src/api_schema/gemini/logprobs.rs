@@ -1,4 +1,4 @@
-//! Probabilities of tokens. ai.google.dev, *LogprobsResult*; OpenAI's API reference, *The chat
+//! Log probabilities of tokens. ai.google.dev, *LogprobsResult*; OpenAI's API reference, *The chat
 //! completion object*, `logprobs`.
 
 use serde::{Deserialize, Serialize};
@@ -8,65 +8,66 @@ use crate::chat::text::Text;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Theirs<'a> {
+struct LogprobsResult<'a> {
     #[serde(borrow, default)]
-    chosen_candidates: Vec<Candidate<'a>>,
+    chosen_candidates: Vec<TokenCandidate<'a>>,
     #[serde(borrow, default)]
-    top_candidates: Vec<Top<'a>>,
+    top_candidates: Vec<TopCandidates<'a>>,
 }
 
 #[derive(Deserialize)]
-struct Top<'a> {
+struct TopCandidates<'a> {
     #[serde(borrow, default)]
-    candidates: Vec<Candidate<'a>>,
+    candidates: Vec<TokenCandidate<'a>>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Candidate<'a> {
+struct TokenCandidate<'a> {
     #[serde(borrow)]
     token: Text<'a>,
-    /// Zero, a certain token, is left out.
+    /// Left out when it is zero, as for a certain token.
     #[serde(default)]
     log_probability: f64,
 }
 
+/// `logprobs` of a choice in our API.
 #[derive(Serialize)]
-struct Ours {
-    content: Vec<Token>,
+struct ChoiceLogprobs {
+    content: Vec<PositionLogprobs>,
     refusal: (),
 }
 
+/// The token at one position, and its alternatives.
 #[derive(Serialize)]
-struct Token {
+struct PositionLogprobs {
     #[serde(flatten)]
-    chosen: Likely,
-    top_logprobs: Vec<Likely>,
+    chosen: TokenLogprob,
+    top_logprobs: Vec<TokenLogprob>,
 }
 
 #[derive(Serialize)]
-struct Likely {
+struct TokenLogprob {
     token: String,
     logprob: f64,
     bytes: Vec<u8>,
 }
 
-impl From<&Candidate<'_>> for Likely {
-    fn from(candidate: &Candidate<'_>) -> Self {
+impl From<&TokenCandidate<'_>> for TokenLogprob {
+    fn from(candidate: &TokenCandidate<'_>) -> Self {
         let token = candidate.token.decode().into_owned();
         Self { bytes: token.clone().into_bytes(), token, logprob: candidate.log_probability }
     }
 }
 
-/// Theirs as ours. None for what cannot be read.
+/// Translates a `logprobsResult`. Returns `None` for one that cannot be parsed.
 pub(super) fn translate(raw: &RawValue) -> Option<Box<RawValue>> {
-    let theirs: Theirs<'_> = serde_json::from_str(raw.get()).ok()?;
-    let tops = theirs.top_candidates.iter().map(|top| top.candidates.iter().map(Likely::from));
-    let mut tops = tops.map(Iterator::collect);
-    let chosen = theirs.chosen_candidates.iter();
-    let content = chosen.map(|chosen| Token {
-        chosen: chosen.into(),
-        top_logprobs: tops.next().unwrap_or_default(),
+    let result: LogprobsResult<'_> = serde_json::from_str(raw.get()).ok()?;
+    let mut alternatives = result.top_candidates.iter();
+    let content = result.chosen_candidates.iter().map(|chosen| {
+        let top = alternatives.next().map(|top| top.candidates.as_slice()).unwrap_or_default();
+        let top_logprobs = top.iter().map(TokenLogprob::from).collect();
+        PositionLogprobs { chosen: chosen.into(), top_logprobs }
     });
-    to_raw_value(&Ours { content: content.collect(), refusal: () }).ok()
+    to_raw_value(&ChoiceLogprobs { content: content.collect(), refusal: () }).ok()
 }

@@ -1,6 +1,6 @@
-//! The conversation: `systemInstruction` and `contents`. Two speakers take turns, `user` and
-//! `model`, no turn is empty, and right after calls comes one turn with a response to each, in
-//! their order. ai.google.dev, *Content*; *Function calling*.
+//! The conversation: `systemInstruction` and `contents`. The roles `user` and `model` take turns,
+//! no turn is empty, and the turn after calls holds a response to each, in the order of the calls.
+//! ai.google.dev, *Content*; *Function calling*.
 
 use std::{
     borrow::Cow,
@@ -11,12 +11,11 @@ use serde::{Deserialize, de::IgnoredAny};
 use serde_json::value::RawValue;
 
 use super::{
-    RequestBuilder,
-    fit::has_budget,
-    is_vertex,
+    fit::has_thinking_budget,
     media::Media,
-    signature::{LOST, Signatures},
-    turns::{self, Turns},
+    request::{RequestBuilder, is_vertex},
+    signature::{PLACEHOLDER, Signatures},
+    turns::{self, TurnsWriter},
 };
 use crate::{
     chat::{
@@ -30,51 +29,51 @@ use crate::{
 const USER: &str = "user";
 const MODEL: &str = "model";
 
-/// How deep a result may nest and still be an object of its own: Google reads at most 100 levels of
-/// a request, and two for each of these.
+/// Maximum depth of a result that is sent as an object. A request may have 100 levels at Google,
+/// and each level of a result counts twice.
 const MAX_DEPTH: usize = 32;
 
-/// A call that waits for its result.
-struct Pending<'q, 'a> {
-    /// None for a call in the old form, which goes by its name.
+/// Call whose result has not been written.
+struct PendingCall<'q, 'a> {
+    /// The client's id, or `None` for a `function_call`, which is matched by name.
     id: Option<&'q Text<'a>>,
-    /// The name that is sent.
+    /// Name of the function, as it is sent.
     name: String,
-    /// An object.
+    /// The result as a JSON object.
     response: Option<Vec<u8>>,
 }
 
-/// A call in the old form, `function_call`.
+/// Fields of a `function_call`, the form that calls had before tools.
 #[derive(Deserialize)]
-struct OldCall<'a> {
+struct LegacyCall<'a> {
     #[serde(borrow)]
     name: Text<'a>,
     #[serde(borrow, default)]
     arguments: Option<Text<'a>>,
 }
 
-/// The conversation so far.
+/// Builder of `contents`, with the calls that wait for their results.
 #[derive(Default)]
-struct Conversation<'q, 'a> {
-    turns: Turns,
-    pending: Vec<Pending<'q, 'a>>,
-    /// Places of those without a result, by their ids.
-    open: BTreeMap<String, VecDeque<usize>>,
+struct ContentsBuilder<'q, 'a> {
+    turns: TurnsWriter,
+    pending: Vec<PendingCall<'q, 'a>>,
+    /// Indexes into `pending` of the calls without a result, by id.
+    waiting: BTreeMap<String, VecDeque<usize>>,
 }
 
 impl<'q, 'a> RequestBuilder<'q, 'a> {
-    /// The parts of `systemInstruction`: what system and developer messages say, but for the last
-    /// words.
-    pub(super) fn system(&mut self) -> Option<Vec<u8>> {
+    /// Returns the parts of `systemInstruction`: the texts of system and developer messages,
+    /// without the trailing ones.
+    pub(super) fn system_parts(&mut self) -> Option<Vec<u8>> {
         let mut parts = Vec::new();
-        let messages = self.asked.request.messages.iter().enumerate();
-        for (index, message) in messages.take(self.last_words()) {
-            if !instructs(message) {
+        let messages = self.input.request.messages.iter().enumerate();
+        for (index, message) in messages.take(self.trailing_instructions()) {
+            if !is_instruction(message) {
                 continue;
             }
             for text in self.texts(index, message) {
                 parts.push(if parts.is_empty() { b'[' } else { b',' });
-                turns::text(&mut parts, &text, None);
+                turns::write_text_part(&mut parts, &text, None);
             }
         }
         (!parts.is_empty()).then(|| {
@@ -83,56 +82,57 @@ impl<'q, 'a> RequestBuilder<'q, 'a> {
         })
     }
 
-    /// Where the instructions begin that stand after all that was said: they are about what is to
-    /// be said next, and a conversation must not end in the model's own words. Where nobody has
-    /// spoken there are none.
-    fn last_words(&self) -> usize {
-        let messages = &self.asked.request.messages;
-        let spoken = messages.iter().rposition(|message| !instructs(message));
-        spoken.map_or(messages.len(), |last| last + 1)
+    /// Returns the index of the first instruction after the last other message, or the number of
+    /// messages if all are instructions. Trailing instructions are about the next answer and become
+    /// a turn of the user's, because `contents` must not end in the model's turn.
+    fn trailing_instructions(&self) -> usize {
+        let messages = &self.input.request.messages;
+        let last = messages.iter().rposition(|message| !is_instruction(message));
+        last.map_or(messages.len(), |last| last + 1)
     }
 
-    /// `contents`.
+    /// Returns `contents`.
     pub(super) fn contents(&mut self) -> Vec<u8> {
-        let last_words = self.last_words();
-        let mut conversation = Conversation::default();
-        // What users say between calls and their results comes after the results.
+        let trailing = self.trailing_instructions();
+        let mut contents = ContentsBuilder::default();
+        // User messages between calls and their results are written after the results.
         let mut users = Vec::new();
-        for (index, message) in self.asked.request.messages.iter().enumerate() {
+        for (index, message) in self.input.request.messages.iter().enumerate() {
             match message.role {
-                Role::System | Role::Developer if index < last_words => {}
+                Role::System | Role::Developer if index < trailing => {}
                 Role::System | Role::Developer | Role::User => users.push((index, message)),
                 Role::Assistant => {
-                    if !users.is_empty() || conversation.has_results() {
-                        self.answer(&mut conversation, &mut users);
+                    if !users.is_empty() || contents.has_results() {
+                        self.write_user_side(&mut contents, &mut users);
                     }
-                    self.assistant(&mut conversation, index, message);
+                    self.write_assistant(&mut contents, index, message);
                 }
-                Role::Tool | Role::Function => self.result(&mut conversation, index, message),
+                Role::Tool | Role::Function => self.add_result(&mut contents, index, message),
             }
         }
-        self.answer(&mut conversation, &mut users);
-        conversation.turns.finish()
+        self.write_user_side(&mut contents, &mut users);
+        contents.turns.finish()
     }
 
-    /// What is not the model's: results of its calls, and what users say.
-    fn answer(
+    /// Writes the results of pending calls, then the messages of `users`.
+    fn write_user_side(
         &mut self,
-        conversation: &mut Conversation<'q, 'a>,
+        contents: &mut ContentsBuilder<'q, 'a>,
         users: &mut Vec<(usize, &'q Message<'a>)>,
     ) {
-        conversation.respond(self.takes_ids());
+        contents.write_results(self.has_call_ids());
         for (index, message) in users.drain(..) {
-            self.user(&mut conversation.turns, index, message);
+            self.write_user(&mut contents.turns, index, message);
         }
     }
 
-    /// Whether calls have ids, and signatures are asked for: Gemini 3 and later.
-    fn takes_ids(&self) -> bool {
-        !has_budget(self.asked.target.model)
+    /// Returns true if calls have ids and require signatures, as for Gemini 3 and later.
+    fn has_call_ids(&self) -> bool {
+        !has_thinking_budget(self.input.target.model)
     }
 
-    /// What a message says, its speaker's name in front. Anything but text is a mistake.
+    /// Returns the texts of a message, the first prefixed by the speaker's name. A part of another
+    /// kind is a mistake.
     fn texts(&mut self, index: usize, message: &Message<'a>) -> Vec<Text<'a>> {
         let mut texts = match &message.content {
             Content::Absent => Vec::new(),
@@ -141,182 +141,200 @@ impl<'q, 'a> RequestBuilder<'q, 'a> {
                 for (number, part) in parts.iter().enumerate() {
                     if part.as_text().is_none() {
                         let param = format!("messages[{index}].content[{number}]");
-                        self.wrong(param, "only text is supported here");
+                        self.add_mistake(param, "only text is supported here");
                     }
                 }
                 parts.iter().filter_map(Part::as_text).cloned().collect()
             }
         };
         texts.retain(|text| !text.is_empty());
-        if let (Some(first), Some(name)) = (texts.first_mut(), speaker(message)) {
+        if let (Some(first), Some(name)) = (texts.first_mut(), speaker_name(message)) {
             *first = name.join(": ", first);
         }
         texts
     }
 
-    fn user(&mut self, turns: &mut Turns, index: usize, message: &Message<'a>) {
+    fn write_user(&mut self, turns: &mut TurnsWriter, index: usize, message: &Message<'a>) {
         let Content::Parts(parts) = &message.content else {
             for text in self.texts(index, message) {
-                turns::text(turns.part(USER), &text, None);
+                turns::write_text_part(turns.begin_part(USER), &text, None);
             }
             return;
         };
-        let first =
-            parts.iter().position(|part| part.as_text().is_some_and(|text| !text.is_empty()));
-        let name = speaker(message);
+        let is_filled = |part: &Part<'_>| part.as_text().is_some_and(|text| !text.is_empty());
+        let first = parts.iter().position(is_filled);
+        let name = speaker_name(message);
         if let Some(name) = name.filter(|_| first.is_none() && !parts.is_empty()) {
-            turns::text(turns.part(USER), &name.join(":", &Text::new("")), None);
+            turns::write_text_part(turns.begin_part(USER), &name.join(":", &Text::new("")), None);
         }
         for (number, part) in parts.iter().enumerate() {
             match part.as_text() {
                 Some(text) if text.is_empty() => {}
-                Some(text) => match name.filter(|_| first == Some(number)) {
-                    Some(name) => turns::text(turns.part(USER), &name.join(": ", text), None),
-                    None => turns::text(turns.part(USER), text, None),
-                },
-                None => self.media(turns, index, number, part),
+                Some(text) => {
+                    let prefix = name.filter(|_| first == Some(number));
+                    let named = prefix.map(|name| name.join(": ", text));
+                    let text = named.as_ref().unwrap_or(text);
+                    turns::write_text_part(turns.begin_part(USER), text, None);
+                }
+                None => self.write_media(turns, index, number, part),
             }
         }
     }
 
-    fn media(&mut self, turns: &mut Turns, index: usize, number: usize, part: &Part<'_>) {
-        match Media::read(part, is_vertex(&self.asked.target)) {
-            Ok(media) => media.write(turns.part(USER)),
+    fn write_media(
+        &mut self,
+        turns: &mut TurnsWriter,
+        index: usize,
+        number: usize,
+        part: &Part<'_>,
+    ) {
+        match Media::read(part, is_vertex(&self.input.target)) {
+            Ok(media) => media.write(turns.begin_part(USER)),
             Err(problem) => {
                 let param = format!("messages[{index}].content[{number}]");
-                self.wrong(param, &format!("{}: {problem}", part.kind));
+                self.add_mistake(param, &format!("{}: {problem}", part.kind));
             }
         }
     }
 
-    /// What the model said, and then what it called.
-    fn assistant(
+    /// Writes the texts of an assistant message, then its calls.
+    fn write_assistant(
         &mut self,
-        conversation: &mut Conversation<'q, 'a>,
+        contents: &mut ContentsBuilder<'q, 'a>,
         index: usize,
         message: &'q Message<'a>,
     ) {
-        let signatures = Signatures::of(message);
+        let signatures = Signatures::read(message);
         let mut texts = self.texts(index, message);
         texts.extend(message.refusal.clone().filter(|text| !text.is_empty()));
         let last = texts.len();
         for (number, text) in texts.iter().enumerate() {
-            // The signature of a whole answer comes with the last of it.
-            let signature = signatures.of_text().filter(|_| number + 1 == last);
-            turns::text(conversation.turns.part(MODEL), text, signature);
+            // The signature of an answer's text belongs to its last part.
+            let signature = signatures.for_text().filter(|_| number + 1 == last);
+            turns::write_text_part(contents.turns.begin_part(MODEL), text, signature);
         }
         let calls = message.tool_calls.iter().flatten();
         for (number, call) in calls.enumerate() {
             let param = format!("messages[{index}].tool_calls[{number}].function.arguments");
-            let signature = signatures.of_call(call);
-            self.call(conversation, call, &param, signature.as_deref());
+            let signature = signatures.for_call(call);
+            self.write_call(contents, call, &param, signature.as_deref());
         }
         let has_calls = message.tool_calls.as_ref().is_some_and(|calls| !calls.is_empty());
         if let Some(raw) = message.function_call.filter(|_| !has_calls) {
-            self.old_call(conversation, index, raw);
+            self.write_legacy_call(contents, index, raw);
         }
     }
 
-    fn call(
+    fn write_call(
         &mut self,
-        conversation: &mut Conversation<'q, 'a>,
+        contents: &mut ContentsBuilder<'q, 'a>,
         call: &'q ToolCall<'a>,
         param: &str,
         signature: Option<&str>,
     ) {
-        let args = self.args(call.function.arguments.as_ref(), param);
+        let args = self.arguments_object(call.function.arguments.as_ref(), param);
         let name = self.names.sent(&call.function.name.decode());
-        let id = Some(&call.id).filter(|id| self.takes_ids() && !id.is_empty());
-        // The first call of a step must have one, also where it was lost.
-        let lost = self.takes_ids() && conversation.pending.is_empty();
-        let signature = signature.or(lost.then_some(LOST));
-        turns::call(conversation.turns.part(MODEL), id, &name, &args, signature);
-        conversation.await_result(Some(&call.id), name);
+        let id = Some(&call.id).filter(|id| self.has_call_ids() && !id.is_empty());
+        let signature = signature.or(self.placeholder(contents));
+        turns::write_call_part(contents.turns.begin_part(MODEL), id, &name, &args, signature);
+        contents.await_result(Some(&call.id), name);
     }
 
-    fn old_call(&mut self, conversation: &mut Conversation<'q, 'a>, index: usize, raw: &RawValue) {
+    fn write_legacy_call(
+        &mut self,
+        contents: &mut ContentsBuilder<'q, 'a>,
+        index: usize,
+        raw: &RawValue,
+    ) {
         let param = format!("messages[{index}].function_call");
-        let Ok(call) = serde_json::from_str::<OldCall<'_>>(raw.get()) else {
-            return self.wrong(param, "must hold name and arguments");
+        let Ok(call) = serde_json::from_str::<LegacyCall<'_>>(raw.get()) else {
+            return self.add_mistake(param, "must hold name and arguments");
         };
-        let args = self.args(call.arguments.as_ref(), &format!("{param}.arguments"));
+        let args = self.arguments_object(call.arguments.as_ref(), &format!("{param}.arguments"));
         let name = self.names.sent(&call.name.decode());
-        let lost = self.takes_ids() && conversation.pending.is_empty();
-        let signature = lost.then_some(LOST);
-        turns::call(conversation.turns.part(MODEL), None, &name, &args, signature);
-        conversation.await_result(None, name);
+        let signature = self.placeholder(contents);
+        turns::write_call_part(contents.turns.begin_part(MODEL), None, &name, &args, signature);
+        contents.await_result(None, name);
     }
 
-    /// Arguments as the object they must be here.
-    fn args(&mut self, arguments: Option<&Text<'_>>, param: &str) -> String {
+    /// Returns the placeholder signature for the first call of a step, which must have one.
+    fn placeholder(&self, contents: &ContentsBuilder<'_, '_>) -> Option<&'static str> {
+        (self.has_call_ids() && contents.pending.is_empty()).then_some(PLACEHOLDER)
+    }
+
+    /// Returns the arguments of a call as a JSON object.
+    fn arguments_object(&mut self, arguments: Option<&Text<'_>>, param: &str) -> String {
         let decoded = arguments.map(Text::decode).unwrap_or_default();
         let object = arguments_to_object(decoded).unwrap_or_else(|| {
-            self.wrong(param, "is not JSON");
+            self.add_mistake(param, "is not JSON");
             Cow::Borrowed("{}")
         });
         object.into_owned()
     }
 
-    /// Finds the call a result belongs to.
-    fn result(
+    /// Assigns a result to its call.
+    fn add_result(
         &mut self,
-        conversation: &mut Conversation<'q, 'a>,
+        contents: &mut ContentsBuilder<'q, 'a>,
         index: usize,
         message: &Message<'a>,
     ) {
         let texts = self.texts(index, message);
-        let old = message.name.as_ref().filter(|_| message.role == Role::Function);
-        let call = match (old, &message.tool_call_id) {
+        let function = message.name.as_ref().filter(|_| message.role == Role::Function);
+        let call = match (function, &message.tool_call_id) {
             (Some(name), _) => {
                 let name = self.names.sent(&name.decode());
-                conversation.old(&name)
+                contents.find_legacy(&name)
             }
-            (None, Some(id)) => conversation.take(&id.decode()),
+            (None, Some(id)) => contents.take_by_id(&id.decode()),
             (None, None) => None,
         };
         match call {
-            Some(call) => call.response = Some(response(&texts)),
-            None => self.wrong(format!("messages[{index}]"), "answers no tool call before it"),
+            Some(call) => call.response = Some(result_object(&texts)),
+            None => {
+                self.add_mistake(format!("messages[{index}]"), "answers no tool call before it")
+            }
         }
     }
 }
 
-impl<'q, 'a> Conversation<'q, 'a> {
-    /// Keeps a call until its result comes.
+impl<'q, 'a> ContentsBuilder<'q, 'a> {
+    /// Adds a call to those that wait for their result.
     fn await_result(&mut self, id: Option<&'q Text<'a>>, name: String) {
         if let Some(id) = id {
-            let places = self.open.entry(id.decode().into_owned()).or_default();
-            places.push_back(self.pending.len());
+            let indexes = self.waiting.entry(id.decode().into_owned()).or_default();
+            indexes.push_back(self.pending.len());
         }
-        self.pending.push(Pending { id, name, response: None });
+        self.pending.push(PendingCall { id, name, response: None });
     }
 
-    /// The call with an id that has no result yet.
-    fn take(&mut self, id: &str) -> Option<&mut Pending<'q, 'a>> {
-        let place = self.open.get_mut(id)?.pop_front()?;
-        self.pending.get_mut(place)
+    /// Returns the first call of this id without a result.
+    fn take_by_id(&mut self, id: &str) -> Option<&mut PendingCall<'q, 'a>> {
+        let index = self.waiting.get_mut(id)?.pop_front()?;
+        self.pending.get_mut(index)
     }
 
-    /// The call in the old form that waits for a result under its name.
-    fn old(&mut self, name: &str) -> Option<&mut Pending<'q, 'a>> {
-        let waits = |call: &&mut Pending<'_, '_>| call.id.is_none() && call.response.is_none();
+    /// Returns the first `function_call` of this name without a result.
+    fn find_legacy(&mut self, name: &str) -> Option<&mut PendingCall<'q, 'a>> {
+        let waits = |call: &&mut PendingCall<'_, '_>| call.id.is_none() && call.response.is_none();
         self.pending.iter_mut().filter(waits).find(|call| call.name == name)
     }
 
-    /// Whether results have come for the calls. Until then the model may still be calling.
+    /// Returns true if a call has its result. Otherwise an assistant message continues the model's
+    /// turn.
     fn has_results(&self) -> bool {
         self.pending.iter().any(|call| call.response.is_some())
     }
 
-    /// Writes the turn that answers the calls, if there were any.
-    fn respond(&mut self, with_ids: bool) {
+    /// Writes the turn with the results of the pending calls, if there are any.
+    fn write_results(&mut self, with_ids: bool) {
         if self.pending.is_empty() {
             return;
         }
-        self.turns.close();
-        self.open.clear();
+        self.turns.end_turn();
+        self.waiting.clear();
         for call in self.pending.drain(..) {
-            let mut part = Object::open(self.turns.part(USER));
+            let mut part = Object::open(self.turns.begin_part(USER));
             part.object("functionResponse", |response| {
                 if let Some(id) = call.id.filter(|id| with_ids && !id.is_empty()) {
                     response.raw("id", id.json());
@@ -327,12 +345,13 @@ impl<'q, 'a> Conversation<'q, 'a> {
             });
             part.close();
         }
-        self.turns.close();
+        self.turns.end_turn();
     }
 }
 
-/// A result as an object: itself, if it is one. ai.google.dev, *FunctionResponse*, `response`.
-fn response(texts: &[Text<'_>]) -> Vec<u8> {
+/// Returns a result as a JSON object: the result itself, if it is one and not too deep.
+/// ai.google.dev, *FunctionResponse*, `response`.
+fn result_object(texts: &[Text<'_>]) -> Vec<u8> {
     let text = Text::concat(texts);
     let decoded = text.decode();
     let json = decoded.trim();
@@ -343,12 +362,13 @@ fn response(texts: &[Text<'_>]) -> Vec<u8> {
     format!("{{\"output\":{}}}", text.json()).into_bytes()
 }
 
-/// The name that goes in front of what a message says. A function's name is no speaker's.
-fn instructs(message: &Message<'_>) -> bool {
+fn is_instruction(message: &Message<'_>) -> bool {
     matches!(message.role, Role::System | Role::Developer)
 }
 
-fn speaker<'m, 'a>(message: &'m Message<'a>) -> Option<&'m Text<'a>> {
+/// Returns the speaker's name, which prefixes the message's text. The `name` of a result is that of
+/// its function.
+fn speaker_name<'m, 'a>(message: &'m Message<'a>) -> Option<&'m Text<'a>> {
     let speaks = !matches!(message.role, Role::Tool | Role::Function);
     message.name.as_ref().filter(|name| speaks && !name.is_empty())
 }

@@ -2,13 +2,13 @@
 //! of the usage so far. No event marks the end: the stream ends after its candidates have.
 //! ai.google.dev, *Text generation*, *Streaming responses*.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use super::{
-    GeminiDecoder,
-    answer::{Candidate, End, FAILED, Response, Said as Part, image},
     logprobs,
-    signature::detail,
+    parts::{PartContent, PartDecoder, image_entry},
+    signature::reasoning_detail,
+    wire::{Candidate, CandidateEnd, GeminiResponse, MODEL_FAILURE, UsageMetadata},
 };
 use crate::{
     api_schema::origin::ResponseContext,
@@ -22,102 +22,115 @@ use crate::{
     json::into_str,
 };
 
+/// State of a stream.
+#[derive(Clone, Debug, Default)]
+pub(super) struct GeminiStream {
+    candidates: BTreeMap<usize, CandidateState>,
+    /// The usage so far.
+    usage: UsageMetadata,
+}
+
 /// Counts of the parts that a candidate's stream has held so far.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct CandidateState {
-    /// True once there was a part other than thoughts.
+struct CandidateState {
+    /// True once there was a part other than a thought.
     has_content: bool,
     calls: usize,
     signatures: usize,
     images: usize,
 }
 
-/// Decodes one event into the deltas it holds.
-pub(super) fn decode_event<'d>(
-    decoder: &mut GeminiDecoder,
-    data: &'d [u8],
-    origin: ResponseContext<'_>,
-    deltas: &mut Vec<Delta<'d>>,
-) -> Result<(), Error> {
-    // Not part of Gemini's API, but proxies add it.
-    if data == b"[DONE]" {
-        return Ok(());
-    }
-    let mut response = Response::read(data, origin)?;
-    if let Some(usage) = response.usage() {
-        decoder.usage = decoder.usage.updated(usage);
-        deltas.push(Delta::Usage(decoder.usage.told()));
-    }
-    if let Some(reason) = response.blocked() {
-        let (text, native) = (reason.clone(), Some(reason.clone()));
-        deltas.push(Delta::Refusal { choice: 0, text });
-        deltas.push(Delta::Finish { choice: 0, finish: Finish::ContentFilter, native });
-    }
-    let candidates = response.candidates.take().unwrap_or_default();
-    for (position, candidate) in candidates.into_iter().enumerate() {
-        let choice = candidate.choice(position);
-        if choice < MAX_ITEMS {
-            decoder.decode_candidate(candidate, choice, origin, deltas)?;
+impl GeminiStream {
+    /// Decodes one event into the deltas it holds.
+    pub(super) fn decode_event<'d>(
+        &mut self,
+        parts: &PartDecoder,
+        data: &'d [u8],
+        origin: ResponseContext<'_>,
+        deltas: &mut Vec<Delta<'d>>,
+    ) -> Result<(), Error> {
+        // Gemini sends no such event, but proxies in front of it do.
+        if data == b"[DONE]" {
+            return Ok(());
         }
+        let mut response = GeminiResponse::read(data, origin)?;
+        if let Some(usage) = response.usage() {
+            self.usage = self.usage.updated(usage);
+            deltas.push(Delta::Usage(self.usage.to_usage()));
+        }
+        if let Some(reason) = response.block_reason() {
+            let (text, native) = (reason.clone(), Some(reason.clone()));
+            deltas.push(Delta::Refusal { choice: 0, text });
+            deltas.push(Delta::Finish { choice: 0, finish: Finish::ContentFilter, native });
+        }
+        let candidates = response.candidates.take().unwrap_or_default();
+        for (position, mut candidate) in candidates.into_iter().enumerate() {
+            let choice = candidate.choice_index(position);
+            if choice < MAX_ITEMS {
+                let state = self.candidates.entry(choice).or_default();
+                let contents = parts.take_parts(&mut candidate, choice, state.calls);
+                state.decode_candidate(candidate, contents, choice, origin, deltas)?;
+            }
+        }
+        Ok(())
     }
-    Ok(())
 }
 
-impl GeminiDecoder {
+impl CandidateState {
+    /// Decodes the parts of a candidate, then its end.
     fn decode_candidate<'d>(
         &mut self,
-        mut candidate: Candidate<'d>,
+        candidate: Candidate<'d>,
+        contents: Vec<PartContent<'d>>,
         choice: usize,
         origin: ResponseContext<'_>,
         deltas: &mut Vec<Delta<'d>>,
     ) -> Result<(), Error> {
         let logprobs = candidate.logprobs_result.and_then(logprobs::translate);
         let mut logprobs = logprobs.map(|raw| into_str(Cow::Owned(raw)));
-        let mut state = self.candidates.get(&choice).copied().unwrap_or_default();
-        for part in candidate.said(self, choice, state.calls) {
-            state.decode_part(part, choice, &mut logprobs, deltas);
+        for content in contents {
+            self.decode_part(content, choice, &mut logprobs, deltas);
         }
-        self.candidates.insert(choice, state);
         if logprobs.is_some() {
             deltas.push(Delta::Content { choice, text: Text::new(""), logprobs });
         }
         let finish = match candidate.end() {
             None => return Ok(()),
-            Some(End::Failed) if !state.has_content => return Err(origin.bad(FAILED)),
-            Some(End::Failed) => Finish::Stop,
-            Some(End::Finish(finish)) => finish,
+            Some(CandidateEnd::Failed) if !self.has_content => {
+                return Err(origin.bad(MODEL_FAILURE));
+            }
+            Some(CandidateEnd::Failed) => Finish::Stop,
+            Some(CandidateEnd::Finish(finish)) => finish,
         };
         deltas.push(Delta::Finish { choice, finish, native: candidate.finish_reason });
         Ok(())
     }
-}
 
-impl CandidateState {
     /// Decodes one part. The first text of an event takes the event's log probabilities.
     fn decode_part<'d>(
         &mut self,
-        part: Part<'d>,
+        part: PartContent<'d>,
         choice: usize,
         logprobs: &mut Option<Cow<'d, str>>,
         deltas: &mut Vec<Delta<'d>>,
     ) {
         match part {
-            Part::Thought(text) => deltas.push(Delta::Reasoning { choice, text }),
-            Part::Text(text) => {
+            PartContent::Thought(text) => deltas.push(Delta::Reasoning { choice, text }),
+            PartContent::Text(text) => {
                 self.has_content = true;
                 deltas.push(Delta::Content { choice, text, logprobs: logprobs.take() });
             }
-            Part::Signature(signature, id) => {
-                let json = detail(&signature, id.as_ref(), self.signatures);
+            PartContent::Signature(signature, id) => {
+                let json = reasoning_detail(&signature, id.as_ref(), self.signatures);
                 self.signatures += 1;
                 deltas.push(Delta::ReasoningDetail { choice, json });
             }
-            Part::Image(url) => {
+            PartContent::Image(url) => {
                 self.has_content = true;
-                deltas.push(Delta::Image { choice, json: image(&url, self.images) });
+                deltas.push(Delta::Image { choice, json: image_entry(&url, self.images) });
                 self.images += 1;
             }
-            Part::Call(Call { id, name, arguments: text, extra_content }) => {
+            PartContent::Call(Call { id, name, arguments: text, extra_content }) => {
                 self.has_content = true;
                 let call = self.calls;
                 self.calls += 1;
@@ -137,11 +150,11 @@ mod tests {
     use crate::{api_schema::origin::ResponseHead, chat::usage::Usage};
 
     fn decode<'d>(events: &[&'d str]) -> Vec<Delta<'d>> {
-        let head = ResponseHead::default();
+        let (head, parts) = (ResponseHead::default(), PartDecoder::default());
         let origin = ResponseContext { provider: "google", model: "gemini", head: &head };
-        let (mut decoder, mut deltas) = (GeminiDecoder::default(), Vec::new());
+        let (mut stream, mut deltas) = (GeminiStream::default(), Vec::new());
         for event in events {
-            decoder.decode_event(event.as_bytes(), origin, &mut deltas).unwrap();
+            stream.decode_event(&parts, event.as_bytes(), origin, &mut deltas).unwrap();
         }
         deltas
     }

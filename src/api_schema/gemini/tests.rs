@@ -44,7 +44,7 @@ fn model(name: &str, thinking: Value) -> Value {
     })
 }
 
-fn site(region: Region) -> Rc<ProviderCluster> {
+fn cluster(region: Region) -> Rc<ProviderCluster> {
     let vertex = "https://aiplatform.eu.rep.googleapis.com/v1/projects/p/locations/eu";
     let config = Config::parse(&json!({
         "listeners": {"us": {"port": 8080}, "eu": {"port": 8081}},
@@ -71,7 +71,7 @@ fn now() -> Timestamp {
     Timestamp::from_epoch(Duration::from_secs(1_795_000_000))
 }
 
-fn ask_in(
+fn attempt_in(
     region: Region,
     model: &str,
     request: &Value,
@@ -82,24 +82,24 @@ fn ask_in(
     }
     let id = "7f3c1e52-9b1d-4e6a-8c2f-0d4b5a697887";
     let ticket = Ticket { gateway_region: region, ..Ticket::for_test(id) };
-    Attempt::new(&site(region), ticket, body.to_string().as_bytes(), now())
+    Attempt::new(&cluster(region), ticket, body.to_string().as_bytes(), now())
 }
 
-/// The body of a request that can be sent.
+/// Returns the body of a request that is sent.
 fn sent(model: &str, request: &Value) -> Value {
-    let (_, outgoing) = ask_in(Region::Us, model, request).unwrap();
+    let (_, outgoing) = attempt_in(Region::Us, model, request).unwrap();
     serde_json::from_slice(&outgoing.body).unwrap()
 }
 
-/// The mistakes in a request that cannot.
+/// Returns the mistakes of a request that is refused.
 fn refused(region: Region, model: &str, request: &Value) -> Vec<String> {
-    match ask_in(region, model, request) {
+    match attempt_in(region, model, request) {
         Err(Error::Invalid(mistakes)) => mistakes.into_iter().map(|own| own.message).collect(),
         other => panic!("not refused: {other:?}"),
     }
 }
 
-/// What the client gets, whole or up to the end of the stream.
+/// Returns the reply that the client gets, with all of a stream's bytes.
 fn receive(attempt: &mut Attempt, head: ResponseHead, pieces: &[&[u8]]) -> Reply {
     let mut got = Reply::ok(Vec::new(), Vec::new());
     attempt.head(head);
@@ -122,23 +122,23 @@ fn head(status: u16, content_type: &str) -> ResponseHead {
     ResponseHead { status, content_type: content_type.into(), ..ResponseHead::default() }
 }
 
-/// An answer in one piece as the client gets it.
+/// Returns the reply to an answer in one piece.
 fn answer(status: u16, body: &str) -> Reply {
     let tools = json!([{"type": "function", "function": {"name": "a/b"}}]);
-    let (mut attempt, _) = ask_in(Region::Us, OLD, &json!({"tools": tools})).unwrap();
+    let (mut attempt, _) = attempt_in(Region::Us, OLD, &json!({"tools": tools})).unwrap();
     receive(&mut attempt, head(status, "application/json; charset=UTF-8"), &[body.as_bytes()])
 }
 
-/// A stream as the client gets it.
+/// Returns the reply to a stream.
 fn stream(pieces: &[&[u8]]) -> Reply {
     let tools = json!([{"type": "function", "function": {"name": "a/b"}}]);
     let request =
         json!({"stream": true, "stream_options": {"include_usage": true}, "tools": tools});
-    let (mut attempt, _) = ask_in(Region::Us, OLD, &request).unwrap();
+    let (mut attempt, _) = attempt_in(Region::Us, OLD, &request).unwrap();
     receive(&mut attempt, head(200, "text/event-stream"), pieces)
 }
 
-/// Events as Google writes them.
+/// Returns events in the form that Google sends.
 fn events(responses: &[Value]) -> String {
     responses.iter().map(|response| format!("data: {response}\r\n\r\n")).collect()
 }

@@ -1,154 +1,164 @@
-//! Tools and which of them the model may call. ai.google.dev, *Function calling*.
+//! Tools and the choice among them. ai.google.dev, *Function calling*.
 
 use std::collections::BTreeSet;
 
 use serde::Deserialize;
 
-use super::{RequestBuilder, fit::forms_beside_tools, json_schema};
+use super::{fit::format_excludes_tools, json_schema, request::RequestBuilder};
 use crate::{
     chat::{
         parameter::Parameter,
         text::Text,
         tools::{FunctionTool, ToolChoice},
     },
-    json::Object,
+    json::{Object, list},
 };
 
-/// What leaves of a request's tools.
+/// Tools of a request, as they are sent.
 #[derive(Debug, Default)]
-pub(super) struct Tools {
+pub(super) struct GeminiTools {
     /// `tools`, if the model may call any.
     pub(super) declarations: Option<Vec<u8>>,
-    /// `toolConfig`, where the model is not free to choose.
+    /// `toolConfig`, unless the model may choose freely.
     pub(super) config: Option<Vec<u8>>,
 }
 
-/// What `tool_choice` asks for.
-enum Choice {
+/// Function calling mode that follows from `tool_choice`. Functions go by the names that are sent.
+enum CallingMode {
     None,
     Auto,
-    /// Some call must be made.
+    /// Requires a call.
     Any,
-    /// One of these calls must be made.
+    /// Requires a call of one of these functions.
     AnyOf(Vec<String>),
-    /// These calls, or none.
+    /// Permits calls of these functions only.
     Validated(Vec<String>),
 }
 
 /// `allowed_tools`. OpenAI's API reference, *Create chat completion*, `tool_choice`.
 #[derive(Deserialize)]
-struct Allowed<'a> {
-    mode: Mode,
+struct AllowedFunctions<'a> {
+    mode: AllowedFunctionsMode,
     #[serde(borrow)]
-    tools: Vec<AllowedTool<'a>>,
+    tools: Vec<AllowedFunction<'a>>,
 }
 
 #[derive(PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum Mode {
+enum AllowedFunctionsMode {
     Auto,
     Required,
 }
 
 #[derive(Deserialize)]
-struct AllowedTool<'a> {
+struct AllowedFunction<'a> {
     #[serde(borrow)]
-    function: Named<'a>,
+    function: AllowedFunctionName<'a>,
 }
 
 #[derive(Deserialize)]
-struct Named<'a> {
+struct AllowedFunctionName<'a> {
     #[serde(borrow)]
     name: Text<'a>,
 }
 
 impl<'a> RequestBuilder<'_, 'a> {
-    /// The tools, and meets their names.
-    pub(super) fn tools(&mut self) -> Tools {
+    /// Translates the tools, and registers their names.
+    pub(super) fn tools(&mut self) -> GeminiTools {
         let functions = self.functions();
         let names: Vec<_> = functions.iter().map(|(_, tool)| tool.name.decode()).collect();
         self.names.declare(names.iter().map(AsRef::as_ref));
         let mut known = BTreeSet::new();
         for ((param, _), name) in functions.iter().zip(&names) {
             if !known.insert(name) {
-                self.wrong(param, &format!("`{name}` is there twice"));
+                self.add_mistake(param, &format!("`{name}` is there twice"));
             }
         }
         if functions.is_empty() {
-            return Tools::default();
+            return GeminiTools::default();
         }
-        match self.choice() {
-            // Without declarations nothing can be called, and the answer may have a form.
-            Choice::None if forms_beside_tools(self.asked.request, self.asked.target.model) => {
-                Tools::default()
+        match self.calling_mode() {
+            // Without declarations there are no calls, and `response_format` is permitted.
+            CallingMode::None
+                if format_excludes_tools(self.input.request, self.input.target.model) =>
+            {
+                GeminiTools::default()
             }
-            choice => {
-                Tools { declarations: Some(self.declarations(&functions)), config: config(&choice) }
-            }
+            mode => GeminiTools {
+                declarations: Some(self.declarations(&functions)),
+                config: tool_config(&mode),
+            },
         }
     }
 
-    /// The functions, each with its place in the request.
+    /// Returns the functions, each with the path of its tool in the request.
     fn functions(&self) -> Vec<(String, FunctionTool<'a>)> {
-        let tools = self.asked.request.tools.iter().filter(|_| self.keeps(Parameter::Tools));
-        let tools = tools
-            .enumerate()
+        if self.input.fit.value(Parameter::Tools).is_none() {
+            return Vec::new();
+        }
+        let tools = self.input.request.tools.iter().enumerate();
+        let functions = tools
             .filter_map(|(index, tool)| Some((format!("tools[{index}]"), tool.function.clone()?)));
-        tools.collect()
+        functions.collect()
     }
 
     fn declarations(&mut self, functions: &[(String, FunctionTool<'_>)]) -> Vec<u8> {
-        let mut out = b"[{\"functionDeclarations\":[".to_vec();
-        for (index, (param, function)) in functions.iter().enumerate() {
-            if index > 0 {
-                out.push(b',');
-            }
-            let mut declaration = Object::open(&mut out);
-            declaration.value("name", &self.names.sent(&function.name.decode()));
-            let description = function.description.as_ref().filter(|text| !text.is_empty());
-            description.map(|text| declaration.raw("description", text.json()));
-            // Real JSON Schema, where `parameters` is a dialect of OpenAPI's.
-            let schema = function.parameters.map(|raw| self.schemas.of_parameters(raw.get()));
-            match schema.unwrap_or(Ok(None)) {
-                Ok(Some(schema)) => drop(declaration.raw("parametersJsonSchema", schema)),
-                Ok(None) => {}
-                Err(json_schema::TooLarge) => {
-                    self.wrong(param, "the schema of its parameters is too large")
-                }
-            }
-            declaration.close();
-        }
-        out.extend_from_slice(b"]}]");
+        let mut out = b"[{\"functionDeclarations\":".to_vec();
+        list(&mut out, functions, |out, (param, function)| {
+            self.write_declaration(out, param, function);
+        });
+        out.extend_from_slice(b"}]");
         out
     }
 
-    fn choice(&mut self) -> Choice {
-        let request = self.asked.request;
-        let choice = request.tool_choice.as_ref().filter(|_| self.keeps(Parameter::ToolChoice));
-        match choice {
-            Some(ToolChoice::None) => Choice::None,
-            Some(ToolChoice::Auto) => Choice::Auto,
-            Some(ToolChoice::Required) => Choice::Any,
-            Some(ToolChoice::Function(name)) => {
-                Choice::AnyOf(self.named([name], "tool_choice.function.name"))
+    fn write_declaration(&mut self, out: &mut Vec<u8>, param: &str, function: &FunctionTool<'_>) {
+        let mut declaration = Object::open(out);
+        declaration.value("name", &self.names.sent(&function.name.decode()));
+        let description = function.description.as_ref().filter(|text| !text.is_empty());
+        description.map(|text| declaration.raw("description", text.json()));
+        // JSON Schema, whereas the field `parameters` takes a subset of OpenAPI's schema.
+        let schema = function.parameters.map(|raw| self.schemas.parameters_schema(raw.get()));
+        match schema.unwrap_or(Ok(None)) {
+            Ok(Some(schema)) => drop(declaration.raw("parametersJsonSchema", schema)),
+            Ok(None) => {}
+            Err(json_schema::TooLarge) => {
+                self.add_mistake(param, "the schema of its parameters is too large");
             }
-            Some(ToolChoice::AllowedTools(raw)) => self.allowed(raw.get()),
-            None => Choice::Auto,
+        }
+        declaration.close();
+    }
+
+    fn calling_mode(&mut self) -> CallingMode {
+        let (request, fit) = (self.input.request, self.input.fit);
+        let is_kept = fit.value(Parameter::ToolChoice).is_some();
+        match request.tool_choice.as_ref().filter(|_| is_kept) {
+            Some(ToolChoice::None) => CallingMode::None,
+            Some(ToolChoice::Auto) => CallingMode::Auto,
+            Some(ToolChoice::Required) => CallingMode::Any,
+            Some(ToolChoice::Function(name)) => {
+                CallingMode::AnyOf(self.sent_names([name], "tool_choice.function.name"))
+            }
+            Some(ToolChoice::AllowedTools(raw)) => self.allowed_functions(raw.get()),
+            None => CallingMode::Auto,
         }
     }
 
-    fn allowed(&mut self, json: &str) -> Choice {
-        let Ok(Allowed { mode, tools }) = serde_json::from_str(json) else {
-            self.wrong("tool_choice.allowed_tools", "must hold mode and tools");
-            return Choice::Auto;
+    fn allowed_functions(&mut self, json: &str) -> CallingMode {
+        let Ok(AllowedFunctions { mode, tools }) = serde_json::from_str(json) else {
+            self.add_mistake("tool_choice.allowed_tools", "must hold mode and tools");
+            return CallingMode::Auto;
         };
         let names = tools.iter().map(|tool| &tool.function.name);
-        let names = self.named(names, "tool_choice.allowed_tools.tools");
-        if mode == Mode::Required { Choice::AnyOf(names) } else { Choice::Validated(names) }
+        let names = self.sent_names(names, "tool_choice.allowed_tools.tools");
+        if mode == AllowedFunctionsMode::Required {
+            CallingMode::AnyOf(names)
+        } else {
+            CallingMode::Validated(names)
+        }
     }
 
-    /// The names that are sent for these, all of which must be declared.
-    fn named<'n>(
+    /// Returns the names that are sent for `names`. A name that is not declared is a mistake.
+    fn sent_names<'n>(
         &mut self,
         names: impl IntoIterator<Item = &'n Text<'n>>,
         param: &str,
@@ -157,31 +167,26 @@ impl<'a> RequestBuilder<'_, 'a> {
         for name in names {
             let name = name.decode();
             if !self.names.knows(&name) {
-                self.wrong(param, &format!("there is no tool `{name}`"));
+                self.add_mistake(param, &format!("there is no tool `{name}`"));
             }
             sent.push(self.names.sent(&name));
         }
         sent
     }
-
-    /// Whether the model takes a parameter that is there.
-    pub(super) fn keeps(&self, parameter: Parameter) -> bool {
-        self.asked.fit.kept.iter().any(|(kept, _)| *kept == parameter)
-    }
 }
 
-fn config(choice: &Choice) -> Option<Vec<u8>> {
-    let (mode, names) = match choice {
-        Choice::Auto => return None,
-        Choice::None => ("NONE", None),
-        Choice::Any => ("ANY", None),
-        Choice::AnyOf(names) => ("ANY", Some(names)),
-        Choice::Validated(names) => ("VALIDATED", Some(names)),
+fn tool_config(mode: &CallingMode) -> Option<Vec<u8>> {
+    let (word, names) = match mode {
+        CallingMode::Auto => return None,
+        CallingMode::None => ("NONE", None),
+        CallingMode::Any => ("ANY", None),
+        CallingMode::AnyOf(names) => ("ANY", Some(names)),
+        CallingMode::Validated(names) => ("VALIDATED", Some(names)),
     };
     let mut out = Vec::new();
     let mut config = Object::open(&mut out);
     config.object("functionCallingConfig", |calling| {
-        calling.value("mode", mode);
+        calling.value("mode", word);
         names.map(|names| calling.value("allowedFunctionNames", names));
     });
     config.close();

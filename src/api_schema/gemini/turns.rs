@@ -1,57 +1,57 @@
-//! Turns of a conversation and their parts, as they are written. ai.google.dev, *Content* and
-//! *Part*.
+//! The writer of a conversation's turns and their parts. ai.google.dev, *Content* and *Part*.
 
 use crate::{chat::text::Text, json::Object};
 
-/// What a conversation holds in which nobody says anything: it must hold something.
-const SILENCE: &[u8] = br#"{"text":"."}"#;
+/// Part of a turn for which there is no message: the first turn must be the user's, and there must
+/// be one.
+const PLACEHOLDER_PART: &[u8] = br#"{"text":"."}"#;
 
-/// Turns being written. One speaker's messages in a row are one turn.
+/// Writer of turns. Consecutive parts of one role share a turn.
 #[derive(Debug, Default)]
-pub(super) struct Turns {
+pub(super) struct TurnsWriter {
     out: Vec<u8>,
-    /// Who is speaking.
-    open: Option<&'static str>,
+    /// Role of the turn that is open.
+    role: Option<&'static str>,
 }
 
-impl Turns {
-    /// Makes room for a part of a speaker's turn, which must be written.
-    pub(super) fn part(&mut self, role: &'static str) -> &mut Vec<u8> {
+impl TurnsWriter {
+    /// Returns the buffer, in which the caller must write one part of a turn of `role`.
+    pub(super) fn begin_part(&mut self, role: &'static str) -> &mut Vec<u8> {
         if self.out.is_empty() && role != "user" {
-            // The user begins.
-            self.part("user").extend_from_slice(SILENCE);
+            // The first turn must be the user's.
+            self.begin_part("user").extend_from_slice(PLACEHOLDER_PART);
         }
-        if self.open == Some(role) {
+        if self.role == Some(role) {
             self.out.push(b',');
             return &mut self.out;
         }
-        self.close();
+        self.end_turn();
         self.out.push(if self.out.is_empty() { b'[' } else { b',' });
         Object::open(&mut self.out).value("role", role).key("parts").push(b'[');
-        self.open = Some(role);
+        self.role = Some(role);
         &mut self.out
     }
 
-    /// Ends the turn: whoever speaks next, it is another one.
-    pub(super) fn close(&mut self) {
-        if self.open.take().is_some() {
+    /// Ends the turn. The next part begins another one, even for the same role.
+    pub(super) fn end_turn(&mut self) {
+        if self.role.take().is_some() {
             self.out.extend_from_slice(b"]}");
         }
     }
 
-    /// All turns.
+    /// Returns all turns as a JSON array.
     pub(super) fn finish(mut self) -> Vec<u8> {
         if self.out.is_empty() {
-            self.part("user").extend_from_slice(SILENCE);
+            self.begin_part("user").extend_from_slice(PLACEHOLDER_PART);
         }
-        self.close();
+        self.end_turn();
         self.out.push(b']');
         self.out
     }
 }
 
-/// Writes a part that is text.
-pub(super) fn text(out: &mut Vec<u8>, text: &Text<'_>, signature: Option<&str>) {
+/// Writes a part that holds text.
+pub(super) fn write_text_part(out: &mut Vec<u8>, text: &Text<'_>, signature: Option<&str>) {
     let mut part = Object::open(out);
     part.raw("text", text.json());
     if let Some(signature) = signature {
@@ -60,8 +60,8 @@ pub(super) fn text(out: &mut Vec<u8>, text: &Text<'_>, signature: Option<&str>) 
     part.close();
 }
 
-/// Writes a part that is a call. `args` is an object in JSON.
-pub(super) fn call(
+/// Writes a part that holds a function call. `args` is a JSON object.
+pub(super) fn write_call_part(
     out: &mut Vec<u8>,
     id: Option<&Text<'_>>,
     name: &str,

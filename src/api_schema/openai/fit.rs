@@ -1,6 +1,6 @@
-//! What OpenAI's chat completions cannot do that our API can.
+//! Limits of OpenAI's API: adapts a request that fits its model, by dropping or refusing content.
 
-use super::forwards_tools;
+use super::tools::forwards_tools;
 use crate::{
     chat::{
         message::{Content, Function, Message, Modality, Role},
@@ -12,9 +12,9 @@ use crate::{
     fit::{CacheControlMark, Fit},
 };
 
-/// Fits a request that fits its model to OpenAI's API: pictures, files and sound come from users
-/// only (API reference, *Create chat completion*, `messages`). A server that is sent what we do not
-/// know may know more.
+/// Adapts a request to the limits of OpenAI's API. Images, files and audio are permitted in
+/// messages of users only: API reference, *Create chat completion*, `messages`. A server with
+/// `forward_unknown` may accept them elsewhere.
 pub(crate) fn fit(fit: &mut Fit<'_>, request: &Request<'_>, target: &Target<'_>) {
     let (forwards, caches) =
         (target.provider.forward_unknown, target.model.supports(Parameter::CacheControl));
@@ -31,7 +31,7 @@ pub(crate) fn fit(fit: &mut Fit<'_>, request: &Request<'_>, target: &Target<'_>)
             refuse(fit, format!("messages[{index}].function_call"), problem);
         }
         if message.role != Role::User && !forwards {
-            shown(fit, index, message);
+            refuse_media(fit, index, message);
         }
     }
 }
@@ -44,8 +44,8 @@ pub(crate) fn unsupported_parameters(request: &Request<'_>) -> &'static [Paramet
     if store.is_some_and(|raw| raw.get() == "true") { &[] } else { &[Parameter::Metadata] }
 }
 
-/// Refuses what is shown by others than users.
-fn shown(fit: &mut Fit<'_>, index: usize, message: &Message<'_>) {
+/// Refuses images, files and audio in a message of another role.
+fn refuse_media(fit: &mut Fit<'_>, index: usize, message: &Message<'_>) {
     let Content::Parts(parts) = &message.content else { return };
     for (number, part) in parts.iter().enumerate() {
         if let Some((input, _)) = part.input().filter(|(input, _)| *input != Modality::Text) {
@@ -55,9 +55,10 @@ fn shown(fit: &mut Fit<'_>, index: usize, message: &Message<'_>) {
     }
 }
 
+/// Records a problem with the parameter `param`, once and up to [`MAX_MISTAKES`].
 fn refuse(fit: &mut Fit<'_>, param: String, problem: &str) {
-    let is_said = fit.refused.iter().any(|mistake| mistake.param == param);
-    if !is_said && fit.refused.len() < MAX_MISTAKES {
+    let is_reported = fit.refused.iter().any(|mistake| mistake.param == param);
+    if !is_reported && fit.refused.len() < MAX_MISTAKES {
         let message = format!("{param}: {problem}");
         fit.refused.push(Mistake::new(MistakeKind::Invalid, param, &message));
     }

@@ -1,5 +1,5 @@
-//! Messages as an OpenAI-compatible server takes them. Written from scratch, so that no field of a
-//! client, or of another provider's answer, reaches a server that would refuse it.
+//! Messages. They are written from scratch, so that no other field of a client's message, which may
+//! come from another provider's answer, reaches a server that would refuse it.
 
 use serde_json::value::RawValue;
 
@@ -15,35 +15,35 @@ use crate::{
 };
 
 /// Writes all messages.
-pub(super) fn write(out: &mut Vec<u8>, asked: &TranslationInput<'_, '_>) {
-    let provider = asked.target.provider;
-    let caches = asked.target.model.supports(Parameter::CacheControl);
-    let mut waiting = None;
-    list(out, asked.request.messages.iter().enumerate(), |out, (index, message)| {
-        let old = Old::read(index, message, &mut waiting);
-        Writing { message, old, provider, caches }.write(out);
+pub(super) fn write(out: &mut Vec<u8>, input: &TranslationInput<'_, '_>) {
+    let provider = input.target.provider;
+    let caches = input.target.model.supports(Parameter::CacheControl);
+    let mut pending = None;
+    list(out, input.request.messages.iter().enumerate(), |out, (index, message)| {
+        let legacy = LegacyFunction::read(index, message, &mut pending);
+        MessageWriter { message, legacy, provider, caches }.write(out);
     });
 }
 
-/// What was there before tools, as tools: servers that came later do not know it.
-enum Old<'m> {
-    /// The message has none of it.
+/// A `function_call` or its result, translated to tools: newer servers do not support functions.
+enum LegacyFunction<'m> {
+    /// Neither is in the message.
     None,
-    /// A call of a function, under an id of ours.
+    /// A call, with an id that follows from the message's index.
     Call(ToolCall<'m>),
-    /// The result of the call before it, with the id of that.
+    /// A result, by the id of its call.
     Result(Text<'static>),
 }
 
-impl<'m> Old<'m> {
-    /// `waiting` is the name and the id of a call that waits for its result.
+impl<'m> LegacyFunction<'m> {
+    /// `pending` holds the name and the id of the last call, until its result.
     fn read(
         index: usize,
         message: &Message<'m>,
-        waiting: &mut Option<(Text<'m>, Text<'static>)>,
+        pending: &mut Option<(Text<'m>, Text<'static>)>,
     ) -> Self {
         if message.role == Role::Function {
-            let called = waiting.take_if(|(name, _)| {
+            let called = pending.take_if(|(name, _)| {
                 message.name.as_ref().is_some_and(|own| own.decode() == name.decode())
             });
             return called.map_or(Self::None, |(_, id)| Self::Result(id));
@@ -53,33 +53,33 @@ impl<'m> Old<'m> {
         let call = call.and_then(|raw| serde_json::from_str::<Function<'m>>(raw.get()).ok());
         let Some(function) = call else { return Self::None };
         let id = Text::new(&format!("call_of_message_{index}"));
-        *waiting = Some((function.name.clone(), id.clone()));
+        *pending = Some((function.name.clone(), id.clone()));
         Self::Call(ToolCall { id, function, extra_content: None })
     }
 }
 
-/// A message being written.
-struct Writing<'w, 'm> {
+/// Writer of one message.
+struct MessageWriter<'w, 'm> {
     message: &'w Message<'m>,
-    old: Old<'m>,
+    legacy: LegacyFunction<'m>,
     provider: &'w Provider,
-    /// Whether the model's cache can be told what to keep.
+    /// True if the model supports `cache_control`.
     caches: bool,
 }
 
-impl Writing<'_, '_> {
+impl MessageWriter<'_, '_> {
     fn write(&self, out: &mut Vec<u8>) {
         let (message, provider) = (self.message, self.provider);
         let mut object = Object::open(out);
-        let result = matches!(self.old, Old::Result(_));
+        let result = matches!(self.legacy, LegacyFunction::Result(_));
         object.value("role", if result { "tool" } else { role(message.role, provider) });
-        let prefix = prefix(message, provider);
+        let prefix = speaker_prefix(message, provider);
         self.content(object.key("content"), prefix);
-        // A tool's name is that of the call with its id.
+        // The name of a tool's result is that of the call with its id.
         let has_name = prefix.is_none() && !result && message.role != Role::Tool;
-        named(message).filter(|_| has_name).map(|name| object.value("name", name));
+        non_empty_name(message).filter(|_| has_name).map(|name| object.value("name", name));
         self.calls(&mut object);
-        let id = if let Old::Result(id) = &self.old { Some(id) } else { None };
+        let id = if let LegacyFunction::Result(id) = &self.legacy { Some(id) } else { None };
         if let Some(id) = id.or(message.tool_call_id.as_ref()) {
             object.value("tool_call_id", id);
         }
@@ -92,14 +92,14 @@ impl Writing<'_, '_> {
     fn calls(&self, object: &mut Object<'_>) {
         let (message, provider) = (self.message, self.provider);
         let calls = message.tool_calls.as_deref().unwrap_or_default();
-        let old = if let Old::Call(call) = &self.old { Some(call) } else { None };
+        let legacy = if let LegacyFunction::Call(call) = &self.legacy { Some(call) } else { None };
         if provider.has(Quirk::ReasoningDetails) {
             message.reasoning_details.map(|raw| object.raw("reasoning_details", raw.get()));
         }
-        if calls.is_empty() && old.is_none() {
+        if calls.is_empty() && legacy.is_none() {
             return;
         }
-        list(object.key("tool_calls"), calls.iter().chain(old), write_call);
+        list(object.key("tool_calls"), calls.iter().chain(legacy), write_call);
         if provider.has(Quirk::ReasoningWithToolCalls) {
             let lost = Text::new(" ");
             object.value("reasoning_content", message.reasoning_content.as_ref().unwrap_or(&lost));
@@ -108,7 +108,7 @@ impl Writing<'_, '_> {
 
     fn content(&self, out: &mut Vec<u8>, prefix: Option<&Text<'_>>) {
         match &self.message.content {
-            Content::Absent if self.is_more_than_content() => out.extend_from_slice(b"null"),
+            Content::Absent if self.may_lack_content() => out.extend_from_slice(b"null"),
             Content::Absent => out.extend_from_slice(b"\"\""),
             Content::Text(text) => write_text(out, text, prefix),
             Content::Parts(parts) => {
@@ -121,22 +121,22 @@ impl Writing<'_, '_> {
         }
     }
 
-    /// Whether content may be missing: only who calls or refuses need not say anything.
-    fn is_more_than_content(&self) -> bool {
+    /// Returns true if the content may be null, as beside calls or a refusal.
+    fn may_lack_content(&self) -> bool {
         let Message { tool_calls, refusal, .. } = self.message;
         let calls = tool_calls.as_ref().is_some_and(|calls| !calls.is_empty());
-        calls || refusal.is_some() || matches!(self.old, Old::Call(_))
+        calls || refusal.is_some() || matches!(self.legacy, LegacyFunction::Call(_))
     }
 
-    /// A name goes into the first part that is text, or into a part of its own.
+    /// Writes the parts. The speaker's name prefixes the first text, or becomes a part of its own.
     fn parts(&self, out: &mut Vec<u8>, parts: &[Part<'_>], prefix: Option<&Text<'_>>) {
         let first_text = parts.iter().position(|part| plain_text(part).is_some());
         let alone = prefix.filter(|_| first_text.is_none());
-        let items = alone.map(Item::Name).into_iter();
-        let items = items.chain(parts.iter().enumerate().map(Item::Part as fn(_) -> _));
+        let items = alone.map(ContentItem::Name).into_iter();
+        let items = items.chain(parts.iter().enumerate().map(ContentItem::Part as fn(_) -> _));
         list(out, items, |out, item| match item {
-            Item::Name(name) => write_text_part(out, &Text::new(""), Some(name), None),
-            Item::Part((index, part)) => {
+            ContentItem::Name(name) => write_text_part(out, &Text::new(""), Some(name), None),
+            ContentItem::Part((index, part)) => {
                 let mark = part.cache_control.filter(|_| self.caches);
                 match plain_text(part) {
                     Some(text) => {
@@ -150,9 +150,9 @@ impl Writing<'_, '_> {
     }
 }
 
-/// What an array of parts is made of.
-enum Item<'p, 'a> {
-    /// A speaker's name, where nothing is said.
+/// Item of an array of parts.
+enum ContentItem<'p, 'a> {
+    /// The speaker's name, where there is no text.
     Name(&'p Text<'a>),
     Part((usize, &'p Part<'a>)),
 }
@@ -169,22 +169,23 @@ fn role(role: Role, provider: &Provider) -> &'static str {
     }
 }
 
-/// The name of who speaks, or of the function. An empty one is none.
-fn named<'m, 'a>(message: &'m Message<'a>) -> Option<&'m Text<'a>> {
+/// Returns the name of the speaker or of the function, unless it is empty.
+fn non_empty_name<'m, 'a>(message: &'m Message<'a>) -> Option<&'m Text<'a>> {
     message.name.as_ref().filter(|name| !name.is_empty())
 }
 
-/// The name that goes in front of the content. A function's name is no speaker's.
-fn prefix<'m, 'a>(message: &'m Message<'a>, provider: &Provider) -> Option<&'m Text<'a>> {
+/// Returns the speaker's name, if it prefixes the content. The `name` of a result is that of its
+/// function.
+fn speaker_prefix<'m, 'a>(message: &'m Message<'a>, provider: &Provider) -> Option<&'m Text<'a>> {
     let speaks = !matches!(message.role, Role::Tool | Role::Function);
-    named(message).filter(|_| speaks && provider.has(Quirk::NameInContent))
+    non_empty_name(message).filter(|_| speaks && provider.has(Quirk::NameInContent))
 }
 
 fn write_text(out: &mut Vec<u8>, text: &Text<'_>, prefix: Option<&Text<'_>>) {
     write_texts(out, &[text], prefix);
 }
 
-/// Several texts as one string.
+/// Writes several texts as one string.
 fn write_texts(out: &mut Vec<u8>, texts: &[&Text<'_>], prefix: Option<&Text<'_>>) {
     out.push(b'"');
     if let Some(name) = prefix {
@@ -197,7 +198,7 @@ fn write_texts(out: &mut Vec<u8>, texts: &[&Text<'_>], prefix: Option<&Text<'_>>
     out.push(b'"');
 }
 
-/// The text of a text part. A stray `text` in another part is not its content.
+/// Returns the text of a text part. Ignores a `text` in a part of another type.
 fn plain_text<'p, 'a>(part: &'p Part<'a>) -> Option<&'p Text<'a>> {
     part.text.as_ref().filter(|_| part.kind == "text")
 }

@@ -1,9 +1,6 @@
 //! Decoder of a streamed answer. OpenAI's API reference, *The chat completion chunk object*.
 
-use super::{
-    arguments, place, reason,
-    wire::{self, Completion, WireCall, WireChoice},
-};
+use super::wire::{self, Completion, WireCall, WireChoice, to_index};
 use crate::{
     api_schema::{
         error,
@@ -14,89 +11,91 @@ use crate::{
     json::into_str,
 };
 
-/// Decoder of the chunks that an OpenAI-compatible server streams.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct OpenAiDecoder {
-    calls: ToolCallIndices,
+/// Decodes one event into the deltas it holds.
+pub(super) fn decode_event<'d>(
+    indices: &mut ToolCallIndices,
+    data: &'d [u8],
+    origin: ResponseContext<'_>,
+    deltas: &mut Vec<Delta<'d>>,
+) -> Result<(), Error> {
+    let data = data.trim_ascii();
+    if data.is_empty() {
+        return Ok(());
+    }
+    if data == b"[DONE]" {
+        deltas.push(Delta::End);
+        return Ok(());
+    }
+    let chunk: Completion<'d> = serde_json::from_slice(data)
+        .map_err(|_| origin.bad("holds an event that is not a chunk"))?;
+    let whole = if chunk.is_vllm_error() { wire::raw(data) } else { None };
+    if let Some(error) = chunk.error.or(whole) {
+        return Err(error::hidden(origin, error));
+    }
+    deltas.extend(chunk.usage.map(Delta::Usage));
+    for choice in chunk.choices.into_iter().flatten() {
+        if choice.is_failed() {
+            return Err(origin.bad("ended in an error it does not name"));
+        }
+        decode_choice(indices, choice, deltas);
+    }
+    Ok(())
 }
 
-impl OpenAiDecoder {
-    /// Decodes one event into the deltas it holds.
-    pub(crate) fn decode_event<'d>(
-        &mut self,
-        data: &'d [u8],
-        origin: ResponseContext<'_>,
-        deltas: &mut Vec<Delta<'d>>,
-    ) -> Result<(), Error> {
-        let data = data.trim_ascii();
-        if data.is_empty() {
-            return Ok(());
-        }
-        if data == b"[DONE]" {
-            deltas.push(Delta::End);
-            return Ok(());
-        }
-        let chunk: Completion<'d> = serde_json::from_slice(data)
-            .map_err(|_| origin.bad("holds an event that is not a chunk"))?;
-        let whole = if chunk.is_error() { wire::raw(data) } else { None };
-        if let Some(error) = chunk.error.or(whole) {
-            return Err(error::hidden(origin, error));
-        }
-        deltas.extend(chunk.usage.map(Delta::Usage));
-        for choice in chunk.choices.into_iter().flatten() {
-            if reason(&choice).0.as_deref() == Some("error") {
-                return Err(origin.bad("ended in an error it does not name"));
-            }
-            self.decode_choice(choice, deltas);
-        }
-        Ok(())
+/// Decodes a choice of a chunk: its message, then its end.
+fn decode_choice<'d>(
+    indices: &mut ToolCallIndices,
+    wire: WireChoice<'d>,
+    deltas: &mut Vec<Delta<'d>>,
+) {
+    let choice = wire.index.map_or(0, to_index);
+    let finish = wire.finish();
+    deltas.extend(wire.usage.map(Delta::Usage));
+    let message = wire.delta.or(wire.message).unwrap_or_default();
+    let (details, images) = (message.details(), message.images());
+    let (text, thoughts) = message.content.map_or((None, None), |own| (own.text, own.thoughts));
+    let reasoning = message.reasoning_content.or(message.reasoning).or(thoughts);
+    deltas.extend(reasoning.map(|text| Delta::Reasoning { choice, text }));
+    deltas.extend(details.into_iter().map(|json| Delta::ReasoningDetail { choice, json }));
+    deltas.extend(message.refusal.map(|text| Delta::Refusal { choice, text }));
+    let logprobs = wire.logprobs.map(wire::logprobs).map(into_str);
+    let text = text.or_else(|| logprobs.as_ref().map(|_| Text::new("")));
+    deltas.extend(text.map(|text| Delta::Content { choice, text, logprobs }));
+    deltas.extend(images.into_iter().map(|json| Delta::Image { choice, json }));
+    let calls = message.tool_calls.unwrap_or_default();
+    // A `function_call` is the only call of its message.
+    let legacy = message.function_call.filter(|_| calls.is_empty());
+    let legacy =
+        legacy.map(|function| WireCall { index: Some(0), id: None, function: Some(function) });
+    for call in calls.into_iter().chain(legacy) {
+        decode_call(indices, choice, call, deltas);
     }
+    if let Some(finish) = finish {
+        let native = wire.native_finish_reason.or(wire.finish_reason);
+        deltas.push(Delta::Finish { choice, finish, native });
+    }
+}
 
-    fn decode_choice<'d>(&mut self, wire: WireChoice<'d>, deltas: &mut Vec<Delta<'d>>) {
-        let choice = wire.index.map_or(0, place);
-        let finish = reason(&wire).1;
-        deltas.extend(wire.usage.map(Delta::Usage));
-        let message = wire.delta.or(wire.message).unwrap_or_default();
-        let (details, images) = (message.details(), message.images());
-        let (text, thoughts) = message.content.map_or((None, None), |own| (own.text, own.thoughts));
-        let reasoning = message.reasoning_content.or(message.reasoning).or(thoughts);
-        deltas.extend(reasoning.map(|text| Delta::Reasoning { choice, text }));
-        deltas.extend(details.into_iter().map(|json| Delta::ReasoningDetail { choice, json }));
-        deltas.extend(message.refusal.map(|text| Delta::Refusal { choice, text }));
-        let logprobs = wire.logprobs.map(wire::logprobs).map(into_str);
-        let text = text.or_else(|| logprobs.as_ref().map(|_| Text::new("")));
-        deltas.extend(text.map(|text| Delta::Content { choice, text, logprobs }));
-        deltas.extend(images.into_iter().map(|json| Delta::Image { choice, json }));
-        let (calls, old) = (message.tool_calls.unwrap_or_default(), message.function_call);
-        // The old form has a single call, and never beside others.
-        let old = old.filter(|_| calls.is_empty());
-        let old =
-            old.map(|function| WireCall { index: Some(0), id: None, function: Some(function) });
-        for call in calls.into_iter().chain(old) {
-            self.decode_call(choice, call, deltas);
+/// Decodes a piece of a call. Drops the arguments of a call without a name, which cannot be made.
+fn decode_call<'d>(
+    indices: &mut ToolCallIndices,
+    choice: usize,
+    wire: WireCall<'d>,
+    deltas: &mut Vec<Delta<'d>>,
+) {
+    let Some(function) = wire.function else { return };
+    let arguments = function.arguments();
+    let (number, id, name) = (wire.index.map(to_index), wire.id, function.name);
+    let call = match indices.resolve(choice, number, id.as_ref(), name.as_ref()) {
+        Some(ToolCallIndex::New(call)) => {
+            let begin = |name| Delta::Call { choice, call, id, name, extra_content: None };
+            deltas.extend(name.map(begin));
+            call
         }
-        if let Some(finish) = finish {
-            let native = wire.native_finish_reason.or(wire.finish_reason);
-            deltas.push(Delta::Finish { choice, finish, native });
-        }
-    }
-
-    /// Decodes a piece of a call. Arguments of a call without a name are dropped.
-    fn decode_call<'d>(&mut self, choice: usize, wire: WireCall<'d>, deltas: &mut Vec<Delta<'d>>) {
-        let Some(function) = wire.function else { return };
-        let (number, id, name) = (wire.index.map(place), wire.id, function.name);
-        let call = match self.calls.resolve(choice, number, id.as_ref(), name.as_ref()) {
-            Some(ToolCallIndex::New(call)) => {
-                let begin = |name| Delta::Call { choice, call, id, name, extra_content: None };
-                deltas.extend(name.map(begin));
-                call
-            }
-            Some(ToolCallIndex::Known(call)) => call,
-            None => return,
-        };
-        let text = function.arguments.and_then(arguments);
-        deltas.extend(text.map(|text| Delta::Arguments { choice, call, text }));
-    }
+        Some(ToolCallIndex::Known(call)) => call,
+        None => return,
+    };
+    deltas.extend(arguments.map(|text| Delta::Arguments { choice, call, text }));
 }
 
 #[cfg(test)]
@@ -113,9 +112,9 @@ mod tests {
     fn decode<'d>(events: &[&'d str]) -> Vec<Delta<'d>> {
         let head = ResponseHead::default();
         let origin = ResponseContext { provider: "openai", model: "gpt", head: &head };
-        let (mut decoder, mut deltas) = (OpenAiDecoder::default(), Vec::new());
+        let (mut indices, mut deltas) = (ToolCallIndices::default(), Vec::new());
         for event in events {
-            decoder.decode_event(event.as_bytes(), origin, &mut deltas).unwrap();
+            decode_event(&mut indices, event.as_bytes(), origin, &mut deltas).unwrap();
         }
         deltas
     }
@@ -176,7 +175,8 @@ mod tests {
         let mut deltas = Vec::new();
         let event =
             br#"{"choices":[{"delta":{"content":"a"}},{"index":1,"finish_reason":"error"}]}"#;
-        let decoded = OpenAiDecoder::default().decode_event(event, origin, &mut deltas);
+        let indices = &mut ToolCallIndices::default();
+        let decoded = decode_event(indices, event, origin, &mut deltas);
         assert!(decoded.is_err());
         assert_eq!(deltas, [Delta::Content { choice: 0, text: Text::new("a"), logprobs: None }]);
     }

@@ -1,5 +1,6 @@
-//! What OpenAI-compatible servers send, as far as it is read. OpenAI's API reference, *The chat
-//! completion object* and *The chat completion chunk object*; what others make of them.
+//! Wire types of an answer in one piece and of a stream's chunks, with the deviations of compatible
+//! servers. OpenAI's API reference, *The chat completion object*; *The chat completion chunk
+//! object*.
 
 use std::borrow::Cow;
 
@@ -7,6 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use serde_json::value::{RawValue, to_raw_value};
 
 use crate::chat::{
+    finish::Finish,
     text::{Text, lenient},
     usage::Usage,
 };
@@ -27,8 +29,8 @@ pub(super) struct Completion<'a> {
     pub(super) service_tier: Option<&'a RawValue>,
 }
 
-/// A choice of an answer, with a `message`, or of a chunk, with a `delta`. Perplexity sends both in
-/// both.
+/// Choice of an answer, with a `message`, or of a chunk, with a `delta`. Perplexity sends both
+/// fields in either case.
 #[derive(Deserialize)]
 pub(super) struct WireChoice<'a> {
     #[serde(default, deserialize_with = "lenient")]
@@ -43,7 +45,7 @@ pub(super) struct WireChoice<'a> {
     pub(super) native_finish_reason: Option<Text<'a>>,
     #[serde(borrow, default)]
     pub(super) logprobs: Option<&'a RawValue>,
-    /// Where Kimi puts it.
+    /// Usage as Kimi sends it, inside the choice.
     #[serde(default, deserialize_with = "Usage::read")]
     pub(super) usage: Option<Usage>,
 }
@@ -56,18 +58,18 @@ pub(super) struct WireMessage<'a> {
     pub(super) refusal: Option<Text<'a>>,
     #[serde(borrow, default, deserialize_with = "lenient")]
     pub(super) reasoning_content: Option<Text<'a>>,
-    /// The same, as OpenRouter and newer vLLM call it.
+    /// `reasoning_content` at OpenRouter and in newer versions of vLLM.
     #[serde(borrow, default, deserialize_with = "lenient")]
     pub(super) reasoning: Option<Text<'a>>,
-    /// What OpenRouter must get back on the next turn.
+    /// Entries that OpenRouter requires back on the next turn.
     #[serde(borrow, default, deserialize_with = "lenient")]
     reasoning_details: Option<Vec<&'a RawValue>>,
-    /// What OpenRouter's models paint.
+    /// Images that OpenRouter's models generate.
     #[serde(borrow, default, deserialize_with = "lenient")]
     images: Option<Vec<&'a RawValue>>,
     #[serde(borrow, default)]
     pub(super) tool_calls: Option<Vec<WireCall<'a>>>,
-    /// A call in the form that was there before tools.
+    /// A call in the form that calls had before tools.
     #[serde(borrow, default, deserialize_with = "lenient")]
     pub(super) function_call: Option<WireFunction<'a>>,
     #[serde(borrow, default)]
@@ -76,15 +78,15 @@ pub(super) struct WireMessage<'a> {
     pub(super) audio: Option<&'a RawValue>,
 }
 
-/// What a message says: a string, or parts of text and thoughts, as Mistral's models that think
-/// have them (Mistral's API, *Reasoning*).
+/// Content of a message: a string, or parts of text and thoughts as Mistral's reasoning models send
+/// them. Mistral's API, *Reasoning*.
 #[derive(Default)]
 pub(super) struct WireContent<'a> {
     pub(super) text: Option<Text<'a>>,
     pub(super) thoughts: Option<Text<'a>>,
 }
 
-/// Fields of parts that we do not know may be anything.
+/// Part of a content array. In parts of unknown types the fields may hold anything.
 #[derive(Deserialize)]
 struct WirePart<'a> {
     #[serde(borrow, rename = "type")]
@@ -114,34 +116,68 @@ pub(super) struct WireFunction<'a> {
 }
 
 impl<'a> Completion<'a> {
-    /// Whether it is an error in the form of older vLLM, with its message beside `object`.
-    pub(super) fn is_error(&self) -> bool {
+    /// Returns true for an error as older versions of vLLM send it, with `message` beside `object`.
+    pub(super) fn is_vllm_error(&self) -> bool {
         self.choices.is_none() && self.object.is_some_and(|own| own.get() == "\"error\"")
     }
 }
 
-impl WireMessage<'_> {
-    /// `reasoning_details`, as they are handed out.
-    pub(super) fn details(&self) -> Vec<String> {
-        numbered(self.reasoning_details.as_deref())
+impl WireChoice<'_> {
+    /// Returns the meaning of `finish_reason`, or `None` for a choice that has not ended.
+    pub(super) fn finish(&self) -> Option<Finish> {
+        let word = self.finish_reason.as_ref()?.decode();
+        Some(match word.as_ref() {
+            "" => return None,
+            "length" | "max_tokens" => Finish::Length,
+            "tool_calls" | "function_call" | "tool_use" => Finish::ToolCalls,
+            "content_filter" | "safety" => Finish::ContentFilter,
+            _ => Finish::Stop,
+        })
     }
 
-    /// `images`, as they are handed out.
-    pub(super) fn images(&self) -> Vec<String> {
-        numbered(self.images.as_deref())
+    /// Returns true if the choice ended in an error, without an `error` that names it.
+    pub(super) fn is_failed(&self) -> bool {
+        self.finish_reason.as_ref().is_some_and(|word| word.decode() == "error")
     }
 }
 
-/// Objects, each with an `index`: without one, OpenAI's SDK cannot join what is streamed.
-fn numbered(items: Option<&[&RawValue]>) -> Vec<String> {
+impl WireMessage<'_> {
+    /// Returns `reasoning_details`, each with an index.
+    pub(super) fn details(&self) -> Vec<String> {
+        with_index(self.reasoning_details.as_deref())
+    }
+
+    /// Returns `images`, each with an index.
+    pub(super) fn images(&self) -> Vec<String> {
+        with_index(self.images.as_deref())
+    }
+}
+
+impl<'a> WireFunction<'a> {
+    /// Returns the arguments as a string of JSON, or `None` if there are none. Some servers send an
+    /// object instead of a string.
+    pub(super) fn arguments(&self) -> Option<Text<'a>> {
+        let raw = self.arguments?;
+        match Text::from_raw(raw) {
+            Some(text) if text.is_empty() => None,
+            Some(text) => Some(text),
+            None if raw.get() == "null" => None,
+            None => Some(Text::new(raw.get())),
+        }
+    }
+}
+
+/// Returns the objects among `items`, each with an `index`, without which OpenAI's SDK cannot join
+/// the entries of a stream.
+fn with_index(items: Option<&[&RawValue]>) -> Vec<String> {
     #[derive(Deserialize)]
-    struct Numbered {
+    struct IndexedItem {
         index: Option<u64>,
     }
     let items = items.unwrap_or_default().iter().enumerate();
     let numbered = items.filter_map(|(number, raw)| {
-        let Numbered { index } = serde_json::from_str(raw.get()).ok()?;
-        // A line break, which can only stand between tokens, would end the event's line.
+        let IndexedItem { index } = serde_json::from_str(raw.get()).ok()?;
+        // Line breaks, which JSON permits between tokens only, would end the line of an event.
         let line = raw.get().replace(['\n', '\r'], " ");
         let fields = line.strip_prefix('{')?;
         Some(match index {
@@ -164,7 +200,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for WireContent<'a> {
         for part in parts {
             match part.kind.decode().as_ref() {
                 "text" | "output_text" => texts.extend(part.text.and_then(Text::from_raw)),
-                "thinking" => part.think(&mut thoughts),
+                "thinking" => part.collect_thoughts(&mut thoughts),
                 _ => {}
             }
         }
@@ -174,8 +210,8 @@ impl<'de: 'a, 'a> Deserialize<'de> for WireContent<'a> {
 }
 
 impl<'a> WirePart<'a> {
-    /// Thoughts are a string, or parts of text again.
-    fn think(&self, thoughts: &mut Vec<Text<'a>>) {
+    /// Collects thoughts: a string, or parts of text.
+    fn collect_thoughts(&self, thoughts: &mut Vec<Text<'a>>) {
         let Some(raw) = self.thinking else { return };
         match Text::from_raw(raw) {
             Some(text) => thoughts.push(text),
@@ -188,16 +224,16 @@ impl<'a> WirePart<'a> {
     }
 }
 
-/// `logprobs` with both of their keys, which OpenAI's specification requires.
+/// Returns `logprobs` with both keys, which OpenAI's specification requires.
 pub(super) fn logprobs(raw: &RawValue) -> Cow<'_, RawValue> {
     #[derive(Deserialize, Serialize)]
-    struct Lists<'a> {
+    struct LogprobLists<'a> {
         #[serde(borrow, default)]
         content: Option<&'a RawValue>,
         #[serde(borrow, default)]
         refusal: Option<&'a RawValue>,
     }
-    match serde_json::from_str::<Lists<'_>>(raw.get()) {
+    match serde_json::from_str::<LogprobLists<'_>>(raw.get()) {
         Ok(lists) if raw.get() != "null" && lists.refusal.is_none() => {
             to_raw_value(&lists).map_or(Cow::Borrowed(raw), Cow::Owned)
         }
@@ -205,7 +241,13 @@ pub(super) fn logprobs(raw: &RawValue) -> Cow<'_, RawValue> {
     }
 }
 
-/// An event as JSON.
+/// Returns the JSON of an event.
 pub(super) fn raw(data: &[u8]) -> Option<&RawValue> {
     serde_json::from_slice(data).ok()
+}
+
+/// Returns a provider's index as `usize`. An index that does not fit becomes `usize::MAX`, which is
+/// over every bound.
+pub(super) fn to_index(index: u64) -> usize {
+    usize::try_from(index).unwrap_or(usize::MAX)
 }

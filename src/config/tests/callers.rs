@@ -1,4 +1,4 @@
-//! Who calls, and where.
+//! Listeners, accounts and their authentication.
 
 #[cfg(all(target_family = "wasm", target_os = "unknown"))]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -6,8 +6,9 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 use super::*;
 
 #[test]
-fn a_port_is_one_listeners() {
-    say(r#"
+fn a_port_belongs_to_one_listener() {
+    assert_messages(
+        r#"
 /listeners/eu = {"port": 8081}
 /listeners/eu = {"port": 8080, "address": "127.0.0.2"}
 /listeners/eu = {"port": 8080}
@@ -18,12 +19,14 @@ fn a_port_is_one_listeners() {
   listeners.eu.port: found `9901`, allowed: a port that neither `admin` nor another listener has
 /admin = {"port": 8080}
   listeners.us.port: found `8080`, allowed: a port that neither `admin` nor another listener has
-"#);
+"#,
+    );
 }
 
 #[test]
-fn a_key_file_is_one_accounts() {
-    say(r#"
+fn a_key_file_belongs_to_one_account() {
+    assert_messages(
+        r#"
 /accounts/demo/key_files = ["a.key", "b.key"]
 /accounts/demo/key_files = ["a.key", "a.key"]
   accounts.demo.key_files[1]: found `a.key`, allowed: a file that no account has named yet
@@ -31,12 +34,14 @@ fn a_key_file_is_one_accounts() {
   accounts.other.key_files[0]: found `demo.key`, allowed: a file that no account has named yet
 /providers/openai/key_file = "demo.key"
   providers.openai.key_file: found `demo.key`, allowed: a file that holds no account's key
-"#);
+"#,
+    );
 }
 
 #[test]
-fn every_value_of_tokens_is_checked() {
-    say(r#"
+fn every_field_of_jwt_is_checked() {
+    assert_messages(
+        r#"
 /jwt = {"issuer": "https://id.example", "jwks_file": "keys.json", "account_claim": "org"}
 /jwt = {"issuer": "me", "jwks_url": "https://id.example/jwks.json", "audiences": ["a", "b"]}
 /jwt = {}
@@ -52,26 +57,33 @@ fn every_value_of_tokens_is_checked() {
 /jwt = {"issuer": "x", "jwks_file": "k", "keys": 1}
   jwt.keys: unknown key, allowed: `issuer`, `audiences`, `allow_private`, `jwks_file`, `jwks_url`,
     `account_claim`
-"#);
+"#,
+    );
 }
 
 #[test]
-fn names_can_stand_in_paths_headers_and_metrics() {
+fn names_are_safe_in_paths_headers_and_metrics() {
     let plan = json!({"requests_per_minute": 1});
     let allowed = "up to 64 letters, digits and `-_.`, the first a letter or digit";
     let long = "x".repeat(65);
-    let said = |name: &str| mistakes(&with(&format!("/plans/{name}"), plan.clone()));
+    let messages = |name: &str| mistakes(&with(&format!("/plans/{name}"), plan.clone()));
     for name in ["p", "9", "GPT-4.1_x", &long[..64]] {
-        assert_eq!(said(name), "", "{name}");
+        assert_eq!(messages(name), "", "{name}");
     }
     for name in ["", ".", "-p", "a b", "a:b", "é", "a\nb", &long] {
-        assert!(said(name).ends_with(&format!(", allowed: {allowed}")), "{name:?}: {}", said(name));
+        assert!(
+            messages(name).ends_with(&format!(", allowed: {allowed}")),
+            "{name:?}: {}",
+            messages(name)
+        );
     }
-    say(r#"
+    assert_messages(
+        r#"
 /plans/a b = {"requests_per_minute": 1}
   plans.a b: found the name `a b`, allowed: up to 64 letters, digits and `-_.`, the first a letter
     or digit
 /plans/PAID = {"requests_per_minute": 1}
   plans.PAID: found the name `PAID`, allowed: a name that differs from `paid` in more than case
-"#);
+"#,
+    );
 }

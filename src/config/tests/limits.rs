@@ -1,4 +1,4 @@
-//! What accounts may ask for, and what it costs.
+//! Rate limits and prices.
 
 #[cfg(all(target_family = "wasm", target_os = "unknown"))]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -6,8 +6,9 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 use super::*;
 
 #[test]
-fn every_value_of_a_limit_is_checked() {
-    say(r#"
+fn every_field_of_limits_is_checked() {
+    assert_messages(
+        r#"
 /rate_limit = {"service": "http://10.0.0.7:8081"}
 /rate_limit = {"service": "https://limits.internal", "timeout": "5ms", "unreachable": "refuse"}
 /rate_limit = {"domain": "", "unreachable": "deny"}
@@ -49,12 +50,14 @@ fn every_value_of_a_limit_is_checked() {
 /accounts/demo/key = "sk-1"
   accounts.demo.key: unknown key, allowed: `plan`, `key_files`, `requests_per_minute`,
     `tokens_per_minute`, `models`
-"#);
+"#,
+    );
 }
 
 #[test]
-fn every_value_of_a_price_is_checked() {
-    say(r#"
+fn every_field_of_a_price_is_checked() {
+    assert_messages(
+        r#"
 /models/gpt-4.1/price = {"input": 1.25, "output": 10}
 /models/gpt-4.1/price = {"input": 0, "cached_input": 0.018750, "cache_write": 1.5, "output": 1e6}
 /models/gpt-4.1/price = {}
@@ -69,11 +72,12 @@ fn every_value_of_a_price_is_checked() {
   models.gpt-4.1.price.output: found `0.1234567`, allowed: a number with at most six decimals
   models.gpt-4.1.price.currency: unknown key, allowed: `input`, `output`, `cached_input`,
     `cache_write`
-"#);
+"#,
+    );
 }
 
 #[test]
-fn a_cost_loses_nothing() {
+fn a_cost_is_exact() {
     let usage = |prompt, cached, cache_written, completion| Usage {
         prompt,
         completion,
@@ -90,7 +94,7 @@ fn a_cost_loses_nothing() {
             10 * 3_000_000 + 60 * 300_000 + 30 * 3_750_000 + 2 * 15_000_000,
         ),
         (json!({"input": 0.01875, "output": 0.000001}), usage(1, 0, 0, 1), 18_751),
-        // More than the whole is no less than nothing.
+        // More cached tokens than prompt tokens count as no plain tokens, not as a negative number.
         (json!({"input": 1, "output": 0}), usage(5, 9, 9, 0), 18_000_000),
         (json!({"input": 1e6, "output": 1e6}), usage(u64::MAX, 0, 0, u64::MAX), u64::MAX),
     ];
@@ -103,7 +107,7 @@ fn a_cost_loses_nothing() {
 }
 
 #[test]
-fn who_names_a_model_means_it_and_an_account_has_the_last_word() {
+fn the_most_specific_limit_applies() {
     let cases = [
         (json!({}), json!({}), (up_to(30), Rate::Unlimited)),
         (json!({"tokens_per_minute": 9}), json!({}), (up_to(30), up_to(9))),
@@ -136,7 +140,7 @@ fn who_names_a_model_means_it_and_an_account_has_the_last_word() {
 }
 
 #[test]
-fn one_model_is_access_enough() {
+fn access_to_one_model_is_access() {
     let mut document = with("/plans/paid/requests_per_minute", json!(0));
     document["accounts"]["demo"]["models"] = json!({"gpt-4.1": {"requests_per_minute": 2}});
     let config = Config::parse(&document).unwrap();

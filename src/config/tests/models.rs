@@ -1,4 +1,4 @@
-//! What models can do.
+//! Models and their capabilities.
 
 #[cfg(all(target_family = "wasm", target_os = "unknown"))]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -6,8 +6,9 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 use super::*;
 
 #[test]
-fn every_value_of_a_model_is_checked() {
-    say(r#"
+fn every_field_of_a_model_is_checked() {
+    assert_messages(
+        r#"
 /models/gpt-4.1 = {}
   models.gpt-4.1.name: missing, allowed: what people call it
   models.gpt-4.1.regions: missing, allowed: an object, `us`, `eu` or `global` to provider and
@@ -64,7 +65,8 @@ fn every_value_of_a_model_is_checked() {
 /models/gpt-4.1/hedge = 2
   models.gpt-4.1.hedge: found `2`, allowed: a duration from `1ms` to `24h`, such as `500ms`, `20s` or
     `5m`
-"#);
+"#,
+    );
 }
 
 #[test]

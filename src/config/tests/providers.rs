@@ -1,4 +1,4 @@
-//! Whom the gateway calls, and where.
+//! Providers and the transcript service: URLs, keys and quirks.
 
 #[cfg(all(target_family = "wasm", target_os = "unknown"))]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -6,8 +6,9 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 use super::*;
 
 #[test]
-fn every_value_of_transcripts_is_checked() {
-    say(r#"
+fn every_field_of_transcripts_is_checked() {
+    assert_messages(
+        r#"
 /transcripts = {"base_url": {"us": "https://x.example"}, "caller_key": true, "timeout": "5s"}
 /transcripts = {"base_url": {"eu": "https://x.example/a/"}, "key_file": "t.key"}
 /transcripts = {}
@@ -28,12 +29,14 @@ fn every_value_of_transcripts_is_checked() {
     `https://api.example.com/v1`
   transcripts.key: unknown key, allowed: `allow_private`, `base_url`, `key_file`, `caller_key`,
     `timeout`
-"#);
+"#,
+    );
 }
 
 #[test]
-fn every_value_of_a_provider_is_checked() {
-    say(r#"
+fn every_field_of_a_provider_is_checked() {
+    assert_messages(
+        r#"
 /providers/openai = {}
   providers.openai.api_schema: missing, allowed: `openai`, `anthropic` or `gemini`
   providers.openai.base_url: missing, allowed: an object, `us`, `eu` or `global` to URL
@@ -79,11 +82,12 @@ fn every_value_of_a_provider_is_checked() {
     4294967295
   providers.openai.outlier_detection.base_ejection_time: found `30`, allowed: a duration from `1ms`
     to `24h`, such as `500ms`, `20s` or `5m`
-"#);
+"#,
+    );
 }
 
 #[test]
-fn a_url_is_a_scheme_a_host_and_a_path() {
+fn a_url_has_a_scheme_a_host_and_a_path() {
     let cases = [
         ("https://api.example.com", Some(("api.example.com", 443, ""))),
         ("https://API.example.com/v1/", Some(("api.example.com", 443, "/v1"))),
@@ -141,18 +145,20 @@ fn a_url_is_a_scheme_a_host_and_a_path() {
 
 #[test]
 fn no_message_shows_a_key_in_a_url() {
-    say(r#"
+    assert_messages(
+        r#"
 /providers/openai/base_url/us = "https://user:hunter2@example.com/v1"
   providers.openai.base_url.us: found a URL with `@`, `?` or `#`, allowed: a URL such as
     `https://api.example.com/v1`
 /providers/openai/base_url/us = "https://example.com/v1?key=hunter2"
   providers.openai.base_url.us: found a URL with `@`, `?` or `#`, allowed: a URL such as
     `https://api.example.com/v1`
-"#);
+"#,
+    );
 }
 
 #[test]
-fn private_hosts_need_a_word_from_the_operator() {
+fn private_hosts_need_allow_private() {
     let private = "localhost LOCALHOST localhost. api.localhost gateway vllm.internal \
         vllm.internal. printer.local box.home.arpa 10.0.0.1 127.0.0.1 127.1 0x7f.1 2130706433 \
         172.16.0.1 192.168.1.1 169.254.169.254 100.64.0.1 0.0.0.0 0.1.2.3 224.0.0.1 \
@@ -161,7 +167,7 @@ fn private_hosts_need_a_word_from_the_operator() {
         [::ffff:8.8.8.8] [::127.0.0.1] [64:ff9b:1::a00:1]";
     let public = "api.openai.com localhost.example.com internal.example.com 8.8.8.8 172.32.0.1 \
         100.128.0.1 api.openai.com. [2001:4860::1] [64:ff9b::808:808]";
-    let said = |url: &str, allow_private: bool| {
+    let messages = |url: &str, allow_private: bool| {
         let base_url = json!({"us": url});
         let provider =
             json!({"api_schema": "openai", "base_url": base_url, "allow_private": allow_private});
@@ -171,16 +177,18 @@ fn private_hosts_need_a_word_from_the_operator() {
         let url = format!("https://{host}/v1");
         let path = "providers.openai.base_url.us";
         let allowed = "a public host, or `allow_private: true` in this entry";
-        assert_eq!(said(&url, false), format!("{path}: found `{url}`, allowed: {allowed}"));
-        assert_eq!(said(&url, true), "", "{url}");
+        assert_eq!(messages(&url, false), format!("{path}: found `{url}`, allowed: {allowed}"));
+        assert_eq!(messages(&url, true), "", "{url}");
     }
     for host in public.split_whitespace() {
-        assert_eq!(said(&format!("https://{host}/v1"), false), "", "{host}");
+        assert_eq!(messages(&format!("https://{host}/v1"), false), "", "{host}");
     }
-    assert_eq!(said("http://api.openai.com/v1", true), "");
-    say(r#"
+    assert_eq!(messages("http://api.openai.com/v1", true), "");
+    assert_messages(
+        r#"
 /providers/openai/base_url/us = "http://api.openai.com/v1"
   providers.openai.base_url.us: found `http://api.openai.com/v1`, allowed: `https`, or
     `allow_private: true` in this entry
-"#);
+"#,
+    );
 }

@@ -1,4 +1,4 @@
-//! What is told of requests.
+//! Access log, metrics and traces.
 
 #[cfg(all(target_family = "wasm", target_os = "unknown"))]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -6,7 +6,7 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 use super::*;
 
 #[test]
-fn traces_have_defaults_too() {
+fn traces_have_defaults() {
     let document = with("/tracing", json!({"collector": "https://otel.internal"}));
     let tracing = Config::parse(&document).unwrap().telemetry.tracing.unwrap();
     assert_eq!((tracing.sampling, tracing.service_name.as_str()), (1.0, "attache"));
@@ -15,8 +15,9 @@ fn traces_have_defaults_too() {
 }
 
 #[test]
-fn every_value_of_telemetry_is_checked() {
-    say(r#"
+fn every_field_of_telemetry_is_checked() {
+    assert_messages(
+        r#"
 /access_log = {"separate_fields": true}
 /access_log = {"separate_fields": "yes", "format": "json"}
   access_log.separate_fields: found `yes`, allowed: `true` or `false`
@@ -39,5 +40,6 @@ fn every_value_of_telemetry_is_checked() {
   tracing.collector: found a URL with `@`, `?` or `#`, allowed: a URL without a path, such as
     `http://127.0.0.1:4318`
   tracing.to_providers: found `all`, allowed: `true` or `false`
-"#);
+"#,
+    );
 }

@@ -1,4 +1,4 @@
-//! Envoy's clusters: where requests go.
+//! Envoy's clusters, one for each upstream.
 
 use std::{
     collections::BTreeSet,
@@ -8,7 +8,7 @@ use std::{
 
 use serde::Serialize;
 
-use super::{Error, Options, Place, seconds, stand_in};
+use super::{RenderError, RenderOptions, UpstreamView, seconds, upstream_override};
 use attache::{
     config::{
         BaseUrl, Config, KeyHeader, Model, Provider, TranscriptKey, Transcripts, cluster,
@@ -19,23 +19,23 @@ use attache::{
     transcript::SERVICE,
 };
 
-/// A cluster, and the one of its hosts.
+/// A cluster, and the cluster of its hosts.
 #[derive(Serialize)]
 pub(super) struct ClusterView<'c> {
     pub(super) name: String,
     provider: &'c str,
     #[serde(flatten)]
-    pub(super) at: Place,
+    pub(super) upstream: UpstreamView,
     pub(super) connect: String,
     pub(super) max_connections: u32,
     pub(super) max_pending_requests: u32,
     pub(super) max_requests: u32,
     pub(super) consecutive_5xx: u32,
     pub(super) base_ejection_time: String,
-    /// Whether its name must lead to a public address.
+    /// `true` if its host name must resolve to a public address.
     is_public: bool,
     key: Option<KeyView>,
-    /// Whether the module has something to translate.
+    /// `true` if the module's provider role runs in it.
     translates: bool,
 }
 
@@ -43,12 +43,12 @@ pub(super) struct ClusterView<'c> {
 struct KeyView {
     header: &'static str,
     prefix: &'static str,
-    /// The directory whose changes make Envoy read the key again.
+    /// The directory that Envoy watches in order to read the key again.
     watched: PathBuf,
 }
 
-/// Every provider in every region where some model needs it and some gateway may reach it.
-fn sites(config: &Config) -> impl Iterator<Item = (&str, &Provider, Region, &BaseUrl)> {
+/// Returns every provider in every region where a model runs on it and a gateway may reach it.
+fn provider_clusters(config: &Config) -> impl Iterator<Item = (&str, &Provider, Region, &BaseUrl)> {
     let needed = |name: &str, region: Region| {
         config.models.values().any(|model| {
             model.endpoints.get(region).is_some_and(|endpoint| endpoint.provider == name)
@@ -63,18 +63,18 @@ fn sites(config: &Config) -> impl Iterator<Item = (&str, &Provider, Region, &Bas
         })
         .filter(move |(name, _, region, _)| needed(name, *region))
         .filter(|(_, _, region, _)| {
-            config.listeners.iter().any(|(home, _)| home.may_reach(*region))
+            config.listeners.iter().any(|(gateway_region, _)| gateway_region.may_reach(*region))
         })
 }
 
-/// The clusters of a configuration, and those of the one before it: what Envoy was told to do by that
-/// one may not be done yet.
+/// Returns the clusters of a configuration, and those of the previous one, which requests may still
+/// use.
 pub(super) fn clusters<'c>(
     config: &'c Config,
-    options: &'c Options,
-) -> Result<Vec<ClusterView<'c>>, Error> {
-    let mut clusters = needed(config, options)?;
-    for old in options.before.iter().map(|before| needed(before, options)) {
+    options: &'c RenderOptions,
+) -> Result<Vec<ClusterView<'c>>, RenderError> {
+    let mut clusters = clusters_of(config, options)?;
+    for old in options.previous.iter().map(|previous| clusters_of(previous, options)) {
         for old in old? {
             if !clusters.iter().any(|own| own.name == old.name) {
                 clusters.push(old);
@@ -84,18 +84,26 @@ pub(super) fn clusters<'c>(
     Ok(clusters)
 }
 
-/// Those that a gateway in a region may reach, by name.
-pub(super) fn reachable(config: &Config, options: &Options, home: Region) -> Vec<String> {
-    let all = sites(config).chain(options.before.iter().flat_map(sites));
+/// Returns the names of the clusters that a gateway in a region may reach.
+pub(super) fn reachable(
+    config: &Config,
+    options: &RenderOptions,
+    gateway_region: Region,
+) -> Vec<String> {
+    let all = provider_clusters(config).chain(options.previous.iter().flat_map(provider_clusters));
     let names = all
-        .filter(|(_, _, region, _)| home.may_reach(*region))
+        .filter(|(_, _, region, _)| gateway_region.may_reach(*region))
         .map(|(name, _, region, _)| cluster(name, region));
     names.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
-fn needed<'c>(config: &'c Config, options: &Options) -> Result<Vec<ClusterView<'c>>, Error> {
-    let of_providers = sites(config).map(|(name, provider, region, url)| {
-        let site = Site { name: cluster(name, region), secret: name, stands_in: name, url };
+fn clusters_of<'c>(
+    config: &'c Config,
+    options: &RenderOptions,
+) -> Result<Vec<ClusterView<'c>>, RenderError> {
+    let of_providers = provider_clusters(config).map(|(name, provider, region, url)| {
+        let source =
+            ClusterSource { name: cluster(name, region), secret: name, override_name: name, url };
         Ok(ClusterView {
             max_connections: provider.circuit_breakers.max_connections.get(),
             max_pending_requests: provider.circuit_breakers.max_pending_requests.get(),
@@ -103,9 +111,12 @@ fn needed<'c>(config: &'c Config, options: &Options) -> Result<Vec<ClusterView<'
             consecutive_5xx: provider.outlier_detection.consecutive_5xx.get(),
             base_ejection_time: seconds(provider.outlier_detection.base_ejection_time),
             is_public: must_be_public(name, provider, url, options)?,
-            key: provider.key_file.as_ref().map(|file| key(file, provider.key_header, options)),
+            key: provider
+                .key_file
+                .as_ref()
+                .map(|file| key_view(file, provider.key_header, options)),
             translates: true,
-            ..site.view(connect(config, name), options)?
+            ..source.view(connect_timeout(config, name), options)?
         })
     });
     let of_tokens = config.jwt.iter().filter_map(|jwt| match &jwt.jwks {
@@ -115,71 +126,86 @@ fn needed<'c>(config: &'c Config, options: &Options) -> Result<Vec<ClusterView<'
     of_providers.chain(transcript_clusters(config, options)).chain(of_tokens.map(Ok)).collect()
 }
 
-/// Where the keys come from that tokens are signed with.
+/// Returns the cluster that the issuer's public keys are fetched from.
 fn jwks_cluster<'c>(url: &BaseUrl, config: &Config) -> ClusterView<'c> {
-    Site::at(Jwt::CLUSTER.to_owned(), Jwt::CLUSTER, url, config.deadlines.connect)
+    ClusterSource::with_defaults(
+        Jwt::CLUSTER.to_owned(),
+        Jwt::CLUSTER,
+        url,
+        config.deadlines.connect,
+    )
 }
 
-/// Whether a provider has a name that may lead to another address at any time, and must not to a
-/// private one.
+/// Returns whether a provider is contacted by a host name, which may resolve to another address at any
+/// time, and never may to a private one.
 fn must_be_public(
     name: &str,
     provider: &Provider,
     url: &BaseUrl,
-    options: &Options,
-) -> Result<bool, Error> {
-    let is_name = stand_in(name, options)?.is_none() && url.address().is_none();
+    options: &RenderOptions,
+) -> Result<bool, RenderError> {
+    let is_name = upstream_override(name, options)?.is_none() && url.address().is_none();
     Ok(is_name && !provider.allow_private)
 }
 
-/// The transcript services of the regions where there is a gateway. They have no filter of ours:
-/// what they say is read by the gateway role.
+/// Returns the clusters of the transcript service in the regions that have a gateway. The module does
+/// not run in them: the gateway role reads their answers.
 fn transcript_clusters<'c>(
     config: &'c Config,
-    options: &Options,
-) -> impl Iterator<Item = Result<ClusterView<'c>, Error>> {
+    options: &RenderOptions,
+) -> impl Iterator<Item = Result<ClusterView<'c>, RenderError>> {
     let here = |(region, _): &(Region, &BaseUrl)| config.listeners.get(*region).is_some();
     let services = config.transcripts.iter();
     let urls = services.flat_map(|own| own.base_urls.iter().map(move |(at, url)| (own, at, url)));
     urls.filter(move |(_, region, url)| here(&(*region, url))).map(|(own, region, url)| {
         let secret = Transcripts::CLUSTER;
-        let (name, stands_in) = (Transcripts::cluster(region), SERVICE);
-        let site = Site { name, secret, stands_in, url };
+        let (name, override_name) = (Transcripts::cluster(region), SERVICE);
+        let source = ClusterSource { name, secret, override_name, url };
         Ok(ClusterView {
             key: match &own.key {
-                TranscriptKey::File(file) => {
-                    Some(KeyView { prefix: "", ..key(file, KeyHeader::Authorization, options) })
-                }
+                TranscriptKey::File(file) => Some(KeyView {
+                    prefix: "",
+                    ..key_view(file, KeyHeader::Authorization, options)
+                }),
                 TranscriptKey::Caller => None,
             },
-            ..site.view(config.deadlines.connect, options)?
+            ..source.view(config.deadlines.connect, options)?
         })
     })
 }
 
-/// A cluster of which the operator has said no more than where it leads.
-struct Site<'c> {
+/// A cluster without settings of its own, apart from its URL.
+struct ClusterSource<'c> {
     name: String,
-    /// The name of its key.
+    /// The name of its key's secret.
     secret: &'c str,
-    /// By which name the command line knows it.
-    stands_in: &'c str,
+    /// The name of the upstream in `--upstream`.
+    override_name: &'c str,
     url: &'c BaseUrl,
 }
 
-impl<'c> Site<'c> {
-    fn view(self, connect: Duration, options: &Options) -> Result<ClusterView<'c>, Error> {
-        let url = stand_in(self.stands_in, options)?;
-        Ok(Self::at(self.name, self.secret, url.as_ref().unwrap_or(self.url), connect))
+impl<'c> ClusterSource<'c> {
+    fn view(
+        self,
+        connect: Duration,
+        options: &RenderOptions,
+    ) -> Result<ClusterView<'c>, RenderError> {
+        let url = upstream_override(self.override_name, options)?;
+        Ok(Self::with_defaults(self.name, self.secret, url.as_ref().unwrap_or(self.url), connect))
     }
 
-    fn at(name: String, provider: &'c str, url: &BaseUrl, connect: Duration) -> ClusterView<'c> {
+    fn with_defaults(
+        name: String,
+        provider: &'c str,
+        url: &BaseUrl,
+        connect: Duration,
+    ) -> ClusterView<'c> {
         let breakers = CircuitBreakers::default();
         let outliers = OutlierDetection::default();
         ClusterView {
             name,
             provider,
-            at: Place::of(url),
+            upstream: UpstreamView::new(url),
             connect: seconds(connect),
             max_connections: breakers.max_connections.get(),
             max_pending_requests: breakers.max_pending_requests.get(),
@@ -193,14 +219,14 @@ impl<'c> Site<'c> {
     }
 }
 
-/// How long a connection to a provider may take: as long as the most patient of its models allows.
-fn connect(config: &Config, provider: &str) -> Duration {
+/// Returns the longest connect timeout of the models that run on a provider.
+fn connect_timeout(config: &Config, provider: &str) -> Duration {
     let runs = |model: &&Model| model.endpoints.iter().any(|(_, end)| end.provider == provider);
     let of_models = config.models.values().filter(runs).map(|model| model.deadlines.connect);
     of_models.max().unwrap_or(config.deadlines.connect)
 }
 
-fn key(file: &str, header: KeyHeader, options: &Options) -> KeyView {
+fn key_view(file: &str, header: KeyHeader, options: &RenderOptions) -> KeyView {
     let path = options.base.join(file);
     let watched = path.parent().unwrap_or(Path::new("/")).to_owned();
     KeyView { header: header.name(), prefix: header.prefix(), watched }

@@ -1,30 +1,31 @@
-//! Tokens in the place of keys.
+//! JWT authentication, an alternative to keys of accounts.
 
 use std::fs;
 
 use serde::Serialize;
 
-use super::{Error, Options};
+use super::{RenderError, RenderOptions};
 use attache::config::jwt::{Jwks, Jwt};
 
-/// What the filter that checks tokens is told.
+/// The values of Envoy's JWT filter.
 #[derive(Serialize)]
 pub(super) struct JwtView<'c> {
     issuer: &'c str,
     audiences: &'c [String],
     claim: &'c str,
     cluster: &'static str,
-    /// The keys themselves, or where they are.
+    /// The issuer's public keys. `None`: they are fetched from the URL.
     keys: Option<String>,
     url: Option<String>,
 }
 
 impl<'c> JwtView<'c> {
-    pub(super) fn new(jwt: &'c Jwt, options: &Options) -> Result<Self, Error> {
+    pub(super) fn new(jwt: &'c Jwt, options: &RenderOptions) -> Result<Self, RenderError> {
         let (keys, url) = match &jwt.jwks {
             Jwks::File(file) => {
                 let path = options.base.join(file);
-                let text = fs::read_to_string(&path).map_err(|error| Error::Key(path, error))?;
+                let text =
+                    fs::read_to_string(&path).map_err(|error| RenderError::Key(path, error))?;
                 (Some(text), None)
             }
             Jwks::Url(url) => {

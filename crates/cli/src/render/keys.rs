@@ -4,24 +4,24 @@ use std::{fs, io};
 
 use serde::Serialize;
 
-use super::{Error, Options};
+use super::{RenderError, RenderOptions};
 use attache::config::Config;
 
-/// The file that says whose key is whose.
+/// The file that maps keys to accounts.
 pub const FILE: &str = "keys.yaml";
 
-/// A key, and whose it is.
+/// A key of an account.
 #[derive(Serialize)]
 pub(super) struct AccountKey<'c> {
     account: &'c str,
     key: String,
 }
 
-/// Every key of every account.
+/// Reads every key of every account.
 pub(super) fn account_keys<'c>(
     config: &'c Config,
-    options: &Options,
-) -> Result<Vec<AccountKey<'c>>, Error> {
+    options: &RenderOptions,
+) -> Result<Vec<AccountKey<'c>>, RenderError> {
     let mut keys: Vec<AccountKey<'c>> = Vec::new();
     for (account, entry) in &config.accounts {
         for file in &entry.key_files {
@@ -32,10 +32,10 @@ pub(super) fn account_keys<'c>(
                     true => Err(io::Error::other("it is empty")),
                     false => Ok(key),
                 });
-            let key = key.map_err(|error| Error::Key(path.clone(), error))?;
-            // Envoy would refuse all keys for one that stands there twice.
+            let key = key.map_err(|error| RenderError::Key(path.clone(), error))?;
+            // Envoy refuses the whole list if it has a key twice.
             if let Some(known) = keys.iter().find(|known| known.key == key) {
-                return Err(Error::SameKey(path, known.account.to_owned()));
+                return Err(RenderError::SameKey(path, known.account.to_owned()));
             }
             keys.push(AccountKey { account, key });
         }

@@ -1,5 +1,5 @@
-//! The playground: one page, put together from the files in `envoy/playground`. Envoy serves it by
-//! itself, the module has no part in it.
+//! The playground: one page, assembled from the files in `envoy/playground`. Envoy serves it without
+//! the module.
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use serde::Serialize;
@@ -17,7 +17,7 @@ const SCRIPTS: [&str; 4] = [
     include_str!("../../../../envoy/playground/page.js"),
 ];
 
-/// The page, and what a route says of it.
+/// The page, and the values of its route.
 #[derive(Clone, Serialize)]
 pub(super) struct Playground {
     /// The whole page.
@@ -25,7 +25,7 @@ pub(super) struct Playground {
     pub(super) html: String,
     /// Its length in bytes.
     size: usize,
-    /// Its digest. Envoy reads the page when its route changes, and by this it does.
+    /// Its digest. Envoy reads the page again when its route changes, and the digest changes the route.
     digest: String,
     /// The digest of the one style sheet that a browser may apply.
     style: String,
@@ -44,7 +44,7 @@ impl Playground {
     }
 }
 
-/// As a content security policy has it: Content Security Policy Level 3, *hash-source*.
+/// Returns a digest in the form of Content Security Policy Level 3, *hash-source*.
 fn digest(text: &str) -> String {
     format!("sha256-{}", BASE64_STANDARD.encode(Sha256::digest(text)))
 }

@@ -1,10 +1,10 @@
-//! What Envoy says itself, in the gateway's one shape.
+//! Envoy's own local replies, in the gateway's error format.
 
 use serde::Serialize;
 
-/// A reply of Envoy's own, in our words.
+/// The error that replaces a local reply of Envoy's.
 #[derive(Serialize)]
-pub(super) struct OwnReply {
+pub(super) struct LocalReplyView {
     op: &'static str,
     status: u16,
     kind: &'static str,
@@ -12,12 +12,12 @@ pub(super) struct OwnReply {
     message: String,
 }
 
-/// All of them. The first that fits counts.
-pub(super) fn replies() -> Vec<OwnReply> {
+/// Returns all replacements. Envoy uses the first that matches.
+pub(super) fn replies() -> Vec<LocalReplyView> {
     let invalid = "invalid_request_error";
     let reply = |op, status, kind, code, message: &str| {
         let message = message.to_owned();
-        OwnReply { op, status, kind, code, message }
+        LocalReplyView { op, status, kind, code, message }
     };
     vec![
         reply(

@@ -1,21 +1,22 @@
-//! What the templates say of access log and traces.
+//! Values of the access log and of traces.
 
 use serde::Serialize;
 
-use super::Place;
+use super::UpstreamView;
 use attache::{
     config::{Telemetry, Tracing},
     summary,
 };
 
+/// The values of the access log and of traces.
 #[derive(Serialize)]
 pub(super) struct TelemetryView<'c> {
-    /// Whether each fact of an exchange has a field of its own in the access log.
+    /// `true` if each fact of an exchange is a field of the access log.
     separate_fields: bool,
-    /// Their names.
+    /// The names of the facts.
     facts: Vec<&'static str>,
     tracing: Option<TracingView<'c>>,
-    /// What traces call which fact.
+    /// The span attributes, each with its fact.
     attributes: [(&'static str, &'static str); ATTRIBUTES.len()],
 }
 
@@ -23,9 +24,9 @@ pub(super) struct TelemetryView<'c> {
 struct TracingView<'c> {
     name: &'static str,
     #[serde(flatten)]
-    at: Place,
+    upstream: UpstreamView,
     uri: String,
-    /// Of a million requests, how many.
+    /// The sampled requests of a million.
     sampling: f64,
     service_name: &'c str,
     to_providers: bool,
@@ -47,7 +48,7 @@ impl<'c> From<&'c Tracing> for TracingView<'c> {
         let scheme = if tracing.collector.tls { "https" } else { "http" };
         Self {
             name: Tracing::CLUSTER,
-            at: Place::of(&tracing.collector),
+            upstream: UpstreamView::new(&tracing.collector),
             // OTLP specification, "OTLP/HTTP request".
             uri: format!("{scheme}://{}/v1/traces", tracing.collector.authority()),
             sampling: (tracing.sampling * 10_000.0).round(),
@@ -58,7 +59,7 @@ impl<'c> From<&'c Tracing> for TracingView<'c> {
 }
 
 /// The attributes of a span. OpenTelemetry, *Semantic conventions for generative client AI spans*;
-/// names that it does not have begin with our own.
+/// attributes that are not in it begin with `attache`.
 const ATTRIBUTES: [(&str, &str); 12] = [
     ("gen_ai.request.model", "request_model"),
     ("gen_ai.response.model", "response_model"),

@@ -1,4 +1,4 @@
-//! What becomes of each keyword.
+//! Translations of each keyword.
 
 #[cfg(all(target_family = "wasm", target_os = "unknown"))]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -6,19 +6,19 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 use super::*;
 
 fn answer(schema: &str) -> String {
-    let schema = Schemas::default().of_answer(schema).unwrap().unwrap_or_default();
+    let schema = SchemaTranslator::default().response_schema(schema).unwrap().unwrap_or_default();
     String::from_utf8(schema).unwrap()
 }
 
 fn parameters(schema: &str) -> Option<String> {
-    Schemas::default()
-        .of_parameters(schema)
+    SchemaTranslator::default()
+        .parameters_schema(schema)
         .unwrap()
         .map(|schema| String::from_utf8(schema).unwrap())
 }
 
 #[test]
-fn what_gemini_reads_stays_as_it_is() {
+fn supported_keywords_stay_unchanged() {
     let schemas = [
         r#"{"type":"object","properties":{"title":{"type":"string","title":"T"},"$ref":{"type":"string"},"default":{"type":"integer","minimum":0,"maximum":9}},"required":["title"],"additionalProperties":false}"#,
         r#"{"type":"array","items":{"type":["string","null"],"format":"date-time"},"minItems":1,"maxItems":2}"#,
@@ -34,7 +34,7 @@ fn what_gemini_reads_stays_as_it_is() {
 }
 
 #[test]
-fn what_gemini_does_not_read_becomes_what_it_does_or_words() {
+fn other_keywords_are_translated_or_become_notes() {
     let cases = [
         (r#"{"$schema":"x","$comment":"c","x-own":1,"type":"string"}"#, r#"{"type":"string"}"#),
         (r#"{"oneOf":[{"type":"string"},{}]}"#, r#"{"anyOf":[{"type":"string"},{}]}"#),
@@ -93,7 +93,7 @@ fn what_gemini_does_not_read_becomes_what_it_does_or_words() {
 }
 
 #[test]
-fn references_stand_alone_and_point_at_definitions() {
+fn references_have_no_neighbours_and_point_to_definitions() {
     let cases = [
         (
             r##"{"properties":{"a":{"$ref":"#/definitions/A","description":"d"}},"definitions":{"A":{"type":"string"}}}"##,
@@ -147,15 +147,15 @@ fn a_function_without_parameters_needs_no_schema() {
 }
 
 #[test]
-fn schemas_that_contain_themselves_come_to_an_end() {
+fn recursive_schemas_are_bounded() {
     let part = r##"{"$ref":"#/$defs/A"}"##;
     let parts = [part; 300].join(",");
     let bomb = format!(
         r#"{{"properties":{{"a":{part}}},"$defs":{{"A":{{"allOf":[{parts}],"properties":{{"x":{{"allOf":[{parts}]}}}}}}}}}}"#
     );
-    assert_eq!(Schemas::default().of_answer(&bomb), Err(TooLarge));
+    assert_eq!(SchemaTranslator::default().response_schema(&bomb), Err(TooLarge));
     let two = r##"{"allOf":[{"$ref":"#"},{"$ref":"#"}],"properties":{"a":{"$ref":"#"}}}"##;
-    assert!(Schemas::default().of_answer(two).unwrap().is_some());
+    assert!(SchemaTranslator::default().response_schema(two).unwrap().is_some());
     let long = format!(r#"{{"description":"{}"}}"#, "d".repeat(MAX_LENGTH));
-    assert_eq!(Schemas::default().of_answer(&long), Err(TooLarge));
+    assert_eq!(SchemaTranslator::default().response_schema(&long), Err(TooLarge));
 }

@@ -1,36 +1,38 @@
-//! Which values a schema allows: fixed ones, bounds, null, and which properties must be there.
+//! Keywords that limit values: `enum`, `const`, exclusive bounds, `nullable` and `required`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
-use super::said;
+use super::keyword_note;
 
-/// Translates the keywords of `map` that take more than one of them to see.
-pub(super) fn settle(
+/// Translates the keywords of `map` whose translation depends on other keywords.
+pub(super) fn translate_values(
     map: &BTreeMap<&str, &Value>,
     out: &mut Map<String, Value>,
     notes: &mut Vec<String>,
 ) {
-    bound(map, out, notes, "exclusiveMinimum", "minimum", 1);
-    bound(map, out, notes, "exclusiveMaximum", "maximum", -1);
+    translate_exclusive(map, out, notes, "exclusiveMinimum", "minimum", 1);
+    translate_exclusive(map, out, notes, "exclusiveMaximum", "maximum", -1);
     if let Some(value) = map.get("const") {
-        fix(std::slice::from_ref(*value), out, notes);
+        restrict_values(std::slice::from_ref(*value), out, notes);
     } else if let Some(values) = map.get("enum").and_then(|values| values.as_array()) {
-        fix(values, out, notes);
+        restrict_values(values, out, notes);
     }
     if map.get("nullable").is_some_and(|value| **value == json!(true)) {
         allow_null(out);
     }
-    // What it says of the rest is about others than these, which Gemini cannot tell apart.
+    // `additionalProperties` does not apply to properties that match a pattern, and Gemini cannot
+    // tell these apart.
     if map.contains_key("patternProperties") {
         out.shift_remove("additionalProperties");
     }
-    require(out, notes);
+    prune_required(out, notes);
 }
 
-/// A bound that is not itself allowed: the next whole number, or the bound and a word about it.
-fn bound(
+/// Translates an exclusive bound: to the next integer for integers, otherwise to the same bound
+/// with a note.
+fn translate_exclusive(
     map: &BTreeMap<&str, &Value>,
     out: &mut Map<String, Value>,
     notes: &mut Vec<String>,
@@ -42,28 +44,28 @@ fn bound(
     let whole = value.as_i64().filter(|_| out.get("type") == Some(&json!("integer")));
     let next = whole.and_then(|whole| whole.checked_add(step));
     if next.is_none() && **value != json!(false) {
-        notes.push(said(exclusive, value));
+        notes.push(keyword_note(exclusive, value));
     }
     if value.is_number() && !out.contains_key(inclusive) {
         out.insert(inclusive.to_owned(), next.map_or_else(|| (*value).clone(), |next| json!(next)));
     }
 }
 
-/// Allows these values only. An `enum` here holds strings and numbers; other values are choices of
-/// their own.
-fn fix(values: &[Value], out: &mut Map<String, Value>, notes: &mut Vec<String>) {
+/// Permits these values only. Gemini's `enum` holds strings and numbers, so other values become
+/// members of an `anyOf`.
+fn restrict_values(values: &[Value], out: &mut Map<String, Value>, notes: &mut Vec<String>) {
     let plain: Vec<&Value> =
         values.iter().filter(|value| value.is_string() || value.is_number()).collect();
-    let has = |wanted| values.iter().any(|value| kind(value) == wanted);
+    let has = |name| values.iter().any(|value| type_of(value) == name);
     if plain.len() == values.len() {
         return put_enum(&plain, out);
     }
     let is_any_boolean = values.contains(&json!(true)) && values.contains(&json!(false));
-    let is_chosen = out.contains_key("anyOf") || out.contains_key("$ref");
-    if has("other") || is_chosen || (has("boolean") && !is_any_boolean) {
-        notes.push(said("enum", &json!(values)));
+    let is_taken = out.contains_key("anyOf") || out.contains_key("$ref");
+    if has("other") || is_taken || (has("boolean") && !is_any_boolean) {
+        notes.push(keyword_note("enum", &json!(values)));
     }
-    if has("other") || is_chosen {
+    if has("other") || is_taken {
         return;
     }
     out.shift_remove("type");
@@ -91,9 +93,9 @@ fn put_enum(values: &[&Value], out: &mut Map<String, Value>) {
     out.insert("enum".to_owned(), json!(values));
 }
 
-/// The type of strings or numbers, if they have one.
+/// Returns the type that strings or numbers have in common.
 fn common_type(values: &[&Value]) -> Option<&'static str> {
-    let mut kinds = values.iter().map(|value| kind(value));
+    let mut kinds = values.iter().map(|value| type_of(value));
     let first = kinds.next()?;
     kinds.try_fold(first, |common, kind| match (common, kind) {
         ("integer", "number") | ("number", "integer") => Some("number"),
@@ -101,7 +103,7 @@ fn common_type(values: &[&Value]) -> Option<&'static str> {
     })
 }
 
-fn kind(value: &Value) -> &'static str {
+fn type_of(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "boolean",
@@ -112,7 +114,7 @@ fn kind(value: &Value) -> &'static str {
     }
 }
 
-/// Allows null too.
+/// Permits `null` as well.
 fn allow_null(out: &mut Map<String, Value>) {
     if let Some(options) = out.get_mut("anyOf").and_then(Value::as_array_mut) {
         let null = json!({"type": "null"});
@@ -124,7 +126,7 @@ fn allow_null(out: &mut Map<String, Value>) {
     if let Some(values) = out.shift_remove("enum") {
         let mut fixed = json!({"enum": values});
         if let Some(kind) = out.shift_remove("type") {
-            fixed = json!({"type": but_null(&kind), "enum": values});
+            fixed = json!({"type": without_null(&kind), "enum": values});
         }
         out.insert("anyOf".to_owned(), json!([fixed, {"type": "null"}]));
         return;
@@ -139,7 +141,8 @@ fn allow_null(out: &mut Map<String, Value>) {
     }
 }
 
-fn but_null(kind: &Value) -> Value {
+/// Returns the value of `type` without `null`.
+fn without_null(kind: &Value) -> Value {
     let Some(kinds) = kind.as_array() else { return kind.clone() };
     let rest: Vec<&Value> = kinds.iter().filter(|kind| *kind != "null").collect();
     match rest.as_slice() {
@@ -148,25 +151,25 @@ fn but_null(kind: &Value) -> Value {
     }
 }
 
-/// Only what is there can be required.
-fn require(out: &mut Map<String, Value>, notes: &mut Vec<String>) {
+/// Removes names from `required` that are not among the properties, and repeated ones.
+fn prune_required(out: &mut Map<String, Value>, notes: &mut Vec<String>) {
     let Some(names) = out.get("required").and_then(Value::as_array).cloned() else {
         out.shift_remove("required");
         return;
     };
     let fields = out.get("properties").and_then(Value::as_object);
-    let is_there = |name: &Value| {
+    let is_known = |name: &Value| {
         name.as_str().is_some_and(|name| fields.is_some_and(|fields| fields.contains_key(name)))
     };
-    let (mut there, missing): (Vec<Value>, Vec<Value>) = names.into_iter().partition(is_there);
+    let (mut names, missing): (Vec<Value>, Vec<Value>) = names.into_iter().partition(is_known);
     if !missing.is_empty() {
-        notes.push(said("required", &json!(missing)));
+        notes.push(keyword_note("required", &json!(missing)));
     }
-    let mut known = BTreeSet::new();
-    there.retain(|name| known.insert(name.as_str().unwrap_or_default().to_owned()));
-    if there.is_empty() {
+    let mut seen = BTreeSet::new();
+    names.retain(|name| seen.insert(name.as_str().unwrap_or_default().to_owned()));
+    if names.is_empty() {
         out.shift_remove("required");
     } else {
-        out.insert("required".to_owned(), json!(there));
+        out.insert("required".to_owned(), json!(names));
     }
 }

@@ -8,7 +8,7 @@ use super::{answer, events, stream};
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 #[test]
-fn every_end_has_its_meaning() {
+fn every_finish_reason_is_translated() {
     let cases = [
         ("STOP", "stop"),
         ("MAX_TOKENS", "length"),
@@ -30,7 +30,7 @@ fn every_end_has_its_meaning() {
 }
 
 #[test]
-fn answers_that_are_none_are_failures() {
+fn answers_without_content_are_errors() {
     let cases = [
         (r#"{"candidates":[{"finishReason":"MALFORMED_FUNCTION_CALL"}]}"#, 502),
         (
@@ -55,7 +55,7 @@ fn answers_that_are_none_are_failures() {
 }
 
 #[test]
-fn errors_are_told_by_status_and_by_what_google_says() {
+fn errors_are_classified_by_status_and_details() {
     let key = r#"{"error":{"code":400,"message":"API key not valid.","status":"INVALID_ARGUMENT","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"API_KEY_INVALID"}]}}"#;
     let quota = r#"[{"error":{"code":429,"message":"m","status":"RESOURCE_EXHAUSTED","details":[{"@type":"x"},{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"16.2s"}]}}]"#;
     let long = r#"{"error":{"code":400,"message":"The input token count (9) exceeds the maximum number of tokens allowed (8).","status":"INVALID_ARGUMENT"}}"#;
@@ -118,7 +118,7 @@ fn a_blocked_prompt_is_one_refusal() {
 }
 
 #[test]
-fn probabilities_of_tokens_are_ours() {
+fn log_probabilities_are_translated() {
     let token =
         |token: &str, probability: f64| json!({"token": token, "logProbability": probability});
     let result = json!({"chosenCandidates": [token("a", -0.5)],

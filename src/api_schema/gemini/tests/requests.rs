@@ -1,15 +1,15 @@
-//! Requests as they leave, and those that cannot.
+//! Requests as they are sent, and requests that are refused.
 
 use serde_json::{Value, json};
 
-use super::{NEW, OLD, ask_in, head, receive, refused, sent};
-use crate::{api_schema::gemini::signature::LOST, region::Region};
+use super::{NEW, OLD, attempt_in, head, receive, refused, sent};
+use crate::{api_schema::gemini::signature::PLACEHOLDER, region::Region};
 
 #[cfg(all(target_family = "wasm", target_os = "unknown"))]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 #[test]
-fn the_path_names_the_model_and_how_the_answer_comes() {
+fn the_path_holds_the_model_and_the_method() {
     let vertex = "/v1/projects/p/locations/eu/publishers/google";
     let cases = [
         (Region::Us, false, "/v1beta", "generateContent"),
@@ -18,13 +18,13 @@ fn the_path_names_the_model_and_how_the_answer_comes() {
         (Region::Eu, true, vertex, "streamGenerateContent?alt=sse"),
     ];
     for (region, stream, base, method) in cases {
-        let (_, outgoing) = ask_in(region, NEW, &json!({"stream": stream})).unwrap();
+        let (_, outgoing) = attempt_in(region, NEW, &json!({"stream": stream})).unwrap();
         assert_eq!(outgoing.path, format!("{base}/models/{NEW}:{method}"));
     }
 }
 
 #[test]
-fn messages_become_turns_of_two_speakers() {
+fn messages_become_turns_of_two_roles() {
     let user = |text: &str| json!({"role": "user", "parts": [{"text": text}]});
     let model = |text: &str| json!({"role": "model", "parts": [{"text": text}]});
     let cases = [
@@ -51,13 +51,13 @@ fn messages_become_turns_of_two_speakers() {
     }
 }
 
-/// A call of `f` in a conversation.
+/// Returns a tool call of `f`.
 fn call(id: &str, arguments: &str) -> Value {
     json!({"id": id, "type": "function", "function": {"name": "f", "arguments": arguments}})
 }
 
 #[test]
-fn results_answer_their_calls_in_the_order_of_the_calls() {
+fn results_are_sent_in_the_order_of_their_calls() {
     let messages = json!([
         {"role": "user", "content": "u"},
         {"role": "assistant", "tool_calls": [
@@ -83,7 +83,7 @@ fn results_answer_their_calls_in_the_order_of_the_calls() {
 }
 
 #[test]
-fn a_call_in_the_old_form_is_answered_by_name() {
+fn a_function_call_is_matched_by_name() {
     let messages = json!([
         {"role": "assistant", "content": "x", "function_call": {"name": "f", "arguments": "{}"}},
         {"role": "function", "name": "f", "content": "r"},
@@ -94,8 +94,7 @@ fn a_call_in_the_old_form_is_answered_by_name() {
 }
 
 #[test]
-fn signatures_come_back_from_wherever_a_client_kept_them() {
-    let lost = LOST;
+fn signatures_are_sent_back_from_either_field() {
     let extra = json!({"google": {"thought_signature": "c2ln"}});
     let detail = |id: &str, format: &str| json!([{"type": "reasoning.encrypted", "data": "c2ln", "id": id, "format": format}]);
     let ours = "google-gemini-v1";
@@ -103,10 +102,10 @@ fn signatures_come_back_from_wherever_a_client_kept_them() {
         (extra.clone(), json!(null), OLD, json!("c2ln")),
         (extra, json!(null), NEW, json!("c2ln")),
         (json!(null), detail("1", ours), NEW, json!("c2ln")),
-        (json!(null), detail("2", ours), NEW, json!(lost)),
-        (json!(null), detail("1", "anthropic-claude-v1"), NEW, json!(lost)),
-        (json!({"google": {"thought_signature": "not base64"}}), json!(7), NEW, json!(lost)),
-        (json!("odd"), json!([1, {}]), NEW, json!(lost)),
+        (json!(null), detail("2", ours), NEW, json!(PLACEHOLDER)),
+        (json!(null), detail("1", "anthropic-claude-v1"), NEW, json!(PLACEHOLDER)),
+        (json!({"google": {"thought_signature": "not base64"}}), json!(7), NEW, json!(PLACEHOLDER)),
+        (json!("odd"), json!([1, {}]), NEW, json!(PLACEHOLDER)),
         (json!(null), json!(null), OLD, json!(null)),
     ];
     for (extra_content, details, model, signature) in cases {
@@ -126,7 +125,7 @@ fn signatures_come_back_from_wherever_a_client_kept_them() {
 }
 
 #[test]
-fn what_cannot_be_sent_is_refused_by_its_place() {
+fn content_that_cannot_be_sent_is_refused_with_its_path() {
     let part = |part: Value| json!({"messages": [{"role": "user", "content": [part]}]});
     let image = |url: &str| part(json!({"type": "image_url", "image_url": {"url": url}}));
     let calls = |arguments: &str| json!({"messages": [{"role": "assistant", "tool_calls": [call("1", arguments)]}]});
@@ -179,7 +178,7 @@ fn what_cannot_be_sent_is_refused_by_its_place() {
 }
 
 #[test]
-fn vertex_fetches_files_whose_type_it_is_told() {
+fn vertex_takes_urls_with_a_known_file_type() {
     let url = |url: &str| {
         json!({"messages": [{"role": "user", "content": [
             {"type": "image_url", "image_url": {"url": url}},
@@ -188,7 +187,7 @@ fn vertex_fetches_files_whose_type_it_is_told() {
     for (file, kind) in
         [("https://x.com/a.PNG?b=c.d", "image/png"), ("gs://b/a.pdf", "application/pdf")]
     {
-        let (_, outgoing) = ask_in(Region::Eu, NEW, &url(file)).unwrap();
+        let (_, outgoing) = attempt_in(Region::Eu, NEW, &url(file)).unwrap();
         let body: Value = serde_json::from_slice(&outgoing.body).unwrap();
         let data = json!({"fileData": {"mimeType": kind, "fileUri": file}});
         assert_eq!(body["contents"][0]["parts"][0], data);
@@ -199,7 +198,7 @@ fn vertex_fetches_files_whose_type_it_is_told() {
 }
 
 #[test]
-fn thinking_is_told_by_tokens_or_by_a_word() {
+fn effort_becomes_a_budget_or_a_level() {
     let effort = |effort: &str| json!({"reasoning_effort": effort});
     let cases = [
         (OLD, json!({}), json!(null)),
@@ -228,7 +227,7 @@ fn thinking_is_told_by_tokens_or_by_a_word() {
 }
 
 #[test]
-fn tools_may_be_free_required_named_or_idle() {
+fn tool_choice_becomes_a_calling_mode() {
     let tool = |name: &str| json!({"type": "function", "function": {"name": name}});
     let allowed = |mode: &str| json!({"type": "allowed_tools", "allowed_tools": {"mode": mode, "tools": [tool("a/b")]}});
     let cases = [
@@ -250,7 +249,7 @@ fn tools_may_be_free_required_named_or_idle() {
 }
 
 #[test]
-fn what_is_left_out_or_changed_is_reported() {
+fn dropped_and_clamped_parameters_are_reported() {
     let cases = [
         (OLD, json!({"seed": 1, "frequency_penalty": 0.5}), ""),
         (OLD, json!({"user": "u", "logit_bias": {"1": 1}}), "dropped=logit_bias,user"),
@@ -264,7 +263,7 @@ fn what_is_left_out_or_changed_is_reported() {
         (NEW, json!({"reasoning": {"max_tokens": 99}}), "dropped=reasoning.max_tokens"),
     ];
     for (model, request, report) in cases {
-        let (mut attempt, _) = ask_in(Region::Us, model, &request).unwrap();
+        let (mut attempt, _) = attempt_in(Region::Us, model, &request).unwrap();
         let said = r#"{"candidates":[{"finishReason":"STOP","content":{"parts":[{"text":"t"}]}}]}"#;
         let got = receive(&mut attempt, head(200, "application/json"), &[said.as_bytes()]);
         let header = got.headers.iter().find(|(name, _)| *name == "x-attache-params");

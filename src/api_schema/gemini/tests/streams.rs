@@ -1,4 +1,4 @@
-//! Streams, at every cut, and whatever else may come.
+//! Streams, cut at every byte, and malformed ones.
 
 use serde_json::{Value, json};
 
@@ -7,13 +7,13 @@ use super::{answer, events, stream};
 #[cfg(all(target_family = "wasm", target_os = "unknown"))]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
-/// A candidate's next parts.
+/// Event with the next parts of a candidate.
 fn parts(parts: &Value) -> Value {
     json!({"candidates": [{"index": 0, "content": {"role": "model", "parts": parts}}],
         "usageMetadata": {"promptTokenCount": 12}})
 }
 
-/// A thought, words, two calls, an end without anything, and then only what it cost.
+/// Events with a thought, texts, two calls, an end without content, and usage alone.
 fn conversation() -> Vec<Value> {
     let cost = json!({"promptTokenCount": 12, "candidatesTokenCount": 7, "thoughtsTokenCount": 3,
         "cachedContentTokenCount": 4});
@@ -32,7 +32,7 @@ fn conversation() -> Vec<Value> {
     ]
 }
 
-/// A message put together from a stream the way OpenAI's SDKs do it.
+/// Joins the chunks of a stream to a message, as OpenAI's SDKs do.
 fn accumulated(stream: &str) -> Value {
     let mut message =
         json!({"content": "", "reasoning_content": "", "reasoning_details": [], "tool_calls": []});
@@ -70,7 +70,7 @@ fn accumulated(stream: &str) -> Value {
 }
 
 #[test]
-fn a_stream_cut_anywhere_says_what_the_answer_in_one_piece_says() {
+fn a_stream_cut_anywhere_equals_the_answer_in_one_piece() {
     let streamed = events(&conversation());
     let whole = String::from_utf8(stream(&[streamed.as_bytes()]).body).unwrap();
     assert!(whole.ends_with("data: [DONE]\n\n"), "{whole}");
@@ -107,7 +107,7 @@ fn a_stream_cut_anywhere_says_what_the_answer_in_one_piece_says() {
 }
 
 #[test]
-fn a_stream_without_an_end_is_an_error_and_never_a_stop() {
+fn a_stream_without_an_end_is_an_error() {
     let mut responses = conversation();
     responses.truncate(5);
     let got = stream(&[events(&responses).as_bytes()]);
@@ -133,7 +133,8 @@ fn a_stream_without_an_end_is_an_error_and_never_a_stop() {
     assert_eq!(stream(&[b""]).status, 502);
 }
 
-/// Every byte in turn left out, or replaced by one that means something in JSON or in UTF-8.
+/// Returns copies of a text in which one byte is missing, or replaced by one that is special in
+/// JSON or UTF-8.
 fn mutations(text: &str) -> impl Iterator<Item = Vec<u8>> {
     (0..text.len()).flat_map(move |place| {
         [None, Some(b'"'), Some(b'{'), Some(b']'), Some(b'0'), Some(0xff)].map(|byte| {
@@ -148,7 +149,7 @@ fn mutations(text: &str) -> impl Iterator<Item = Vec<u8>> {
 }
 
 #[test]
-fn no_answer_makes_it_panic() {
+fn no_answer_causes_a_panic() {
     for bytes in mutations(&events(&conversation())) {
         stream(&[&bytes]);
     }

@@ -1,18 +1,25 @@
-//! Envoy's own words in Istio's `EnvoyFilter`s.
+//! `EnvoyFilter`s: Istio's objects that patch Envoy's configuration.
 
 use serde_json::{Map, Value, json};
 
-use super::{Kind, Mesh, POD, Workload, put, services, take, text};
-use crate::render::clusters::ClusterView;
+use super::{
+    Mesh, ObjectKind, POD_DIR, Workload, list_at, replace_at, services, take_at, text_at, value_at,
+};
+use crate::render::{RenderError, clusters::ClusterView};
 
-const ENVOY_FILTER: Kind = Kind::of_istio("networking.istio.io/v1alpha3", "EnvoyFilter");
+const ENVOY_FILTER: ObjectKind =
+    ObjectKind::of_istio("networking.istio.io/v1alpha3", "EnvoyFilter");
 
 const CONNECTION_MANAGER: &str = "envoy.filters.network.http_connection_manager";
 const ROUTER: &str = "envoy.filters.http.router";
-const HTTP_FILTERS: &str = "/typed_extension_protocol_options/\
+const CONNECTION_MANAGER_AT: &str = "/filter_chains/0/filters/0";
+const LISTENER_FILTERS: &str = "/filter_chains/0/filters/0/typed_config/http_filters";
+const LISTENER_ROUTES: &str =
+    "/filter_chains/0/filters/0/typed_config/route_config/virtual_hosts/0/routes";
+const CLUSTER_FILTERS: &str = "/typed_extension_protocol_options/\
     envoy.extensions.upstreams.http.v3.HttpProtocolOptions/http_filters";
 
-/// The patches of one object.
+/// The patches of one `EnvoyFilter`.
 struct Patches<'m> {
     mesh: &'m Mesh,
     list: Vec<Value>,
@@ -23,6 +30,7 @@ impl<'m> Patches<'m> {
         Self { mesh, list: Vec::new() }
     }
 
+    /// Adds a patch of the configuration that `at` selects.
     fn push(&mut self, apply_to: &str, at: Value, operation: &str, value: Value) {
         let context = match self.mesh.workload {
             Workload::Gateway => "GATEWAY",
@@ -45,32 +53,32 @@ impl<'m> Patches<'m> {
     }
 }
 
-/// The listeners, one object for each. A gateway's are Istio's own, which become ours; a sidecar
-/// gets others beside those it has.
-pub(super) fn listeners(listeners: Vec<Value>, mesh: &Mesh) -> Vec<Value> {
+/// Returns an object for each listener. An ingress gateway has listeners already, which are changed; a
+/// sidecar gets further ones.
+pub(super) fn listeners(listeners: Vec<Value>, mesh: &Mesh) -> Result<Vec<Value>, RenderError> {
     let object = |mut listener: Value| {
         let mut patches = Patches::new(mesh);
-        let name = text(&listener, "/name").to_owned();
-        let http = listener.pointer_mut("/filter_chains/0/filters/0/typed_config/http_filters");
-        let filters = http.and_then(Value::as_array_mut);
-        for filter in filters.into_iter().flatten() {
-            prepare(filter, &name, &mut patches);
+        let name = text_at(&listener, "/name").to_owned();
+        for filter in list_at(&mut listener, LISTENER_FILTERS)? {
+            prepare_filter(filter, &name, &mut patches)?;
         }
-        let routes = "/filter_chains/0/filters/0/typed_config/route_config/virtual_hosts/0/routes";
-        let routes = listener.pointer_mut(routes).and_then(Value::as_array_mut);
-        routes.into_iter().flatten().for_each(|route| prepare_route(route, &name, mesh));
+        let routes = list_at(&mut listener, LISTENER_ROUTES)?;
+        routes.iter_mut().for_each(|route| prepare_route(route, &name, mesh));
         match mesh.workload {
-            Workload::Gateway => change(listener, &mut patches),
+            Workload::Gateway => patch_gateway_listener(listener, &mut patches)?,
             Workload::Sidecar => patches.push("LISTENER", Value::Null, "ADD", listener),
         }
-        patches.object(&name)
+        Ok(patches.object(&name))
     };
     listeners.into_iter().map(object).collect()
 }
 
-/// Makes a listener of Istio's ours: all but where it listens, and its certificate.
-fn change(mut listener: Value, patches: &mut Patches<'_>) {
-    let port = take(&mut listener, "/address/socket_address/port_value");
+/// Patches a listener of Istio's: everything but its address and its certificate.
+fn patch_gateway_listener(
+    mut listener: Value,
+    patches: &mut Patches<'_>,
+) -> Result<(), RenderError> {
+    let port = take_at(&mut listener, "/address/socket_address/port_value")?;
     let at = |below: Value| {
         let mut manager = json!({"name": CONNECTION_MANAGER});
         if let (Some(manager), Value::Object(below)) = (manager.as_object_mut(), below) {
@@ -78,109 +86,129 @@ fn change(mut listener: Value, patches: &mut Patches<'_>) {
         }
         json!({"listener": {"portNumber": port, "filterChain": {"filter": manager}}})
     };
-    let Some(manager) = listener.pointer_mut("/filter_chains/0/filters/0") else { return };
+    let manager = value_at(&mut listener, CONNECTION_MANAGER_AT)?;
     let config = manager.pointer_mut("/typed_config").and_then(Value::as_object_mut);
     let filters = config.and_then(|config| config.shift_remove("http_filters"));
     patches.push("NETWORK_FILTER", at(Value::Null), "MERGE", manager.take());
     let router = at(json!({"subFilter": {"name": ROUTER}}));
     for filter in filters.as_ref().and_then(Value::as_array).into_iter().flatten() {
-        let operation = if text(filter, "/name") == ROUTER { "MERGE" } else { "INSERT_BEFORE" };
+        let operation = if text_at(filter, "/name") == ROUTER { "MERGE" } else { "INSERT_BEFORE" };
         patches.push("HTTP_FILTER", router.clone(), operation, filter.clone());
     }
+    Ok(())
 }
 
-/// The clusters: an object for each provider in a region, and one for the others.
-pub(super) fn clusters(clusters: Vec<Value>, views: &[ClusterView<'_>], mesh: &Mesh) -> Vec<Value> {
+/// Returns an object for each provider in a region, and one for all other clusters.
+pub(super) fn clusters(
+    clusters: Vec<Value>,
+    views: &[ClusterView<'_>],
+    mesh: &Mesh,
+) -> Result<Vec<Value>, RenderError> {
     let mut others = Patches::new(mesh);
-    let mut by_name: Map<String, Value> =
-        clusters.into_iter().map(|cluster| (text(&cluster, "/name").to_owned(), cluster)).collect();
+    let mut by_name: Map<String, Value> = clusters
+        .into_iter()
+        .map(|cluster| (text_at(&cluster, "/name").to_owned(), cluster))
+        .collect();
     let mut objects = Vec::new();
     for ClusterView { name, .. } in views {
         let hosts = by_name.shift_remove(&format!("{name}-hosts"));
         let cluster = by_name.shift_remove(name);
         if let (Some(hosts), Some(cluster)) = (hosts, cluster) {
-            objects.push(provider(name, hosts, cluster, mesh));
+            objects.push(provider_object(name, hosts, cluster, mesh)?);
         }
     }
     for cluster in by_name.into_iter().map(|(_, cluster)| cluster) {
         others.push("CLUSTER", Value::Null, "ADD", cluster);
     }
     objects.push(others.object("others"));
-    objects
+    Ok(objects)
 }
 
-/// A provider in a region: the cluster with the filters, and over that of Istio's with the hosts.
-fn provider(name: &str, mut hosts: Value, mut cluster: Value, mesh: &Mesh) -> Value {
+/// Returns the object of a provider in a region: its cluster with the filters, on top of Istio's
+/// cluster with the hosts.
+fn provider_object(
+    name: &str,
+    mut hosts: Value,
+    mut cluster: Value,
+    mesh: &Mesh,
+) -> Result<Value, RenderError> {
     let mut patches = Patches::new(mesh);
-    let of_istio = services::cluster(name, mesh);
+    let of_istio = services::istio_cluster(name, mesh);
     let options = json!({
-        "per_connection_buffer_limit_bytes": take(&mut hosts, "/per_connection_buffer_limit_bytes"),
-        "typed_extension_protocol_options": take(&mut hosts, "/typed_extension_protocol_options"),
+        "per_connection_buffer_limit_bytes": take_at(&mut hosts, "/per_connection_buffer_limit_bytes")?,
+        "typed_extension_protocol_options": take_at(&mut hosts, "/typed_extension_protocol_options")?,
     });
     patches.push("CLUSTER", json!({"cluster": {"name": of_istio}}), "MERGE", options);
-    if let Some(first) = cluster.pointer_mut("/cluster_type/typed_config/clusters/0") {
-        *first = of_istio.into();
-    }
-    let filters = cluster.pointer_mut(HTTP_FILTERS).and_then(Value::as_array_mut);
-    for filter in filters.into_iter().flatten() {
-        prepare(filter, name, &mut patches);
+    replace_at(&mut cluster, "/cluster_type/typed_config/clusters/0", of_istio.into())?;
+    for filter in list_at(&mut cluster, CLUSTER_FILTERS)? {
+        prepare_filter(filter, name, &mut patches)?;
     }
     patches.push("CLUSTER", Value::Null, "ADD", cluster);
-    patches.object(&services::label(name))
+    Ok(patches.object(&services::dns_label(name)))
 }
 
-/// What a filter has outside of the configuration, from where pods have it.
-fn prepare(filter: &mut Value, at: &str, patches: &mut Patches<'_>) {
-    match text(filter, "/name") {
-        // Kubernetes changes a Secret by a link beside the file.
+/// Changes a filter's references to files into those of a pod. `at` is the name of its listener or
+/// cluster.
+fn prepare_filter(
+    filter: &mut Value,
+    at: &str,
+    patches: &mut Patches<'_>,
+) -> Result<(), RenderError> {
+    match text_at(filter, "/name") {
+        // Kubernetes updates a Secret by changing a symbolic link beside the file.
         "envoy.filters.http.api_key_auth" => {
             let source = json!({
-                "path": format!("{POD}/accounts/keys.yaml"),
-                "watched_directory": {"path": format!("{POD}/accounts")},
+                "path": format!("{POD_DIR}/accounts/keys.yaml"),
+                "watched_directory": {"path": format!("{POD_DIR}/accounts")},
             });
-            put(filter, "/config_discovery/config_source/path_config_source", source);
+            replace_at(filter, "/config_discovery/config_source/path_config_source", source)
         }
-        "attache.gateway" | "attache.provider" if patches.mesh.fetches() => {
-            fetch(filter, at, patches);
+        "attache.gateway" | "attache.provider" if patches.mesh.fetches_module() => {
+            fetch_module(filter, at, patches)
         }
-        _ => {}
+        _ => Ok(()),
     }
 }
 
-/// Lets no connection become a WebSocket, which Istio does by itself, and tells a filter by its name.
+/// Forbids WebSockets, which Istio allows by default, and refers to a filter by the name it has here.
 fn prepare_route(route: &mut Value, at: &str, mesh: &Mesh) {
     if let Some(action) = route.get_mut("route").and_then(Value::as_object_mut) {
         let none = json!([{"upgrade_type": "websocket", "enabled": false}]);
         action.insert("upgrade_configs".to_owned(), none);
     }
     let own = route.get_mut("typed_per_filter_config").and_then(Value::as_object_mut);
-    if let Some(own) = own.filter(|_| mesh.fetches())
+    if let Some(own) = own.filter(|_| mesh.fetches_module())
         && let Some(config) = own.shift_remove("attache.gateway")
     {
-        own.insert(fetched(at), config);
+        own.insert(fetched_name(at), config);
     }
 }
 
-/// What a filter is called whose module Istio's agent fetches.
-fn fetched(at: &str) -> String {
+/// Returns the name of a filter whose module Istio's agent fetches.
+fn fetched_name(at: &str) -> String {
     format!("attache.{at}")
 }
 
-/// Leaves the module to Istio's agent, which looks for it in extension configurations only.
-fn fetch(filter: &mut Value, at: &str, patches: &mut Patches<'_>) {
-    let name = fetched(at);
-    let mut config = take(filter, "/typed_config");
+/// Moves a filter into an extension configuration, as Istio's agent fetches modules of those only.
+fn fetch_module(
+    filter: &mut Value,
+    at: &str,
+    patches: &mut Patches<'_>,
+) -> Result<(), RenderError> {
+    let name = fetched_name(at);
+    let mut config = take_at(filter, "/typed_config")?;
     let code = json!({
         "remote": {"http_uri": {"uri": patches.mesh.module, "cluster": "_", "timeout": "30s"}},
     });
-    put(&mut config, "/config/vm_config/code", code);
+    replace_at(&mut config, "/config/vm_config/code", code)?;
     *filter = json!({
         "name": name,
         "config_discovery": {
             "config_source": {"ads": {}, "initial_fetch_timeout": "0s", "resource_api_version": "V3"},
-            "type_urls": [text(&config, "/@type")],
+            "type_urls": [text_at(&config, "/@type")],
         },
     });
     let value = json!({"name": name, "typed_config": config});
     patches.push("EXTENSION_CONFIG", Value::Null, "ADD", value);
+    Ok(())
 }

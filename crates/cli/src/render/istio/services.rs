@@ -1,43 +1,45 @@
-//! What Istio has objects of its own for: where providers are, how many connections they may have,
-//! when they are left alone, and where clients come in.
+//! Istio's own objects: `ServiceEntry` and `DestinationRule` for each provider, and the `Gateway` of
+//! clients.
 
 use serde_json::{Value, json};
 
-use super::{Kind, Mesh};
+use super::{Mesh, ObjectKind};
 use crate::render::clusters::ClusterView;
 use attache::{
     config::{Config, Listener},
     region::Region,
 };
 
-const SERVICE_ENTRY: Kind = Kind::of_istio("networking.istio.io/v1", "ServiceEntry");
-const DESTINATION_RULE: Kind = Kind::of_istio("networking.istio.io/v1", "DestinationRule");
-const GATEWAY: Kind = Kind::of_istio("networking.istio.io/v1", "Gateway");
+const SERVICE_ENTRY: ObjectKind = ObjectKind::of_istio("networking.istio.io/v1", "ServiceEntry");
+const DESTINATION_RULE: ObjectKind =
+    ObjectKind::of_istio("networking.istio.io/v1", "DestinationRule");
+const GATEWAY: ObjectKind = ObjectKind::of_istio("networking.istio.io/v1", "Gateway");
 
-/// The port of a service. Whoever else asks the provider's real host is left alone.
+/// The port of a service. Services have names of their own, so that other traffic of the pods to a
+/// provider's host is not affected.
 const PORT: u16 = 80;
 
-/// The name of a service for the mesh.
-fn host(cluster: &str, mesh: &Mesh) -> String {
-    format!("{}.{}.internal", label(cluster), mesh.name)
+/// Returns the host name of a service in the mesh.
+fn service_host(cluster: &str, mesh: &Mesh) -> String {
+    format!("{}.{}.internal", dns_label(cluster), mesh.name)
 }
 
-/// What Istio calls the cluster of such a service.
-pub(super) fn cluster(name: &str, mesh: &Mesh) -> String {
-    format!("outbound|{PORT}||{}", host(name, mesh))
+/// Returns Istio's name of a service's cluster.
+pub(super) fn istio_cluster(name: &str, mesh: &Mesh) -> String {
+    format!("outbound|{PORT}||{}", service_host(name, mesh))
 }
 
-/// A provider in a region.
-pub(super) fn of(view: &ClusterView<'_>, mesh: &Mesh) -> [Value; 2] {
-    let (host, name) = (host(&view.name, mesh), label(&view.name));
+/// Returns the service of a provider in a region.
+pub(super) fn of_provider(view: &ClusterView<'_>, mesh: &Mesh) -> [Value; 2] {
+    let (host, name) = (service_host(&view.name, mesh), dns_label(&view.name));
     let entry = json!({
         "hosts": [host],
         "exportTo": ["."],
         "location": "MESH_EXTERNAL",
-        // One host for Envoy, however many addresses it has: all of it is ejected, or nothing.
+        // Envoy sees one host with all addresses, which is ejected as a whole.
         "resolution": "DNS_ROUND_ROBIN",
         "ports": [{"number": PORT, "name": "http", "protocol": "HTTP"}],
-        "endpoints": [{"address": view.at.host, "ports": {"http": view.at.port}}],
+        "endpoints": [{"address": view.upstream.host, "ports": {"http": view.upstream.port}}],
     });
     let rule = json!({
         "host": host,
@@ -52,7 +54,7 @@ pub(super) fn of(view: &ClusterView<'_>, mesh: &Mesh) -> [Value; 2] {
 }
 
 fn connection_pool(view: &ClusterView<'_>) -> Value {
-    // Istio counts with a sign.
+    // Istio's numbers are signed.
     let signed = |count: u32| i32::try_from(count).unwrap_or(i32::MAX);
     json!({
         "tcp": {"maxConnections": signed(view.max_connections), "connectTimeout": view.connect},
@@ -75,9 +77,9 @@ fn outlier_detection(view: &ClusterView<'_>) -> Value {
 }
 
 fn tls(view: &ClusterView<'_>, mesh: &Mesh) -> Value {
-    let host = &view.at.host;
+    let host = &view.upstream.host;
     match &mesh.ca_file {
-        _ if !view.at.tls => json!({"mode": "DISABLE"}),
+        _ if !view.upstream.tls => json!({"mode": "DISABLE"}),
         None => json!({"mode": "SIMPLE", "sni": host, "subjectAltNames": [host]}),
         Some(file) => json!({
             "mode": "SIMPLE", "sni": host, "subjectAltNames": [host], "caCertificates": file,
@@ -85,7 +87,7 @@ fn tls(view: &ClusterView<'_>, mesh: &Mesh) -> Value {
     }
 }
 
-/// Where clients come in. The certificate of a listener that has one is the Secret
+/// Returns the gateway of clients. The certificate of a listener with TLS is the Secret
 /// `NAME-tls-REGION`.
 pub(super) fn gateway(config: &Config, mesh: &Mesh) -> Value {
     let server = |(region, listener): (Region, &Listener)| {
@@ -105,8 +107,8 @@ pub(super) fn gateway(config: &Config, mesh: &Mesh) -> Value {
     mesh.object(&GATEWAY, "clients", spec)
 }
 
-/// A name as a label of DNS. One that had to be changed or cut is told apart by a checksum.
-pub(super) fn label(name: &str) -> String {
+/// Returns a name as a DNS label. A name that is changed or cut gets a checksum, so that labels differ.
+pub(super) fn dns_label(name: &str) -> String {
     let kept = |letter: char| match letter.to_ascii_lowercase() {
         letter @ ('a'..='z' | '0'..='9') => letter,
         _ => '-',
@@ -116,7 +118,7 @@ pub(super) fn label(name: &str) -> String {
     if label == name { name.to_owned() } else { format!("{label}-{:08x}", checksum(name)) }
 }
 
-/// FNV-1a, 32 bits.
+/// Returns the FNV-1a hash of a text, 32 bits.
 fn checksum(text: &str) -> u32 {
     let step = |hash: u32, byte: u8| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193);
     text.bytes().fold(0x811c_9dc5, step)
@@ -124,18 +126,18 @@ fn checksum(text: &str) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use super::label;
+    use super::dns_label;
 
     #[test]
     fn every_name_becomes_a_label_of_its_own() {
         let long = "a".repeat(64);
         let names = ["openai-us", "Open_AI-us", "open.ai-us", "open-ai-us", "_jwks", "jwks", &long];
-        let labels = names.map(label);
+        let labels = names.map(dns_label);
         assert_eq!(labels[0], "openai-us");
         for label in &labels {
-            let legal =
+            let is_legal =
                 |byte: u8| byte == b'-' || byte.is_ascii_lowercase() || byte.is_ascii_digit();
-            assert!(label.bytes().all(legal) && label.len() < 64, "{label}");
+            assert!(label.bytes().all(is_legal) && label.len() < 64, "{label}");
             assert!(!label.starts_with('-') && !label.ends_with('-'), "{label}");
         }
         let different: std::collections::BTreeSet<_> = labels.iter().collect();

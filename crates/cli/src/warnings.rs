@@ -1,0 +1,50 @@
+//! Warnings about a configuration without mistakes: requests that will fail all the same, and an
+//! administration interface that strangers can reach.
+
+use std::{fs, net::IpAddr, path::Path};
+
+use attache::config::{Config, TranscriptKey, Transcripts};
+
+/// Returns the warnings about key files below `base` and about the administration interface, each
+/// with the path of its field.
+pub(crate) fn warnings(config: &Config, base: &Path) -> Vec<String> {
+    let warning = |(entry, file): (String, &String)| {
+        let problem = key_problem(&base.join(file))?;
+        Some(format!("{entry}.key_file: `{file}` {problem}"))
+    };
+    key_files(config).into_iter().filter_map(warning).chain(admin_warning(config)).collect()
+}
+
+/// Returns the key files, each with the path of its entry.
+fn key_files(config: &Config) -> Vec<(String, &String)> {
+    let of_providers = config.providers.iter();
+    let mut files: Vec<(String, &String)> = of_providers
+        .filter_map(|(name, own)| Some((format!("providers.{name}"), own.key_file.as_ref()?)))
+        .collect();
+    if let Some(Transcripts { key: TranscriptKey::File(file), .. }) = &config.transcripts {
+        files.push(("transcripts".to_owned(), file));
+    }
+    files
+}
+
+/// Returns a warning if Envoy's administration interface, which takes commands without a key, is not
+/// on loopback.
+fn admin_warning(config: &Config) -> Option<String> {
+    let address = &config.admin.address;
+    let is_loopback = address.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+    (!is_loopback).then(|| {
+        format!("admin.address: whoever reaches `{address}` can stop Envoy: keep it on loopback")
+    })
+}
+
+/// Returns the reason why a key file is unusable.
+fn key_problem(path: &Path) -> Option<String> {
+    match fs::read_to_string(path) {
+        Err(error) => Some(format!("cannot be read, what needs it fails until it can: {error}")),
+        Ok(key) if key.trim() != key => {
+            Some("has blanks around the key, which Envoy would send".to_owned())
+        }
+        Ok(key) if key.is_empty() => Some("is empty".to_owned()),
+        Ok(_) => None,
+    }
+}

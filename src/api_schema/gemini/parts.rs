@@ -1,0 +1,129 @@
+//! Parts of a candidate's content, as an answer in one piece and a stream both need them: text,
+//! thoughts, tool calls, images and thought signatures. ai.google.dev, *Part*.
+
+use std::{borrow::Cow, collections::BTreeMap};
+
+use serde_json::{json, value::RawValue};
+
+use super::{
+    signature::extra_content,
+    wire::{Blob, Candidate, FunctionCall},
+};
+use crate::chat::{answer::Call, envelope, text::Text};
+
+/// Content of one part.
+pub(super) enum PartContent<'a> {
+    Text(Text<'a>),
+    Thought(Text<'a>),
+    Call(Call<'a>),
+    /// An image, as a data URL.
+    Image(String),
+    /// A thought signature. With an id it belongs to the call of that id, otherwise to the text.
+    Signature(Text<'a>, Option<Text<'a>>),
+}
+
+/// Decoder of parts: the facts of the request that tool calls in its answer are read with.
+#[derive(Clone, Debug, Default)]
+pub(super) struct PartDecoder {
+    /// Tool names of the client, by the names that were sent in their place.
+    original_names: BTreeMap<String, String>,
+    /// The request's id. A call without an id gets one that follows from this.
+    request_id: String,
+}
+
+impl PartDecoder {
+    pub(super) fn new(original_names: BTreeMap<String, String>, request_id: &str) -> Self {
+        Self { original_names, request_id: request_id.to_owned() }
+    }
+
+    /// Takes the parts out of a candidate. `calls` counts the calls of its earlier events.
+    pub(super) fn take_parts<'a>(
+        &self,
+        candidate: &mut Candidate<'a>,
+        choice: usize,
+        mut calls: usize,
+    ) -> Vec<PartContent<'a>> {
+        let parts = candidate.content.take().and_then(|content| content.parts).unwrap_or_default();
+        let mut contents = Vec::with_capacity(parts.len());
+        for part in parts {
+            let thought = part.thought == Some(true);
+            let signature = part.thought_signature.filter(|text| !text.is_empty() && !thought);
+            let call = part.function_call;
+            let call = call.and_then(|call| self.call(call, signature.as_ref(), choice, calls));
+            if let Some((id, call)) = call {
+                calls += 1;
+                contents.extend(signature.map(|own| PartContent::Signature(own, Some(id))));
+                contents.push(PartContent::Call(call));
+                continue;
+            }
+            let image = part.inline_data.filter(|_| !thought).and_then(|blob| image_url(&blob));
+            contents.extend(image.map(PartContent::Image));
+            let text = part.text.filter(|text| !text.is_empty());
+            contents.extend(text.map(if thought {
+                PartContent::Thought
+            } else {
+                PartContent::Text
+            }));
+            contents.extend(signature.map(|own| PartContent::Signature(own, None)));
+        }
+        contents
+    }
+
+    /// Returns a call and its id, or `None` for a call without a name. Gemini 2.5 sends no ids.
+    fn call<'a>(
+        &self,
+        call: FunctionCall<'a>,
+        signature: Option<&Text<'a>>,
+        choice: usize,
+        number: usize,
+    ) -> Option<(Text<'a>, Call<'a>)> {
+        let name = call.name.filter(|name| !name.is_empty())?;
+        let generated = || Text::new(&envelope::call_id(&self.request_id, choice, number));
+        let id = call.id.filter(|id| !id.is_empty()).unwrap_or_else(generated);
+        let original = self.original_names.get(name.decode().as_ref());
+        let call = Call {
+            id: Some(id.clone()),
+            name: original.map_or(name, |original| Text::new(original)),
+            arguments: arguments(call.args),
+            extra_content: signature.map(extra_content),
+        };
+        Some((id, call))
+    }
+}
+
+/// Returns the arguments of a call as a string of JSON. Anything but an object becomes `{}`.
+fn arguments(args: Option<&RawValue>) -> Text<'static> {
+    let json = args.map(RawValue::get).filter(|json| json.starts_with('{'));
+    Text::new(&compact(json.unwrap_or("{}")))
+}
+
+/// Removes the white space between tokens, which some answers have.
+fn compact(json: &str) -> Cow<'_, str> {
+    if !json.contains(['\n', ' ', '\t', '\r']) {
+        return Cow::Borrowed(json);
+    }
+    let (mut in_string, mut escaped) = (false, false);
+    let kept = json.chars().filter(|c| {
+        let was_escaped = std::mem::replace(&mut escaped, false);
+        match c {
+            '"' if !was_escaped => in_string = !in_string,
+            '\\' if !was_escaped => escaped = true,
+            ' ' | '\n' | '\t' | '\r' => return in_string,
+            _ => {}
+        }
+        true
+    });
+    Cow::Owned(kept.collect())
+}
+
+/// Returns the data URL of an image, or `None` for another kind of media.
+fn image_url(blob: &Blob<'_>) -> Option<String> {
+    let kind = blob.mime_type.decode();
+    let (kind, data) = (kind.strip_prefix("image/")?, blob.data.decode());
+    Some(format!("data:image/{kind};base64,{data}"))
+}
+
+/// Returns the entry of `images` that the client gets for an image. `index` is its position there.
+pub(super) fn image_entry(url: &str, index: usize) -> String {
+    json!({"type": "image_url", "image_url": {"url": url}, "index": index}).to_string()
+}

@@ -1,0 +1,59 @@
+//! The request. OpenAI's API reference, *Create chat completion*.
+
+use super::{
+    decoder::OpenAiDecoder,
+    messages,
+    tools::{forwards_tools, write_tools},
+};
+use crate::{
+    api_schema::translation::TranslationInput,
+    chat::{parameter::Parameter, text::Text},
+    config::{Provider, Quirk},
+    fit::StreamMode,
+    json::Object,
+};
+
+/// Returns the path below the base URL and the body, and the decoder of the response.
+pub(crate) fn request(input: &TranslationInput<'_, '_>) -> ((String, Vec<u8>), OpenAiDecoder) {
+    let provider = input.target.provider;
+    let mut out = Vec::with_capacity(input.request.parameters.length() + 256);
+    let mut body = Object::open(&mut out);
+    body.value("model", &input.target.endpoint.upstream_model);
+    messages::write(body.key("messages"), input);
+    for (parameter, json) in &input.fit.kept {
+        match parameter {
+            Parameter::MaxTokens => body.raw(max_tokens_key(provider), json.as_bytes()),
+            // A server that accepts unknown fields gets the tools unchanged.
+            Parameter::Tools if !forwards_tools(provider) => {
+                write_tools(body.key("tools"), &input.request.tools, input);
+                continue;
+            }
+            other => body.raw(other.name(), json.as_bytes()),
+        };
+    }
+    write_stream_options(&mut body, input.fit.stream, provider);
+    if provider.forward_unknown {
+        for (key, raw) in &input.request.parameters.unknown {
+            body.raw(Text::new(key).escaped(), raw.get());
+        }
+    }
+    body.close();
+    (("/chat/completions".to_owned(), out), OpenAiDecoder::default())
+}
+
+fn max_tokens_key(provider: &Provider) -> &'static str {
+    if provider.has(Quirk::MaxTokens) { "max_tokens" } else { "max_completion_tokens" }
+}
+
+/// Writes the options that depend on streaming. Usage is always requested, because the operator
+/// needs it even where the client does not.
+fn write_stream_options(body: &mut Object<'_>, stream: StreamMode, provider: &Provider) {
+    if stream == StreamMode::On {
+        body.value("stream", &true);
+        if !provider.has(Quirk::NoStreamOptions) {
+            body.raw("stream_options", r#"{"include_usage":true}"#);
+        }
+    } else if provider.has(Quirk::ThinkingOnlyStreamed) {
+        body.value("enable_thinking", &false);
+    }
+}
