@@ -20,7 +20,7 @@ use self::{
 use crate::{
     chat::{answer::Answer, delta::Delta, error::Error, request::Request},
     config::{ApiSchema, Target},
-    fit::{Fit, Stream},
+    fit::{Fit, StreamMode},
 };
 
 /// The decoder of one attempt's answer or stream, with the state that its request left for it.
@@ -59,8 +59,13 @@ pub fn fit<'q>(request: &'q Request<'q>, target: &Target<'_>) -> Fit<'q> {
 
 /// Fits a request, and keeps the rest of the work for [`translate`].
 pub(crate) fn prepare<'q>(request: &'q Request<'q>, target: &Target<'_>) -> PreparedRequest<'q> {
-    let mut fit = Fit::new(request, target);
-    let schema_request = match target.provider.api_schema {
+    let schema = target.provider.api_schema;
+    let unsupported = match schema {
+        ApiSchema::OpenAi => openai::unsupported_parameters(request),
+        ApiSchema::Anthropic | ApiSchema::Gemini => &[],
+    };
+    let mut fit = Fit::new(request, target, unsupported);
+    let schema_request = match schema {
         ApiSchema::Anthropic => {
             SchemaRequest::Anthropic(Box::new(anthropic::fit(&mut fit, request, target)))
         }
@@ -97,7 +102,7 @@ pub(crate) fn translate(
             (request, Decoder::Gemini(reader))
         }
     };
-    let streams = asked.fit.stream == Stream::On;
+    let streams = asked.fit.stream == StreamMode::On;
     let outgoing = TranslatedRequest {
         authority: asked.target.base.authority(),
         path: [&*asked.target.base.path, &path].concat(),

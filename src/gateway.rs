@@ -30,7 +30,7 @@ use crate::{
     reply::Reply,
     summary::Summary,
     time::Timestamp,
-    transcript::Wanted,
+    transcript::TranscriptRequest,
 };
 
 /// A gateway in one region: what a listener of Envoy stands for.
@@ -372,7 +372,8 @@ impl Exchange {
         let parameters = request::parameters(body).map_err(Error::Unreadable)?;
         let asks_for = parameters.has(Parameter::TranscriptId).then(|| parameters.clone());
         let plan = Plan::new(&self.gateway, account, parameters).map_err(Error::Invalid)?;
-        let wanted = asks_for.and_then(|all| Wanted::of(body, &all, |entry| plan.asks(entry)));
+        let wanted =
+            asks_for.and_then(|all| TranscriptRequest::find(body, &all, |entry| plan.asks(entry)));
         let transcript = wanted.map(|wanted| Transcript::new(&self.gateway, wanted)).transpose()?;
         Ok((plan, transcript))
     }

@@ -21,11 +21,11 @@ use crate::{
         translation::{TranslatedRequest, TranslationInput},
     },
     chat::{
-        answer::Service, envelope::Envelope, error::Error, replay, request,
+        answer::UpstreamResponse, envelope::Envelope, error::Error, replay, request,
         stream_writer::StreamWriter,
     },
     failover::Failover,
-    fit::Stream,
+    fit::StreamMode,
     handoff::ticket::{Lane, Ticket},
     post_processing::{RepairReport, RepairRequest, Repairer},
     quota::{self, Counted},
@@ -87,7 +87,7 @@ pub enum LostResponse {
 pub struct Attempt {
     site: Rc<ProviderCluster>,
     envelope: Envelope,
-    stream: Stream,
+    stream: StreamMode,
     /// The value of `x-attache-params`.
     report: String,
     reader: Decoder,
@@ -154,11 +154,11 @@ impl Attempt {
             model: target.name.to_owned(),
             created: now.as_secs(),
             // A stream has no place for it.
-            request: if fit.stream == Stream::Off { fit.echo(target.name) } else { Vec::new() },
+            request: if fit.stream == StreamMode::Off { fit.echo(target.name) } else { Vec::new() },
             include_usage: request.include_usage,
         };
         let (site, stream, report) = (Rc::clone(site), fit.stream, fit.report());
-        let wanted = RepairRequest::by(&request);
+        let wanted = RepairRequest::from_request(&request);
         let (sent, state) = (ticket.due.map_or(now, |due| due.max(now)), State::Asked);
         let course = AttemptProgress { price: target.model.price, ..AttemptProgress::default() };
         Ok((
@@ -209,7 +209,7 @@ impl Attempt {
     /// Takes in the head of the answer. It is held until [`Self::body`] says otherwise.
     pub fn head(&mut self, head: ResponseHead) {
         let is_stream = head.content_type.starts_with("text/event-stream");
-        self.state = if head.status == 200 && is_stream && self.stream == Stream::On {
+        self.state = if head.status == 200 && is_stream && self.stream == StreamMode::On {
             let (reader, envelope) = (self.reader.clone(), self.envelope.clone());
             let mender = self.wanted.clone().map(Repairer::new);
             State::Streaming(Box::new(Streaming::new(head, reader, envelope, mender)))
@@ -263,7 +263,7 @@ impl Attempt {
     }
 
     /// What was mended in the answer since the last time.
-    pub fn take_mended(&mut self) -> Option<RepairReport> {
+    pub fn take_repair_report(&mut self) -> Option<RepairReport> {
         self.mended.take()
     }
 
@@ -300,12 +300,12 @@ impl Attempt {
         self.progress.usage = answer.usage;
         self.progress.finish = answer.choices.first().map(|choice| choice.finish);
         if let Some(wanted) = &self.wanted {
-            self.mended = Some(wanted.answer(&mut answer)?);
+            self.mended = Some(wanted.repair_answer(&mut answer)?);
         }
         let reply = match self.stream {
-            Stream::Off => {
+            StreamMode::Off => {
                 let response_time = now.since(self.sent).as_nanos().try_into().unwrap_or(u64::MAX);
-                let service = Service { status: head.status, response_time };
+                let service = UpstreamResponse { status: head.status, response_time };
                 let body = answer.to_json(&self.envelope, service);
                 Reply::ok(self.headers("application/json"), body)
             }
@@ -319,7 +319,7 @@ impl Attempt {
         if reply.body.len() > MAX_ANSWER {
             return Err(self.origin(head).bad("is longer than 32 MiB"));
         }
-        Ok(if self.stream == Stream::Off { Step::Answer(reply) } else { Step::Begin(reply) })
+        Ok(if self.stream == StreamMode::Off { Step::Answer(reply) } else { Step::Begin(reply) })
     }
 
     fn streaming(

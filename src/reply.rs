@@ -1,10 +1,10 @@
-//! An answer that the gateway writes itself.
+//! Replies that the gateway writes itself.
 
 use std::borrow::Cow;
 
 use crate::chat::{attempt_log::AttemptLog, error::Error};
 
-/// A head and a body of the gateway's own.
+/// Head and body of a reply.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Reply {
     /// The status.
@@ -13,14 +13,14 @@ pub struct Reply {
     pub headers: Vec<(&'static str, String)>,
     /// The body, or the first part of it.
     pub body: Vec<u8>,
-    /// Why it is an error, in a word for logs and metrics.
+    /// The reason of an error, in a word for logs and metrics.
     pub reason: Option<Cow<'static, str>>,
-    /// What the provider role says of the exchange, if this is its answer to a call.
+    /// The provider role's summary of the exchange, in its answer to a call.
     pub summary: Option<String>,
 }
 
 impl Reply {
-    /// An error in its one shape.
+    /// Creates the reply for an error.
     pub fn error(error: &Error, request_id: &str) -> Self {
         let mut headers = vec![("content-type", "application/json".to_owned())];
         headers.extend(error.retry_after().map(|wait| ("retry-after", wait.to_string())));
@@ -30,7 +30,7 @@ impl Reply {
         Self { status: error.status(), headers, body, reason, summary: None }
     }
 
-    /// An error, with the attempts that led to it.
+    /// Creates the reply for an error, with the attempts before it.
     pub fn failed(error: &Error, request_id: &str, made: &AttemptLog) -> Self {
         let mut reply = Self::error(error, request_id);
         reply.body = error.to_json(request_id, made);
@@ -38,7 +38,7 @@ impl Reply {
         reply
     }
 
-    /// What was asked for.
+    /// Creates a successful reply.
     pub fn ok(headers: Vec<(&'static str, String)>, body: Vec<u8>) -> Self {
         Self { status: 200, headers, body, reason: None, summary: None }
     }

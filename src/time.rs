@@ -1,4 +1,4 @@
-//! Moments, as numbers that the shell passes in.
+//! Timestamps, which the shell passes in.
 
 use std::time::Duration;
 
@@ -7,33 +7,33 @@ use std::time::Duration;
 pub struct Timestamp(Duration);
 
 impl Timestamp {
-    /// The moment this long after the epoch.
+    /// Returns the timestamp at a time after the epoch.
     pub fn from_epoch(elapsed: Duration) -> Self {
         Self(elapsed)
     }
 
-    /// Whole seconds since the epoch.
+    /// Returns whole seconds since the epoch.
     pub fn as_secs(self) -> u64 {
         self.0.as_secs()
     }
 
-    /// Whole milliseconds since the epoch.
+    /// Returns whole milliseconds since the epoch.
     pub fn as_millis(self) -> u64 {
         millis(self.0)
     }
 
-    /// The moment this long after it.
+    /// Returns the timestamp `span` later.
     pub fn plus(self, span: Duration) -> Self {
         Self(self.0.saturating_add(span))
     }
 
-    /// How long after `earlier` this is. Zero if a clock went backwards.
+    /// Returns the time since `earlier`: zero if a clock went backwards.
     pub fn since(self, earlier: Self) -> Duration {
         self.0.saturating_sub(earlier.0)
     }
 }
 
-/// Whole milliseconds. As many as a number of 64 bits holds, which are more than anybody waits.
+/// Returns whole milliseconds, up to the maximum of 64 bits.
 pub fn millis(span: Duration) -> u64 {
     span.as_millis().try_into().unwrap_or(u64::MAX)
 }

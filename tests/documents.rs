@@ -83,7 +83,7 @@ fn table() -> String {
 
 /// A model that takes all there is, at a provider of an API schema.
 fn config(schema: ApiSchema) -> Config {
-    let optional = Parameter::ALL.iter().filter(|own| own.place() == ParameterScope::Optional);
+    let optional = Parameter::ALL.iter().filter(|own| own.scope() == ParameterScope::Optional);
     let names: Vec<_> = optional.map(|parameter| parameter.name()).collect();
     let document = json!({
         "listeners": {"us": {"port": 8080}},

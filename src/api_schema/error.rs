@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use super::origin::{ResponseContext, ResponseHead};
 use crate::{
-    chat::{error::Error, mistake::shortened},
+    chat::{error::Error, mistake::truncated},
     request_id::is_uuid,
 };
 
@@ -131,7 +131,7 @@ impl ErrorFields {
         let param = inner.param.or(fields.param).and_then(non_empty);
         let message = message.or_else(|| fields.detail.map(|raw| Cow::Borrowed(raw.get())));
         let message = message.unwrap_or(Cow::Borrowed("no reason given"));
-        let owned = |text: Cow<'_, str>| shortened(&mask_keys(&text));
+        let owned = |text: Cow<'_, str>| truncated(&mask_keys(&text));
         Self { message: owned(message), code: code.map(owned), param: param.map(owned) }
     }
 }

@@ -10,4 +10,8 @@ mod stream;
 mod tools;
 mod wire;
 
-pub(crate) use self::{decoder::OpenAiDecoder, fit::fit, request::request};
+pub(crate) use self::{
+    decoder::OpenAiDecoder,
+    fit::{fit, unsupported_parameters},
+    request::request,
+};

@@ -69,7 +69,7 @@ impl Plan {
         let (request, mut mistakes) = Request::check(parameters);
         let around = Around { gateway, account };
         let primary = check(&around, &request, 0, &mut mistakes);
-        let config = FallbackConfig::of(&request.parameters);
+        let config = FallbackConfig::from_request(&request.parameters);
         let config = config.unwrap_or_else(|mistake| {
             mistakes.push(mistake);
             FallbackConfig::default()
@@ -278,8 +278,11 @@ fn check_fallbacks(
     request: &Request<'_>,
     mistakes: &mut Vec<Mistake>,
 ) -> Checked {
-    let fallbacks = match Fallbacks::of(&request.parameters, &request.model, &around.gateway.config)
-    {
+    let fallbacks = match Fallbacks::from_request(
+        &request.parameters,
+        &request.model,
+        &around.gateway.config,
+    ) {
         Ok(fallbacks) => fallbacks,
         Err(mistake) => {
             mistakes.push(mistake);
@@ -290,7 +293,7 @@ fn check_fallbacks(
     let mut planned = Vec::new();
     for index in 0..fallbacks.count() {
         let (fallback, wrong) = check_fallback(around, request, &fallbacks, index);
-        match fallbacks.by {
+        match fallbacks.source {
             FallbackSource::Client => report(index, wrong, &of_request, mistakes),
             // What the operator's fallbacks lack is no mistake of the client's.
             FallbackSource::Operator if !wrong.is_empty() => continue,
@@ -299,7 +302,7 @@ fn check_fallbacks(
         planned.extend(fallback);
     }
     // An operator names no more than are to be asked.
-    let depth = if fallbacks.by == FallbackSource::Client { 1 } else { planned.len() };
+    let depth = if fallbacks.source == FallbackSource::Client { 1 } else { planned.len() };
     Checked { planned, depth }
 }
 

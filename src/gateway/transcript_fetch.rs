@@ -12,7 +12,7 @@ use crate::{
     http_call::CallResult,
     provider::MAX_ANSWER,
     region::Region,
-    transcript::{self, Wanted},
+    transcript::{self, TranscriptRequest},
 };
 
 /// A call for a transcript.
@@ -35,14 +35,14 @@ pub struct Fetch {
 /// A transcript that is to be put into a request before its first attempt.
 #[derive(Debug)]
 pub(super) struct Transcript {
-    wanted: Wanted,
+    wanted: TranscriptRequest,
     /// How to come by it.
     pub(super) fetch: Fetch,
 }
 
 impl Transcript {
     /// Or what is wrong with asking for one.
-    pub(super) fn new(gateway: &Gateway, wanted: Wanted) -> Result<Self, Error> {
+    pub(super) fn new(gateway: &Gateway, wanted: TranscriptRequest) -> Result<Self, Error> {
         let region = gateway.region;
         let service = gateway.config.transcripts.as_ref();
         let Some((service, base)) = service.and_then(|own| Some((own, own.base_urls.get(region)?)))
@@ -64,9 +64,9 @@ impl Transcript {
 
     /// The body of the request with the transcript in it.
     pub(super) fn insert(&self, body: &[u8], called: &CallResult) -> Result<Vec<u8>, Error> {
-        let text = transcript::read(called)?;
+        let text = transcript::text_from_call(called)?;
         // Envoy keeps the body for later attempts, in a buffer that is made for answers too.
-        if self.wanted.length(body, &text) > MAX_ANSWER {
+        if self.wanted.inserted_length(body, &text) > MAX_ANSWER {
             let limit = u32::try_from(MAX_ANSWER).unwrap_or(u32::MAX);
             return Err(Error::TooLarge { limit });
         }

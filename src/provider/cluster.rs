@@ -66,7 +66,7 @@ impl ProviderCluster {
         };
         let (own, _) = Request::read(parameters);
         let invalid = |mistake| Error::Invalid(vec![mistake]);
-        let fallbacks = Fallbacks::of(&own.parameters, &own.model, &self.config);
+        let fallbacks = Fallbacks::from_request(&own.parameters, &own.model, &self.config);
         let merged = fallbacks.and_then(|fallbacks| fallbacks.merged(&own.parameters, index));
         let asked = self.config.model(&own.model).map(|(name, _)| name.to_owned());
         let (request, mistakes) = Request::read(merged.map_err(invalid)?);

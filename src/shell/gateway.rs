@@ -261,8 +261,8 @@ impl Inner {
     /// Counts an answer to a call, of which the provider role says who answered.
     fn count_called(&self, line: &str) {
         let Some(exchange) = &self.exchange else { return };
-        let region = summary::fact(line, "region").and_then(Region::parse);
-        let model = summary::fact(line, "response_model").unwrap_or_else(|| exchange.model());
+        let region = summary::field(line, "region").and_then(Region::parse);
+        let model = summary::field(line, "response_model").unwrap_or_else(|| exchange.model());
         metrics::count_request(region.unwrap_or(self.gateway.region), model, 200);
         if let Some(total) = exchange.summary(host::now()).and_then(|summary| summary.total) {
             metrics::time_answer(exchange.model(), total);

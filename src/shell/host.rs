@@ -92,7 +92,7 @@ pub(super) fn set_filter_state(name: &str, value: &str) {
 pub(super) fn tell(line: &str, telemetry: &Telemetry) {
     set_filter_state("attache_exchange", line);
     if telemetry.needs_separate_fields() {
-        for (name, value) in summary::facts(line) {
+        for (name, value) in summary::fields(line) {
             set_filter_state(&["attache_", name].concat(), value);
         }
     }
@@ -198,7 +198,7 @@ pub(super) fn fetch(fetch: &Fetch) -> Option<u32> {
         ("accept", "application/json"),
         ("user-agent", USER_AGENT),
     ];
-    headers.extend(key.as_deref().map(|key| ("authorization", transcript::bare(key))));
+    headers.extend(key.as_deref().map(|key| ("authorization", transcript::without_bearer(key))));
     let called =
         hostcalls::dispatch_http_call(&fetch.cluster, headers, None, Vec::new(), fetch.timeout);
     called.inspect_err(|status| debug!("call to {}: {status:?}", fetch.cluster)).ok()

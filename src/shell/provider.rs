@@ -99,7 +99,7 @@ impl ProviderFilter {
         let piece = host::buffer(BufferType::HttpResponseBody, size);
         let had_ended = attempt.has_ended();
         let step = attempt.body(&piece, end, host::now);
-        if let Some(mended) = attempt.take_mended() {
+        if let Some(mended) = attempt.take_repair_report() {
             mended.kinds().for_each(metrics::count_repair);
         }
         match step {

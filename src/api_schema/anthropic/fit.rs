@@ -37,7 +37,7 @@ pub(crate) fn fit<'q>(
     fit_stop(fit);
     fit_user(fit);
     fit_cache_control(fit, request);
-    fit.leave_out_detail(request);
+    fit.drop_image_detail(request);
     if tools.loosen_strict() {
         fit.emulated.push("tools.strict");
     }
@@ -68,7 +68,7 @@ fn allows_prefill(fit: &Fit<'_>, target: &Target<'_>, thinking: ThinkingMode) ->
 
 /// Reports the `cache_control` that Claude does not know.
 fn fit_cache_control(fit: &mut Fit<'_>, request: &Request<'_>) {
-    fit.leave_out_marks(request, |mark| {
+    fit.drop_cache_control(request, |mark| {
         let (CacheControlMark::Message(raw)
         | CacheControlMark::Part(raw)
         | CacheControlMark::Tool(raw)) = mark;

@@ -18,7 +18,7 @@ use crate::{
         message::{Content, Function, Message, Part, Role},
         mistake::{MAX_MISTAKES, Mistake, MistakeKind},
         text::Text,
-        tools::object_of,
+        tools::arguments_to_object,
     },
 };
 
@@ -125,7 +125,7 @@ impl<'q> TurnBuilder<'q, '_> {
         name: &Text<'q>,
         arguments: Option<Cow<'q, str>>,
     ) {
-        let input = object_of(arguments.unwrap_or_default()).unwrap_or_else(|| {
+        let input = arguments_to_object(arguments.unwrap_or_default()).unwrap_or_else(|| {
             self.add_mistake(&format!("{path}.arguments"), "is not JSON");
             Cow::Borrowed("{}")
         });

@@ -13,7 +13,7 @@ use crate::{
     api_schema::{stop_sequences::stop_sequences, translation::TranslationInput},
     chat::{effort::Effort, parameter::Parameter},
     config::{Quirk, Target},
-    fit::{Fit, Stream},
+    fit::{Fit, StreamMode},
     json::{Object, list},
 };
 
@@ -55,11 +55,11 @@ pub(crate) fn request(
     ((path(target, fit.stream), out), AnthropicDecoder::new(names))
 }
 
-fn path(target: &Target<'_>, stream: Stream) -> String {
+fn path(target: &Target<'_>, stream: StreamMode) -> String {
     if !target.provider.has(Quirk::RawPredict) {
         return "/messages".to_owned();
     }
-    let method = if stream == Stream::On { "streamRawPredict" } else { "rawPredict" };
+    let method = if stream == StreamMode::On { "streamRawPredict" } else { "rawPredict" };
     format!("/models/{}:{method}", target.endpoint.upstream_model)
 }
 
@@ -128,7 +128,7 @@ fn write_rest(body: &mut Object<'_>, input: &TranslationInput<'_, '_>) {
     if fit.value(Parameter::CacheControl).is_some() {
         write_cache_control(body, input.request.parameters.get(Parameter::CacheControl));
     }
-    if fit.stream == Stream::On {
+    if fit.stream == StreamMode::On {
         body.value("stream", &true);
     }
 }

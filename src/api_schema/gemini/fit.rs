@@ -47,8 +47,8 @@ pub(super) fn format_excludes_tools(request: &Request<'_>, model: &Model) -> boo
 
 /// Adapts a request to the limits of Gemini's API.
 pub(crate) fn fit(fit: &mut Fit<'_>, request: &Request<'_>, target: &Target<'_>) {
-    fit.leave_out_marks(request, |_| false);
-    fit.leave_out_detail(request);
+    fit.drop_cache_control(request, |_| false);
+    fit.drop_image_detail(request);
     let kept: Vec<Parameter> = fit.kept.iter().map(|(parameter, _)| *parameter).collect();
     for parameter in kept {
         match parameter {

@@ -19,7 +19,7 @@ use crate::{
     chat::{
         message::{Content, Message, Part, Role, ToolCall},
         text::Text,
-        tools::object_of,
+        tools::arguments_to_object,
     },
     json::{Object, too_deep},
 };
@@ -263,7 +263,7 @@ impl<'q, 'a> RequestBuilder<'q, 'a> {
     /// Returns the arguments of a call as a JSON object.
     fn arguments_object(&mut self, arguments: Option<&Text<'_>>, param: &str) -> String {
         let decoded = arguments.map(Text::decode).unwrap_or_default();
-        let object = object_of(decoded).unwrap_or_else(|| {
+        let object = arguments_to_object(decoded).unwrap_or_else(|| {
             self.add_mistake(param, "is not JSON");
             Cow::Borrowed("{}")
         });

@@ -9,7 +9,7 @@ use crate::{
         mistake::{MAX_MISTAKES, Mistake, MistakeKind},
     },
     config::Target,
-    fit::Stream,
+    fit::StreamMode,
     json::Object,
 };
 
@@ -29,8 +29,8 @@ pub(crate) fn request(
 fn path(input: &TranslationInput<'_, '_>) -> String {
     let model = &input.target.endpoint.upstream_model;
     match input.fit.stream {
-        Stream::On => format!("/models/{model}:streamGenerateContent?alt=sse"),
-        Stream::Off | Stream::Emulated => format!("/models/{model}:generateContent"),
+        StreamMode::On => format!("/models/{model}:streamGenerateContent?alt=sse"),
+        StreamMode::Off | StreamMode::Emulated => format!("/models/{model}:generateContent"),
     }
 }
 

@@ -1,35 +1,37 @@
-//! Checking parameters whose value nobody here reads: they go on as they came, or not at all.
+//! Checks of parameters that the gateway does not use: they are forwarded unchanged or dropped.
 
 use std::borrow::Cow;
 
 use serde::Deserialize;
 
-use super::reader::Reader;
-use crate::chat::{object::Object, parameter::Parameter, text::Text, transcript_id::TranscriptId};
+use super::reader::ParameterReader;
+use crate::chat::{
+    object::JsonObject, parameter::Parameter, text::Text, transcript_id::TranscriptId,
+};
 
-/// The most post-processing steps. Nobody needs more than one.
+/// The maximum number of post-processing steps. One is enough.
 const MAX_STEPS: usize = 8;
 
-impl<'a> Reader<'_, 'a> {
-    /// Parameters whose type is checked here and whose value nobody here reads.
-    pub(super) fn rest(&mut self) {
+impl<'a> ParameterReader<'_, 'a> {
+    /// Checks the types of the parameters that are only forwarded.
+    pub(super) fn check_unread(&mut self) {
         for parameter in [Parameter::FrequencyPenalty, Parameter::PresencePenalty] {
             self.number(parameter, -2.0..=2.0);
         }
         self.number(Parameter::TopP, 0.0..=1.0);
-        self.whole(Parameter::TopK, 0..=u32::MAX);
-        self.whole(Parameter::TopLogprobs, 0..=20);
+        self.integer(Parameter::TopK, 0..=u32::MAX);
+        self.integer(Parameter::TopLogprobs, 0..=20);
         self.get::<i64>(Parameter::Seed, "an integer of 64 bits");
         for parameter in [Parameter::ParallelToolCalls, Parameter::Store] {
             self.bool(parameter);
         }
-        self.stop();
+        self.check_stop();
         self.get::<TranscriptId>(Parameter::TranscriptId, TranscriptId::ALLOWED);
-        self.shapes();
-        self.steps();
+        self.check_types();
+        self.check_steps();
     }
 
-    fn stop(&mut self) {
+    fn check_stop(&mut self) {
         let Some(raw) = self.parameters.get(Parameter::Stop) else { return };
         let several = || serde_json::from_str::<Vec<Text<'_>>>(raw.get());
         if Text::from_raw(raw).is_none() && several().is_err() {
@@ -37,8 +39,8 @@ impl<'a> Reader<'_, 'a> {
         }
     }
 
-    /// Parameters that are strings, objects or arrays to us, and no more.
-    fn shapes(&mut self) {
+    /// Checks parameters of which only the JSON type matters: strings, objects and arrays.
+    fn check_types(&mut self) {
         const STRINGS: [Parameter; 6] = [
             Parameter::User,
             Parameter::SafetyIdentifier,
@@ -64,23 +66,23 @@ impl<'a> Reader<'_, 'a> {
         }
     }
 
-    fn steps(&mut self) {
+    fn check_steps(&mut self) {
         #[derive(Deserialize)]
-        struct Step<'a> {
+        struct PostProcessingStep<'a> {
             #[serde(borrow, rename = "type")]
             kind: Cow<'a, str>,
         }
-        let steps: Option<Vec<Object<Step<'a>>>> =
+        let steps: Option<Vec<JsonObject<PostProcessingStep<'a>>>> =
             self.get(Parameter::PostProcessingSteps, "an array of steps, each {type}");
         if steps.as_ref().is_some_and(|steps| steps.len() > MAX_STEPS) {
             let param = Parameter::PostProcessingSteps;
             self.must_be(param, &format!("an array of at most {MAX_STEPS} steps"));
             return;
         }
-        for (index, Object(step)) in steps.iter().flatten().enumerate() {
+        for (index, JsonObject(step)) in steps.iter().flatten().enumerate() {
             if step.kind != "json-repair" {
                 let path = format!("post_processing_steps[{index}]");
-                self.wrong(&path, &format!("{path}.type `{}` is not supported", step.kind));
+                self.add_invalid(&path, &format!("{path}.type `{}` is not supported", step.kind));
             }
         }
     }

@@ -1,4 +1,4 @@
-//! What is left out inside of parameters that go on.
+//! Fields inside forwarded parameters that are dropped.
 
 use std::{borrow::Cow, collections::BTreeMap};
 
@@ -15,7 +15,7 @@ use crate::{
     config::ApiSchema,
 };
 
-/// A mark for a provider's cache, by where it stands.
+/// A `cache_control` mark, by its place in the request.
 #[derive(Clone, Copy, Debug)]
 pub enum CacheControlMark<'q> {
     /// On a message as a whole.
@@ -27,30 +27,32 @@ pub enum CacheControlMark<'q> {
 }
 
 impl Fit<'_> {
-    /// Reports the marks for a provider's cache that do not go on, once for messages and once for
+    /// Reports the `cache_control` marks that are not forwarded, once for messages and once for
     /// tools.
-    pub fn leave_out_marks(
+    pub fn drop_cache_control(
         &mut self,
         request: &Request<'_>,
-        goes_on: impl Fn(CacheControlMark<'_>) -> bool + Copy,
+        is_forwarded: impl Fn(CacheControlMark<'_>) -> bool + Copy,
     ) {
-        let is_lost = |mark: Option<CacheControlMark<'_>>| mark.is_some_and(|mark| !goes_on(mark));
+        let is_dropped =
+            |mark: Option<CacheControlMark<'_>>| mark.is_some_and(|mark| !is_forwarded(mark));
         let messages = request.messages.iter().any(|message| {
-            let lost = |part: &Part<'_>| is_lost(part.cache_control.map(CacheControlMark::Part));
-            is_lost(message.cache_control.map(CacheControlMark::Message))
-                || parts(&message.content).any(lost)
+            let dropped =
+                |part: &Part<'_>| is_dropped(part.cache_control.map(CacheControlMark::Part));
+            is_dropped(message.cache_control.map(CacheControlMark::Message))
+                || parts(&message.content).any(dropped)
         });
         let mut tools = request.tools.iter();
-        let tools = tools.any(|tool| is_lost(tool.cache_control.map(CacheControlMark::Tool)));
-        for (name, is_lost) in [("messages", messages), ("tools", tools)] {
-            if is_lost {
+        let tools = tools.any(|tool| is_dropped(tool.cache_control.map(CacheControlMark::Tool)));
+        for (name, is_dropped) in [("messages", messages), ("tools", tools)] {
+            if is_dropped {
                 self.dropped.push(Cow::Owned(format!("{name}.cache_control")));
             }
         }
     }
 
-    /// Reports that pictures are shown as the provider likes, where the client said how.
-    pub fn leave_out_detail(&mut self, request: &Request<'_>) {
+    /// Reports `image_url.detail`, where it is not `auto`, for an API schema without such a field.
+    pub fn drop_image_detail(&mut self, request: &Request<'_>) {
         let parts = request.messages.iter().flat_map(|message| parts(&message.content));
         let mut details = parts.filter_map(|part| part.image_url.as_ref()?.detail.as_ref());
         if details.any(|detail| detail.decode() != "auto") {
@@ -58,10 +60,10 @@ impl Fit<'_> {
         }
     }
 
-    /// Reports the keys of `stream_options`, of `reasoning` and of `fallback_config` that nobody
-    /// reads. `false` asks for what is so anyway.
-    pub(super) fn inside(&mut self, request: &Request<'_>, schema: ApiSchema) {
-        // A budget goes on with all that stands beside it, where nobody needs to read it.
+    /// Reports the unknown keys of `stream_options`, `reasoning` and `fallback_config`, except for
+    /// those with the value `false`, which has no effect.
+    pub(super) fn drop_nested(&mut self, request: &Request<'_>, schema: ApiSchema) {
+        // A forwarded budget keeps the unknown keys beside it.
         let is_whole = self.value(Parameter::Reasoning).is_some()
             && support_of(Parameter::Reasoning, schema) == ParameterSupport::Mapped;
         for (parameter, known) in [
@@ -71,23 +73,23 @@ impl Fit<'_> {
         ] {
             let raw = request.parameters.get(parameter);
             let raw = raw.filter(|_| parameter != Parameter::Reasoning || !is_whole);
-            let keys = raw.map(|raw| serde_json::from_str::<Keys<'_>>(raw.get()));
+            let keys = raw.map(|raw| serde_json::from_str::<UnreadObject<'_>>(raw.get()));
             let keys = keys.into_iter().flatten().flatten().filter(|(key, raw)| {
                 is_plain(key)
                     && !known.contains(&key.as_str())
                     && !matches!(raw.get(), "false" | "null")
             });
             let name = parameter.name();
-            let lost = keys.map(|(key, _)| Cow::Owned(format!("{name}.{key}")));
-            self.dropped.extend(lost.take(MAX_REPORTED));
+            let dropped = keys.map(|(key, _)| Cow::Owned(format!("{name}.{key}")));
+            self.dropped.extend(dropped.take(MAX_REPORTED));
         }
     }
 }
 
-/// An object, unread.
-type Keys<'a> = BTreeMap<String, &'a RawValue>;
+/// The values of an object, unread.
+type UnreadObject<'a> = BTreeMap<String, &'a RawValue>;
 
-/// The parts of a message that has any.
+/// Returns the parts of a message: none for plain text.
 fn parts<'c, 'a>(content: &'c Content<'a>) -> impl Iterator<Item = &'c Part<'a>> {
     let parts = if let Content::Parts(parts) = content { parts.as_slice() } else { &[] };
     parts.iter()
