@@ -294,6 +294,11 @@ pub struct ObjectReader<'d> {
     mistakes: &'d Mistakes,
 }
 
+/// Reads an object of which every field is absent.
+pub fn defaults<T>(table: &'static ObjectTable, read: impl FnOnce(ObjectReader<'_>) -> T) -> T {
+    read(ObjectReader::absent(table, &Mistakes::default()))
+}
+
 impl<'d> ObjectReader<'d> {
     /// Returns the reader of an absent object, which has the default of every field.
     pub fn absent(table: &'static ObjectTable, mistakes: &'d Mistakes) -> Self {
