@@ -20,7 +20,10 @@ use crate::{
     chat::{answer::Service, envelope::Envelope, error::Error, request, stream_writer::Writer},
     failover::Failover,
     fit::Stream,
-    handoff::ticket::{Lane, Ticket},
+    handoff::{
+        headers::{ATTEMPTS, NEXT, PARAMS, REGION, REPAIR},
+        ticket::{Lane, Ticket},
+    },
     post_processing::{RepairReport, RepairRequest, Repairer},
     quota::{self, Counted},
     reply::Reply,
@@ -63,7 +66,7 @@ pub enum Step {
 /// The answer to a request that no provider can be asked.
 pub fn refused(error: &Error, request_id: &str) -> Reply {
     let mut reply = Reply::error(error, request_id);
-    reply.headers.push(("x-attache-next", Failover::to_header(error)));
+    reply.headers.push((NEXT, Failover::to_header(error)));
     reply
 }
 
@@ -263,8 +266,8 @@ impl Attempt {
 
     /// Says where the attempt was made and how it went.
     fn sign(&self, reply: &mut Reply, now: Timestamp) {
-        reply.headers.push(("x-attache-region", self.site.region.name().to_owned()));
-        reply.headers.push(("x-attache-attempts", self.made(reply.status, now).into_header()));
+        reply.headers.push((REGION, self.site.region.name().to_owned()));
+        reply.headers.push((ATTEMPTS, self.made(reply.status, now).into_header()));
         reply.headers.extend(self.standing(now));
     }
 
@@ -344,10 +347,10 @@ impl Attempt {
     fn headers(&self, content_type: &str) -> Vec<(&'static str, String)> {
         let mut headers = vec![("content-type", content_type.to_owned())];
         if !self.report.is_empty() {
-            headers.push(("x-attache-params", self.report.clone()));
+            headers.push((PARAMS, self.report.clone()));
         }
         let mended = self.mended.as_ref().and_then(RepairReport::header);
-        headers.extend(mended.map(|mended| ("x-attache-repair", mended)));
+        headers.extend(mended.map(|mended| (REPAIR, mended)));
         headers
     }
 

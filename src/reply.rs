@@ -2,7 +2,10 @@
 
 use std::borrow::Cow;
 
-use crate::chat::{attempt_log::AttemptLog, error::Error};
+use crate::{
+    chat::{attempt_log::AttemptLog, error::Error},
+    handoff::headers::ATTEMPTS,
+};
 
 /// A head and a body of the gateway's own.
 #[derive(Debug, PartialEq, Eq)]
@@ -34,7 +37,7 @@ impl Reply {
     pub fn failed(error: &Error, request_id: &str, made: &AttemptLog) -> Self {
         let mut reply = Self::error(error, request_id);
         reply.body = error.to_json(request_id, made);
-        reply.headers.push(("x-attache-attempts", made.to_string()));
+        reply.headers.push((ATTEMPTS, made.to_string()));
         reply
     }
 

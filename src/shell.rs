@@ -18,16 +18,12 @@ mod timer;
 
 use proxy_wasm::types::LogLevel;
 
+use crate::handoff::filter_state::ERROR;
+
 proxy_wasm::main! {{
     proxy_wasm::set_log_level(LogLevel::Info);
     proxy_wasm::set_root_context(|id| Box::new(root::Root::new(id)));
 }}
-
-/// The filter state in which an attempt finds its ticket, and the route its cluster.
-const TICKET: &str = "attache_ticket";
-
-/// The header in which a call carries its ticket: it has no filter state.
-const TICKET_HEADER: &str = "x-attache-ticket";
 
 /// Crashes the VM at the word of a test that wants to see what outlives it. Only a debug build
 /// listens.
@@ -50,6 +46,3 @@ fn record_error(reason: Option<&str>) {
 fn recorded_error() -> Option<String> {
     host::property(&[ERROR]).map(host::text)
 }
-
-/// Where it is left.
-const ERROR: &str = "attache_error";

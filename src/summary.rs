@@ -32,9 +32,6 @@ pub struct Summary<'s> {
     pub total: Option<Duration>,
 }
 
-/// The header in which the provider role tells the line of a call, whose filter state is another's.
-pub const HEADER: &str = "x-attache-summary";
-
 /// What stands before each value there may be, in their order. The first is always there.
 const FIELDS: [&str; 13] = [
     "request_model=",

@@ -10,14 +10,17 @@ use self::admission::PendingAdmission;
 use super::{
     AttemptReason, IdleTimeouts, Output, TelemetryEvent,
     envoy_reply::{ReplySource, classify, of_call},
-    final_reply::{self, ATTEMPTS, FinalReply, NEXT, header},
+    final_reply::{self, FinalReply, header},
     plan::Plan,
     transcript_fetch::Transcript,
 };
 use crate::{
     chat::{attempt_log::AttemptLog, error::Error},
     failover::{BACK_OFF, Failover},
-    handoff::ticket::{Lane, Ticket},
+    handoff::{
+        headers::{ATTEMPTS, NEXT, REGION},
+        ticket::{Lane, Ticket},
+    },
     http_call::CallResult,
     quota::LimitStatus,
     region::Region,
@@ -318,7 +321,7 @@ impl Attempts {
     ) -> Output {
         let mut reply = Reply::failed(error, &self.request_id, &self.made);
         let region = self.plan.primary.region.name().to_owned();
-        reply.headers.push(("x-attache-region", region));
+        reply.headers.push((REGION, region));
         let planned = self.plan.get(place);
         let model = planned.map_or("", |planned| &planned.model);
         reply.headers.extend(self.standing(model, now));

@@ -1,7 +1,11 @@
 //! How a client is told what came of the attempts.
 
 use super::Output;
-use crate::{chat::attempt_log::AttemptLog, reply::Reply, summary};
+use crate::{
+    chat::attempt_log::AttemptLog,
+    handoff::headers::{ATTEMPTS, NEXT, PARAMS, REGION, REPAIR, SUMMARY},
+    reply::Reply,
+};
 
 /// How the client is told of a failure if nothing comes after it.
 #[derive(Debug)]
@@ -31,7 +35,7 @@ pub(super) fn reply_from_call(
 ) -> Reply {
     let reason = header(&headers, NEXT).and_then(|told| told.split(' ').nth(1));
     let reason = reason.map(|reason| reason.to_owned().into());
-    let summary = header(&headers, summary::HEADER).map(str::to_owned);
+    let summary = header(&headers, SUMMARY).map(str::to_owned);
     let known = |(name, value): (String, String)| {
         FORWARDED_HEADERS.into_iter().find(|known| *known == name).map(|known| (known, value))
     };
@@ -45,21 +49,15 @@ pub(super) fn header<'h>(headers: &'h [(String, String)], name: &str) -> Option<
     headers.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
 }
 
-/// By what the provider role tells that an attempt failed.
-pub(super) const NEXT: &str = "x-attache-next";
-
-/// Where attempts are listed.
-pub(super) const ATTEMPTS: &str = "x-attache-attempts";
-
 /// Headers of the provider role's that a client gets.
 const FORWARDED_HEADERS: [&str; 12] = [
     "content-type",
     "cache-control",
     "retry-after",
     "x-accel-buffering",
-    "x-attache-params",
-    "x-attache-region",
-    "x-attache-repair",
+    PARAMS,
+    REGION,
+    REPAIR,
     "x-ratelimit-limit",
     "x-ratelimit-remaining",
     "x-ratelimit-reset",

@@ -103,15 +103,12 @@ impl Ticket {
     /// The ticket as it travels. Every request pays for it, and with `write!` four times as much.
     pub fn to_text(&self) -> String {
         let mut out = String::with_capacity(192);
-        let lane = match self.lane {
-            Lane::Answer => "a",
-            Lane::Stream => "s",
-        };
         let AttemptTarget { entry, model, cluster } = &self.leg;
-        let (class, version) = (self.deadline_profile.as_str(), self.version.as_str());
         let (id, started) = (&*self.request_id, self.started.as_millis().to_string());
         let (home, entry) = (self.gateway_region.name(), digits(*entry));
-        out.extend([cluster, ";", lane, class, ";", version, ";", id, ";", &started, ";", home]);
+        out.extend(cluster_field(cluster));
+        out.extend(route_field(self.lane, &self.deadline_profile));
+        out.extend([&*self.version, ";", id, ";", &started, ";", home]);
         out.extend([";", &*entry, ":", model, ";"]);
         for AttemptTarget { entry, model, cluster } in &self.rest {
             out.extend([&*digits(*entry), ":", model, ":", cluster, ","]);
@@ -122,6 +119,18 @@ impl Ticket {
         out.extend(self.limit_status.map(|standing| standing.to_string()));
         out.extend([";", self.attempt_log.as_str()]);
         out
+    }
+
+    /// Returns the beginning of every ticket for a cluster. Envoy's cluster specifier chooses the
+    /// cluster by this prefix.
+    pub fn cluster_prefix(cluster: &str) -> String {
+        cluster_field(cluster).concat()
+    }
+
+    /// Returns a text that the tickets of a lane and a deadline profile contain. No other route has the same text.
+    /// Envoy's routes choose their timeouts by this text.
+    pub fn route_pattern(lane: Lane, deadline_profile: &str) -> String {
+        [";", &route_field(lane, deadline_profile).concat()].concat()
     }
 
     /// The ticket of a request of which nothing but its own attempt is known.
@@ -196,6 +205,20 @@ impl Ticket {
     pub fn is_exhausted(&self) -> bool {
         self.leg.cluster == EXHAUSTED_CLUSTER
     }
+}
+
+/// The first field of a ticket. Envoy's cluster specifier depends on the position.
+fn cluster_field(cluster: &str) -> [&str; 2] {
+    [cluster, ";"]
+}
+
+/// The field that Envoy's routes look for. Another field precedes it.
+fn route_field(lane: Lane, deadline_profile: &str) -> [&str; 3] {
+    let lane = match lane {
+        Lane::Answer => "a",
+        Lane::Stream => "s",
+    };
+    [lane, deadline_profile, ";"]
 }
 
 /// The number of an entry, which is nearly always 0.

@@ -6,7 +6,10 @@ use super::{Attempt, LostResponse, ProviderCluster, Step};
 use crate::{
     chat::{attempt_log::AttemptLog, error::Error},
     failover::Failover,
-    handoff::ticket::{Lane, Ticket},
+    handoff::{
+        headers::{NEXT, REGION},
+        ticket::{Lane, Ticket},
+    },
     quota::{self, Counted, Verdict},
     reply::Reply,
     time::Timestamp,
@@ -46,17 +49,17 @@ impl Attempt {
     pub(super) fn fail(&mut self, error: &Error, now: Timestamp) -> Step {
         let made = self.made(error.status(), now);
         let mut reply = Reply::failed(error, &self.envelope.request_id, &made);
-        reply.headers.push(("x-attache-region", self.site.region.name().to_owned()));
+        reply.headers.push((REGION, self.site.region.name().to_owned()));
         reply.headers.extend(self.standing(now));
         match self.ticket.lane {
             Lane::Answer => {
-                reply.headers.push(("x-attache-next", Failover::to_header(error)));
+                reply.headers.push((NEXT, Failover::to_header(error)));
                 Step::Answer(reply)
             }
             Lane::Stream => match self.next(Failover::after(error), made, now) {
                 None => Step::Answer(reply),
                 Some(ticket) => {
-                    reply.headers.push(("x-attache-next", Failover::to_header(error)));
+                    reply.headers.push((NEXT, Failover::to_header(error)));
                     Step::Yield(reply, Box::new(ticket))
                 }
             },

@@ -10,7 +10,7 @@ use proxy_wasm::{
 };
 
 use super::{
-    TICKET, host,
+    host,
     idle_monitor::{IdleMonitor, StreamActivity},
     metrics, record_error,
 };
@@ -20,7 +20,11 @@ use crate::{
     gateway::{
         Exchange, Gateway, Input, Output, RequestHead, TelemetryEvent, envoy_reply::ReplySource,
     },
-    handoff::ticket::Ticket,
+    handoff::{
+        filter_state,
+        headers::{ACCOUNT, ATTEMPTS, MAX_RETRIES, NEXT},
+        ticket::Ticket,
+    },
     http_call::CallResult,
     provider::LostResponse,
     quota::service::Answer,
@@ -30,14 +34,8 @@ use crate::{
     time::Timestamp,
 };
 
-/// Where Envoy's `api_key_auth` puts the account's name, over whatever a client sent.
-const ACCOUNT: &str = "x-attache-account";
-
 /// What keeps a silent stream warm: a comment, which clients pass over. WHATWG HTML, section 9.2.6.
 const COMMENT: &[u8] = b":\n\n";
-
-/// By what the provider role tells that an attempt failed.
-const NEXT: &str = "x-attache-next";
 
 /// One client request.
 pub(super) struct GatewayFilter(Rc<RefCell<Inner>>);
@@ -399,10 +397,10 @@ fn count_note(note: &TelemetryEvent, gateway: &Gateway) {
 /// Lets the request go to the cluster that the ticket names. Envoy chooses the route again after a
 /// header was touched, and only then.
 fn forward(ticket: &Ticket, retries: usize) {
-    host::set_filter_state(TICKET, &ticket.to_text());
+    host::set_filter_state(filter_state::TICKET, &ticket.to_text());
     // The routes of the stream lane allow one.
     if ticket.lane == crate::handoff::ticket::Lane::Stream && retries != 1 {
-        host::set_request_header("x-envoy-max-retries", &retries.to_string());
+        host::set_request_header(MAX_RETRIES, &retries.to_string());
     }
     host::remove_header(MapType::HttpRequestHeaders, ACCOUNT);
 }
@@ -413,7 +411,8 @@ fn origin() -> (u16, ReplySource, Option<String>) {
     let status = host::status();
     let details = host::details();
     if !details.is_empty() && details != "via_upstream" {
-        let ticket = host::property(&[TICKET]).and_then(|text| Ticket::parse(&host::text(text)));
+        let ticket = host::property(&[filter_state::TICKET])
+            .and_then(|text| Ticket::parse(&host::text(text)));
         let details = match host::end() {
             LostResponse::NoHost => "no_healthy_upstream".to_owned(),
             LostResponse::Broken => details,
@@ -422,7 +421,7 @@ fn origin() -> (u16, ReplySource, Option<String>) {
         return (status, source, None);
     }
     let Some(told) = get(NEXT) else { return (status, ReplySource::Provider, None) };
-    let made = AttemptLog::parse(get("x-attache-attempts").unwrap_or_default());
+    let made = AttemptLog::parse(get(ATTEMPTS).unwrap_or_default());
     let reason = told.split(' ').nth(1).map(str::to_owned);
     (status, ReplySource::Failed { next: Failover::from_header(&told), made }, reason)
 }

@@ -9,11 +9,10 @@ use proxy_wasm::{
     types::{BufferType, MapType, Status},
 };
 
-use super::TICKET_HEADER;
 use crate::{
     config::{Telemetry, TranscriptKey, rate_limit::RateLimitService},
     gateway::transcript_fetch::Fetch,
-    handoff::ticket::Ticket,
+    handoff::{filter_state, headers, ticket::Ticket},
     http_call::CallResult,
     provider::{LostResponse, UNREACHABLE_ADDRESS},
     quota::service::{self, Answer},
@@ -25,9 +24,6 @@ use crate::{
 
 /// Who asks a provider, or the transcript service.
 pub(super) const USER_AGENT: &str = concat!("attache/", env!("CARGO_PKG_VERSION"));
-
-/// Where Envoy leaves the caller's own key, if the operator says that transcripts take it.
-const CALLER: &str = "attache.caller";
 
 /// Now.
 pub(super) fn now() -> Timestamp {
@@ -90,23 +86,20 @@ pub(super) fn set_filter_state(name: &str, value: &str) {
 /// Leaves what an exchange came to for whoever logs, traces or bills: as one line, and each fact by
 /// itself where that is wanted.
 pub(super) fn tell(line: &str, telemetry: &Telemetry) {
-    set_filter_state("attache_exchange", line);
+    set_filter_state(filter_state::SUMMARY, line);
     if telemetry.wants_separate_facts() {
         for (name, value) in summary::facts(line) {
-            set_filter_state(&["attache_", name].concat(), value);
+            set_filter_state(&[filter_state::FIELD_PREFIX, name].concat(), value);
         }
     }
 }
 
 /// Leaves for the access log that a cluster was asked besides the one Envoy's router names there.
 pub(super) fn note_cluster(cluster: &str) {
-    let before = property(&[OTHERS]).map(text).unwrap_or_default();
+    let before = property(&[filter_state::OTHER_CLUSTERS]).map(text).unwrap_or_default();
     let separator = if before.is_empty() { "" } else { " " };
-    set_filter_state(OTHERS, &format!("{before}{separator}{cluster}"));
+    set_filter_state(filter_state::OTHER_CLUSTERS, &format!("{before}{separator}{cluster}"));
 }
-
-/// Where those are listed.
-const OTHERS: &str = "attache_others";
 
 /// Takes a header off.
 pub(super) fn remove_header(map: MapType, name: &str) {
@@ -171,7 +164,7 @@ pub(super) fn call(
         (":authority", "attache"),
         (":path", "/v1/chat/completions"),
         ("content-type", "application/json"),
-        (TICKET_HEADER, &text),
+        (headers::TICKET, &text),
     ];
     headers.extend(trace.iter().map(|(name, value)| (*name, value.as_str())));
     let called = hostcalls::dispatch_http_call(
@@ -188,7 +181,7 @@ pub(super) fn call(
 pub(super) fn fetch(fetch: &Fetch) -> Option<u32> {
     let key = match fetch.key {
         TranscriptKey::File(_) => None,
-        TranscriptKey::Caller => property(&["filter_state", CALLER]).map(text),
+        TranscriptKey::Caller => property(&["filter_state", filter_state::CALLER_KEY]).map(text),
     };
     let mut headers = vec![
         (":method", "GET"),

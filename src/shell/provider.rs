@@ -9,7 +9,7 @@ use proxy_wasm::{
 };
 
 use super::{
-    TICKET, TICKET_HEADER, host, metrics, recent_configs, record_error, recorded_error,
+    host, metrics, recent_configs, record_error, recorded_error,
     telemetry::{self, Route},
     timer::Timer,
 };
@@ -18,7 +18,10 @@ use crate::{
     chat::error::Error,
     config::cluster,
     gateway::AttemptReason,
-    handoff::ticket::{Lane, Ticket},
+    handoff::{
+        filter_state, headers,
+        ticket::{Lane, Ticket},
+    },
     provider::{self, Attempt, ProviderCluster, ProviderClusters, Step},
     reply::Reply,
     time::Timestamp,
@@ -161,9 +164,11 @@ impl ProviderFilter {
 
 /// What this attempt is told: in filter state, or in a header if it is a call.
 fn ticket() -> Option<(Ticket, Route)> {
-    let routed = host::property(&[TICKET]).map(|text| (host::text(text), Route::Router));
-    let called =
-        || host::header(MapType::HttpRequestHeaders, TICKET_HEADER).map(|text| (text, Route::Call));
+    let routed =
+        host::property(&[filter_state::TICKET]).map(|text| (host::text(text), Route::Router));
+    let called = || {
+        host::header(MapType::HttpRequestHeaders, headers::TICKET).map(|text| (text, Route::Call))
+    };
     let (text, route) = routed.or_else(called)?;
     Some((Ticket::parse(&text)?, route))
 }
@@ -171,7 +176,7 @@ fn ticket() -> Option<(Ticket, Route)> {
 /// Leaves it to Envoy's router to make another attempt, if there is one.
 fn yield_to(attempt: &mut Attempt, ticket: &Ticket) {
     telemetry::refused(attempt);
-    host::set_filter_state(TICKET, &ticket.to_text());
+    host::set_filter_state(filter_state::TICKET, &ticket.to_text());
     if !ticket.is_exhausted() {
         let ProviderCluster { provider, region, .. } = attempt.cluster();
         host::note_cluster(&cluster(provider, *region));

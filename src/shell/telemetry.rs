@@ -3,11 +3,7 @@
 use std::rc::Rc;
 
 use super::{host, meter::Meter, metrics, record_error, recorded_error};
-use crate::{
-    provider::Attempt,
-    reply::Reply,
-    summary::{HEADER, Summary},
-};
+use crate::{handoff::headers::SUMMARY, provider::Attempt, reply::Reply, summary::Summary};
 
 /// How an attempt came here, and so how what there is to say of it gets back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +24,7 @@ pub(super) fn replied(attempt: &Attempt, route: Route, reply: &mut Reply) {
         count(attempt, &meter, reason);
     }
     match route {
-        Route::Call => reply.headers.push((HEADER, summary.to_line())),
+        Route::Call => reply.headers.push((SUMMARY, summary.to_line())),
         Route::Router => host::tell(&summary.to_line(), &attempt.cluster().config.telemetry),
     }
     if route == Route::Router && (reason.is_none() || attempt.is_streamed()) {

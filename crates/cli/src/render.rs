@@ -3,6 +3,7 @@
 //! The shape stands in `envoy/templates`, which is Envoy's own language; here is what goes in.
 
 mod clusters;
+mod handoff;
 pub mod istio;
 mod jwt;
 pub mod keys;
@@ -27,7 +28,7 @@ use attache::{
     },
     network,
     plugin_config::Role,
-    provider::{MAX_ANSWER, UNREACHABLE_ADDRESS},
+    provider::MAX_ANSWER,
     region::Region,
 };
 use minijinja::{AutoEscape, Environment, Value, context, value::Serde};
@@ -37,6 +38,7 @@ use serde_json::Value as Document;
 use self::{
     Turn::{First, Then},
     clusters::{ClusterView, clusters, reachable},
+    handoff::{DeadlineProfileView, HandoffView, RoutedCluster},
     jwt::JwtView,
     keys::{AccountKey, account_keys},
     playground::Playground,
@@ -129,10 +131,11 @@ struct View<'c> {
     playground: Option<Playground>,
     keys: Vec<AccountKey<'c>>,
     jwt: Option<JwtView<'c>>,
-    nobody: AddressView<'static>,
-    /// Where nobody is sent who must stay on the public internet.
+    #[serde(flatten)]
+    handoff: HandoffView,
+    /// Networks that a public provider must not lead to.
     private: Vec<NetworkView>,
-    classes: Vec<ClassView>,
+    classes: Vec<DeadlineProfileView>,
     listeners: Vec<ListenerView<'c>>,
     limiter: Option<LimiterView>,
     #[serde(flatten)]
@@ -177,27 +180,7 @@ struct ListenerView<'c> {
     /// The longest any exchange may take.
     longest: String,
     /// Those the region may reach.
-    clusters: Vec<String>,
-}
-
-/// Deadlines that some models have.
-#[derive(Serialize)]
-struct ClassView {
-    name: String,
-    first_content: String,
-    answer: String,
-    total: String,
-}
-
-impl From<Deadlines> for ClassView {
-    fn from(deadlines: Deadlines) -> Self {
-        Self {
-            name: deadlines.class(),
-            first_content: seconds(deadlines.first_content),
-            answer: seconds(deadlines.answer.min(deadlines.total)),
-            total: seconds(deadlines.total),
-        }
-    }
+    clusters: Vec<RoutedCluster>,
 }
 
 #[derive(Serialize)]
@@ -332,7 +315,7 @@ impl<'c> View<'c> {
             playground: playground.cloned(),
             keys: account_keys(config, options)?,
             jwt: config.jwt.as_ref().map(|jwt| JwtView::new(jwt, options)).transpose()?,
-            nobody: AddressView { address: UNREACHABLE_ADDRESS.0, port: UNREACHABLE_ADDRESS.1 },
+            handoff: HandoffView::new(),
             private: private.into(),
             classes: classes(config, options),
             listeners: listeners(config, options),
@@ -347,10 +330,10 @@ impl<'c> View<'c> {
 }
 
 /// The deadlines that requests may have: those that the configuration before gave them, too.
-fn classes(config: &Config, options: &Options) -> Vec<ClassView> {
+fn classes(config: &Config, options: &Options) -> Vec<DeadlineProfileView> {
     let all = [config].into_iter().chain(&options.before).flat_map(Config::deadline_classes);
     let by_name: BTreeMap<String, Deadlines> = all.map(|own| (own.class(), own)).collect();
-    by_name.into_values().map(ClassView::from).collect()
+    by_name.into_values().map(DeadlineProfileView::from).collect()
 }
 
 /// The file that holds each provider's key, and that of the transcript service.
@@ -389,7 +372,7 @@ fn listeners<'c>(config: &'c Config, options: &Options) -> Vec<ListenerView<'c>>
             private_key_file: options.base.join(&tls.private_key_file),
         }),
         longest: longest.clone(),
-        clusters: reachable(config, options, region),
+        clusters: RoutedCluster::list(reachable(config, options, region)),
     };
     config.listeners.iter().map(view).collect()
 }
