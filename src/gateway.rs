@@ -15,17 +15,17 @@ use std::{rc::Rc, time::Duration};
 
 use self::{
     attempts::{Attempts, Caller},
-    endpoints::{Page, page},
+    endpoints::{Endpoint, endpoint},
     envoy_reply::ReplySource,
     plan::Plan,
-    transcript_fetch::{Fetch, Transcript},
+    transcript_fetch::{PendingTranscript, TranscriptCall},
 };
 use crate::{
     chat::{error::Error, parameter::Parameter, request},
     config::Config,
     handoff::ticket::Ticket,
     http_call::CallResult,
-    quota::{Counted, SharedStore, service::Answer},
+    quota::{Counted, SharedStore, service::RateLimitResponse},
     region::Region,
     reply::Reply,
     summary::Summary,
@@ -41,7 +41,7 @@ pub struct Gateway {
     /// Where it stands.
     pub region: Region,
     /// Where requests are counted.
-    pub register: Rc<dyn SharedStore>,
+    pub store: Rc<dyn SharedStore>,
 }
 
 /// The head of a client's request, as far as it matters.
@@ -73,7 +73,7 @@ pub enum Input {
     /// The request ended in trailers.
     Trailers,
     /// The rate limit service was asked. `None`: it gave no answer.
-    RateLimitAnswered(Option<Answer>),
+    RateLimitAnswered(Option<RateLimitResponse>),
     /// An answer began that came through Envoy's router.
     Answer {
         /// Its status.
@@ -104,7 +104,7 @@ pub enum Output {
     /// Hold what there is and ask the rate limit service.
     AskRateLimit {
         /// The message.
-        question: Vec<u8>,
+        request: Vec<u8>,
         /// How long it may take.
         timeout: Duration,
     },
@@ -119,7 +119,7 @@ pub enum Output {
     },
     /// Hold what there is, and call for a transcript. [`Output::Forward`] after that is about the body
     /// with the transcript in it, [`Exchange::asked`].
-    Fetch(Fetch),
+    Fetch(TranscriptCall),
     /// Hold what there is, and wake the exchange at this moment.
     Sleep(Timestamp),
     /// Call a cluster with the request's body, [`Exchange::asked`].
@@ -131,7 +131,7 @@ pub enum Output {
         /// How long it may take.
         timeout: Duration,
         /// Why it is made.
-        why: AttemptReason,
+        reason: AttemptReason,
     },
     /// Let the answer go to the client.
     Pass,
@@ -180,7 +180,7 @@ pub enum TelemetryEvent {
         /// The model.
         model: String,
         /// What there was too much of.
-        used_up: Counted,
+        exceeded: Counted,
     },
 }
 
@@ -310,28 +310,28 @@ impl Exchange {
 
     fn head(&mut self, head: &RequestHead) -> Output {
         match self.open(head) {
-            Ok(Page::Chat) => {
+            Ok(Endpoint::Chat) => {
                 self.state = ExchangeState::Reading(head.account.clone().unwrap_or_default());
                 Output::Wait
             }
-            Ok(Page::Models) => self.json(models::list(&self.gateway)),
-            Ok(Page::Health) => self.json(br#"{"status":"ok"}"#.to_vec()),
+            Ok(Endpoint::Models) => self.json(models::list(&self.gateway)),
+            Ok(Endpoint::Health) => self.json(br#"{"status":"ok"}"#.to_vec()),
             Err(error) => self.refuse(&error),
         }
     }
 
     /// What can be said before the body came.
-    fn open(&self, head: &RequestHead) -> Result<Page, Error> {
-        let page = page(&head.method, &head.path)?;
-        if page != Page::Chat {
+    fn open(&self, head: &RequestHead) -> Result<Endpoint, Error> {
+        let page = endpoint(&head.method, &head.path)?;
+        if page != Endpoint::Chat {
             return Ok(page);
         }
         let account = head.account.as_deref().ok_or(Error::NoAccount)?;
         if !self.gateway.config.has_access(account) {
             return Err(Error::NoAccess);
         }
-        endpoints::content_type(head.content_type.as_deref())?;
-        endpoints::content_encoding(head.content_encoding.as_deref())?;
+        endpoints::check_content_type(head.content_type.as_deref())?;
+        endpoints::check_content_encoding(head.content_encoding.as_deref())?;
         if head.end { Err(Error::NoBody) } else { Ok(page) }
     }
 
@@ -362,7 +362,7 @@ impl Exchange {
     }
 
     /// What is to be done with a request, and what has to be fetched before.
-    fn plan(&self, account: &str, body: &[u8]) -> Result<(Plan, Option<Transcript>), Error> {
+    fn plan(&self, account: &str, body: &[u8]) -> Result<(Plan, Option<PendingTranscript>), Error> {
         if self.is_too_large(body.len()) {
             return Err(self.too_large());
         }
@@ -373,7 +373,8 @@ impl Exchange {
         let asks_for = parameters.has(Parameter::TranscriptId).then(|| parameters.clone());
         let plan = Plan::new(&self.gateway, account, parameters).map_err(Error::Invalid)?;
         let wanted = asks_for.and_then(|all| Wanted::of(body, &all, |entry| plan.asks(entry)));
-        let transcript = wanted.map(|wanted| Transcript::new(&self.gateway, wanted)).transpose()?;
+        let transcript =
+            wanted.map(|wanted| PendingTranscript::new(&self.gateway, wanted)).transpose()?;
         Ok((plan, transcript))
     }
 

@@ -35,8 +35,8 @@ impl Role {
         json!({"role": "provider", "version": version, "file": file})
     }
 
-    /// Reads a filter's configuration. The role counts in `register`.
-    pub fn parse(bytes: &[u8], register: Rc<dyn SharedStore>) -> Result<Self, Vec<Invalid>> {
+    /// Reads a filter's configuration. The role counts in `store`.
+    pub fn parse(bytes: &[u8], store: Rc<dyn SharedStore>) -> Result<Self, Vec<Invalid>> {
         let document: Value = serde_json::from_slice(bytes).map_err(|error| {
             let wrong = Problem::Wrong {
                 found: error.to_string(),
@@ -45,7 +45,7 @@ impl Role {
             vec![Invalid { path: "configuration".into(), problem: wrong }]
         })?;
         let mistakes = Mistakes::default();
-        let role = Self::read(&Node::root(&document, &mistakes), register);
+        let role = Self::read(&Node::root(&document, &mistakes), store);
         let found = mistakes.into_inner();
         match role? {
             Some(role) if found.is_empty() => Ok(role),
@@ -54,7 +54,7 @@ impl Role {
     }
 
     /// None comes with a mistake.
-    fn read(node: &Node<'_>, register: Rc<dyn SharedStore>) -> Result<Option<Self>, Vec<Invalid>> {
+    fn read(node: &Node<'_>, store: Rc<dyn SharedStore>) -> Result<Option<Self>, Vec<Invalid>> {
         let mut top = node.object();
         let role = top.required("role", "`gateway` or `provider`");
         let role = role.and_then(|node| node.word(&[("gateway", false), ("provider", true)]));
@@ -68,10 +68,10 @@ impl Role {
         let config = Rc::new(Config { version, ..Config::parse(file.value())? });
         Ok(match region {
             None if is_provider => {
-                Some(Self::Provider(Rc::new(ProviderClusters::new(&config, &register))))
+                Some(Self::Provider(Rc::new(ProviderClusters::new(&config, &store))))
             }
             Some(region) if !is_provider => {
-                Some(Self::Gateway(Rc::new(Gateway { config, region, register })))
+                Some(Self::Gateway(Rc::new(Gateway { config, region, store })))
             }
             _ => None,
         })

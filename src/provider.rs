@@ -64,7 +64,7 @@ pub enum Step {
 }
 
 /// The answer to a request that no provider can be asked.
-pub fn refused(error: &Error, request_id: &str) -> Reply {
+pub fn refuse(error: &Error, request_id: &str) -> Reply {
     let mut reply = Reply::error(error, request_id);
     reply.headers.push((NEXT, Failover::to_header(error)));
     reply
@@ -130,7 +130,7 @@ impl Attempt {
             return Err(Error::Misconfigured { problem });
         }
         let parameters = request::checked_parameters(body).map_err(Error::Unreadable)?;
-        let (request, mistakes, request_model) = site.read(parameters, ticket.leg.entry)?;
+        let (request, mistakes, request_model) = site.read(parameters, ticket.target.variant)?;
         if !mistakes.is_empty() {
             return Err(Error::Invalid(mistakes));
         }
@@ -254,9 +254,9 @@ impl Attempt {
     /// Counts what it cost, if anybody wants to know.
     fn charge(&self, clock: impl Fn() -> Timestamp) {
         let Some(usage) = self.progress.usage else { return };
-        let ProviderCluster { config, register, .. } = &*self.site;
+        let ProviderCluster { config, store, .. } = &*self.site;
         let (account, model) = (&self.ticket.account, &self.envelope.model);
-        quota::charge_tokens(config, account, model, usage.total(), &**register, clock);
+        quota::charge_tokens(config, account, model, usage.total(), &**store, clock);
     }
 
     /// What was mended in the answer since the last time.

@@ -1,11 +1,11 @@
-//! How much an account may ask of a model in a minute. What is used up stands in a register that
+//! How much an account may ask of a model in a minute. What is used up stands in a store that
 //! all worker threads of an Envoy share; what is allowed stands in the configuration.
 
 pub mod service;
 
 use std::{fmt, num::NonZeroU32, time::Duration};
 
-use self::service::Answer;
+use self::service::RateLimitResponse;
 use crate::{
     config::{
         Config,
@@ -28,13 +28,13 @@ pub trait SharedStore: fmt::Debug {
     fn set(&self, key: &str, value: &[u8], version: Option<u32>) -> Result<(), CasConflict>;
 }
 
-/// A register that keeps nothing.
+/// A store that keeps nothing.
 #[cfg(test)]
 #[derive(Clone, Copy, Debug)]
-pub struct Nowhere;
+pub struct NullStore;
 
 #[cfg(test)]
-impl SharedStore for Nowhere {
+impl SharedStore for NullStore {
     fn get(&self, _key: &str) -> Option<(Vec<u8>, u32)> {
         None
     }
@@ -61,7 +61,7 @@ pub enum Verdict {
     /// It may not, and is not counted.
     Refuse {
         /// Where the account stands with what is used up.
-        standing: LimitStatus,
+        status: LimitStatus,
         /// What that is.
         exceeded: Counted,
     },
@@ -139,29 +139,29 @@ pub fn admit(
     config: &Config,
     account: &str,
     model: &str,
-    register: &dyn SharedStore,
+    store: &dyn SharedStore,
     now: Timestamp,
 ) -> Verdict {
     let limits = config.limits(account, model);
     if let Rate::UpTo(limit) = limits.tokens {
-        let standing = standing(register, &key(Counted::Tokens, account, model), limit, now);
-        if standing.remaining == 0 {
-            return Verdict::Refuse { standing, exceeded: Counted::Tokens };
+        let status = limit_status(store, &key(Counted::Tokens, account, model), limit, now);
+        if status.remaining == 0 {
+            return Verdict::Refuse { status, exceeded: Counted::Tokens };
         }
     }
     match (limits.requests, &config.rate_limit) {
         (Rate::Unlimited, _) => Verdict::Unlimited,
         (Rate::UpTo(limit), Some(RateLimitService { domain, .. })) => {
-            Verdict::Ask(service::question(domain, account, model, limit))
+            Verdict::Ask(service::request(domain, account, model, limit))
         }
         (Rate::UpTo(limit), None) => {
-            admit_request(register, &key(Counted::Requests, account, model), limit, now)
+            admit_request(store, &key(Counted::Requests, account, model), limit, now)
         }
         // The request should have been found wrong before it came here.
         (Rate::Nothing, _) => {
             let (limit, until) = (NonZeroU32::MIN, now.plus(WINDOW));
-            let standing = LimitStatus { limit, remaining: 0, until };
-            Verdict::Refuse { standing, exceeded: Counted::Requests }
+            let status = LimitStatus { limit, remaining: 0, until };
+            Verdict::Refuse { status, exceeded: Counted::Requests }
         }
     }
 }
@@ -172,11 +172,11 @@ pub fn admit_here(
     config: &Config,
     account: &str,
     model: &str,
-    register: &dyn SharedStore,
+    store: &dyn SharedStore,
     now: Timestamp,
 ) -> Verdict {
-    match admit(config, account, model, register, now) {
-        Verdict::Ask(_) => apply_service_answer(config, account, model, None, register, now),
+    match admit(config, account, model, store, now) {
+        Verdict::Ask(_) => apply_service_answer(config, account, model, None, store, now),
         verdict => verdict,
     }
 }
@@ -186,8 +186,8 @@ pub fn apply_service_answer(
     config: &Config,
     account: &str,
     model: &str,
-    answer: Option<Answer>,
-    register: &dyn SharedStore,
+    answer: Option<RateLimitResponse>,
+    store: &dyn SharedStore,
     now: Timestamp,
 ) -> Verdict {
     let Rate::UpTo(limit) = config.limits(account, model).requests else {
@@ -197,7 +197,7 @@ pub fn apply_service_answer(
     match (answer, unreachable) {
         (Some(answer), _) => answer.verdict(limit, now),
         (None, Some(Unreachable::Refuse)) => Verdict::Unknown,
-        (None, _) => admit_request(register, &key(Counted::Requests, account, model), limit, now),
+        (None, _) => admit_request(store, &key(Counted::Requests, account, model), limit, now),
     }
 }
 
@@ -207,12 +207,12 @@ pub fn charge_tokens(
     account: &str,
     model: &str,
     tokens: u64,
-    register: &dyn SharedStore,
+    store: &dyn SharedStore,
     now: impl FnOnce() -> Timestamp,
 ) {
     if tokens > 0 && matches!(config.limits(account, model).tokens, Rate::UpTo(_)) {
         let tokens = tokens.try_into().unwrap_or(u32::MAX);
-        charge(register, &key(Counted::Tokens, account, model), tokens, now());
+        charge(store, &key(Counted::Tokens, account, model), tokens, now());
     }
 }
 
@@ -224,37 +224,37 @@ fn key(counted: Counted, account: &str, model: &str) -> String {
 /// Counts a request, unless there have been `limit` in the window under way. The first request
 /// after a window's end opens the next.
 pub fn admit_request(
-    register: &dyn SharedStore,
+    store: &dyn SharedStore,
     key: &str,
     limit: NonZeroU32,
     now: Timestamp,
 ) -> Verdict {
     let more = |used: u32| used.checked_add(1).filter(|used| *used <= limit.get());
-    match update(register, key, now, more) {
-        Ok(window) => Verdict::Admit(window.standing(limit)),
+    match update_window(store, key, now, more) {
+        Ok(window) => Verdict::Admit(window.status(limit)),
         Err(window) => {
-            Verdict::Refuse { standing: window.standing(limit), exceeded: Counted::Requests }
+            Verdict::Refuse { status: window.status(limit), exceeded: Counted::Requests }
         }
     }
 }
 
 /// Adds what an answer has cost, whatever was left: the cost is known afterwards only.
-pub fn charge(register: &dyn SharedStore, key: &str, cost: u32, now: Timestamp) {
-    let _window = update(register, key, now, |used| Some(used.saturating_add(cost)));
+pub fn charge(store: &dyn SharedStore, key: &str, cost: u32, now: Timestamp) {
+    let _window = update_window(store, key, now, |used| Some(used.saturating_add(cost)));
 }
 
 /// What is left of the window under way. Nothing is counted.
-pub fn standing(
-    register: &dyn SharedStore,
+pub fn limit_status(
+    store: &dyn SharedStore,
     key: &str,
     limit: NonZeroU32,
     now: Timestamp,
 ) -> LimitStatus {
-    let (window, _) = read(register, key, now);
-    window.standing(limit)
+    let (window, _) = read_window(store, key, now);
+    window.status(limit)
 }
 
-/// A window as it stands in the register.
+/// A window as it stands in the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Window {
     /// When its first request came, in milliseconds since the Unix epoch.
@@ -292,7 +292,7 @@ impl Window {
         now.as_millis().abs_diff(self.opened) < millis(WINDOW)
     }
 
-    fn standing(self, limit: NonZeroU32) -> LimitStatus {
+    fn status(self, limit: NonZeroU32) -> LimitStatus {
         let opened = Timestamp::from_epoch(Duration::from_millis(self.opened));
         let remaining = limit.get().saturating_sub(self.used);
         LimitStatus { limit, remaining, until: opened.plus(WINDOW) }
@@ -301,18 +301,18 @@ impl Window {
 
 /// Changes what is counted in the window under way, and gives it as it is then; as it was where
 /// `change` gives nothing. Who finds that another was faster looks again.
-fn update(
-    register: &dyn SharedStore,
+fn update_window(
+    store: &dyn SharedStore,
     key: &str,
     now: Timestamp,
     change: impl Fn(u32) -> Option<u32>,
 ) -> Result<Window, Window> {
     let mut window = Window::open(now);
-    for _ in 0..MOST_RACES {
-        let (found, version) = read(register, key, now);
+    for _ in 0..MAX_RACES {
+        let (found, version) = read_window(store, key, now);
         let used = change(found.used).ok_or(found)?;
         window = Window { used, ..found };
-        if register.set(key, &window.to_bytes(), version).is_ok() {
+        if store.set(key, &window.to_bytes(), version).is_ok() {
             break;
         }
     }
@@ -320,13 +320,13 @@ fn update(
 }
 
 /// A race is lost to a thread that was counted, so one after the other comes through. Only a
-/// register that is out of order loses as many: better one uncounted than one stuck.
-const MOST_RACES: u32 = 10_000;
+/// store that is out of order loses as many: better one uncounted than one stuck.
+const MAX_RACES: u32 = 10_000;
 
-/// The window under way, and the version of what stands in the register. What makes no sense there
+/// The window under way, and the version of what stands in the store. What makes no sense there
 /// is as good as nothing.
-fn read(register: &dyn SharedStore, key: &str, now: Timestamp) -> (Window, Option<u32>) {
-    let (bytes, version) = register.get(key).unzip();
+fn read_window(store: &dyn SharedStore, key: &str, now: Timestamp) -> (Window, Option<u32>) {
+    let (bytes, version) = store.get(key).unzip();
     let window = bytes.and_then(|bytes| Window::from_bytes(&bytes));
     (window.filter(|window| window.is_open(now)).unwrap_or(Window::open(now)), version)
 }
@@ -352,7 +352,7 @@ mod tests {
     fn headers_are_the_documented_five() {
         let limit = NonZeroU32::new(30).unwrap();
         let at = |millis| Timestamp::from_epoch(Duration::from_millis(millis));
-        let standing = LimitStatus { limit, remaining: 29, until: at(159_001) };
+        let status = LimitStatus { limit, remaining: 29, until: at(159_001) };
         let expected = [
             ("x-ratelimit-limit", "30"),
             ("x-ratelimit-remaining", "29"),
@@ -361,10 +361,10 @@ mod tests {
             ("x-ratelimit-service", "llmgw"),
         ];
         let expected = expected.map(|(name, value)| (name, value.to_owned()));
-        assert_eq!(standing.headers("gpt-5", at(100_000)), expected);
-        assert_eq!(standing.left(at(99_000)), WINDOW);
-        assert_eq!(standing.left(at(200_000)), Duration::ZERO);
-        assert_eq!(LimitStatus::parse(&standing.to_string()), Some(standing));
+        assert_eq!(status.headers("gpt-5", at(100_000)), expected);
+        assert_eq!(status.left(at(99_000)), WINDOW);
+        assert_eq!(status.left(at(200_000)), Duration::ZERO);
+        assert_eq!(LimitStatus::parse(&status.to_string()), Some(status));
         for text in ["", "30", "30/29", "0/0/1", "30/-1/1", "30/29/x"] {
             assert_eq!(LimitStatus::parse(text), None, "{text}");
         }

@@ -266,7 +266,7 @@ impl<'k> World<'k> {
     /// An attempt arrives in a cluster.
     fn attempt(&mut self, ticket: &Ticket) -> (Kind, Attempt) {
         let kind = *self.kinds.next().unwrap_or_else(|| panic!("too many: {:?}", self.asked));
-        let site = play::site(&self.gateway, &ticket.leg.cluster);
+        let site = play::site(&self.gateway, &ticket.target.cluster);
         let (attempt, _) = Attempt::new(&site, ticket.clone(), &self.body, self.now).unwrap();
         let after = self.now.since(play::sent()).as_millis();
         self.asked.push((attempt.model().to_owned(), after));

@@ -43,7 +43,7 @@ fn no_model_and_no_chain_of_fallbacks_leads_out_of_the_region() {
         let gateway = Gateway {
             config: Rc::clone(&config),
             region: home,
-            register: Rc::new(play::Table::default()),
+            store: Rc::new(play::Table::default()),
         };
         for first in &models {
             for second in &models {
@@ -82,7 +82,7 @@ fn an_operators_own_fallbacks_stay_in_the_region_too() {
         let gateway = Gateway {
             config: Rc::clone(&config),
             region: home,
-            register: Rc::new(play::Table::default()),
+            store: Rc::new(play::Table::default()),
         };
         for model in config.models.keys() {
             let body = json!({"model": model, "prompt": "x"});

@@ -12,7 +12,7 @@ use super::{
     envoy_reply::{ReplySource, classify, of_call},
     final_reply::{self, FinalReply, header},
     plan::Plan,
-    transcript_fetch::Transcript,
+    transcript_fetch::PendingTranscript,
 };
 use crate::{
     chat::{attempt_log::AttemptLog, error::Error},
@@ -40,7 +40,7 @@ pub(super) struct Attempts {
     /// The client's request, which every attempt reads anew.
     body: Vec<u8>,
     /// What the body waits for, and for which attempt's sake once it has been called for.
-    pub(super) transcript: Option<Transcript>,
+    pub(super) transcript: Option<PendingTranscript>,
     fetching: Option<usize>,
     request_id: String,
     started: Timestamp,
@@ -146,7 +146,7 @@ impl Attempts {
         let warm = self.asker.gateway.config.keep_warm;
         match self.plan.lane {
             Lane::Answer => Output::Pass,
-            Lane::Stream => Output::Stream(IdleTimeouts { idle: self.plan.patience(), warm }),
+            Lane::Stream => Output::Stream(IdleTimeouts { idle: self.plan.max_idle(), warm }),
         }
     }
 
@@ -370,7 +370,7 @@ impl Attempts {
     }
 
     fn is_same(&self, place: usize, other: usize) -> bool {
-        self.plan.get(place).map(|own| own.entry) == self.plan.get(other).map(|own| own.entry)
+        self.plan.get(place).map(|own| own.variant) == self.plan.get(other).map(|own| own.variant)
     }
 
     fn call(&mut self, place: usize, why: AttemptReason, now: Timestamp) -> Output {
@@ -384,6 +384,6 @@ impl Attempts {
         let ticket = planned.ticket(Lane::Answer, &self.request_id, self.made.clone());
         let ticket = self.with_caller(ticket);
         self.pending.push((place, now));
-        Output::Call { place, ticket, timeout, why }
+        Output::Call { place, ticket, timeout, reason: why }
     }
 }

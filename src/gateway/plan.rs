@@ -29,24 +29,24 @@ pub struct Plan {
     /// After how long without content the next attempt begins beside the first.
     pub hedge: Option<Duration>,
     /// The first.
-    pub primary: Planned,
+    pub primary: PlannedAttempt,
     /// Whether the first is made a second time before anybody else is asked.
     retry: bool,
     /// Those that may follow then.
-    fallbacks: Vec<Planned>,
+    fallbacks: Vec<PlannedAttempt>,
 }
 
 /// An attempt that may be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Planned {
+pub struct PlannedAttempt {
     /// Which request is made: 0 is the client's own, then its fallbacks in order.
-    pub entry: usize,
+    pub variant: usize,
     /// The model, as the operator spells it.
     pub model: String,
     /// Who is asked.
     pub provider: String,
     /// Where the gateway stands.
-    home: Region,
+    gateway_region: Region,
     /// Where the data goes.
     pub region: Region,
     /// Envoy's cluster for it.
@@ -54,7 +54,7 @@ pub struct Planned {
     /// How long it may take.
     pub deadlines: Deadlines,
     /// Their class.
-    class: String,
+    deadline_profile: String,
     /// After how long without content its operator would have another attempt begin.
     hedge: Option<Duration>,
 }
@@ -67,17 +67,17 @@ impl Plan {
         parameters: Parameters<'_>,
     ) -> Result<Self, Vec<Mistake>> {
         let (request, mut mistakes) = Request::check(parameters);
-        let around = Around { gateway, account };
-        let primary = check(&around, &request, 0, &mut mistakes);
+        let around = PlanContext { gateway, account };
+        let primary = plan_attempt(&around, &request, 0, &mut mistakes);
         let config = FallbackConfig::of(&request.parameters);
         let config = config.unwrap_or_else(|mistake| {
             mistakes.push(mistake);
             FallbackConfig::default()
         });
-        let fallbacks = check_fallbacks(&around, &request, &mut mistakes);
+        let fallbacks = plan_fallbacks(&around, &request, &mut mistakes);
         let Some(primary) = primary.filter(|_| mistakes.is_empty()) else { return Err(mistakes) };
         let asked = config.hedge_ms.map(u64::from).map(Duration::from_millis);
-        let Checked { mut planned, depth } = fallbacks;
+        let PlannedFallbacks { mut planned, depth } = fallbacks;
         planned.truncate(config.depth.map_or(depth, usize::from));
         Ok(Self {
             lane: if request.stream { Lane::Stream } else { Lane::Answer },
@@ -95,22 +95,22 @@ impl Plan {
 
     /// Whether this request may be made: 0 is the client's own, then its fallbacks in order.
     pub fn asks(&self, entry: usize) -> bool {
-        entry == 0 || self.fallbacks.iter().any(|planned| planned.entry == entry)
+        entry == 0 || self.fallbacks.iter().any(|planned| planned.variant == entry)
     }
 
     /// The attempt at a place in the plan.
-    pub fn get(&self, place: usize) -> Option<&Planned> {
+    pub fn get(&self, place: usize) -> Option<&PlannedAttempt> {
         let first = 1 + usize::from(self.retry);
         place.checked_sub(first).map_or(Some(&self.primary), |place| self.fallbacks.get(place))
     }
 
     /// The longest silence in a stream that any of its models may need.
-    pub fn patience(&self) -> Duration {
+    pub fn max_idle(&self) -> Duration {
         let others = self.fallbacks.iter().map(|planned| planned.deadlines.idle);
         others.fold(self.primary.deadlines.idle, Duration::max)
     }
 
-    fn rest(&self, place: usize) -> impl Iterator<Item = &Planned> {
+    fn rest(&self, place: usize) -> impl Iterator<Item = &PlannedAttempt> {
         (place + 1..=self.following()).filter_map(|place| self.get(place))
     }
 
@@ -121,8 +121,8 @@ impl Plan {
 
     /// The place of the attempt that follows one which ended so.
     pub fn after(&self, place: usize, next: Failover) -> Option<usize> {
-        let entry = self.get(place)?.entry;
-        let rest = self.rest(place).map(|planned| planned.entry);
+        let entry = self.get(place)?.variant;
+        let rest = self.rest(place).map(|planned| planned.variant);
         skip(next, entry, rest).map(|skipped| place + 1 + skipped)
     }
 
@@ -135,23 +135,23 @@ impl Plan {
             return Some(ticket);
         }
         // Envoy's router has one deadline for every attempt: the most patient model's.
-        let patience = |own: &&Planned| own.deadlines.first_content;
+        let patience = |own: &&PlannedAttempt| own.deadlines.first_content;
         let patient = self.rest(place).max_by_key(patience);
         let patient = patient.filter(|own| patience(own) > first.deadlines.first_content);
-        let class = patient.unwrap_or(first).class.clone();
+        let class = patient.unwrap_or(first).deadline_profile.clone();
         Some(Ticket {
-            rest: self.rest(place).map(Planned::leg).collect(),
+            rest: self.rest(place).map(PlannedAttempt::target).collect(),
             deadline_profile: class,
             ..ticket
         })
     }
 }
 
-impl Planned {
+impl PlannedAttempt {
     /// The ticket of this attempt alone. It does not say yet who asks, and since when.
     pub fn ticket(&self, lane: Lane, request_id: &str, made: AttemptLog) -> Ticket {
-        let (leg, request_id, account) = (self.leg(), request_id.to_owned(), String::new());
-        let (home, class, rest) = (self.home, self.class.clone(), Vec::new());
+        let (leg, request_id, account) = (self.target(), request_id.to_owned(), String::new());
+        let (home, class, rest) = (self.gateway_region, self.deadline_profile.clone(), Vec::new());
         let (version, started, due, standing) = (String::new(), Timestamp::default(), None, None);
         Ticket {
             lane,
@@ -160,7 +160,7 @@ impl Planned {
             request_id,
             started,
             gateway_region: home,
-            leg,
+            target: leg,
             rest,
             due,
             account,
@@ -169,33 +169,33 @@ impl Planned {
         }
     }
 
-    fn leg(&self) -> AttemptTarget {
+    fn target(&self) -> AttemptTarget {
         let (model, cluster) = (self.model.clone(), self.cluster.clone());
-        AttemptTarget { entry: self.entry, model, cluster }
+        AttemptTarget { variant: self.variant, model, cluster }
     }
 }
 
 /// Who asks, and where.
-struct Around<'g> {
+struct PlanContext<'g> {
     gateway: &'g Gateway,
     account: &'g str,
 }
 
 /// Whether a request can be served, and where.
-fn check(
-    around: &Around<'_>,
+fn plan_attempt(
+    around: &PlanContext<'_>,
     request: &Request<'_>,
     entry: usize,
     mistakes: &mut Vec<Mistake>,
-) -> Option<Planned> {
-    let Around { gateway, account } = around;
+) -> Option<PlannedAttempt> {
+    let PlanContext { gateway, account } = around;
     if request.model.is_empty() {
         return None;
     }
     let region = region(gateway, request, mistakes);
     let model = request.model.as_ref();
     let Some(target) = gateway.config.target(model, region) else {
-        mistakes.push(not_here(gateway, model));
+        mistakes.push(unavailable_model(gateway, model));
         return None;
     };
     if gateway.config.limits(account, target.name).requests == Rate::Nothing {
@@ -203,15 +203,15 @@ fn check(
         return None;
     }
     check_fit(gateway, request, &target, mistakes);
-    Some(Planned {
-        entry,
+    Some(PlannedAttempt {
+        variant: entry,
         model: target.name.to_owned(),
         provider: target.endpoint.provider.clone(),
-        home: gateway.region,
+        gateway_region: gateway.region,
         region,
         cluster: target.cluster(),
         deadlines: target.model.deadlines,
-        class: target.model.class.clone(),
+        deadline_profile: target.model.class.clone(),
         hedge: target.model.hedge,
     })
 }
@@ -238,7 +238,7 @@ fn check_fit(
 const NO_ACCESS: &str = "Your account does not have access to this LLM Gateway model";
 
 /// Why a model cannot be had where it was asked for.
-fn not_here(gateway: &Gateway, model: &str) -> Mistake {
+fn unavailable_model(gateway: &Gateway, model: &str) -> Mistake {
     let is_in = |region| gateway.config.target(model, region).is_some();
     let problem = if is_in(gateway.region) {
         "cannot be used with model_region = 'global'"
@@ -267,31 +267,31 @@ fn region(gateway: &Gateway, request: &Request<'_>, mistakes: &mut Vec<Mistake>)
 
 /// The fallbacks that may be asked, and how many of them are when nobody says.
 #[derive(Default)]
-struct Checked {
-    planned: Vec<Planned>,
+struct PlannedFallbacks {
+    planned: Vec<PlannedAttempt>,
     depth: usize,
 }
 
 /// Checks each fallback as if it had been asked for itself.
-fn check_fallbacks(
-    around: &Around<'_>,
+fn plan_fallbacks(
+    around: &PlanContext<'_>,
     request: &Request<'_>,
     mistakes: &mut Vec<Mistake>,
-) -> Checked {
+) -> PlannedFallbacks {
     let fallbacks = match Fallbacks::of(&request.parameters, &request.model, &around.gateway.config)
     {
         Ok(fallbacks) => fallbacks,
         Err(mistake) => {
             mistakes.push(mistake);
-            return Checked::default();
+            return PlannedFallbacks::default();
         }
     };
     let of_request = if fallbacks.count() > 0 { mistakes.clone() } else { Vec::new() };
     let mut planned = Vec::new();
     for index in 0..fallbacks.count() {
-        let (fallback, wrong) = check_fallback(around, request, &fallbacks, index);
+        let (fallback, wrong) = plan_fallback(around, request, &fallbacks, index);
         match fallbacks.by {
-            FallbackSource::Client => report(index, wrong, &of_request, mistakes),
+            FallbackSource::Client => report_mistakes(index, wrong, &of_request, mistakes),
             // What the operator's fallbacks lack is no mistake of the client's.
             FallbackSource::Operator if !wrong.is_empty() => continue,
             FallbackSource::Operator => {}
@@ -300,11 +300,16 @@ fn check_fallbacks(
     }
     // An operator names no more than are to be asked.
     let depth = if fallbacks.by == FallbackSource::Client { 1 } else { planned.len() };
-    Checked { planned, depth }
+    PlannedFallbacks { planned, depth }
 }
 
 /// Keeps the mistakes of a fallback, but for those it has in common with the request.
-fn report(index: usize, wrong: Vec<Mistake>, of_request: &[Mistake], mistakes: &mut Vec<Mistake>) {
+fn report_mistakes(
+    index: usize,
+    wrong: Vec<Mistake>,
+    of_request: &[Mistake],
+    mistakes: &mut Vec<Mistake>,
+) {
     for mistake in wrong.into_iter().filter(|mistake| !of_request.contains(mistake)) {
         let param = format!("fallbacks[{index}].{}", mistake.param);
         let message = format!("fallbacks[{index}]: {}", mistake.message);
@@ -313,12 +318,12 @@ fn report(index: usize, wrong: Vec<Mistake>, of_request: &[Mistake], mistakes: &
 }
 
 /// A fallback and its mistakes, those of the request it takes the rest from among them.
-fn check_fallback<'a>(
-    around: &Around<'_>,
+fn plan_fallback<'a>(
+    around: &PlanContext<'_>,
     request: &Request<'a>,
     fallbacks: &Fallbacks<'a>,
     index: usize,
-) -> (Option<Planned>, Vec<Mistake>) {
+) -> (Option<PlannedAttempt>, Vec<Mistake>) {
     let merged = match fallbacks.merged(&request.parameters, index) {
         Ok(merged) => merged,
         Err(mistake) => return (None, vec![mistake]),
@@ -328,7 +333,7 @@ fn check_fallback<'a>(
         let problem = "transcript_id must be that of the request";
         mistakes.push(Mistake::new(MistakeKind::Invalid, "transcript_id", problem));
     }
-    let planned = check(around, &merged, index + 1, &mut mistakes);
+    let planned = plan_attempt(around, &merged, index + 1, &mut mistakes);
     (planned, mistakes)
 }
 

@@ -17,7 +17,7 @@ use crate::{
 
 /// A call for a transcript.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fetch {
+pub struct TranscriptCall {
     /// Where the transcript is: where the gateway stands, and nowhere else.
     pub region: Region,
     /// Envoy's cluster for it.
@@ -34,13 +34,13 @@ pub struct Fetch {
 
 /// A transcript that is to be put into a request before its first attempt.
 #[derive(Debug)]
-pub(super) struct Transcript {
+pub(super) struct PendingTranscript {
     wanted: Wanted,
     /// How to come by it.
-    pub(super) fetch: Fetch,
+    pub(super) fetch: TranscriptCall,
 }
 
-impl Transcript {
+impl PendingTranscript {
     /// Or what is wrong with asking for one.
     pub(super) fn new(gateway: &Gateway, wanted: Wanted) -> Result<Self, Error> {
         let region = gateway.region;
@@ -51,7 +51,7 @@ impl Transcript {
             let mistake = Mistake::new(MistakeKind::Unsupported, "transcript_id", &problem);
             return Err(Error::Invalid(vec![mistake]));
         };
-        let fetch = Fetch {
+        let fetch = TranscriptCall {
             region,
             cluster: Transcripts::cluster(region),
             authority: base.authority(),

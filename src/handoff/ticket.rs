@@ -30,7 +30,7 @@ pub enum Lane {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AttemptTarget {
     /// Which request is made: 0 is the client's own, then its fallbacks in order.
-    pub entry: usize,
+    pub variant: usize,
     /// The model that is asked, as the operator spells it.
     pub model: String,
     /// Envoy's cluster for it.
@@ -53,7 +53,7 @@ pub struct Ticket {
     /// Where the gateway stands that was asked: how far the data may go.
     pub gateway_region: Region,
     /// This attempt.
-    pub leg: AttemptTarget,
+    pub target: AttemptTarget,
     /// Those that may follow, in order. None in the answer lane: the gateway role has them.
     pub rest: Vec<AttemptTarget>,
     /// When it may begin, if not at once.
@@ -77,8 +77,8 @@ impl Ticket {
         let started = parse_moment(fields.next()?)?;
         let home = Region::parse(fields.next()?)?;
         let (entry, model) = fields.next()?.split_once(':')?;
-        let leg = AttemptTarget { entry: entry.parse().ok()?, model: model.to_owned(), cluster };
-        let rest = fields.next()?.split(',').filter(|leg| !leg.is_empty()).map(parse_leg);
+        let leg = AttemptTarget { variant: entry.parse().ok()?, model: model.to_owned(), cluster };
+        let rest = fields.next()?.split(',').filter(|leg| !leg.is_empty()).map(parse_target);
         let rest = rest.collect::<Option<_>>()?;
         let due = parse_moment(fields.next()?);
         let account = fields.next()?.to_owned();
@@ -91,7 +91,7 @@ impl Ticket {
             request_id,
             started,
             gateway_region: home,
-            leg,
+            target: leg,
             rest,
             due,
             account,
@@ -103,14 +103,14 @@ impl Ticket {
     /// The ticket as it travels. Every request pays for it, and with `write!` four times as much.
     pub fn to_text(&self) -> String {
         let mut out = String::with_capacity(192);
-        let AttemptTarget { entry, model, cluster } = &self.leg;
+        let AttemptTarget { variant: entry, model, cluster } = &self.target;
         let (id, started) = (&*self.request_id, self.started.as_millis().to_string());
         let (home, entry) = (self.gateway_region.name(), digits(*entry));
         out.extend(cluster_field(cluster));
         out.extend(route_field(self.lane, &self.deadline_profile));
         out.extend([&*self.version, ";", id, ";", &started, ";", home]);
         out.extend([";", &*entry, ":", model, ";"]);
-        for AttemptTarget { entry, model, cluster } in &self.rest {
+        for AttemptTarget { variant: entry, model, cluster } in &self.rest {
             out.extend([&*digits(*entry), ":", model, ":", cluster, ","]);
         }
         out.push(';');
@@ -136,7 +136,7 @@ impl Ticket {
     /// The ticket of a request of which nothing but its own attempt is known.
     #[cfg(test)]
     pub fn for_test(request_id: &str) -> Self {
-        let leg = AttemptTarget { entry: 0, model: String::new(), cluster: String::new() };
+        let leg = AttemptTarget { variant: 0, model: String::new(), cluster: String::new() };
         let (lane, made, rest) = (Lane::Stream, AttemptLog::default(), Vec::new());
         let (request_id, account) = (request_id.to_owned(), String::new());
         let (home, started, due, standing) = (Region::Us, Timestamp::default(), None, None);
@@ -148,7 +148,7 @@ impl Ticket {
             request_id,
             started,
             gateway_region: home,
-            leg,
+            target: leg,
             rest,
             due,
             account,
@@ -160,17 +160,17 @@ impl Ticket {
     /// The ticket of the attempt after this one, which ended at `now`; `None` if there is none. That
     /// the account may ask another model is not said with it.
     pub fn after(&self, next: Failover, made: AttemptLog, now: Timestamp) -> Option<Self> {
-        let skip = skip(next, self.leg.entry, self.rest.iter().map(|leg| leg.entry))?;
+        let skip = skip(next, self.target.variant, self.rest.iter().map(|leg| leg.variant))?;
         let mut rest = self.rest.iter().skip(skip).cloned();
         let leg = rest.next()?;
-        let is_retry = leg.entry == self.leg.entry;
+        let is_retry = leg.variant == self.target.variant;
         let due = is_retry.then(|| now.plus(BACK_OFF));
         let standing = self.limit_status.filter(|_| is_retry);
         let (rest, account) = (rest.collect(), self.account.clone());
         let request_id = self.request_id.clone();
         let (class, version) = (self.deadline_profile.clone(), self.version.clone());
         Some(Self {
-            leg,
+            target: leg,
             rest,
             due,
             account,
@@ -186,13 +186,15 @@ impl Ticket {
     /// Whether its model was asked before in this exchange. One that was refused may have been by the
     /// gateway itself.
     pub fn is_admitted(&self) -> bool {
-        self.attempt_log.list().any(|(model, status, _)| model == self.leg.model && status != 429)
+        self.attempt_log
+            .list()
+            .any(|(model, status, _)| model == self.target.model && status != 429)
     }
 
     /// A ticket that leads nowhere: the plan is over, whatever Envoy's router may still try.
     pub fn exhausted(&self, made: AttemptLog) -> Self {
-        let leg = AttemptTarget { cluster: EXHAUSTED_CLUSTER.to_owned(), ..self.leg.clone() };
-        Self { leg, rest: Vec::new(), due: None, attempt_log: made, ..self.clone() }
+        let leg = AttemptTarget { cluster: EXHAUSTED_CLUSTER.to_owned(), ..self.target.clone() };
+        Self { target: leg, rest: Vec::new(), due: None, attempt_log: made, ..self.clone() }
     }
 
     /// How long Envoy waits for the first content: the beginning of the class.
@@ -203,7 +205,7 @@ impl Ticket {
 
     /// Whether it leads nowhere.
     pub fn is_exhausted(&self) -> bool {
-        self.leg.cluster == EXHAUSTED_CLUSTER
+        self.target.cluster == EXHAUSTED_CLUSTER
     }
 }
 
@@ -241,11 +243,11 @@ fn parse_moment(field: &str) -> Option<Timestamp> {
     field.parse().ok().map(|millis| Timestamp::from_epoch(Duration::from_millis(millis)))
 }
 
-fn parse_leg(field: &str) -> Option<AttemptTarget> {
+fn parse_target(field: &str) -> Option<AttemptTarget> {
     let (entry, rest) = field.split_once(':')?;
     let (model, cluster) = rest.split_once(':')?;
     let (model, cluster) = (model.to_owned(), cluster.to_owned());
-    Some(AttemptTarget { entry: entry.parse().ok()?, model, cluster })
+    Some(AttemptTarget { variant: entry.parse().ok()?, model, cluster })
 }
 
 #[cfg(test)]
@@ -256,7 +258,11 @@ mod tests {
     use super::*;
 
     fn target(entry: usize, cluster: &str) -> AttemptTarget {
-        AttemptTarget { entry, model: format!("model-{entry}"), cluster: cluster.to_owned() }
+        AttemptTarget {
+            variant: entry,
+            model: format!("model-{entry}"),
+            cluster: cluster.to_owned(),
+        }
     }
 
     fn ticket() -> Ticket {
@@ -267,7 +273,7 @@ mod tests {
             request_id: "id".to_owned(),
             started: at(3),
             gateway_region: Region::Eu,
-            leg: target(0, "openai-us"),
+            target: target(0, "openai-us"),
             rest: vec![target(0, "openai-us"), target(1, "anthropic-us")],
             due: None,
             account: "acme".to_owned(),
@@ -311,9 +317,9 @@ mod tests {
     fn a_retry_waits_and_a_move_does_not() {
         let made = || AttemptLog::default().with_attempt("gpt-5", 503, Duration::from_millis(7));
         let retry = ticket().after(Failover::RetrySame, made(), at(100)).unwrap();
-        assert_eq!((retry.leg.entry, retry.due, retry.rest.len()), (0, Some(at(600)), 1));
+        assert_eq!((retry.target.variant, retry.due, retry.rest.len()), (0, Some(at(600)), 1));
         let moved = retry.after(Failover::RetrySame, made(), at(900)).unwrap();
-        assert_eq!((moved.leg.cluster.as_str(), moved.due), ("anthropic-us", None));
+        assert_eq!((moved.target.cluster.as_str(), moved.due), ("anthropic-us", None));
         assert_eq!(ticket().after(Failover::NextModel, made(), at(100)), Some(moved.clone()));
         for next in [Failover::RetrySame, Failover::NextModel, Failover::GiveUp] {
             assert_eq!(moved.after(next, made(), at(100)), None);

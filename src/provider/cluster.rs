@@ -20,7 +20,7 @@ pub struct ProviderCluster {
     /// Where it is asked.
     pub region: Region,
     /// Where requests and tokens are counted.
-    pub register: Rc<dyn SharedStore>,
+    pub store: Rc<dyn SharedStore>,
 }
 
 /// All providers in all regions, as one file has them.
@@ -33,11 +33,11 @@ pub struct ProviderClusters {
 }
 
 impl ProviderClusters {
-    /// The sites of a configuration. They count in `register`.
-    pub fn new(config: &Rc<Config>, register: &Rc<dyn SharedStore>) -> Self {
+    /// The sites of a configuration. They count in `store`.
+    pub fn new(config: &Rc<Config>, store: &Rc<dyn SharedStore>) -> Self {
         let site = |name: &String, region| {
-            let (config, register) = (Rc::clone(config), Rc::clone(register));
-            let site = ProviderCluster { config, provider: name.clone(), region, register };
+            let (config, store) = (Rc::clone(config), Rc::clone(store));
+            let site = ProviderCluster { config, provider: name.clone(), region, store };
             (cluster(name, region), Rc::new(site))
         };
         let all = config.providers.iter().flat_map(|(name, provider)| {

@@ -69,10 +69,10 @@ impl Attempt {
     /// The ticket of the next attempt that the account may make. A model counts once.
     fn next(&mut self, next: Failover, made: AttemptLog, now: Timestamp) -> Option<Ticket> {
         let mut ticket = self.ticket.after(next, made, now)?;
-        let ProviderCluster { config, register, .. } = &*self.site;
+        let ProviderCluster { config, store, .. } = &*self.site;
         while !ticket.is_admitted() {
-            let Ticket { account, leg, .. } = &ticket;
-            match quota::admit_here(config, account, &leg.model, &**register, now) {
+            let Ticket { account, target: leg, .. } = &ticket;
+            match quota::admit_here(config, account, &leg.model, &**store, now) {
                 Verdict::Admit(standing) => {
                     return Some(Ticket { limit_status: Some(standing), ..ticket });
                 }

@@ -14,7 +14,7 @@ pub const METHOD: &str = "ShouldRateLimit";
 
 /// A `RateLimitRequest`: one descriptor, the account and the model, with our own limit for services
 /// that take the limit from who asks.
-pub fn question(domain: &str, account: &str, model: &str, limit: NonZeroU32) -> Vec<u8> {
+pub fn request(domain: &str, account: &str, model: &str, limit: NonZeroU32) -> Vec<u8> {
     let mut descriptor = Vec::with_capacity(128);
     for (key, value) in [("account", account), ("model", model)] {
         let mut entry = Vec::with_capacity(64);
@@ -37,7 +37,7 @@ const MINUTE: u32 = 2;
 
 /// What a service said.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Answer {
+pub struct RateLimitResponse {
     /// Whether the request may be made. `None`: it does not say.
     admits: Option<bool>,
     limit: Option<NonZeroU32>,
@@ -45,7 +45,7 @@ pub struct Answer {
     reset: Option<Duration>,
 }
 
-impl Answer {
+impl RateLimitResponse {
     /// Reads a `RateLimitResponse`. `None` if it is none, or says nothing.
     pub fn parse(bytes: &[u8]) -> Option<Self> {
         let mut answer = Self::default();
@@ -65,11 +65,11 @@ impl Answer {
         let limit = self.limit.unwrap_or(limit);
         let until = now.plus(self.reset.unwrap_or(WINDOW));
         if self.admits == Some(false) {
-            let standing = LimitStatus { limit, remaining: 0, until };
-            return Verdict::Refuse { standing, exceeded: Counted::Requests };
+            let status = LimitStatus { limit, remaining: 0, until };
+            return Verdict::Refuse { status, exceeded: Counted::Requests };
         }
-        let standing = |remaining| Verdict::Admit(LimitStatus { limit, remaining, until });
-        self.remaining.map_or(Verdict::Unlimited, standing)
+        let status = |remaining| Verdict::Admit(LimitStatus { limit, remaining, until });
+        self.remaining.map_or(Verdict::Unlimited, status)
     }
 
     /// `DescriptorStatus`, as envoyproxy/ratelimit fills it. Zeros are not on the wire.
@@ -203,7 +203,7 @@ mod tests {
     fn a_question_names_the_account_the_model_and_our_limit() {
         let expected = b"\x0a\x01d\x12\x21\x0a\x0c\x0a\x07account\x12\x01a\
             \x0a\x0a\x0a\x05model\x12\x01m\x12\x05\x08\xac\x02\x10\x02";
-        assert_eq!(question("d", "a", "m", LIMIT), expected);
+        assert_eq!(request("d", "a", "m", LIMIT), expected);
     }
 
     fn message(fields: &[(u32, &[u8])]) -> Vec<u8> {
@@ -219,14 +219,14 @@ mod tests {
         out
     }
 
-    fn standing(limit: u32, remaining: u32, secs: u64) -> LimitStatus {
+    fn limit_status(limit: u32, remaining: u32, secs: u64) -> LimitStatus {
         let limit = NonZeroU32::new(limit).unwrap();
         LimitStatus { limit, remaining, until: Timestamp::from_epoch(Duration::from_secs(secs)) }
     }
 
     #[test]
     fn both_services_tell_where_an_account_stands() {
-        let refused = |standing| Verdict::Refuse { standing, exceeded: Counted::Requests };
+        let refused = |status| Verdict::Refuse { status, exceeded: Counted::Requests };
         // envoyproxy/ratelimit: code, limit, what is left, until when.
         let status = b"\x08\x01\x12\x04\x08\x1e\x10\x02\x18\x1d\x22\x02\x08\x2a";
         let full = b"\x08\x02\x12\x04\x08\x1e\x10\x02\x22\x02\x08\x2a";
@@ -241,17 +241,17 @@ mod tests {
             header("x-other", "1"),
         ];
         let cases = [
-            (with_code(1, &message(&[(2, status)])), Verdict::Admit(standing(30, 29, 42))),
-            (with_code(2, &message(&[(2, full)])), refused(standing(30, 0, 42))),
-            (with_code(1, &limitador.concat()), Verdict::Admit(standing(5, 4, 17))),
-            (with_code(2, &limitador[0]), refused(standing(5, 0, 60))),
+            (with_code(1, &message(&[(2, status)])), Verdict::Admit(limit_status(30, 29, 42))),
+            (with_code(2, &message(&[(2, full)])), refused(limit_status(30, 0, 42))),
+            (with_code(1, &limitador.concat()), Verdict::Admit(limit_status(5, 4, 17))),
+            (with_code(2, &limitador[0]), refused(limit_status(5, 0, 60))),
             (with_code(1, b""), Verdict::Unlimited),
             (with_code(1, &message(&[(2, b"\x08\x01")])), Verdict::Unlimited),
-            (with_code(2, b""), refused(standing(300, 0, 60))),
+            (with_code(2, b""), refused(limit_status(300, 0, 60))),
         ];
         for (bytes, expected) in cases {
-            let verdict =
-                Answer::parse(&bytes).map(|answer| answer.verdict(LIMIT, Timestamp::default()));
+            let verdict = RateLimitResponse::parse(&bytes)
+                .map(|answer| answer.verdict(LIMIT, Timestamp::default()));
             assert_eq!(verdict, Some(expected), "{bytes:?}");
         }
     }
@@ -269,15 +269,15 @@ mod tests {
             b"\x08\x03",
         ];
         for bytes in cases {
-            assert_eq!(Answer::parse(bytes), None, "{bytes:?}");
+            assert_eq!(RateLimitResponse::parse(bytes), None, "{bytes:?}");
         }
         // Every cut and every changed byte is read or refused, and never more.
         for cut in 0..whole.len() {
-            let _ = Answer::parse(&whole[..cut]);
+            let _ = RateLimitResponse::parse(&whole[..cut]);
             for byte in 0..=255 {
                 let mut changed = whole.clone();
                 changed[cut] = byte;
-                let _ = Answer::parse(&changed);
+                let _ = RateLimitResponse::parse(&changed);
             }
         }
     }

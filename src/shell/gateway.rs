@@ -27,7 +27,7 @@ use crate::{
     },
     http_call::CallResult,
     provider::LostResponse,
-    quota::service::Answer,
+    quota::service::RateLimitResponse,
     region::Region,
     reply::Reply,
     request_id, summary,
@@ -111,7 +111,7 @@ impl GatewayFilter {
                     }
                 }
                 Output::Sleep(due) => self.wake(due),
-                Output::AskRateLimit { question, timeout } => {
+                Output::AskRateLimit { request: question, timeout } => {
                     if self.ask_service(&question, timeout).is_none() {
                         metrics::count_unasked();
                         if let Some(next) = self.0.borrow_mut().ask(Input::RateLimitAnswered(None))
@@ -121,9 +121,9 @@ impl GatewayFilter {
                         }
                     }
                 }
-                Output::Call { place, ticket, timeout, why } => {
-                    metrics::count_next(why, &ticket.leg.cluster);
-                    host::note_cluster(&ticket.leg.cluster);
+                Output::Call { place, ticket, timeout, reason: why } => {
+                    metrics::count_next(why, &ticket.target.cluster);
+                    host::note_cluster(&ticket.target.cluster);
                     if self.call(place, &ticket, timeout).is_none() {
                         let input = Input::Called { place, called: CallResult::NotSent };
                         if let Some(next) = self.0.borrow_mut().ask(input) {
@@ -187,7 +187,7 @@ impl GatewayFilter {
         Some(())
     }
 
-    fn told(&self, answer: Option<Answer>) {
+    fn told(&self, answer: Option<RateLimitResponse>) {
         if answer.is_none() {
             metrics::count_unasked();
         }
@@ -387,7 +387,7 @@ fn count_note(note: &TelemetryEvent, gateway: &Gateway) {
         TelemetryEvent::Failed { provider, model, reason, took } => {
             metrics::count_failure(provider, model, reason, *took);
         }
-        TelemetryEvent::Refused { account, model, used_up } => {
+        TelemetryEvent::Refused { account, model, exceeded: used_up } => {
             let account = gateway.config.telemetry.per_account.then_some(account.as_str());
             metrics::count_refused(account, model, *used_up);
         }

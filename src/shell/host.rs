@@ -11,11 +11,11 @@ use proxy_wasm::{
 
 use crate::{
     config::{Telemetry, TranscriptKey, rate_limit::RateLimitService},
-    gateway::transcript_fetch::Fetch,
+    gateway::transcript_fetch::TranscriptCall,
     handoff::{filter_state, headers, ticket::Ticket},
     http_call::CallResult,
     provider::{LostResponse, UNREACHABLE_ADDRESS},
-    quota::service::{self, Answer},
+    quota::service::{self, RateLimitResponse},
     reply::Reply,
     summary,
     time::Timestamp,
@@ -168,17 +168,17 @@ pub(super) fn call(
     ];
     headers.extend(trace.iter().map(|(name, value)| (*name, value.as_str())));
     let called = hostcalls::dispatch_http_call(
-        &ticket.leg.cluster,
+        &ticket.target.cluster,
         headers,
         Some(body),
         Vec::new(),
         timeout,
     );
-    called.inspect_err(|status| debug!("call to {}: {status:?}", ticket.leg.cluster)).ok()
+    called.inspect_err(|status| debug!("call to {}: {status:?}", ticket.target.cluster)).ok()
 }
 
 /// Calls for a transcript. None if Envoy turns it down at once.
-pub(super) fn fetch(fetch: &Fetch) -> Option<u32> {
+pub(super) fn fetch(fetch: &TranscriptCall) -> Option<u32> {
     let key = match fetch.key {
         TranscriptKey::File(_) => None,
         TranscriptKey::Caller => property(&["filter_state", filter_state::CALLER_KEY]).map(text),
@@ -218,9 +218,9 @@ pub(super) fn ask_service(question: &[u8], timeout: Duration) -> Option<u32> {
 }
 
 /// What the rate limit service answered, if it did: the status of gRPC is 0 then.
-pub(super) fn service_answer(status: usize, size: usize) -> Option<Answer> {
+pub(super) fn service_answer(status: usize, size: usize) -> Option<RateLimitResponse> {
     let answer = (status == 0).then(|| buffer(BufferType::GrpcReceiveBuffer, size));
-    answer.and_then(|answer| Answer::parse(&answer))
+    answer.and_then(|answer| RateLimitResponse::parse(&answer))
 }
 
 /// Lets an answer go on that was held.

@@ -65,7 +65,7 @@ impl ProviderFilter {
                 due.map_or(Action::Continue, |due| self.wait(due))
             }
             Err(error) => {
-                let reply = provider::refused(&error, &request_id);
+                let reply = provider::refuse(&error, &request_id);
                 if lane == Lane::Stream {
                     record_error(reply.reason.as_deref());
                     metrics::count_request(site.region, "none", reply.status);
@@ -79,7 +79,7 @@ impl ProviderFilter {
     /// The site of the cluster that the ticket sent the request to, as the file has it that the
     /// exchange was planned by.
     fn site(&self, ticket: &Ticket) -> Option<Rc<ProviderCluster>> {
-        recent_configs::of(&self.sites, &ticket.version).at(&ticket.leg.cluster).cloned()
+        recent_configs::of(&self.sites, &ticket.version).at(&ticket.target.cluster).cloned()
     }
 
     /// Holds the request until a moment.
@@ -181,7 +181,7 @@ fn yield_to(attempt: &mut Attempt, ticket: &Ticket) {
         let ProviderCluster { provider, region, .. } = attempt.cluster();
         host::note_cluster(&cluster(provider, *region));
         let why = if ticket.due.is_some() { AttemptReason::Retry } else { AttemptReason::Fallback };
-        metrics::count_next(why, &ticket.leg.cluster);
+        metrics::count_next(why, &ticket.target.cluster);
     }
 }
 

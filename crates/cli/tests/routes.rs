@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 /// Returns a ticket in which every field has a value.
 fn ticket(lane: Lane, deadlines: &Deadlines, cluster: &str) -> Ticket {
     let target = |entry: usize, cluster: &str| AttemptTarget {
-        entry,
+        variant: entry,
         model: "qwen/qwen3-32B".to_owned(),
         cluster: cluster.to_owned(),
     };
@@ -28,7 +28,7 @@ fn ticket(lane: Lane, deadlines: &Deadlines, cluster: &str) -> Ticket {
         request_id: "00000000-0000-4000-8000-000000000000".to_owned(),
         started: Timestamp::from_epoch(Duration::from_millis(1_750_000_000_000)),
         gateway_region: Region::Us,
-        leg: target(0, cluster),
+        target: target(0, cluster),
         rest: vec![target(0, "openai-us"), target(1, "anthropic-us")],
         due: Some(Timestamp::from_epoch(Duration::from_millis(1_750_000_000_500))),
         account: "demo".to_owned(),

@@ -9,7 +9,7 @@ use crate::{
     failover::Failover,
     gateway::{AttemptReason, Gateway, Output, TelemetryEvent, final_reply::FinalReply},
     handoff::ticket::Ticket,
-    quota::{self, Verdict, service::Answer},
+    quota::{self, Verdict, service::RateLimitResponse},
     reply::Reply,
     time::Timestamp,
 };
@@ -37,15 +37,15 @@ impl Attempts {
     /// Takes in what the rate limit service says.
     pub(in crate::gateway) fn on_rate_limit_answer(
         &mut self,
-        answer: Option<Answer>,
+        answer: Option<RateLimitResponse>,
         now: Timestamp,
     ) -> Output {
         let Some(asking) = self.asking.take() else { return Output::Wait };
         let Some(planned) = self.plan.get(asking.place) else { return Output::Wait };
         let Caller { gateway, account } = &self.asker;
-        let (config, register) = (&gateway.config, &*gateway.register);
+        let (config, store) = (&gateway.config, &*gateway.store);
         let verdict =
-            quota::apply_service_answer(config, account, &planned.model, answer, register, now);
+            quota::apply_service_answer(config, account, &planned.model, answer, store, now);
         self.decide(asking, verdict, now)
     }
 
@@ -60,8 +60,8 @@ impl Attempts {
             return self.start_attempt(&asking, now);
         }
         let Caller { gateway, account } = &self.asker;
-        let (config, register) = (&gateway.config, &*gateway.register);
-        let verdict = quota::admit(config, account, &planned.model, register, now);
+        let (config, store) = (&gateway.config, &*gateway.store);
+        let verdict = quota::admit(config, account, &planned.model, store, now);
         self.decide(asking, verdict, now)
     }
 
@@ -75,13 +75,17 @@ impl Attempts {
                 let service = self.asker.gateway.config.rate_limit.as_ref();
                 let timeout = service.map(|service| service.timeout).unwrap_or_default();
                 self.asking = Some(asking);
-                return Output::AskRateLimit { question, timeout };
+                return Output::AskRateLimit { request: question, timeout };
             }
-            Verdict::Refuse { standing, exceeded: used_up } => {
+            Verdict::Refuse { status, exceeded: used_up } => {
                 let account = self.asker.account.clone();
-                self.notes.push(TelemetryEvent::Refused { account, model: model.clone(), used_up });
-                let (limit, counted) = (standing.limit, used_up.name());
-                let (headers, retry_after) = (standing.headers(&model, now), standing.left(now));
+                self.notes.push(TelemetryEvent::Refused {
+                    account,
+                    model: model.clone(),
+                    exceeded: used_up,
+                });
+                let (limit, counted) = (status.limit, used_up.name());
+                let (headers, retry_after) = (status.headers(&model, now), status.left(now));
                 let error = Error::LimitReached { model, limit, counted, retry_after };
                 return self.refused(asking, Failover::NextModel, &error, headers.to_vec(), now);
             }
@@ -130,7 +134,7 @@ impl Attempts {
 
     /// A ticket that says who asks, since when, and where the account stands.
     pub(super) fn with_caller(&self, ticket: Ticket) -> Ticket {
-        let found = self.admitted.iter().find(|(model, _)| *model == ticket.leg.model);
+        let found = self.admitted.iter().find(|(model, _)| *model == ticket.target.model);
         let standing = found.and_then(|(_, standing)| *standing);
         let Caller { gateway, account } = &self.asker;
         let (account, version) = (account.clone(), gateway.config.version.clone());
