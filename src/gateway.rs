@@ -75,23 +75,23 @@ pub enum Input {
     /// The rate limit service was asked. `None`: it gave no answer.
     RateLimitAnswered(Option<RateLimitResponse>),
     /// An answer began that came through Envoy's router.
-    Answer {
+    Response {
         /// Its status.
         status: u16,
         /// Whose answer it is.
         source: ReplySource,
     },
     /// A call came to its end.
-    Called {
+    CallEnded {
         /// The place in the plan of the attempt it was.
-        place: usize,
+        index: usize,
         /// What came of it.
-        called: CallResult,
+        result: CallResult,
     },
     /// The call for a transcript came to its end.
-    Fetched(CallResult),
+    TranscriptFetched(CallResult),
     /// The moment has come that an output asked to be woken at.
-    Due,
+    WakeUp,
 }
 
 /// What to do next.
@@ -119,13 +119,13 @@ pub enum Output {
     },
     /// Hold what there is, and call for a transcript. [`Output::Forward`] after that is about the body
     /// with the transcript in it, [`Exchange::asked`].
-    Fetch(TranscriptCall),
+    FetchTranscript(TranscriptCall),
     /// Hold what there is, and wake the exchange at this moment.
-    Sleep(Timestamp),
+    WakeAt(Timestamp),
     /// Call a cluster with the request's body, [`Exchange::asked`].
     Call {
         /// The attempt's place in the plan.
-        place: usize,
+        index: usize,
         /// What the attempt is told. It names the cluster.
         ticket: Ticket,
         /// How long it may take.
@@ -268,28 +268,31 @@ impl Exchange {
                 let output = attempts.on_rate_limit_answer(answer, clock());
                 self.end(output)
             }
-            (ExchangeState::Attempting(attempts), Input::Fetched(called)) => {
+            (ExchangeState::Attempting(attempts), Input::TranscriptFetched(called)) => {
                 let output = attempts.fetched(&called, clock());
                 self.end(output)
             }
-            (ExchangeState::Attempting(attempts), Input::Answer { status: 200, .. }) => {
+            (ExchangeState::Attempting(attempts), Input::Response { status: 200, .. }) => {
                 let output = attempts.on_success();
                 self.end(output)
             }
-            (ExchangeState::Attempting(attempts), Input::Answer { status, source }) => {
+            (ExchangeState::Attempting(attempts), Input::Response { status, source }) => {
                 let output = attempts.answer(status, source, clock());
                 self.end(output)
             }
-            (ExchangeState::Attempting(attempts), Input::Called { place, called }) => {
+            (
+                ExchangeState::Attempting(attempts),
+                Input::CallEnded { index: place, result: called },
+            ) => {
                 let output = attempts.called(place, called, clock());
                 self.end(output)
             }
-            (ExchangeState::Attempting(attempts), Input::Due) => {
+            (ExchangeState::Attempting(attempts), Input::WakeUp) => {
                 let output = attempts.due(clock());
                 self.end(output)
             }
             // Envoy's own reply to a request that never became an attempt, or one of ours.
-            (_, Input::Answer { .. }) => {
+            (_, Input::Response { .. }) => {
                 self.state = ExchangeState::Over;
                 Output::Pass
             }

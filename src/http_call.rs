@@ -4,7 +4,7 @@
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CallResult {
     /// A whole answer: the provider role's, or Envoy's own.
-    Answer {
+    Response {
         /// Its status.
         status: u16,
         /// Its headers.

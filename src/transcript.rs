@@ -215,7 +215,7 @@ fn place(part: &str, body: &[u8]) -> Option<Range<usize>> {
 pub fn read(called: &CallResult) -> Result<Text<'_>, Error> {
     let provider = || SERVICE.to_owned();
     let (status, headers, body) = match called {
-        CallResult::Answer { status, headers, body } => (*status, headers, body),
+        CallResult::Response { status, headers, body } => (*status, headers, body),
         CallResult::Broken => {
             return Err(Error::BadAnswer { provider: provider(), problem: "broke off" });
         }
@@ -373,7 +373,7 @@ mod tests {
             let header = |name: &&str| ((*name).to_owned(), "1".to_owned());
             let headers = headers.iter().map(header).collect();
             let called =
-                CallResult::Answer { status, headers, body: body.to_string().into_bytes() };
+                CallResult::Response { status, headers, body: body.to_string().into_bytes() };
             read(&called).map(|text| text.decode().into_owned()).map_err(|error| error.status())
         };
         let of_service = ["x-envoy-upstream-service-time"];

@@ -178,14 +178,14 @@ impl<'k> World<'k> {
                     Ok(output) => output,
                     Err(story) => return story,
                 },
-                Output::Sleep(due) => {
+                Output::WakeAt(due) => {
                     assert!(due > self.now);
                     self.now = due;
-                    self.tell(Input::Due)
+                    self.tell(Input::WakeUp)
                 }
-                Output::Call { place, ticket, .. } => {
+                Output::Call { index: place, ticket, .. } => {
                     let called = self.call(ticket);
-                    self.tell(Input::Called { place, called })
+                    self.tell(Input::CallEnded { index: place, result: called })
                 }
                 Output::Reply(reply) => return self.story(&reply),
                 other => panic!("nothing happens any more: {other:?} after {:?}", self.asked),
@@ -230,8 +230,11 @@ impl<'k> World<'k> {
     fn passed(&mut self, reply: &Reply) -> Result<Output, Story> {
         let next = header(reply, "x-attache-next").map(|told| Failover::from_header(&told));
         let made = AttemptLog::parse(header(reply, "x-attache-attempts").unwrap_or_default());
-        let source = next.map_or(ReplySource::Provider, |next| ReplySource::Failed { next, made });
-        match self.tell(Input::Answer { status: reply.status, source }) {
+        let source = next.map_or(ReplySource::Provider, |next| ReplySource::Failed {
+            failover: next,
+            log: made,
+        });
+        match self.tell(Input::Response { status: reply.status, source }) {
             Output::Pass | Output::Stream { .. } => Err(self.story(reply)),
             other => Ok(other),
         }
@@ -242,7 +245,7 @@ impl<'k> World<'k> {
             details: details.to_owned(),
             ticket: Some(Box::new(ticket.clone())),
         };
-        self.tell(Input::Answer { status: 503, source })
+        self.tell(Input::Response { status: 503, source })
     }
 
     fn call(&mut self, ticket: Ticket) -> CallResult {
@@ -255,12 +258,12 @@ impl<'k> World<'k> {
         let Some(step) = self.said(kind, &mut attempt) else {
             assert_eq!(attempt.broken(LostResponse::Broken, self.now), None, "the gateway knows");
             let status = if kind == Silent { 504 } else { 503 };
-            return CallResult::Answer { status, headers: Vec::new(), body: b"Envoy's".to_vec() };
+            return CallResult::Response { status, headers: Vec::new(), body: b"Envoy's".to_vec() };
         };
         let (Step::Answer(reply) | Step::Begin(reply)) = step else { panic!("{step:?}") };
         let text = |(name, value): (&str, String)| (name.to_owned(), value);
         let headers = reply.headers.into_iter().map(text).collect();
-        CallResult::Answer { status: reply.status, headers, body: reply.body }
+        CallResult::Response { status: reply.status, headers, body: reply.body }
     }
 
     /// An attempt arrives in a cluster.

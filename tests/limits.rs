@@ -134,7 +134,7 @@ fn a_failure_tells_where_the_account_stands() {
     let Step::Answer(failed) = step else { panic!("{step:?}") };
     assert_eq!(told(&failed.headers), expected);
     let source = ReplySource::Envoy { details: "no_healthy_upstream".to_owned(), ticket: None };
-    let output = exchange.on(Input::Answer { status: 503, source }, || later(1_000));
+    let output = exchange.on(Input::Response { status: 503, source }, || later(1_000));
     assert_eq!(told(&reply(output).headers), expected);
 }
 
@@ -164,10 +164,10 @@ fn who_has_no_limit_is_neither_counted_nor_told() {
 fn a_retry_is_not_counted() {
     let gateway = play::gateway(Us);
     let (mut exchange, _) = ask(&gateway, &model("gpt-4.1"), 0);
-    let source = ReplySource::Failed { next: Failover::RetrySame, made: AttemptLog::default() };
-    let output = exchange.on(Input::Answer { status: 503, source }, || later(1));
-    assert!(matches!(output, Output::Sleep(_)), "{output:?}");
-    let ticket = ticket(exchange.on(Input::Due, || later(600)));
+    let source = ReplySource::Failed { failover: Failover::RetrySame, log: AttemptLog::default() };
+    let output = exchange.on(Input::Response { status: 503, source }, || later(1));
+    assert!(matches!(output, Output::WakeAt(_)), "{output:?}");
+    let ticket = ticket(exchange.on(Input::WakeUp, || later(600)));
     assert_eq!(ticket.limit_status.map(|status| status.remaining), Some(1));
     // In a stream, the provider role goes on by itself.
     let streamed = json!({"model": "gpt-4.1", "stream": true});
@@ -217,9 +217,9 @@ fn each_fallback_counts_on_its_own_model() {
     let gateway = play::gateway(Us);
     exhaust(&gateway, "qwen3-32b");
     let (mut exchange, _) = ask(&gateway, &with_fallback(false), 0);
-    let source = ReplySource::Failed { next: Failover::NextModel, made: AttemptLog::default() };
-    let output = exchange.on(Input::Answer { status: 429, source }, || later(1));
-    let Output::Call { place, ticket, reason, .. } = output else { panic!("{output:?}") };
+    let source = ReplySource::Failed { failover: Failover::NextModel, log: AttemptLog::default() };
+    let output = exchange.on(Input::Response { status: 429, source }, || later(1));
+    let Output::Call { index: place, ticket, reason, .. } = output else { panic!("{output:?}") };
     assert_eq!((ticket.target.model.as_str(), reason), ("kimi-k2.5", AttemptReason::Fallback));
     assert_eq!(ticket.limit_status.map(|status| status.remaining), Some(1));
     assert!(
@@ -228,8 +228,8 @@ fn each_fallback_counts_on_its_own_model() {
         ticket.attempt_log
     );
     let headers = vec![("x-ratelimit-model".to_owned(), "kimi-k2.5".to_owned())];
-    let called = CallResult::Answer { status: 200, headers, body: Vec::new() };
-    let output = exchange.on(Input::Called { place, called }, || later(2));
+    let called = CallResult::Response { status: 200, headers, body: Vec::new() };
+    let output = exchange.on(Input::CallEnded { index: place, result: called }, || later(2));
     assert_eq!(told(&reply(output).headers), "model=kimi-k2.5");
     // The same where the provider role moves on.
     let first = self::ticket(ask(&gateway, &with_fallback(true), 3).1);
@@ -250,8 +250,8 @@ fn a_failure_says_more_than_a_limit_after_it() {
     exhaust(&gateway, "qwen3-32b");
     exhaust(&gateway, "kimi-k2.5");
     let (mut exchange, _) = ask(&gateway, &with_fallback(false), 0);
-    let source = ReplySource::Failed { next: Failover::RetrySame, made: AttemptLog::default() };
-    let output = exchange.on(Input::Answer { status: 503, source }, || later(1));
+    let source = ReplySource::Failed { failover: Failover::RetrySame, log: AttemptLog::default() };
+    let output = exchange.on(Input::Response { status: 503, source }, || later(1));
     assert_eq!(output, Output::Pass);
     let ticket = ticket(ask(&gateway, &with_fallback(true), 3).1);
     let step = answered(&mut attempt(&gateway, &ticket, &with_fallback(true)), 503, &json!({}), 4);
@@ -273,8 +273,8 @@ fn a_model_that_is_named_twice_counts_once() {
             *second
         } else {
             let source =
-                ReplySource::Failed { next: Failover::RetrySame, made: AttemptLog::default() };
-            ticket(exchange.on(Input::Answer { status: 503, source }, || later(1)))
+                ReplySource::Failed { failover: Failover::RetrySame, log: AttemptLog::default() };
+            ticket(exchange.on(Input::Response { status: 503, source }, || later(1)))
         };
         assert_eq!(second.target.variant, 1);
         let slot = gateway.store.get("requests/frugal/gpt-4.1").unwrap().0;
@@ -392,8 +392,8 @@ fn a_service_is_asked_about_each_fallback_too() {
     let output =
         exchange.on(Input::RateLimitAnswered(RateLimitResponse::parse(ADMITTED)), || later(0));
     assert_eq!(ticket(output).target.variant, 1);
-    let source = ReplySource::Failed { next: Failover::NextModel, made: AttemptLog::default() };
-    let output = exchange.on(Input::Answer { status: 429, source }, || later(1));
+    let source = ReplySource::Failed { failover: Failover::NextModel, log: AttemptLog::default() };
+    let output = exchange.on(Input::Response { status: 429, source }, || later(1));
     assert!(is_about(&output, "kimi-k2.5"));
     // The answer that is held is the best there is.
     let output =
@@ -425,16 +425,16 @@ fn a_hedge_that_may_not_begin_leaves_the_first_alone() {
     request["fallback_config"]["hedge_ms"] = json!(100);
     let (mut exchange, output) = ask(&gateway, &request, 0);
     assert!(matches!(output, Output::Forward { hedge: Some(_), .. }), "{output:?}");
-    assert_eq!(exchange.on(Input::Due, || later(100)), Output::Wait);
-    let input = Input::Answer { status: 200, source: ReplySource::Provider };
+    assert_eq!(exchange.on(Input::WakeUp, || later(100)), Output::Wait);
+    let input = Input::Response { status: 200, source: ReplySource::Provider };
     assert_eq!(exchange.on(input, || later(200)), Output::Pass);
     // With a service, the first may fail while it is asked about the hedge.
     let gateway = with_service("local");
     let (mut exchange, _) = ask(&gateway, &request, 0);
     exchange.on(Input::RateLimitAnswered(RateLimitResponse::parse(ADMITTED)), || later(0));
-    assert!(is_about(&exchange.on(Input::Due, || later(100)), "qwen3-32B"));
-    let source = ReplySource::Failed { next: Failover::NextModel, made: AttemptLog::default() };
-    let output = exchange.on(Input::Answer { status: 429, source }, || later(101));
+    assert!(is_about(&exchange.on(Input::WakeUp, || later(100)), "qwen3-32B"));
+    let source = ReplySource::Failed { failover: Failover::NextModel, log: AttemptLog::default() };
+    let output = exchange.on(Input::Response { status: 429, source }, || later(101));
     assert_eq!(output, Output::Wait);
     let output =
         exchange.on(Input::RateLimitAnswered(RateLimitResponse::parse(REFUSED)), || later(102));

@@ -26,7 +26,7 @@ fn sample() -> Rc<Config> {
 fn clusters(gateway: &Gateway, body: &Value) -> Option<Vec<String>> {
     let body = body.to_string();
     let plan = Plan::new(gateway, "demo", request::parameters(body.as_bytes()).unwrap()).ok()?;
-    let places = (0..=plan.following()).map(|place| plan.get(place).unwrap());
+    let places = (0..=plan.max_retries()).map(|place| plan.get(place).unwrap());
     let mut clusters: Vec<_> = places.map(|planned| planned.cluster.clone()).collect();
     let ticket = plan.ticket(0, "id", AttemptLog::default()).unwrap();
     assert_eq!(ticket.gateway_region, gateway.region);

@@ -136,7 +136,7 @@ impl Attempts {
         }
         let retries = match self.plan.lane {
             Lane::Answer => 0,
-            Lane::Stream => self.plan.following().saturating_sub(place),
+            Lane::Stream => self.plan.max_retries().saturating_sub(place),
         };
         Output::Forward { ticket, retries, hedge }
     }
@@ -154,7 +154,7 @@ impl Attempts {
     pub(super) fn answer(&mut self, status: u16, source: ReplySource, now: Timestamp) -> Output {
         match source {
             ReplySource::Provider => Output::Pass,
-            ReplySource::Failed { next, made } => {
+            ReplySource::Failed { failover: next, log: made } => {
                 self.made.push_last_of(&made);
                 match self.plan.lane {
                     Lane::Answer => {
@@ -218,7 +218,7 @@ impl Attempts {
         let Some(planned) = self.plan.get(place) else { return Output::Wait };
         let provider = planned.provider.clone();
         match called {
-            CallResult::Answer { status, headers, body } => {
+            CallResult::Response { status, headers, body } => {
                 let told = header(&headers, NEXT).map(Failover::from_header);
                 if told.is_none() && status != 200 {
                     return self.on_gateway_failure(place, &of_call(status, &provider), now);
@@ -272,7 +272,7 @@ impl Attempts {
                 None => self.forward(asking.place, now),
                 Some(transcript) => {
                     self.fetching = Some(asking.place);
-                    Output::Fetch(transcript.fetch.clone())
+                    Output::FetchTranscript(transcript.fetch.clone())
                 }
             },
             Some(why) => self.call(asking.place, why, now),
@@ -350,7 +350,7 @@ impl Attempts {
             None => told.output(),
             Some(following) if self.is_same(place, following) => {
                 self.sleep = Sleep::Retry(following);
-                Output::Sleep(now.plus(BACK_OFF))
+                Output::WakeAt(now.plus(BACK_OFF))
             }
             Some(place) => {
                 let (why, told) = (Some(AttemptReason::Fallback), Some(told));
@@ -384,6 +384,6 @@ impl Attempts {
         let ticket = planned.ticket(Lane::Answer, &self.request_id, self.made.clone());
         let ticket = self.with_caller(ticket);
         self.pending.push((place, now));
-        Output::Call { place, ticket, timeout, reason: why }
+        Output::Call { index: place, ticket, timeout, reason: why }
     }
 }

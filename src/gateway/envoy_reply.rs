@@ -14,9 +14,9 @@ pub enum ReplySource {
     /// The provider role's word that the attempt failed.
     Failed {
         /// What that means.
-        next: Failover,
+        failover: Failover,
         /// This attempt and those before it.
-        made: AttemptLog,
+        log: AttemptLog,
     },
     /// Envoy's own.
     Envoy {

@@ -89,7 +89,7 @@ impl Plan {
     }
 
     /// How many attempts may follow the first.
-    pub fn following(&self) -> usize {
+    pub fn max_retries(&self) -> usize {
         usize::from(self.retry) + self.fallbacks.len()
     }
 
@@ -111,12 +111,12 @@ impl Plan {
     }
 
     fn rest(&self, place: usize) -> impl Iterator<Item = &PlannedAttempt> {
-        (place + 1..=self.following()).filter_map(|place| self.get(place))
+        (place + 1..=self.max_retries()).filter_map(|place| self.get(place))
     }
 
     /// The place of the attempt that a stream's ticket is for.
     pub fn place(&self, ticket: &Ticket) -> usize {
-        self.following().saturating_sub(ticket.rest.len())
+        self.max_retries().saturating_sub(ticket.rest.len())
     }
 
     /// The place of the attempt that follows one which ended so.

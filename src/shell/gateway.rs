@@ -97,20 +97,20 @@ impl GatewayFilter {
                     }
                     return Action::Continue;
                 }
-                Output::Fetch(fetch) => {
+                Output::FetchTranscript(fetch) => {
                     metrics::count_transcript(fetch.region);
                     host::note_cluster(&fetch.cluster);
                     let token = host::fetch(&fetch);
                     self.0.borrow_mut().fetch = token;
                     if token.is_none() {
-                        let input = Input::Fetched(CallResult::NotSent);
+                        let input = Input::TranscriptFetched(CallResult::NotSent);
                         if let Some(next) = self.0.borrow_mut().ask(input) {
                             output = next;
                             continue;
                         }
                     }
                 }
-                Output::Sleep(due) => self.wake(due),
+                Output::WakeAt(due) => self.wake(due),
                 Output::AskRateLimit { request: question, timeout } => {
                     if self.ask_service(&question, timeout).is_none() {
                         metrics::count_unasked();
@@ -121,11 +121,11 @@ impl GatewayFilter {
                         }
                     }
                 }
-                Output::Call { place, ticket, timeout, reason: why } => {
+                Output::Call { index: place, ticket, timeout, reason: why } => {
                     metrics::count_next(why, &ticket.target.cluster);
                     host::note_cluster(&ticket.target.cluster);
                     if self.call(place, &ticket, timeout).is_none() {
-                        let input = Input::Called { place, called: CallResult::NotSent };
+                        let input = Input::CallEnded { index: place, result: CallResult::NotSent };
                         if let Some(next) = self.0.borrow_mut().ask(input) {
                             output = next;
                             continue;
@@ -143,7 +143,7 @@ impl GatewayFilter {
         let watch = Rc::clone(&self.0.borrow().watch);
         watch.timer.at(due, move || {
             if hostcalls::set_effective_context(context).is_ok() {
-                Self(inner).tell(Input::Due);
+                Self(inner).tell(Input::WakeUp);
             }
         });
     }
@@ -214,14 +214,14 @@ impl GatewayFilter {
         let Some(at) = inner.calls.iter().position(|(other, _)| *other == token) else { return };
         let (_, place) = inner.calls.swap_remove(at);
         drop(inner);
-        self.tell(Input::Called { place, called });
+        self.tell(Input::CallEnded { index: place, result: called });
     }
 }
 
 impl GatewayFilter {
     /// Lets a held request go with its transcript in it.
     fn fetched(&self, called: CallResult) {
-        if self.tell(Input::Fetched(called)) == Action::Pause {
+        if self.tell(Input::TranscriptFetched(called)) == Action::Pause {
             return;
         }
         let inner = self.0.borrow();
@@ -355,11 +355,11 @@ impl HttpContext for GatewayFilter {
         }
         // The usual answer is told from all others by one cheap question.
         if host::status() == 200 {
-            return self.tell(Input::Answer { status: 200, source: ReplySource::Provider });
+            return self.tell(Input::Response { status: 200, source: ReplySource::Provider });
         }
         let (status, source, reason) = origin();
         let held = Held { status, reason, is_counted: source == ReplySource::Provider };
-        let action = self.tell(Input::Answer { status, source });
+        let action = self.tell(Input::Response { status, source });
         let mut inner = self.0.borrow_mut();
         match action {
             Action::Pause => inner.held = Some(held),
@@ -423,7 +423,7 @@ fn origin() -> (u16, ReplySource, Option<String>) {
     let Some(told) = get(NEXT) else { return (status, ReplySource::Provider, None) };
     let made = AttemptLog::parse(get(ATTEMPTS).unwrap_or_default());
     let reason = told.split(' ').nth(1).map(str::to_owned);
-    (status, ReplySource::Failed { next: Failover::from_header(&told), made }, reason)
+    (status, ReplySource::Failed { failover: Failover::from_header(&told), log: made }, reason)
 }
 
 /// Envoy gives every request an id; this is for one that lost it.

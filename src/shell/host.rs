@@ -206,7 +206,7 @@ pub(super) fn called(headers: usize, body: usize) -> CallResult {
     let headers: Vec<_> = map.into_iter().map(|(name, value)| (name, text(value))).collect();
     let status = headers.iter().find(|(name, _)| name == ":status");
     let status = status.and_then(|(_, status)| status.parse().ok()).unwrap_or_default();
-    CallResult::Answer { status, headers, body: buffer(BufferType::HttpCallResponseBody, body) }
+    CallResult::Response { status, headers, body: buffer(BufferType::HttpCallResponseBody, body) }
 }
 
 /// Asks the rate limit service. `None` if it cannot be asked.
