@@ -12,6 +12,7 @@ pub mod mistake;
 pub mod object;
 pub mod parameter;
 pub mod request;
+pub mod request_variant;
 pub mod stream_writer;
 pub mod text;
 pub mod tools;

@@ -16,6 +16,7 @@ use crate::{
         error::{Error, Trouble},
         object::Object,
         parameter::{Parameter, Parameters},
+        request_variant::RequestVariant,
         text::Text,
         transcript_id::TranscriptId,
     },
@@ -53,19 +54,19 @@ impl Place {
 }
 
 impl Wanted {
-    /// What the body of a checked request waits for. `asks` says whether an entry of the plan may be
-    /// made: 0 is the client's own request, then its fallbacks in order.
+    /// What the body of a checked request waits for. `is_planned` says whether a variant may be
+    /// requested.
     pub fn of(
         body: &[u8],
         parameters: &Parameters<'_>,
-        asks: impl Fn(usize) -> bool,
+        is_planned: impl Fn(RequestVariant) -> bool,
     ) -> Option<Self> {
         let raw = parameters.get(Parameter::TranscriptId)?;
         let id = serde_json::from_str(raw.get()).ok()?;
         let mut tags: Vec<&str> = Vec::new();
         tags.extend(tag(parameters));
         for (index, fallback) in fallbacks(parameters).enumerate() {
-            if asks(index + 1) {
+            if is_planned(RequestVariant::fallback(index)) {
                 tags.extend(tag(&fallback));
             }
         }
@@ -309,7 +310,9 @@ mod tests {
     /// The body after the transcript `[T]` was put in, if one was wanted.
     fn inserted(body: &str) -> Option<String> {
         let parameters = parameters(body.as_bytes()).unwrap();
-        let wanted = Wanted::of(body.as_bytes(), &parameters, |entry| entry < 3)?;
+        let wanted = Wanted::of(body.as_bytes(), &parameters, |variant| {
+            variant < RequestVariant::fallback(2)
+        })?;
         let new = wanted.insert(body.as_bytes(), &Text::new("[\"T\"]"));
         let value: Value = serde_json::from_slice(&new).unwrap();
         assert_eq!(value["transcript_id"], Value::Null);

@@ -13,11 +13,11 @@ use attache::{
     api_schema::origin::ResponseHead,
     chat::attempt_log::AttemptLog,
     config::Deadlines,
-    failover::Failover,
-    gateway::{Exchange, Gateway, Input, Output, envoy_reply::ReplySource},
+    failover::{Failover, envoy::Cause},
+    gateway::{Exchange, Gateway, Input, Output, reply_source::ReplySource},
     handoff::ticket::{Lane, Ticket},
     http_call::CallResult,
-    provider::{Attempt, LostResponse, Step},
+    provider::{Attempt, Step},
     region::Region::Us,
     reply::Reply,
     time::Timestamp,
@@ -206,7 +206,7 @@ impl<'k> World<'k> {
             let Some(step) = self.said(kind, &mut attempt) else {
                 // Without a host, the filters of the cluster are not even made.
                 let broken = (kind != Ejected)
-                    .then(|| attempt.broken(LostResponse::Broken, self.now))
+                    .then(|| attempt.on_response_lost(Cause::ConnectionFailed, self.now))
                     .flatten();
                 ticket = broken.map_or(ticket, |(_, next)| next);
                 let gives_up = matches!(kind, Ejected | Overflow) || left == 0;
@@ -256,7 +256,11 @@ impl<'k> World<'k> {
             return CallResult::NotSent;
         }
         let Some(step) = self.said(kind, &mut attempt) else {
-            assert_eq!(attempt.broken(LostResponse::Broken, self.now), None, "the gateway knows");
+            assert_eq!(
+                attempt.on_response_lost(Cause::ConnectionFailed, self.now),
+                None,
+                "the gateway knows"
+            );
             let status = if kind == Silent { 504 } else { 503 };
             return CallResult::Response { status, headers: Vec::new(), body: b"Envoy's".to_vec() };
         };

@@ -10,7 +10,7 @@ mod play;
 use std::rc::Rc;
 
 use attache::{
-    gateway::{Exchange, Input, Output, RequestHead, envoy_reply::ReplySource},
+    gateway::{Exchange, Input, Output, RequestHead, plan::PlanIndex, reply_source::ReplySource},
     http_call::CallResult,
     region::Region::{Eu, Us},
 };
@@ -180,15 +180,14 @@ fn there_is_one_answer_whatever_comes_in_whatever_order() {
                 3 if random.below(4) == 0 => Input::Trailers,
                 3 => Input::Body(good.clone()),
                 4 => Input::WakeUp,
-                5 => Input::CallEnded { index: random.below(4), result: CallResult::Broken },
+                5 => Input::CallEnded {
+                    index: PlanIndex::new(random.below(4)),
+                    result: CallResult::Broken,
+                },
                 _ => {
-                    let sources = [
-                        ReplySource::Provider,
-                        ReplySource::Envoy {
-                            details: "no_healthy_upstream".to_owned(),
-                            ticket: None,
-                        },
-                    ];
+                    let details = "no_healthy_upstream".to_owned();
+                    let envoy = ReplySource::Envoy { details, ticket: None };
+                    let sources = [ReplySource::Provider, envoy];
                     Input::Response { status: 503, source: random.one_of(&sources).clone() }
                 }
             };

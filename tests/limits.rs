@@ -10,11 +10,11 @@ mod play;
 use std::{rc::Rc, time::Duration};
 
 use attache::{
-    chat::attempt_log::AttemptLog,
+    chat::{attempt_log::AttemptLog, request_variant::RequestVariant},
     config::Config,
     failover::Failover,
     gateway::{
-        AttemptReason, Exchange, Gateway, Input, Output, RequestHead, envoy_reply::ReplySource,
+        AttemptReason, Exchange, Gateway, Input, Output, RequestHead, reply_source::ReplySource,
     },
     handoff::ticket::Ticket,
     http_call::CallResult,
@@ -192,7 +192,10 @@ fn a_model_that_may_not_be_asked_is_passed_over_in_both_lanes() {
         exhaust(&gateway, "gpt-4.1");
         exhaust(&gateway, "qwen3-32b");
         let ticket = ticket(ask(&gateway, &with_fallback(stream), 1_000).1);
-        assert_eq!((ticket.target.variant, ticket.target.model.as_str()), (2, "kimi-k2.5"));
+        assert_eq!(
+            (ticket.target.variant, ticket.target.model.as_str()),
+            (RequestVariant::fallback(1), "kimi-k2.5")
+        );
         assert_eq!(ticket.attempt_log.to_string(), "gpt-4.1=429/0ms qwen3-32B=429/0ms");
         let mut attempt = attempt(&gateway, &ticket, &with_fallback(stream));
         let free = json!({"choices": good()["choices"]});
@@ -276,7 +279,7 @@ fn a_model_that_is_named_twice_counts_once() {
                 ReplySource::Failed { failover: Failover::RetrySame, log: AttemptLog::default() };
             ticket(exchange.on(Input::Response { status: 503, source }, || later(1)))
         };
-        assert_eq!(second.target.variant, 1);
+        assert_eq!(second.target.variant, RequestVariant::fallback(0));
         let slot = gateway.store.get("requests/frugal/gpt-4.1").unwrap().0;
         assert_eq!(slot[8..], [0, 0, 0, if stream { 2 } else { 1 }]);
     }
@@ -391,7 +394,7 @@ fn a_service_is_asked_about_each_fallback_too() {
     assert!(is_about(&output, "qwen3-32B"));
     let output =
         exchange.on(Input::RateLimitAnswered(RateLimitResponse::parse(ADMITTED)), || later(0));
-    assert_eq!(ticket(output).target.variant, 1);
+    assert_eq!(ticket(output).target.variant, RequestVariant::fallback(0));
     let source = ReplySource::Failed { failover: Failover::NextModel, log: AttemptLog::default() };
     let output = exchange.on(Input::Response { status: 429, source }, || later(1));
     assert!(is_about(&output, "kimi-k2.5"));

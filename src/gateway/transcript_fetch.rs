@@ -1,4 +1,4 @@
-//! Fetching a transcript before the first attempt.
+//! The call for a transcript before the first attempt.
 
 use std::time::Duration;
 
@@ -15,33 +15,33 @@ use crate::{
     transcript::{self, Wanted},
 };
 
-/// A call for a transcript.
+/// Call for a transcript.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TranscriptCall {
-    /// Where the transcript is: where the gateway stands, and nowhere else.
+    /// Region of the transcript service: the gateway's, and no other.
     pub region: Region,
     /// Envoy's cluster for it.
     pub cluster: String,
-    /// The value of `:authority`.
+    /// Value of `:authority`.
     pub authority: String,
-    /// The value of `:path`.
+    /// Value of `:path`.
     pub path: String,
-    /// Whose key is shown.
+    /// Key that the service gets.
     pub key: TranscriptKey,
-    /// How long it may take.
+    /// Timeout.
     pub timeout: Duration,
 }
 
-/// A transcript that is to be put into a request before its first attempt.
+/// Transcript that a request needs before its first attempt.
 #[derive(Debug)]
 pub(super) struct PendingTranscript {
     wanted: Wanted,
-    /// How to come by it.
-    pub(super) fetch: TranscriptCall,
+    /// Call that fetches it.
+    pub(super) call: TranscriptCall,
 }
 
 impl PendingTranscript {
-    /// Or what is wrong with asking for one.
+    /// Returns the transcript that a request names, or the error if the region has no service.
     pub(super) fn new(gateway: &Gateway, wanted: Wanted) -> Result<Self, Error> {
         let region = gateway.region;
         let service = gateway.config.transcripts.as_ref();
@@ -51,7 +51,7 @@ impl PendingTranscript {
             let mistake = Mistake::new(MistakeKind::Unsupported, "transcript_id", &problem);
             return Err(Error::Invalid(vec![mistake]));
         };
-        let fetch = TranscriptCall {
+        let call = TranscriptCall {
             region,
             cluster: Transcripts::cluster(region),
             authority: base.authority(),
@@ -59,13 +59,13 @@ impl PendingTranscript {
             key: service.key.clone(),
             timeout: service.timeout,
         };
-        Ok(Self { wanted, fetch })
+        Ok(Self { wanted, call })
     }
 
-    /// The body of the request with the transcript in it.
-    pub(super) fn insert(&self, body: &[u8], called: &CallResult) -> Result<Vec<u8>, Error> {
-        let text = transcript::read(called)?;
-        // Envoy keeps the body for later attempts, in a buffer that is made for answers too.
+    /// Returns the body of the request with the transcript in it.
+    pub(super) fn insert(&self, body: &[u8], result: &CallResult) -> Result<Vec<u8>, Error> {
+        let text = transcript::read(result)?;
+        // Envoy keeps the body for later attempts, in a buffer that has room for the longest answer.
         if self.wanted.length(body, &text) > MAX_ANSWER {
             let limit = u32::try_from(MAX_ANSWER).unwrap_or(u32::MAX);
             return Err(Error::TooLarge { limit });

@@ -9,33 +9,26 @@ use proxy_wasm::{
     types::{Action, BufferType, MapType},
 };
 
-use super::{
-    host,
-    idle_monitor::{IdleMonitor, StreamActivity},
-    metrics, record_error,
-};
+use super::{host, idle_monitor::IdleMonitor, metrics, record_error};
 use crate::{
-    chat::attempt_log::AttemptLog,
-    failover::Failover,
     gateway::{
-        Exchange, Gateway, Input, Output, RequestHead, TelemetryEvent, envoy_reply::ReplySource,
+        Exchange, Gateway, Input, Output, RequestHead, TelemetryEvent,
+        idle::StreamActivity,
+        plan::PlanIndex,
+        reply_source::{ReplySource, ResponseFacts},
     },
     handoff::{
         filter_state,
-        headers::{ACCOUNT, ATTEMPTS, MAX_RETRIES, NEXT},
+        headers::{ACCOUNT, MAX_RETRIES, NEXT},
         ticket::Ticket,
     },
     http_call::CallResult,
-    provider::LostResponse,
     quota::service::RateLimitResponse,
     region::Region,
     reply::Reply,
     request_id, summary,
     time::Timestamp,
 };
-
-/// What keeps a silent stream warm: a comment, which clients pass over. WHATWG HTML, section 9.2.6.
-const COMMENT: &[u8] = b":\n\n";
 
 /// One client request.
 pub(super) struct GatewayFilter(Rc<RefCell<Inner>>);
@@ -46,7 +39,7 @@ struct Inner {
     context: u32,
     exchange: Option<Exchange>,
     /// Calls under way: the host's token, and the place in the plan.
-    calls: Vec<(u32, usize)>,
+    calls: Vec<(u32, PlanIndex)>,
     /// The host's token of a call for a transcript.
     fetch: Option<u32>,
     /// Whether the answer that is coming has been replaced, so that none of it may pass.
@@ -54,7 +47,7 @@ struct Inner {
     /// The answer that is held.
     held: Option<Held>,
     /// To the watch over a stream.
-    line: Option<Rc<StreamActivity>>,
+    line: Option<Rc<RefCell<StreamActivity>>>,
 }
 
 /// An answer of Envoy's own, or one that the provider role has not counted.
@@ -85,9 +78,7 @@ impl GatewayFilter {
                 Output::Pass => return Action::Continue,
                 Output::Stream(patience) => {
                     let mut inner = self.0.borrow_mut();
-                    let line = Rc::default();
-                    inner.watch.over(inner.context, patience, Rc::clone(&line));
-                    inner.line = Some(line);
+                    inner.line = Some(inner.watch.add(inner.context, patience));
                     return Action::Continue;
                 }
                 Output::Forward { ticket, retries, hedge } => {
@@ -149,7 +140,7 @@ impl GatewayFilter {
     }
 
     /// Calls a cluster. None if the host turns that down.
-    fn call(&self, place: usize, ticket: &Ticket, timeout: Duration) -> Option<()> {
+    fn call(&self, place: PlanIndex, ticket: &Ticket, timeout: Duration) -> Option<()> {
         let mut inner = self.0.borrow_mut();
         let exchange = inner.exchange.as_ref()?;
         let telemetry = &inner.gateway.config.telemetry;
@@ -307,7 +298,7 @@ impl Context for GatewayFilter {
     fn on_done(&mut self) -> bool {
         let inner = self.0.borrow();
         if inner.line.is_some() {
-            inner.watch.forget(inner.context);
+            inner.watch.remove(inner.context);
         }
         true
     }
@@ -357,7 +348,8 @@ impl HttpContext for GatewayFilter {
         if host::status() == 200 {
             return self.tell(Input::Response { status: 200, source: ReplySource::Provider });
         }
-        let (status, source, reason) = origin();
+        let status = host::status();
+        let (source, reason) = ReplySource::of(&HostResponse);
         let held = Held { status, reason, is_counted: source == ReplySource::Provider };
         let action = self.tell(Input::Response { status, source });
         let mut inner = self.0.borrow_mut();
@@ -372,9 +364,11 @@ impl HttpContext for GatewayFilter {
         let inner = self.0.borrow();
         // Of what says nothing to the client, the provider role leaves nothing.
         match &inner.line {
-            Some(line) if size > 0 => line.on_content(),
-            Some(line) if !end && line.on_keepalive() => {
-                host::set_buffer(BufferType::HttpResponseBody, 0, COMMENT);
+            Some(line) if size > 0 => line.borrow_mut().on_content(),
+            Some(line) if !end => {
+                if let Some(comment) = line.borrow_mut().on_empty_piece() {
+                    host::set_buffer(BufferType::HttpResponseBody, 0, comment);
+                }
             }
             _ => {}
         }
@@ -384,8 +378,8 @@ impl HttpContext for GatewayFilter {
 
 fn count_note(note: &TelemetryEvent, gateway: &Gateway) {
     match note {
-        TelemetryEvent::Failed { provider, model, reason, took } => {
-            metrics::count_failure(provider, model, reason, *took);
+        TelemetryEvent::Failed { provider, model, reason, duration } => {
+            metrics::count_failure(provider, model, reason, *duration);
         }
         TelemetryEvent::Refused { account, model, exceeded: used_up } => {
             let account = gateway.config.telemetry.per_account.then_some(account.as_str());
@@ -405,25 +399,25 @@ fn forward(ticket: &Ticket, retries: usize) {
     host::remove_header(MapType::HttpRequestHeaders, ACCOUNT);
 }
 
-/// The status of an answer that is not 200, whose it is, and the reason if it is a failure.
-fn origin() -> (u16, ReplySource, Option<String>) {
-    let get = |name| host::header(MapType::HttpResponseHeaders, name);
-    let status = host::status();
-    let details = host::details();
-    if !details.is_empty() && details != "via_upstream" {
-        let ticket = host::property(&[filter_state::TICKET])
-            .and_then(|text| Ticket::parse(&host::text(text)));
-        let details = match host::end() {
-            LostResponse::NoHost => "no_healthy_upstream".to_owned(),
-            LostResponse::Broken => details,
-        };
-        let source = ReplySource::Envoy { details, ticket: ticket.map(Box::new) };
-        return (status, source, None);
+/// The response under way.
+struct HostResponse;
+
+impl ResponseFacts for HostResponse {
+    fn details(&self) -> String {
+        host::details()
     }
-    let Some(told) = get(NEXT) else { return (status, ReplySource::Provider, None) };
-    let made = AttemptLog::parse(get(ATTEMPTS).unwrap_or_default());
-    let reason = told.split(' ').nth(1).map(str::to_owned);
-    (status, ReplySource::Failed { failover: Failover::from_header(&told), log: made }, reason)
+
+    fn header(&self, name: &str) -> Option<String> {
+        host::header(MapType::HttpResponseHeaders, name)
+    }
+
+    fn filter_state(&self, name: &str) -> Option<String> {
+        host::property(&[name]).map(host::text)
+    }
+
+    fn upstream_address(&self) -> Vec<u8> {
+        host::upstream_address()
+    }
 }
 
 /// Envoy gives every request an id; this is for one that lost it.

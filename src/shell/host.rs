@@ -14,7 +14,6 @@ use crate::{
     gateway::transcript_fetch::TranscriptCall,
     handoff::{filter_state, headers, ticket::Ticket},
     http_call::CallResult,
-    provider::{LostResponse, UNREACHABLE_ADDRESS},
     quota::service::{self, RateLimitResponse},
     reply::Reply,
     summary,
@@ -123,15 +122,9 @@ pub(super) fn details() -> String {
     property(&["response", "code_details"]).map(text).unwrap_or_default()
 }
 
-/// How an attempt ended of which nothing was heard.
-pub(super) fn end() -> LostResponse {
-    let (address, port) = UNREACHABLE_ADDRESS;
-    let asked = property(&["upstream", "address"]).unwrap_or_default();
-    if asked == format!("{address}:{port}").as_bytes() {
-        LostResponse::NoHost
-    } else {
-        LostResponse::Broken
-    }
+/// Returns the address of the host that Envoy has chosen.
+pub(super) fn upstream_address() -> Vec<u8> {
+    property(&["upstream", "address"]).unwrap_or_default()
 }
 
 /// Of which trace a request is a part, if providers are told: W3C, *Trace Context*. Where Envoy has

@@ -17,6 +17,7 @@ use crate::{
     api_schema::{origin::ResponseHead, translation::TranslatedRequest},
     chat::error::Error,
     config::cluster,
+    failover::envoy::{self, Cause},
     gateway::AttemptReason,
     handoff::{
         filter_state, headers,
@@ -79,7 +80,7 @@ impl ProviderFilter {
     /// The site of the cluster that the ticket sent the request to, as the file has it that the
     /// exchange was planned by.
     fn site(&self, ticket: &Ticket) -> Option<Rc<ProviderCluster>> {
-        recent_configs::of(&self.sites, &ticket.version).at(&ticket.target.cluster).cloned()
+        recent_configs::of(&self.sites, &ticket.version).get(&ticket.target.cluster).cloned()
     }
 
     /// Holds the request until a moment.
@@ -102,7 +103,7 @@ impl ProviderFilter {
         let piece = host::buffer(BufferType::HttpResponseBody, size);
         let had_ended = attempt.has_ended();
         let step = attempt.body(&piece, end, host::now);
-        if let Some(mended) = attempt.take_mended() {
+        if let Some(mended) = attempt.take_repairs() {
             mended.kinds().for_each(metrics::count_repair);
         }
         match step {
@@ -248,10 +249,11 @@ impl Context for ProviderFilter {
         };
         let (now, details) = (host::now(), host::details());
         if !attempt.is_open() {
-            let reason = attempt.cut_off(&details, recorded_error(), now);
+            let reason = attempt.on_cut_off(&details, recorded_error(), now);
             telemetry::cut_off(attempt, reason.as_deref());
-        } else if !provider::is_clients_doing(&details)
-            && let Some((error, ticket)) = attempt.broken(host::end(), now)
+        } else if !envoy::is_by_client(&details)
+            && let Some((error, ticket)) =
+                attempt.on_response_lost(Cause::of_lost_response(&host::upstream_address()), now)
         {
             telemetry::failed(attempt, error.reason());
             yield_to(attempt, &ticket);

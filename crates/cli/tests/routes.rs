@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use attache::{
-    chat::attempt_log::AttemptLog,
+    chat::{attempt_log::AttemptLog, request_variant::RequestVariant},
     config::{Config, Deadlines},
     handoff::ticket::{AttemptTarget, EXHAUSTED_CLUSTER, Lane, Ticket},
     quota::LimitStatus,
@@ -16,8 +16,8 @@ use serde_json::{Value, json};
 
 /// Returns a ticket in which every field has a value.
 fn ticket(lane: Lane, deadlines: &Deadlines, cluster: &str) -> Ticket {
-    let target = |entry: usize, cluster: &str| AttemptTarget {
-        variant: entry,
+    let target = |variant: RequestVariant, cluster: &str| AttemptTarget {
+        variant,
         model: "qwen/qwen3-32B".to_owned(),
         cluster: cluster.to_owned(),
     };
@@ -28,8 +28,11 @@ fn ticket(lane: Lane, deadlines: &Deadlines, cluster: &str) -> Ticket {
         request_id: "00000000-0000-4000-8000-000000000000".to_owned(),
         started: Timestamp::from_epoch(Duration::from_millis(1_750_000_000_000)),
         gateway_region: Region::Us,
-        target: target(0, cluster),
-        rest: vec![target(0, "openai-us"), target(1, "anthropic-us")],
+        target: target(RequestVariant::OWN, cluster),
+        rest: vec![
+            target(RequestVariant::OWN, "openai-us"),
+            target(RequestVariant::fallback(0), "anthropic-us"),
+        ],
         due: Some(Timestamp::from_epoch(Duration::from_millis(1_750_000_000_500))),
         account: "demo".to_owned(),
         limit_status: LimitStatus::parse("30/29/1750000060000"),

@@ -4,12 +4,12 @@ use serde::Serialize;
 
 use attache::{
     config::Deadlines,
+    failover::envoy::UNREACHABLE_ADDRESS,
     handoff::{
         filter_state::{self, in_envoy},
         headers,
         ticket::{EXHAUSTED_CLUSTER, Lane, Ticket},
     },
-    provider::UNREACHABLE_ADDRESS,
 };
 
 use super::seconds;
