@@ -24,6 +24,17 @@ pub enum Failover {
     GiveUp,
 }
 
+/// Reason of an attempt after the first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AttemptReason {
+    /// The same request again.
+    Retry,
+    /// A request for another model, after a failure.
+    Fallback,
+    /// A request for another model beside an attempt that is slow.
+    Hedge,
+}
+
 impl Failover {
     /// Step that follows an attempt that a limit of the account forbids.
     pub const AFTER_REFUSAL: Self = Self::NextModel;

@@ -11,6 +11,7 @@ pub mod idle;
 pub mod models;
 pub mod plan;
 pub mod reply_source;
+mod telemetry;
 pub mod transcript_fetch;
 
 use std::{rc::Rc, time::Duration};
@@ -26,11 +27,14 @@ use self::{
 use crate::{
     chat::{error::Error, parameter::Parameter, request},
     config::Config,
-    handoff::ticket::Ticket,
+    failover::AttemptReason,
+    handoff::{headers, ticket::Ticket},
     http_call::CallResult,
-    quota::{Counted, SharedStore, service::RateLimitResponse},
+    metrics::TelemetryEvent,
+    quota::{SharedStore, service::RateLimitResponse},
     region::Region,
     reply::Reply,
+    request_id,
     summary::Summary,
     time::Timestamp,
     transcript::Wanted,
@@ -62,6 +66,26 @@ pub struct RequestHead {
     pub account: Option<String>,
     /// Whether no body follows.
     pub end: bool,
+}
+
+impl RequestHead {
+    /// Reads the headers of a request. Returns the request id beside the head, if there is a valid
+    /// one.
+    pub fn from_headers(headers: Vec<(String, String)>, end: bool) -> (Self, Option<String>) {
+        let (mut head, mut request_id) = (Self { end, ..Self::default() }, None);
+        for (name, value) in headers {
+            match name.as_str() {
+                ":method" => head.method = value,
+                ":path" => head.path = value,
+                "content-type" => head.content_type = Some(value),
+                "content-encoding" => head.content_encoding = Some(value),
+                headers::ACCOUNT => head.account = Some(value),
+                "x-request-id" => request_id = Some(value),
+                _ => {}
+            }
+        }
+        (head, request_id.filter(|text| request_id::is_uuid(text)))
+    }
 }
 
 /// Event of an exchange.
@@ -142,42 +166,6 @@ pub enum Output {
     Stream(IdleTimeouts),
 }
 
-/// Reason of an attempt after the first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AttemptReason {
-    /// The same request again.
-    Retry,
-    /// A request for another model, after a failure.
-    Fallback,
-    /// A request for another model beside an attempt that is slow.
-    Hedge,
-}
-
-/// Event that only the gateway role knows, for metrics.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum TelemetryEvent {
-    /// An attempt failed.
-    Failed {
-        /// Name of the provider.
-        provider: String,
-        /// Name of the model.
-        model: String,
-        /// Reason of the error.
-        reason: &'static str,
-        /// Time until the failure.
-        duration: Duration,
-    },
-    /// An attempt was not made, because a limit of the account is exceeded.
-    Refused {
-        /// Account of the caller.
-        account: String,
-        /// Name of the model.
-        model: String,
-        /// Quantity that the limit counts.
-        exceeded: Counted,
-    },
-}
-
 /// Caller of an exchange, with the facts that every ticket of the exchange carries.
 #[derive(Debug)]
 struct Caller {
@@ -201,6 +189,8 @@ pub struct Exchange {
     last_failed: Option<(String, Region)>,
     /// Events that were not taken yet.
     telemetry: Vec<TelemetryEvent>,
+    /// Status and reason of a response that no provider role has counted.
+    uncounted: Option<(u16, Option<String>)>,
     state: ExchangeState,
 }
 
@@ -229,6 +219,7 @@ impl Exchange {
             started: None,
             last_failed: None,
             telemetry: Vec::new(),
+            uncounted: None,
             state: ExchangeState::Fresh,
         }
     }
@@ -247,15 +238,10 @@ impl Exchange {
         if let ExchangeState::Attempting(attempts) = &self.state { attempts.body() } else { &[] }
     }
 
-    /// Returns the time since the request was complete. `None` if the request could not be read.
-    pub fn elapsed(&self, now: Timestamp) -> Option<Duration> {
-        Some(now.since(self.started?))
-    }
-
     /// Returns the summary of an exchange that the gateway role answers. `None` if the request could
     /// not be read.
     pub fn summary(&self, now: Timestamp) -> Option<Summary<'_>> {
-        let total = Some(self.elapsed(now)?);
+        let total = Some(now.since(self.started?));
         let provider = self.last_failed.as_ref().map(|(name, region)| (name.as_str(), *region));
         Some(Summary { request_model: self.model(), provider, total, ..Summary::default() })
     }
@@ -271,6 +257,7 @@ impl Exchange {
     /// Takes in an event and returns the action. The clock is only read where time matters, because
     /// every host call has its price.
     pub fn on(&mut self, input: Input, clock: impl FnOnce() -> Timestamp) -> Output {
+        self.note(&input);
         match (&mut self.state, input) {
             (ExchangeState::Fresh, Input::Head(head)) => self.on_head(&head),
             (ExchangeState::Reading(_), Input::Received(size)) => self.on_received(size),
@@ -289,6 +276,17 @@ impl Exchange {
                 Output::Pass
             }
             _ => Output::Wait,
+        }
+    }
+
+    /// Notes what metrics need of an event, whatever the state.
+    fn note(&mut self, input: &Input) {
+        match input {
+            Input::RateLimitAnswered(None) => self.telemetry.push(TelemetryEvent::ServiceFailed),
+            Input::Response { status, source } => {
+                self.uncounted = source.uncounted_reason().map(|reason| (*status, reason));
+            }
+            _ => {}
         }
     }
 

@@ -4,4 +4,5 @@
 
 pub mod filter_state;
 pub mod headers;
+pub mod response_facts;
 pub mod ticket;

@@ -20,6 +20,7 @@ pub mod gateway;
 pub mod handoff;
 pub mod http_call;
 pub mod json;
+pub mod metrics;
 pub mod network;
 pub mod plugin_config;
 pub mod post_processing;

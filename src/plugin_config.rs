@@ -1,6 +1,6 @@
 //! What a filter is told at start: which role it plays, where, and the operator's file.
 
-use std::rc::Rc;
+use std::{fmt, rc::Rc};
 
 use serde_json::{Value, json};
 
@@ -22,6 +22,20 @@ pub enum Role {
     Gateway(Rc<Gateway>),
     /// In the clusters of all providers.
     Provider(Rc<ProviderClusters>),
+}
+
+/// The line that is logged for a configuration.
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Gateway(gateway) => {
+                let (region, config) = (gateway.region.name(), &gateway.config);
+                let (models, version) = (config.models.len(), &config.version);
+                write!(f, "gateway {region}: {models} models configured, version {version}")
+            }
+            Self::Provider(clusters) => write!(f, "providers: version {}", clusters.version),
+        }
+    }
 }
 
 impl Role {

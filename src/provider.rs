@@ -5,7 +5,9 @@ mod cluster;
 mod event_template;
 mod failover;
 mod progress;
+mod start;
 mod stream;
+mod telemetry;
 
 use std::rc::Rc;
 
@@ -30,7 +32,11 @@ use crate::{
     time::Timestamp,
 };
 
-pub use self::cluster::{ProviderCluster, ProviderClusters, RecentConfigs};
+pub use self::{
+    cluster::{ProviderCluster, ProviderClusters, RecentConfigs},
+    start::{Start, read_ticket, request_headers, response_head},
+    telemetry::AttemptRoute,
+};
 pub use crate::api_schema::fit;
 
 /// Length of the longest answer in one piece, in bytes. Envoy's own limit for the response to a call
@@ -179,6 +185,11 @@ impl Attempt {
     /// Returns `true` if nothing more comes of the attempt.
     pub fn has_ended(&self) -> bool {
         matches!(self.state, AttemptState::Ended(_))
+    }
+
+    /// Returns the id of the exchange.
+    pub fn request_id(&self) -> &str {
+        &self.envelope.request_id
     }
 
     /// Returns the name of the model, as clients know it.

@@ -33,6 +33,14 @@ impl Reply {
         Self { status: error.status(), headers, body, reason, summary: None }
     }
 
+    /// Returns the headers of a response, `:status` among them. `length` is `None` for a stream.
+    pub fn head<'r>(&'r self, status: &'r str, length: Option<&'r str>) -> Vec<(&'r str, &'r str)> {
+        let mut headers = vec![(":status", status)];
+        headers.extend(self.headers.iter().map(|(name, value)| (*name, value.as_str())));
+        headers.extend(length.map(|length| ("content-length", length)));
+        headers
+    }
+
     /// An error, with the attempts that led to it.
     pub fn failed(error: &Error, request_id: &str, made: &AttemptLog) -> Self {
         let mut reply = Self::error(error, request_id);

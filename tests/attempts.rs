@@ -233,6 +233,7 @@ impl<'k> World<'k> {
         let source = next.map_or(ReplySource::Provider, |next| ReplySource::Failed {
             failover: next,
             log: made,
+            reason: None,
         });
         match self.tell(Input::Response { status: reply.status, source }) {
             Output::Pass | Output::Stream { .. } => Err(self.story(reply)),

@@ -12,10 +12,8 @@ use std::{rc::Rc, time::Duration};
 use attache::{
     chat::{attempt_log::AttemptLog, request_variant::RequestVariant},
     config::Config,
-    failover::Failover,
-    gateway::{
-        AttemptReason, Exchange, Gateway, Input, Output, RequestHead, reply_source::ReplySource,
-    },
+    failover::{AttemptReason, Failover},
+    gateway::{Exchange, Gateway, Input, Output, RequestHead, reply_source::ReplySource},
     handoff::ticket::Ticket,
     http_call::CallResult,
     provider::{Attempt, Step},
@@ -164,7 +162,11 @@ fn who_has_no_limit_is_neither_counted_nor_told() {
 fn a_retry_is_not_counted() {
     let gateway = play::gateway(Us);
     let (mut exchange, _) = ask(&gateway, &model("gpt-4.1"), 0);
-    let source = ReplySource::Failed { failover: Failover::RetrySame, log: AttemptLog::default() };
+    let source = ReplySource::Failed {
+        failover: Failover::RetrySame,
+        log: AttemptLog::default(),
+        reason: None,
+    };
     let output = exchange.on(Input::Response { status: 503, source }, || later(1));
     assert!(matches!(output, Output::WakeAt(_)), "{output:?}");
     let ticket = ticket(exchange.on(Input::WakeUp, || later(600)));
@@ -220,7 +222,11 @@ fn each_fallback_counts_on_its_own_model() {
     let gateway = play::gateway(Us);
     exhaust(&gateway, "qwen3-32b");
     let (mut exchange, _) = ask(&gateway, &with_fallback(false), 0);
-    let source = ReplySource::Failed { failover: Failover::NextModel, log: AttemptLog::default() };
+    let source = ReplySource::Failed {
+        failover: Failover::NextModel,
+        log: AttemptLog::default(),
+        reason: None,
+    };
     let output = exchange.on(Input::Response { status: 429, source }, || later(1));
     let Output::Call { index: place, ticket, reason, .. } = output else { panic!("{output:?}") };
     assert_eq!((ticket.target.model.as_str(), reason), ("kimi-k2.5", AttemptReason::Fallback));
@@ -253,7 +259,11 @@ fn a_failure_says_more_than_a_limit_after_it() {
     exhaust(&gateway, "qwen3-32b");
     exhaust(&gateway, "kimi-k2.5");
     let (mut exchange, _) = ask(&gateway, &with_fallback(false), 0);
-    let source = ReplySource::Failed { failover: Failover::RetrySame, log: AttemptLog::default() };
+    let source = ReplySource::Failed {
+        failover: Failover::RetrySame,
+        log: AttemptLog::default(),
+        reason: None,
+    };
     let output = exchange.on(Input::Response { status: 503, source }, || later(1));
     assert_eq!(output, Output::Pass);
     let ticket = ticket(ask(&gateway, &with_fallback(true), 3).1);
@@ -275,8 +285,11 @@ fn a_model_that_is_named_twice_counts_once() {
             let Step::Yield(_, second) = step else { panic!("{step:?}") };
             *second
         } else {
-            let source =
-                ReplySource::Failed { failover: Failover::RetrySame, log: AttemptLog::default() };
+            let source = ReplySource::Failed {
+                failover: Failover::RetrySame,
+                log: AttemptLog::default(),
+                reason: None,
+            };
             ticket(exchange.on(Input::Response { status: 503, source }, || later(1)))
         };
         assert_eq!(second.target.variant, RequestVariant::fallback(0));
@@ -395,7 +408,11 @@ fn a_service_is_asked_about_each_fallback_too() {
     let output =
         exchange.on(Input::RateLimitAnswered(RateLimitResponse::parse(ADMITTED)), || later(0));
     assert_eq!(ticket(output).target.variant, RequestVariant::fallback(0));
-    let source = ReplySource::Failed { failover: Failover::NextModel, log: AttemptLog::default() };
+    let source = ReplySource::Failed {
+        failover: Failover::NextModel,
+        log: AttemptLog::default(),
+        reason: None,
+    };
     let output = exchange.on(Input::Response { status: 429, source }, || later(1));
     assert!(is_about(&output, "kimi-k2.5"));
     // The answer that is held is the best there is.
@@ -436,7 +453,11 @@ fn a_hedge_that_may_not_begin_leaves_the_first_alone() {
     let (mut exchange, _) = ask(&gateway, &request, 0);
     exchange.on(Input::RateLimitAnswered(RateLimitResponse::parse(ADMITTED)), || later(0));
     assert!(is_about(&exchange.on(Input::WakeUp, || later(100)), "qwen3-32B"));
-    let source = ReplySource::Failed { failover: Failover::NextModel, log: AttemptLog::default() };
+    let source = ReplySource::Failed {
+        failover: Failover::NextModel,
+        log: AttemptLog::default(),
+        reason: None,
+    };
     let output = exchange.on(Input::Response { status: 429, source }, || later(101));
     assert_eq!(output, Output::Wait);
     let output =

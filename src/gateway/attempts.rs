@@ -12,7 +12,7 @@ use self::{
     in_flight::InFlight,
 };
 use super::{
-    AttemptReason, Caller, IdleTimeouts, Output, TelemetryEvent,
+    Caller, IdleTimeouts, Output,
     final_reply::{self, FinalReply, header},
     plan::{Plan, PlanIndex},
     reply_source::ReplySource,
@@ -21,7 +21,7 @@ use super::{
 use crate::{
     chat::{attempt_log::AttemptLog, error::Error},
     failover::{
-        BACK_OFF, Failover, Failure,
+        AttemptReason, BACK_OFF, Failover, Failure,
         envoy::{Cause, ReportedAttempt, TicketState},
     },
     handoff::{
@@ -29,6 +29,7 @@ use crate::{
         ticket::{AttemptTarget, Lane, Ticket},
     },
     http_call::CallResult,
+    metrics::TelemetryEvent,
     region::Region,
     reply::Reply,
     time::Timestamp,
@@ -150,7 +151,7 @@ impl Attempts {
     ) -> Output {
         match source {
             ReplySource::Provider => Output::Pass,
-            ReplySource::Failed { failover, log } => {
+            ReplySource::Failed { failover, log, reason: _ } => {
                 self.log.push_last_of(&log);
                 match self.plan.lane {
                     Lane::Answer => {
@@ -278,6 +279,7 @@ impl Attempts {
         match std::mem::replace(&mut self.transcript, TranscriptState::NotNeeded) {
             TranscriptState::Missing(transcript) | TranscriptState::Fetching(transcript, _) => {
                 let call = transcript.call.clone();
+                self.telemetry.push(TelemetryEvent::TranscriptCalled(call.region));
                 self.transcript = TranscriptState::Fetching(transcript, index);
                 Output::FetchTranscript(call)
             }
@@ -319,6 +321,8 @@ impl Attempts {
         }
         let profile = planned.deadline_profile();
         let ticket = self.ticket(Lane::Answer, planned.target(), Vec::new(), profile);
+        let cluster = ticket.target.cluster.clone();
+        self.telemetry.push(TelemetryEvent::FollowUp { reason, cluster });
         self.in_flight.begin(index, now);
         Output::Call { index, ticket, timeout, reason }
     }

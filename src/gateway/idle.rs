@@ -8,13 +8,13 @@
 
 use std::{cell::RefCell, collections::BTreeMap, rc::Rc, time::Duration};
 
-use crate::time::Timestamp;
+use crate::{handoff::filter_state::Update, metrics::Metrics, time::Timestamp};
 
 /// Time between two checks of all streams, and so the most that a silence may exceed its timeout.
-pub const CHECK_PERIOD: Duration = Duration::from_millis(250);
+const CHECK_PERIOD: Duration = Duration::from_millis(250);
 
 /// Comment that keeps a silent stream warm. Clients ignore comments. WHATWG HTML, section 9.2.6.
-pub const COMMENT: &[u8] = b":\n\n";
+const COMMENT: &[u8] = b":\n\n";
 
 /// Idle timeouts of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,15 +64,25 @@ impl StreamActivity {
         }
     }
 
+    /// Takes in a piece of the response, or its end, and returns the comment to send with it, if any.
+    /// The provider role leaves nothing of a piece without content.
+    pub fn on_piece(&mut self, size: usize, end: bool) -> Option<&'static [u8]> {
+        if size > 0 {
+            self.on_content();
+            return None;
+        }
+        if end { None } else { self.on_empty_piece() }
+    }
+
     /// Takes in a piece with content.
-    pub fn on_content(&mut self) {
+    fn on_content(&mut self) {
         self.has_content = true;
         self.was_content = true;
     }
 
     /// Takes in a piece without content, and returns the comment to send in its place, if any. The
     /// first such piece after content counts as content: providers send the usage so, before the end.
-    pub fn on_empty_piece(&mut self) -> Option<&'static [u8]> {
+    fn on_empty_piece(&mut self) -> Option<&'static [u8]> {
         if std::mem::replace(&mut self.was_content, false) {
             self.has_content = true;
         }
@@ -98,40 +108,52 @@ impl StreamActivity {
     }
 }
 
+/// Counts the error of a stream that was silent for too long.
+pub fn record_silence(metrics: &Metrics) -> Update {
+    metrics.count_error(SILENCE);
+    Update { error: Some(SILENCE.to_owned()), ..Update::default() }
+}
+
+/// Reason of the error, as that of `Error::Timeout`.
+const SILENCE: &str = "timeout";
+
 /// Streams under way, by the number that the shell gives them.
 #[derive(Debug, Default)]
-pub struct MonitoredStreams(BTreeMap<u32, Rc<RefCell<StreamActivity>>>);
+pub struct MonitoredStreams {
+    streams: BTreeMap<u32, Rc<RefCell<StreamActivity>>>,
+    /// Whether the shell was asked for a check that has not come yet.
+    is_check_due: bool,
+}
 
 impl MonitoredStreams {
-    /// Adds a stream, and returns its activity.
+    /// Adds a stream. Returns its activity, and the moment of the next check if none is due yet.
     pub fn add(
         &mut self,
         stream: u32,
         timeouts: IdleTimeouts,
         now: Timestamp,
-    ) -> Rc<RefCell<StreamActivity>> {
+    ) -> (Rc<RefCell<StreamActivity>>, Option<Timestamp>) {
         let activity = Rc::new(RefCell::new(StreamActivity::new(timeouts, now)));
-        self.0.insert(stream, Rc::clone(&activity));
-        activity
+        self.streams.insert(stream, Rc::clone(&activity));
+        let was_due = std::mem::replace(&mut self.is_check_due, true);
+        (activity, (!was_due).then(|| now.plus(CHECK_PERIOD)))
     }
 
     /// Removes a stream that has ended.
     pub fn remove(&mut self, stream: u32) {
-        self.0.remove(&stream);
+        self.streams.remove(&stream);
     }
 
-    /// Removes all streams that have been silent for too long, and returns them.
-    pub fn take_silent(&mut self, now: Timestamp) -> Vec<u32> {
-        let silent =
+    /// Checks all streams. Returns those that have been silent for too long, which are removed, and
+    /// the moment of the next check if streams remain.
+    pub fn check(&mut self, now: Timestamp) -> (Vec<u32>, Option<Timestamp>) {
+        let is_silent =
             |(_, activity): &(&u32, &Rc<RefCell<StreamActivity>>)| activity.borrow_mut().check(now);
-        let silent: Vec<u32> = self.0.iter().filter(silent).map(|(stream, _)| *stream).collect();
+        let silent = self.streams.iter().filter(is_silent).map(|(stream, _)| *stream);
+        let silent: Vec<u32> = silent.collect();
         silent.iter().for_each(|stream| self.remove(*stream));
-        silent
-    }
-
-    /// Returns `true` if no stream is under way.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.is_check_due = !self.streams.is_empty();
+        (silent, self.is_check_due.then(|| now.plus(CHECK_PERIOD)))
     }
 }
 
@@ -153,22 +175,21 @@ mod tests {
     /// the time at which the stream was ended, and the times of comments.
     fn play(until: u64, piece: impl Fn(u64) -> Option<&'static str>) -> (Option<u64>, Vec<u64>) {
         let mut streams = MonitoredStreams::default();
-        let activity = streams.add(7, TIMEOUTS, at(0));
+        let (activity, mut next) = streams.add(7, TIMEOUTS, at(0));
         let mut comments = Vec::new();
         for millis in (250..=until).step_by(250) {
-            match piece(millis) {
-                Some("") => {
-                    comments.extend(activity.borrow_mut().on_empty_piece().map(|_| millis));
-                }
-                Some(_) => activity.borrow_mut().on_content(),
-                None => {}
+            if let Some(text) = piece(millis) {
+                let comment = activity.borrow_mut().on_piece(text.len(), false);
+                comments.extend(comment.map(|_| millis));
             }
-            if streams.take_silent(at(millis)) == [7] {
-                assert!(streams.is_empty());
+            assert_eq!(next, Some(at(millis)));
+            let silent;
+            (silent, next) = streams.check(at(millis));
+            if silent == [7] {
+                assert_eq!(next, None);
                 return (Some(millis), comments);
             }
         }
-        assert!(!streams.is_empty());
         (None, comments)
     }
 
@@ -205,12 +226,12 @@ mod tests {
     fn streams_are_checked_each_for_itself() {
         let mut streams = MonitoredStreams::default();
         let patient = IdleTimeouts { idle: Duration::from_secs(9), ..TIMEOUTS };
-        streams.add(1, TIMEOUTS, at(0));
-        streams.add(2, patient, at(0));
+        assert_eq!(streams.add(1, TIMEOUTS, at(0)).1, Some(at(250)));
+        assert_eq!(streams.add(2, patient, at(0)).1, None);
         streams.add(3, TIMEOUTS, at(2_000));
-        assert_eq!(streams.take_silent(at(3_000)), [1]);
+        assert_eq!(streams.check(at(3_000)), (vec![1], Some(at(3_250))));
         streams.remove(2);
-        assert_eq!(streams.take_silent(at(20_000)), [3]);
-        assert!(streams.is_empty());
+        assert_eq!(streams.check(at(20_000)), (vec![3], None));
+        assert_eq!(streams.add(4, TIMEOUTS, at(20_100)).1, Some(at(20_350)));
     }
 }

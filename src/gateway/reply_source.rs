@@ -1,4 +1,4 @@
-//! The source of a response that is no success, and the facts about it that a host knows.
+//! The source of a response that is no success.
 
 use crate::{
     chat::attempt_log::AttemptLog,
@@ -6,6 +6,7 @@ use crate::{
     handoff::{
         filter_state,
         headers::{ATTEMPTS, NEXT},
+        response_facts::ResponseFacts,
         ticket::Ticket,
     },
 };
@@ -21,6 +22,8 @@ pub enum ReplySource {
         failover: Failover,
         /// This attempt and those before it.
         log: AttemptLog,
+        /// Reason of the error.
+        reason: Option<String>,
     },
     /// Envoy itself: a local reply.
     Envoy {
@@ -31,33 +34,27 @@ pub enum ReplySource {
     },
 }
 
-/// Facts about a response that a host answers at once.
-pub trait ResponseFacts {
-    /// Returns Envoy's response code details. Empty for a reply of a filter.
-    fn details(&self) -> String;
-
-    /// Returns a header of the response.
-    fn header(&self, name: &str) -> Option<String>;
-
-    /// Returns a value of filter state that the module has set.
-    fn filter_state(&self, name: &str) -> Option<String>;
-
-    /// Returns the address of the host that Envoy has chosen, as `ADDRESS:PORT`.
-    fn upstream_address(&self) -> Vec<u8>;
-}
-
 impl ReplySource {
-    /// Returns the source of a response, and the reason that the provider role gives if that reports
-    /// a failure.
-    pub fn of(response: &impl ResponseFacts) -> (Self, Option<String>) {
+    /// Returns the source of a response.
+    pub fn of(response: &impl ResponseFacts) -> Self {
         let details = response.details();
         if !details.is_empty() && details != VIA_UPSTREAM {
-            return (Self::of_envoy(response, details), None);
+            return Self::of_envoy(response, details);
         }
-        let Some(report) = response.header(NEXT) else { return (Self::Provider, None) };
+        let Some(report) = response.header(NEXT) else { return Self::Provider };
         let log = AttemptLog::parse(response.header(ATTEMPTS).unwrap_or_default());
         let reason = header_reason(&report).map(str::to_owned);
-        (Self::Failed { failover: Failover::from_header(&report), log }, reason)
+        Self::Failed { failover: Failover::from_header(&report), log, reason }
+    }
+
+    /// Returns the reason of an error that no provider role has counted. `None` if the provider role
+    /// has counted the response.
+    pub(super) fn uncounted_reason(&self) -> Option<Option<String>> {
+        match self {
+            Self::Provider => None,
+            Self::Failed { reason, .. } => Some(reason.clone()),
+            Self::Envoy { .. } => Some(None),
+        }
     }
 
     fn of_envoy(response: &impl ResponseFacts, details: String) -> Self {
@@ -122,22 +119,18 @@ mod tests {
         let failed = ReplySource::Failed {
             failover: Failover::NextModel,
             log: AttemptLog::parse("gpt-5=503/20ms".to_owned()),
+            reason: Some("timeout".to_owned()),
         };
         let next = Some("move timeout");
         let cases = [
-            (Response::default(), ReplySource::Provider, None),
-            (
-                Response { details: VIA_UPSTREAM, ..Response::default() },
-                ReplySource::Provider,
-                None,
-            ),
-            (Response { next, ..Response::default() }, failed, Some("timeout")),
-            (local("x{y}", "10.0.0.1:443"), envoy("x{y}"), None),
-            (local("x{y}", "127.255.255.254:1"), envoy("no_healthy_upstream"), None),
+            (Response::default(), ReplySource::Provider),
+            (Response { details: VIA_UPSTREAM, ..Response::default() }, ReplySource::Provider),
+            (Response { next, ..Response::default() }, failed),
+            (local("x{y}", "10.0.0.1:443"), envoy("x{y}")),
+            (local("x{y}", "127.255.255.254:1"), envoy("no_healthy_upstream")),
         ];
-        for (response, source, reason) in cases {
-            let (found, given) = ReplySource::of(&response);
-            assert_eq!((found, given.as_deref()), (source, reason), "{}", response.details);
+        for (response, source) in cases {
+            assert_eq!(ReplySource::of(&response), source, "{}", response.details);
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::{
         mistake::{Mistake, MistakeKind},
     },
     config::{TranscriptKey, Transcripts},
-    http_call::CallResult,
+    http_call::{CallResult, USER_AGENT},
     provider::MAX_ANSWER,
     region::Region,
     transcript::{self, Wanted},
@@ -30,6 +30,23 @@ pub struct TranscriptCall {
     pub key: TranscriptKey,
     /// Timeout.
     pub timeout: Duration,
+}
+
+impl TranscriptCall {
+    /// Returns the headers of the call. `caller_key` is the caller's own key, for
+    /// [`TranscriptKey::Caller`].
+    pub fn headers<'h>(&'h self, caller_key: Option<&'h str>) -> Vec<(&'h str, &'h str)> {
+        let mut headers = vec![
+            (":method", "GET"),
+            (":scheme", "https"),
+            (":authority", self.authority.as_str()),
+            (":path", &self.path),
+            ("accept", "application/json"),
+            ("user-agent", USER_AGENT),
+        ];
+        headers.extend(caller_key.map(|key| ("authorization", transcript::bare(key))));
+        headers
+    }
 }
 
 /// Transcript that a request needs before its first attempt.

@@ -1,5 +1,8 @@
 //! The names of headers that the two roles exchange, and of those that clients see.
 
+use super::ticket::Lane;
+use crate::config::Telemetry;
+
 /// Account of the caller. Envoy's `api_key_auth` or `jwt_authn` sets this header, over any value that
 /// a client sent.
 pub const ACCOUNT: &str = "x-attache-account";
@@ -29,3 +32,42 @@ pub const REPAIR: &str = "x-attache-repair";
 /// Number of attempts that Envoy's router may add to the first. Envoy, *Router*:
 /// `x-envoy-max-retries`.
 pub const MAX_RETRIES: &str = "x-envoy-max-retries";
+
+/// Number of attempts that the routes of the stream lane let Envoy's router add to the first.
+pub const ROUTE_RETRIES: usize = 1;
+
+/// Returns the headers of a request's trace, if providers get them. W3C, *Trace Context*. Once Envoy
+/// has sent the request on, they name Envoy's own span. `header` reads a header.
+pub fn trace(
+    telemetry: &Telemetry,
+    header: impl Fn(&str) -> Option<String>,
+) -> Vec<(&'static str, String)> {
+    if !telemetry.tells_providers() {
+        return Vec::new();
+    }
+    let names = ["traceparent", "tracestate"];
+    names.into_iter().filter_map(|name| Some((name, header(name)?))).collect()
+}
+
+/// Returns the value of [`MAX_RETRIES`]. `None` if the route's own number is right.
+pub fn max_retries(lane: Lane, retries: usize) -> Option<String> {
+    (lane == Lane::Stream && retries != ROUTE_RETRIES).then(|| retries.to_string())
+}
+
+/// Returns the headers of a call to a provider's cluster. The provider role there translates the
+/// request.
+pub fn of_call<'h>(
+    ticket: &'h str,
+    trace: &'h [(&'static str, String)],
+) -> Vec<(&'h str, &'h str)> {
+    let mut headers = vec![
+        (":method", "POST"),
+        (":scheme", "https"),
+        (":authority", "attache"),
+        (":path", "/v1/chat/completions"),
+        ("content-type", "application/json"),
+        (TICKET, ticket),
+    ];
+    headers.extend(trace.iter().map(|(name, value)| (*name, value.as_str())));
+    headers
+}

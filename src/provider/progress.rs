@@ -1,7 +1,5 @@
 //! The progress of an attempt, for metrics, logs and bills.
 
-use std::borrow::Cow;
-
 use super::{Attempt, AttemptState};
 use crate::{
     chat::{finish::Finish, usage::Usage},
@@ -31,18 +29,18 @@ impl Attempt {
     /// returns the reason. `None` if the client has ended the exchange. `details` are Envoy's response
     /// code details. `recorded` is the reason in filter state: the gateway role leaves one when it
     /// ends a stream that was silent for too long.
-    pub fn on_cut_off(
+    pub fn on_cut_off<'r>(
         &mut self,
         details: &str,
-        recorded: Option<String>,
+        recorded: Option<&'r str>,
         now: Timestamp,
-    ) -> Option<Cow<'static, str>> {
+    ) -> Option<&'r str> {
         self.end_early(now);
         if envoy::is_by_client(details) {
             return None;
         }
-        let broke_off = || Cause::BrokeOff.failure(&self.cluster.provider).error.reason().into();
-        Some(recorded.map_or_else(broke_off, Cow::Owned))
+        let broke_off = || Cause::BrokeOff.failure(&self.cluster.provider).error.reason();
+        Some(recorded.unwrap_or_else(broke_off))
     }
 
     /// Returns the summary of the exchange, as far as the attempt knows it.

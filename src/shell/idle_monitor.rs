@@ -1,33 +1,27 @@
-//! The timer behind [`MonitoredStreams`]: checks all streams of a root context as long as there are
-//! any, and ends those that were silent for too long.
+//! The timer behind [`MonitoredStreams`].
 
-use std::{
-    cell::{Cell, RefCell},
-    rc::Rc,
-};
+use std::{cell::RefCell, rc::Rc};
 
 use log::error;
 use proxy_wasm::hostcalls;
 
-use super::{host, record_error, timer::Timer};
+use super::{host, timer::Timer};
 use crate::{
-    gateway::idle::{CHECK_PERIOD, IdleTimeouts, MonitoredStreams, StreamActivity},
+    gateway::idle::{IdleTimeouts, MonitoredStreams, StreamActivity, record_silence},
+    metrics::Metrics,
     time::Timestamp,
 };
 
 /// Monitor of the streams of a root context.
 pub(super) struct IdleMonitor {
-    /// Timer of the root context.
-    pub(super) timer: Rc<Timer>,
+    timer: Rc<Timer>,
+    metrics: Rc<Metrics>,
     streams: RefCell<MonitoredStreams>,
-    /// Whether a check is due.
-    is_scheduled: Cell<bool>,
 }
 
 impl IdleMonitor {
-    /// Creates a monitor without streams.
-    pub(super) fn new(timer: Rc<Timer>) -> Rc<Self> {
-        Rc::new(Self { timer, streams: RefCell::default(), is_scheduled: Cell::new(false) })
+    pub(super) fn new(timer: Rc<Timer>, metrics: Rc<Metrics>) -> Self {
+        Self { timer, metrics, streams: RefCell::default() }
     }
 
     /// Monitors a stream until it ends.
@@ -36,11 +30,8 @@ impl IdleMonitor {
         context: u32,
         timeouts: IdleTimeouts,
     ) -> Rc<RefCell<StreamActivity>> {
-        let now = host::now();
-        let activity = self.streams.borrow_mut().add(context, timeouts, now);
-        if !self.is_scheduled.replace(true) {
-            self.schedule(now);
-        }
+        let (activity, due) = self.streams.borrow_mut().add(context, timeouts, host::now());
+        self.schedule(due);
         activity
     }
 
@@ -49,29 +40,26 @@ impl IdleMonitor {
         self.streams.borrow_mut().remove(context);
     }
 
-    fn schedule(self: &Rc<Self>, now: Timestamp) {
+    fn schedule(self: &Rc<Self>, due: Option<Timestamp>) {
         let monitor = Rc::clone(self);
-        self.timer.at(now.plus(CHECK_PERIOD), move || monitor.check());
+        if let Some(due) = due {
+            self.timer.at(due, move || monitor.check());
+        }
     }
 
     fn check(self: &Rc<Self>) {
-        let now = host::now();
-        let silent = self.streams.borrow_mut().take_silent(now);
-        silent.into_iter().for_each(end);
-        let is_busy = !self.streams.borrow().is_empty();
-        self.is_scheduled.set(is_busy);
-        if is_busy {
-            self.schedule(now);
-        }
+        let (silent, due) = self.streams.borrow_mut().check(host::now());
+        silent.into_iter().for_each(|context| self.end(context));
+        self.schedule(due);
     }
-}
 
-fn end(context: u32) {
-    if hostcalls::set_effective_context(context).is_err() {
-        return;
-    }
-    record_error(Some("timeout"));
-    if let Err(status) = hostcalls::reset_http_response() {
-        error!("cannot end a silent stream: {status:?}");
+    fn end(&self, context: u32) {
+        if hostcalls::set_effective_context(context).is_err() {
+            return;
+        }
+        host::update_filter_state(&record_silence(&self.metrics), None);
+        if let Err(status) = hostcalls::reset_http_response() {
+            error!("cannot end a silent stream: {status:?}");
+        }
     }
 }

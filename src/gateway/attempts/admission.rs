@@ -5,10 +5,9 @@ use std::time::Duration;
 use super::Attempts;
 use crate::{
     chat::error::Error,
-    failover::Failure,
-    gateway::{
-        AttemptReason, Caller, Output, TelemetryEvent, final_reply::FinalReply, plan::PlanIndex,
-    },
+    failover::{AttemptReason, Failure},
+    gateway::{Caller, Output, final_reply::FinalReply, plan::PlanIndex},
+    metrics::TelemetryEvent,
     quota::{self, Counted, LimitStatus, Verdict, service::RateLimitResponse},
     reply::Reply,
     time::Timestamp,
