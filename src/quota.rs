@@ -1,6 +1,7 @@
 //! How much an account may ask of a model in a minute. What is used up stands in a store that
 //! all worker threads of an Envoy share; what is allowed stands in the configuration.
 
+mod protobuf;
 pub mod service;
 
 use std::{fmt, num::NonZeroU32, time::Duration};
