@@ -1,4 +1,4 @@
-//! What a filter is told at start: which role it plays, where, and the operator's file.
+//! The configuration of a filter: its role, its region, and the operator's file.
 
 use std::{fmt, rc::Rc};
 
@@ -15,12 +15,12 @@ use crate::{
     region::Region,
 };
 
-/// One of the two roles of the module.
+/// Role of a filter.
 #[derive(Clone, Debug)]
 pub enum Role {
-    /// In a listener.
+    /// Filter of a listener.
     Gateway(Rc<Gateway>),
-    /// In the clusters of all providers.
+    /// Filter of the clusters of all providers.
     Provider(Rc<ProviderClusters>),
 }
 
@@ -39,17 +39,17 @@ impl fmt::Display for Role {
 }
 
 impl Role {
-    /// The filter's configuration for a gateway.
+    /// Returns the configuration for a gateway.
     pub fn gateway(region: Region, version: &str, file: &Value) -> Value {
         json!({"role": "gateway", "region": region.name(), "version": version, "file": file})
     }
 
-    /// The filter's configuration for providers.
+    /// Returns the configuration for providers.
     pub fn provider(version: &str, file: &Value) -> Value {
         json!({"role": "provider", "version": version, "file": file})
     }
 
-    /// Reads a filter's configuration. The role counts in `store`.
+    /// Reads the configuration of a filter. `store` keeps the counts for limits.
     pub fn parse(bytes: &[u8], store: Rc<dyn SharedStore>) -> Result<Self, Vec<Invalid>> {
         let document: Value = serde_json::from_slice(bytes).map_err(|error| {
             let wrong = Problem::Wrong {
@@ -67,7 +67,7 @@ impl Role {
         }
     }
 
-    /// None comes with a mistake.
+    /// Reads the fields. `None` comes with a mistake.
     fn read(node: &Node<'_>, store: Rc<dyn SharedStore>) -> Result<Option<Self>, Vec<Invalid>> {
         let mut top = node.object();
         let role = top.required("role", "`gateway` or `provider`");

@@ -1,4 +1,4 @@
-//! An answer that the gateway writes itself.
+//! Answers of the gateway's own.
 
 use std::borrow::Cow;
 
@@ -7,23 +7,23 @@ use crate::{
     handoff::headers::ATTEMPTS,
 };
 
-/// A head and a body of the gateway's own.
+/// Answer of the gateway's own: a head and a body.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Reply {
-    /// The status.
+    /// Status.
     pub status: u16,
-    /// Headers besides the status and the length.
+    /// Headers without status and length.
     pub headers: Vec<(&'static str, String)>,
-    /// The body, or the first part of it.
+    /// Body, or the beginning of a stream.
     pub body: Vec<u8>,
-    /// Why it is an error, in a word for logs and metrics.
+    /// Reason of an error, for logs and metrics.
     pub reason: Option<Cow<'static, str>>,
-    /// What the provider role says of the exchange, if this is its answer to a call.
+    /// Summary line of the provider role, in an answer to a call.
     pub summary: Option<String>,
 }
 
 impl Reply {
-    /// An error in its one shape.
+    /// Creates the answer for an error.
     pub fn error(error: &Error, request_id: &str) -> Self {
         let mut headers = vec![("content-type", "application/json".to_owned())];
         headers.extend(error.retry_after().map(|wait| ("retry-after", wait.to_string())));
@@ -41,15 +41,15 @@ impl Reply {
         headers
     }
 
-    /// An error, with the attempts that led to it.
-    pub fn failed(error: &Error, request_id: &str, made: &AttemptLog) -> Self {
+    /// Creates the answer for an error, with the attempts that led to it.
+    pub fn failed(error: &Error, request_id: &str, log: &AttemptLog) -> Self {
         let mut reply = Self::error(error, request_id);
-        reply.body = error.to_json(request_id, made);
-        reply.headers.push((ATTEMPTS, made.to_string()));
+        reply.body = error.to_json(request_id, log);
+        reply.headers.push((ATTEMPTS, log.to_string()));
         reply
     }
 
-    /// What was asked for.
+    /// Creates an answer with status 200.
     pub fn ok(headers: Vec<(&'static str, String)>, body: Vec<u8>) -> Self {
         Self { status: 200, headers, body, reason: None, summary: None }
     }

@@ -1,8 +1,8 @@
-//! The gateway's paths and what they take.
+//! The gateway's endpoints: paths, methods and content types.
 
 use crate::chat::error::Error;
 
-/// What stands under a path.
+/// Endpoint of the gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Endpoint {
     Chat,
@@ -10,8 +10,8 @@ pub(super) enum Endpoint {
     Health,
 }
 
-/// What a method and a path ask for. Voice platforms append `/chat/completions` to whatever base
-/// URL they are given, so the path may be doubled.
+/// Returns the endpoint of a method and a path. Voice platforms append `/chat/completions` to any base
+/// URL, so the path may be doubled.
 pub(super) fn endpoint(method: &str, path: &str) -> Result<Endpoint, Error> {
     let path = path.split(['?', '#']).next().unwrap_or_default();
     let below = path.strip_prefix("/v1").unwrap_or(path);
@@ -25,10 +25,10 @@ pub(super) fn endpoint(method: &str, path: &str) -> Result<Endpoint, Error> {
     if is_allowed { Ok(page) } else { Err(Error::Method { allow }) }
 }
 
-/// Envoy leaves the body out of an answer to HEAD.
+/// Methods of an endpoint that is read. Envoy removes the body of an answer to HEAD.
 const READ: &str = "GET, HEAD";
 
-/// A chat request is JSON. A client that does not say so is believed.
+/// Checks the content type of a chat request. A request without one is taken for JSON.
 pub(super) fn check_content_type(value: Option<&str>) -> Result<(), Error> {
     let Some(value) = value else { return Ok(()) };
     let kind = value.split(';').next().unwrap_or_default().trim();
@@ -38,7 +38,7 @@ pub(super) fn check_content_type(value: Option<&str>) -> Result<(), Error> {
     Err(Error::ContentType { found: printable(kind) })
 }
 
-/// Nothing is unpacked here.
+/// Checks the content encoding of a chat request. No body is decompressed.
 pub(super) fn check_content_encoding(value: Option<&str>) -> Result<(), Error> {
     match value.map(str::trim) {
         None | Some("") => Ok(()),
@@ -47,7 +47,7 @@ pub(super) fn check_content_encoding(value: Option<&str>) -> Result<(), Error> {
     }
 }
 
-/// The beginning of what a client wrote, as far as an error may repeat it.
+/// Returns the beginning of a client's text, as far as an error may repeat it.
 fn printable(text: &str) -> String {
     let is_printable = |c: &char| c.is_ascii_graphic() || *c == ' ';
     text.chars().filter(is_printable).take(60).collect()
