@@ -15,6 +15,7 @@ pub mod object;
 pub mod parameter;
 pub mod replay;
 pub mod request;
+pub mod request_variant;
 pub mod stream_writer;
 pub mod text;
 pub mod tools;

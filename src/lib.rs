@@ -15,8 +15,8 @@
 //! - [`config`]: the operator's file.
 //! - [`transcript`], [`fit`], [`fallbacks`], [`quota`]: transcripts in prompts, the fit of a request to
 //!   one model, the requests of fallbacks, rate limits.
-//! - [`handoff`], [`reply`], [`summary`]: the contract between the roles, replies to the client, and the
-//!   facts of an exchange for logs, traces and metrics.
+//! - [`summary`], [`metrics`], [`handoff`], [`reply`]: the facts of an exchange for logs and traces,
+//!   metrics, the contract between the roles, and replies to the client.
 //! - [`api_schema`]: the translators between the chat API and the APIs of providers.
 //! - [`provider`] and [`gateway`]: the two roles.
 //! - [`plugin_config`]: the configuration that Envoy passes to a role.
@@ -39,6 +39,7 @@ pub mod gateway;
 pub mod handoff;
 pub mod http_call;
 pub mod json;
+pub mod metrics;
 pub mod network;
 pub mod plugin_config;
 pub mod post_processing;

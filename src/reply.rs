@@ -2,16 +2,19 @@
 
 use std::borrow::Cow;
 
-use crate::chat::{attempt_log::AttemptLog, error::Error};
+use crate::{
+    chat::{attempt_log::AttemptLog, error::Error},
+    handoff::headers::ATTEMPTS,
+};
 
 /// Head and body of a reply.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Reply {
-    /// The status.
+    /// Status.
     pub status: u16,
-    /// Headers besides the status and the length.
+    /// Headers without status and length.
     pub headers: Vec<(&'static str, String)>,
-    /// The body, or the first part of it.
+    /// Body, or the beginning of a stream.
     pub body: Vec<u8>,
     /// The reason of an error, in a word for logs and metrics.
     pub reason: Option<Cow<'static, str>>,
@@ -30,11 +33,19 @@ impl Reply {
         Self { status: error.status(), headers, body, reason, summary: None }
     }
 
-    /// Creates the reply for an error, with the attempts before it.
-    pub fn failed(error: &Error, request_id: &str, made: &AttemptLog) -> Self {
+    /// Returns the headers of a response, `:status` among them. `length` is `None` for a stream.
+    pub fn head<'r>(&'r self, status: &'r str, length: Option<&'r str>) -> Vec<(&'r str, &'r str)> {
+        let mut headers = vec![(":status", status)];
+        headers.extend(self.headers.iter().map(|(name, value)| (*name, value.as_str())));
+        headers.extend(length.map(|length| ("content-length", length)));
+        headers
+    }
+
+    /// Creates the answer for an error, with the attempts that led to it.
+    pub fn failed(error: &Error, request_id: &str, log: &AttemptLog) -> Self {
         let mut reply = Self::error(error, request_id);
-        reply.body = error.to_json(request_id, made);
-        reply.headers.push(("x-attache-attempts", made.to_string()));
+        reply.body = error.to_json(request_id, log);
+        reply.headers.push((ATTEMPTS, log.to_string()));
         reply
     }
 

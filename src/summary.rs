@@ -12,9 +12,9 @@ use crate::{
 /// Summary of an exchange. Unknown values are omitted.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Summary<'s> {
-    /// The model that the client asked for.
+    /// Model of the client's request.
     pub request_model: &'s str,
-    /// The model that answered, if one did.
+    /// Model that has answered.
     pub response_model: Option<&'s str>,
     /// The last provider and its region.
     pub provider: Option<(&'s str, Region)>,
@@ -24,17 +24,13 @@ pub struct Summary<'s> {
     pub cost: Option<u64>,
     /// The finish reason.
     pub finish: Option<Finish>,
-    /// From the whole request to the first content of a stream.
+    /// Time from the complete request to the first content of a stream.
     pub first_content: Option<Duration>,
-    /// From the request to the provider to the end of its answer.
+    /// Time from the request to the provider to the end of the response.
     pub provider_time: Option<Duration>,
-    /// From the whole request to the end of the answer.
+    /// Time from the complete request to the end of the answer.
     pub total: Option<Duration>,
 }
-
-/// The header in which the provider role sends the line of a call, whose filter state the gateway
-/// role cannot read.
-pub const HEADER: &str = "x-attache-summary";
 
 /// The text before each value, in order. The first value is always present.
 const FIELDS: [&str; 13] = [

@@ -37,3 +37,58 @@ impl Timestamp {
 pub fn millis(span: Duration) -> u64 {
     span.as_millis().try_into().unwrap_or(u64::MAX)
 }
+
+/// Values that wait for their moments. Few do at a time.
+#[derive(Debug)]
+pub struct WaitingList<T>(Vec<(Timestamp, T)>);
+
+impl<T> Default for WaitingList<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T> WaitingList<T> {
+    /// Adds a value that waits for a moment.
+    pub fn add(&mut self, due: Timestamp, value: T) {
+        self.0.push((due, value));
+    }
+
+    /// Takes the values whose moments have come, in the order in which they were added.
+    pub fn take_due(&mut self, now: Timestamp) -> Vec<T> {
+        let (due, rest) = std::mem::take(&mut self.0).into_iter().partition(|(due, _)| *due <= now);
+        self.0 = rest;
+        let due: Vec<(Timestamp, T)> = due;
+        due.into_iter().map(|(_, value)| value).collect()
+    }
+
+    /// Returns the time until the next moment, at least a millisecond. `None` if no value waits.
+    pub fn next_wait(&self, clock: impl FnOnce() -> Timestamp) -> Option<Duration> {
+        let next = self.0.iter().map(|(due, _)| *due).min()?;
+        Some(next.since(clock()).max(Duration::from_millis(1)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+
+    #[test]
+    fn values_wait_for_their_moments() {
+        let at = |millis| Timestamp::from_epoch(Duration::from_millis(millis));
+        let millis = Duration::from_millis;
+        let mut list = WaitingList::default();
+        assert_eq!(list.next_wait(|| at(0)), None);
+        for (due, value) in [(300, 'c'), (100, 'a'), (200, 'b')] {
+            list.add(at(due), value);
+        }
+        assert_eq!(list.next_wait(|| at(40)), Some(millis(60)));
+        assert_eq!(list.take_due(at(99)), []);
+        assert_eq!(list.take_due(at(200)), ['a', 'b']);
+        assert_eq!(list.next_wait(|| at(900)), Some(millis(1)));
+        assert_eq!(list.take_due(at(900)), ['c']);
+    }
+}

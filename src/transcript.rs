@@ -16,6 +16,7 @@ use crate::{
         error::{Error, TranscriptProblem},
         object::JsonObject,
         parameter::{Parameter, Parameters},
+        request_variant::RequestVariant,
         text::Text,
         transcript_id::TranscriptId,
     },
@@ -54,19 +55,19 @@ impl InsertionPoint {
 }
 
 impl TranscriptRequest {
-    /// Finds the transcript that a validated request refers to, if any. `asks` returns true for the
-    /// entries that the plan may try: 0 is the client's own request, then its fallbacks in order.
+    /// Finds the transcript that a validated request refers to, if any. `is_planned` returns true for
+    /// the variants that the plan may request.
     pub fn find(
         body: &[u8],
         parameters: &Parameters<'_>,
-        asks: impl Fn(usize) -> bool,
+        is_planned: impl Fn(RequestVariant) -> bool,
     ) -> Option<Self> {
         let raw = parameters.get(Parameter::TranscriptId)?;
         let id = serde_json::from_str(raw.get()).ok()?;
         let mut tags: Vec<&str> = Vec::new();
         tags.extend(first_tag(parameters));
         for (index, fallback) in fallback_entries(parameters).enumerate() {
-            if asks(index + 1) {
+            if is_planned(RequestVariant::fallback(index)) {
                 tags.extend(first_tag(&fallback));
             }
         }
@@ -210,7 +211,7 @@ fn character_length(json: &str) -> usize {
 pub fn text_from_call(called: &CallResult) -> Result<Text<'_>, Error> {
     let provider = || SERVICE.to_owned();
     let (status, headers, body) = match called {
-        CallResult::Answer { status, headers, body } => (*status, headers, body),
+        CallResult::Response { status, headers, body } => (*status, headers, body),
         CallResult::Broken => {
             return Err(Error::BadAnswer { provider: provider(), problem: "broke off" });
         }
@@ -306,7 +307,9 @@ mod tests {
     /// The body after the transcript `[T]` was put in, if one was wanted.
     fn inserted(body: &str) -> Option<String> {
         let parameters = parameters(body.as_bytes()).unwrap();
-        let wanted = TranscriptRequest::find(body.as_bytes(), &parameters, |entry| entry < 3)?;
+        let wanted = TranscriptRequest::find(body.as_bytes(), &parameters, |variant| {
+            variant < RequestVariant::fallback(2)
+        })?;
         let new = wanted.insert(body.as_bytes(), &Text::new("[\"T\"]"));
         let value: Value = serde_json::from_slice(&new).unwrap();
         assert_eq!(value["transcript_id"], Value::Null);
@@ -370,7 +373,7 @@ mod tests {
             let header = |name: &&str| ((*name).to_owned(), "1".to_owned());
             let headers = headers.iter().map(header).collect();
             let called =
-                CallResult::Answer { status, headers, body: body.to_string().into_bytes() };
+                CallResult::Response { status, headers, body: body.to_string().into_bytes() };
             text_from_call(&called)
                 .map(|text| text.decode().into_owned())
                 .map_err(|error| error.status())

@@ -13,11 +13,11 @@ use attache::{
     api_schema::origin::ResponseHead,
     chat::attempt_log::AttemptLog,
     config::Deadlines,
-    failover::Failover,
-    gateway::{Exchange, Gateway, Input, Output, envoy_reply::ReplySource},
+    failover::{Failover, envoy::Cause},
+    gateway::{Exchange, Gateway, Input, Output, reply_source::ReplySource},
     handoff::ticket::{Lane, Ticket},
     http_call::CallResult,
-    provider::{Attempt, LostResponse, Step},
+    provider::{Attempt, Step},
     region::Region::Us,
     reply::Reply,
     time::Timestamp,
@@ -178,14 +178,14 @@ impl<'k> World<'k> {
                     Ok(output) => output,
                     Err(story) => return story,
                 },
-                Output::Sleep(due) => {
+                Output::WakeAt(due) => {
                     assert!(due > self.now);
                     self.now = due;
-                    self.tell(Input::Due)
+                    self.tell(Input::WakeUp)
                 }
-                Output::Call { place, ticket, .. } => {
+                Output::Call { index: place, ticket, .. } => {
                     let called = self.call(ticket);
-                    self.tell(Input::Called { place, called })
+                    self.tell(Input::CallEnded { index: place, result: called })
                 }
                 Output::Reply(reply) => return self.story(&reply),
                 other => panic!("nothing happens any more: {other:?} after {:?}", self.asked),
@@ -206,7 +206,7 @@ impl<'k> World<'k> {
             let Some(step) = self.said(kind, &mut attempt) else {
                 // Without a host, the filters of the cluster are not even made.
                 let broken = (kind != Ejected)
-                    .then(|| attempt.broken(LostResponse::Broken, self.now))
+                    .then(|| attempt.on_response_lost(Cause::ConnectionFailed, self.now))
                     .flatten();
                 ticket = broken.map_or(ticket, |(_, next)| next);
                 let gives_up = matches!(kind, Ejected | Overflow) || left == 0;
@@ -230,8 +230,12 @@ impl<'k> World<'k> {
     fn passed(&mut self, reply: &Reply) -> Result<Output, Story> {
         let next = header(reply, "x-attache-next").map(|told| Failover::from_header(&told));
         let made = AttemptLog::parse(header(reply, "x-attache-attempts").unwrap_or_default());
-        let source = next.map_or(ReplySource::Provider, |next| ReplySource::Failed { next, made });
-        match self.tell(Input::Answer { status: reply.status, source }) {
+        let source = next.map_or(ReplySource::Provider, |next| ReplySource::Failed {
+            failover: next,
+            log: made,
+            reason: None,
+        });
+        match self.tell(Input::Response { status: reply.status, source }) {
             Output::Pass | Output::Stream { .. } => Err(self.story(reply)),
             other => Ok(other),
         }
@@ -242,7 +246,7 @@ impl<'k> World<'k> {
             details: details.to_owned(),
             ticket: Some(Box::new(ticket.clone())),
         };
-        self.tell(Input::Answer { status: 503, source })
+        self.tell(Input::Response { status: 503, source })
     }
 
     fn call(&mut self, ticket: Ticket) -> CallResult {
@@ -253,20 +257,24 @@ impl<'k> World<'k> {
             return CallResult::NotSent;
         }
         let Some(step) = self.said(kind, &mut attempt) else {
-            assert_eq!(attempt.broken(LostResponse::Broken, self.now), None, "the gateway knows");
+            assert_eq!(
+                attempt.on_response_lost(Cause::ConnectionFailed, self.now),
+                None,
+                "the gateway knows"
+            );
             let status = if kind == Silent { 504 } else { 503 };
-            return CallResult::Answer { status, headers: Vec::new(), body: b"Envoy's".to_vec() };
+            return CallResult::Response { status, headers: Vec::new(), body: b"Envoy's".to_vec() };
         };
         let (Step::Answer(reply) | Step::Begin(reply)) = step else { panic!("{step:?}") };
         let text = |(name, value): (&str, String)| (name.to_owned(), value);
         let headers = reply.headers.into_iter().map(text).collect();
-        CallResult::Answer { status: reply.status, headers, body: reply.body }
+        CallResult::Response { status: reply.status, headers, body: reply.body }
     }
 
     /// An attempt arrives in a cluster.
     fn attempt(&mut self, ticket: &Ticket) -> (Kind, Attempt) {
         let kind = *self.kinds.next().unwrap_or_else(|| panic!("too many: {:?}", self.asked));
-        let site = play::site(&self.gateway, &ticket.leg.cluster);
+        let site = play::site(&self.gateway, &ticket.target.cluster);
         let (attempt, _) = Attempt::new(&site, ticket.clone(), &self.body, self.now).unwrap();
         let after = self.now.since(play::sent()).as_millis();
         self.asked.push((attempt.model().to_owned(), after));

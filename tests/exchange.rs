@@ -10,7 +10,7 @@ mod play;
 use std::rc::Rc;
 
 use attache::{
-    gateway::{Exchange, Input, Output, RequestHead, envoy_reply::ReplySource},
+    gateway::{Exchange, Input, Output, RequestHead, plan::PlanIndex, reply_source::ReplySource},
     http_call::CallResult,
     region::Region::{Eu, Us},
 };
@@ -90,7 +90,7 @@ fn a_request_stays_in_its_region_unless_it_may_leave() {
         }
         match (play::exchange(&play::gateway(region), body.to_string().as_bytes()), expected) {
             (Output::Forward { ticket, .. }, Ok(expected)) => {
-                assert_eq!(ticket.leg.cluster, expected)
+                assert_eq!(ticket.target.cluster, expected)
             }
             (output, Err(expected)) => {
                 assert_eq!(play::errors(&output), [expected], "{region:?} {body}")
@@ -129,7 +129,7 @@ fn a_reply_of_envoy_says_what_happened_to_the_request() {
         assert!(matches!(forwarded, Output::Forward { .. }), "{forwarded:?}");
         assert_eq!(exchange.model(), "gpt-4.1");
         let source = ReplySource::Envoy { details: details.to_owned(), ticket: None };
-        let output = exchange.on(Input::Answer { status, source }, play::answered);
+        let output = exchange.on(Input::Response { status, source }, play::answered);
         match (output, expected) {
             (Output::Pass, None) => {}
             (Output::Reply(reply), Some((status, code))) => {
@@ -151,7 +151,7 @@ fn an_answer_of_the_provider_passes_whatever_its_status() {
         let mut exchange = Exchange::new(play::gateway(Us), REQUEST_ID.to_owned());
         exchange.on(Input::Head(play::client_head()), play::sent);
         exchange.on(Input::Body(play::request(&json!({}))), play::sent);
-        let input = Input::Answer { status, source: ReplySource::Provider };
+        let input = Input::Response { status, source: ReplySource::Provider };
         let output = exchange.on(input, play::answered);
         assert_eq!(output, Output::Pass, "{status}");
     }
@@ -179,26 +179,25 @@ fn there_is_one_answer_whatever_comes_in_whatever_order() {
                 2 => Input::Body(bodies[random.below(bodies.len())].to_vec()),
                 3 if random.below(4) == 0 => Input::Trailers,
                 3 => Input::Body(good.clone()),
-                4 => Input::Due,
-                5 => Input::Called { place: random.below(4), called: CallResult::Broken },
+                4 => Input::WakeUp,
+                5 => Input::CallEnded {
+                    index: PlanIndex::new(random.below(4)),
+                    result: CallResult::Broken,
+                },
                 _ => {
-                    let sources = [
-                        ReplySource::Provider,
-                        ReplySource::Envoy {
-                            details: "no_healthy_upstream".to_owned(),
-                            ticket: None,
-                        },
-                    ];
-                    Input::Answer { status: 503, source: random.one_of(&sources).clone() }
+                    let details = "no_healthy_upstream".to_owned();
+                    let envoy = ReplySource::Envoy { details, ticket: None };
+                    let sources = [ReplySource::Provider, envoy];
+                    Input::Response { status: 503, source: random.one_of(&sources).clone() }
                 }
             };
-            let is_answer = matches!(input, Input::Answer { .. });
+            let is_answer = matches!(input, Input::Response { .. });
             story.push(format!("{input:?}"));
             let output = exchange.on(input, play::sent);
             story.push(format!("{output:?}"));
             match output {
                 // What failed is held while something else is under way.
-                Output::Fetch(fetch) => panic!("nothing was to be fetched: {fetch:?}"),
+                Output::FetchTranscript(fetch) => panic!("nothing was to be fetched: {fetch:?}"),
                 Output::Wait => assert!(!is_answer || forwarded, "round {round}: {story:#?}"),
                 Output::Forward { .. } => {
                     assert!(!forwarded && !answered, "round {round}: {story:#?}");
@@ -209,7 +208,7 @@ fn there_is_one_answer_whatever_comes_in_whatever_order() {
                     answered = true;
                 }
                 Output::AskRateLimit { .. } => panic!("there is no service to ask: {story:#?}"),
-                Output::Sleep(_) | Output::Call { .. } => {
+                Output::WakeAt(_) | Output::Call { .. } => {
                     assert!(forwarded && !answered, "round {round}: {story:#?}");
                 }
                 // The gateway's own reply passes here too, on its way out.

@@ -9,10 +9,11 @@ mod play;
 
 use std::rc::Rc;
 
+use attache::http_call::MAX_ANSWER;
 use attache::{
     api_schema::origin::ResponseHead,
     gateway::{Gateway, Output},
-    provider::{MAX_ANSWER, Step},
+    provider::Step,
     region::Region,
     sse::MAX_EVENT,
 };

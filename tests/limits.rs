@@ -10,16 +10,14 @@ mod play;
 use std::{rc::Rc, time::Duration};
 
 use attache::{
-    chat::attempt_log::AttemptLog,
+    chat::{attempt_log::AttemptLog, request_variant::RequestVariant},
     config::Config,
-    failover::Failover,
-    gateway::{
-        AttemptReason, Exchange, Gateway, Input, Output, RequestHead, envoy_reply::ReplySource,
-    },
+    failover::{AttemptReason, Failover},
+    gateway::{Exchange, Gateway, Input, Output, RequestHead, reply_source::ReplySource},
     handoff::ticket::Ticket,
     http_call::CallResult,
     provider::{Attempt, Step},
-    quota::{self, service::Answer},
+    quota::{self, service::RateLimitResponse},
     region::Region::Us,
     reply::Reply,
     time::Timestamp,
@@ -73,7 +71,7 @@ fn told(headers: &[(&'static str, String)]) -> String {
 
 /// The provider role's attempt for a ticket.
 fn attempt(gateway: &Rc<Gateway>, ticket: &Ticket, request: &Value) -> Attempt {
-    let site = play::site(gateway, &ticket.leg.cluster);
+    let site = play::site(gateway, &ticket.target.cluster);
     let (attempt, _) =
         Attempt::new(&site, ticket.clone(), &play::request(request), later(0)).unwrap();
     attempt
@@ -121,7 +119,7 @@ fn an_account_asks_a_model_as_often_as_it_may_and_is_told() {
         assert_eq!(error["metadata"]["limit"], 2);
     }
     let ticket = ticket(ask(&gateway, &model("GPT-4.1"), 60_000).1);
-    assert_eq!(ticket.limit_status.map(|standing| standing.remaining), Some(1));
+    assert_eq!(ticket.limit_status.map(|status| status.remaining), Some(1));
 }
 
 #[test]
@@ -134,7 +132,7 @@ fn a_failure_tells_where_the_account_stands() {
     let Step::Answer(failed) = step else { panic!("{step:?}") };
     assert_eq!(told(&failed.headers), expected);
     let source = ReplySource::Envoy { details: "no_healthy_upstream".to_owned(), ticket: None };
-    let output = exchange.on(Input::Answer { status: 503, source }, || later(1_000));
+    let output = exchange.on(Input::Response { status: 503, source }, || later(1_000));
     assert_eq!(told(&reply(output).headers), expected);
 }
 
@@ -147,7 +145,7 @@ fn a_model_an_account_may_not_ask_is_a_mistake_and_costs_nothing() {
         assert_eq!(play::errors(&ask(&gateway, &wrong, 0).1).len(), 1);
     }
     let ticket = ticket(ask(&gateway, &model("gpt-4.1"), 0).1);
-    assert_eq!(ticket.limit_status.map(|standing| standing.remaining), Some(1));
+    assert_eq!(ticket.limit_status.map(|status| status.remaining), Some(1));
 }
 
 #[test]
@@ -157,18 +155,22 @@ fn who_has_no_limit_is_neither_counted_nor_told() {
         let output = play::exchange(&gateway, &play::request(&json!({})));
         assert_eq!(ticket(output).limit_status, None);
     }
-    assert!(gateway.register.get("requests/acme/gpt-4.1").is_none());
+    assert!(gateway.store.get("requests/acme/gpt-4.1").is_none());
 }
 
 #[test]
 fn a_retry_is_not_counted() {
     let gateway = play::gateway(Us);
     let (mut exchange, _) = ask(&gateway, &model("gpt-4.1"), 0);
-    let source = ReplySource::Failed { next: Failover::RetrySame, made: AttemptLog::default() };
-    let output = exchange.on(Input::Answer { status: 503, source }, || later(1));
-    assert!(matches!(output, Output::Sleep(_)), "{output:?}");
-    let ticket = ticket(exchange.on(Input::Due, || later(600)));
-    assert_eq!(ticket.limit_status.map(|standing| standing.remaining), Some(1));
+    let source = ReplySource::Failed {
+        failover: Failover::RetrySame,
+        log: AttemptLog::default(),
+        reason: None,
+    };
+    let output = exchange.on(Input::Response { status: 503, source }, || later(1));
+    assert!(matches!(output, Output::WakeAt(_)), "{output:?}");
+    let ticket = ticket(exchange.on(Input::WakeUp, || later(600)));
+    assert_eq!(ticket.limit_status.map(|status| status.remaining), Some(1));
     // In a stream, the provider role goes on by itself.
     let streamed = json!({"model": "gpt-4.1", "stream": true});
     let first = self::ticket(ask(&gateway, &streamed, 1_000).1);
@@ -192,7 +194,10 @@ fn a_model_that_may_not_be_asked_is_passed_over_in_both_lanes() {
         exhaust(&gateway, "gpt-4.1");
         exhaust(&gateway, "qwen3-32b");
         let ticket = ticket(ask(&gateway, &with_fallback(stream), 1_000).1);
-        assert_eq!((ticket.leg.entry, ticket.leg.model.as_str()), (2, "kimi-k2.5"));
+        assert_eq!(
+            (ticket.target.variant, ticket.target.model.as_str()),
+            (RequestVariant::fallback(1), "kimi-k2.5")
+        );
         assert_eq!(ticket.attempt_log.to_string(), "gpt-4.1=429/0ms qwen3-32B=429/0ms");
         let mut attempt = attempt(&gateway, &ticket, &with_fallback(stream));
         let free = json!({"choices": good()["choices"]});
@@ -217,26 +222,30 @@ fn each_fallback_counts_on_its_own_model() {
     let gateway = play::gateway(Us);
     exhaust(&gateway, "qwen3-32b");
     let (mut exchange, _) = ask(&gateway, &with_fallback(false), 0);
-    let source = ReplySource::Failed { next: Failover::NextModel, made: AttemptLog::default() };
-    let output = exchange.on(Input::Answer { status: 429, source }, || later(1));
-    let Output::Call { place, ticket, why, .. } = output else { panic!("{output:?}") };
-    assert_eq!((ticket.leg.model.as_str(), why), ("kimi-k2.5", AttemptReason::Fallback));
-    assert_eq!(ticket.limit_status.map(|standing| standing.remaining), Some(1));
+    let source = ReplySource::Failed {
+        failover: Failover::NextModel,
+        log: AttemptLog::default(),
+        reason: None,
+    };
+    let output = exchange.on(Input::Response { status: 429, source }, || later(1));
+    let Output::Call { index: place, ticket, reason, .. } = output else { panic!("{output:?}") };
+    assert_eq!((ticket.target.model.as_str(), reason), ("kimi-k2.5", AttemptReason::Fallback));
+    assert_eq!(ticket.limit_status.map(|status| status.remaining), Some(1));
     assert!(
         ticket.attempt_log.to_string().ends_with("qwen3-32B=429/0ms"),
         "{}",
         ticket.attempt_log
     );
     let headers = vec![("x-ratelimit-model".to_owned(), "kimi-k2.5".to_owned())];
-    let called = CallResult::Answer { status: 200, headers, body: Vec::new() };
-    let output = exchange.on(Input::Called { place, called }, || later(2));
+    let called = CallResult::Response { status: 200, headers, body: Vec::new() };
+    let output = exchange.on(Input::CallEnded { index: place, result: called }, || later(2));
     assert_eq!(told(&reply(output).headers), "model=kimi-k2.5");
     // The same where the provider role moves on.
     let first = self::ticket(ask(&gateway, &with_fallback(true), 3).1);
     let step = answered(&mut attempt(&gateway, &first, &with_fallback(true)), 429, &json!({}), 4);
     let Step::Yield(_, second) = step else { panic!("{step:?}") };
-    assert_eq!(second.leg.model, "kimi-k2.5");
-    assert_eq!(second.limit_status.map(|standing| standing.remaining), Some(0));
+    assert_eq!(second.target.model, "kimi-k2.5");
+    assert_eq!(second.limit_status.map(|status| status.remaining), Some(0));
     assert!(
         second.attempt_log.to_string().ends_with("qwen3-32B=429/0ms"),
         "{}",
@@ -250,8 +259,12 @@ fn a_failure_says_more_than_a_limit_after_it() {
     exhaust(&gateway, "qwen3-32b");
     exhaust(&gateway, "kimi-k2.5");
     let (mut exchange, _) = ask(&gateway, &with_fallback(false), 0);
-    let source = ReplySource::Failed { next: Failover::RetrySame, made: AttemptLog::default() };
-    let output = exchange.on(Input::Answer { status: 503, source }, || later(1));
+    let source = ReplySource::Failed {
+        failover: Failover::RetrySame,
+        log: AttemptLog::default(),
+        reason: None,
+    };
+    let output = exchange.on(Input::Response { status: 503, source }, || later(1));
     assert_eq!(output, Output::Pass);
     let ticket = ticket(ask(&gateway, &with_fallback(true), 3).1);
     let step = answered(&mut attempt(&gateway, &ticket, &with_fallback(true)), 503, &json!({}), 4);
@@ -272,12 +285,15 @@ fn a_model_that_is_named_twice_counts_once() {
             let Step::Yield(_, second) = step else { panic!("{step:?}") };
             *second
         } else {
-            let source =
-                ReplySource::Failed { next: Failover::RetrySame, made: AttemptLog::default() };
-            ticket(exchange.on(Input::Answer { status: 503, source }, || later(1)))
+            let source = ReplySource::Failed {
+                failover: Failover::RetrySame,
+                log: AttemptLog::default(),
+                reason: None,
+            };
+            ticket(exchange.on(Input::Response { status: 503, source }, || later(1)))
         };
-        assert_eq!(second.leg.entry, 1);
-        let slot = gateway.register.get("requests/frugal/gpt-4.1").unwrap().0;
+        assert_eq!(second.target.variant, RequestVariant::fallback(0));
+        let slot = gateway.store.get("requests/frugal/gpt-4.1").unwrap().0;
         assert_eq!(slot[8..], [0, 0, 0, if stream { 2 } else { 1 }]);
     }
 }
@@ -297,11 +313,11 @@ fn what_answers_cost_is_counted_and_waited_for() {
         assert!(message.contains("takes 100 tokens in 60 s"), "{message}");
         // What was refused did not count as a request either.
         let ticket = self::ticket(ask(&gateway, &request, 62_000).1);
-        assert_eq!(ticket.limit_status.map(|standing| standing.remaining), Some(1));
+        assert_eq!(ticket.limit_status.map(|status| status.remaining), Some(1));
     }
     let gateway = play::gateway(Us);
-    quota::charge_tokens(&gateway.config, "acme", "gpt-4.1", 9, &*gateway.register, || later(0));
-    assert!(gateway.register.get("tokens/acme/gpt-4.1").is_none());
+    quota::charge_tokens(&gateway.config, "acme", "gpt-4.1", 9, &*gateway.store, || later(0));
+    assert!(gateway.store.get("tokens/acme/gpt-4.1").is_none());
 }
 
 #[test]
@@ -312,7 +328,7 @@ fn an_answer_that_cannot_be_repaired_has_its_cost() {
     let step = answered(&mut attempt(&gateway, &ticket, &request), 200, &good(), 1);
     let Step::Answer(failed) = step else { panic!("{step:?}") };
     assert_eq!(failed.status, 500);
-    let slot = gateway.register.get("tokens/frugal/gpt-4.1").unwrap().0;
+    let slot = gateway.store.get("tokens/frugal/gpt-4.1").unwrap().0;
     assert_eq!(slot[8..], [0, 0, 0, 100]);
 }
 
@@ -332,7 +348,7 @@ fn a_streams_cost_is_counted_at_its_end() {
         "data: [DONE]\n\n"
     ]));
     let (begin, rest) = events.split_at(events.find("\n\n").unwrap() + 2);
-    let spent = || gateway.register.get("tokens/frugal/gpt-4.1").map(|(slot, _)| slot[11]);
+    let spent = || gateway.store.get("tokens/frugal/gpt-4.1").map(|(slot, _)| slot[11]);
     assert!(matches!(attempt.body(begin.as_bytes(), false, || later(1)), Step::Begin(_)));
     assert_eq!(spent(), None);
     attempt.body(rest.as_bytes(), false, || later(2));
@@ -353,11 +369,11 @@ const ADMITTED: &[u8] = b"\x08\x01\x12\x0e\x08\x01\x12\x04\x08\x1e\x10\x02\x18\x
 const REFUSED: &[u8] = b"\x08\x02";
 
 fn question(output: &Output) -> &[u8] {
-    let Output::AskRateLimit { question, timeout } = output else {
+    let Output::AskRateLimit { request, timeout } = output else {
         panic!("no question: {output:?}")
     };
     assert_eq!(*timeout, Duration::from_millis(20));
-    question
+    request
 }
 
 fn is_about(output: &Output, name: &str) -> bool {
@@ -369,14 +385,16 @@ fn a_service_is_asked_and_its_word_holds() {
     let gateway = with_service("local");
     let (mut exchange, output) = ask(&gateway, &model("gpt-4.1"), 0);
     assert!(is_about(&output, "gpt-4.1") && is_about(&output, "frugal"));
-    let output = exchange.on(Input::RateLimitAnswered(Answer::parse(ADMITTED)), || later(0));
-    assert_eq!(ticket(output).limit_status.map(|standing| standing.remaining), Some(29));
+    let output =
+        exchange.on(Input::RateLimitAnswered(RateLimitResponse::parse(ADMITTED)), || later(0));
+    assert_eq!(ticket(output).limit_status.map(|status| status.remaining), Some(29));
     // What comes late, or twice, changes nothing.
     assert_eq!(exchange.on(Input::RateLimitAnswered(None), || later(1)), Output::Wait);
     let (mut exchange, _) = ask(&gateway, &model("gpt-4.1"), 0);
-    let output = exchange.on(Input::RateLimitAnswered(Answer::parse(REFUSED)), || later(0));
+    let output =
+        exchange.on(Input::RateLimitAnswered(RateLimitResponse::parse(REFUSED)), || later(0));
     assert_eq!(reply(output).status, 429);
-    assert!(gateway.register.get("requests/frugal/gpt-4.1").is_none());
+    assert!(gateway.store.get("requests/frugal/gpt-4.1").is_none());
 }
 
 #[test]
@@ -384,15 +402,22 @@ fn a_service_is_asked_about_each_fallback_too() {
     let gateway = with_service("refuse");
     let (mut exchange, output) = ask(&gateway, &with_fallback(false), 0);
     assert!(is_about(&output, "gpt-4.1"));
-    let output = exchange.on(Input::RateLimitAnswered(Answer::parse(REFUSED)), || later(0));
+    let output =
+        exchange.on(Input::RateLimitAnswered(RateLimitResponse::parse(REFUSED)), || later(0));
     assert!(is_about(&output, "qwen3-32B"));
-    let output = exchange.on(Input::RateLimitAnswered(Answer::parse(ADMITTED)), || later(0));
-    assert_eq!(ticket(output).leg.entry, 1);
-    let source = ReplySource::Failed { next: Failover::NextModel, made: AttemptLog::default() };
-    let output = exchange.on(Input::Answer { status: 429, source }, || later(1));
+    let output =
+        exchange.on(Input::RateLimitAnswered(RateLimitResponse::parse(ADMITTED)), || later(0));
+    assert_eq!(ticket(output).target.variant, RequestVariant::fallback(0));
+    let source = ReplySource::Failed {
+        failover: Failover::NextModel,
+        log: AttemptLog::default(),
+        reason: None,
+    };
+    let output = exchange.on(Input::Response { status: 429, source }, || later(1));
     assert!(is_about(&output, "kimi-k2.5"));
     // The answer that is held is the best there is.
-    let output = exchange.on(Input::RateLimitAnswered(Answer::parse(REFUSED)), || later(2));
+    let output =
+        exchange.on(Input::RateLimitAnswered(RateLimitResponse::parse(REFUSED)), || later(2));
     assert_eq!(output, Output::Pass);
 }
 
@@ -420,17 +445,22 @@ fn a_hedge_that_may_not_begin_leaves_the_first_alone() {
     request["fallback_config"]["hedge_ms"] = json!(100);
     let (mut exchange, output) = ask(&gateway, &request, 0);
     assert!(matches!(output, Output::Forward { hedge: Some(_), .. }), "{output:?}");
-    assert_eq!(exchange.on(Input::Due, || later(100)), Output::Wait);
-    let input = Input::Answer { status: 200, source: ReplySource::Provider };
+    assert_eq!(exchange.on(Input::WakeUp, || later(100)), Output::Wait);
+    let input = Input::Response { status: 200, source: ReplySource::Provider };
     assert_eq!(exchange.on(input, || later(200)), Output::Pass);
     // With a service, the first may fail while it is asked about the hedge.
     let gateway = with_service("local");
     let (mut exchange, _) = ask(&gateway, &request, 0);
-    exchange.on(Input::RateLimitAnswered(Answer::parse(ADMITTED)), || later(0));
-    assert!(is_about(&exchange.on(Input::Due, || later(100)), "qwen3-32B"));
-    let source = ReplySource::Failed { next: Failover::NextModel, made: AttemptLog::default() };
-    let output = exchange.on(Input::Answer { status: 429, source }, || later(101));
+    exchange.on(Input::RateLimitAnswered(RateLimitResponse::parse(ADMITTED)), || later(0));
+    assert!(is_about(&exchange.on(Input::WakeUp, || later(100)), "qwen3-32B"));
+    let source = ReplySource::Failed {
+        failover: Failover::NextModel,
+        log: AttemptLog::default(),
+        reason: None,
+    };
+    let output = exchange.on(Input::Response { status: 429, source }, || later(101));
     assert_eq!(output, Output::Wait);
-    let output = exchange.on(Input::RateLimitAnswered(Answer::parse(REFUSED)), || later(102));
+    let output =
+        exchange.on(Input::RateLimitAnswered(RateLimitResponse::parse(REFUSED)), || later(102));
     assert!(is_about(&output, "kimi-k2.5"));
 }

@@ -11,7 +11,7 @@ use std::{cell::RefCell, collections::BTreeMap, num::NonZeroU32, time::Duration}
 use attache::{
     quota::{
         CasConflict, Counted, LimitStatus, SharedStore, Verdict, WINDOW, admit_request, charge,
-        standing,
+        limit_status,
     },
     time::Timestamp,
 };
@@ -64,8 +64,8 @@ fn admitted(remaining: u32, until: u64) -> Verdict {
 }
 
 fn refused(until: u64) -> Verdict {
-    let standing = LimitStatus { limit: LIMIT, remaining: 0, until: at(until) };
-    Verdict::Refuse { standing, exceeded: Counted::Requests }
+    let status = LimitStatus { limit: LIMIT, remaining: 0, until: at(until) };
+    Verdict::Refuse { status, exceeded: Counted::Requests }
 }
 
 #[test]
@@ -92,7 +92,7 @@ fn what_is_refused_costs_nothing_and_changes_nothing() {
     let before = table.get("k");
     for _ in 0..100 {
         assert_eq!(admit_request(&table, "k", LIMIT, at(2_000)), refused(61_000));
-        assert_eq!(standing(&table, "k", LIMIT, at(2_000)).remaining, 0);
+        assert_eq!(limit_status(&table, "k", LIMIT, at(2_000)).remaining, 0);
     }
     assert_eq!(table.get("k"), before);
 }
@@ -102,7 +102,7 @@ fn a_limit_that_changes_counts_what_was_admitted_under_the_old_one() {
     let table = Table::default();
     let limit = |limit| NonZeroU32::new(limit).unwrap();
     let ask = |most| match admit_request(&table, "k", limit(most), at(1_000)) {
-        Verdict::Admit(standing) => Some(standing.remaining),
+        Verdict::Admit(status) => Some(status.remaining),
         _ => None,
     };
     let asked = [5, 5, 5, 2, 3, 4, 4, 9].map(ask);
@@ -114,7 +114,7 @@ fn a_limit_that_changes_counts_what_was_admitted_under_the_old_one() {
 }
 
 #[test]
-fn garbage_in_the_register_is_a_fresh_window() {
+fn garbage_in_the_store_is_a_fresh_window() {
     let old = at(1_000).as_millis().to_be_bytes();
     let cases: [&[u8]; 6] = [b"", b"x", &[0; 11], &[0xff; 12], &[0; 13], &old];
     for garbage in cases {
@@ -157,7 +157,7 @@ fn a_clock_that_goes_back_neither_refuses_for_long_nor_admits_twice() {
 #[test]
 fn tokens_are_counted_afterwards_and_may_overdraw() {
     let table = Table::default();
-    let left = |now| standing(&table, "k", LIMIT, at(now)).remaining;
+    let left = |now| limit_status(&table, "k", LIMIT, at(now)).remaining;
     assert_eq!((left(1_000), table.get("k")), (7, None));
     charge(&table, "k", 5, at(1_000));
     assert_eq!(left(1_500), 2);
@@ -172,10 +172,10 @@ fn tokens_are_counted_afterwards_and_may_overdraw() {
 /// many numbers as were admitted, no number twice, none missing, and refuses only when full.
 fn check(takes: &[(u64, Verdict)]) {
     let mut windows: BTreeMap<Duration, Vec<u32>> = BTreeMap::new();
-    let until = |standing: &LimitStatus| standing.until.since(Timestamp::default());
+    let until = |status: &LimitStatus| status.until.since(Timestamp::default());
     for (_, verdict) in takes {
-        if let Verdict::Admit(standing) = verdict {
-            windows.entry(until(standing)).or_default().push(standing.remaining);
+        if let Verdict::Admit(status) = verdict {
+            windows.entry(until(status)).or_default().push(status.remaining);
         }
     }
     for (ends, remaining) in &mut windows {
@@ -184,8 +184,8 @@ fn check(takes: &[(u64, Verdict)]) {
         assert!(remaining.iter().copied().eq(all..LIMIT.get()), "{ends:?}: {remaining:?}");
     }
     for (now, verdict) in takes {
-        if let Verdict::Refuse { standing, .. } = verdict {
-            let admitted = windows.get(&until(standing)).map(Vec::len);
+        if let Verdict::Refuse { status, .. } = verdict {
+            let admitted = windows.get(&until(status)).map(Vec::len);
             assert_eq!(admitted, Some(7), "refused at {now}: {windows:?}");
         }
     }
@@ -245,7 +245,7 @@ fn threads_together_are_admitted_exactly_as_often_as_one() {
                 for _ in 0..500 {
                     let verdict = admit_request(&*shared, "k", limit, at(window * 60_000));
                     remaining.extend(match verdict {
-                        Verdict::Admit(standing) => Some(standing.remaining),
+                        Verdict::Admit(status) => Some(status.remaining),
                         _ => None,
                     });
                 }

@@ -8,9 +8,12 @@ mod play;
 use std::rc::Rc;
 
 use attache::{
-    chat::{attempt_log::AttemptLog, request},
+    chat::request,
     config::Config,
-    gateway::{Gateway, plan::Plan},
+    gateway::{
+        Exchange, Gateway, Input, Output, RequestHead,
+        plan::{Plan, PlanIndex},
+    },
     region::Region::{self, Eu, Global, Us},
 };
 use serde_json::{Value, json};
@@ -25,11 +28,17 @@ fn sample() -> Rc<Config> {
 fn clusters(gateway: &Gateway, body: &Value) -> Option<Vec<String>> {
     let body = body.to_string();
     let plan = Plan::new(gateway, "demo", request::parameters(body.as_bytes()).unwrap()).ok()?;
-    let places = (0..=plan.following()).map(|place| plan.get(place).unwrap());
-    let mut clusters: Vec<_> = places.map(|planned| planned.cluster.clone()).collect();
-    let ticket = plan.ticket(0, "id", AttemptLog::default()).unwrap();
+    let places = (0..=plan.max_retries()).map(PlanIndex::new);
+    let planned = places.map(|index| plan.get(index).unwrap());
+    let mut clusters: Vec<_> = planned.map(|planned| planned.cluster.clone()).collect();
+    let fresh = Gateway { store: Rc::new(play::Table::default()), ..gateway.clone() };
+    let mut exchange = Exchange::new(Rc::new(fresh), play::REQUEST_ID.to_owned());
+    let head = RequestHead { account: Some("demo".to_owned()), ..play::client_head() };
+    exchange.on(Input::Head(head), play::sent);
+    let output = exchange.on(Input::Body(body.into_bytes()), play::sent);
+    let Output::Forward { ticket, .. } = output else { panic!("{output:?}") };
     assert_eq!(ticket.gateway_region, gateway.region);
-    clusters.extend(ticket.rest.into_iter().map(|leg| leg.cluster));
+    clusters.extend(ticket.rest.into_iter().map(|target| target.cluster));
     Some(clusters)
 }
 
@@ -42,7 +51,7 @@ fn no_model_and_no_chain_of_fallbacks_leads_out_of_the_region() {
         let gateway = Gateway {
             config: Rc::clone(&config),
             region: home,
-            register: Rc::new(play::Table::default()),
+            store: Rc::new(play::Table::default()),
         };
         for first in &models {
             for second in &models {
@@ -81,7 +90,7 @@ fn an_operators_own_fallbacks_stay_in_the_region_too() {
         let gateway = Gateway {
             config: Rc::clone(&config),
             region: home,
-            register: Rc::new(play::Table::default()),
+            store: Rc::new(play::Table::default()),
         };
         for model in config.models.keys() {
             let body = json!({"model": model, "prompt": "x"});

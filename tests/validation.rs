@@ -464,8 +464,7 @@ fn strict_parameters_refuse_what_would_be_dropped() {
     let mut document: Value = serde_json::from_str(include_str!("golden/gateway.json")).unwrap();
     document["strict_parameters"] = json!(true);
     let config = Rc::new(Config::parse(&document).unwrap());
-    let gateway =
-        Rc::new(Gateway { config, region: Us, register: Rc::new(play::Table::default()) });
+    let gateway = Rc::new(Gateway { config, region: Us, store: Rc::new(play::Table::default()) });
     let cases = [
         (json!({"temperature": 0.5, "seed": 1, "call": null}), vec![]),
         (

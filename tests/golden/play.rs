@@ -51,7 +51,7 @@ pub fn config() -> Config {
 
 /// The test gateway in a region.
 pub fn gateway(region: Region) -> Rc<Gateway> {
-    Rc::new(Gateway { config: Rc::new(config()), region, register: Rc::new(Table::default()) })
+    Rc::new(Gateway { config: Rc::new(config()), region, store: Rc::new(Table::default()) })
 }
 
 /// A chat request of an account that may call.
@@ -85,7 +85,7 @@ pub fn ask(
     };
     // What fails is told to the client, not tried again: that has tests of its own.
     let ticket = Ticket { rest: Vec::new(), ..ticket };
-    let cluster = ticket.leg.cluster.clone();
+    let cluster = ticket.target.cluster.clone();
     match Attempt::new(&site(gateway, &cluster), ticket, body, sent()) {
         Ok((attempt, outgoing)) => Ok((attempt, outgoing, cluster)),
         Err(error) => Err(Reply::error(&error, REQUEST_ID)),
@@ -96,8 +96,8 @@ pub fn ask(
 pub fn site(gateway: &Rc<Gateway>, cluster: &str) -> Rc<ProviderCluster> {
     let (provider, region) = cluster.rsplit_once('-').unwrap();
     let region = Region::ALL.into_iter().find(|own| own.name() == region).unwrap();
-    let (config, register) = (Rc::clone(&gateway.config), Rc::clone(&gateway.register));
-    Rc::new(ProviderCluster { config, provider: provider.to_owned(), region, register })
+    let (config, store) = (Rc::clone(&gateway.config), Rc::clone(&gateway.store));
+    Rc::new(ProviderCluster { config, provider: provider.to_owned(), region, store })
 }
 
 /// Everything the client gets of an answer.

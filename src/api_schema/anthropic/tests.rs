@@ -31,7 +31,7 @@ fn cluster(provider: &str) -> Rc<ProviderCluster> {
         config,
         provider: provider.to_owned(),
         region: Region::Us,
-        register: Rc::new(crate::quota::Nowhere),
+        store: Rc::new(crate::quota::NullStore),
     })
 }
 
