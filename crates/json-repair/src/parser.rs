@@ -10,7 +10,7 @@ mod state;
 mod strings;
 
 pub(crate) use self::state::{BracketPolicy, Container, ParseOptions, StopReason};
-use self::state::{Frame, ParserState, StepResult, TokenRole};
+use self::state::{Frame, ParserState, RejectedEnd, StepResult, TokenRole};
 use crate::{
     lookahead::{Confidence, SourceText},
     report::{FlawKind, Report},
@@ -117,6 +117,20 @@ impl Parser {
         }
     }
 
+    /// Returns the offset of the first byte that may be read again.
+    pub(crate) fn needed_from(&self) -> usize {
+        let rejected_end = self.rejected_end().map_or(self.position, |rejected| rejected.at);
+        rejected_end.min(self.position)
+    }
+
+    /// Returns the end that was rejected in the current string.
+    fn rejected_end(&self) -> Option<&RejectedEnd> {
+        match &self.state {
+            ParserState::InString(string) => string.rejected_end.as_ref(),
+            _ => None,
+        }
+    }
+
     /// Returns the offset of the next byte to be read.
     pub(crate) fn position(&self) -> usize {
         self.position
@@ -137,9 +151,16 @@ impl Parser {
         self.output.reserve(bytes);
     }
 
-    /// Moves the finished output to the end of `out`.
+    /// Moves the output that cannot change any more to the end of `out`.
     pub(crate) fn drain_output(&mut self, out: &mut Vec<u8>) {
-        out.append(&mut self.output);
+        if let ParserState::InString(string) = &mut self.state
+            && string.pending_start.is_none()
+            && let Some(length) = string.rejected_end.as_mut().and_then(RejectedEnd::take_length)
+        {
+            out.extend(self.output.drain(..length.min(self.output.len())));
+        } else {
+            out.append(&mut self.output);
+        }
     }
 
     /// Returns the report and leaves an empty one.

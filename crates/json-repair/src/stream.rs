@@ -223,7 +223,7 @@ impl Stream {
     /// Removes parsed bytes from the buffer, unless they are few.
     fn discard_parsed(&mut self) {
         let StreamState::Parsing { parser, .. } = &mut self.state else { return };
-        let parsed = parser.position().min(self.buffer.len());
+        let parsed = parser.needed_from().min(self.buffer.len());
         if parsed > MIN_DISCARD {
             self.buffer.drain(..parsed);
             parser.discard(parsed);

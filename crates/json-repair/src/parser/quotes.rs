@@ -202,11 +202,12 @@ impl Parser {
         string: &mut StringState,
         after: usize,
     ) -> QuoteClass {
+        self.count_brackets(source, string, string.scan);
         if string.inner_quotes == 0 || string.bracket_depth <= 0 || self.rereads > 0 {
             return QuoteClass::Closing { after };
         }
-        // A stream cannot take back output, so the decision stays.
-        if string.rejected_end.is_none() && source.is_complete {
+        // The output behind this quote can still change, so a stream holds it.
+        if string.rejected_end.is_none() {
             string.rejected_end = Some(RejectedEnd { at: string.scan, output_length: None });
         }
         QuoteClass::Content

@@ -210,6 +210,13 @@ pub(super) enum QuoteClass {
     },
 }
 
+impl RejectedEnd {
+    /// Returns the length of the output before the quote, which is about to be removed.
+    pub(super) fn take_length(&mut self) -> Option<usize> {
+        self.output_length.as_mut().map(std::mem::take)
+    }
+}
+
 impl StringState {
     /// Continues the string at `start`, in another one that is joined to it.
     pub(super) fn continue_at(&mut self, start: usize) {
@@ -223,6 +230,9 @@ impl StringState {
         self.scan -= count;
         self.certain_to = self.certain_to.saturating_sub(count);
         self.brackets_counted_to = self.brackets_counted_to.saturating_sub(count);
+        if let Some(rejected) = &mut self.rejected_end {
+            rejected.at -= count;
+        }
     }
 }
 

@@ -145,6 +145,9 @@ impl Parser {
                 }
                 self.close_string(source, string, at, after);
             }
+            QuoteClass::ClosedBefore { .. } if let Some(rejected) = string.rejected_end.take() => {
+                return self.reread_from(source, *string, rejected);
+            }
             QuoteClass::ClosedBefore { end } => {
                 self.record_at(FlawKind::MissingQuote, end);
                 self.close_string(source, string, end, end);
@@ -176,13 +179,13 @@ impl Parser {
     ) {
         let at = string.scan;
         string.inner_quotes += 1;
+        self.write_content(source, string, at);
+        let written = self.output_for(string).len();
+        if let Some(rejected) = &mut string.rejected_end {
+            rejected.output_length.get_or_insert(written);
+        }
         if string.quote == Quote::Double {
             self.record_at(FlawKind::UnescapedQuote, at);
-            self.write_content(source, string, at);
-            let written = self.output_for(string).len();
-            if let Some(rejected) = &mut string.rejected_end {
-                rejected.output_length.get_or_insert(written);
-            }
             self.output_for(string).extend_from_slice(b"\\\"");
             self.position = at + length;
         } else {
@@ -313,6 +316,7 @@ impl Parser {
         let length = end - self.position;
         if string.pending_start.is_some()
             && string.role == TokenRole::Item
+            && string.rejected_end.is_none()
             && length > MAX_HELD_ITEM
         {
             string.pending_start = None;

@@ -25,7 +25,8 @@ pub fn streamed(text: &str, cuts: &[usize], root: RootKind) -> Result<String, Fa
     Ok(String::from_utf8(out).unwrap())
 }
 
-fn every_cut(text: &str) -> impl Iterator<Item = usize> {
+/// Returns the offsets where a text may be cut.
+pub fn every_cut(text: &str) -> impl Iterator<Item = usize> {
     (1..text.len()).filter(|at| text.is_char_boundary(*at))
 }
 
