@@ -4,6 +4,7 @@
 mod brackets;
 mod escapes;
 mod gaps;
+mod keys;
 mod quotes;
 mod scalars;
 mod state;
@@ -259,6 +260,11 @@ impl Parser {
             (b'=', Some(b'>' | b'=')) | (b'-', Some(b'>')) => (2, Some(FlawKind::WrongColon)),
             (b'=', _) => (1, Some(FlawKind::WrongColon)),
             (b']' | b')', _) => return Err(StopReason::Unrepairable),
+            _ if self.pending_key_may_hold_value(byte)
+                || self.is_followed_by_item(source, byte)? =>
+            {
+                return Err(StopReason::Unrepairable);
+            }
             (b',' | b';' | b'}', _) => (0, None),
             _ => (0, Some(FlawKind::MissingColon)),
         };
@@ -440,6 +446,9 @@ impl Parser {
         }
         if std::mem::take(&mut self.key_awaits_value) {
             self.output.extend_from_slice(b"null");
+        }
+        if matches!(self.state, ParserState::ExpectColon) && self.pending_key_may_hold_value(b' ') {
+            return Err(StopReason::Unrepairable);
         }
         // A pending key without a value carries no data, and neither does a comma.
         self.pending.clear();

@@ -33,7 +33,7 @@ impl Parser {
             },
         };
         match string.role {
-            TokenRole::Key => self.classify_key_quote(source, at, after),
+            TokenRole::Key => self.classify_key_quote(source, string, after),
             _ => self.classify_value_quote(source, string, after),
         }
     }
@@ -47,50 +47,6 @@ impl Parser {
             }
         }
         Ok((source.peek(at + 3)? != quote).then_some(at + 3))
-    }
-
-    /// Returns the class of a quote in a key.
-    fn classify_key_quote(
-        &self,
-        source: SourceText<'_>,
-        at: usize,
-        after: usize,
-    ) -> Lookahead<QuoteClass> {
-        let Some((next, byte)) = source.next_token(after)? else {
-            return Ok(QuoteClass::Closing { after });
-        };
-        if matches!(byte, b':' | b'=') {
-            return Ok(QuoteClass::Closing { after });
-        }
-        // If no colon follows a key, a colon in the key ended the key.
-        let so_far = source.bytes.get(self.position..at).unwrap_or_default();
-        let so_far = so_far.get(..MAX_LOOKAHEAD).unwrap_or(so_far);
-        if let Some(colon) = so_far.iter().position(|byte| *byte == b':').filter(|at| *at > 0) {
-            return Ok(QuoteClass::ClosedBefore { end: self.position + colon });
-        }
-        if next == after && source.quote_at(next).is_some() {
-            let follows = source.next_token(next + 1)?.is_some_and(|(_, byte)| byte == b':');
-            return Ok(if follows {
-                QuoteClass::Closing { after: next + 1 }
-            } else {
-                QuoteClass::Content
-            });
-        }
-        let ends = matches!(byte, b',' | b'}' | b']') || source.has_at(next, b"->")?;
-        let ends = ends || (next > after && source.has_value_at(next)?);
-        let ends = ends || !self.key_continues(source, after)?;
-        Ok(if ends { QuoteClass::Closing { after } } else { QuoteClass::Content })
-    }
-
-    /// Returns whether another quote follows that ends the key, before any byte that no key has.
-    fn key_continues(&self, source: SourceText<'_>, after: usize) -> Lookahead<bool> {
-        let rest = source.clipped(after).tail(after);
-        let end = rest.iter().position(|byte| b"\"'\n,{}[]".contains(byte) || *byte >= 0x80);
-        source.budget.spend(end.unwrap_or(rest.len()));
-        match end.and_then(|end| rest.get(end)) {
-            None if rest.len() < MAX_LOOKAHEAD => source.peek(after + rest.len()).map(|_| true),
-            found => Ok(!matches!(found, Some(b',' | b'{' | b'[' | b'\n'))),
-        }
     }
 
     /// Returns the class of a quote in a value or an item.
@@ -113,7 +69,8 @@ impl Parser {
             return Ok(QuoteClass::Joined { start: start + length, quote });
         }
         if byte == b':' && string.role == TokenRole::Item && string.inner_quotes == 0 {
-            return Ok(QuoteClass::Closing { after });
+            let is_set = self.innermost() == Some(Container::Set);
+            return Ok(if is_set { QuoteClass::Ambiguous } else { QuoteClass::Closing { after } });
         }
         if next == after && self.second_quote_closes(source, string, next)? {
             // Two quotes on a line of their own may be an empty string behind an unclosed one.
@@ -284,7 +241,28 @@ impl Parser {
                 return Ok(Some(at_run - run.len()));
             }
         }
-        Ok(None)
+        let spaces = so_far.len() - so_far.trim_ascii_end().len();
+        let is_member = spaces > 0 && string.inner_quotes == 0 && self.has_member_at(source, at)?;
+        Ok(is_member.then_some(at_run - spaces))
+    }
+
+    /// Returns whether a quoted key, a colon and a complete value are at `at`, behind which the
+    /// innermost object goes on or ends.
+    fn has_member_at(&self, source: SourceText<'_>, at: usize) -> Lookahead<bool> {
+        if self.innermost() != Some(Container::Object)
+            || source.key_confidence(at)? != Confidence::High
+        {
+            return Ok(false);
+        }
+        let Some(after) = source.after_string(at)? else { return Ok(false) };
+        let Some((colon, _)) = source.next_token(after)? else { return Ok(false) };
+        let Some((value, _)) = source.next_token(colon + 1)? else { return Ok(false) };
+        let end = match source.quote_at(value) {
+            Some(_) => source.after_string(value)?,
+            None => source.scalar_end(value)?,
+        };
+        let Some(end) = end else { return Ok(false) };
+        self.member_ends_at(source, end)
     }
 
     /// Returns the innermost container behind the brackets and the comma in `run`, if they are

@@ -117,7 +117,9 @@ impl Parser {
             _ if next == end => Ok(false),
             _ if source.has_line_break(end, next) => Ok(true),
             _ if self.innermost() == Some(Container::Object) => {
-                Ok(source.key_confidence(next)? == Confidence::High)
+                let confidence = source.key_confidence(next)?;
+                Ok(confidence == Confidence::High
+                    || confidence == Confidence::Low && source.quote_at(next).is_some())
             }
             _ => Ok(byte.is_ascii_digit() || source.has_value_at(next)?),
         }
@@ -285,6 +287,9 @@ impl Parser {
             b':' | b'=' if !key.is_empty() => self.write_key(key, FlawKind::UnquotedText, end),
             b'"' => match source.next_token(end + 1)? {
                 Some((_, b':')) => self.write_key(key, FlawKind::MissingQuote, end + 1),
+                _ if source.key_confidence(end)? != Confidence::High && key.contains(&b' ') => {
+                    Err(StopReason::Unrepairable)
+                }
                 // A word before a key carries no data.
                 _ if source.key_confidence(end)? != Confidence::High => {
                     self.write_key(key, FlawKind::UnquotedText, end)

@@ -189,6 +189,8 @@ pub(super) enum QuoteClass {
     },
     /// The quote belongs to the string.
     Content,
+    /// No repair fits better than another.
+    Ambiguous,
     /// The quote begins another string, and this one ended before without its own quote.
     ClosedBefore {
         /// The offset where the string ended.

@@ -139,6 +139,7 @@ impl Parser {
         }
         match self.classify_quote(source, string, length)? {
             QuoteClass::Content => self.write_content_quote(source, string, length),
+            QuoteClass::Ambiguous => return Err(StopReason::Unrepairable),
             QuoteClass::Closing { after } => {
                 if string.quote_count == QuoteCount::One && after > at + length {
                     self.record_at(FlawKind::WrongQuote, at);
@@ -350,18 +351,10 @@ impl Parser {
         {
             return self.reread_from(source, string, rejected);
         }
-        let all = source.tail(self.position);
         if string.role == TokenRole::Key {
-            // The text behind the first colon of an unclosed key is the value.
-            let colon = all.iter().position(|byte| *byte == b':');
-            let Some(colon) = colon.filter(|colon| *colon > 0) else {
-                self.position = source.bytes.len();
-                return self.finish_document(FlawKind::Truncated);
-            };
-            self.record(FlawKind::MissingQuote);
-            self.close_string(source, &mut string, self.position + colon, self.position + colon);
-            return Ok(());
+            return self.end_unclosed_key(source, string);
         }
+        let all = source.tail(self.position);
         if string.pending_start.is_some_and(|start| start + 1 == self.pending.len())
             && all.is_empty()
         {

@@ -15,6 +15,13 @@ fn check_repaired(cases: &[(&str, &str)]) {
     }
 }
 
+/// Checks that each text is refused, whole and in pieces.
+fn check_refused(texts: &[&str]) {
+    for text in texts {
+        check(text, |json| json == Err(Failure::Unrepairable), "a failure");
+    }
+}
+
 /// Checks the result for a text that is whole, in single characters, and cut at each character.
 fn check(text: &str, is_expected: impl Fn(Result<String, Failure>) -> bool, expected: &str) {
     let whole = repair(text, &RootKind::Any.into()).map(|(json, _)| json.into_owned());
@@ -89,4 +96,59 @@ fn a_long_document_behind_an_unclosed_bracket_is_whole() {
         let json = streamed(&text, &cuts, RootKind::Any).unwrap_or_default();
         assert_eq!(parsed(&json), parsed(&expected), "{} cuts", cuts.len());
     }
+}
+
+#[test]
+fn a_key_without_its_colon_does_not_take_in_the_value() {
+    check_repaired(&[
+        (r#"{"to "ada@x.org", "retries": 3}"#, r#"{"to": "ada@x.org", "retries": 3}"#),
+        (r#"{"retries": 3, "to "Ada Lovelace"}"#, r#"{"retries": 3, "to": "Ada Lovelace"}"#),
+        (r#"{"to""ada","n":1}"#, r#"{"to": "ada", "n": 1}"#),
+        (r#"{"to"ada", "retries": 3}"#, r#"{"to": "ada", "retries": 3}"#),
+        (r#"{"to" ada", "retries": 3}"#, r#"{"to": "ada", "retries": 3}"#),
+        (r#"{"rows": [{"sku "A1", "qty 2}]}"#, r#"{"rows": [{"sku": "A1", "qty": 2}]}"#),
+        (r#"{"full name "Ada", "age": 3}"#, r#"{"full name": "Ada", "age": 3}"#),
+        (r#"{"say "wait: what, now?", "n": 1}"#, r#"{"say": "wait: what, now?", "n": 1}"#),
+        (r#"{"sql "SELECT a, b", "limit" 10}"#, r#"{"sql": "SELECT a, b", "limit": 10}"#),
+        (r#"{"m {"k": 1}, "n": 2}"#, r#"{"m": {"k": 1}, "n": 2}"#),
+        (r#"{"m ["a", "b"], "n": 2}"#, r#"{"m": ["a", "b"], "n": 2}"#),
+        (r#"{"m true, "n": 2}"#, r#"{"m": true, "n": 2}"#),
+        (r#"{"m": "x", "n -5}"#, r#"{"m": "x", "n": -5}"#),
+        ("{\"m\": \"x\",\n\"n \"y\"\n\"o\": 1}", r#"{"m": "x", "n": "y", "o": 1}"#),
+        ("{'to 'ada', 'retries': 3}", r#"{"to": "ada", "retries": 3}"#),
+        (r#"{"id" 5 "name" "x"}"#, r#"{"id": 5, "name": "x"}"#),
+    ]);
+}
+
+#[test]
+fn a_string_without_its_end_does_not_take_in_the_next_member() {
+    check_repaired(&[
+        (r#"{"city": "Oslo "unit": "c", "n": 2}"#, r#"{"city": "Oslo", "unit": "c", "n": 2}"#),
+        (r#"{"city": "Oslo "days": 4}"#, r#"{"city": "Oslo", "days": 4}"#),
+        (r#"{"rule": "set "unit": 5 here"}"#, r#"{"rule": "set \"unit\": 5 here"}"#),
+    ]);
+}
+
+#[test]
+fn a_key_that_nobody_wrote_is_refused() {
+    check_refused(&[
+        r#"{"to ada", "retries": 3}"#,
+        r#"{"to", "ada", "retries": 3}"#,
+        r#"{"to"| "ada", "retries": 3}"#,
+        r#"{"say "he "really" did", "n": 1}"#,
+        r#"{"run "echo "a: b"", "n": 1}"#,
+        r#"{"n": 1, "a, "b": 2}"#,
+        r#"{"n": 1, "run me}"#,
+        r#"{"to "ada"#,
+        "{\"a \"b\"\n\"c \"d\"}",
+    ]);
+}
+
+#[test]
+fn quotes_in_a_key_stay_in_the_key() {
+    check_repaired(&[
+        (r#"{"say "hi" now": 1, "n": 2}"#, r#"{"say \"hi\" now": 1, "n": 2}"#),
+        (r#"{"5" disk": 1, "n": 2}"#, r#"{"5\" disk": 1, "n": 2}"#),
+        ("{'it's me': 1, 'n': 2}", r#"{"it's me": 1, "n": 2}"#),
+    ]);
 }
