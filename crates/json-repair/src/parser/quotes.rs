@@ -78,6 +78,9 @@ impl Parser {
             let ended = ended.filter(|end| source.has_line_break(*end, string.scan));
             return Ok(ended.map_or(QuoteClass::Content, |end| QuoteClass::ClosedBefore { end }));
         }
+        if next > after && self.unquoted_item_follows(source, string, (next, byte))? {
+            return Ok(QuoteClass::Closing { after });
+        }
         let confidence = self.continuation_confidence(source, after, 0)?;
         if confidence == Confidence::Low && next == after && matches!(byte, b']' | b'}') {
             self.count_brackets(source, string, next);
@@ -119,6 +122,32 @@ impl Parser {
         }
         let next = source.next_token(comma + 1)?;
         Ok(next.is_some_and(|(at, byte)| byte == b'"' && at > comma + 1))
+    }
+
+    /// Returns whether the token at `next` is an item without quotes, behind a string of an array whose quotes
+    /// so far are in pairs: `["a" b, "c"]`.
+    fn unquoted_item_follows(
+        &self,
+        source: SourceText<'_>,
+        string: &StringState,
+        (next, byte): (usize, u8),
+    ) -> Lookahead<bool> {
+        let is_word = byte.is_ascii_alphabetic() || !byte.is_ascii();
+        let is_word = is_word && source.quote_at(next).is_none();
+        let is_candidate = is_word && string.bracket_depth <= 0 && self.innermost().is_some();
+        if !is_candidate || !self.is_in_array() || !string.inner_quotes.is_multiple_of(2) {
+            return Ok(false);
+        }
+        if source.item_confidence(next)? == Confidence::None {
+            return Ok(false);
+        }
+        let rest = source.clipped(next).tail(next);
+        let length = rest.iter().position(|byte| b",]\n".contains(byte)).unwrap_or(rest.len());
+        let (end, is_comma) = (next + length, rest.get(length) == Some(&b','));
+        match source.next_token(end + 1)?.filter(|_| is_comma) {
+            None | Some((_, b']')) => Ok(true),
+            Some((item, _)) => Ok(source.item_confidence(item)? != Confidence::None),
+        }
     }
 
     /// Returns whether the token behind a string is one that JSON allows there, with a short

@@ -152,3 +152,16 @@ fn quotes_in_a_key_stay_in_the_key() {
         ("{'it's me': 1, 'n': 2}", r#"{"it's me": 1, "n": 2}"#),
     ]);
 }
+
+#[test]
+fn an_item_without_quotes_is_an_item_of_its_own() {
+    check_repaired(&[
+        (r#"{"l": ["red", "blue" GREEN], "n": 1}"#, r#"{"l": ["red", "blue", "GREEN"], "n": 1}"#),
+        ("[\n\"red\",\n\"blue\" dark green\n]", r#"["red", "blue", "dark green"]"#),
+        (r#"["a" b, c d, "e"]"#, r#"["a", "b", "c d", "e"]"#),
+        (r#"["梨" 苹果, "桃"]"#, r#"["梨", "苹果", "桃"]"#),
+        (r#"["say "hi" twice" bye, "x"]"#, r#"["say \"hi\" twice", "bye", "x"]"#),
+        (r#"["5" wide, and tall", "x"]"#, r#"["5\" wide, and tall", "x"]"#),
+        (r#"["he said "hi" aloud", "x"]"#, r#"["he said \"hi\" aloud", "x"]"#),
+    ]);
+}
