@@ -9,8 +9,9 @@ use super::{
 };
 use crate::{
     literals::json_literal,
-    lookahead::{Confidence, Lookahead, MAX_LOOKAHEAD, Quote, SourceText},
+    lookahead::{Confidence, Lookahead, MAX_LOOKAHEAD, SourceText},
     strict::number_length,
+    typography::Quote,
     work_budget::BYTES_PER_STEP,
 };
 

@@ -11,9 +11,10 @@ use super::{
 };
 use crate::{
     literals::json_literal,
-    lookahead::{Confidence, Lookahead, MAX_LOOKAHEAD, Quote, SourceText},
+    lookahead::{Confidence, Lookahead, MAX_LOOKAHEAD, SourceText},
     report::FlawKind,
     strict::{digit_count, escape_length, number_length},
+    typography::Quote,
 };
 
 /// The maximum length of text without quotes, in bytes.

@@ -1,6 +1,6 @@
 //! The states of the parser, and its options.
 
-use crate::lookahead::{NeedMoreInput, Quote};
+use crate::{lookahead::NeedMoreInput, typography::Quote};
 
 /// An open container.
 #[derive(Clone, Copy, Debug)]

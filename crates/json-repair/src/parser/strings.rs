@@ -7,9 +7,10 @@ use super::{
     state::{QuoteClass, QuoteCount, RejectedEnd, StringState, TokenRole, is_structural},
 };
 use crate::{
-    lookahead::{Lookahead, MAX_LOOKAHEAD, Quote, SourceText},
+    lookahead::{Lookahead, MAX_LOOKAHEAD, SourceText},
     report::FlawKind,
     strict::must_be_escaped,
+    typography::Quote,
     work_budget::REREAD_COST,
 };
 
