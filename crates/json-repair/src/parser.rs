@@ -15,6 +15,7 @@ use self::state::{Frame, ParserState, RejectedEnd, StepResult, TokenRole};
 use crate::{
     lookahead::{Confidence, SourceText},
     report::{FlawKind, Report},
+    typography::FULL_WIDTH_LENGTH,
 };
 
 /// A document that was parsed to its end.
@@ -211,12 +212,33 @@ impl Parser {
             ParserState::InString(string) => return self.read_string(source, string),
             _ => self.skip_gap(source)?,
         }
-        let Some(byte) = source.peek(self.position)? else {
+        let Some(byte) = source.peek_mark(self.position)? else {
             return self.finish_document(FlawKind::Truncated);
         };
         if self.skip_stray(source, byte)? {
             return Ok(());
         }
+        let at = self.position;
+        let result = self.read_token(source, byte);
+        if self.position == at + 1 && source.is_full_width(at) {
+            self.position = at + FULL_WIDTH_LENGTH;
+            self.record_full_width(byte, at);
+        }
+        result
+    }
+
+    /// Records the flaw of a full-width mark in the place of `mark`.
+    fn record_full_width(&mut self, mark: u8, at: usize) {
+        let kind = match mark {
+            b':' => FlawKind::WrongColon,
+            b',' | b';' => FlawKind::WrongComma,
+            _ => FlawKind::WrongBracket,
+        };
+        self.record_at(kind, at);
+    }
+
+    /// Reads the token that begins with `byte`. The caller passes the rest of a full-width mark.
+    fn read_token(&mut self, source: SourceText<'_>, byte: u8) -> StepResult {
         match self.state {
             ParserState::ExpectKey => self.read_key(source, byte),
             ParserState::ExpectColon => self.read_colon(source, byte),

@@ -1,6 +1,8 @@
 //! Classification of quotes in keys. A key without its colon or its closing quote must not take in the
 //! text behind it.
 
+use memchr::{memchr, memmem};
+
 use super::{
     Parser, StepResult, StopReason,
     state::{QuoteClass, StringState},
@@ -34,12 +36,9 @@ impl Parser {
             return Ok(class);
         }
         if next == after && source.quote_at(next).is_some() {
-            let follows = source.next_token(next + 1)?.is_some_and(|(_, byte)| byte == b':');
-            return Ok(if follows {
-                QuoteClass::Closing { after: next + 1 }
-            } else {
-                QuoteClass::Content
-            });
+            let after = source.quote_end(next);
+            let follows = source.next_token(after)?.is_some_and(|(_, byte)| byte == b':');
+            return Ok(if follows { QuoteClass::Closing { after } } else { QuoteClass::Content });
         }
         let ends = matches!(byte, b',' | b'}' | b']') || source.has_at(next, b"->")?;
         let ends = ends || (next > after && source.has_value_at(next)?);
@@ -57,7 +56,7 @@ impl Parser {
     ) -> Lookahead<Option<QuoteClass>> {
         let so_far = source.bytes.get(self.position..at).unwrap_or_default();
         let so_far = so_far.get(..MAX_LOOKAHEAD).unwrap_or(so_far);
-        let colon = so_far.iter().position(|byte| *byte == b':').filter(|at| *at > 0);
+        let colon = colon_offset(so_far);
         let is_structured = matches!(so_far.trim_ascii_end().last(), Some(b',' | b'{' | b'['));
         if colon.is_none() && !is_structured {
             return Ok(None);
@@ -130,7 +129,7 @@ impl Parser {
         let key = self.pending.iter().position(|byte| *byte == b'"');
         let key = key.and_then(|at| self.pending.get(at..)).unwrap_or_default().trim_ascii_end();
         let has_no_value = matches!(byte, b',' | b';' | b'}');
-        memchr::memmem::find(key, b"\\\"").is_some() || has_no_value && key.contains(&b' ')
+        memmem::find(key, b"\\\"").is_some() || has_no_value && key.contains(&b' ')
     }
 
     /// Returns whether a string without a colon follows a key without a colon: `{"city", "Oslo"}`.
@@ -153,8 +152,7 @@ impl Parser {
             return Err(StopReason::Unrepairable);
         }
         let all = source.tail(self.position);
-        let colon = all.iter().position(|byte| *byte == b':').filter(|colon| *colon > 0);
-        let length = match colon {
+        let length = match colon_offset(all) {
             Some(colon) => colon,
             None if !all.trim_ascii_end().ends_with(b"}") => {
                 self.position = source.bytes.len();
@@ -179,4 +177,10 @@ impl Parser {
             _ => Ok(None),
         }
     }
+}
+
+/// Returns the offset of the first colon, of any width, in an unclosed key.
+fn colon_offset(key: &[u8]) -> Option<usize> {
+    let colon = memchr(b':', key);
+    colon.or_else(|| memmem::find(key, "：".as_bytes())).filter(|colon| *colon > 0)
 }

@@ -11,7 +11,7 @@ use crate::{
     literals::json_literal,
     lookahead::{Confidence, Lookahead, MAX_LOOKAHEAD, SourceText},
     strict::number_length,
-    typography::Quote,
+    typography::{Quote, strip_full_width_comma},
     work_budget::BYTES_PER_STEP,
 };
 
@@ -69,7 +69,8 @@ impl Parser {
         {
             return Ok(QuoteClass::Joined { start: start + length, quote });
         }
-        if byte == b':' && string.role == TokenRole::Item && string.inner_quotes == 0 {
+        let is_colon = source.byte_at(next) == Some(b':');
+        if is_colon && string.role == TokenRole::Item && string.inner_quotes == 0 {
             let is_set = self.innermost() == Some(Container::Set);
             return Ok(if is_set { QuoteClass::Ambiguous } else { QuoteClass::Closing { after } });
         }
@@ -154,7 +155,8 @@ impl Parser {
     /// Returns whether the token behind a string is one that JSON allows there, with a short
     /// lookahead.
     fn is_plainly_closed(&self, source: SourceText<'_>, next: usize, byte: u8) -> Lookahead<bool> {
-        let Some(container) = self.innermost() else { return Ok(false) };
+        let container = self.innermost().filter(|_| !source.is_full_width(next));
+        let Some(container) = container else { return Ok(false) };
         if byte == container.closing_bracket() {
             return Ok(true);
         }
@@ -216,6 +218,7 @@ impl Parser {
             Quote::Single => b'\'',
             Quote::Backtick => b'`',
             Quote::CurlyDouble | Quote::CurlySingle => 0xe2,
+            Quote::Corner => 0xe3,
         };
         let Some(found) = memchr(quote, rest) else {
             let all = rest.len() == MAX_LOOKAHEAD;
@@ -227,9 +230,8 @@ impl Parser {
         {
             return Ok(false);
         }
-        let length = source.quote_at(at).map_or(1, |(_, length)| length);
         Ok(!source.has_line_break(after, at)
-            || self.continuation_confidence(source, at + length, 0)? == Confidence::High)
+            || self.continuation_confidence(source, source.quote_end(at), 0)? == Confidence::High)
     }
 
     /// Returns the offset where the string ended without a quote, if the quote at `string.scan`
@@ -247,6 +249,11 @@ impl Parser {
         }
         let so_far = source.bytes.get(self.position..at).unwrap_or_default();
         let so_far = trim_comment(so_far);
+        if let Some(own) = strip_full_width_comma(so_far)
+            && member_confidence(source, at, self.innermost())? == Confidence::High
+        {
+            return Ok(Some(self.position + own.len()));
+        }
         let at_run = self.position + so_far.len();
         let length = so_far
             .iter()
@@ -262,11 +269,7 @@ impl Parser {
         // A bracket that was opened in the content is closed in the content.
         let run = Some(run).filter(|_| !closes || unclosed_bracket_count(source, own) == 0);
         for run in [run, comma].into_iter().flatten() {
-            let confidence = match self.container_after(run) {
-                Some(Container::Object) => source.key_confidence(at)?,
-                Some(_) => source.item_confidence(at)?,
-                None => Confidence::None,
-            };
+            let confidence = member_confidence(source, at, self.container_after(run))?;
             if confidence == Confidence::High {
                 return Ok(Some(at_run - run.len()));
             }
@@ -360,6 +363,19 @@ impl Parser {
             own = before;
         }
         own
+    }
+}
+
+/// Returns the confidence that a key or an item of `container` begins at `at`.
+fn member_confidence(
+    source: SourceText<'_>,
+    at: usize,
+    container: Option<Container>,
+) -> Lookahead<Confidence> {
+    match container {
+        Some(Container::Object) => source.key_confidence(at),
+        Some(_) => source.item_confidence(at),
+        None => Ok(Confidence::None),
     }
 }
 

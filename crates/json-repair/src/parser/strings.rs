@@ -1,5 +1,7 @@
 //! Strings: their beginning, their content and their end.
 
+use memchr::memmem;
+
 use super::{
     Container, Parser, ParserState, StepResult, StopReason,
     escapes::write_escaped,
@@ -7,10 +9,10 @@ use super::{
     state::{QuoteClass, QuoteCount, RejectedEnd, StringState, TokenRole, is_structural},
 };
 use crate::{
-    lookahead::{Lookahead, MAX_LOOKAHEAD, SourceText},
+    lookahead::{Confidence, Lookahead, MAX_LOOKAHEAD, SourceText},
     report::FlawKind,
     strict::must_be_escaped,
-    typography::Quote,
+    typography::{Quote, strip_curly_quote, strip_full_width_comma},
     work_budget::REREAD_COST,
 };
 
@@ -63,6 +65,7 @@ impl Parser {
             certain_to: start,
             brackets_counted_to: start,
             needs_escaping: false,
+            has_curly_quote: false,
             inner_quotes: 0,
             bracket_depth: 0,
             rejected_end: None,
@@ -103,6 +106,10 @@ impl Parser {
             _ => match source.quote_at(string.scan) {
                 Some((quote, length)) if string.quote.is_closed_by(quote) => {
                     self.read_quote(source, string, length)
+                }
+                Some((Quote::Double, _)) if self.double_quote_closes(source, string)? => {
+                    self.close_string(source, string, string.scan, string.scan + 1);
+                    Ok(())
                 }
                 Some((Quote::Double, _)) => {
                     string.needs_escaping = true;
@@ -151,8 +158,7 @@ impl Parser {
                 return self.reread_from(source, *string, rejected);
             }
             QuoteClass::ClosedBefore { end } => {
-                self.record_at(FlawKind::MissingQuote, end);
-                self.close_string(source, string, end, end);
+                self.close_before(source, string, end);
             }
             QuoteClass::JoinedBefore { end, start } => {
                 self.record_at(FlawKind::MissingQuote, end);
@@ -170,6 +176,37 @@ impl Parser {
             }
         }
         Ok(())
+    }
+
+    /// Ends a string at `end`, behind a typographic quote or without any.
+    fn close_before(&mut self, source: SourceText<'_>, string: &mut StringState, end: usize) {
+        let content = source.bytes.get(self.position..end).unwrap_or_default().trim_ascii_end();
+        let is_paired = |own: &&[u8]| string.has_curly_quote || has_curly_quote(own);
+        let own = strip_curly_quote(content).filter(|own| !is_paired(own));
+        match own.filter(|_| string.quote == Quote::Double) {
+            Some(own) => {
+                let quote = self.position + own.len();
+                self.record_at(FlawKind::WrongQuote, quote);
+                self.close_string(source, string, quote, end);
+            }
+            None => {
+                self.record_at(FlawKind::MissingQuote, end);
+                self.close_string(source, string, end, end);
+            }
+        }
+    }
+
+    /// Returns whether a double quote ends a string that begins with a typographic quote.
+    fn double_quote_closes(&self, source: SourceText<'_>, string: &StringState) -> Lookahead<bool> {
+        let after = string.scan + 1;
+        if string.quote != Quote::CurlyDouble {
+            return Ok(false);
+        }
+        let Some((_, byte)) = source.next_token(after)? else { return Ok(false) };
+        match string.role {
+            TokenRole::Key => Ok(byte == b':'),
+            _ => Ok(self.continuation_confidence(source, after, 0)? == Confidence::High),
+        }
     }
 
     /// Writes the quote at `string.scan`, which belongs to the content.
@@ -227,6 +264,7 @@ impl Parser {
     ) {
         let piece = source.bytes.get(self.position..to).unwrap_or_default();
         let needs_escaping = std::mem::take(&mut string.needs_escaping);
+        string.has_curly_quote |= has_curly_quote(piece);
         let out = self.output_for(string);
         if needs_escaping {
             write_escaped(out, piece)
@@ -311,8 +349,9 @@ impl Parser {
             return self.end_unclosed_string(source, string);
         }
         let fresh = source.bytes.get(string.scan..end).unwrap_or_default();
-        if let Some(last) = fresh.iter().rposition(|byte| !is_structural(*byte)) {
-            string.certain_to = string.scan + last + 1;
+        let certain = certain_length(fresh);
+        if certain > 0 {
+            string.certain_to = string.scan + certain;
         }
         string.scan = end;
         let length = end - self.position;
@@ -361,10 +400,9 @@ impl Parser {
         {
             return self.finish_document(FlawKind::Truncated);
         }
-        self.record_at(FlawKind::MissingQuote, source.bytes.len());
         let own = all.get(..self.content_length(source, all)).unwrap_or_default();
         let end = self.position + self.trim_members(own).len();
-        self.close_string(source, &mut string, end, end);
+        self.close_before(source, &mut string, end);
         Ok(())
     }
 
@@ -381,10 +419,10 @@ impl Parser {
         if let Some(length) = rejected.output_length {
             self.output_for(&string).truncate(length);
         }
-        let length = source.quote_at(at).map_or(1, |(_, length)| length);
-        self.position = at + length;
+        let after = source.quote_end(at);
+        self.position = after;
         let mut string = StringState { needs_escaping: false, ..string };
-        self.close_string(source, &mut string, at + length, at + length);
+        self.close_string(source, &mut string, after, after);
         Ok(())
     }
 
@@ -411,6 +449,20 @@ impl Parser {
     }
 }
 
+/// Returns the length of the content that cannot belong to the JSON behind the string, if the closing
+/// quote is missing or a typographic one.
+fn certain_length(content: &[u8]) -> usize {
+    let last = content.iter().rposition(|byte| !is_structural(*byte));
+    let own = content.get(..last.map_or(0, |last| last + 1)).unwrap_or_default();
+    let own = strip_full_width_comma(own).unwrap_or(own);
+    strip_curly_quote(own).unwrap_or(own).len()
+}
+
+/// Returns whether a text has a typographic double quote.
+fn has_curly_quote(text: &[u8]) -> bool {
+    memmem::find(text, "“".as_bytes()).is_some() || memmem::find(text, "”".as_bytes()).is_some()
+}
+
 /// Returns the offset of the next byte that may not be plain content.
 fn find_special(source: SourceText<'_>, string: &StringState) -> Option<usize> {
     let rest = source.tail(string.scan);
@@ -419,7 +471,7 @@ fn find_special(source: SourceText<'_>, string: &StringState) -> Option<usize> {
         Quote::Single => rest.iter().position(|byte| must_be_escaped(*byte) || *byte == b'\''),
         _ => rest
             .iter()
-            .position(|byte| must_be_escaped(*byte) || matches!(*byte, b'\'' | b'`' | 0xc2 | 0xe2)),
+            .position(|byte| must_be_escaped(*byte) || b"'`\xc2\xe2\xe3\xef".contains(byte)),
     };
     found.map(|found| string.scan + found)
 }

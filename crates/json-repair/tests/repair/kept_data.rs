@@ -165,3 +165,57 @@ fn an_item_without_quotes_is_an_item_of_its_own() {
         (r#"["he said "hi" aloud", "x"]"#, r#"["he said \"hi\" aloud", "x"]"#),
     ]);
 }
+
+#[test]
+fn full_width_punctuation_is_structure_where_json_has_structure() {
+    check_repaired(&[
+        (
+            r#"{"城市"："上海"，"温度"：-3.5，"晴"：true}"#,
+            r#"{"城市":"上海","温度":-3.5,"晴":true}"#,
+        ),
+        (r#"{"a"："x"；"b"：［1，2］、"c"：{}}"#, r#"{"a":"x","b":[1,2],"c":{}}"#),
+        ("｛“a”：“x”，“b”：【“y”、“z”】｝", r#"{"a":"x","b":["y","z"]}"#),
+        ("结果如下：{\"a\"：1，\"b\"：2}", r#"{"a":1,"b":2}"#),
+        ("```json\n｛\"a\"：1｝\n```", r#"{"a":1}"#),
+        ("{姓名：李四，年龄：30}", r#"{"姓名":"李四","年龄":30}"#),
+        ("{日期：2024-01-01，备注：无}", r#"{"日期":"2024-01-01","备注":"无"}"#),
+        ("{「都市」：「東京」、＂区＂：＂港＂}", r#"{"都市":"東京","区":"港"}"#),
+        (r#"{"a"：1，"b"：[2，{"c"：3"#, r#"{"a":1,"b":[2,{"c":3}]}"#),
+        (r#"{"a": "x，"b"：1}"#, r#"{"a":"x","b":1}"#),
+        (r#"["甲"，"乙"、"丙"]"#, r#"["甲","乙","丙"]"#),
+    ]);
+}
+
+#[test]
+fn full_width_punctuation_in_a_string_is_text() {
+    check_repaired(&[
+        (r#"{"a"："见：甲，乙；【丙】"，"b"：1}"#, r#"{"a":"见：甲，乙；【丙】","b":1}"#),
+        (
+            r#"{"a": "他说"好"，"走"，就走了", "b": 1}"#,
+            r#"{"a":"他说\"好\"，\"走\"，就走了","b":1}"#,
+        ),
+        (r#"{"a": "选"甲"：一、"乙"：二", "b": 1}"#, r#"{"a":"选\"甲\"：一、\"乙\"：二","b":1}"#),
+        (r#"["他说"好"】完", "b"]"#, r#"["他说\"好\"】完","b"]"#),
+        (r#"{"a，b": 1, "c：d": "「e」",}"#, r#"{"a，b":1,"c：d":"「e」"}"#),
+    ]);
+}
+
+#[test]
+fn a_string_may_begin_and_end_with_quotes_of_different_width() {
+    check_repaired(&[
+        (r#"{"name”: “Ada", "age": 3}"#, r#"{"name":"Ada","age":3}"#),
+        (r#"{“name": "Ada”, "age": 3}"#, r#"{"name":"Ada","age":3}"#),
+        (r#"{"name”：“李四”，"age"：3}"#, r#"{"name":"李四","age":3}"#),
+        (r#"{"age": 3, "name": "Ada”}"#, r#"{"age":3,"name":"Ada"}"#),
+        (r#"{"a": "he said “hi”, "b": 1}"#, r#"{"a":"he said “hi”","b":1}"#),
+        (r#"{“a”: “he said "hi", and left”, “b”: 1}"#, r#"{"a":"he said \"hi\", and left","b":1}"#),
+    ]);
+}
+
+#[test]
+fn prose_with_full_width_brackets_holds_no_json() {
+    for text in ["【提示】请查收：1、苹果；2、香蕉。", "｛注意｝今天不上班", "见［附件一］，谢谢。"]
+    {
+        check(text, |json| json == Err(Failure::NoJson), "a failure");
+    }
+}
