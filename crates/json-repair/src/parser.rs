@@ -8,6 +8,7 @@ mod keys;
 mod quotes;
 mod scalars;
 mod state;
+mod string_ends;
 mod strings;
 
 pub(crate) use self::state::{BracketPolicy, Container, ParseOptions, StopReason};
