@@ -154,7 +154,7 @@ impl Parser {
         let all = source.tail(self.position);
         let length = match colon_offset(all) {
             Some(colon) => colon,
-            None if !all.trim_ascii_end().ends_with(b"}") => {
+            None if !matches!(all.trim_ascii_end().last(), Some(b'}' | b']')) => {
                 self.position = source.bytes.len();
                 return self.finish_document(FlawKind::Truncated);
             }

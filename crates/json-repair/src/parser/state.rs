@@ -160,6 +160,8 @@ pub(super) struct StringState {
     pub(super) pending_start: Option<usize>,
     /// Whether a byte behind the parser's position must be escaped.
     pub(super) needs_escaping: bool,
+    /// Whether a string that begins with a quote of another kind has a double quote.
+    pub(super) has_double_quote: bool,
     /// Whether the written content has a typographic quote.
     pub(super) has_curly_quote: bool,
     /// The number of quotes that belong to the content.

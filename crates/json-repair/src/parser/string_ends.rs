@@ -109,14 +109,15 @@ impl Parser {
         }
     }
 
-    /// Returns whether a double quote ends a string that begins with a typographic quote.
+    /// Returns whether a double quote ends a string that begins with a typographic quote. Only the
+    /// first one can: several belong to the content.
     pub(super) fn double_quote_closes(
         &self,
         source: SourceText<'_>,
         string: &StringState,
     ) -> Lookahead<bool> {
         let after = string.scan + 1;
-        if string.quote != Quote::CurlyDouble {
+        if string.quote != Quote::CurlyDouble || string.has_double_quote {
             return Ok(false);
         }
         let Some((_, byte)) = source.next_token(after)? else { return Ok(false) };

@@ -59,6 +59,7 @@ impl Parser {
             certain_to: start,
             brackets_counted_to: start,
             needs_escaping: false,
+            has_double_quote: false,
             has_curly_quote: false,
             inner_quotes: 0,
             bracket_depth: 0,
@@ -106,6 +107,7 @@ impl Parser {
                     Ok(())
                 }
                 Some((Quote::Double, _)) => {
+                    string.has_double_quote = true;
                     string.needs_escaping = true;
                     string.scan += 1;
                     Ok(())
