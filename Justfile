@@ -38,10 +38,10 @@ crashing:
     @bash .ci/setup wasm
     source .build/wasm.env && cargo --config wasm-pack.toml build --package attache --lib --target wasm32-wasip1
 
-# The command `attache` for the tests
+# The commands `attache` and `testkit` for the tests
 [private]
 command:
-    cargo build --package attache-cli
+    cargo build --package attache-cli --package testkit
 
 # A rate limit service to share
 [private]
@@ -102,7 +102,7 @@ reloads: filter crashing command
 
 # Rewrites the golden files, what voice platforms come to, and the table in docs/providers.md with what the code gives now; read the difference before you commit it
 golden:
-    UPDATE=1 cargo test --test golden --test voice --test documents
+    UPDATE=1 cargo test --test core -- golden:: voice:: documents::
 
 # Damages requests, answers, streams and errors by chance, so many seconds for each of twelve tests
 fuzz seconds="60":
@@ -160,7 +160,7 @@ up: filter programs
 down:
     @bash envoy/demo/down
 
-# The command `attache` and the scripted provider.
+# The command `attache`, and `testkit` with the scripted provider.
 [private]
 programs:
-    cargo build --release --package attache-cli --package attache --bin attache --example scripted-provider
+    cargo build --release --package attache-cli --package testkit

@@ -90,7 +90,7 @@ def run(options):
     target = Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target").absolute()
     module = os.environ.get("ATTACHE_MODULE") or target / "wasm32-wasip1/filter/attache.wasm"
     envoy = os.environ.get("ATTACHE_ENVOY") or ROOT / ".build/bin/envoy"
-    scripted = needed(target / "release/examples/scripted-provider", "the scripted provider")
+    scripted = needed(target / "release/testkit", "the scripted provider")
     if not shutil.which("wrk"):
         raise Failed("wrk is missing: apt-get install -y wrk")
     limiter = os.environ.get("ATTACHE_LIMITER") or target / "limiter/debug/rate-limiter"

@@ -58,7 +58,7 @@ def arguments():
 def run(options, directory):
     release = options.target / "release"
     module = options.target / "wasm32-wasip1/filter/attache.wasm"
-    with Provider(release / "examples/scripted-provider", directory) as provider:
+    with Provider(release / "testkit", directory) as provider:
         setting = Ours(directory, options.envoy, release / "attache", module, provider.port, None)
         with setting.ours() as envoy, Prometheus(directory, envoy.admin) as prometheus:
             load(envoy.port, options.seconds)

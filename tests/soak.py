@@ -89,7 +89,7 @@ def arguments():
 def run(options):
     """The clients, and what was found of the Envoy they wore out."""
     release = options.target / "release"
-    scripted = needed(release / "examples/scripted-provider", "the scripted provider")
+    scripted = needed(release / "testkit", "the scripted provider")
     with tempfile.TemporaryDirectory(prefix="attache-soak-") as name:
         directory = Path(name)
         with Provider(scripted, directory) as provider:

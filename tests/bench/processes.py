@@ -99,7 +99,7 @@ class Provider(Process):
     """The scripted provider, on one thread and without a memory of what it was asked."""
 
     def __init__(self, program, directory):
-        super().__init__([program, "--threads", "1", "--journal", "0"], directory / "provider.log")
+        super().__init__([program, "provider", "--threads", "1", "--journal", "0"], directory / "provider.log")
 
     # It says where it listens.
     stdout = subprocess.PIPE

@@ -1,10 +1,10 @@
 //! Answers in one piece: the shape of the API, field by field.
 
 use super::claims::*;
-use crate::support::client::Request;
-use crate::support::envoy::{Setup, marker};
 use serde_json::{Value, json};
 use std::time::SystemTime;
+use testkit::client::Request;
+use testkit::envoy::{Setup, marker};
 
 #[test]
 fn an_answer_has_every_field_of_the_api_and_no_other() {

@@ -3,12 +3,12 @@
 
 use super::claims::*;
 use super::metrics;
-use crate::support::client::{Answer, Request};
-use crate::support::envoy::{Gateway, Setup, marker};
 use serde_json::{Value, json};
 use std::sync::OnceLock;
 use std::thread;
 use std::time::{Duration, Instant};
+use testkit::client::{Answer, Request};
+use testkit::envoy::{Gateway, Setup, marker};
 
 /// A gateway whose providers fail as they are told, or cannot be reached at all. Every model has a
 /// price, and the account `frugal` may ask each once.

@@ -2,9 +2,9 @@
 //! module lives on.
 
 use super::claims::*;
-use crate::support::client::{Client, Request};
-use crate::support::envoy::{Setup, marker};
 use serde_json::{Value, json};
+use testkit::client::{Client, Request};
+use testkit::envoy::{Setup, marker};
 
 /// Sends a request that must be refused, by both protocols. `marker` is somewhere in it.
 #[track_caller]

@@ -1,10 +1,10 @@
 //! What every test with a real Envoy needs: the gateway they share, and the shapes that always hold.
 
-use crate::support::client::Answer;
-use crate::support::envoy::{Gateway, Setup, closed_port};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::sync::OnceLock;
+use testkit::client::Answer;
+use testkit::envoy::{Gateway, Setup, closed_port};
 
 /// The configuration of most tests.
 pub const YAML: &str = include_str!("gateway.yaml");

@@ -1,11 +1,11 @@
 //! The command as an operator uses it, and what Envoy says to what it writes.
 
 use super::claims::*;
-use crate::support::envoy::{Setup, attache, envoy};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use testkit::envoy::{Setup, attache, envoy};
 
 /// Every `gateway.yaml` there is: the tests' own, and the sample for operators.
 fn files() -> Vec<(&'static str, String)> {
@@ -62,7 +62,7 @@ fn as_one(dir: &Path) -> Value {
 fn what_is_rendered_runs() {
     let Some((_, sample)) = files().pop() else { return };
     let gateway = Setup::new(&sample).start();
-    let answer = gateway.us().send(crate::support::client::Request::get("/v1/models"));
+    let answer = gateway.us().send(testkit::client::Request::get("/v1/models"));
     let listed = answer.json()["data"].as_array().map_or(0, Vec::len);
     assert!(listed > 0, "{answer:?}");
     let stats = gateway.admin("/stats?filter=(lds|cds).update_rejected");

@@ -2,8 +2,6 @@
 //! their keys change without anybody noticing.
 
 use super::claims::*;
-use crate::support::client::Request;
-use crate::support::envoy::{Gateway, Setup, marker};
 use crate::support::names;
 use serde_json::json;
 use std::fs;
@@ -15,6 +13,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
+use testkit::client::Request;
+use testkit::envoy::{Gateway, Setup, marker};
 
 /// More requests than any test here makes.
 const MANY: usize = 1_000_000;

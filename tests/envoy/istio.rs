@@ -3,14 +3,14 @@
 
 use super::attempts::attempts;
 use super::claims::*;
-use crate::support::client::Request;
-use crate::support::envoy::{Gateway, Setup, attache, found, marker};
-use crate::support::istio::{Proxy, UNPATCHED, objects};
-use crate::support::pod::Pod;
 use serde_json::{Value, json};
 use std::fs;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
+use testkit::client::Request;
+use testkit::envoy::{Gateway, Setup, attache, found, marker};
+use testkit::istio::{Proxy, UNPATCHED, objects};
+use testkit::pod::Pod;
 
 const GATEWAY: &str = "istio-gateway";
 const SIDECAR: &str = "istio-sidecar";

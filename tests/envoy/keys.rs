@@ -1,13 +1,13 @@
 //! Keys: a provider's reaches the provider and nobody else, a client's goes no further than Envoy.
 
 use super::claims::*;
-use crate::support::client::{Opened, Request};
-use crate::support::envoy::{Gateway, Setup, attache, marker};
-use crate::support::leaks::assert_no_key;
 use serde_json::{Value, json};
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
+use testkit::client::{Opened, Request};
+use testkit::envoy::{Gateway, Setup, attache, marker};
+use testkit::leaks::assert_no_key;
 
 #[test]
 fn a_provider_gets_its_own_key_and_no_other() {

@@ -2,12 +2,12 @@
 
 use super::claims::*;
 use super::quota::{assert_exact, limited, told};
-use crate::support::client::Answer;
 use crate::support::crowd::{self, Ask};
-use crate::support::envoy::{Gateway, Setup, closed_port};
 use crate::support::limiter::Limiter;
 use std::thread;
 use std::time::Instant;
+use testkit::client::Answer;
+use testkit::envoy::{Gateway, Setup, closed_port};
 
 /// A gateway with an account `one-0` of this limit, which asks the service at this URL.
 fn asking(url: &str, limit: u32, more: &str) -> Gateway {

@@ -1,12 +1,12 @@
 //! The playground: what Envoy serves, and the page in a browser.
 
 use super::claims::*;
-use crate::support::client::Request;
-use crate::support::envoy::{Setup, marker};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
+use testkit::client::Request;
+use testkit::envoy::{Setup, marker};
 
 /// A gateway that serves it.
 fn open() -> Setup {

@@ -1,12 +1,12 @@
 //! Limits of accounts: exact whatever thread a request comes to, and told with every answer.
 
 use super::claims::*;
-use crate::support::client::{Answer, Request};
 use crate::support::crowd::{self, Ask, Told};
-use crate::support::envoy::{Gateway, Setup};
 use serde_json::{Value, json};
 use std::fmt::Write;
 use std::time::Instant;
+use testkit::client::{Answer, Request};
+use testkit::envoy::{Gateway, Setup};
 
 /// A gateway whose accounts `NAME-0` to `NAME-(count-1)` may ask each model so often.
 pub fn limited(accounts: &[(&str, usize, u32)]) -> String {

@@ -3,13 +3,13 @@
 
 use super::claims::*;
 use super::lanes::{cases, loaded};
-use crate::support::client::Client;
-use crate::support::envoy::{Gateway, module};
 use crate::support::load::Load;
 use std::fs;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
+use testkit::client::Client;
+use testkit::envoy::{Gateway, module};
 
 /// How many clients ask at a time.
 const CLIENTS: u64 = 128;
@@ -70,7 +70,7 @@ fn rotate_account(gateway: &Gateway, load: &Load, name: &str) {
 }
 
 fn marker_word() -> String {
-    crate::support::envoy::marker().replace('.', "")
+    testkit::envoy::marker().replace('.', "")
 }
 
 /// Gives a provider another key.

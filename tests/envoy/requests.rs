@@ -2,10 +2,10 @@
 
 use super::answers::tool;
 use super::claims::*;
-use crate::support::client::{Answer, Request};
-use crate::support::envoy::{Setup, marker};
-use crate::support::provider::Entry;
 use serde_json::{Value, json};
+use testkit::client::{Answer, Request};
+use testkit::envoy::{Setup, marker};
+use testkit::provider::Entry;
 
 /// Sends a chat request with more parameters, and gives the answer and what reached the provider.
 #[track_caller]

@@ -2,9 +2,9 @@
 
 use super::claims::*;
 use super::reload::{replace, until};
-use crate::support::client::{Opened, Request};
-use crate::support::envoy::{Gateway, Setup};
 use std::fs;
+use testkit::client::{Opened, Request};
+use testkit::envoy::{Gateway, Setup};
 
 /// What may go wrong in a file of Envoy's: what stands there, what comes in its place, and what the
 /// module or Envoy says to that.

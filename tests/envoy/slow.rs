@@ -2,12 +2,12 @@
 
 use super::bad_input::read_raw;
 use super::claims::*;
-use crate::support::client::Client;
-use crate::support::envoy::Setup;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant};
+use testkit::client::Client;
+use testkit::envoy::Setup;
 
 /// A gateway with a tenth of the patience, so that a test need not wait a minute. What Envoy does when
 /// the time is up is the same.

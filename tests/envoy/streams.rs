@@ -2,10 +2,10 @@
 
 use super::answers::tool;
 use super::claims::*;
-use crate::support::client::{Answer, Request};
-use crate::support::envoy::{Setup, marker};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
+use testkit::client::{Answer, Request};
+use testkit::envoy::{Setup, marker};
 
 /// Asks for a stream with a script.
 fn play(script: &str) -> Answer {

@@ -1,15 +1,12 @@
 //! Voice platforms as callers: each of their bodies answered in every schema, and nothing of a call
 //! but its conversation in anybody's hands.
 
-#[path = "../voice/cases.rs"]
-mod cases;
-
-use self::cases::{CASES, body};
 use super::claims::*;
-use crate::support::client::{Client, Request};
-use crate::support::envoy::{Setup, marker};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
+use testkit::client::{Client, Request};
+use testkit::envoy::{Setup, marker};
+use testkit::voice::{CASES, body};
 
 const MODELS: [&str; 3] = ["gpt", "claude", "gemini"];
 

@@ -37,8 +37,8 @@ def found(path, recipe):
 def gateway(tmp_path_factory):
     """Where the gateway listens (`us`, `eu`), its keys (`key`, `visitor`), and what its provider
     heard."""
-    program = found(TARGET / "debug/examples/scripted-provider", "cargo test")
-    provider = subprocess.Popen([program], stdout=subprocess.PIPE, text=True)
+    program = found(TARGET / "debug/testkit", "just command")
+    provider = subprocess.Popen([program, "provider"], stdout=subprocess.PIPE, text=True)
     with stopping(provider):
         upstream = provider.stdout.readline().strip().rpartition("/")[2]
         with running(tmp_path_factory.mktemp("gateway"), upstream) as gateway:

@@ -7,7 +7,6 @@ mod damage;
 mod hostile;
 mod peer;
 mod pieces;
-#[path = "../../../tests/support/random.rs"]
 mod random;
 mod streamed;
 mod verdict;

@@ -3,7 +3,6 @@
 mod corpus;
 mod damage;
 mod peer;
-#[path = "../../../tests/support/random.rs"]
 mod random;
 mod verdict;
 mod wrap;
