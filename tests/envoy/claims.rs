@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::sync::OnceLock;
 use testkit::client::Answer;
-use testkit::envoy::{Gateway, Setup, closed_port};
+use testkit::envoy::{Gateway, Setup};
+use testkit::ports::closed_port;
 
 /// The configuration of most tests.
 pub const YAML: &str = include_str!("gateway.yaml");

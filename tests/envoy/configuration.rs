@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use testkit::envoy::{Setup, attache, envoy};
+use testkit::envoy::Setup;
+use testkit::programs::{attache, envoy};
 
 /// Every `gateway.yaml` there is: the tests' own, and the sample for operators.
 fn files() -> Vec<(&'static str, String)> {

@@ -4,7 +4,7 @@ use serde_json::Value;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
-use testkit::envoy::module;
+use testkit::programs::module;
 
 /// Runs `envoy/oci`, which reads the module that the tests load.
 fn pack(dir: &Path) -> Output {

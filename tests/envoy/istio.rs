@@ -8,9 +8,10 @@ use std::fs;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use testkit::client::Request;
-use testkit::envoy::{Gateway, Setup, attache, found, marker};
+use testkit::envoy::{Gateway, Setup, marker};
 use testkit::istio::{Proxy, UNPATCHED, objects};
 use testkit::pod::Pod;
+use testkit::programs::{attache, found};
 
 const GATEWAY: &str = "istio-gateway";
 const SIDECAR: &str = "istio-sidecar";

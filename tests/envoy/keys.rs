@@ -6,8 +6,9 @@ use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 use testkit::client::{Opened, Request};
-use testkit::envoy::{Gateway, Setup, attache, marker};
+use testkit::envoy::{Gateway, Setup, marker};
 use testkit::leaks::assert_no_key;
+use testkit::programs::attache;
 
 #[test]
 fn a_provider_gets_its_own_key_and_no_other() {

@@ -7,7 +7,8 @@ use crate::support::limiter::Limiter;
 use std::thread;
 use std::time::Instant;
 use testkit::client::Answer;
-use testkit::envoy::{Gateway, Setup, closed_port};
+use testkit::envoy::{Gateway, Setup};
+use testkit::ports::closed_port;
 
 /// A gateway with an account `one-0` of this limit, which asks the service at this URL.
 fn asking(url: &str, limit: u32, more: &str) -> Gateway {

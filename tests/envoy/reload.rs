@@ -9,7 +9,8 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 use testkit::client::Client;
-use testkit::envoy::{Gateway, module};
+use testkit::envoy::Gateway;
+use testkit::programs::module;
 
 /// How many clients ask at a time.
 const CLIENTS: u64 = 128;

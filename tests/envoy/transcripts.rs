@@ -142,7 +142,7 @@ fn every_failure_of_the_service_has_its_answer() {
 
 #[test]
 fn a_service_that_cannot_be_reached_is_told_of() {
-    let port = testkit::envoy::closed_port();
+    let port = testkit::ports::closed_port();
     let gateway = Setup::new(REGIONAL).upstream(format!("transcripts=127.0.0.1:{port}")).start();
     for is_stream in [false, true] {
         let (_, body) = about("call", "gpt", "{{ transcript }}", is_stream);

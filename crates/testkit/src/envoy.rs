@@ -2,26 +2,20 @@
 //! scripted provider behind it.
 
 use crate::client::{Answer, Client, Protocol, Request};
-use crate::leaks::{FLUSH, LOGS, PLANTED, Traces};
+use crate::launch::{AccessLog, Envoy, Launch, Ready};
+use crate::leaks::{LOGS, PLANTED, Traces};
 use crate::pod::Pod;
-pub use crate::ports::closed_port;
 use crate::ports::free_ports;
-pub use crate::programs::{attache, crashing_module, envoy, found, module};
+use crate::programs::{attache, crashing_module, module};
 use crate::provider::{Entry, Provider, Settings};
-use crate::room::Room;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File};
-use std::io::Write;
+use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::Output;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::SystemTime;
 use tempfile::TempDir;
-
-/// How long Envoy may take to start. It compiles the module first.
-const START: Duration = Duration::from_secs(120);
 
 /// How the ports are spelled in every `gateway.yaml` of the repository.
 const PORTS: [&str; 3] = ["8080", "8081", "9901"];
@@ -136,32 +130,15 @@ impl Setup {
 
     /// Starts Envoy, and returns once it answers.
     pub fn start(self) -> Gateway {
-        let (workers, names, edits) = (self.workers.to_string(), self.names, self.edits.clone());
+        let (workers, names, edits) = (self.workers, self.names, self.edits.clone());
         let files = self.render();
         edits.into_iter().for_each(|edit| files.edit(edit));
         if let Some(server) = names {
             files.look_up_at(server);
         }
-        let room = Room::take(files.watches(), START);
-        let log = files.dir.join("envoy.log");
-        let mut command = Command::new(envoy());
-        command
-            .args(["--disable-hot-restart", "--concurrency", &workers, "--log-level", "info"])
-            .args(["--file-flush-interval-msec", &FLUSH.as_millis().to_string()])
-            .arg("--config-path")
-            .arg(files.dir.join("envoy/envoy.yaml"))
-            .arg("--log-path")
-            .arg(&log)
-            .args(files.pod().iter().flat_map(Pod::arguments))
-            .stdin(Stdio::null())
-            .stdout(File::create(files.dir.join("access.log")).expect("a file"))
-            .stderr(File::create(files.dir.join("envoy.err")).expect("a file"));
-        let mut envoy = command.spawn().expect("Envoy starts");
-        let watchdog = watch(&envoy, &files.dir);
+        let envoy = files.launch(workers).start().unwrap_or_else(|error| panic!("{error}"));
         let [us, eu, admin] = files.ports;
-        files.wait(&mut envoy, &[us, eu]);
-        let traces = Traces::begin(admin, &files.dir);
-        Gateway { files, us, eu, admin, envoy, watchdog, traces, _room: room }
+        Gateway { envoy, files, us, eu, admin }
     }
 
     /// Writes the file, its secrets, and what the command makes of it.
@@ -244,12 +221,6 @@ impl Files {
         Some(Pod { dir: &self.dir, admin, target })
     }
 
-    /// How many instances of inotify Envoy takes: one for each file, and one more for each key.
-    fn watches(&self) -> usize {
-        let count = |folder| fs::read_dir(self.dir.join(folder)).map_or(0, Iterator::count);
-        count("envoy") + 2 * count("envoy/secrets")
-    }
-
     fn edit(&self, (file, from, to): (&str, &str, &str)) {
         let path = self.dir.join("envoy").join(file);
         let text = fs::read_to_string(&path).expect("a file");
@@ -273,35 +244,32 @@ typed_dns_resolver_config:
         fs::write(path, yaml + &more).expect("a file");
     }
 
-    fn wait(&self, envoy: &mut Child, ports: &[u16]) {
-        let started = Instant::now();
+    fn launch(&self, workers: usize) -> Launch {
+        let [us, eu, admin] = self.ports;
         let yaml = fs::read_to_string(self.dir.join("gateway.yaml")).unwrap_or_default();
-        for port in ports.iter().filter(|port| yaml.contains(&format!("port: {port}"))) {
-            while !is_healthy(*port) {
-                let gone = envoy.try_wait().expect("our own child");
-                let late = started.elapsed() > START;
-                assert!(
-                    gone.is_none() && !late,
-                    "Envoy does not start ({gone:?}). The end of its log:\n{}{}",
-                    tail(&self.dir.join("envoy.log")),
-                    tail(&self.dir.join("envoy.err")),
-                );
-                thread::sleep(Duration::from_millis(20));
-            }
+        let is_listener = |port: &u16| yaml.contains(&format!("port: {port}"));
+        Launch {
+            config: self.dir.join("envoy/envoy.yaml"),
+            logs: self.dir.clone(),
+            access_log: AccessLog::File,
+            listeners: [us, eu].into_iter().filter(is_listener).collect(),
+            ready: Ready::Healthy,
+            admin,
+            workers,
+            arguments: self.pod().iter().flat_map(Pod::arguments).collect(),
+            temporary: Some(self.dir.clone()),
         }
     }
 }
 
 /// A running gateway. It stops when dropped, or when the process ends however it ends.
 pub struct Gateway {
+    // Dropped first: Envoy stops before its files and its provider go.
+    envoy: Envoy,
     files: Files,
     us: u16,
     eu: u16,
     admin: u16,
-    envoy: Child,
-    watchdog: Child,
-    traces: Traces,
-    _room: Room,
 }
 
 impl Gateway {
@@ -332,7 +300,7 @@ impl Gateway {
 
     /// Where it may leave keys.
     pub fn traces(&self) -> &Traces {
-        &self.traces
+        self.envoy.traces()
     }
 
     /// Renders the file again, as it is now.
@@ -359,14 +327,7 @@ impl Gateway {
 
     /// Stops Envoy, which then writes what it held back. No key may be in what it leaves behind.
     pub fn stop(&mut self) {
-        let Some(mut pipe) = self.watchdog.stdin.take() else { return };
-        let pages = self.traces.pages();
-        let _ = pipe.write_all(b"stop\n");
-        let _ = self.envoy.wait();
-        let _ = self.watchdog.wait();
-        if !thread::panicking() {
-            self.traces.assert_keyless(&pages);
-        }
+        self.envoy.stop();
     }
 
     /// What Envoy wrote. Of the access log, what it wrote so far.
@@ -391,6 +352,21 @@ impl Gateway {
     /// The process of Envoy.
     pub fn pid(&self) -> u32 {
         self.envoy.id()
+    }
+
+    /// The process of Envoy, with what is known of it.
+    pub fn process(&mut self) -> &mut Envoy {
+        &mut self.envoy
+    }
+
+    /// Ports of the listeners `us` and `eu`, and of the administration interface.
+    pub fn ports(&self) -> [u16; 3] {
+        self.files.ports
+    }
+
+    /// The scripted provider behind it.
+    pub fn provider(&self) -> &Provider {
+        &self.files.provider
     }
 
     /// Fails if the module ever broke: a panic, a reload, or a call the host refused.
@@ -424,26 +400,10 @@ impl Gateway {
     }
 }
 
-impl Drop for Gateway {
-    fn drop(&mut self) {
-        self.stop();
-    }
-}
-
 /// A word no other request of this process has: the journal is searched for it.
 pub fn marker() -> String {
     static COUNT: AtomicUsize = AtomicUsize::new(0);
     format!("marker-{}-{}.", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
-}
-
-/// Kills Envoy when it reads a line, or when the pipe is closed because this process is gone: then
-/// the directory goes too, for a gateway that all tests share is never dropped.
-fn watch(envoy: &Child, dir: &Path) -> Child {
-    let mut watchdog = Command::new("sh");
-    watchdog.args(["-c", r#"read -r word; kill "$1"; [ -n "$word" ] || rm -rf "$2""#, "sh"]);
-    watchdog.arg(envoy.id().to_string()).arg(dir);
-    watchdog.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
-    watchdog.spawn().expect("sh starts")
 }
 
 /// Writes a key of its own into every `secrets/NAME.key` the file names.
@@ -461,21 +421,4 @@ fn plant_secrets(dir: &Path, yaml: &str) -> BTreeMap<String, String> {
         (name.to_owned(), key)
     };
     names.into_iter().map(plant).collect()
-}
-
-fn is_healthy(port: u16) -> bool {
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    if std::net::TcpStream::connect(address).is_err() {
-        return false;
-    }
-    let client = Client { address, key: None, protocol: Protocol::Http1 };
-    let answer = client.raw(b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
-    answer.starts_with("HTTP/1.1 200 ")
-}
-
-fn tail(path: &Path) -> String {
-    let log = fs::read(path).unwrap_or_default();
-    let log = String::from_utf8_lossy(&log);
-    let lines: Vec<&str> = log.lines().collect();
-    lines[lines.len().saturating_sub(30)..].join("\n")
 }

@@ -3,9 +3,9 @@
 //!
 //! - [`play`] runs exchanges against the core without a host, natively and under Node; [`golden`]
 //!   and [`voice`] list the files of cases.
-//! - [`envoy`] renders a configuration and starts Envoy with it; [`programs`], [`ports`], [`room`]
-//!   and [`leaks`] find programs, choose ports, limit how many Envoys run, and search for keys.
-//!   [`pod`] and [`istio`] replace Istio.
+//! - [`envoy`] renders a configuration for a gateway and [`launch`] starts Envoy with it;
+//!   [`programs`], [`ports`], [`room`] and [`leaks`] find programs, choose ports, limit how many
+//!   Envoys run, and search for keys. [`pod`] and [`istio`] replace Istio.
 //! - [`provider`] is the scripted provider behind Envoy, [`client`] the client in front of Envoy.
 
 pub mod golden;
@@ -18,6 +18,8 @@ pub mod client;
 pub mod envoy;
 #[cfg(not(target_family = "wasm"))]
 pub mod istio;
+#[cfg(not(target_family = "wasm"))]
+pub mod launch;
 #[cfg(not(target_family = "wasm"))]
 pub mod leaks;
 #[cfg(not(target_family = "wasm"))]

@@ -1,8 +1,8 @@
 //! A pod of Istio's without Istio: what is rendered becomes what the pod's Envoy is given, and
 //! Secrets and ConfigMaps become files as Kubernetes makes them.
 
-use crate::envoy::{attache, module};
 use crate::istio::{Given, Proxy, objects};
+use crate::programs::{attache, module};
 use serde_json::{Value, json};
 use std::fs;
 use std::os::unix::fs::symlink;

@@ -13,6 +13,12 @@ pub fn free_ports<const COUNT: usize>() -> [u16; COUNT] {
     held.map(|listener| listener.local_addr().expect("it listens").port())
 }
 
+/// As many different ports that nobody listens on.
+pub fn free(count: usize) -> Vec<u16> {
+    let held: Vec<TcpListener> = (0..count).map(|_| free_port()).collect();
+    held.iter().map(|listener| listener.local_addr().expect("it listens").port()).collect()
+}
+
 /// Each process begins somewhere else, and comes back to a port only after all others.
 fn free_port() -> TcpListener {
     static TAKEN: AtomicU16 = AtomicU16::new(0);

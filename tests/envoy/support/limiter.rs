@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
-use testkit::envoy::found;
+use testkit::programs::found;
 
 /// A running service, on 127.0.0.1 only. It stops when dropped.
 pub struct Limiter {
