@@ -2,7 +2,7 @@
 //! error, no provider is asked more often than planned, and nothing is left behind.
 
 use super::attempts::{attempts, text};
-use super::claims::assert_error_shape;
+use super::claims::{PATIENCE, assert_error_shape};
 use super::metrics::setup;
 use fastrand::Rng;
 use serde_json::{Value, json};
@@ -126,7 +126,7 @@ fn assert_nothing_is_left(gateway: &Gateway) {
         if left.is_empty() {
             return;
         }
-        assert!(patience.elapsed() < Duration::from_secs(20), "still open: {left:?}");
+        assert!(patience.elapsed() < PATIENCE, "still open: {left:?}");
         thread::sleep(Duration::from_millis(200));
     }
 }

@@ -200,7 +200,6 @@ fn a_provider_that_hangs_is_given_up() {
                 let error = assert_error(&answer, 504, "timeout");
                 assert_eq!(error["metadata"]["provider"], "openai", "{request}: {error}");
                 assert!(took > Duration::from_millis(900), "{request}: {took:?}");
-                assert!(took < Duration::from_secs(5), "{request}: {took:?}");
             });
         }
     });

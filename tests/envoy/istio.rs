@@ -145,7 +145,7 @@ fn a_new_secret_counts_without_a_restart() {
 fn within_seconds(holds: impl Fn() -> bool) {
     let started = Instant::now();
     while !holds() {
-        assert!(started.elapsed().as_secs() < 20, "nothing changed");
+        assert!(started.elapsed() < PATIENCE, "nothing changed");
         std::thread::sleep(Duration::from_millis(100));
     }
 }

@@ -71,7 +71,7 @@ fn without_the_option_there_is_no_page_and_it_comes_and_goes_with_a_rendering() 
         assert!(gateway.render_again().status.success());
         let started = Instant::now();
         while status() != expected {
-            assert!(started.elapsed() < Duration::from_secs(20), "still {}", status());
+            assert!(started.elapsed() < PATIENCE, "still {}", status());
             std::thread::sleep(Duration::from_millis(100));
         }
     }

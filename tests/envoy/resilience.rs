@@ -1,7 +1,7 @@
 //! What mistakes, a crash and a drain cost: nothing, the streams of one worker, nothing.
 
 use super::claims::*;
-use super::reload::{replace, until};
+use super::reload::replace;
 use std::fs;
 use testkit::client::{Opened, Request};
 use testkit::envoy::{Gateway, Setup};

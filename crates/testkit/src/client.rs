@@ -17,13 +17,13 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 
 /// Longer than anything takes here. Who waits as long has found a request that hangs.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// How long raw bytes wait for the first byte of an answer.
-const FIRST_BYTE: Duration = Duration::from_secs(10);
+const FIRST_BYTE: Duration = Duration::from_secs(60);
 
 /// How long an answer to raw bytes may pause before it is taken for whole.
-const SILENCE: Duration = Duration::from_millis(300);
+const SILENCE: Duration = Duration::from_millis(500);
 
 /// How a client speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

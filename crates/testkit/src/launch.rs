@@ -17,6 +17,9 @@ use std::time::{Duration, Instant};
 /// since the process ends; so the number only bounds a start that hangs.
 const START: Duration = Duration::from_secs(300);
 
+/// Time to wait for other Envoys to end, if they have all inotify instances of the user.
+const WAIT: Duration = Duration::from_secs(60);
+
 /// Pause between two looks whether Envoy answers.
 const POLL: Duration = Duration::from_millis(5);
 
@@ -64,13 +67,12 @@ pub enum Ready {
 impl Launch {
     /// Starts Envoy, and returns once every listener answers. The error ends with Envoy's log.
     pub fn start(self) -> io::Result<Envoy> {
-        let room = Room::take(self.watches(), START);
+        let room = Room::take(self.watches(), WAIT);
         let started = Instant::now();
         let process = self.command()?.spawn()?;
         let traces = Traces::begin(self.admin, &self.logs);
         let watchdog = watch(&process, self.temporary.as_deref())?;
-        let mut envoy =
-            Envoy { process, watchdog, traces, started_in: Duration::ZERO, _room: room };
+        let mut envoy = Envoy { process, watchdog, traces, started_in: Duration::ZERO, room };
         for port in &self.listeners {
             while !self.is_ready(*port) {
                 let ended = envoy.process.try_wait()?;
@@ -81,6 +83,7 @@ impl Launch {
             }
         }
         envoy.started_in = started.elapsed();
+        envoy.room.settle(envoy.process.id());
         Ok(envoy)
     }
 
@@ -137,7 +140,7 @@ pub struct Envoy {
     watchdog: Child,
     traces: Traces,
     started_in: Duration,
-    _room: Room,
+    room: Room,
 }
 
 impl Envoy {

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// Instances that are left to programs that start at the same time.
-const SPARE: usize = 12;
+const SPARE: usize = 4;
 
 /// The limit if the kernel does not name one: `fs.inotify.max_user_instances` of most machines.
 const USUAL_LIMIT: usize = 128;
@@ -38,6 +38,14 @@ impl Room {
             }
             thread::sleep(POLL);
         }
+    }
+
+    /// Replaces the reservation by the number of instances that the started process has.
+    pub fn settle(&mut self, process: u32) {
+        let has = open(&process.to_string());
+        let mut reserved = RESERVED.lock().unwrap_or_else(PoisonError::into_inner);
+        *reserved = *reserved + has - self.0;
+        self.0 = has;
     }
 }
 

@@ -15,7 +15,8 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Builder;
 
 /// Longer than Envoy keeps spans back: `tracing.opentelemetry.flush_interval_ms` is five seconds.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// A bound for a hang.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A part of a trace.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -26,7 +26,7 @@ const END_HEADERS: u8 = 4;
 /// Sends a request on a connection of its own, each field as it is.
 pub fn heads(address: SocketAddr, fields: &[(&str, &str)], body: &str) -> Told {
     let mut stream = TcpStream::connect(address).expect("a listener");
-    stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a socket");
+    stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a socket");
     let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
     bytes.extend(frame(SETTINGS, 0, 0, &[]));
     let block: Vec<u8> = fields.iter().flat_map(|(name, value)| literal(name, value)).collect();

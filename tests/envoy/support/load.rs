@@ -18,8 +18,8 @@ use tokio::runtime::Builder;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-/// Longer than anything takes under a load.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Longer than the longest deadline of `loaded.yaml`: a request that takes as long hangs.
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// How many answers that were not as they should be are kept in words.
 const TOLD: usize = 6;
@@ -48,8 +48,8 @@ pub enum Want {
 pub struct Load {
     address: SocketAddr,
     cases: Vec<Case>,
-    /// The key that requests are sent with. It may be another one from one request to the next.
-    pub key: Mutex<String>,
+    /// The key that requests are sent with. A client holds it while its request is under way.
+    key: Mutex<Arc<str>>,
     /// How many requests are to be sent.
     limit: usize,
     sent: AtomicUsize,
@@ -81,7 +81,7 @@ impl Load {
         Self {
             address,
             cases,
-            key: Mutex::new(key.to_owned()),
+            key: Mutex::new(key.into()),
             limit,
             sent: AtomicUsize::new(0),
             stopped: AtomicBool::new(false),
@@ -101,6 +101,13 @@ impl Load {
             crowd.join_all().await;
         });
         self.stop();
+    }
+
+    /// Replaces the key from the next request on, and returns the old one. Its last clone goes with
+    /// the last request that is sent with it.
+    pub fn change_key(&self, fresh: &str) -> Arc<str> {
+        let mut key = self.key.lock().expect("no client panics with it");
+        std::mem::replace(&mut *key, fresh.into())
     }
 
     /// Sends no more requests.
@@ -124,7 +131,7 @@ impl Load {
         let mut sender = None;
         while !self.is_over() && self.sent.fetch_add(1, Ordering::Relaxed) < self.limit {
             let case = self.choose(&mut random);
-            let key = self.key.lock().expect("no client panics with it").clone();
+            let key = Arc::clone(&self.key.lock().expect("no client panics with it"));
             let told = match timeout(PATIENCE, self.ask(&mut sender, protocol, case, &key)).await {
                 Ok(told) => told,
                 Err(_) => Err("nothing came: it hangs".to_owned()),
