@@ -72,16 +72,21 @@ impl<'t> SourceText<'t> {
     }
 
     /// Returns the byte at `at`, or the mark of JSON for a full-width mark.
+    #[inline]
     pub(crate) fn mark_at(self, at: usize) -> Option<u8> {
-        match self.byte_at(at) {
-            Some(0xe3 | 0xef) => full_width_mark(self.tail(at)).or(self.byte_at(at)),
-            found => found,
-        }
+        self.byte_at(at).map(|byte| self.mark_for(byte, at))
     }
 
     /// Returns the same as [`mark_at`](Self::mark_at), or `None` at the end of the text.
+    #[inline]
     pub(crate) fn peek_mark(self, at: usize) -> Lookahead<Option<u8>> {
-        self.peek(at).map(|_| self.mark_at(at))
+        Ok(self.peek(at)?.map(|byte| self.mark_for(byte, at)))
+    }
+
+    /// Returns the mark of JSON for the full-width mark that begins with `byte` at `at`, else `byte`.
+    #[inline]
+    fn mark_for(self, byte: u8, at: usize) -> u8 {
+        if byte.is_ascii() { byte } else { full_width_mark(self.tail(at)).unwrap_or(byte) }
     }
 
     /// Returns whether a full-width mark is at `at`.
