@@ -178,7 +178,7 @@ compose: filter programs
     @bash .ci/setup envoy docker
     .build/docker/bin/python tests/compose.py --target {{ quote(target) }}
 
-# Tests whether the quick tests fail when the code of a file is wrong: all of .cargo/mutants.toml, or `just mutants --file src/failover.rs`
+# Tests whether the quick tests fail when the code of a file is wrong: all of .cargo/mutants.toml, or `just mutants --re src/failover.rs`
 [group("test")]
 mutants *options:
     @bash .ci/setup mutants

@@ -110,12 +110,14 @@ impl Launch {
         Ok(command)
     }
 
-    /// Returns the number of inotify instances that Envoy needs: one for each file of its
-    /// configuration, and one more for each key.
+    /// Returns the number of inotify instances that Envoy needs to start: one for each file of its
+    /// configuration, and two for each key. The files of a pod's keys are elsewhere.
     fn watches(&self) -> usize {
         let directory = self.config.parent().unwrap_or(Path::new(""));
         let count = |path: PathBuf| fs::read_dir(path).map_or(0, Iterator::count);
-        count(directory.to_owned()) + 2 * count(directory.join("secrets"))
+        let in_pod = self.logs.join("pod").exists();
+        let keys = if in_pod { self.logs.join("secrets") } else { directory.join("secrets") };
+        count(directory.to_owned()) + 2 * count(keys)
     }
 
     fn is_ready(&self, port: u16) -> bool {
