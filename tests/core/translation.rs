@@ -15,7 +15,7 @@ fn gateway() -> Rc<Gateway> {
     let text = include_str!("../envoy/gateway.yaml");
     let document: Value = serde_saphyr::from_str_with_options(text, options).unwrap();
     let config = Rc::new(Config::parse(&document).unwrap());
-    Rc::new(Gateway { config, region: Us, register: Rc::new(Table::default()) })
+    Rc::new(Gateway { config, region: Us, store: Rc::new(Table::default()) })
 }
 
 /// The answer that a client gets.
