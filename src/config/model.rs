@@ -60,7 +60,7 @@ object_table! {
         /// models.
         "thinking": word(|| words_of(&Thinking::WORDS)), optional("the usual one of the API schema");
         /// Support of assistant prefill: the model continues an assistant message at the end of the
-        /// conversation. A Claude model without it is asked to continue.
+        /// conversation. For a Claude model without it, the gateway adds a request to continue.
         "prefill": Flag, defaults_to("false");
         /// Support of `temperature`, `top_p`, `logprobs` and `top_logprobs`: `always`, or only without
         /// reasoning (`effort_none`).
