@@ -92,6 +92,8 @@ impl Launch {
 
     fn start_once(&self) -> io::Result<Started> {
         let room = Room::take(self.watches(), WAIT);
+        // Envoy appends to it, and tests search it for complaints of this start.
+        let _ = fs::remove_file(self.logs.join("envoy.log"));
         let started = Instant::now();
         let process = self.command()?.spawn()?;
         let traces = Traces::begin(self.admin, &self.logs);
@@ -222,9 +224,12 @@ impl Drop for Envoy {
 
 /// Starts a shell that stops Envoy when it reads a line, or when the pipe closes because this process
 /// has ended. In the second case it also removes the temporary directory: a gateway in a `static` is
-/// never dropped.
+/// never dropped. Linux reuses ids, and an Envoy that has ended by itself has given its id away, so
+/// the shell looks at the name of the process first.
 fn watch(envoy: &Child, temporary: Option<&Path>) -> io::Result<Child> {
-    const SCRIPT: &str = r#"read -r word; kill "$1"; [ -n "$word" ] || [ -z "$2" ] || rm -rf "$2""#;
+    const SCRIPT: &str = r#"read -r word
+        if [ "$(cat "/proc/$1/comm")" = envoy ]; then kill "$1"; fi
+        [ -n "$word" ] || [ -z "$2" ] || rm -rf "$2""#;
     let mut watchdog = Command::new("sh");
     watchdog.args(["-c", SCRIPT, "sh", &envoy.id().to_string()]);
     watchdog.arg(temporary.unwrap_or(Path::new("")));
