@@ -62,7 +62,8 @@ pub(crate) fn fit<'a>(fit: &mut Fit<'a>, request: &Request<'a>, target: &Target<
 /// thinks, or is held to a schema: guides *Extended thinking* and *Structured outputs*.
 pub(super) fn may_stay_open(fit: &Fit<'_>, target: &Target<'_>) -> bool {
     let is_free = fit.value(Parameter::ResponseFormat).is_none();
-    target.model.prefill && is_free && !Thoughts::of(fit, target).is_enabled()
+    let continues = target.model.continues_assistant(target.provider.api_schema);
+    continues && is_free && !Thoughts::of(fit, target).is_enabled()
 }
 
 /// How a request asks the model to think.
