@@ -12,7 +12,7 @@ use crate::chat::{
     request::Request,
 };
 use crate::{
-    config::{Model, Sampling, Target},
+    config::{EffortWithTools, Model, Sampling, Target},
     json::{Object, is_empty_array},
     transcript::has_tag,
 };
@@ -170,11 +170,11 @@ impl<'a> Fit<'a> {
 
     /// An effort the model does not offer becomes the closest it does.
     fn think(&mut self, request: &Request<'a>, model: &Model) {
+        if excludes_reasoning(request, model) {
+            return self.disable_reasoning(request, model);
+        }
         let Some(asked) = request.effort else { return };
-        let named = match request.parameters.has(Parameter::ReasoningEffort) {
-            true => Parameter::ReasoningEffort,
-            false => Parameter::Reasoning,
-        };
+        let named = effort_parameter(request);
         self.effort = asked.closest(&model.reasoning_efforts);
         match self.effort {
             None => self.dropped.push(Cow::Borrowed(named.name())),
@@ -191,6 +191,17 @@ impl<'a> Fit<'a> {
             let json = Cow::Owned(format!("\"{}\"", effort.name()));
             self.kept.push((Parameter::ReasoningEffort, json));
         }
+    }
+
+    /// Sets the effort `none`, even if the request has no effort: the provider's default may be
+    /// another one.
+    fn disable_reasoning(&mut self, request: &Request<'a>, model: &Model) {
+        let none = Effort::None.name();
+        if request.effort.unwrap_or(model.default_reasoning_effort) != Effort::None {
+            self.clamped.push((effort_parameter(request).name(), none.to_owned()));
+        }
+        self.effort = Some(Effort::None);
+        self.kept.push((Parameter::ReasoningEffort, Cow::Owned(format!("\"{none}\""))));
     }
 
     fn stream(&mut self, request: &Request<'a>, model: &Model) {
@@ -213,7 +224,9 @@ impl<'a> Fit<'a> {
             Parameter::Stream | Parameter::ReasoningEffort => {}
             // Its effort goes on under the flat name.
             Parameter::Reasoning if request.reasoning_max_tokens.is_none() => {}
-            Parameter::Reasoning if !model.supports(parameter) => {
+            Parameter::Reasoning
+                if !model.supports(parameter) || excludes_reasoning(request, model) =>
+            {
                 self.dropped.push(Cow::Borrowed("reasoning.max_tokens"));
             }
             _ if asks_nothing(parameter, json, request) => {}
@@ -298,6 +311,21 @@ impl<'a> Fit<'a> {
         if rest > 0 {
             self.dropped.push(Cow::Owned(format!("+{rest}")));
         }
+    }
+}
+
+/// Returns true if the model does not reason in an answer to the request, because it has tools.
+fn excludes_reasoning(request: &Request<'_>, model: &Model) -> bool {
+    model.effort_with_tools == EffortWithTools::NoneOnly && !request.tools.is_empty()
+}
+
+/// Returns the parameter that names the effort: `reasoning`, if `reasoning_effort` is absent and
+/// `reasoning` has an effort.
+fn effort_parameter(request: &Request<'_>) -> Parameter {
+    let is_nested = request.effort.is_some();
+    match request.parameters.has(Parameter::ReasoningEffort) || !is_nested {
+        true => Parameter::ReasoningEffort,
+        false => Parameter::Reasoning,
     }
 }
 

@@ -10,4 +10,7 @@ mod stream;
 mod tools;
 mod wire;
 
+#[cfg(test)]
+mod tests;
+
 pub(crate) use self::{decoder::OpenAiDecoder, fit::fit, request::request};
