@@ -17,6 +17,7 @@ use crate::{
     transcript::has_tag,
 };
 
+pub mod closing_message;
 mod inside;
 pub mod support;
 

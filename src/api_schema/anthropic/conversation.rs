@@ -13,14 +13,9 @@ use super::{
 };
 use crate::{
     chat::text::Text,
+    fit::closing_message::ClosingMessage,
     json::{Object, list},
 };
-
-/// What a user says where the provider needs a user to speak and nobody did.
-const SILENT_USER: &str = ".";
-
-/// What a user says after an answer that the model is not able to go on with by itself.
-const GO_ON: &str = "Continue.";
 
 /// What comes from a tool whose result the conversation lacks.
 const NO_RESULT: &str = "This call has no result.";
@@ -112,10 +107,10 @@ impl<'q> Conversation<'q> {
     pub(super) fn complete(&mut self, ends_in_user: bool) {
         let is_users = |turn: Option<&Turn<'_>>| turn.is_some_and(|turn| turn.is_users());
         if !is_users(self.turns.first()) {
-            self.turns.insert(0, Turn::of_user(SILENT_USER));
+            self.turns.insert(0, Turn::of_user(ClosingMessage::Placeholder));
         }
         if ends_in_user && !is_users(self.turns.last()) {
-            self.turns.push(Turn::of_user(SILENT_USER));
+            self.turns.push(Turn::of_user(ClosingMessage::Placeholder));
         }
         self.is_open = !is_users(self.turns.last());
         let end = self.turns.last_mut().and_then(|turn| turn.blocks.last_mut());
@@ -127,7 +122,7 @@ impl<'q> Conversation<'q> {
     /// Closes a conversation that is open: the user asks the model to go on.
     pub(super) fn close(&mut self) {
         if std::mem::take(&mut self.is_open) {
-            self.turns.push(Turn::of_user(GO_ON));
+            self.turns.push(Turn::of_user(ClosingMessage::Continue));
         }
     }
 
@@ -167,8 +162,8 @@ impl Turn<'_> {
         Self { speaker, results: Vec::new(), blocks: Vec::new() }
     }
 
-    fn of_user(text: &str) -> Self {
-        let block = Block { says: Says::Text(Text::new(text)), cache: None };
+    fn of_user(message: ClosingMessage) -> Self {
+        let block = Block { says: Says::Text(Text::new(message.text())), cache: None };
         Self { blocks: vec![block], ..Self::new(Speaker::User) }
     }
 

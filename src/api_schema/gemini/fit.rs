@@ -3,6 +3,7 @@
 
 use std::{borrow::Cow, num::NonZeroU32};
 
+use super::closing::closing_message;
 use crate::{
     chat::{
         effort::Effort,
@@ -13,7 +14,7 @@ use crate::{
         tools::{ResponseFormat, ToolChoice},
     },
     config::{Model, Target, Thinking},
-    fit::Fit,
+    fit::{Fit, closing_message::ClosingMessage},
 };
 
 /// Maximum number of candidates. cloud.google.com, *GenerationConfig*, `candidateCount`.
@@ -48,6 +49,9 @@ pub(super) fn format_excludes_tools(request: &Request<'_>, model: &Model) -> boo
 pub(crate) fn fit(fit: &mut Fit<'_>, request: &Request<'_>, target: &Target<'_>) {
     fit.leave_out_marks(request, |_| false);
     fit.leave_out_detail(request);
+    if closing_message(request, target) == Some(ClosingMessage::Continue) {
+        fit.emulated.push("prefill");
+    }
     let kept: Vec<Parameter> = fit.kept.iter().map(|(parameter, _)| *parameter).collect();
     for parameter in kept {
         match parameter {

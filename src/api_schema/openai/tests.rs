@@ -1,5 +1,6 @@
 //! Requests as they are sent, and their reports.
 
+mod closing;
 mod tools_and_effort;
 
 use serde_json::{Value, json};
