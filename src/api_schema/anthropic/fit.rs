@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use super::{conversation::Conversation, media, messages::to_turns, response_format, tools::Tools};
 use crate::{
     chat::{effort::Effort, parameter::Parameter, request::Request, text::Text},
-    config::{Target, Thinking},
+    config::{Model, Target, Thinking},
     fit::{CacheControlMark, Fit},
 };
 
@@ -71,6 +71,8 @@ pub(super) fn may_stay_open(fit: &Fit<'_>, target: &Target<'_>) -> bool {
 pub(super) enum Thoughts {
     /// Not at all.
     None,
+    /// Disabled in the request, because the model thinks by default.
+    Disabled,
     /// As it sees fit, with an effort.
     Adaptive(Effort),
     /// With so many tokens.
@@ -90,12 +92,23 @@ impl Thoughts {
         let effort = fit.effort.filter(|effort| *effort != Effort::None);
         match (fit.budget, effort, target.model.thinking) {
             (Some(budget), _, _) => Self::Budget(budget.get()),
+            (None, None, _) if disables_thinking(fit, target.model) => Self::Disabled,
             (None, None, _) => Self::None,
             (None, Some(effort), Some(Thinking::Budget)) => Self::Budget(budget_of(effort)),
             (None, Some(effort), Some(Thinking::Effort)) => Self::Effort(effort),
             (None, Some(effort), Some(Thinking::Adaptive) | None) => Self::Adaptive(effort),
         }
     }
+}
+
+/// Returns true if the model thinks unless a request disables that, as Claude 5 does. Such a model
+/// accepts `thinking` in a request that forces a tool call: guide *Thinking*.
+fn thinks_by_default(model: &Model) -> bool {
+    model.default_reasoning_effort != Effort::None
+}
+
+fn disables_thinking(fit: &Fit<'_>, model: &Model) -> bool {
+    fit.effort == Some(Effort::None) && thinks_by_default(model)
 }
 
 fn budget_of(effort: Effort) -> u32 {
@@ -121,8 +134,8 @@ fn think<'a>(
     }
     let thoughts = Thoughts::of(fit, target);
     let may = match thoughts {
-        Thoughts::None | Thoughts::Effort(_) => return,
-        Thoughts::Adaptive(_) => !is_forced,
+        Thoughts::None | Thoughts::Disabled | Thoughts::Effort(_) => return,
+        Thoughts::Adaptive(_) => !is_forced || thinks_by_default(target.model),
         Thoughts::Budget(budget) => {
             !is_forced && !conversation.lacks_thoughts() && make_room(fit, budget)
         }

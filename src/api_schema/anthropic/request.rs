@@ -86,6 +86,12 @@ fn write_sampling(body: &mut Object<'_>, fit: &Fit<'_>) {
 fn write_thoughts(body: &mut Object<'_>, thoughts: Thoughts, format: &Format) {
     let effort = match thoughts {
         Thoughts::None => None,
+        Thoughts::Disabled => {
+            body.object("thinking", |thinking| {
+                thinking.value("type", "disabled");
+            });
+            None
+        }
         Thoughts::Budget(budget) => {
             body.object("thinking", |thinking| {
                 thinking.value("type", "enabled").value("budget_tokens", &budget);
