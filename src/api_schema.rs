@@ -1,12 +1,17 @@
-//! Reads what comes back from one attempt, by the provider's API schema.
+//! Translation of requests, answers and streams between the chat API and the providers' API
+//! schemas.
 
 mod anthropic;
+mod data_url;
 mod error;
 mod gemini;
 mod openai;
 pub mod origin;
+mod pending_calls;
+mod stop_sequences;
 mod tool_call_indices;
 pub mod translation;
+mod unique_names;
 
 use self::{
     origin::ResponseContext,
@@ -15,10 +20,10 @@ use self::{
 use crate::{
     chat::{answer::Answer, delta::Delta, error::Error, request::Request},
     config::{ApiSchema, Target},
-    fit::{Fit, Stream},
+    fit::{Fit, StreamMode},
 };
 
-/// What reads an attempt's answer, with what its request left to remember.
+/// The decoder of one attempt's answer or stream, with the state that its request left for it.
 #[derive(Clone, Debug)]
 pub(crate) enum Decoder {
     /// OpenAI's chat completions.
@@ -29,38 +34,75 @@ pub(crate) enum Decoder {
     Gemini(gemini::GeminiDecoder),
 }
 
-/// Fits a request to where it is to run: to the model, and to the provider's API schema.
-pub fn fit<'a>(request: &Request<'a>, target: &Target<'_>) -> Fit<'a> {
-    let mut fit = Fit::new(request, target);
-    match target.provider.api_schema {
-        ApiSchema::Anthropic => anthropic::fit(&mut fit, request, target),
-        ApiSchema::Gemini => gemini::fit(&mut fit, request, target),
-        ApiSchema::OpenAi => openai::fit(&mut fit, request, target),
-    }
-    fit
+/// A request that is fitted to its model and its API schema, and not written yet.
+pub(crate) struct PreparedRequest<'q> {
+    /// Its parameters, as the model takes them.
+    pub(crate) fit: Fit<'q>,
+    /// The argument of [`translate`].
+    pub(crate) schema_request: SchemaRequest<'q>,
 }
 
-/// Translates a request, and says what will read its answer.
+/// A request in the terms of its API schema, as far as the fit had to translate it.
+pub(crate) enum SchemaRequest<'q> {
+    /// The fit reads nothing that the translation needs again.
+    OpenAi,
+    /// The fit depends on the translated conversation and tools.
+    Anthropic(Box<anthropic::AnthropicRequest<'q>>),
+    /// The fit reads nothing that the translation needs again.
+    Gemini,
+}
+
+/// Fits a request to a target: to its model, and to its provider's API schema.
+pub fn fit<'q>(request: &'q Request<'q>, target: &Target<'_>) -> Fit<'q> {
+    prepare(request, target).fit
+}
+
+/// Fits a request, and keeps the rest of the work for [`translate`].
+pub(crate) fn prepare<'q>(request: &'q Request<'q>, target: &Target<'_>) -> PreparedRequest<'q> {
+    let schema = target.provider.api_schema;
+    let unsupported = match schema {
+        ApiSchema::OpenAi => openai::unsupported_parameters(request),
+        ApiSchema::Anthropic | ApiSchema::Gemini => &[],
+    };
+    let mut fit = Fit::new(request, target, unsupported);
+    let schema_request = match schema {
+        ApiSchema::Anthropic => {
+            SchemaRequest::Anthropic(Box::new(anthropic::fit(&mut fit, request, target)))
+        }
+        ApiSchema::Gemini => {
+            gemini::fit(&mut fit, request, target);
+            SchemaRequest::Gemini
+        }
+        ApiSchema::OpenAi => {
+            openai::fit(&mut fit, request, target);
+            SchemaRequest::OpenAi
+        }
+    };
+    PreparedRequest { fit, schema_request }
+}
+
+/// Translates a request. Returns it with the decoder of its answer.
 pub(crate) fn translate(
     asked: &TranslationInput<'_, '_>,
+    schema_request: &SchemaRequest<'_>,
 ) -> Result<(TranslatedRequest, Decoder), Error> {
     let mut headers: &'static [(&'static str, &'static str)] = &[];
-    let ((path, body), reader) = match asked.target.provider.api_schema {
-        ApiSchema::OpenAi => {
+    let ((path, body), reader) = match schema_request {
+        SchemaRequest::OpenAi => {
             let (request, reader) = openai::request(asked);
             (request, Decoder::OpenAi(reader))
         }
-        ApiSchema::Anthropic => {
-            let (request, reader) = anthropic::request(asked)?;
+        SchemaRequest::Anthropic(request) => {
+            let (request, reader) = anthropic::request(asked, request);
             headers = anthropic::HEADERS;
             (request, Decoder::Anthropic(reader))
         }
-        ApiSchema::Gemini => {
+        SchemaRequest::Gemini => {
             let (request, reader) = gemini::request(asked)?;
             (request, Decoder::Gemini(reader))
         }
     };
-    let streams = asked.fit.stream == Stream::On;
+    let streams = asked.fit.stream == StreamMode::On;
     let outgoing = TranslatedRequest {
         authority: asked.target.base.authority(),
         path: [&*asked.target.base.path, &path].concat(),
@@ -72,7 +114,7 @@ pub(crate) fn translate(
 }
 
 impl Decoder {
-    /// Reads an answer in one piece, or the error it is.
+    /// Decodes a whole answer, or classifies an error.
     pub(crate) fn answer<'b>(
         &self,
         body: &'b [u8],
@@ -96,7 +138,7 @@ impl Decoder {
         }
     }
 
-    /// Decodes one event of a stream into the deltas it holds. Those before an error count.
+    /// Decodes one event of a stream into the deltas it holds. Deltas before an error are valid.
     pub(crate) fn decode_event<'d>(
         &mut self,
         data: &'d [u8],

@@ -1,5 +1,6 @@
-//! What clients speak: OpenAI's chat completions, with the gateway's own fields. The pivot between
-//! them and every provider, so it knows no provider.
+//! The chat API: OpenAI's chat completions, with the gateway's own fields. Requests and answers of
+//! every API schema are translated from and to these types, which depend on no provider and no
+//! configuration.
 
 pub mod answer;
 pub mod attempt_log;
@@ -14,6 +15,7 @@ pub mod object;
 pub mod parameter;
 pub mod replay;
 pub mod request;
+pub mod request_variant;
 pub mod stream_writer;
 pub mod text;
 pub mod tools;

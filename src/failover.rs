@@ -1,41 +1,65 @@
-//! What an error leads to: a retry, the next model, or the end of the exchange.
+//! Failover: the step that follows a failed attempt. This module is the only place that decides it,
+//! for both roles and both lanes: [`Failover::after`] by the error, [`envoy`] by what Envoy reports.
+
+pub mod envoy;
 
 use std::time::Duration;
 
-use crate::chat::error::Error;
+use crate::chat::{error::Error, request_variant::RequestVariant};
 
-/// How long a model is left alone before it is asked again. LLM Gateway, *Fallbacks*: retries.
+/// Pause before a model is asked again. LLM Gateway, *Fallbacks*: retries.
 pub const BACK_OFF: Duration = Duration::from_millis(500);
 
-/// What a failed attempt means for the exchange.
+/// Highest number of fallbacks that a request may ask to be traversed. LLM Gateway, *Fallbacks*.
+pub const MAX_DEPTH: u8 = 2;
+
+/// Step that follows a failed attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failover {
-    /// The same may work a moment later.
+    /// The next attempt of the plan, which may be a retry: the same request may work a moment later.
     RetrySame,
-    /// Another model may do it.
+    /// The next attempt for another model.
     NextModel,
-    /// Nobody else would do better.
+    /// No further attempt: no other model would do better.
     GiveUp,
 }
 
+/// Reason of an attempt after the first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AttemptReason {
+    /// The same request again.
+    Retry,
+    /// A request for another model, after a failure.
+    Fallback,
+    /// A request for another model beside an attempt that is slow.
+    Hedge,
+}
+
 impl Failover {
-    /// What to do about an error.
+    /// Step that follows an attempt that a limit of the account forbids.
+    pub const AFTER_REFUSAL: Self = Self::NextModel;
+
+    /// Returns the step that follows an error.
     pub fn after(error: &Error) -> Self {
         match error {
-            Error::Failed { .. } | Error::Unreachable { .. } => Self::RetrySame,
-            Error::Overloaded { .. } | Error::BadAnswer { .. } => Self::RetrySame,
-            // A model that is asked again says something else.
-            Error::PostProcessing { .. } => Self::RetrySame,
-            Error::RateLimited { .. } | Error::Timeout { .. } => Self::NextModel,
-            Error::Refused { .. } | Error::Retired { .. } | Error::Misconfigured { .. } => {
-                Self::NextModel
-            }
+            Error::Failed { .. }
+            | Error::Unreachable { .. }
+            | Error::Overloaded { .. }
+            | Error::BadAnswer { .. }
+            // A model that is asked again gives another answer.
+            | Error::PostProcessing { .. } => Self::RetrySame,
+            Error::RateLimited { .. }
+            | Error::Timeout { .. }
+            | Error::Refused { .. }
+            | Error::Retired { .. }
+            | Error::Misconfigured { .. } => Self::NextModel,
+            Error::LimitReached { .. } => Self::AFTER_REFUSAL,
             _ => Self::GiveUp,
         }
     }
 
-    /// How the provider role tells the gateway role of a failure, in the header `x-attache-next`:
-    /// what it means, and its reason.
+    /// Returns the value of the header `x-attache-next`: the step that follows an error, and the
+    /// error's reason.
     pub fn to_header(error: &Error) -> String {
         let word = match Self::after(error) {
             Self::RetrySame => "retry",
@@ -45,7 +69,7 @@ impl Failover {
         format!("{word} {}", error.reason())
     }
 
-    /// What was told by [`Self::tell`]. Whatever else stands there stops.
+    /// Reads the value that [`Self::to_header`] wrote. Any other value is [`Self::GiveUp`].
     pub fn from_header(header: &str) -> Self {
         match header.split(' ').next() {
             Some("retry") => Self::RetrySame,
@@ -53,17 +77,100 @@ impl Failover {
             _ => Self::GiveUp,
         }
     }
-}
 
-/// How many attempts of the rest of a plan are passed over: a retry asks whoever is next, a move
-/// only who is asked something else.
-pub fn skip(next: Failover, entry: usize, mut rest: impl Iterator<Item = usize>) -> Option<usize> {
-    match next {
-        Failover::GiveUp => None,
-        Failover::RetrySame => rest.next().map(|_| 0),
-        Failover::NextModel => rest.position(|other| other != entry),
+    /// Returns the position of the next attempt in the rest of a plan, after an attempt of the
+    /// variant `failed`.
+    pub fn next_attempt(
+        self,
+        failed: RequestVariant,
+        mut rest: impl Iterator<Item = RequestVariant>,
+    ) -> Option<usize> {
+        match self {
+            Self::GiveUp => None,
+            Self::RetrySame => rest.next().map(|_| 0),
+            Self::NextModel => rest.position(|variant| variant != failed),
+        }
     }
 }
 
-/// The most fallbacks a request may ask to be traversed. LLM Gateway, *Fallbacks*.
-pub const MAX_DEPTH: u8 = 2;
+/// Returns the reason in a value that [`Failover::to_header`] wrote.
+pub fn header_reason(header: &str) -> Option<&str> {
+    header.split(' ').nth(1)
+}
+
+/// A failed attempt: the error that the client gets if no attempt follows, and the step that follows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The error.
+    pub error: Error,
+    /// The step.
+    pub failover: Failover,
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let failover = Failover::after(&error);
+        Self { error, failover }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+
+    #[test]
+    fn an_error_decides_the_step_that_follows() {
+        let provider = || "p".to_owned();
+        let cases = [
+            (Error::Failed { provider: provider(), status: 503 }, "retry upstream_error"),
+            (Error::Unreachable { provider: provider() }, "retry upstream_unreachable"),
+            (Error::Overloaded { provider: provider() }, "retry overloaded"),
+            (Error::BadAnswer { provider: provider(), problem: "x" }, "retry upstream_error"),
+            (
+                Error::PostProcessing { place: "content".to_owned(), problem: "x" },
+                "retry post_processing_failed",
+            ),
+            (
+                Error::RateLimited { provider: provider(), retry_after: None },
+                "move rate_limit_exceeded",
+            ),
+            (Error::Timeout { provider: provider() }, "move timeout"),
+            (Error::Refused { provider: provider(), status: 401 }, "move provider_refused"),
+            (Error::Retired { model: "m".to_owned() }, "move model_retired"),
+            (Error::Misconfigured { problem: "x" }, "move misconfigured"),
+            (Error::ContextLength { message: "x".to_owned() }, "stop context_length_exceeded"),
+            (Error::Invalid(Vec::new()), "stop invalid_value"),
+            (Error::Uncounted, "stop rate_limit_unavailable"),
+        ];
+        for (error, expected) in cases {
+            let header = Failover::to_header(&error);
+            assert_eq!(header, expected, "{error:?}");
+            assert_eq!(Failover::from_header(&header), Failover::after(&error), "{error:?}");
+            assert_eq!(header_reason(&header), Some(error.reason()), "{error:?}");
+        }
+        for header in ["", "other timeout", "RETRY x"] {
+            assert_eq!(Failover::from_header(header), Failover::GiveUp, "{header}");
+        }
+    }
+
+    #[test]
+    fn a_retry_takes_the_next_attempt_and_a_fallback_the_next_model() {
+        let (own, first, second) =
+            (RequestVariant::OWN, RequestVariant::fallback(0), RequestVariant::fallback(1));
+        let cases = [
+            (own, vec![own, first], [Some(0), Some(1), None]),
+            (own, vec![own], [Some(0), None, None]),
+            (own, vec![first, second], [Some(0), Some(0), None]),
+            (first, vec![second], [Some(0), Some(0), None]),
+            (second, vec![], [None, None, None]),
+        ];
+        for (failed, rest, expected) in cases {
+            let steps = [Failover::RetrySame, Failover::NextModel, Failover::GiveUp];
+            let found = steps.map(|step| step.next_attempt(failed, rest.iter().copied()));
+            assert_eq!(found, expected, "{failed:?} {rest:?}");
+        }
+    }
+}

@@ -1,44 +1,44 @@
-//! The requests an exchange may make in place of the client's own: one per entry of `fallbacks`,
-//! merged over it. Both roles read them from the same body and come to the same.
+//! Fallbacks of a request: for each entry of `fallbacks`, the client's request overridden by the
+//! entry. Both roles read them from the same body, with the same result.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::{
     chat::{
-        mistake::{Mistake, MistakeKind, without_place},
-        object::Object,
+        mistake::{Mistake, MistakeKind, without_position},
+        object::JsonObject,
         parameter::{Parameter, Parameters},
     },
     config::Config,
     failover::MAX_DEPTH,
 };
 
-/// The most fallbacks a request may name. More than two are never asked; each is read as a whole
-/// request of its own, and a body has room for a hundred thousand.
+/// The maximum number of entries. At most two are tried; each is read as a request of its own, and
+/// a body has room for a hundred thousand.
 const MAX_ENTRIES: usize = 8;
 
-/// The entries of `fallbacks`, in order.
+/// Entries of `fallbacks`, in order.
 #[derive(Debug)]
 pub struct Fallbacks<'a> {
-    /// Objects in JSON.
+    /// The entries: objects in JSON.
     entries: Vec<&'a str>,
-    /// Who named them.
-    pub by: FallbackSource,
+    /// The source of the entries.
+    pub source: FallbackSource,
 }
 
-/// Who named the fallbacks.
+/// Source of fallbacks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FallbackSource {
-    /// The client, in its request.
+    /// The client's request.
     Client,
-    /// The operator, for a model whose request names none.
+    /// The operator's configuration of the model, for a request without `fallbacks`.
     Operator,
 }
 
 impl<'a> Fallbacks<'a> {
-    /// The fallbacks of a request, the operator's where it names none.
-    pub fn of<'c: 'a>(
+    /// Returns the fallbacks of a request, or the operator's if the request has none.
+    pub fn from_request<'c: 'a>(
         parameters: &Parameters<'a>,
         model: &str,
         config: &'c Config,
@@ -46,7 +46,7 @@ impl<'a> Fallbacks<'a> {
         let Some(raw) = parameters.get(Parameter::Fallbacks) else {
             let entries = config.model(model).map(|(_, model)| model.fallbacks.as_slice());
             let entries = entries.unwrap_or_default().iter().map(String::as_str).collect();
-            return Ok(Self { entries, by: FallbackSource::Operator });
+            return Ok(Self { entries, source: FallbackSource::Operator });
         };
         let wrong = |problem: &str| Mistake::new(MistakeKind::Invalid, "fallbacks", problem);
         let entries: Vec<&'a RawValue> = serde_json::from_str(raw.get())
@@ -56,16 +56,16 @@ impl<'a> Fallbacks<'a> {
         }
         Ok(Self {
             entries: entries.into_iter().map(RawValue::get).collect(),
-            by: FallbackSource::Client,
+            source: FallbackSource::Client,
         })
     }
 
-    /// How many there are.
+    /// Returns the number of entries.
     pub fn count(&self) -> usize {
         self.entries.len()
     }
 
-    /// The request that the entry with this index makes of `parameters`, or what is wrong with it.
+    /// Returns `parameters` overridden by the entry at an index, or the mistake in the entry.
     pub fn merged(
         &self,
         parameters: &Parameters<'a>,
@@ -73,14 +73,14 @@ impl<'a> Fallbacks<'a> {
     ) -> Result<Parameters<'a>, Mistake> {
         let entry = self.entries.get(index).copied().unwrap_or_default();
         let over: Parameters<'a> = serde_json::from_str(entry).map_err(|error| {
-            let twice = entry.starts_with('{').then(|| without_place(&error));
+            let twice = entry.starts_with('{').then(|| without_position(&error));
             let problem = twice.as_deref().unwrap_or("must be an object with model");
             Mistake::new(MistakeKind::Invalid, "model", problem)
         })?;
         if !over.has(Parameter::Model) {
             return Err(Mistake::new(MistakeKind::Missing, "model", "model is required"));
         }
-        // What a fallback says of fallbacks means nothing, and is reported as dropped.
+        // Fallbacks of a fallback have no effect and are reported as dropped.
         let mut request = parameters.clone();
         request.remove(Parameter::Fallbacks);
         request.remove(Parameter::FallbackConfig);
@@ -90,59 +90,63 @@ impl<'a> Fallbacks<'a> {
     }
 }
 
-/// `fallback_config`, read.
+/// `fallback_config` of a request.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
 pub struct FallbackConfig {
-    /// How many fallbacks may be asked.
+    /// The maximum number of fallbacks to try.
     pub depth: Option<u8>,
-    /// Whether the model itself is asked again first.
+    /// True for a retry with the same model before any fallback.
     pub retry: Option<bool>,
-    /// After how many milliseconds without content the next attempt begins beside the first.
+    /// The time without content, in milliseconds, after which the next attempt starts in parallel.
     pub hedge_ms: Option<u32>,
 }
 
 impl FallbackConfig {
-    /// Reads what a request says.
-    pub fn of(parameters: &Parameters<'_>) -> Result<Self, Mistake> {
+    /// Reads `fallback_config` of a request.
+    pub fn from_request(parameters: &Parameters<'_>) -> Result<Self, Mistake> {
         let Some(raw) = parameters.get(Parameter::FallbackConfig) else {
             return Ok(Self::default());
         };
         let wrong = |problem| Mistake::new(MistakeKind::Invalid, "fallback_config", problem);
         match serde_json::from_str(raw.get()) {
-            Ok(Object(Self { depth: Some(depth), .. })) if depth > MAX_DEPTH => {
+            Ok(JsonObject(Self { depth: Some(depth), .. })) if depth > MAX_DEPTH => {
                 Err(wrong(TOO_DEEP))
             }
-            Ok(Object(config)) => Ok(config),
-            Err(_) => Err(wrong(problem(raw))),
+            Ok(JsonObject(config)) => Ok(config),
+            Err(_) => Err(wrong(config_problem(raw))),
         }
     }
 }
 
-/// In the words of LLM Gateway, *Fallbacks*.
+/// The wording of LLM Gateway, *Fallbacks*.
 const TOO_DEEP: &str = "fallback_config depth cannot be greater than 2";
 
-/// What is wrong with a `fallback_config` that cannot be read: the first field that is, if any.
-fn problem(raw: &RawValue) -> &'static str {
+/// Returns the problem of an invalid `fallback_config`: that of its first invalid field.
+fn config_problem(raw: &RawValue) -> &'static str {
     #[derive(Deserialize)]
-    struct Fields<'a> {
+    struct FallbackConfigFields<'a> {
         #[serde(borrow)]
         depth: Option<&'a RawValue>,
         #[serde(borrow)]
         retry: Option<&'a RawValue>,
     }
-    let Ok(Object(fields)) = serde_json::from_str::<Object<Fields<'_>>>(raw.get()) else {
+    let Ok(JsonObject(fields)) =
+        serde_json::from_str::<JsonObject<FallbackConfigFields<'_>>>(raw.get())
+    else {
         return "fallback_config must be an object with retry, depth and hedge_ms";
     };
     match (fields.depth, fields.retry) {
-        (Some(depth), _) if !is::<u64>(depth) => {
+        (Some(depth), _) if !parses_as::<u64>(depth) => {
             "fallback_config depth must be an integer from 0 to 2"
         }
-        (Some(depth), _) if !is::<u8>(depth) => TOO_DEEP,
-        (_, Some(retry)) if !is::<bool>(retry) => "fallback_config retry must be true or false",
+        (Some(depth), _) if !parses_as::<u8>(depth) => TOO_DEEP,
+        (_, Some(retry)) if !parses_as::<bool>(retry) => {
+            "fallback_config retry must be true or false"
+        }
         _ => "fallback_config hedge_ms must be an integer of milliseconds",
     }
 }
 
-fn is<'a, T: Deserialize<'a>>(raw: &'a RawValue) -> bool {
+fn parses_as<'a, T: Deserialize<'a>>(raw: &'a RawValue) -> bool {
     serde_json::from_str::<T>(raw.get()).is_ok()
 }

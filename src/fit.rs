@@ -1,5 +1,8 @@
-//! What becomes of a request's parameters on one model: kept, clamped, dropped, or refused. The one
-//! place that knows, for the request that leaves, for `x-attache-params`, and for the answer's echo.
+//! Fit: adapts a chat request to one model. Each parameter is forwarded, clamped to the model's
+//! limits, dropped if the answer has the same meaning without it, or refused.
+//!
+//! The result determines the provider's request, the header `x-attache-params`, and the copy of the
+//! request in the answer. Limits of an API schema are applied afterwards, by `api_schema`.
 
 use std::{borrow::Cow, num::NonZeroU32};
 
@@ -18,77 +21,84 @@ use crate::{
 };
 
 pub mod closing_message;
-mod inside;
+mod nested;
 pub mod support;
 
-pub use self::inside::CacheControlMark;
+pub use self::nested::CacheControlMark;
 
-/// The longest list of unknown keys that is reported one by one.
+/// The maximum number of unknown keys that are reported by name.
 const MAX_REPORTED: usize = 16;
 
-/// A request as one model can take it.
+/// The parameters of a request, adapted to one model.
 #[derive(Clone, Debug, Default)]
 pub struct Fit<'a> {
-    /// Parameters that go on, with their values in JSON. `max_tokens` first.
+    /// The forwarded parameters, with their values in JSON. `max_tokens` comes first.
     pub kept: Vec<(Parameter, Cow<'a, str>)>,
-    /// The effort that goes on.
+    /// The forwarded reasoning effort.
     pub effort: Option<Effort>,
-    /// The budget for thoughts that goes on, in tokens, where a schema has one.
+    /// The forwarded budget for reasoning, in tokens, for an API schema that has one.
     pub budget: Option<NonZeroU32>,
-    /// Whether the model streams, as far as the client asked for it.
-    pub stream: Stream,
-    /// Names of what is left out.
+    /// The way in which the answer arrives.
+    pub stream: StreamMode,
+    /// The paths of dropped parameters.
     pub dropped: Vec<Cow<'a, str>>,
-    /// Names of what was changed, with what it became.
+    /// The names of changed parameters, each with its new value.
     pub clamped: Vec<(&'static str, String)>,
-    /// Names of what is asked for in another way than the client's.
+    /// The names of parameters that the provider receives in another form.
     pub emulated: Vec<&'static str>,
-    /// What the model lacks and the client cannot do without.
+    /// The reasons to refuse the request.
     pub refused: Vec<Mistake>,
+    /// Parameters that the API schema does not take in this request.
+    unsupported: &'static [Parameter],
 }
 
-/// How the answer comes.
+/// Way in which an answer arrives.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Stream {
-    /// In one piece, as asked.
+pub enum StreamMode {
+    /// In one piece, as requested.
     #[default]
     Off,
-    /// As a stream, as asked.
+    /// As a stream, as requested.
     On,
-    /// In one piece from the provider, as a stream to the client.
+    /// In one piece from the provider, and as a stream to the client.
     Emulated,
 }
 
 impl<'a> Fit<'a> {
-    /// Fits a request to where it is to run.
-    pub fn new(request: &Request<'a>, target: &Target<'_>) -> Self {
+    /// Fits a request to its target. `unsupported` names the parameters that the target's API schema
+    /// does not take in this request, besides those that it never takes.
+    pub fn new(
+        request: &Request<'a>,
+        target: &Target<'_>,
+        unsupported: &'static [Parameter],
+    ) -> Self {
         let model = target.model;
-        let mut fit = Self::default();
-        fit.limit(request, model);
-        fit.think(request, model);
-        fit.stream(request, model);
+        let mut fit = Self { unsupported, ..Self::default() };
+        fit.fit_max_tokens(request, model);
+        fit.fit_effort(request, model);
+        fit.stream = stream_mode(request, model);
         for (parameter, raw) in request.parameters.present() {
-            match parameter.place() {
+            match parameter.scope() {
                 ParameterScope::Optional | ParameterScope::Legacy => {
-                    fit.parameter(parameter, raw.get(), request, target);
+                    fit.fit_parameter(parameter, raw.get(), request, target);
                 }
-                ParameterScope::Gateway if means_nothing(parameter, request) => {
+                ParameterScope::Gateway if is_ignored(parameter, request) => {
                     fit.dropped.push(Cow::Borrowed(parameter.name()));
                 }
                 ParameterScope::Core | ParameterScope::Gateway => {}
             }
         }
         for (index, message) in request.messages.iter().enumerate() {
-            fit.message(index, message, target.name, model);
+            fit.check_inputs(index, message, target.name, model);
         }
-        fit.inside(request, target.provider.api_schema);
+        fit.drop_nested(request, target.provider.api_schema);
         if !target.provider.forward_unknown {
-            fit.unknown(request);
+            fit.drop_unknown(request);
         }
         fit
     }
 
-    /// The effective request without prompt and messages, which the answer repeats.
+    /// Returns the effective request without prompt and messages: `request` in the answer.
     pub fn echo(&self, model: &str) -> Vec<u8> {
         let mut out = Vec::new();
         let mut object = Object::open(&mut out);
@@ -100,7 +110,7 @@ impl<'a> Fit<'a> {
         out
     }
 
-    /// The value of `x-attache-params`, empty when everything went on as it came.
+    /// Returns the value of `x-attache-params`: empty if every parameter is forwarded unchanged.
     pub fn report(&self) -> String {
         let mut parts = Vec::new();
         if !self.dropped.is_empty() {
@@ -112,7 +122,7 @@ impl<'a> Fit<'a> {
             parts.push(format!("clamped={}", clamped.join(",")));
         }
         let mut emulated = self.emulated.clone();
-        if self.stream == Stream::Emulated {
+        if self.stream == StreamMode::Emulated {
             emulated.push("stream");
         }
         if !emulated.is_empty() {
@@ -121,70 +131,70 @@ impl<'a> Fit<'a> {
         parts.join("; ")
     }
 
-    /// The value of a parameter that goes on.
+    /// Returns the value of a forwarded parameter.
     pub fn value(&self, parameter: Parameter) -> Option<&str> {
         let kept = self.kept.iter().find(|(kept, _)| *kept == parameter);
         kept.map(|(_, json)| json.as_ref())
     }
 
-    /// Leaves out a parameter that would have gone on.
+    /// Drops a forwarded parameter. A default value is not reported.
     pub fn drop_parameter(&mut self, parameter: Parameter) {
         let Some(at) = self.kept.iter().position(|(kept, _)| *kept == parameter) else { return };
         let (_, json) = self.kept.remove(at);
         self.clamped.retain(|(name, _)| *name != parameter.name());
-        if !is_usual(parameter, &json) {
+        if !is_default(parameter, &json) {
             self.dropped.push(Cow::Borrowed(parameter.name()));
         }
     }
 
-    /// Changes a parameter that goes on to `json`, and reports it as `told`.
-    pub fn clamp(&mut self, parameter: Parameter, json: String, told: String) {
+    /// Changes a forwarded parameter to `json`, and reports it as `reported`.
+    pub fn clamp(&mut self, parameter: Parameter, json: String, reported: String) {
         if let Some((_, kept)) = self.kept.iter_mut().find(|(kept, _)| *kept == parameter) {
             *kept = Cow::Owned(json);
             self.clamped.retain(|(name, _)| *name != parameter.name());
-            self.clamped.push((parameter.name(), told));
+            self.clamped.push((parameter.name(), reported));
         }
     }
 
-    /// Looks again at a parameter that was left out because the model was to think.
+    /// Fits a dropped parameter again, after the reasoning that excluded it was switched off.
     pub fn restore(&mut self, parameter: Parameter, request: &Request<'a>, target: &Target<'_>) {
         let Some(raw) = request.parameters.get(parameter) else { return };
         let before = self.dropped.len();
         self.dropped.retain(|name| name != parameter.name());
         if self.dropped.len() < before {
-            self.parameter(parameter, raw.get(), request, target);
+            self.fit_parameter(parameter, raw.get(), request, target);
         }
     }
 
-    fn limit(&mut self, request: &Request<'a>, model: &Model) {
-        let asked = request.max_tokens;
-        if asked >= model.context_length {
+    fn fit_max_tokens(&mut self, request: &Request<'a>, model: &Model) {
+        let requested = request.max_tokens;
+        if requested >= model.context_length {
             let message = "model context limit exceeded";
             self.refused.push(Mistake::new(MistakeKind::Invalid, "max_tokens", message));
         }
-        let limit = asked.min(model.max_output_tokens).max(model.min_output_tokens);
-        if limit != asked {
+        let limit = requested.min(model.max_output_tokens).max(model.min_output_tokens);
+        if limit != requested {
             self.clamped.push(("max_tokens", limit.to_string()));
         }
         self.kept.push((Parameter::MaxTokens, Cow::Owned(limit.to_string())));
     }
 
-    /// An effort the model does not offer becomes the closest it does.
-    fn think(&mut self, request: &Request<'a>, model: &Model) {
+    /// Fits the reasoning effort: an effort that the model lacks becomes the closest one it has.
+    fn fit_effort(&mut self, request: &Request<'a>, model: &Model) {
         if excludes_reasoning(request, model) {
             return self.disable_reasoning(request, model);
         }
-        let Some(asked) = request.effort else { return };
+        let Some(requested) = request.effort else { return };
         let named = effort_parameter(request);
-        self.effort = asked.closest(&model.reasoning_efforts);
+        self.effort = requested.closest(&model.reasoning_efforts);
         match self.effort {
             None => self.dropped.push(Cow::Borrowed(named.name())),
-            Some(effort) if effort != asked => {
+            Some(effort) if effort != requested => {
                 self.clamped.push((named.name(), effort.name().to_owned()));
             }
             Some(_) => {}
         }
-        // Where `reasoning` goes on whole, its effort is inside.
+        // A forwarded `reasoning` contains the effort.
         let inside = named == Parameter::Reasoning
             && request.reasoning_max_tokens.is_some()
             && model.supports(Parameter::Reasoning);
@@ -205,15 +215,7 @@ impl<'a> Fit<'a> {
         self.kept.push((Parameter::ReasoningEffort, Cow::Owned(format!("\"{none}\""))));
     }
 
-    fn stream(&mut self, request: &Request<'a>, model: &Model) {
-        self.stream = match (request.stream, model.supports(Parameter::Stream)) {
-            (false, _) => Stream::Off,
-            (true, true) => Stream::On,
-            (true, false) => Stream::Emulated,
-        };
-    }
-
-    fn parameter(
+    fn fit_parameter(
         &mut self,
         parameter: Parameter,
         json: &'a str,
@@ -223,22 +225,22 @@ impl<'a> Fit<'a> {
         let model = target.model;
         match parameter {
             Parameter::Stream | Parameter::ReasoningEffort => {}
-            // Its effort goes on under the flat name.
+            // The effort is forwarded as `reasoning_effort`.
             Parameter::Reasoning if request.reasoning_max_tokens.is_none() => {}
             Parameter::Reasoning
                 if !model.supports(parameter) || excludes_reasoning(request, model) =>
             {
                 self.dropped.push(Cow::Borrowed("reasoning.max_tokens"));
             }
-            _ if asks_nothing(parameter, json, request) => {}
+            _ if is_without_effect(parameter, json, request) => {}
             _ if !self.supports(parameter, request, target) => {
-                if changes_meaning(parameter, request) {
+                if is_essential(parameter, request) {
                     self.refuse(parameter, target.name);
-                } else if !is_usual(parameter, json) {
+                } else if !is_default(parameter, json) {
                     self.dropped.push(Cow::Borrowed(parameter.name()));
                 }
             }
-            Parameter::Temperature => self.temperature(json, request, model),
+            Parameter::Temperature => self.fit_temperature(json, request, model),
             _ => self.kept.push((parameter, Cow::Borrowed(json))),
         }
     }
@@ -254,33 +256,30 @@ impl<'a> Fit<'a> {
                 let form = request.response_format.as_ref().and_then(|format| format.form());
                 form.is_none_or(|form| model.response_formats.contains(&form))
             }
-            // OpenAI refuses what it is not to store, and voice platforms write there whose call it
-            // is.
-            Parameter::Metadata => {
-                request.parameters.get(Parameter::Store).is_some_and(|raw| raw.get() == "true")
-            }
-            _ => !is_sampling(parameter) || self.samples(model),
+            _ => !is_sampling(parameter) || self.takes_sampling(model),
         };
         takes_form
+            && !self.unsupported.contains(&parameter)
             && model.supports(parameter)
             && support_of(parameter, target.provider.api_schema).is_forwarded()
     }
 
-    /// Whether the model takes sampling parameters, thinking as hard as it now is to.
-    fn samples(&self, model: &Model) -> bool {
+    /// Returns true if the model takes sampling parameters at the forwarded effort.
+    fn takes_sampling(&self, model: &Model) -> bool {
         let effort = self.effort.unwrap_or(model.default_reasoning_effort);
         model.sampling == Sampling::Always || effort == Effort::None
     }
 
     fn refuse(&mut self, parameter: Parameter, model: &str) {
-        let hint = if parameter.place() == ParameterScope::Legacy { ", use tools" } else { "" };
+        let hint = if parameter.scope() == ParameterScope::Legacy { ", use tools" } else { "" };
         let parameter = parameter.name();
         let message = format!("model {model} does not support {parameter}{hint}");
         self.refused.push(Mistake::new(MistakeKind::Unsupported, parameter, &message));
     }
 
-    fn temperature(&mut self, json: &'a str, request: &Request<'a>, model: &Model) {
-        let too_high = request.temperature.is_some_and(|asked| asked > model.max_temperature);
+    fn fit_temperature(&mut self, json: &'a str, request: &Request<'a>, model: &Model) {
+        let too_high =
+            request.temperature.is_some_and(|requested| requested > model.max_temperature);
         if !too_high {
             return self.kept.push((Parameter::Temperature, Cow::Borrowed(json)));
         }
@@ -289,7 +288,7 @@ impl<'a> Fit<'a> {
         self.kept.push((Parameter::Temperature, Cow::Owned(most)));
     }
 
-    fn message(&mut self, index: usize, message: &Message<'_>, name: &str, model: &Model) {
+    fn check_inputs(&mut self, index: usize, message: &Message<'_>, name: &str, model: &Model) {
         let Content::Parts(parts) = &message.content else { return };
         for (number, part) in parts.iter().enumerate() {
             let Some((input, _)) = part.input() else { continue };
@@ -302,8 +301,8 @@ impl<'a> Fit<'a> {
         }
     }
 
-    /// Names of unknown keys are the client's text: only plain ones go into a header.
-    fn unknown(&mut self, request: &Request<'a>) {
+    /// Drops unknown keys. Their names are the client's text: only plain ones are put in a header.
+    fn drop_unknown(&mut self, request: &Request<'a>) {
         let names = request.parameters.unknown.iter().map(|(name, _)| name);
         let plain = names.clone().filter(|name| is_plain(name));
         let listed: Vec<_> = plain.take(MAX_REPORTED).cloned().collect();
@@ -312,6 +311,15 @@ impl<'a> Fit<'a> {
         if rest > 0 {
             self.dropped.push(Cow::Owned(format!("+{rest}")));
         }
+    }
+}
+
+/// Returns the way in which the model's answer to a request arrives.
+fn stream_mode(request: &Request<'_>, model: &Model) -> StreamMode {
+    match (request.stream, model.supports(Parameter::Stream)) {
+        (false, _) => StreamMode::Off,
+        (true, true) => StreamMode::On,
+        (true, false) => StreamMode::Emulated,
     }
 }
 
@@ -330,22 +338,22 @@ fn effort_parameter(request: &Request<'_>) -> Parameter {
     }
 }
 
-/// Whether a parameter for the gateway is passed over.
-fn means_nothing(parameter: Parameter, request: &Request<'_>) -> bool {
+/// Returns true for a parameter of the gateway that has no effect in this request.
+fn is_ignored(parameter: Parameter, request: &Request<'_>) -> bool {
     let of_plan = matches!(parameter, Parameter::Fallbacks | Parameter::FallbackConfig);
-    // The gateway role takes the id away where it put the transcript.
+    // The gateway role removes the id when it inserts the transcript.
     let is_unused = parameter == Parameter::TranscriptId && !has_tag(&request.parameters);
     is_unused || (of_plan && request.parameters.is_fallback)
 }
 
-/// Whether a client's key can stand in a header.
+/// Returns true if a client's key is safe in a header.
 fn is_plain(name: &str) -> bool {
     let safe = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
     (1..=64).contains(&name.len()) && name.bytes().all(safe)
 }
 
-/// Whether a value says what is so anyway, so that leaving it out changes nothing.
-fn asks_nothing(parameter: Parameter, json: &str, request: &Request<'_>) -> bool {
+/// Returns true for a value without effect: the answer is the same without it, on every model.
+fn is_without_effect(parameter: Parameter, json: &str, request: &Request<'_>) -> bool {
     match parameter {
         Parameter::N => request.n.get() == 1,
         Parameter::Logprobs => !request.logprobs,
@@ -360,8 +368,8 @@ fn asks_nothing(parameter: Parameter, json: &str, request: &Request<'_>) -> bool
     }
 }
 
-/// Whether a value is what every model takes for granted.
-fn is_usual(parameter: Parameter, json: &str) -> bool {
+/// Returns true for the default value of every model.
+fn is_default(parameter: Parameter, json: &str) -> bool {
     match parameter {
         Parameter::Temperature | Parameter::TopP => matches!(json, "1" | "1.0"),
         Parameter::FrequencyPenalty | Parameter::PresencePenalty => matches!(json, "0" | "0.0"),
@@ -376,8 +384,8 @@ fn is_sampling(parameter: Parameter) -> bool {
     matches!(parameter, Temperature | TopP | TopK | Logprobs | TopLogprobs)
 }
 
-/// Whether an answer without the parameter would be an answer to another question.
-fn changes_meaning(parameter: Parameter, request: &Request<'_>) -> bool {
+/// Returns true for a parameter that the request cannot do without.
+fn is_essential(parameter: Parameter, request: &Request<'_>) -> bool {
     match parameter {
         Parameter::Tools | Parameter::ToolChoice | Parameter::ResponseFormat => true,
         Parameter::Functions | Parameter::FunctionCall => true,

@@ -1,50 +1,57 @@
-//! The gateway role: one client request from its head to the last word about its answer.
+//! The gateway role: one client request, from its head to the end of its answer.
 //!
-//! What happened comes in as [`Input`], what to do next goes out as [`Output`]. Which attempts there
-//! may be stands in [`plan`], how they go in `attempts`.
+//! The shell reports each event as an [`Input`] and acts on the [`Output`]. [`plan`] holds the attempts
+//! that an exchange may make, `attempts` makes them, and [`crate::failover`] decides which one follows
+//! a failure.
 
 mod attempts;
 mod endpoints;
-pub mod envoy_reply;
 mod final_reply;
+pub mod idle;
 pub mod models;
 pub mod plan;
+pub mod reply_source;
+mod telemetry;
 pub mod transcript_fetch;
 
 use std::{rc::Rc, time::Duration};
 
 use self::{
-    attempts::{Attempts, Caller},
-    endpoints::{Page, page},
-    envoy_reply::ReplySource,
-    plan::Plan,
-    transcript_fetch::{Fetch, Transcript},
+    attempts::Attempts,
+    endpoints::{Endpoint, endpoint},
+    idle::IdleTimeouts,
+    plan::{Plan, PlanIndex},
+    reply_source::ReplySource,
+    transcript_fetch::{PendingTranscript, TranscriptCall},
 };
 use crate::{
     chat::{error::Error, parameter::Parameter, request},
     config::Config,
-    handoff::ticket::Ticket,
+    failover::AttemptReason,
+    handoff::{headers, ticket::Ticket},
     http_call::CallResult,
-    quota::{Counted, SharedStore, service::Answer},
+    metrics::TelemetryEvent,
+    quota::{SharedStore, service::RateLimitResponse},
     region::Region,
     reply::Reply,
+    request_id,
     summary::Summary,
     time::Timestamp,
-    transcript::Wanted,
+    transcript::TranscriptRequest,
 };
 
-/// A gateway in one region: what a listener of Envoy stands for.
+/// Gateway of one region, which has a listener of Envoy's.
 #[derive(Clone, Debug)]
 pub struct Gateway {
-    /// Everything the operator decided.
+    /// Configuration.
     pub config: Rc<Config>,
-    /// Where it stands.
+    /// Region of the listener.
     pub region: Region,
-    /// Where requests are counted.
-    pub register: Rc<dyn SharedStore>,
+    /// Store of the counts for limits.
+    pub store: Rc<dyn SharedStore>,
 }
 
-/// The head of a client's request, as far as it matters.
+/// Head of a client's request, as far as the gateway reads it.
 #[derive(Clone, Debug, Default)]
 pub struct RequestHead {
     /// `:method`.
@@ -55,133 +62,118 @@ pub struct RequestHead {
     pub content_type: Option<String>,
     /// `content-encoding`.
     pub content_encoding: Option<String>,
-    /// Whose key it was, as Envoy found.
+    /// Account of the caller, by the key or the token that Envoy has checked.
     pub account: Option<String>,
     /// Whether no body follows.
     pub end: bool,
 }
 
-/// What happened.
+impl RequestHead {
+    /// Reads the headers of a request. Returns the request id beside the head, if there is a valid
+    /// one.
+    pub fn from_headers(headers: Vec<(String, String)>, end: bool) -> (Self, Option<String>) {
+        let (mut head, mut request_id) = (Self { end, ..Self::default() }, None);
+        for (name, value) in headers {
+            match name.as_str() {
+                ":method" => head.method = value,
+                ":path" => head.path = value,
+                "content-type" => head.content_type = Some(value),
+                "content-encoding" => head.content_encoding = Some(value),
+                headers::ACCOUNT => head.account = Some(value),
+                "x-request-id" => request_id = Some(value),
+                _ => {}
+            }
+        }
+        (head, request_id.filter(|text| request_id::is_uuid(text)))
+    }
+}
+
+/// Event of an exchange.
 #[derive(Clone, Debug)]
 pub enum Input {
-    /// The request began.
+    /// The head of the request has come.
     Head(RequestHead),
-    /// So many bytes of the request's body have come, and it goes on.
+    /// This many bytes of the body have come, and more follow.
     Received(usize),
-    /// The request's body is complete.
+    /// The body is complete.
     Body(Vec<u8>),
     /// The request ended in trailers.
     Trailers,
-    /// The rate limit service was asked. `None`: it gave no answer.
-    RateLimitAnswered(Option<Answer>),
-    /// An answer began that came through Envoy's router.
-    Answer {
-        /// Its status.
+    /// The rate limit service was asked. `None`: no answer came.
+    RateLimitAnswered(Option<RateLimitResponse>),
+    /// The head of a response has come through Envoy's router.
+    Response {
+        /// Status.
         status: u16,
-        /// Whose answer it is.
+        /// Source of the response.
         source: ReplySource,
     },
-    /// A call came to its end.
-    Called {
-        /// The place in the plan of the attempt it was.
-        place: usize,
-        /// What came of it.
-        called: CallResult,
+    /// A call for an attempt has ended.
+    CallEnded {
+        /// Position of the attempt in the plan.
+        index: PlanIndex,
+        /// Result of the call.
+        result: CallResult,
     },
-    /// The call for a transcript came to its end.
-    Fetched(CallResult),
-    /// The moment has come that an output asked to be woken at.
-    Due,
+    /// The call for a transcript has ended.
+    TranscriptFetched(CallResult),
+    /// The moment of [`Output::WakeAt`], or the end of a hedge, has come.
+    WakeUp,
 }
 
-/// What to do next.
+/// Action that the shell takes.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Output {
-    /// Hold what there is and wait for more.
+    /// Hold the request or the response, and wait for the next event.
     Wait,
     /// Answer the client.
     Reply(Reply),
-    /// Hold what there is and ask the rate limit service.
+    /// Hold the request or the response, and ask the rate limit service.
     AskRateLimit {
-        /// The message.
-        question: Vec<u8>,
-        /// How long it may take.
+        /// Message for the service.
+        request: Vec<u8>,
+        /// Timeout of the call.
         timeout: Duration,
     },
-    /// Let the request go to the first attempt's cluster, its body as it came.
+    /// Let the request go through Envoy's router. The body is [`Exchange::request_body`].
     Forward {
-        /// What the attempt is told. It names the cluster.
+        /// Ticket of the attempt, which names the cluster.
         ticket: Ticket,
-        /// How often Envoy's router may make another.
+        /// Number of attempts that the router may add.
         retries: usize,
-        /// After how long without an answer to begin the next attempt beside it.
+        /// Time without a response after which [`Input::WakeUp`] is due.
         hedge: Option<Duration>,
     },
-    /// Hold what there is, and call for a transcript. [`Output::Forward`] after that is about the body
-    /// with the transcript in it, [`Exchange::asked`].
-    Fetch(Fetch),
-    /// Hold what there is, and wake the exchange at this moment.
-    Sleep(Timestamp),
-    /// Call a cluster with the request's body, [`Exchange::asked`].
+    /// Hold the request, and call for a transcript. The body of the [`Output::Forward`] that follows
+    /// has the transcript in it.
+    FetchTranscript(TranscriptCall),
+    /// Hold the response, and report [`Input::WakeUp`] at this moment.
+    WakeAt(Timestamp),
+    /// Hold the response, and call a cluster with [`Exchange::request_body`].
     Call {
-        /// The attempt's place in the plan.
-        place: usize,
-        /// What the attempt is told. It names the cluster.
+        /// Position of the attempt in the plan.
+        index: PlanIndex,
+        /// Ticket of the attempt, which names the cluster.
         ticket: Ticket,
-        /// How long it may take.
+        /// Timeout of the call.
         timeout: Duration,
-        /// Why it is made.
-        why: AttemptReason,
+        /// Reason of the attempt.
+        reason: AttemptReason,
     },
-    /// Let the answer go to the client.
+    /// Let the response go to the client.
     Pass,
-    /// The same with a stream, in which silences have a bound.
+    /// Let the response, a stream, go to the client, and watch its silences.
     Stream(IdleTimeouts),
 }
 
-/// How long a stream may be silent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct IdleTimeouts {
-    /// From one content to the next, until it is ended.
-    pub idle: Duration,
-    /// Until something should keep it warm.
-    pub warm: Duration,
-}
-
-/// Why an attempt is made after the first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AttemptReason {
-    /// The same again.
-    Retry,
-    /// Another model.
-    Fallback,
-    /// Nothing has come yet of the one before.
-    Hedge,
-}
-
-/// What only the gateway role knows of an attempt, for whoever counts.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum TelemetryEvent {
-    /// It failed.
-    Failed {
-        /// Who was asked.
-        provider: String,
-        /// For which model.
-        model: String,
-        /// Why, in a word for metrics.
-        reason: &'static str,
-        /// How long it took to know.
-        took: Duration,
-    },
-    /// It was not made: the account has used up what it may ask of the model.
-    Refused {
-        /// Who asks.
-        account: String,
-        /// The model.
-        model: String,
-        /// What there was too much of.
-        used_up: Counted,
-    },
+/// Caller of an exchange, with the facts that every ticket of the exchange carries.
+#[derive(Debug)]
+struct Caller {
+    gateway: Rc<Gateway>,
+    account: String,
+    request_id: String,
+    /// Moment at which the request was complete.
+    started: Timestamp,
 }
 
 /// One client request and its answer.
@@ -189,41 +181,50 @@ pub enum TelemetryEvent {
 pub struct Exchange {
     gateway: Rc<Gateway>,
     request_id: String,
-    /// The model that was asked for, once nothing more is.
+    /// Model of the request, when no attempt is under way.
     model: String,
-    /// When the request was complete, if it could be read.
+    /// Moment at which a request that can be read was complete.
     started: Option<Timestamp>,
-    /// Who failed last, and where.
-    failed: Option<(String, Region)>,
-    /// What was not told yet.
+    /// Provider and region of the last failure that no provider role has reported.
+    last_failed: Option<(String, Region)>,
+    /// Events that were not taken yet.
     telemetry: Vec<TelemetryEvent>,
+    /// Status and reason of a response that no provider role has counted.
+    uncounted: Option<(u16, Option<String>)>,
     state: ExchangeState,
 }
 
-/// The model of a request that names none we know.
+/// Model of a request that names no known one.
 const NO_MODEL: &str = "none";
 
 #[derive(Debug)]
 enum ExchangeState {
     /// Nothing has come yet.
     Fresh,
-    /// A chat request's body is coming, from this account.
+    /// The body of a chat request of this account is coming.
     Reading(String),
     /// Attempts are under way.
     Attempting(Box<Attempts>),
-    /// The client has its answer, or is getting it, or asked for something else than a chat.
+    /// The client has its answer, or the beginning of it. So has a request for any other endpoint.
     Over,
 }
 
 impl Exchange {
-    /// An exchange in which nothing has happened.
+    /// Creates an exchange in which nothing has happened.
     pub fn new(gateway: Rc<Gateway>, request_id: String) -> Self {
-        let (model, started, failed) = (NO_MODEL.to_owned(), None, None);
-        let (notes, state) = (Vec::new(), ExchangeState::Fresh);
-        Self { gateway, request_id, model, started, failed, telemetry: notes, state }
+        Self {
+            gateway,
+            request_id,
+            model: NO_MODEL.to_owned(),
+            started: None,
+            last_failed: None,
+            telemetry: Vec::new(),
+            uncounted: None,
+            state: ExchangeState::Fresh,
+        }
     }
 
-    /// The model that the client asked for, once that is known.
+    /// Returns the model of the request. `none` before it is known.
     pub fn model(&self) -> &str {
         if let ExchangeState::Attempting(attempts) = &self.state {
             attempts.model()
@@ -232,64 +233,45 @@ impl Exchange {
         }
     }
 
-    /// The request's body, for as long as attempts are under way.
+    /// Returns the body of the request. Empty when no attempt is under way.
     pub fn request_body(&self) -> &[u8] {
         if let ExchangeState::Attempting(attempts) = &self.state { attempts.body() } else { &[] }
     }
 
-    /// What there is to say of it at this moment, where the gateway answers. `None` if there was no
-    /// request.
+    /// Returns the summary of an exchange that the gateway role answers. `None` if the request could
+    /// not be read.
     pub fn summary(&self, now: Timestamp) -> Option<Summary<'_>> {
         let total = Some(now.since(self.started?));
-        let provider = self.failed.as_ref().map(|(name, region)| (name.as_str(), *region));
+        let provider = self.last_failed.as_ref().map(|(name, region)| (name.as_str(), *region));
         Some(Summary { request_model: self.model(), provider, total, ..Summary::default() })
     }
 
-    /// What only the gateway knows, since the last time.
+    /// Takes the events since the last call.
     pub fn take_telemetry(&mut self) -> Vec<TelemetryEvent> {
         if let ExchangeState::Attempting(attempts) = &mut self.state {
-            self.telemetry.append(&mut attempts.notes);
+            self.telemetry.append(&mut attempts.take_telemetry());
         }
         std::mem::take(&mut self.telemetry)
     }
 
-    /// Takes in what happened and says what to do next. The clock is only asked where time matters:
-    /// every call of a host has its price.
+    /// Takes in an event and returns the action. The clock is only read where time matters, because
+    /// every host call has its price.
     pub fn on(&mut self, input: Input, clock: impl FnOnce() -> Timestamp) -> Output {
+        self.note(&input);
         match (&mut self.state, input) {
-            (ExchangeState::Fresh, Input::Head(head)) => self.head(&head),
-            (ExchangeState::Reading(_), Input::Received(size)) => self.received(size),
+            (ExchangeState::Fresh, Input::Head(head)) => self.on_head(&head),
+            (ExchangeState::Reading(_), Input::Received(size)) => self.on_received(size),
             (ExchangeState::Reading(account), Input::Body(body)) => {
                 let account = std::mem::take(account);
-                self.body(account, body, clock())
+                self.on_body(account, body, clock())
             }
             (ExchangeState::Reading(_), Input::Trailers) => self.refuse(&Error::Trailers),
-            (ExchangeState::Attempting(attempts), Input::RateLimitAnswered(answer)) => {
-                let output = attempts.on_rate_limit_answer(answer, clock());
-                self.end(output)
+            (ExchangeState::Attempting(attempts), input) => {
+                let output = Self::on_attempts(attempts, input, clock);
+                self.finish(output)
             }
-            (ExchangeState::Attempting(attempts), Input::Fetched(called)) => {
-                let output = attempts.fetched(&called, clock());
-                self.end(output)
-            }
-            (ExchangeState::Attempting(attempts), Input::Answer { status: 200, .. }) => {
-                let output = attempts.on_success();
-                self.end(output)
-            }
-            (ExchangeState::Attempting(attempts), Input::Answer { status, source }) => {
-                let output = attempts.answer(status, source, clock());
-                self.end(output)
-            }
-            (ExchangeState::Attempting(attempts), Input::Called { place, called }) => {
-                let output = attempts.called(place, called, clock());
-                self.end(output)
-            }
-            (ExchangeState::Attempting(attempts), Input::Due) => {
-                let output = attempts.due(clock());
-                self.end(output)
-            }
-            // Envoy's own reply to a request that never became an attempt, or one of ours.
-            (_, Input::Answer { .. }) => {
+            // A local reply to a request that never became an attempt, or a reply of the module's own.
+            (_, Input::Response { .. }) => {
                 self.state = ExchangeState::Over;
                 Output::Pass
             }
@@ -297,60 +279,109 @@ impl Exchange {
         }
     }
 
-    /// After an output that answers the client there is nothing more to do.
-    fn end(&mut self, output: Output) -> Output {
-        if matches!(output, Output::Pass | Output::Stream(_) | Output::Reply(_))
-            && let ExchangeState::Attempting(attempts) =
-                std::mem::replace(&mut self.state, ExchangeState::Over)
-        {
-            (self.model, self.failed, self.telemetry) = attempts.into_parts();
+    /// Notes what metrics need of an event, whatever the state.
+    fn note(&mut self, input: &Input) {
+        match input {
+            Input::RateLimitAnswered(None) => self.telemetry.push(TelemetryEvent::ServiceFailed),
+            Input::Response { status, source } => {
+                self.uncounted = source.uncounted_reason().map(|reason| (*status, reason));
+            }
+            _ => {}
+        }
+    }
+
+    /// Takes in an event while attempts are under way.
+    fn on_attempts(
+        attempts: &mut Attempts,
+        input: Input,
+        clock: impl FnOnce() -> Timestamp,
+    ) -> Output {
+        match input {
+            Input::RateLimitAnswered(answer) => attempts.on_rate_limit_answer(answer, clock()),
+            Input::TranscriptFetched(result) => attempts.on_transcript(&result, clock()),
+            Input::Response { status: 200, .. } => attempts.on_success(),
+            Input::Response { status, source } => attempts.on_failure(status, source, clock()),
+            Input::CallEnded { index, result } => attempts.on_call_ended(index, result, clock()),
+            Input::WakeUp => attempts.on_wake_up(clock()),
+            Input::Head(_) | Input::Received(_) | Input::Body(_) | Input::Trailers => Output::Wait,
+        }
+    }
+
+    /// Ends the attempts after an output that answers the client.
+    fn finish(&mut self, output: Output) -> Output {
+        if !matches!(output, Output::Pass | Output::Stream(_) | Output::Reply(_)) {
+            return output;
+        }
+        let state = std::mem::replace(&mut self.state, ExchangeState::Over);
+        if let ExchangeState::Attempting(mut attempts) = state {
+            attempts.model().clone_into(&mut self.model);
+            self.last_failed = attempts.last_failed().cloned();
+            self.telemetry.append(&mut attempts.take_telemetry());
         }
         output
     }
 
-    fn head(&mut self, head: &RequestHead) -> Output {
-        match self.open(head) {
-            Ok(Page::Chat) => {
+    fn on_head(&mut self, head: &RequestHead) -> Output {
+        match self.check_head(head) {
+            Ok(Endpoint::Chat) => {
                 self.state = ExchangeState::Reading(head.account.clone().unwrap_or_default());
                 Output::Wait
             }
-            Ok(Page::Models) => self.json(models::list(&self.gateway)),
-            Ok(Page::Health) => self.json(br#"{"status":"ok"}"#.to_vec()),
+            Ok(Endpoint::Models) => self.json(models::list(&self.gateway)),
+            Ok(Endpoint::Health) => self.json(br#"{"status":"ok"}"#.to_vec()),
             Err(error) => self.refuse(&error),
         }
     }
 
-    /// What can be said before the body came.
-    fn open(&self, head: &RequestHead) -> Result<Page, Error> {
-        let page = page(&head.method, &head.path)?;
-        if page != Page::Chat {
-            return Ok(page);
+    /// Returns the endpoint of a request, or the error that is known before the body comes.
+    fn check_head(&self, head: &RequestHead) -> Result<Endpoint, Error> {
+        let endpoint = endpoint(&head.method, &head.path)?;
+        if endpoint != Endpoint::Chat {
+            return Ok(endpoint);
         }
         let account = head.account.as_deref().ok_or(Error::NoAccount)?;
         if !self.gateway.config.has_access(account) {
             return Err(Error::NoAccess);
         }
-        endpoints::content_type(head.content_type.as_deref())?;
-        endpoints::content_encoding(head.content_encoding.as_deref())?;
-        if head.end { Err(Error::NoBody) } else { Ok(page) }
+        endpoints::check_content_type(head.content_type.as_deref())?;
+        endpoints::check_content_encoding(head.content_encoding.as_deref())?;
+        if head.end { Err(Error::NoBody) } else { Ok(endpoint) }
     }
 
-    fn body(&mut self, account: String, body: Vec<u8>, now: Timestamp) -> Output {
+    fn on_received(&mut self, size: usize) -> Output {
+        if self.is_too_large(size) { self.refuse(&self.too_large()) } else { Output::Wait }
+    }
+
+    fn on_body(&mut self, account: String, body: Vec<u8>, now: Timestamp) -> Output {
         let (plan, transcript) = match self.plan(&account, &body) {
             Ok(planned) => planned,
             Err(error) => return self.refuse(&error),
         };
-        let asker = Caller { gateway: Rc::clone(&self.gateway), account };
-        let mut attempts = Attempts::new(asker, plan, body, self.request_id.clone(), now);
-        attempts.transcript = transcript;
         self.started = Some(now);
+        let (gateway, request_id) = (Rc::clone(&self.gateway), self.request_id.clone());
+        let caller = Caller { gateway, account, request_id, started: now };
+        let mut attempts = Attempts::new(caller, plan, body, transcript);
         let output = attempts.begin(now);
         self.state = ExchangeState::Attempting(Box::new(attempts));
-        self.end(output)
+        self.finish(output)
     }
 
-    fn received(&mut self, size: usize) -> Output {
-        if self.is_too_large(size) { self.refuse(&self.too_large()) } else { Output::Wait }
+    /// Plans a request, and the call for the transcript that it refers to.
+    fn plan(&self, account: &str, body: &[u8]) -> Result<(Plan, Option<PendingTranscript>), Error> {
+        if self.is_too_large(body.len()) {
+            return Err(self.too_large());
+        }
+        if body.is_empty() {
+            return Err(Error::NoBody);
+        }
+        let parameters = request::parameters(body).map_err(Error::Unreadable)?;
+        let with_transcript = parameters.has(Parameter::TranscriptId).then(|| parameters.clone());
+        let plan = Plan::new(&self.gateway, account, parameters).map_err(Error::Invalid)?;
+        let wanted = with_transcript
+            .and_then(|all| TranscriptRequest::find(body, &all, |variant| plan.includes(variant)));
+        let transcript =
+            wanted.map(|wanted| PendingTranscript::new(&self.gateway, wanted)).transpose()?;
+        Ok((plan, transcript))
     }
 
     fn is_too_large(&self, size: usize) -> bool {
@@ -359,22 +390,6 @@ impl Exchange {
 
     fn too_large(&self) -> Error {
         Error::TooLarge { limit: self.gateway.config.request_body.get() }
-    }
-
-    /// What is to be done with a request, and what has to be fetched before.
-    fn plan(&self, account: &str, body: &[u8]) -> Result<(Plan, Option<Transcript>), Error> {
-        if self.is_too_large(body.len()) {
-            return Err(self.too_large());
-        }
-        if body.is_empty() {
-            return Err(Error::NoBody);
-        }
-        let parameters = request::parameters(body).map_err(Error::Unreadable)?;
-        let asks_for = parameters.has(Parameter::TranscriptId).then(|| parameters.clone());
-        let plan = Plan::new(&self.gateway, account, parameters).map_err(Error::Invalid)?;
-        let wanted = asks_for.and_then(|all| Wanted::of(body, &all, |entry| plan.asks(entry)));
-        let transcript = wanted.map(|wanted| Transcript::new(&self.gateway, wanted)).transpose()?;
-        Ok((plan, transcript))
     }
 
     fn json(&self, body: Vec<u8>) -> Output {

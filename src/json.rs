@@ -1,4 +1,4 @@
-//! Writing JSON objects key by key, without a tree, and bounding how deep one may nest.
+//! JSON: a writer of objects key by key, without a tree, and checks of raw text.
 
 use std::{borrow::Cow, ops::Range};
 
@@ -6,7 +6,8 @@ use memchr::memchr2;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-/// An object being written at the end of a buffer. Keys are the program's own: they are not escaped.
+/// Writer of an object at the end of a buffer. Keys are literals of the program: they are not
+/// escaped.
 #[derive(Debug)]
 pub struct Object<'o> {
     out: &'o mut Vec<u8>,
@@ -20,7 +21,7 @@ impl<'o> Object<'o> {
         Self { out, empty: true }
     }
 
-    /// Writes a key whose value is JSON already.
+    /// Writes a key with a value in JSON.
     pub fn raw(&mut self, key: &str, json: impl AsRef<[u8]>) -> &mut Self {
         self.key(key).extend_from_slice(json.as_ref());
         self
@@ -32,7 +33,7 @@ impl<'o> Object<'o> {
         self
     }
 
-    /// Writes a key and what `fill` puts into the object that is its value.
+    /// Writes a key with an object, whose keys `fill` writes.
     pub fn object(&mut self, key: &str, fill: impl FnOnce(&mut Object<'_>)) -> &mut Self {
         let mut inner = Object::open(self.key(key));
         fill(&mut inner);
@@ -45,7 +46,7 @@ impl<'o> Object<'o> {
         self.out.push(b'}');
     }
 
-    /// Writes a key; the caller appends its value to the buffer this returns.
+    /// Writes a key. The caller appends the value to the buffer that this returns.
     pub fn key(&mut self, key: &str) -> &mut Vec<u8> {
         if !std::mem::replace(&mut self.empty, false) {
             self.out.push(b',');
@@ -57,7 +58,7 @@ impl<'o> Object<'o> {
     }
 }
 
-/// Appends an array, each item as `write` puts it.
+/// Appends an array. `write` appends each item.
 pub fn list<T>(
     out: &mut Vec<u8>,
     items: impl IntoIterator<Item = T>,
@@ -97,14 +98,14 @@ pub fn range_within(part: &str, whole: &[u8]) -> Option<Range<usize>> {
     (whole.get(range.clone()) == Some(part.as_bytes())).then_some(range)
 }
 
-/// Whether an array holds nothing.
+/// Returns true for an array without items.
 pub fn is_empty_array(json: &str) -> bool {
     json.strip_prefix('[').is_some_and(|rest| rest.trim_start() == "]")
 }
 
-/// Where `json` first nests deeper than `limit`, as line and column counted from 1.
+/// Returns the position at which `json` first exceeds the depth `limit`: line and column, from 1.
 ///
-/// serde_json bounds the depth of what it parses, not of what it passes over unread.
+/// serde_json limits the depth of parsed values, not of skipped ones.
 pub fn too_deep(json: &[u8], limit: usize) -> Option<(usize, usize)> {
     let (mut depth, mut offset) = (0_usize, 0);
     while let Some(byte) = json.get(offset) {
@@ -120,7 +121,8 @@ pub fn too_deep(json: &[u8], limit: usize) -> Option<(usize, usize)> {
     None
 }
 
-/// Where the string whose content begins at `start` has its closing quote, or the end of `json`.
+/// Returns the offset of the closing quote of a string whose content begins at `start`, or the end
+/// of `json`.
 fn end_of_string(json: &[u8], start: usize) -> usize {
     let mut offset = start;
     while let Some(found) = memchr2(b'"', b'\\', json.get(offset..).unwrap_or_default()) {
@@ -133,7 +135,7 @@ fn end_of_string(json: &[u8], start: usize) -> usize {
     json.len()
 }
 
-/// Line and column of a byte, both counted from 1.
+/// Returns line and column of a byte, from 1.
 fn place(text: &[u8], offset: usize) -> (usize, usize) {
     let before = text.get(..offset).unwrap_or(text);
     let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;

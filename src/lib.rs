@@ -1,10 +1,29 @@
 //! Attaché: an LLM gateway inside Envoy.
 //!
-//! One module, two roles. The **gateway** role stands in the listener and decides: [`exchange`]. The
-//! **provider** role stands in each provider's cluster and translates: [`provider`]. Between them is
-//! what clients speak: [`chat`]. All of it is decided without a host; `shell` alone knows one.
+//! One proxy-wasm module with two roles. The [`gateway`] role is a filter of the listener: it validates
+//! a request, plans the attempts, and retries or falls back. The [`provider`] role is a filter of each
+//! provider's cluster: it translates one attempt. The two share no memory; [`handoff`] is the contract
+//! between them. `docs/architecture.md` shows an answer and a stream that fall back.
+//!
+//! From the ground up; `.ci/check-layout` refuses an import that points up:
+//!
+//! - [`time`], [`json`], [`sse`], [`region`], [`network`], [`request_id`], [`http_call`]: small parts
+//!   that know nothing of one another.
+//! - [`chat`]: the chat API, as clients see it: requests, answers, streams and errors.
+//! - [`post_processing`]: the repair of JSON in answers and streams.
+//! - [`failover`]: the decision after a failed attempt.
+//! - [`config`]: the operator's file.
+//! - [`transcript`], [`fit`], [`fallbacks`], [`quota`]: transcripts in prompts, the fit of a request to
+//!   one model, the requests of fallbacks, rate limits.
+//! - [`summary`], [`metrics`], [`handoff`], [`reply`]: the facts of an exchange for logs and traces,
+//!   metrics, the contract between the roles, and replies to the client.
+//! - [`api_schema`]: the translators between the chat API and the APIs of providers.
+//! - [`provider`] and [`gateway`]: the two roles.
+//! - [`plugin_config`]: the configuration that Envoy passes to a role.
+//! - `shell`: the only code that knows Envoy. Everything else runs without a host.
 
 #![forbid(unsafe_code)]
+#![warn(unreachable_pub)]
 #![cfg_attr(
     not(test),
     deny(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)
@@ -20,6 +39,7 @@ pub mod gateway;
 pub mod handoff;
 pub mod http_call;
 pub mod json;
+pub mod metrics;
 pub mod network;
 pub mod plugin_config;
 pub mod post_processing;

@@ -1,11 +1,11 @@
-//! Which addresses are no part of the public internet, for what must not lead to one of them: the
-//! configuration, the command that looks names up, and Envoy, which is told the same networks.
+//! Private networks, which URLs in the configuration must not lead to: checked by the configuration
+//! reader, by the command's DNS check, and by Envoy, whose configuration lists the same networks.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Networks that are not reached from everywhere, each with the length of its prefix. IANA, *IPv4
-/// Special-Purpose Address Registry* and *IPv6 Special-Purpose Address Registry*; multicast. What is
-/// kept for documentation leads nowhere and is left out.
+/// Networks outside of the public internet, each with the length of its prefix. IANA, *IPv4
+/// Special-Purpose Address Registry* and *IPv6 Special-Purpose Address Registry*; multicast.
+/// Networks for documentation are omitted.
 pub const PRIVATE: [(IpAddr, u32); 17] = [
     v4([0, 0, 0, 0], 8),
     v4([10, 0, 0, 0], 8),
@@ -16,17 +16,17 @@ pub const PRIVATE: [(IpAddr, u32); 17] = [
     v4([192, 0, 0, 0], 24),
     v4([192, 168, 0, 0], 16),
     v4([198, 18, 0, 0], 15),
-    // Multicast, and what was never given out.
+    // Multicast and reserved.
     v4([224, 0, 0, 0], 3),
-    // Unspecified, loopback, and IPv4 in IPv6, which is written as IPv4 by whoever means well.
+    // Unspecified, loopback, and IPv4 in IPv6, for which IPv4 is the usual notation.
     v6([0, 0, 0], 80),
-    // Translators of a network's own (RFC 8215).
+    // Local translation (RFC 8215).
     v6([0x0064, 0xff9b, 1], 48),
     v6([0x0100, 0, 0], 64),
-    // Protocols of their own, Teredo among them.
+    // Protocol assignments, such as Teredo.
     v6([0x2001, 0, 0], 23),
     v6([0xfc00, 0, 0], 7),
-    // Link-local, and what was site-local once.
+    // Link-local and the former site-local.
     v6([0xfe80, 0, 0], 9),
     v6([0xff00, 0, 0], 8),
 ];
@@ -41,13 +41,13 @@ const fn v6(start: [u16; 3], length: u32) -> (IpAddr, u32) {
     (IpAddr::V6(Ipv6Addr::new(a, b, c, 0, 0, 0, 0, 0)), length)
 }
 
-/// Whether an address is in one of them.
+/// Returns true for an address in a private network.
 pub fn is_private(address: IpAddr) -> bool {
-    PRIVATE.into_iter().any(|(network, length)| in_common(network, address) >= Some(length))
+    PRIVATE.into_iter().any(|(network, length)| common_prefix(network, address) >= Some(length))
 }
 
-/// How many bits two addresses of one family begin with.
-fn in_common(one: IpAddr, other: IpAddr) -> Option<u32> {
+/// Returns the length of the common prefix of two addresses of one family, in bits.
+fn common_prefix(one: IpAddr, other: IpAddr) -> Option<u32> {
     match (one, other) {
         (IpAddr::V4(one), IpAddr::V4(other)) => {
             Some((one.to_bits() ^ other.to_bits()).leading_zeros())

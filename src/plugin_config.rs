@@ -1,6 +1,6 @@
-//! What a filter is told at start: which role it plays, where, and the operator's file.
+//! The configuration of a filter: its role, its region, and the operator's file.
 
-use std::rc::Rc;
+use std::{fmt, rc::Rc};
 
 use serde_json::{Value, json};
 
@@ -37,25 +37,39 @@ object_table! {
 /// One of the two roles of the module.
 #[derive(Clone, Debug)]
 pub enum Role {
-    /// In a listener.
+    /// Filter of a listener.
     Gateway(Rc<Gateway>),
-    /// In the clusters of all providers.
+    /// Filter of the clusters of all providers.
     Provider(Rc<ProviderClusters>),
 }
 
+/// The line that is logged for a configuration.
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Gateway(gateway) => {
+                let (region, config) = (gateway.region.name(), &gateway.config);
+                let (models, version) = (config.models.len(), &config.version);
+                write!(f, "gateway {region}: {models} models configured, version {version}")
+            }
+            Self::Provider(clusters) => write!(f, "providers: version {}", clusters.version),
+        }
+    }
+}
+
 impl Role {
-    /// The filter's configuration for a gateway.
+    /// Returns the configuration for a gateway.
     pub fn gateway(region: Region, version: &str, file: &Value) -> Value {
         json!({"role": "gateway", "region": region.name(), "version": version, "file": file})
     }
 
-    /// The filter's configuration for providers.
+    /// Returns the configuration for providers.
     pub fn provider(version: &str, file: &Value) -> Value {
         json!({"role": "provider", "version": version, "file": file})
     }
 
-    /// Reads a filter's configuration. The role counts in `register`.
-    pub fn parse(bytes: &[u8], register: Rc<dyn SharedStore>) -> Result<Self, Vec<Invalid>> {
+    /// Reads the configuration of a filter. `store` keeps the counts for limits.
+    pub fn parse(bytes: &[u8], store: Rc<dyn SharedStore>) -> Result<Self, Vec<Invalid>> {
         let document: Value = serde_json::from_slice(bytes).map_err(|error| {
             let wrong = Problem::Wrong {
                 found: error.to_string(),
@@ -64,7 +78,7 @@ impl Role {
             vec![Invalid { path: "configuration".into(), problem: wrong }]
         })?;
         let mistakes = Mistakes::default();
-        let role = Self::read(&ValueReader::root(&document, &ROLE, &mistakes), register);
+        let role = Self::read(&ValueReader::root(&document, &ROLE, &mistakes), store);
         let found = mistakes.into_inner();
         match role? {
             Some(role) if found.is_empty() => Ok(role),
@@ -75,7 +89,7 @@ impl Role {
     /// None comes with a mistake.
     fn read(
         node: &ValueReader<'_>,
-        register: Rc<dyn SharedStore>,
+        store: Rc<dyn SharedStore>,
     ) -> Result<Option<Self>, Vec<Invalid>> {
         let top = node.object();
         let role = top.word("role", &[("gateway", false), ("provider", true)]);
@@ -88,10 +102,10 @@ impl Role {
         let config = Rc::new(Config { version, ..Config::parse(file.value())? });
         Ok(match region {
             None if is_provider => {
-                Some(Self::Provider(Rc::new(ProviderClusters::new(&config, &register))))
+                Some(Self::Provider(Rc::new(ProviderClusters::new(&config, &store))))
             }
             Some(region) if !is_provider => {
-                Some(Self::Gateway(Rc::new(Gateway { config, region, register })))
+                Some(Self::Gateway(Rc::new(Gateway { config, region, store })))
             }
             _ => None,
         })

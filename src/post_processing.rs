@@ -1,5 +1,7 @@
-//! `post_processing_steps: [{"type": "json-repair"}]`: mends the content and the arguments of an
-//! answer, whole or as it streams.
+//! Post-processing of answers: `post_processing_steps: [{"type": "json-repair"}]`.
+//!
+//! A whole answer is repaired in place. For a stream, repair is a stage from deltas to deltas,
+//! between the provider's decoder and the stream writer.
 
 use std::{collections::BTreeMap, rc::Rc};
 
@@ -13,32 +15,31 @@ use crate::chat::{
 };
 use json_repair::{ExpectedShape, Failure, Report, RootKind, Stream};
 
-/// The most texts whose flaws are listed in a header.
+/// The maximum number of texts whose flaws are listed in a header.
 const MAX_LISTED: usize = 16;
 
-/// The longest answer that is mended while it streams, in bytes: as long as one in one piece may be.
-/// Nothing more than that is ever held back.
+/// The maximum length of an answer that is repaired as a stream, in bytes: that of a whole answer.
+/// It bounds the text that is held back.
 const MAX_STREAMED: usize = 32 << 20;
 
-/// What a request says about the JSON it wants.
+/// Expected shapes of the JSON in an answer, according to its request.
 #[derive(Debug)]
 pub struct RepairRequest {
-    /// The content.
     content: ExpectedShape,
-    /// The arguments of each tool, by its name.
+    /// The shape of the arguments of each tool, by name.
     tools: BTreeMap<String, ExpectedShape>,
 }
 
-/// What was mended in an answer.
+/// Report of the repairs in an answer.
 #[derive(Clone, Debug, Default)]
 pub struct RepairReport {
-    /// Where, and what kinds of flaws.
+    /// The name of each repaired text, with its flaws.
     texts: Vec<(String, Report)>,
 }
 
 impl RepairRequest {
-    /// What a request wants mended, if anything.
-    pub fn by(request: &Request<'_>) -> Option<Rc<Self>> {
+    /// Returns the shapes that a request expects, or `None` if it does not ask for repair.
+    pub fn from_request(request: &Request<'_>) -> Option<Rc<Self>> {
         if !request.repair {
             return None;
         }
@@ -50,83 +51,84 @@ impl RepairRequest {
             }
         };
         let functions = request.tools.iter().filter_map(|tool| tool.function.as_ref());
-        let guided = functions.map(|function| {
-            let schema = function.parameters.map(|raw| ExpectedShape::from_schema(raw.get()));
-            (function.name.decode().into_owned(), schema.unwrap_or_default().with_object_root())
+        let tools = functions.map(|function| {
+            let shape = function.parameters.map(|raw| ExpectedShape::from_schema(raw.get()));
+            (function.name.decode().into_owned(), shape.unwrap_or_default().with_object_root())
         });
-        Some(Rc::new(Self { content, tools: guided.collect() }))
+        Some(Rc::new(Self { content, tools: tools.collect() }))
     }
 
-    /// Mends an answer.
-    pub fn answer(&self, answer: &mut Answer<'_>) -> Result<RepairReport, Error> {
-        let mut mended = RepairReport::default();
+    /// Repairs a whole answer.
+    pub fn repair_answer(&self, answer: &mut Answer<'_>) -> Result<RepairReport, Error> {
+        let mut report = RepairReport::default();
         for (index, choice) in answer.choices.iter_mut().enumerate() {
-            self.content(choice, index, &mut mended)?;
+            self.repair_content(choice, index, &mut report)?;
             for (number, call) in choice.calls.iter_mut().enumerate() {
-                let guide = self.arguments(&call.name);
+                let shape = self.arguments_shape(&call.name);
+                let name = text_name(index, Some(number));
                 if let Some(arguments) =
-                    argued(&call.arguments, &guide, index, number, &mut mended)?
+                    repaired_arguments(&call.arguments, &shape, name, &mut report)?
                 {
                     call.arguments = arguments;
                 }
             }
         }
-        Ok(mended)
+        Ok(report)
     }
 
-    /// What a tool's arguments are to be: an object, whatever else.
-    fn arguments(&self, name: &Text<'_>) -> ExpectedShape {
-        self.tools.get(name.decode().as_ref()).cloned().unwrap_or(RootKind::Object.into())
+    /// Returns the shape of a tool's arguments: an object, even for an unknown tool.
+    fn arguments_shape(&self, tool: &Text<'_>) -> ExpectedShape {
+        self.tools.get(tool.decode().as_ref()).cloned().unwrap_or(RootKind::Object.into())
     }
 
-    fn content(
+    /// Repairs the content of a choice. Content without JSON is allowed beside tool calls.
+    fn repair_content(
         &self,
         choice: &mut Choice<'_>,
         index: usize,
-        mended: &mut RepairReport,
+        report: &mut RepairReport,
     ) -> Result<(), Error> {
         let Some(content) = choice.content.as_ref().filter(|content| !content.is_blank()) else {
             return Ok(());
         };
         let plain = content.decode_lossy();
         match json_repair::repair(&plain, &self.content) {
-            Ok((_, report)) if report.is_empty() => {}
-            Ok((json, report)) => {
+            Ok((_, flaws)) if flaws.is_empty() => {}
+            Ok((json, flaws)) => {
                 let text = Text::new(&json);
-                mended.add(place(index, None), &report);
+                report.add(text_name(index, None), &flaws);
                 choice.content = Some(text);
             }
             Err(Failure::NoJson) if !choice.calls.is_empty() => {}
-            Err(failure) => return Err(failed(&place(index, None), failure)),
+            Err(failure) => return Err(repair_error(&text_name(index, None), failure)),
         }
         Ok(())
     }
 }
 
-/// The arguments of a call, if they are to be others. None at all are an empty object.
-fn argued(
+/// Returns the arguments of a call if they need repair. Empty arguments become an empty object.
+fn repaired_arguments(
     arguments: &Text<'_>,
-    guide: &ExpectedShape,
-    choice: usize,
-    number: usize,
-    mended: &mut RepairReport,
+    shape: &ExpectedShape,
+    name: String,
+    report: &mut RepairReport,
 ) -> Result<Option<Text<'static>>, Error> {
     if arguments.is_blank() {
         return Ok(Some(Text::new("{}")));
     }
     let plain = arguments.decode_lossy();
-    match json_repair::repair(&plain, guide) {
-        Ok((_, report)) if report.is_empty() => Ok(None),
-        Ok((json, report)) => {
-            mended.add(place(choice, Some(number)), &report);
+    match json_repair::repair(&plain, shape) {
+        Ok((_, flaws)) if flaws.is_empty() => Ok(None),
+        Ok((json, flaws)) => {
+            report.add(name, &flaws);
             Ok(Some(Text::new(&json)))
         }
-        Err(failure) => Err(failed(&place(choice, Some(number)), failure)),
+        Err(failure) => Err(repair_error(&name, failure)),
     }
 }
 
-/// How a text is named in headers and errors.
-fn place(choice: usize, call: Option<usize>) -> String {
+/// Returns the name of a text in headers and errors.
+fn text_name(choice: usize, call: Option<usize>) -> String {
     let choice = if choice == 0 { String::new() } else { format!("choices[{choice}].") };
     match call {
         None => format!("{choice}content"),
@@ -134,47 +136,47 @@ fn place(choice: usize, call: Option<usize>) -> String {
     }
 }
 
-fn failed(place: &str, failure: Failure) -> Error {
+fn repair_error(name: &str, failure: Failure) -> Error {
     let problem = match failure {
         Failure::NoJson => "holds no JSON",
         Failure::Unrepairable => "is not JSON and cannot be repaired",
     };
-    Error::PostProcessing { place: place.to_owned(), problem }
+    Error::PostProcessing { place: name.to_owned(), problem }
 }
 
 impl RepairReport {
-    fn add(&mut self, place: String, report: &Report) {
-        if !report.is_empty() {
-            self.texts.push((place, report.clone()));
+    fn add(&mut self, name: String, flaws: &Report) {
+        if !flaws.is_empty() {
+            self.texts.push((name, flaws.clone()));
         }
     }
 
-    /// The value of `x-attache-repair`, if anything was mended.
+    /// Returns the value of `x-attache-repair`, or `None` if nothing was repaired.
     pub fn header(&self) -> Option<String> {
-        let told = |(place, report): &(String, Report)| {
-            let kinds: Vec<&str> = report.kinds().map(json_repair::FlawKind::name).collect();
-            format!("{place}={}", kinds.join(","))
+        let listed = |(name, flaws): &(String, Report)| {
+            let kinds: Vec<&str> = flaws.kinds().map(json_repair::FlawKind::name).collect();
+            format!("{name}={}", kinds.join(","))
         };
-        let mut parts: Vec<String> = self.texts.iter().take(MAX_LISTED).map(told).collect();
+        let mut parts: Vec<String> = self.texts.iter().take(MAX_LISTED).map(listed).collect();
         if self.texts.len() > MAX_LISTED {
             parts.push(format!("+{}", self.texts.len() - MAX_LISTED));
         }
         (!parts.is_empty()).then(|| parts.join("; "))
     }
 
-    /// The kinds of flaws, each once per text: what is counted.
+    /// Returns the kinds of flaws, each once for each text: the unit of the metric.
     pub fn kinds(&self) -> impl Iterator<Item = json_repair::FlawKind> {
-        self.texts.iter().flat_map(|(_, report)| report.kinds())
+        self.texts.iter().flat_map(|(_, flaws)| flaws.kinds())
     }
 }
 
 /// Post-processing stage of a stream: repairs content and arguments on their way to the writer.
 #[derive(Debug)]
 pub struct Repairer {
-    wanted: Rc<RepairRequest>,
+    request: Rc<RepairRequest>,
     choices: BTreeMap<usize, ChoiceRepair>,
-    mended: RepairReport,
-    /// The number of bytes that have come.
+    report: RepairReport,
+    /// The number of bytes received.
     received: usize,
 }
 
@@ -192,17 +194,17 @@ struct ChoiceRepair {
 struct TextRepair {
     /// `None` for a text that passes unchanged from now on.
     stream: Option<Stream>,
-    /// The first half of a character whose second half has not come, escaped.
+    /// The first half of a surrogate pair whose second half is still missing, escaped.
     carry: String,
 }
 
 impl Repairer {
     /// Creates the stage for a stream that has not begun.
-    pub fn new(wanted: Rc<RepairRequest>) -> Self {
-        Self { wanted, choices: BTreeMap::new(), mended: RepairReport::default(), received: 0 }
+    pub fn new(request: Rc<RepairRequest>) -> Self {
+        Self { request, choices: BTreeMap::new(), report: RepairReport::default(), received: 0 }
     }
 
-    /// Repairs a delta and passes on what becomes of it: none, one or several.
+    /// Repairs a delta and passes the result on: no delta, one or several.
     pub fn repair(
         &mut self,
         delta: Delta<'_>,
@@ -241,15 +243,15 @@ impl Repairer {
 
     /// Returns the report of the repairs that finished since the last call.
     pub fn take_report(&mut self) -> RepairReport {
-        std::mem::take(&mut self.mended)
+        std::mem::take(&mut self.report)
     }
 
     fn content(&mut self, choice: usize, text: &Text<'_>) -> Result<Text<'static>, Error> {
         let within_limits = self.count(text);
         let own = self.choices.entry(choice).or_default();
-        let content = own.content.get_or_insert_with(|| TextRepair::new(&self.wanted.content));
+        let content = own.content.get_or_insert_with(|| TextRepair::new(&self.request.content));
         let repaired = within_limits.and_then(|()| content.feed(text));
-        repaired.map_err(|failure| failed(&place(choice, None), failure))
+        repaired.map_err(|failure| repair_error(&text_name(choice, None), failure))
     }
 
     fn arguments<'d>(
@@ -262,7 +264,7 @@ impl Repairer {
         let calls = self.choices.get_mut(&choice).map(|own| &mut own.calls);
         let Some(own) = calls.and_then(|calls| calls.get_mut(&call)) else { return Ok(text) };
         let repaired = within_limits.and_then(|()| own.feed(&text));
-        repaired.map_err(|failure| failed(&place(choice, Some(call)), failure))
+        repaired.map_err(|failure| repair_error(&text_name(choice, Some(call)), failure))
     }
 
     fn count(&mut self, text: &Text<'_>) -> Result<(), Failure> {
@@ -270,8 +272,8 @@ impl Repairer {
         if self.received > MAX_STREAMED { Err(Failure::Unrepairable) } else { Ok(()) }
     }
 
-    /// Begins a call. Content that was held back, because JSON might have begun in it, is prose
-    /// beside the call and passes unchanged.
+    /// Begins a call. Content that is held back, because it might contain JSON, is prose beside the
+    /// call and passes unchanged.
     fn begin_call(
         &mut self,
         choice: usize,
@@ -279,26 +281,26 @@ impl Repairer {
         name: &Text<'_>,
         write: &mut impl FnMut(&Delta<'_>),
     ) {
-        let guide = self.wanted.arguments(name);
+        let shape = self.request.arguments_shape(name);
         let own = self.choices.entry(choice).or_default();
         if let Some(text) = own.content.as_mut().and_then(TextRepair::take_prose) {
             write(&Delta::Content { choice, text, logprobs: None });
         }
-        own.calls.insert(call, TextRepair::new(&guide));
+        own.calls.insert(call, TextRepair::new(&shape));
     }
 
-    /// Finishes a choice: passes on what was held back of its content and of its calls.
+    /// Finishes a choice: passes on the rest of its content and of its arguments.
     fn finish(&mut self, choice: usize, write: &mut impl FnMut(&Delta<'_>)) -> Result<(), Error> {
         let own = self.choices.entry(choice).or_default();
         own.finished = true;
         let mut rest = Vec::new();
         if let Some(text) = own.content.as_mut() {
-            let text = text.finish(&place(choice, None), &mut self.mended)?;
+            let text = text.finish(&text_name(choice, None), &mut self.report)?;
             rest.extend(text.map(|text| Delta::Content { choice, text, logprobs: None }));
         }
         for (call, text) in &mut own.calls {
             let call = *call;
-            let text = text.finish(&place(choice, Some(call)), &mut self.mended)?;
+            let text = text.finish(&text_name(choice, Some(call)), &mut self.report)?;
             rest.extend(text.map(|text| Delta::Arguments { choice, call, text }));
         }
         rest.iter().for_each(write);
@@ -316,8 +318,8 @@ impl Repairer {
 }
 
 impl TextRepair {
-    fn new(guide: &ExpectedShape) -> Self {
-        Self { stream: Some(Stream::new(guide)), carry: String::new() }
+    fn new(shape: &ExpectedShape) -> Self {
+        Self { stream: Some(Stream::new(shape)), carry: String::new() }
     }
 
     fn feed(&mut self, text: &Text<'_>) -> Result<Text<'static>, Failure> {
@@ -330,26 +332,26 @@ impl TextRepair {
         Ok(Text::new(&String::from_utf8_lossy(&out)))
     }
 
-    /// Returns the text that was held back, unless JSON has begun in it. The rest passes unchanged.
+    /// Returns the text that is held back, unless JSON has begun in it. Later text passes unchanged.
     fn take_prose(&mut self) -> Option<Text<'static>> {
         let stream = self.stream.take_if(|stream| !stream.has_begun())?;
         Some(Text::new(&stream.into_text()))
     }
 
-    /// Finishes the text. Returns what was held back of it.
+    /// Finishes the text. Returns the rest of it.
     fn finish(
         &mut self,
-        place: &str,
+        name: &str,
         report: &mut RepairReport,
     ) -> Result<Option<Text<'static>>, Error> {
         let Some(mut stream) = self.stream.take() else { return Ok(None) };
         let mut out = Vec::new();
         match stream.finish(&mut out) {
-            Ok(own) => report.add(place.to_owned(), &own),
+            Ok(own) => report.add(name.to_owned(), &own),
             Err(failure) => {
                 let is_blank = !stream.has_begun() && stream.into_text().trim().is_empty();
                 if !is_blank {
-                    return Err(failed(place, failure));
+                    return Err(repair_error(name, failure));
                 }
             }
         }

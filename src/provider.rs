@@ -5,7 +5,9 @@ mod cluster;
 mod event_template;
 mod failover;
 mod progress;
+mod start;
 mod stream;
+mod telemetry;
 
 use std::rc::Rc;
 
@@ -15,18 +17,22 @@ use self::{
 };
 use crate::{
     api_schema::{
-        Decoder,
+        Decoder, PreparedRequest,
         origin::{ResponseContext, ResponseHead},
-        translate,
+        prepare, translate,
         translation::{TranslatedRequest, TranslationInput},
     },
     chat::{
-        answer::Service, envelope::Envelope, error::Error, replay, request,
+        answer::UpstreamResponse, envelope::Envelope, error::Error, replay, request,
         stream_writer::StreamWriter,
     },
     failover::Failover,
-    fit::Stream,
-    handoff::ticket::{Lane, Ticket},
+    fit::StreamMode,
+    handoff::{
+        headers::{ATTEMPTS, NEXT, PARAMS, REGION, REPAIR},
+        ticket::{Lane, Ticket},
+    },
+    http_call::MAX_ANSWER,
     post_processing::{RepairReport, RepairRequest, Repairer},
     quota::{self, Counted},
     reply::Reply,
@@ -34,251 +40,228 @@ use crate::{
 };
 
 pub use self::{
-    cluster::{ProviderCluster, ProviderClusters},
-    progress::is_clients_doing,
+    cluster::{ProviderCluster, ProviderClusters, RecentConfigs},
+    start::{Start, read_ticket, request_headers, response_head},
+    telemetry::AttemptRoute,
 };
-pub use crate::api_schema::fit;
 
-/// The longest answer in one piece, in bytes. Envoy's own limit for a called answer is the same.
-pub const MAX_ANSWER: usize = 32 << 20;
-
-/// Where nobody listens: what Envoy tries when no host of a provider can be asked. Port 1 is reserved
-/// for a service that nobody runs (IANA, *tcpmux*).
-pub const UNREACHABLE_ADDRESS: (&str, u16) = ("127.255.255.254", 1);
-
-/// What the shell does with a piece of the provider's answer.
+/// Action that the shell takes for a piece of the provider's response.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Step {
-    /// Takes the piece away and waits for more, the head still held.
+    /// Remove the piece, and wait for more. The head is still held.
     Hold,
-    /// Replaces head and body. The answer is complete.
+    /// Replace head and body. The answer is complete.
     Answer(Reply),
-    /// The same, and another attempt is to be made in its place, with this ticket.
+    /// Replace head and body, and leave this ticket to the attempt that Envoy's router makes next.
     Yield(Reply, Box<Ticket>),
-    /// Lets go the head of a stream, with the first of its body.
+    /// Replace the head, and the piece by the beginning of a stream.
     Begin(Reply),
-    /// Puts these bytes in the place of the piece.
+    /// Replace the piece.
     Continue {
-        /// What the client gets of it.
+        /// Bytes for the client.
         bytes: Vec<u8>,
-        /// Why the stream broke off with them, in a word for logs and metrics.
+        /// Reason of the error with which the stream ends, for logs and metrics.
         reason: Option<&'static str>,
     },
 }
 
-/// The answer to a request that no provider can be asked.
-pub fn refused(error: &Error, request_id: &str) -> Reply {
+/// Returns the response to a request that the provider cannot be sent.
+pub fn refuse(error: &Error, request_id: &str) -> Reply {
     let mut reply = Reply::error(error, request_id);
-    reply.headers.push(("x-attache-next", Failover::to_header(error)));
+    reply.headers.push((NEXT, Failover::to_header(error)));
     reply
-}
-
-/// How an attempt ended without an answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LostResponse {
-    /// The connection broke, or Envoy gave up waiting.
-    Broken,
-    /// No host of the provider could be asked.
-    NoHost,
 }
 
 /// One attempt at one provider.
 #[derive(Debug)]
 pub struct Attempt {
-    site: Rc<ProviderCluster>,
-    envelope: Envelope,
-    stream: Stream,
-    /// The value of `x-attache-params`.
-    report: String,
-    reader: Decoder,
-    /// What is to be mended in the answer, if anything.
-    wanted: Option<Rc<RepairRequest>>,
-    /// What was mended, and not told yet.
-    mended: Option<RepairReport>,
+    cluster: Rc<ProviderCluster>,
     ticket: Ticket,
-    /// When this attempt became ours, and Envoy's clock started.
-    begun: Timestamp,
-    /// When its request left.
+    envelope: Envelope,
+    stream: StreamMode,
+    /// Value of `x-attache-params`.
+    params: String,
+    decoder: Decoder,
+    /// Repair that the client has asked for.
+    repair: Option<Rc<RepairRequest>>,
+    /// Repairs since the last call of [`Self::take_repairs`].
+    repairs: Option<RepairReport>,
+    /// Moment at which the request came, and Envoy's timers started.
+    began: Timestamp,
+    /// Moment at which the request left.
     sent: Timestamp,
-    /// The model that the client asked for, if this is another.
+    /// Model of the client's request, if this is another.
     request_model: Option<String>,
-    /// Models that the account might not ask, and of what too much was used up. Not told yet.
+    /// Models that the account may not ask in the place of this one, and the quantities whose limits
+    /// are exceeded.
     refused: Vec<(String, Counted)>,
     progress: AttemptProgress,
-    state: State,
+    state: AttemptState,
 }
 
+/// State of the provider's response.
 #[derive(Debug)]
-enum State {
-    /// Nothing has come back.
-    Asked,
+enum AttemptState {
+    /// Nothing has come.
+    Waiting,
     /// An answer or an error in one piece is coming.
     Whole { head: ResponseHead, body: Vec<u8> },
     /// A stream is coming.
     Streaming(Box<Streaming>),
-    /// The client has all it gets. What still comes is dropped.
-    Over,
+    /// The client has everything since this moment. Whatever still comes is dropped.
+    Ended(Timestamp),
 }
 
 impl Attempt {
-    /// Translates a chat request. An error is one the client gets at once.
+    /// Creates an attempt, and translates its request. The client gets an error at once.
     pub fn new(
-        site: &Rc<ProviderCluster>,
+        cluster: &Rc<ProviderCluster>,
         ticket: Ticket,
         body: &[u8],
         now: Timestamp,
     ) -> Result<(Self, TranslatedRequest), Error> {
-        if !ticket.gateway_region.may_reach(site.region) {
+        if !ticket.gateway_region.may_reach(cluster.region) {
             let problem = "a request came to a region that it may not reach";
             return Err(Error::Misconfigured { problem });
         }
         let parameters = request::checked_parameters(body).map_err(Error::Unreadable)?;
-        let (request, mistakes, request_model) = site.read(parameters, ticket.leg.entry)?;
+        let (request, mistakes, request_model) = cluster.read(parameters, ticket.target.variant)?;
         if !mistakes.is_empty() {
             return Err(Error::Invalid(mistakes));
         }
-        let target = site.target(&request)?;
-        let fit = fit(&request, &target);
+        let target = cluster.target(&request)?;
+        let PreparedRequest { fit, schema_request } = prepare(&request, &target);
         if !fit.refused.is_empty() {
             return Err(Error::Invalid(fit.refused));
         }
-        let asked = TranslationInput {
-            request: &request,
-            fit: &fit,
-            target,
-            request_id: &ticket.request_id,
-        };
-        let (outgoing, reader) = translate(&asked)?;
+        let request_id = &*ticket.request_id;
+        let input = TranslationInput { request: &request, fit: &fit, target, request_id };
+        let (outgoing, decoder) = translate(&input, &schema_request)?;
         let envelope = Envelope {
             request_id: ticket.request_id.clone(),
             model: target.name.to_owned(),
             created: now.as_secs(),
-            // A stream has no place for it.
-            request: if fit.stream == Stream::Off { fit.echo(target.name) } else { Vec::new() },
+            // Chunks of a stream have no field for the request.
+            request: if fit.stream == StreamMode::Off { fit.echo(target.name) } else { Vec::new() },
             include_usage: request.include_usage,
         };
-        let (site, stream, report) = (Rc::clone(site), fit.stream, fit.report());
-        let wanted = RepairRequest::by(&request);
-        let (sent, state) = (ticket.due.map_or(now, |due| due.max(now)), State::Asked);
-        let course = AttemptProgress { price: target.model.price, ..AttemptProgress::default() };
-        Ok((
-            Self {
-                site,
-                ticket,
-                envelope,
-                stream,
-                report,
-                reader,
-                wanted,
-                mended: None,
-                begun: now,
-                sent,
-                request_model,
-                refused: Vec::new(),
-                progress: course,
-                state,
-            },
-            outgoing,
-        ))
+        let price = target.model.price;
+        let attempt = Self {
+            cluster: Rc::clone(cluster),
+            envelope,
+            stream: fit.stream,
+            params: fit.report(),
+            decoder,
+            repair: RepairRequest::from_request(&request),
+            repairs: None,
+            began: now,
+            sent: ticket.due.map_or(now, |due| due.max(now)),
+            request_model,
+            refused: Vec::new(),
+            progress: AttemptProgress { price, ..AttemptProgress::default() },
+            state: AttemptState::Waiting,
+            ticket,
+        };
+        Ok((attempt, outgoing))
     }
 
-    /// When the request may leave, if not at once.
+    /// Returns the moment at which the request may leave. `None`: at once.
     pub fn due(&self) -> Option<Timestamp> {
         self.ticket.due.filter(|due| *due == self.sent)
     }
 
-    /// Whether the client's answer is a stream that Envoy's router looks after.
+    /// Returns `true` if Envoy's router makes the next attempt.
     pub fn is_streamed(&self) -> bool {
         self.ticket.lane == Lane::Stream
     }
 
-    /// Whether nothing has been said to the client yet.
+    /// Returns `true` as long as the client has nothing of the response.
     pub fn is_open(&self) -> bool {
         match &self.state {
-            State::Over => false,
-            State::Streaming(stream) => !stream.is_released(),
-            State::Asked | State::Whole { .. } => true,
+            AttemptState::Ended(_) => false,
+            AttemptState::Streaming(stream) => !stream.is_released(),
+            AttemptState::Waiting | AttemptState::Whole { .. } => true,
         }
     }
 
-    /// The model being asked, under the name clients know.
+    /// Returns `true` if nothing more comes of the attempt.
+    pub fn has_ended(&self) -> bool {
+        matches!(self.state, AttemptState::Ended(_))
+    }
+
+    /// Returns the id of the exchange.
+    pub fn request_id(&self) -> &str {
+        &self.envelope.request_id
+    }
+
+    /// Returns the name of the model, as clients know it.
     pub fn model(&self) -> &str {
         &self.envelope.model
     }
 
-    /// Takes in the head of the answer. It is held until [`Self::body`] says otherwise.
+    /// Returns the account of the caller.
+    pub fn account(&self) -> &str {
+        &self.ticket.account
+    }
+
+    /// Returns the cluster at which the attempt is made.
+    pub fn cluster(&self) -> &ProviderCluster {
+        &self.cluster
+    }
+
+    /// Takes the repairs of the answer since the last call.
+    pub fn take_repairs(&mut self) -> Option<RepairReport> {
+        self.repairs.take()
+    }
+
+    /// Takes in the head of the response. The client gets it when [`Self::body`] says so.
     pub fn head(&mut self, head: ResponseHead) {
         let is_stream = head.content_type.starts_with("text/event-stream");
-        self.state = if head.status == 200 && is_stream && self.stream == Stream::On {
-            let (reader, envelope) = (self.reader.clone(), self.envelope.clone());
-            let mender = self.wanted.clone().map(Repairer::new);
-            State::Streaming(Box::new(Streaming::new(head, reader, envelope, mender)))
+        self.state = if head.status == 200 && is_stream && self.stream == StreamMode::On {
+            let (decoder, envelope) = (self.decoder.clone(), self.envelope.clone());
+            let repairer = self.repair.clone().map(Repairer::new);
+            AttemptState::Streaming(Box::new(Streaming::new(head, decoder, envelope, repairer)))
         } else {
-            State::Whole { head, body: Vec::new() }
+            AttemptState::Whole { head, body: Vec::new() }
         };
     }
 
-    /// Whether so many bytes of the answer, with more to come, may stay where they are: an answer
-    /// in one piece is only read when it is complete.
+    /// Returns `true` if this many bytes of the response may stay in Envoy's buffer until more come.
+    /// An answer in one piece is only read when it is complete.
     pub fn may_wait(&self, size: usize) -> bool {
-        let State::Whole { body, .. } = &self.state else { return false };
+        let AttemptState::Whole { body, .. } = &self.state else { return false };
         body.is_empty() && size <= MAX_ANSWER
     }
 
-    /// Where it is made.
-    pub fn cluster(&self) -> &ProviderCluster {
-        &self.site
-    }
-
-    /// Takes in a piece of the answer's body, or its end. The clock is only asked where time
-    /// matters: every call of a host has its price.
+    /// Takes in a piece of the response's body, or its end. The clock is only read where time
+    /// matters, because every host call has its price.
     pub fn body(&mut self, piece: &[u8], end: bool, clock: impl Fn() -> Timestamp) -> Step {
-        let is_released = matches!(&self.state, State::Streaming(stream) if stream.is_released());
-        let now = if is_released { self.sent } else { clock() };
-        let step = self.step(piece, end, now);
-        if matches!(self.state, State::Over) && !self.has_ended() {
-            self.progress.ended = Some(if is_released { clock() } else { now });
+        if self.has_ended() {
+            return Step::Continue { bytes: Vec::new(), reason: None };
+        }
+        let is_open = self.is_open();
+        // After the head of a stream only the end needs the time.
+        let now = if is_open { clock() } else { self.sent };
+        let result = self.read(piece, end, now);
+        if self.has_ended() {
+            self.state = AttemptState::Ended(if is_open { now } else { clock() });
             self.charge(clock);
         }
-        let mut step = match step {
-            Ok(step) => step,
-            Err(error) => return self.fail(&error, now),
-        };
-        if let Step::Answer(reply) | Step::Begin(reply) = &mut step {
-            self.progress.is_answered = true;
-            self.sign(reply, now);
+        match result {
+            Ok(step) => self.complete(step, now),
+            Err(error) => self.fail(&error, now),
         }
-        if matches!(step, Step::Begin(_)) {
-            self.progress.begun = Some(now);
-        }
-        step
     }
 
-    /// Counts what it cost, if anybody wants to know.
-    fn charge(&self, clock: impl Fn() -> Timestamp) {
-        let Some(usage) = self.progress.usage else { return };
-        let ProviderCluster { config, register, .. } = &*self.site;
-        let (account, model) = (&self.ticket.account, &self.envelope.model);
-        quota::charge_tokens(config, account, model, usage.total(), &**register, clock);
-    }
-
-    /// What was mended in the answer since the last time.
-    pub fn take_mended(&mut self) -> Option<RepairReport> {
-        self.mended.take()
-    }
-
-    /// Says where the attempt was made and how it went.
-    fn sign(&self, reply: &mut Reply, now: Timestamp) {
-        reply.headers.push(("x-attache-region", self.site.region.name().to_owned()));
-        reply.headers.push(("x-attache-attempts", self.made(reply.status, now).into_header()));
-        reply.headers.extend(self.standing(now));
-    }
-
-    fn step(&mut self, piece: &[u8], end: bool, now: Timestamp) -> Result<Step, Error> {
-        match std::mem::replace(&mut self.state, State::Over) {
+    /// Decodes a piece of the response. The state is [`AttemptState::Ended`] after the last piece and
+    /// after an error.
+    fn read(&mut self, piece: &[u8], end: bool, now: Timestamp) -> Result<Step, Error> {
+        match std::mem::replace(&mut self.state, AttemptState::Ended(now)) {
             // The usual answer comes in one piece and needs no copy.
-            State::Whole { head, body } if end && body.is_empty() => self.whole(&head, piece, now),
-            State::Whole { head, mut body } => {
+            AttemptState::Whole { head, body } if end && body.is_empty() => {
+                self.whole(&head, piece, now)
+            }
+            AttemptState::Whole { head, mut body } => {
                 body.extend_from_slice(piece);
                 if body.len() > MAX_ANSWER {
                     return Err(self.origin(&head).bad("is longer than 32 MiB"));
@@ -286,26 +269,50 @@ impl Attempt {
                 if end {
                     return self.whole(&head, &body, now);
                 }
-                self.state = State::Whole { head, body };
+                self.state = AttemptState::Whole { head, body };
                 Ok(Step::Hold)
             }
-            State::Streaming(stream) => self.streaming(stream, piece, end),
-            State::Asked | State::Over => Ok(Step::Continue { bytes: Vec::new(), reason: None }),
+            AttemptState::Streaming(stream) => self.streaming(stream, piece, end),
+            AttemptState::Waiting | AttemptState::Ended(_) => {
+                Ok(Step::Continue { bytes: Vec::new(), reason: None })
+            }
         }
     }
 
+    /// Charges the tokens of an attempt that has ended to the account.
+    fn charge(&self, clock: impl Fn() -> Timestamp) {
+        let Some(usage) = self.progress.usage else { return };
+        let ProviderCluster { config, store, .. } = &*self.cluster;
+        let (account, model) = (&self.ticket.account, &self.envelope.model);
+        quota::charge_tokens(config, account, model, usage.total(), &**store, clock);
+    }
+
+    /// Adds the headers about the attempt to a head that goes to the client.
+    fn complete(&mut self, mut step: Step, now: Timestamp) -> Step {
+        if matches!(step, Step::Begin(_)) {
+            self.progress.begun = Some(now);
+        }
+        if let Step::Answer(reply) | Step::Begin(reply) = &mut step {
+            self.progress.is_answered = true;
+            reply.headers.push((REGION, self.cluster.region.name().to_owned()));
+            reply.headers.push((ATTEMPTS, self.attempt_log(reply.status, now).into_header()));
+            reply.headers.extend(self.limit_headers(now));
+        }
+        step
+    }
+
     fn whole(&mut self, head: &ResponseHead, body: &[u8], now: Timestamp) -> Result<Step, Error> {
-        let mut answer = self.reader.answer(body, self.origin(head))?;
-        // It has cost as much if nothing can be made of it.
+        let mut answer = self.decoder.answer(body, self.origin(head))?;
+        // A failed repair does not make an answer cheaper.
         self.progress.usage = answer.usage;
         self.progress.finish = answer.choices.first().map(|choice| choice.finish);
-        if let Some(wanted) = &self.wanted {
-            self.mended = Some(wanted.answer(&mut answer)?);
+        if let Some(repair) = &self.repair {
+            self.repairs = Some(repair.repair_answer(&mut answer)?);
         }
         let reply = match self.stream {
-            Stream::Off => {
+            StreamMode::Off => {
                 let response_time = now.since(self.sent).as_nanos().try_into().unwrap_or(u64::MAX);
-                let service = Service { status: head.status, response_time };
+                let service = UpstreamResponse { status: head.status, response_time };
                 let body = answer.to_json(&self.envelope, service);
                 Reply::ok(self.headers("application/json"), body)
             }
@@ -315,11 +322,11 @@ impl Attempt {
                 Reply::ok(self.stream_headers(), writer.take_bytes())
             }
         };
-        // What is escaped on the way grows.
+        // Escaping makes an answer longer.
         if reply.body.len() > MAX_ANSWER {
             return Err(self.origin(head).bad("is longer than 32 MiB"));
         }
-        Ok(if self.stream == Stream::Off { Step::Answer(reply) } else { Step::Begin(reply) })
+        Ok(if self.stream == StreamMode::Off { Step::Answer(reply) } else { Step::Begin(reply) })
     }
 
     fn streaming(
@@ -328,7 +335,7 @@ impl Attempt {
         piece: &[u8],
         end: bool,
     ) -> Result<Step, Error> {
-        let (provider, model) = (&self.site.provider, &self.envelope.model);
+        let (provider, model) = (&self.cluster.provider, &self.envelope.model);
         let step = match stream.feed(piece, end, provider, model) {
             StreamStep::Hold => Step::Hold,
             StreamStep::Fail(error) => return Err(error),
@@ -338,26 +345,28 @@ impl Attempt {
             }
             StreamStep::Continue { bytes, reason } => Step::Continue { bytes, reason },
         };
-        self.mended = stream.take_repair_report();
+        self.repairs = stream.take_repair_report();
         if stream.is_over() {
             (self.progress.usage, self.progress.finish) = (stream.usage(), stream.finish_reason());
         } else {
-            self.state = State::Streaming(stream);
+            self.state = AttemptState::Streaming(stream);
         }
         Ok(step)
     }
 
+    /// Returns the headers of an answer.
     fn headers(&self, content_type: &str) -> Vec<(&'static str, String)> {
         let mut headers = vec![("content-type", content_type.to_owned())];
-        if !self.report.is_empty() {
-            headers.push(("x-attache-params", self.report.clone()));
+        if !self.params.is_empty() {
+            headers.push((PARAMS, self.params.clone()));
         }
-        let mended = self.mended.as_ref().and_then(RepairReport::header);
-        headers.extend(mended.map(|mended| ("x-attache-repair", mended)));
+        let repairs = self.repairs.as_ref().and_then(RepairReport::header);
+        headers.extend(repairs.map(|repairs| (REPAIR, repairs)));
         headers
     }
 
-    /// `x-accel-buffering` keeps nginx in front of us from collecting the stream.
+    /// Returns the headers of a stream. `x-accel-buffering` keeps an nginx between client and gateway
+    /// from buffering the stream.
     fn stream_headers(&self) -> Vec<(&'static str, String)> {
         let mut headers = self.headers("text/event-stream; charset=utf-8");
         headers.push(("cache-control", "no-cache".to_owned()));
@@ -366,6 +375,6 @@ impl Attempt {
     }
 
     fn origin<'o>(&'o self, head: &'o ResponseHead) -> ResponseContext<'o> {
-        ResponseContext { provider: &self.site.provider, model: &self.envelope.model, head }
+        ResponseContext { provider: &self.cluster.provider, model: &self.envelope.model, head }
     }
 }

@@ -1,11 +1,12 @@
-//! How much an account may ask of a model in a minute. What is used up stands in a register that
-//! all worker threads of an Envoy share; what is allowed stands in the configuration.
+//! Limits of an account per model and minute. The configuration has the limits, and a store that all
+//! worker threads of an Envoy share has the counts.
 
+mod protobuf;
 pub mod service;
 
 use std::{fmt, num::NonZeroU32, time::Duration};
 
-use self::service::Answer;
+use self::service::RateLimitResponse;
 use crate::{
     config::{
         Config,
@@ -18,23 +19,23 @@ use crate::{
 /// Length of a window. "Requests within a 60-second window": LLM Gateway overview, *Rate limits*.
 pub const WINDOW: Duration = Duration::from_secs(60);
 
-/// Values that all worker threads see. Each has a version, which changes whenever the value does.
+/// Store whose values all worker threads share. Each value has a version, which changes with it.
 pub trait SharedStore: fmt::Debug {
-    /// What stands under a key, and its version. `None` if nothing ever stood there.
+    /// Returns the value of a key, and its version. `None` if the key has never had a value.
     fn get(&self, key: &str) -> Option<(Vec<u8>, u32)>;
 
-    /// Puts a value under a key whose version is still this one; `None` is the version of a key
-    /// under which nothing stands.
+    /// Sets the value of a key whose version is still this one. `None` is the version of a key without
+    /// a value.
     fn set(&self, key: &str, value: &[u8], version: Option<u32>) -> Result<(), CasConflict>;
 }
 
-/// A register that keeps nothing.
+/// Store that keeps nothing.
 #[cfg(test)]
 #[derive(Clone, Copy, Debug)]
-pub struct Nowhere;
+pub struct NullStore;
 
 #[cfg(test)]
-impl SharedStore for Nowhere {
+impl SharedStore for NullStore {
     fn get(&self, _key: &str) -> Option<(Vec<u8>, u32)> {
         None
     }
@@ -44,42 +45,43 @@ impl SharedStore for Nowhere {
     }
 }
 
-/// Somebody else has put a value there meanwhile.
+/// Conflict of two writers: another thread has set the value meanwhile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CasConflict;
 
-/// Whether a request may be made.
+/// Verdict about a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It may, and nobody counts.
+    /// The request may be made. The account has no limit.
     Unlimited,
-    /// The service that counts for several Envoys is to be asked, with this message. What it says,
-    /// [`told`] takes.
+    /// The rate limit service has to be asked, with this message. [`apply_service_answer`] takes its
+    /// answer.
     Ask(Vec<u8>),
-    /// It may, and is counted.
+    /// The request may be made, and is counted.
     Admit(LimitStatus),
-    /// It may not, and is not counted.
+    /// The request may not be made, and is not counted.
     Refuse {
-        /// Where the account stands with what is used up.
-        standing: LimitStatus,
-        /// What that is.
+        /// State of the limit that is exceeded.
+        status: LimitStatus,
+        /// Quantity that the limit counts.
         exceeded: Counted,
     },
-    /// It may not: who counts cannot be asked, and the operator wants no other count.
+    /// The request may not be made: the service does not answer, and the operator wants no count
+    /// without the service.
     Unknown,
 }
 
-/// What is counted.
+/// Quantity that a limit counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Counted {
-    /// Requests, before they are made.
+    /// Requests, counted before they are made.
     Requests,
-    /// Tokens, after they were spent.
+    /// Tokens, counted after they were spent.
     Tokens,
 }
 
 impl Counted {
-    /// The word in keys and messages.
+    /// Returns the word for keys of the store and for messages.
     pub fn name(self) -> &'static str {
         match self {
             Self::Requests => "requests",
@@ -88,26 +90,26 @@ impl Counted {
     }
 }
 
-/// Where an account stands with a model.
+/// State of an account's limit for a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LimitStatus {
-    /// The most there may be in a window.
+    /// Highest count in a window.
     pub limit: NonZeroU32,
-    /// What is left of it in the window under way.
+    /// Rest of it in the window under way.
     pub remaining: u32,
-    /// When that window ends.
+    /// End of that window.
     pub until: Timestamp,
 }
 
 impl LimitStatus {
-    /// How long the window goes on. One that another thread opened a moment after `now` has a
-    /// minute, and no more.
+    /// Returns the time until the window ends. A window that another thread opened a moment after
+    /// `now` has a minute, and no more.
     pub fn left(&self, now: Timestamp) -> Duration {
         self.until.since(now).min(WINDOW)
     }
 
-    /// What is told with every answer. LLM Gateway overview, *Rate limits*. Seconds are rounded up:
-    /// whoever waits as long has waited long enough.
+    /// Returns the headers of every answer. LLM Gateway overview, *Rate limits*. Seconds are rounded
+    /// up, so that a client that waits as long is admitted.
     pub fn headers(&self, model: &str, now: Timestamp) -> [(&'static str, String); 5] {
         [
             ("x-ratelimit-limit", self.limit.to_string()),
@@ -118,7 +120,7 @@ impl LimitStatus {
         ]
     }
 
-    /// What [`fmt::Display`] wrote, for whoever tells it in another filter.
+    /// Reads the text that [`fmt::Display`] wrote, which tickets carry.
     pub fn parse(text: &str) -> Option<Self> {
         let mut fields = text.split('/');
         let limit = fields.next()?.parse().ok()?;
@@ -134,60 +136,61 @@ impl fmt::Display for LimitStatus {
     }
 }
 
-/// Whether an account may ask a model now. A request that may be made is counted.
+/// Returns the verdict about a request of an account for a model, and counts an admitted one.
 pub fn admit(
     config: &Config,
     account: &str,
     model: &str,
-    register: &dyn SharedStore,
+    store: &dyn SharedStore,
     now: Timestamp,
 ) -> Verdict {
     let limits = config.limits(account, model);
     if let Rate::UpTo(limit) = limits.tokens {
-        let standing = standing(register, &key(Counted::Tokens, account, model), limit, now);
-        if standing.remaining == 0 {
-            return Verdict::Refuse { standing, exceeded: Counted::Tokens };
+        let status = limit_status(store, &key(Counted::Tokens, account, model), limit, now);
+        if status.remaining == 0 {
+            return Verdict::Refuse { status, exceeded: Counted::Tokens };
         }
     }
     match (limits.requests, &config.rate_limit) {
         (Rate::Unlimited, _) => Verdict::Unlimited,
         (Rate::UpTo(limit), Some(RateLimitService { domain, .. })) => {
-            Verdict::Ask(service::question(domain, account, model, limit))
+            Verdict::Ask(service::request(domain, account, model, limit))
         }
         (Rate::UpTo(limit), None) => {
-            admit_request(register, &key(Counted::Requests, account, model), limit, now)
+            admit_request(store, &key(Counted::Requests, account, model), limit, now)
         }
-        // The request should have been found wrong before it came here.
+        // The plan refuses such a request earlier.
         (Rate::Nothing, _) => {
             let (limit, until) = (NonZeroU32::MIN, now.plus(WINDOW));
-            let standing = LimitStatus { limit, remaining: 0, until };
-            Verdict::Refuse { standing, exceeded: Counted::Requests }
+            let status = LimitStatus { limit, remaining: 0, until };
+            Verdict::Refuse { status, exceeded: Counted::Requests }
         }
     }
 }
 
-/// The same where nobody can wait for the service: it is not asked, and what it would count is
-/// counted here.
+/// Returns the verdict as [`admit`] does, without asking the rate limit service: requests are counted
+/// in `store` instead. For callers that cannot wait.
 pub fn admit_here(
     config: &Config,
     account: &str,
     model: &str,
-    register: &dyn SharedStore,
+    store: &dyn SharedStore,
     now: Timestamp,
 ) -> Verdict {
-    match admit(config, account, model, register, now) {
-        Verdict::Ask(_) => apply_service_answer(config, account, model, None, register, now),
+    match admit(config, account, model, store, now) {
+        Verdict::Ask(_) => apply_service_answer(config, account, model, None, store, now),
         verdict => verdict,
     }
 }
 
-/// What the service's answer comes to, after [`admit`] said to ask it. `None`: it gave none.
+/// Returns the verdict of the rate limit service's answer, after [`Verdict::Ask`]. `None`: no answer
+/// came.
 pub fn apply_service_answer(
     config: &Config,
     account: &str,
     model: &str,
-    answer: Option<Answer>,
-    register: &dyn SharedStore,
+    answer: Option<RateLimitResponse>,
+    store: &dyn SharedStore,
     now: Timestamp,
 ) -> Verdict {
     let Rate::UpTo(limit) = config.limits(account, model).requests else {
@@ -197,79 +200,79 @@ pub fn apply_service_answer(
     match (answer, unreachable) {
         (Some(answer), _) => answer.verdict(limit, now),
         (None, Some(UnreachablePolicy::Refuse)) => Verdict::Unknown,
-        (None, _) => admit_request(register, &key(Counted::Requests, account, model), limit, now),
+        (None, _) => admit_request(store, &key(Counted::Requests, account, model), limit, now),
     }
 }
 
-/// Counts the tokens of an answer, if anybody wants to know.
+/// Charges the tokens of an answer to an account that has a limit for them.
 pub fn charge_tokens(
     config: &Config,
     account: &str,
     model: &str,
     tokens: u64,
-    register: &dyn SharedStore,
+    store: &dyn SharedStore,
     now: impl FnOnce() -> Timestamp,
 ) {
     if tokens > 0 && matches!(config.limits(account, model).tokens, Rate::UpTo(_)) {
         let tokens = tokens.try_into().unwrap_or(u32::MAX);
-        charge(register, &key(Counted::Tokens, account, model), tokens, now());
+        charge(store, &key(Counted::Tokens, account, model), tokens, now());
     }
 }
 
-/// Names hold no `/`, so no two pairs have one key.
+/// Returns the key of a count. Names contain no `/`, so no two pairs share a key.
 fn key(counted: Counted, account: &str, model: &str) -> String {
     [counted.name(), account, model].join("/")
 }
 
-/// Counts a request, unless there have been `limit` in the window under way. The first request
-/// after a window's end opens the next.
+/// Counts a request, unless `limit` requests were counted in the window under way. The first request
+/// after the end of a window opens the next.
 pub fn admit_request(
-    register: &dyn SharedStore,
+    store: &dyn SharedStore,
     key: &str,
     limit: NonZeroU32,
     now: Timestamp,
 ) -> Verdict {
     let more = |used: u32| used.checked_add(1).filter(|used| *used <= limit.get());
-    match update(register, key, now, more) {
-        Ok(window) => Verdict::Admit(window.standing(limit)),
+    match update_window(store, key, now, more) {
+        Ok(window) => Verdict::Admit(window.status(limit)),
         Err(window) => {
-            Verdict::Refuse { standing: window.standing(limit), exceeded: Counted::Requests }
+            Verdict::Refuse { status: window.status(limit), exceeded: Counted::Requests }
         }
     }
 }
 
-/// Adds what an answer has cost, whatever was left: the cost is known afterwards only.
-pub fn charge(register: &dyn SharedStore, key: &str, cost: u32, now: Timestamp) {
-    let _window = update(register, key, now, |used| Some(used.saturating_add(cost)));
+/// Adds the cost of an answer, even over the limit: the cost is only known afterwards.
+pub fn charge(store: &dyn SharedStore, key: &str, cost: u32, now: Timestamp) {
+    let _window = update_window(store, key, now, |used| Some(used.saturating_add(cost)));
 }
 
-/// What is left of the window under way. Nothing is counted.
-pub fn standing(
-    register: &dyn SharedStore,
+/// Returns the state of a limit. Nothing is counted.
+pub fn limit_status(
+    store: &dyn SharedStore,
     key: &str,
     limit: NonZeroU32,
     now: Timestamp,
 ) -> LimitStatus {
-    let (window, _) = read(register, key, now);
-    window.standing(limit)
+    let (window, _) = read_window(store, key, now);
+    window.status(limit)
 }
 
-/// A window as it stands in the register.
+/// Window, as the store has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Window {
-    /// When its first request came, in milliseconds since the Unix epoch.
+    /// Moment of its first request, in milliseconds since the Unix epoch.
     opened: u64,
-    /// What has been counted since.
+    /// Count since then.
     used: u32,
 }
 
 impl Window {
-    /// A window in which nothing has been counted.
+    /// Creates a window in which nothing was counted.
     fn open(now: Timestamp) -> Self {
         Self { opened: now.as_millis(), used: 0 }
     }
 
-    /// Twelve bytes, big-endian: `opened` (u64), then `used` (u32).
+    /// Returns twelve bytes, big-endian: `opened` (u64), then `used` (u32).
     fn to_bytes(self) -> [u8; 12] {
         let mut bytes = [0; 12];
         let (opened, used) = bytes.split_at_mut(8);
@@ -278,55 +281,57 @@ impl Window {
         bytes
     }
 
-    /// What [`Self::to_bytes`] wrote. Anything else is no window.
+    /// Reads the bytes that [`Self::to_bytes`] wrote. Other bytes are no window.
     fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (opened, used) = bytes.split_first_chunk()?;
         let used = used.try_into().ok()?;
         Some(Self { opened: u64::from_be_bytes(*opened), used: u32::from_be_bytes(used) })
     }
 
-    /// Whether it is under way. A thread reads the clock before it looks here, so it may find a
-    /// window that another opened a moment after its own `now`. One that opens later than that was
-    /// left behind by a clock that went back; it would refuse for as long as the clock went.
+    /// Returns `true` if the window is under way. A thread reads the clock before it reads the store, so
+    /// it may find a window that another thread opened a moment after its own `now`. A window that opens
+    /// later than a minute from now was left by a clock that went back, and would refuse requests for
+    /// as long as the clock went back.
     fn is_open(self, now: Timestamp) -> bool {
         now.as_millis().abs_diff(self.opened) < millis(WINDOW)
     }
 
-    fn standing(self, limit: NonZeroU32) -> LimitStatus {
+    fn status(self, limit: NonZeroU32) -> LimitStatus {
         let opened = Timestamp::from_epoch(Duration::from_millis(self.opened));
         let remaining = limit.get().saturating_sub(self.used);
         LimitStatus { limit, remaining, until: opened.plus(WINDOW) }
     }
 }
 
-/// Changes what is counted in the window under way, and gives it as it is then; as it was where
-/// `change` gives nothing. Who finds that another was faster looks again.
-fn update(
-    register: &dyn SharedStore,
+/// Changes the count of the window under way, and returns the window. Returns the unchanged window as
+/// an error if `change` returns `None`. Starts again if another thread was faster.
+fn update_window(
+    store: &dyn SharedStore,
     key: &str,
     now: Timestamp,
     change: impl Fn(u32) -> Option<u32>,
 ) -> Result<Window, Window> {
     let mut window = Window::open(now);
-    for _ in 0..MOST_RACES {
-        let (found, version) = read(register, key, now);
+    for _ in 0..MAX_RACES {
+        let (found, version) = read_window(store, key, now);
         let used = change(found.used).ok_or(found)?;
         window = Window { used, ..found };
-        if register.set(key, &window.to_bytes(), version).is_ok() {
+        if store.set(key, &window.to_bytes(), version).is_ok() {
             break;
         }
     }
     Ok(window)
 }
 
-/// A race is lost to a thread that was counted, so one after the other comes through. Only a
-/// register that is out of order loses as many: better one uncounted than one stuck.
-const MOST_RACES: u32 = 10_000;
+/// Highest number of lost races. A race is lost to a thread that was counted, so each thread comes
+/// through in the end. Only a broken store loses as many: an uncounted request is better than a stuck
+/// worker.
+const MAX_RACES: u32 = 10_000;
 
-/// The window under way, and the version of what stands in the register. What makes no sense there
-/// is as good as nothing.
-fn read(register: &dyn SharedStore, key: &str, now: Timestamp) -> (Window, Option<u32>) {
-    let (bytes, version) = register.get(key).unzip();
+/// Returns the window under way, and the version of the value in the store. A value that is no window
+/// counts as none.
+fn read_window(store: &dyn SharedStore, key: &str, now: Timestamp) -> (Window, Option<u32>) {
+    let (bytes, version) = store.get(key).unzip();
     let window = bytes.and_then(|bytes| Window::from_bytes(&bytes));
     (window.filter(|window| window.is_open(now)).unwrap_or(Window::open(now)), version)
 }
@@ -352,7 +357,7 @@ mod tests {
     fn headers_are_the_documented_five() {
         let limit = NonZeroU32::new(30).unwrap();
         let at = |millis| Timestamp::from_epoch(Duration::from_millis(millis));
-        let standing = LimitStatus { limit, remaining: 29, until: at(159_001) };
+        let status = LimitStatus { limit, remaining: 29, until: at(159_001) };
         let expected = [
             ("x-ratelimit-limit", "30"),
             ("x-ratelimit-remaining", "29"),
@@ -361,10 +366,10 @@ mod tests {
             ("x-ratelimit-service", "llmgw"),
         ];
         let expected = expected.map(|(name, value)| (name, value.to_owned()));
-        assert_eq!(standing.headers("gpt-5", at(100_000)), expected);
-        assert_eq!(standing.left(at(99_000)), WINDOW);
-        assert_eq!(standing.left(at(200_000)), Duration::ZERO);
-        assert_eq!(LimitStatus::parse(&standing.to_string()), Some(standing));
+        assert_eq!(status.headers("gpt-5", at(100_000)), expected);
+        assert_eq!(status.left(at(99_000)), WINDOW);
+        assert_eq!(status.left(at(200_000)), Duration::ZERO);
+        assert_eq!(LimitStatus::parse(&status.to_string()), Some(status));
         for text in ["", "30", "30/29", "0/0/1", "30/-1/1", "30/29/x"] {
             assert_eq!(LimitStatus::parse(text), None, "{text}");
         }

@@ -1,4 +1,4 @@
-//! Where data may be: the type every attempt carries.
+//! Regions of data residency.
 
 /// A region of the gateway, or of a provider's endpoint. AssemblyAI, *Cloud endpoints and data
 /// residency*.
@@ -8,15 +8,15 @@ pub enum Region {
     Us,
     /// The European Union.
     Eu,
-    /// Anywhere: what `model_region: "global"` asks for. No gateway stands there.
+    /// Anywhere: the value of `model_region: "global"`. No gateway runs there.
     Global,
 }
 
 impl Region {
-    /// Every region.
+    /// All regions.
     pub const ALL: [Self; 3] = [Self::Us, Self::Eu, Self::Global];
 
-    /// The word in the configuration, in headers and in metrics.
+    /// Returns the word in the configuration, in headers and in metrics.
     pub fn name(self) -> &'static str {
         match self {
             Self::Us => "us",
@@ -25,19 +25,19 @@ impl Region {
         }
     }
 
-    /// The region with this word.
+    /// Returns the region with a word.
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|region| region.name() == name)
     }
 
-    /// Whether a request that came to a gateway here may be served there. Only the US gateway may
-    /// leave its region, and only for endpoints that are called global.
+    /// Returns true if an endpoint in region `endpoint` may serve a request to a gateway in this
+    /// region. Only the US gateway may leave its region, and only for global endpoints.
     pub fn may_reach(self, endpoint: Self) -> bool {
         self == endpoint || (self == Self::Us && endpoint == Self::Global)
     }
 }
 
-/// Something that differs by region, where it exists.
+/// Values by region, each optional.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PerRegion<T>([Option<T>; 3]);
 
@@ -48,7 +48,7 @@ impl<T> Default for PerRegion<T> {
 }
 
 impl<T> PerRegion<T> {
-    /// What there is in a region.
+    /// Returns the value of a region.
     pub fn get(&self, region: Region) -> Option<&T> {
         let [us, eu, global] = &self.0;
         match region {
@@ -58,7 +58,7 @@ impl<T> PerRegion<T> {
         }
     }
 
-    /// Puts something into a region.
+    /// Sets the value of a region.
     pub fn set(&mut self, region: Region, value: T) {
         let [us, eu, global] = &mut self.0;
         match region {
@@ -68,7 +68,7 @@ impl<T> PerRegion<T> {
         }
     }
 
-    /// The regions where there is something, with what there is.
+    /// Returns the regions that have a value, with their values.
     pub fn iter(&self) -> impl Iterator<Item = (Region, &T)> {
         Region::ALL.into_iter().filter_map(|region| Some((region, self.get(region)?)))
     }

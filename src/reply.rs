@@ -1,26 +1,29 @@
-//! An answer that the gateway writes itself.
+//! Replies that the gateway writes itself.
 
 use std::borrow::Cow;
 
-use crate::chat::{attempt_log::AttemptLog, error::Error};
+use crate::{
+    chat::{attempt_log::AttemptLog, error::Error},
+    handoff::headers::ATTEMPTS,
+};
 
-/// A head and a body of the gateway's own.
+/// Head and body of a reply.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Reply {
-    /// The status.
+    /// Status.
     pub status: u16,
-    /// Headers besides the status and the length.
+    /// Headers without status and length.
     pub headers: Vec<(&'static str, String)>,
-    /// The body, or the first part of it.
+    /// Body, or the beginning of a stream.
     pub body: Vec<u8>,
-    /// Why it is an error, in a word for logs and metrics.
+    /// The reason of an error, in a word for logs and metrics.
     pub reason: Option<Cow<'static, str>>,
-    /// What the provider role says of the exchange, if this is its answer to a call.
+    /// The provider role's summary of the exchange, in its answer to a call.
     pub summary: Option<String>,
 }
 
 impl Reply {
-    /// An error in its one shape.
+    /// Creates the reply for an error.
     pub fn error(error: &Error, request_id: &str) -> Self {
         let mut headers = vec![("content-type", "application/json".to_owned())];
         headers.extend(error.retry_after().map(|wait| ("retry-after", wait.to_string())));
@@ -30,15 +33,23 @@ impl Reply {
         Self { status: error.status(), headers, body, reason, summary: None }
     }
 
-    /// An error, with the attempts that led to it.
-    pub fn failed(error: &Error, request_id: &str, made: &AttemptLog) -> Self {
+    /// Returns the headers of a response, `:status` among them. `length` is `None` for a stream.
+    pub fn head<'r>(&'r self, status: &'r str, length: Option<&'r str>) -> Vec<(&'r str, &'r str)> {
+        let mut headers = vec![(":status", status)];
+        headers.extend(self.headers.iter().map(|(name, value)| (*name, value.as_str())));
+        headers.extend(length.map(|length| ("content-length", length)));
+        headers
+    }
+
+    /// Creates the answer for an error, with the attempts that led to it.
+    pub fn failed(error: &Error, request_id: &str, log: &AttemptLog) -> Self {
         let mut reply = Self::error(error, request_id);
-        reply.body = error.to_json(request_id, made);
-        reply.headers.push(("x-attache-attempts", made.to_string()));
+        reply.body = error.to_json(request_id, log);
+        reply.headers.push((ATTEMPTS, log.to_string()));
         reply
     }
 
-    /// What was asked for.
+    /// Creates a successful reply.
     pub fn ok(headers: Vec<(&'static str, String)>, body: Vec<u8>) -> Self {
         Self { status: 200, headers, body, reason: None, summary: None }
     }

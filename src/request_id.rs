@@ -1,6 +1,6 @@
 //! Request ids: UUIDs of version 4, RFC 9562 section 5.4.
 
-/// A UUID v4 from random bytes.
+/// Creates a UUID v4 from random bytes.
 pub fn uuid(mut bytes: [u8; 16]) -> String {
     let [.., version, _, variant, _, _, _, _, _, _, _] = &mut bytes;
     *version = *version & 0x0f | 0x40;
@@ -17,7 +17,7 @@ pub fn uuid(mut bytes: [u8; 16]) -> String {
     text
 }
 
-/// Whether `text` is a UUID in its usual form. Anything else never becomes an id of ours.
+/// Returns true for a UUID in its usual form, the only form that the gateway accepts as an id.
 pub fn is_uuid(text: &str) -> bool {
     let hyphen = |index: usize| matches!(index, 8 | 13 | 18 | 23);
     let fits = |(index, byte): (usize, u8)| match hyphen(index) {

@@ -1,55 +1,42 @@
-//! The only code that knows a host. Each callback is translated into an input of the core, the
-//! core is asked once, and what it answers is done. Nothing is decided here.
+//! The host, which no other module knows. Each callback becomes an event of the core, the core is asked
+//! once, and its output is performed. Nothing is decided here.
 //!
-//! Only getters that give bytes are used on what comes from outside: those that give strings panic
-//! on bytes that are no UTF-8, and a panic takes the VM with every stream in it.
+//! Only host calls that return bytes are used on data from outside: those that return strings panic on
+//! bytes that are not UTF-8, and a panic takes the VM with every stream in it.
 
 mod gateway;
 mod host;
 mod idle_monitor;
-mod meter;
 mod metrics;
 mod provider;
-mod recent_configs;
 mod root;
 mod shared_data;
-mod telemetry;
 mod timer;
 
+use std::rc::Rc;
+
 use proxy_wasm::types::LogLevel;
+
+use self::{idle_monitor::IdleMonitor, metrics::METRICS, timer::Timer};
+use crate::metrics::Metrics;
 
 proxy_wasm::main! {{
     proxy_wasm::set_log_level(LogLevel::Info);
     proxy_wasm::set_root_context(|id| Box::new(root::Root::new(id)));
 }}
 
-/// The filter state in which an attempt finds its ticket, and the route its cluster.
-const TICKET: &str = "attache_ticket";
+/// Parts that all filters of a root context share.
+#[derive(Clone)]
+struct Shared {
+    metrics: Rc<Metrics>,
+    timer: Rc<Timer>,
+    monitor: Rc<IdleMonitor>,
+}
 
-/// The header in which a call carries its ticket: it has no filter state.
-const TICKET_HEADER: &str = "x-attache-ticket";
-
-/// Crashes the VM at the word of a test that wants to see what outlives it. Only a debug build
-/// listens.
-#[cfg(debug_assertions)]
-fn crash_on_demand(path: &str) {
-    if path == "/debug/crash" {
-        std::process::abort();
+impl Shared {
+    fn new(root: u32) -> Self {
+        let (metrics, timer) = (METRICS.with(Rc::clone), Rc::new(Timer::new(root)));
+        let monitor = Rc::new(IdleMonitor::new(Rc::clone(&timer), Rc::clone(&metrics)));
+        Self { metrics, timer, monitor }
     }
 }
-
-/// Leaves the reason of an error for the access log, and counts it.
-fn record_error(reason: Option<&str>) {
-    if let Some(reason) = reason {
-        host::set_filter_state(ERROR, reason);
-        metrics::count_error(reason);
-    }
-}
-
-/// The reason that was left there.
-fn recorded_error() -> Option<String> {
-    host::property(&[ERROR]).map(host::text)
-}
-
-/// Where it is left.
-const ERROR: &str = "attache_error";

@@ -5,28 +5,28 @@
 
 use memchr::memchr;
 
-/// The longest event a provider may send, in bytes: images and long tool arguments come in one piece.
+/// The maximum length of an event, in bytes: images and long tool arguments arrive in one piece.
 pub const MAX_EVENT: usize = 4 << 20;
 
-/// Reassembles events from chunks cut at arbitrary bytes.
+/// Decoder that reassembles events from chunks cut at arbitrary bytes.
 #[derive(Debug, Default)]
-pub struct Decoder {
+pub struct SseDecoder {
     /// Bytes after the last complete line. Invariant: holds no line end but a trailing `\r`.
     rest: Vec<u8>,
-    /// Lines of the event under way, joined by `\n`. Meaningless while `lines` is 0: its memory
-    /// is kept for the next event.
+    /// Lines of the event in progress, joined by `\n`. Not valid while `lines` is 0: the memory is
+    /// kept for the next event.
     data: Vec<u8>,
-    /// How many lines that is.
+    /// The number of lines in `data`.
     lines: usize,
-    /// Whether anything came yet: a byte order mark may stand before the first byte only.
+    /// True once a byte has arrived: a byte order mark is permitted at the very beginning only.
     started: bool,
 }
 
-/// An event grew past [`MAX_EVENT`].
+/// Error for an event longer than [`MAX_EVENT`].
 #[derive(Debug, PartialEq, Eq)]
 pub struct TooLong;
 
-impl Decoder {
+impl SseDecoder {
     /// Takes in a chunk and hands the data of each event it completes to `event`.
     pub fn feed(&mut self, chunk: &[u8], mut event: impl FnMut(&[u8])) -> Result<(), TooLong> {
         let mut chunk = self.skip_mark(chunk);
@@ -46,8 +46,8 @@ impl Decoder {
         self.keep(chunk)
     }
 
-    /// Takes in the end of the stream. An event that lacks only its blank line is complete:
-    /// providers are known to forget it. Says whether there was one.
+    /// Takes in the end of the stream. An event that lacks only its blank line is complete: some
+    /// providers omit it. Returns true if there was such an event.
     pub fn finish(&mut self, mut event: impl FnMut(&[u8])) -> bool {
         let last = std::mem::take(&mut self.rest);
         let there = self.line(&last, &mut event).is_ok() && self.lines > 0;
@@ -55,7 +55,7 @@ impl Decoder {
         there
     }
 
-    /// Hands on the event under way, if there is one.
+    /// Passes on the event in progress, if there is one.
     fn dispatch(&mut self, event: &mut impl FnMut(&[u8])) {
         if std::mem::take(&mut self.lines) > 0 {
             event(&self.data);
@@ -117,7 +117,7 @@ mod tests {
                           data\n\ndatum: no\n\ndata: [DONE]\n\ndata: last";
 
     fn events(chunks: &[&[u8]]) -> Vec<String> {
-        let (mut decoder, mut events) = (Decoder::default(), Vec::new());
+        let (mut decoder, mut events) = (SseDecoder::default(), Vec::new());
         let mut keep = |data: &[u8]| events.push(String::from_utf8_lossy(data).into_owned());
         for chunk in chunks {
             decoder.feed(chunk, &mut keep).unwrap();
@@ -149,11 +149,11 @@ mod tests {
     #[test]
     fn an_endless_line_is_refused_and_so_is_an_endless_event() {
         let chunk = vec![b'x'; MAX_EVENT / 2 + 1];
-        let mut decoder = Decoder::default();
+        let mut decoder = SseDecoder::default();
         assert_eq!(decoder.feed(&chunk, |_| ()), Ok(()));
         assert_eq!(decoder.feed(&chunk, |_| ()), Err(TooLong));
         let line = [b"data: ", chunk.as_slice(), b"\n"].concat();
-        let mut decoder = Decoder::default();
+        let mut decoder = SseDecoder::default();
         assert_eq!(decoder.feed(&line, |_| ()), Ok(()));
         assert_eq!(decoder.feed(&line, |_| ()), Err(TooLong));
     }

@@ -1,5 +1,5 @@
-//! What an exchange came to, in one line for whoever logs, traces or bills: `name=value`, separated
-//! by spaces. No value holds a space, for none comes from a client or a provider.
+//! Summary of an exchange, in one line for logs, traces and billing: `name=value`, separated by
+//! spaces. No value contains a space, because none is a client's or a provider's text.
 
 use std::time::Duration;
 
@@ -9,33 +9,30 @@ use crate::{
     time::millis,
 };
 
-/// What is known of an exchange. What is not is left out.
+/// Summary of an exchange. Unknown values are omitted.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Summary<'s> {
-    /// The model that the client asked for.
+    /// Model of the client's request.
     pub request_model: &'s str,
-    /// The model that answered, if one did.
+    /// Model that has answered.
     pub response_model: Option<&'s str>,
-    /// Who was asked last, and where.
+    /// The last provider and its region.
     pub provider: Option<(&'s str, Region)>,
-    /// What the provider says it cost.
+    /// The tokens that the provider reported.
     pub usage: Option<Usage>,
-    /// The same in pico-USD, where the model has a price.
+    /// The cost of the tokens in pico-USD, if the model has a price.
     pub cost: Option<u64>,
-    /// Why the model stopped.
+    /// The finish reason.
     pub finish: Option<Finish>,
-    /// From the whole request to the first content of a stream.
+    /// Time from the complete request to the first content of a stream.
     pub first_content: Option<Duration>,
-    /// From the request to the provider to the end of its answer.
+    /// Time from the request to the provider to the end of the response.
     pub provider_time: Option<Duration>,
-    /// From the whole request to the end of the answer.
+    /// Time from the complete request to the end of the answer.
     pub total: Option<Duration>,
 }
 
-/// The header in which the provider role tells the line of a call, whose filter state is another's.
-pub const HEADER: &str = "x-attache-summary";
-
-/// What stands before each value there may be, in their order. The first is always there.
+/// The text before each value, in order. The first value is always present.
 const FIELDS: [&str; 13] = [
     "request_model=",
     " response_model=",
@@ -52,13 +49,13 @@ const FIELDS: [&str; 13] = [
     " total_ms=",
 ];
 
-/// The names of all values there may be, in their order.
+/// Returns the names of all values, in order.
 pub fn names() -> impl Iterator<Item = &'static str> {
     FIELDS.iter().map(|field| field.trim_matches([' ', '=']))
 }
 
 impl Summary<'_> {
-    /// The line. Every answer pays for it, so nothing in it goes through `write!`.
+    /// Returns the line. Every answer needs one, so the slower `write!` is not used.
     pub fn to_line(&self) -> String {
         let (provider, region) = self.provider.unzip();
         let region = region.map(Region::name);
@@ -72,7 +69,7 @@ impl Summary<'_> {
             self.cost,
         ];
         let times = [self.first_content, self.provider_time, self.total];
-        let mut line = Line { text: String::with_capacity(LENGTH), fields: FIELDS.iter() };
+        let mut line = SummaryLine { text: String::with_capacity(LENGTH), fields: FIELDS.iter() };
         words.into_iter().for_each(|word| line.word(word));
         counts.into_iter().for_each(|count| line.number(count));
         line.word(self.finish.map(Finish::name));
@@ -81,16 +78,16 @@ impl Summary<'_> {
     }
 }
 
-/// Room for most lines.
+/// The initial capacity: enough for most lines.
 const LENGTH: usize = 320;
 
-/// A line being written. What stands before the values comes by itself.
-struct Line<'f> {
+/// Writer of a line, which adds the text before each value.
+struct SummaryLine<'f> {
     text: String,
     fields: std::slice::Iter<'f, &'static str>,
 }
 
-impl Line<'_> {
+impl SummaryLine<'_> {
     fn word(&mut self, value: Option<&str>) {
         let field = self.fields.next().copied().unwrap_or_default();
         if let Some(value) = value {
@@ -105,14 +102,14 @@ impl Line<'_> {
     }
 }
 
-/// The names and values of a line.
-pub fn facts(line: &str) -> impl Iterator<Item = (&str, &str)> {
+/// Returns the names and values of a line.
+pub fn fields(line: &str) -> impl Iterator<Item = (&str, &str)> {
     line.split(' ').filter_map(|fact| fact.split_once('='))
 }
 
-/// The value of a name.
-pub fn fact<'l>(line: &'l str, name: &str) -> Option<&'l str> {
-    facts(line).find(|(other, _)| *other == name).map(|(_, value)| value)
+/// Returns the value of a name in a line.
+pub fn field<'l>(line: &'l str, name: &str) -> Option<&'l str> {
+    fields(line).find(|(other, _)| *other == name).map(|(_, value)| value)
 }
 
 #[cfg(test)]
@@ -142,11 +139,11 @@ mod tests {
                     cost_pico_usd=1250000 finish_reason=tool_calls first_content_ms=120 \
                     provider_ms=812 total_ms=1500";
         assert_eq!(summary.to_line(), line);
-        assert!(facts(line).map(|(name, _)| name).eq(names()));
-        assert_eq!(fact(line, "region"), Some("us"));
+        assert!(fields(line).map(|(name, _)| name).eq(names()));
+        assert_eq!(field(line, "region"), Some("us"));
         let short = Summary { request_model: "gpt-5", total: millis(3), ..Summary::default() };
         assert_eq!(short.to_line(), "request_model=gpt-5 total_ms=3");
-        assert_eq!(fact(&short.to_line(), "region"), None);
-        assert_eq!(facts("").count(), 0);
+        assert_eq!(field(&short.to_line(), "region"), None);
+        assert_eq!(fields("").count(), 0);
     }
 }

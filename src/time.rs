@@ -1,4 +1,4 @@
-//! Moments, as numbers that the shell passes in.
+//! Timestamps, which the shell passes in.
 
 use std::time::Duration;
 
@@ -7,33 +7,88 @@ use std::time::Duration;
 pub struct Timestamp(Duration);
 
 impl Timestamp {
-    /// The moment this long after the epoch.
+    /// Returns the timestamp at a time after the epoch.
     pub fn from_epoch(elapsed: Duration) -> Self {
         Self(elapsed)
     }
 
-    /// Whole seconds since the epoch.
+    /// Returns whole seconds since the epoch.
     pub fn as_secs(self) -> u64 {
         self.0.as_secs()
     }
 
-    /// Whole milliseconds since the epoch.
+    /// Returns whole milliseconds since the epoch.
     pub fn as_millis(self) -> u64 {
         millis(self.0)
     }
 
-    /// The moment this long after it.
+    /// Returns the timestamp `span` later.
     pub fn plus(self, span: Duration) -> Self {
         Self(self.0.saturating_add(span))
     }
 
-    /// How long after `earlier` this is. Zero if a clock went backwards.
+    /// Returns the time since `earlier`: zero if a clock went backwards.
     pub fn since(self, earlier: Self) -> Duration {
         self.0.saturating_sub(earlier.0)
     }
 }
 
-/// Whole milliseconds. As many as a number of 64 bits holds, which are more than anybody waits.
+/// Returns whole milliseconds, up to the maximum of 64 bits.
 pub fn millis(span: Duration) -> u64 {
     span.as_millis().try_into().unwrap_or(u64::MAX)
+}
+
+/// Values that wait for their moments. Few do at a time.
+#[derive(Debug)]
+pub struct WaitingList<T>(Vec<(Timestamp, T)>);
+
+impl<T> Default for WaitingList<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T> WaitingList<T> {
+    /// Adds a value that waits for a moment.
+    pub fn add(&mut self, due: Timestamp, value: T) {
+        self.0.push((due, value));
+    }
+
+    /// Takes the values whose moments have come, in the order in which they were added.
+    pub fn take_due(&mut self, now: Timestamp) -> Vec<T> {
+        let (due, rest) = std::mem::take(&mut self.0).into_iter().partition(|(due, _)| *due <= now);
+        self.0 = rest;
+        let due: Vec<(Timestamp, T)> = due;
+        due.into_iter().map(|(_, value)| value).collect()
+    }
+
+    /// Returns the time until the next moment, at least a millisecond. `None` if no value waits.
+    pub fn next_wait(&self, clock: impl FnOnce() -> Timestamp) -> Option<Duration> {
+        let next = self.0.iter().map(|(due, _)| *due).min()?;
+        Some(next.since(clock()).max(Duration::from_millis(1)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+
+    #[test]
+    fn values_wait_for_their_moments() {
+        let at = |millis| Timestamp::from_epoch(Duration::from_millis(millis));
+        let millis = Duration::from_millis;
+        let mut list = WaitingList::default();
+        assert_eq!(list.next_wait(|| at(0)), None);
+        for (due, value) in [(300, 'c'), (100, 'a'), (200, 'b')] {
+            list.add(at(due), value);
+        }
+        assert_eq!(list.next_wait(|| at(40)), Some(millis(60)));
+        assert_eq!(list.take_due(at(99)), []);
+        assert_eq!(list.take_due(at(200)), ['a', 'b']);
+        assert_eq!(list.next_wait(|| at(900)), Some(millis(1)));
+        assert_eq!(list.take_due(at(900)), ['c']);
+    }
 }

@@ -1,7 +1,7 @@
-//! Transcripts in prompts: where the tag stands, what the transcript service said, and the body that
-//! has the one in the place of the other. LLM Gateway, *Chat completions*: transcripts.
+//! Transcripts in prompts: finds the tag in a body, reads the answer of the transcript service, and
+//! replaces the tag with the text. LLM Gateway, *Chat completions*: transcripts.
 //!
-//! The body stays as it came but for the tags and the id: text is put in as the JSON it came as.
+//! The rest of the body is unchanged, byte for byte, and the text is inserted as a JSON token.
 
 use std::{borrow::Cow, fmt, ops::Range};
 
@@ -13,9 +13,10 @@ use serde_json::value::RawValue;
 
 use crate::{
     chat::{
-        error::{Error, Trouble},
-        object::Object,
+        error::{Error, TranscriptProblem},
+        object::JsonObject,
         parameter::{Parameter, Parameters},
+        request_variant::RequestVariant,
         text::Text,
         transcript_id::TranscriptId,
     },
@@ -23,82 +24,83 @@ use crate::{
     json::range_within,
 };
 
-/// What a transcript is put in the place of, spelled so and in no other way.
+/// The tag, which a transcript replaces. Other spellings are plain text.
 pub const TAG: &str = "{{ transcript }}";
 
-/// What errors call the service.
+/// The service's name in errors.
 pub const SERVICE: &str = "transcripts";
 
-/// A transcript that a request's messages wait for.
+/// Transcript that a request refers to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Wanted {
-    /// Which.
+pub struct TranscriptRequest {
+    /// The transcript's id.
     pub id: TranscriptId,
-    /// Where the id and the tags stand in the body, in order.
-    places: Vec<Place>,
+    /// The ranges of the id and of the tags in the body, in order.
+    places: Vec<InsertionPoint>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Place {
+enum InsertionPoint {
     /// The value of `transcript_id`.
     Id(Range<usize>),
     /// A tag.
     Tag(Range<usize>),
 }
 
-impl Place {
+impl InsertionPoint {
     fn range(&self) -> &Range<usize> {
         let (Self::Id(range) | Self::Tag(range)) = self;
         range
     }
 }
 
-impl Wanted {
-    /// What the body of a checked request waits for. `asks` says whether an entry of the plan may be
-    /// made: 0 is the client's own request, then its fallbacks in order.
-    pub fn of(
+impl TranscriptRequest {
+    /// Finds the transcript that a validated request refers to, if any. `is_planned` returns true for
+    /// the variants that the plan may request.
+    pub fn find(
         body: &[u8],
         parameters: &Parameters<'_>,
-        asks: impl Fn(usize) -> bool,
+        is_planned: impl Fn(RequestVariant) -> bool,
     ) -> Option<Self> {
         let raw = parameters.get(Parameter::TranscriptId)?;
         let id = serde_json::from_str(raw.get()).ok()?;
         let mut tags: Vec<&str> = Vec::new();
-        tags.extend(tag(parameters));
-        for (index, fallback) in fallbacks(parameters).enumerate() {
-            if asks(index + 1) {
-                tags.extend(tag(&fallback));
+        tags.extend(first_tag(parameters));
+        for (index, fallback) in fallback_entries(parameters).enumerate() {
+            if is_planned(RequestVariant::fallback(index)) {
+                tags.extend(first_tag(&fallback));
             }
         }
-        let places = tags.iter().filter_map(|tag| range_within(tag, body)).map(Place::Tag);
-        let mut places: Vec<Place> = places.collect();
+        let places = tags.iter().filter_map(|tag| range_within(tag, body)).map(InsertionPoint::Tag);
+        let mut places: Vec<InsertionPoint> = places.collect();
         if places.is_empty() {
             return None;
         }
-        places.push(Place::Id(range_within(raw.get(), body)?));
-        // A fallback names the id only if it is the same.
-        let ids = fallbacks(parameters).filter_map(|own| own.get(Parameter::TranscriptId));
-        places.extend(ids.filter_map(|raw| range_within(raw.get(), body)).map(Place::Id));
+        places.push(InsertionPoint::Id(range_within(raw.get(), body)?));
+        // A fallback may only repeat the id.
+        let ids = fallback_entries(parameters).filter_map(|own| own.get(Parameter::TranscriptId));
+        places.extend(ids.filter_map(|raw| range_within(raw.get(), body)).map(InsertionPoint::Id));
         places.sort_by_key(|place| place.range().start);
         Some(Self { id, places })
     }
 
-    /// How long the body with the transcript is.
-    pub fn length(&self, body: &[u8], text: &Text<'_>) -> usize {
-        let tags = self.places.iter().filter(|place| matches!(place, Place::Tag(_))).count();
+    /// Returns the length of the body with the transcript.
+    pub fn inserted_length(&self, body: &[u8], text: &Text<'_>) -> usize {
+        let tags =
+            self.places.iter().filter(|place| matches!(place, InsertionPoint::Tag(_))).count();
         body.len().saturating_add(tags.saturating_mul(text.escaped().len()))
     }
 
-    /// The body with the transcript in it. The id, which has done what it can, is `null` there.
+    /// Returns the body with the transcript. The id, which is no longer needed, becomes `null`.
     pub fn insert(&self, body: &[u8], text: &Text<'_>) -> Vec<u8> {
-        let mut out = Vec::with_capacity(self.length(body, text));
+        let mut out = Vec::with_capacity(self.inserted_length(body, text));
         let mut done = 0;
         for place in &self.places {
             let Range { start, end } = *place.range();
             out.extend_from_slice(body.get(done..start).unwrap_or_default());
             out.extend_from_slice(match place {
-                Place::Id(_) => b"null",
-                Place::Tag(_) => text.escaped().as_bytes(),
+                InsertionPoint::Id(_) => b"null",
+                InsertionPoint::Tag(_) => text.escaped().as_bytes(),
             });
             done = end;
         }
@@ -107,58 +109,58 @@ impl Wanted {
     }
 }
 
-/// A caller's key as the service wants it, without the `Bearer` of OpenAI's clients.
-pub fn bare(key: &str) -> &str {
+/// Returns a caller's key in the form of the service: without the `Bearer` of OpenAI's clients.
+pub fn without_bearer(key: &str) -> &str {
     key.strip_prefix("Bearer ").unwrap_or(key)
 }
 
-/// Whether a request's own messages hold the tag.
+/// Returns true if the request's own messages contain the tag.
 pub fn has_tag(parameters: &Parameters<'_>) -> bool {
-    tag(parameters).is_some()
+    first_tag(parameters).is_some()
 }
 
-/// What the client's fallbacks say themselves.
-fn fallbacks<'a>(parameters: &Parameters<'a>) -> impl Iterator<Item = Parameters<'a>> {
+/// Returns the client's fallbacks, before they are merged with the request.
+fn fallback_entries<'a>(parameters: &Parameters<'a>) -> impl Iterator<Item = Parameters<'a>> {
     let raw = parameters.get(Parameter::Fallbacks);
     let entries = raw.and_then(|raw| serde_json::from_str::<Vec<Parameters<'a>>>(raw.get()).ok());
     entries.into_iter().flatten()
 }
 
-/// The first tag of the first message that has one.
-fn tag<'a>(parameters: &Parameters<'a>) -> Option<&'a str> {
+/// Returns the first tag of the first message that contains one.
+fn first_tag<'a>(parameters: &Parameters<'a>) -> Option<&'a str> {
     if let Some(prompt) = parameters.get(Parameter::Prompt) {
         return find(prompt.get());
     }
     let messages = parameters.get(Parameter::Messages)?;
-    // Most requests have none, and need not be read again to see that.
+    // A shortcut: most requests have no tag.
     let may_have = |json: &str| json.contains(TAG) || json.contains("\\u");
     let messages = Some(messages).filter(|messages| may_have(messages.get()))?;
-    let messages: Vec<Object<Said<'a>>> = serde_json::from_str(messages.get()).ok()?;
-    messages.into_iter().find_map(|Object(said)| said.content.and_then(in_content))
+    let messages: Vec<JsonObject<MessageFields<'a>>> = serde_json::from_str(messages.get()).ok()?;
+    messages.into_iter().find_map(|JsonObject(said)| said.content.and_then(find_tag_in_content))
 }
 
-/// A message, as far as it speaks.
+/// The content of a message.
 #[derive(Deserialize)]
-struct Said<'a> {
+struct MessageFields<'a> {
     #[serde(borrow, default)]
     content: Option<&'a RawValue>,
 }
 
-fn in_content(content: &RawValue) -> Option<&str> {
-    /// A part, as far as it is text.
+fn find_tag_in_content(content: &RawValue) -> Option<&str> {
+    /// The text of a part.
     #[derive(Deserialize)]
-    struct Part<'a> {
+    struct PartFields<'a> {
         #[serde(borrow, default)]
         text: Option<&'a RawValue>,
     }
     if !content.get().starts_with('[') {
         return find(content.get());
     }
-    let parts: Vec<Object<Part<'_>>> = serde_json::from_str(content.get()).ok()?;
-    parts.into_iter().filter_map(|Object(part)| part.text).find_map(|text| find(text.get()))
+    let parts: Vec<JsonObject<PartFields<'_>>> = serde_json::from_str(content.get()).ok()?;
+    parts.into_iter().filter_map(|JsonObject(part)| part.text).find_map(|text| find(text.get()))
 }
 
-/// The first tag in a JSON string, as it is written there: its characters may be escaped.
+/// Returns the first tag in a JSON string. Its characters may be escaped.
 fn find(json: &str) -> Option<&str> {
     if !json.starts_with('"') {
         return None;
@@ -168,20 +170,20 @@ fn find(json: &str) -> Option<&str> {
     }
     let mut start = 0;
     while let Some(rest) = json.get(start..).filter(|rest| !rest.is_empty()) {
-        if let Some(length) = spelled(rest) {
+        if let Some(length) = spelled_tag_length(rest) {
             return rest.get(..length);
         }
-        start += unit(rest);
+        start += character_length(rest);
     }
     None
 }
 
-/// How many bytes spell the tag at the beginning of `json`, if it stands there.
-fn spelled(json: &str) -> Option<usize> {
+/// Returns the length of the tag, escapes included, if `json` begins with the tag.
+fn spelled_tag_length(json: &str) -> Option<usize> {
     let mut length = 0;
     for expected in TAG.bytes() {
         let rest = json.get(length..)?;
-        let unit = unit(rest);
+        let unit = character_length(rest);
         let is_expected = match rest.get(..unit)?.as_bytes() {
             [b'\\', b'u', digits @ ..] => {
                 let digits = std::str::from_utf8(digits).ok()?;
@@ -196,8 +198,8 @@ fn spelled(json: &str) -> Option<usize> {
     Some(length)
 }
 
-/// How many bytes stand for the first character of a JSON string's content.
-fn unit(json: &str) -> usize {
+/// Returns the length of the first character in the content of a JSON string, escapes included.
+fn character_length(json: &str) -> usize {
     match json.as_bytes() {
         [b'\\', b'u', ..] => 6,
         [b'\\', ..] => 2,
@@ -205,22 +207,22 @@ fn unit(json: &str) -> usize {
     }
 }
 
-/// The text of a transcript, out of what came of the call for it. AssemblyAI, *Get transcript*.
-pub fn read(called: &CallResult) -> Result<Text<'_>, Error> {
+/// Returns the text of a transcript from the result of its call. AssemblyAI, *Get transcript*.
+pub fn text_from_call(called: &CallResult) -> Result<Text<'_>, Error> {
     let provider = || SERVICE.to_owned();
     let (status, headers, body) = match called {
-        CallResult::Answer { status, headers, body } => (*status, headers, body),
+        CallResult::Response { status, headers, body } => (*status, headers, body),
         CallResult::Broken => {
             return Err(Error::BadAnswer { provider: provider(), problem: "broke off" });
         }
         CallResult::NotSent => return Err(Error::Unreachable { provider: provider() }),
     };
-    // Envoy puts it on whatever comes from the service, and on nothing of its own.
+    // Envoy adds this header to answers of the service, and not to its own.
     let is_own = headers.iter().all(|(name, _)| name != "x-envoy-upstream-service-time");
     match status {
-        200 => parse(body),
-        // The service has said 400 of an id it does not know, too.
-        400 | 404 => Err(Error::Transcript(Trouble::NotFound)),
+        200 => text_from_body(body),
+        // The service has answered 400 to an unknown id, too.
+        400 | 404 => Err(Error::Transcript(TranscriptProblem::NotFound)),
         401 | 403 => Err(Error::Refused { provider: provider(), status }),
         504 => Err(Error::Timeout { provider: provider() }),
         _ if is_own => Err(Error::Unreachable { provider: provider() }),
@@ -228,16 +230,16 @@ pub fn read(called: &CallResult) -> Result<Text<'_>, Error> {
     }
 }
 
-/// What is wanted of a transcript, as far as it has come. After it comes every word with its time,
-/// which is twenty times as long, and which nobody reads.
+/// Fields of a transcript that the gateway uses. The list of words with their times, which is
+/// twenty times as long and usually follows them, is not read.
 #[derive(Default)]
-struct Transcript<'a> {
+struct TranscriptFields<'a> {
     status: Option<String>,
     text: Option<Option<Text<'a>>>,
     audio_url: Option<Option<String>>,
 }
 
-impl<'a> Transcript<'a> {
+impl<'a> TranscriptFields<'a> {
     fn read(body: &'a [u8]) -> Option<Self> {
         let mut transcript = Self::default();
         let mut json = serde_json::Deserializer::from_slice(body);
@@ -250,7 +252,7 @@ impl<'a> Transcript<'a> {
     }
 }
 
-impl<'a> Visitor<'a> for &mut Transcript<'a> {
+impl<'a> Visitor<'a> for &mut TranscriptFields<'a> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -272,20 +274,22 @@ impl<'a> Visitor<'a> for &mut Transcript<'a> {
     }
 }
 
-fn parse(body: &[u8]) -> Result<Text<'_>, Error> {
+fn text_from_body(body: &[u8]) -> Result<Text<'_>, Error> {
     let bad = |problem| Error::BadAnswer { provider: SERVICE.to_owned(), problem };
-    let Some(Transcript { status: Some(status), text, audio_url }) = Transcript::read(body) else {
+    let Some(TranscriptFields { status: Some(status), text, audio_url }) =
+        TranscriptFields::read(body)
+    else {
         return Err(bad("is not a transcript"));
     };
     match status.as_str() {
-        // What is left of a transcript after `DELETE` of it.
+        // The state of a transcript after `DELETE`.
         "completed" if audio_url.flatten().as_deref() == Some("http://deleted_by_user") => {
-            Err(Error::Transcript(Trouble::Deleted))
+            Err(Error::Transcript(TranscriptProblem::Deleted))
         }
-        // Where nobody speaks there is no text.
+        // A recording without speech has no text.
         "completed" => Ok(text.flatten().unwrap_or_else(|| Text::new(""))),
-        "queued" | "processing" => Err(Error::Transcript(Trouble::NotReady)),
-        "error" => Err(Error::Transcript(Trouble::Failed)),
+        "queued" | "processing" => Err(Error::Transcript(TranscriptProblem::NotReady)),
+        "error" => Err(Error::Transcript(TranscriptProblem::Failed)),
         _ => Err(bad("has an unknown status")),
     }
 }
@@ -303,7 +307,9 @@ mod tests {
     /// The body after the transcript `[T]` was put in, if one was wanted.
     fn inserted(body: &str) -> Option<String> {
         let parameters = parameters(body.as_bytes()).unwrap();
-        let wanted = Wanted::of(body.as_bytes(), &parameters, |entry| entry < 3)?;
+        let wanted = TranscriptRequest::find(body.as_bytes(), &parameters, |variant| {
+            variant < RequestVariant::fallback(2)
+        })?;
         let new = wanted.insert(body.as_bytes(), &Text::new("[\"T\"]"));
         let value: Value = serde_json::from_slice(&new).unwrap();
         assert_eq!(value["transcript_id"], Value::Null);
@@ -367,8 +373,10 @@ mod tests {
             let header = |name: &&str| ((*name).to_owned(), "1".to_owned());
             let headers = headers.iter().map(header).collect();
             let called =
-                CallResult::Answer { status, headers, body: body.to_string().into_bytes() };
-            read(&called).map(|text| text.decode().into_owned()).map_err(|error| error.status())
+                CallResult::Response { status, headers, body: body.to_string().into_bytes() };
+            text_from_call(&called)
+                .map(|text| text.decode().into_owned())
+                .map_err(|error| error.status())
         };
         let of_service = ["x-envoy-upstream-service-time"];
         let status = |status: &str| json!({"status": status, "text": "a \"b\"", "audio_url": null});
@@ -389,7 +397,7 @@ mod tests {
             assert_eq!(says(code, body.clone(), &of_service), Err(expected), "{code} {body}");
         }
         let said = |body: &str| {
-            let text = Transcript::read(body.as_bytes()).and_then(|own| own.text).flatten();
+            let text = TranscriptFields::read(body.as_bytes()).and_then(|own| own.text).flatten();
             text.map(|text| text.decode().into_owned())
         };
         let wanted = r#""status":"completed","audio_url":"u","text":"a""#;
@@ -403,7 +411,7 @@ mod tests {
         for body in [r#"{"text":"a","words":["#, r#"{"text":"a"} and more"#, r#"{"text":"a""#, ""] {
             assert_eq!(said(body), None, "{body}");
         }
-        assert!(matches!(read(&CallResult::Broken), Err(Error::BadAnswer { .. })));
-        assert!(matches!(read(&CallResult::NotSent), Err(Error::Unreachable { .. })));
+        assert!(matches!(text_from_call(&CallResult::Broken), Err(Error::BadAnswer { .. })));
+        assert!(matches!(text_from_call(&CallResult::NotSent), Err(Error::Unreachable { .. })));
     }
 }

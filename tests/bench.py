@@ -90,14 +90,13 @@ def run(options):
     target = Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target").absolute()
     module = os.environ.get("ATTACHE_MODULE") or target / "wasm32-wasip1/filter/attache.wasm"
     envoy = os.environ.get("ATTACHE_ENVOY") or ROOT / ".build/bin/envoy"
-    scripted = needed(target / "release/examples/scripted-provider", "the scripted provider")
     if not shutil.which("wrk"):
         raise Failed("wrk is missing: apt-get install -y wrk")
     limiter = os.environ.get("ATTACHE_LIMITER") or target / "limiter/debug/rate-limiter"
     limiter = needed(limiter, "the rate limit service")
     with tempfile.TemporaryDirectory(prefix="attache-bench-") as name:
         directory = Path(name)
-        with Provider(scripted, directory) as provider, Limiter(limiter, directory) as service:
+        with Provider(directory) as provider, Limiter(limiter, directory) as service:
             setting = Setting(
                 directory, needed(envoy, "Envoy"), needed(target / "release/attache", "attache"),
                 needed(module, "the module"), provider.port, service.url)

@@ -174,7 +174,7 @@ class Programs:
         envoy = binary(options.envoy.resolve())
         built = [options.target / "wasm32-wasip1/filter/attache.wasm",
                  options.target / "release/attache",
-                 options.target / "release/examples/scripted-provider"]
+                 options.target / "release/testkit"]
         self.built = {path.name: path for path in built}
         for line in DOCKERFILE.read_text().splitlines():
             self.read(line.split(), line)

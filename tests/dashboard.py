@@ -21,10 +21,9 @@ from pathlib import Path
 
 sys.dont_write_bytecode = True
 
-from bench.processes import Failed, Process, Provider, get, send
+from bench.processes import Failed, Process, Provider, free_ports, get, send
 from bench.setting import CLIENT_KEY, COUNTED_KEY, Setting
 from dashboard import page
-from ports import free_ports
 from urllib.request import Request
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -58,7 +57,7 @@ def arguments():
 def run(options, directory):
     release = options.target / "release"
     module = options.target / "wasm32-wasip1/filter/attache.wasm"
-    with Provider(release / "examples/scripted-provider", directory) as provider:
+    with Provider(directory) as provider:
         setting = Ours(directory, options.envoy, release / "attache", module, provider.port, None)
         with setting.ours() as envoy, Prometheus(directory, envoy.admin) as prometheus:
             load(envoy.port, options.seconds)

@@ -89,10 +89,9 @@ def arguments():
 def run(options):
     """The clients, and what was found of the Envoy they wore out."""
     release = options.target / "release"
-    scripted = needed(release / "examples/scripted-provider", "the scripted provider")
     with tempfile.TemporaryDirectory(prefix="attache-soak-") as name:
         directory = Path(name)
-        with Provider(scripted, directory) as provider:
+        with Provider(directory) as provider:
             setting = Ours(
                 directory, needed(options.envoy, "Envoy"), needed(release / "attache", "attache"),
                 needed(options.target / "wasm32-wasip1/filter/attache.wasm", "the module"),

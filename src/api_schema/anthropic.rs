@@ -1,11 +1,21 @@
-//! Anthropic's Messages: Claude at Anthropic itself, on Amazon Bedrock's endpoint of that name, and,
-//! with a quirk, on Vertex AI. Claude API reference, *Messages*.
+//! Anthropic's Messages API, as Anthropic itself, Amazon Bedrock's endpoint of that name and, with
+//! a quirk, Vertex AI provide it. Claude API reference, *Messages*.
 //!
-//! A request is sorted ([`sort`]), fitted ([`fit`]) and written ([`request`]); an answer is read in
-//! one piece ([`answer`]) or as a stream ([`stream`]).
+//! | Module | Holds |
+//! |---|---|
+//! | `fit` | parameters that Claude takes in another form, or not at all |
+//! | `request` | the body of the request |
+//! | `messages`, `turns` | the conversation: its translation, and the turns that are sent |
+//! | `tools`, `names` | tools, and names that Claude accepts for them |
+//! | `media`, `reasoning`, `cache_control` | blocks besides text, and marks for the prompt cache |
+//! | `thinking` | the ways in which Claude thinks before it answers |
+//! | `response_format`, `json_schema` | structured outputs |
+//! | `decoder` | the decoder of one attempt, over `answer` and `stream` |
+//! | `wire` | the types of an answer, as Claude writes it |
 
 mod answer;
-mod conversation;
+mod cache_control;
+mod decoder;
 mod fit;
 mod json_schema;
 mod media;
@@ -15,52 +25,16 @@ mod reasoning;
 mod request;
 mod response_format;
 mod stream;
+mod thinking;
 mod tools;
+mod turns;
+mod wire;
 
 #[cfg(test)]
 mod tests;
 
-use std::rc::Rc;
-
-use self::{names::Names, stream::StreamProgress};
-use super::origin::ResponseContext;
-use crate::chat::{answer::Answer, delta::Delta, error::Error};
-
-pub(crate) use self::{fit::fit, request::request};
-
-/// What every request has in its head: Claude API, *Versioning*. The version after this one takes
-/// no sampling parameters from any model.
-pub(crate) const HEADERS: &[(&str, &str)] = &[("anthropic-version", "2023-06-01")];
-
-/// What reads an answer.
-#[derive(Clone, Debug)]
-pub(crate) struct AnthropicDecoder {
-    /// What tools are called on the other side.
-    names: Rc<Names>,
-    progress: Box<StreamProgress>,
-}
-
-impl AnthropicDecoder {
-    fn new(names: Names) -> Self {
-        Self { names: Rc::new(names), progress: Box::default() }
-    }
-
-    /// Reads an answer in one piece.
-    pub(crate) fn answer<'b>(
-        &self,
-        body: &'b [u8],
-        origin: ResponseContext<'_>,
-    ) -> Result<Answer<'b>, Error> {
-        answer::read(body, &self.names, origin)
-    }
-
-    /// Decodes one event of a stream into the deltas it holds.
-    pub(crate) fn decode_event<'d>(
-        &mut self,
-        data: &'d [u8],
-        origin: ResponseContext<'_>,
-        deltas: &mut Vec<Delta<'d>>,
-    ) -> Result<(), Error> {
-        self.progress.decode_event(data, &self.names, origin, deltas)
-    }
-}
+pub(crate) use self::{
+    decoder::AnthropicDecoder,
+    fit::fit,
+    request::{AnthropicRequest, HEADERS, request},
+};

@@ -1,4 +1,4 @@
-//! What a provider's error means for the client.
+//! Classification of providers' errors.
 
 use std::borrow::Cow;
 
@@ -7,17 +7,17 @@ use serde_json::value::RawValue;
 
 use super::origin::{ResponseContext, ResponseHead};
 use crate::{
-    chat::{error::Error, mistake::shortened},
+    chat::{error::Error, mistake::truncated},
     request_id::is_uuid,
 };
 
-/// The error behind an answer whose status is not 200.
+/// Classifies an answer whose status is not 200.
 pub(crate) fn classify(origin: ResponseContext<'_>, body: &[u8]) -> Error {
-    let Said { message, code, param } = Said::read(body);
+    let ErrorFields { message, code, param } = ErrorFields::read(body);
     let (provider, head) = (origin.provider.to_owned(), origin.head);
     match head.status {
         _ if is_context_length(code.as_deref(), &message) => Error::ContextLength { message },
-        // Anthropic says so with a 400.
+        // Anthropic reports this with a 400.
         _ if message.contains("credit balance is too low") => {
             Error::Refused { provider, status: head.status }
         }
@@ -34,9 +34,9 @@ pub(crate) fn classify(origin: ResponseContext<'_>, body: &[u8]) -> Error {
     }
 }
 
-/// The error in a body that came with status 200, or in a stream. Its own code is the status, if it
-/// has one.
-pub(crate) fn hidden(origin: ResponseContext<'_>, error: &RawValue) -> Error {
+/// Classifies an error in an answer with status 200, or in a stream. The status is derived from the
+/// error's own code, if it has one.
+pub(crate) fn classify_embedded(origin: ResponseContext<'_>, error: &RawValue) -> Error {
     let body = format!("{{\"error\":{}}}", error.get());
     let status = status_in(error).unwrap_or(origin.head.status);
     let head =
@@ -44,9 +44,10 @@ pub(crate) fn hidden(origin: ResponseContext<'_>, error: &RawValue) -> Error {
     classify(ResponseContext { head: &head, ..origin }, body.as_bytes())
 }
 
+/// Returns the status that the code, the status or the type of an error stands for.
 fn status_in(error: &RawValue) -> Option<u16> {
     #[derive(Deserialize)]
-    struct Coded<'a> {
+    struct WireErrorCode<'a> {
         #[serde(borrow, default)]
         code: Option<&'a RawValue>,
         #[serde(borrow, default)]
@@ -54,18 +55,18 @@ fn status_in(error: &RawValue) -> Option<u16> {
         #[serde(borrow, default, rename = "type")]
         kind: Option<&'a RawValue>,
     }
-    let coded: Coded<'_> = serde_json::from_str(error.get()).ok()?;
+    let error: WireErrorCode<'_> = serde_json::from_str(error.get()).ok()?;
     let bare = |raw: &'_ RawValue| raw.get().trim_matches('"').to_owned();
-    let said = [coded.code, coded.status, coded.kind].map(|raw| raw.map(bare).unwrap_or_default());
-    let number = said.iter().find_map(|said| said.parse().ok());
-    let word = || said.iter().find_map(|said| WORDS.iter().find(|(word, _)| word == said));
-    let status = number.or_else(|| word().map(|(_, status)| *status))?;
+    let codes = [error.code, error.status, error.kind].map(|raw| raw.map(bare).unwrap_or_default());
+    let number = codes.iter().find_map(|code| code.parse().ok());
+    let known = || codes.iter().find_map(|code| STATUS_BY_CODE.iter().find(|(own, _)| own == code));
+    let status = number.or_else(|| known().map(|(_, status)| *status))?;
     (400..=599).contains(&status).then_some(status)
 }
 
-/// Codes and types of OpenAI and Anthropic, with the status each has when it is not hidden.
+/// The codes and types of OpenAI and Anthropic, with the status that each has outside of a 200.
 /// OpenAI, *Error codes*; Anthropic, *Errors*.
-const WORDS: [(&str, u16); 14] = [
+const STATUS_BY_CODE: [(&str, u16); 14] = [
     ("invalid_api_key", 401),
     ("authentication_error", 401),
     ("billing_error", 402),
@@ -82,7 +83,8 @@ const WORDS: [(&str, u16); 14] = [
     ("invalid_request_error", 400),
 ];
 
-/// OpenAI's code, and the words that servers without codes use for it.
+/// Returns whether a prompt is too long, by OpenAI's code or by the messages of servers without
+/// codes.
 fn is_context_length(code: Option<&str>, message: &str) -> bool {
     code == Some("context_length_exceeded")
         || message.contains("maximum context length")
@@ -90,15 +92,16 @@ fn is_context_length(code: Option<&str>, message: &str) -> bool {
         || message.contains("exceed context limit")
 }
 
-/// What an error body says, in any of the shapes that servers use.
-struct Said {
+/// The fields of an error, from any of the shapes that servers use.
+struct ErrorFields {
     message: String,
     code: Option<String>,
     param: Option<String>,
 }
 
+/// An error body, or the object in its `error`.
 #[derive(Default, Deserialize)]
-struct Fields<'a> {
+struct WireError<'a> {
     #[serde(borrow, default)]
     error: Option<&'a RawValue>,
     #[serde(borrow, default)]
@@ -111,34 +114,35 @@ struct Fields<'a> {
     param: Option<&'a RawValue>,
 }
 
-impl Said {
-    /// `{"error": {…}}`, `{"error": "…"}`, `{"message": "…"}`, `{"detail": …}`, or the same in an
-    /// array. A page of HTML says nothing.
+impl ErrorFields {
+    /// Reads `{"error": {…}}`, `{"error": "…"}`, `{"message": "…"}`, `{"detail": …}`, or one of
+    /// these in an array. Any other body, HTML for example, has no fields.
     fn read(body: &[u8]) -> Self {
         let text = std::str::from_utf8(body).unwrap_or_default().trim();
         let text = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
-        let fields: Fields<'_> = serde_json::from_str(text).unwrap_or_default();
+        let fields: WireError<'_> = serde_json::from_str(text).unwrap_or_default();
         let inner = fields.error.map(|raw| serde_json::from_str(raw.get()).unwrap_or_default());
-        let inner: Fields<'_> = inner.unwrap_or_default();
+        let inner: WireError<'_> = inner.unwrap_or_default();
         let message = [inner.message, fields.message, fields.error, fields.detail]
             .into_iter()
             .flatten()
-            .find_map(plain);
-        let code = inner.code.or(fields.code).and_then(plain);
-        let param = inner.param.or(fields.param).and_then(plain);
+            .find_map(non_empty);
+        let code = inner.code.or(fields.code).and_then(non_empty);
+        let param = inner.param.or(fields.param).and_then(non_empty);
         let message = message.or_else(|| fields.detail.map(|raw| Cow::Borrowed(raw.get())));
         let message = message.unwrap_or(Cow::Borrowed("no reason given"));
-        let owned = |text: Cow<'_, str>| shortened(&without_keys(&text));
+        let owned = |text: Cow<'_, str>| truncated(&mask_keys(&text));
         Self { message: owned(message), code: code.map(owned), param: param.map(owned) }
     }
 }
 
-/// How keys of the providers we know begin.
+/// The prefixes of the API keys of known providers.
 const KEY_PREFIXES: [&str; 9] =
     ["sk-", "sk_", "pk-", "AIza", "ya29.", "ABSK", "AKIA", "gsk_", "bedrock-api-key-"];
 
-/// A text in which whatever looks like a key is masked: some providers repeat the one they refuse.
-fn without_keys(text: &str) -> String {
+/// Masks the words of a text that look like API keys: some providers repeat the key that they
+/// refuse.
+fn mask_keys(text: &str) -> String {
     let in_key = |c: char| c.is_ascii_alphanumeric() || "-_.+/=".contains(c);
     let mut masked = String::with_capacity(text.len());
     let mut rest = text;
@@ -152,15 +156,16 @@ fn without_keys(text: &str) -> String {
     masked + rest
 }
 
-/// A known beginning, or a length no word has. A UUID is no key.
+/// Returns whether a word has a known prefix, or is longer than words are and no UUID.
 fn is_key(word: &str) -> bool {
     let has = |kind: fn(&u8) -> bool| word.bytes().any(|byte| kind(&byte));
-    let known = word.len() >= 12 && KEY_PREFIXES.iter().any(|prefix| word.starts_with(prefix));
-    let long = word.len() >= 32 && has(u8::is_ascii_digit) && has(u8::is_ascii_alphabetic);
-    known || (long && !is_uuid(word))
+    let has_prefix = word.len() >= 12 && KEY_PREFIXES.iter().any(|prefix| word.starts_with(prefix));
+    let is_long = word.len() >= 32 && has(u8::is_ascii_digit) && has(u8::is_ascii_alphabetic);
+    has_prefix || (is_long && !is_uuid(word))
 }
 
-fn plain(raw: &RawValue) -> Option<Cow<'_, str>> {
+/// Returns a string that is not empty.
+fn non_empty(raw: &RawValue) -> Option<Cow<'_, str>> {
     let text: String = serde_json::from_str(raw.get()).ok()?;
     (!text.is_empty()).then_some(Cow::Owned(text))
 }
@@ -189,7 +194,7 @@ mod tests {
             ("", "no reason given"),
         ];
         for (body, message) in cases {
-            assert_eq!(Said::read(body.as_bytes()).message, message, "{body}");
+            assert_eq!(ErrorFields::read(body.as_bytes()).message, message, "{body}");
         }
     }
 
@@ -204,7 +209,7 @@ mod tests {
             ("é: sk-", "é: sk-"),
         ];
         for (said, masked) in cases {
-            assert_eq!(without_keys(said), masked);
+            assert_eq!(mask_keys(said), masked);
         }
     }
 
@@ -255,7 +260,11 @@ mod tests {
         ];
         for (error, status) in cases {
             let raw: &RawValue = serde_json::from_str(error).unwrap();
-            assert_eq!(hidden(origin(&ResponseHead::default()), raw).status(), status, "{error}");
+            assert_eq!(
+                classify_embedded(origin(&ResponseHead::default()), raw).status(),
+                status,
+                "{error}"
+            );
         }
     }
 }

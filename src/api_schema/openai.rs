@@ -13,4 +13,8 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use self::{decoder::OpenAiDecoder, fit::fit, request::request};
+pub(crate) use self::{
+    decoder::OpenAiDecoder,
+    fit::{fit, unsupported_parameters},
+    request::request,
+};

@@ -1,8 +1,8 @@
 //! The input and the output of a request translation.
 
-/// A request that is about to be translated.
 use crate::{chat::request::Request, config::Target, fit::Fit};
 
+/// A request and its surroundings, ready to be translated.
 pub(crate) struct TranslationInput<'q, 'a> {
     pub(crate) request: &'q Request<'a>,
     pub(crate) fit: &'q Fit<'a>,
@@ -10,7 +10,7 @@ pub(crate) struct TranslationInput<'q, 'a> {
     pub(crate) request_id: &'q str,
 }
 
-/// A request as it leaves for the provider.
+/// A translated request as Envoy sends it to the provider.
 #[derive(Debug, PartialEq, Eq)]
 pub struct TranslatedRequest {
     /// The value of `:authority`.
@@ -19,8 +19,8 @@ pub struct TranslatedRequest {
     pub path: String,
     /// The value of `accept`.
     pub accept: &'static str,
-    /// What else the API schema wants in the head.
+    /// Further headers that the API schema requires.
     pub headers: &'static [(&'static str, &'static str)],
-    /// JSON.
+    /// The body, in JSON.
     pub body: Vec<u8>,
 }

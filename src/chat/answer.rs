@@ -1,4 +1,4 @@
-//! An answer in one piece: what a provider said, as OpenAI's clients read it.
+//! An answer in one piece, in the form that OpenAI's clients read.
 
 use std::{borrow::Cow, collections::BTreeSet};
 
@@ -7,46 +7,46 @@ use serde_json::value::RawValue;
 use super::{envelope::Envelope, finish::Finish, text::Text, usage::Usage};
 use crate::json::Object;
 
-/// What a provider answered.
+/// Answer of a provider.
 #[derive(Clone, Debug, Default)]
 pub struct Answer<'a> {
     /// At least one.
     pub choices: Vec<Choice<'a>>,
-    /// What it cost, if the provider says.
+    /// The tokens used, if the provider reports them.
     pub usage: Option<Usage>,
-    /// `system_fingerprint`, as it came.
+    /// `system_fingerprint`, unchanged.
     pub system_fingerprint: Option<&'a RawValue>,
-    /// `service_tier`, as it came.
+    /// `service_tier`, unchanged.
     pub service_tier: Option<&'a RawValue>,
 }
 
-/// One of the answers asked for with `n`.
+/// One of the answers that `n` requests.
 #[derive(Clone, Debug)]
 pub struct Choice<'a> {
-    /// What the model says.
+    /// The content.
     pub content: Option<Text<'a>>,
-    /// Why it does not.
+    /// The reason for a refusal.
     pub refusal: Option<Text<'a>>,
-    /// What it thought.
+    /// The model's reasoning.
     pub reasoning: Option<Text<'a>>,
-    /// What the provider must get back on the next turn, each an object in JSON that holds its
-    /// `index`: without one, OpenAI's SDK cannot join what is streamed.
+    /// Entries of `reasoning_details`, which the provider needs back on the next turn: objects in
+    /// JSON with an `index`, without which OpenAI's SDK cannot join a stream.
     pub reasoning_details: Vec<String>,
-    /// What it paints, each an object in JSON that holds its `index` like those above:
+    /// Images, each an object in JSON with an `index` like the entries above:
     /// `{"type": "image_url", "image_url": {"url": "data:…"}, "index": 0}`. OpenAI's own API has no
-    /// place for pictures in an answer; this is OpenRouter's (*Image generation*).
+    /// field for images in an answer; the form is OpenRouter's (*Image generation*).
     pub images: Vec<String>,
-    /// What it calls.
+    /// The tool calls.
     pub calls: Vec<Call<'a>>,
-    /// Why it stopped.
+    /// The finish reason.
     pub finish: Finish,
-    /// The provider's own word for why.
+    /// The provider's own finish reason.
     pub native_finish: Option<Text<'a>>,
-    /// `logprobs`, as they came or as they were translated.
+    /// `logprobs`, unchanged or translated.
     pub logprobs: Option<Cow<'a, RawValue>>,
-    /// `annotations`, as they came.
+    /// `annotations`, unchanged.
     pub annotations: Option<&'a RawValue>,
-    /// `audio`, as it came.
+    /// `audio`, unchanged.
     pub audio: Option<&'a RawValue>,
 }
 
@@ -57,15 +57,15 @@ pub struct Call<'a> {
     pub id: Option<Text<'a>>,
     /// The function.
     pub name: Text<'a>,
-    /// JSON in a string.
+    /// The arguments: JSON in a string.
     pub arguments: Text<'a>,
-    /// `extra_content`, an object in JSON: what the provider must get back with this call.
+    /// `extra_content`, an object in JSON that the provider needs back with this call.
     pub extra_content: Option<String>,
 }
 
-/// How the provider's side of the exchange went.
+/// Status and duration of the provider's response.
 #[derive(Clone, Copy, Debug)]
-pub struct Service {
+pub struct UpstreamResponse {
     /// The provider's status.
     pub status: u16,
     /// From the first byte sent to the last byte read, in nanoseconds.
@@ -73,8 +73,8 @@ pub struct Service {
 }
 
 impl Answer<'_> {
-    /// The body of the gateway's answer.
-    pub fn to_json(&self, envelope: &Envelope, service: Service) -> Vec<u8> {
+    /// Returns the body of the gateway's answer.
+    pub fn to_json(&self, envelope: &Envelope, service: UpstreamResponse) -> Vec<u8> {
         let said: usize = self.choices.iter().map(Choice::length).sum();
         let mut out = Vec::with_capacity(said + envelope.request.len() + 1024);
         let mut body = Object::open(&mut out);
@@ -113,7 +113,7 @@ impl Answer<'_> {
 }
 
 impl Choice<'_> {
-    /// About how many bytes it says.
+    /// Returns the approximate length in JSON, in bytes.
     fn length(&self) -> usize {
         let texts = [&self.content, &self.refusal, &self.reasoning];
         let texts =
@@ -153,7 +153,8 @@ impl Choice<'_> {
     }
 }
 
-/// Ids that some providers give twice count the first time only: results are matched by them.
+/// Writes the tool calls. An id that occurs twice is replaced the second time, because clients
+/// match results by it.
 fn write_calls(out: &mut Vec<u8>, calls: &[Call<'_>], choice: usize, envelope: &Envelope) {
     let mut given = BTreeSet::new();
     out.push(b'[');

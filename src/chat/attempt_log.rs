@@ -2,13 +2,13 @@
 
 use std::{fmt, time::Duration};
 
-/// Attempts that came to an end, as `x-attache-attempts` lists them:
+/// List of finished attempts, in the form of `x-attache-attempts`:
 /// `gpt-5=503/120ms claude-sonnet-4-6=200/812ms`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AttemptLog(String);
 
 impl AttemptLog {
-    /// The header's value.
+    /// Returns the header's value.
     pub fn into_header(self) -> String {
         self.0
     }
@@ -18,19 +18,20 @@ impl AttemptLog {
         &self.0
     }
 
-    /// Reads a header's value.
+    /// Creates a log from a header's value.
     pub fn parse(header: String) -> Self {
         Self(header)
     }
 
-    /// These and one more: its model, its status, and the time until that was known.
+    /// Returns a log with one more attempt: its model, its status, and the time until the status
+    /// was known.
     pub fn with_attempt(&self, model: &str, status: u16, took: Duration) -> Self {
         let separator = if self.0.is_empty() { "" } else { " " };
         let (status, took) = (status.to_string(), took.as_millis().to_string());
         Self([&self.0, separator, model, "=", &status, "/", &took, "ms"].concat())
     }
 
-    /// Adds the last of others.
+    /// Appends the last attempt of another log.
     pub fn push_last_of(&mut self, others: &Self) {
         let last = others.0.rsplit(' ').next().unwrap_or_default();
         if !self.0.is_empty() && !last.is_empty() {
@@ -39,19 +40,19 @@ impl AttemptLog {
         self.0.push_str(last);
     }
 
-    /// The same where the last has this status.
+    /// Returns a log whose last attempt has another status.
     pub fn with_last_status(&self, status: u16) -> Self {
         let (before, rest) = self.0.rsplit_once('=').unwrap_or((&self.0, ""));
         let took = rest.split_once('/').map_or("", |(_, took)| took);
         Self(format!("{before}={status}/{took}"))
     }
 
-    /// Whether there are none.
+    /// Returns true if there are no attempts.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Model, status and milliseconds of each.
+    /// Returns model, status and milliseconds of each attempt.
     pub fn list(&self) -> impl Iterator<Item = (&str, u16, u64)> {
         self.0.split(' ').filter_map(|one| {
             let (model, rest) = one.rsplit_once('=')?;

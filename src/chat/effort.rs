@@ -1,4 +1,4 @@
-//! How hard a model is asked to think.
+//! Reasoning effort.
 
 use serde::{Deserialize, Serialize};
 
@@ -17,11 +17,11 @@ pub enum Effort {
 }
 
 impl Effort {
-    /// Every effort, from least to most.
+    /// All efforts, from least to most.
     pub const ALL: [Self; 7] =
         [Self::None, Self::Minimal, Self::Low, Self::Medium, Self::High, Self::Xhigh, Self::Max];
 
-    /// The word in a request.
+    /// Returns the name in a request.
     pub fn name(self) -> &'static str {
         match self {
             Self::None => "none",
@@ -34,13 +34,13 @@ impl Effort {
         }
     }
 
-    /// The effort with this name.
+    /// Returns the effort with a name.
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|effort| effort.name() == name)
     }
 
-    /// The one of `offered` that comes closest; the lesser one of two. Whoever asks for some effort
-    /// gets some, if there is any. `None` when none is offered.
+    /// Returns the closest of the offered efforts, and the lesser one of two. An effort other than
+    /// `none` becomes `none` only if nothing else is offered. Returns `None` for an empty list.
     pub fn closest(self, offered: &[Self]) -> Option<Self> {
         let distance = |other: &Self| {
             let thinks_as_asked = (*other == Self::None) == (self == Self::None);

@@ -1,35 +1,35 @@
-//! What surrounds an answer: who asked what, under which id.
+//! Fields around an answer: the request's id, the model, the time.
 
 use std::iter;
 
-/// Facts about the request that every answer to it repeats.
+/// Fields of the request that every answer repeats.
 #[derive(Clone, Debug, Default)]
 pub struct Envelope {
     /// The request's id, a UUID.
     pub request_id: String,
-    /// The model that answers, under the name clients know.
+    /// The model that answers, by its name in the chat API.
     pub model: String,
-    /// When the answer began, in Unix seconds.
+    /// The time at which the answer began, in Unix seconds.
     pub created: u64,
     /// The effective request without prompt and messages, as JSON.
     pub request: Vec<u8>,
-    /// Whether a stream ends with its usage.
+    /// True if a stream ends with its usage.
     pub include_usage: bool,
 }
 
 impl Envelope {
-    /// The completion's id. It follows from the request's, so that either leads to the other.
+    /// Returns the completion's id, which is derived from the request's.
     pub fn completion_id(&self) -> String {
         iter::once("chatcmpl-").chain(self.request_id.split('-')).collect()
     }
 
-    /// An id for a tool call whose provider gave none: unique as the request's id is.
+    /// Returns an id for a tool call whose provider gave none, as unique as the request's id.
     pub fn call_id(&self, choice: usize, call: usize) -> String {
         call_id(&self.request_id, choice, call)
     }
 }
 
-/// [`Envelope::call_id`], for whoever needs the id before there is an envelope.
+/// Returns [`Envelope::call_id`] where there is no envelope yet.
 pub fn call_id(request_id: &str, choice: usize, call: usize) -> String {
     let unique: String = request_id.chars().filter(|c| *c != '-').take(20).collect();
     format!("call_{unique}{choice:02x}{call:04x}")

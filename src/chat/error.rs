@@ -1,4 +1,4 @@
-//! Every error a client can get, its status, and its one shape.
+//! Errors of the chat API: status, code and body.
 
 use std::{fmt, num::NonZeroU32, time::Duration};
 
@@ -8,89 +8,89 @@ use super::{
 };
 use crate::json::{Object, list};
 
-/// Why a request was not answered. The variant fixes the status.
+/// Reason why a request has no answer. The variant determines the status.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "fields are named for what they hold")]
 pub enum Error {
-    /// The body is not JSON, or too deep.
+    /// Invalid JSON, or JSON that is nested too deep.
     Unreadable(Unreadable),
-    /// The body is JSON, and wrong.
+    /// Mistakes in a body that is valid JSON.
     Invalid(Vec<Mistake>),
-    /// No body at all.
+    /// A request without a body.
     NoBody,
-    /// HTTP trailers came with the request.
+    /// HTTP trailers in the request.
     Trailers,
-    /// The body is longer than the operator allows.
+    /// A body that exceeds the operator's limit.
     TooLarge { limit: u32 },
     /// A content type other than JSON.
     ContentType { found: String },
-    /// A body that is packed.
+    /// A compressed body.
     ContentEncoding { found: String },
-    /// No key that Envoy knows.
+    /// A missing or unknown API key.
     NoAccount,
-    /// The account's plan has no access.
+    /// An account without access.
     NoAccess,
-    /// No such path.
+    /// An unknown path.
     NoSuchPath,
-    /// A path that takes another method.
+    /// A method that the path does not support.
     Method { allow: &'static str },
-    /// The account has used up what it may ask of the model in a window.
+    /// The account's limit for a model and a window of time.
     LimitReached { model: String, limit: NonZeroU32, counted: &'static str, retry_after: Duration },
-    /// The service that counts the account's requests does not answer.
+    /// A rate limit service that does not answer.
     Uncounted,
-    /// The provider found fault with the request.
+    /// A request that the provider refused as invalid.
     Rejected { status: u16, message: String, code: Option<String>, param: Option<String> },
-    /// The prompt and the answer do not fit into the model.
+    /// A prompt and an answer that exceed the model's context.
     ContextLength { message: String },
-    /// The provider ended the model.
+    /// A model that the provider has retired.
     Retired { model: String },
-    /// The provider is out of quota for us.
+    /// The provider's rate limit for the gateway.
     RateLimited { provider: String, retry_after: Option<Duration> },
-    /// The provider refused the gateway's key, or does not know the model.
+    /// The gateway's key or the model, refused by the provider.
     Refused { provider: String, status: u16 },
-    /// The provider failed.
+    /// A failure of the provider.
     Failed { provider: String, status: u16 },
-    /// The provider could not be reached.
+    /// A provider that cannot be reached.
     Unreachable { provider: String },
-    /// The provider took too long.
+    /// A provider that exceeded a deadline.
     Timeout { provider: String },
-    /// The provider is busy.
+    /// A provider that is overloaded.
     Overloaded { provider: String },
-    /// The provider's answer makes no sense.
+    /// An invalid answer of the provider.
     BadAnswer { provider: String, problem: &'static str },
-    /// What the client wants done to the answer cannot be done. Nothing of the answer is told.
+    /// A post-processing step that failed. The client receives nothing of the answer.
     PostProcessing { place: String, problem: &'static str },
-    /// There is no text to put in the place of the tag.
-    Transcript(Trouble),
-    /// The gateway's own configuration and Envoy's do not agree.
+    /// A transcript without text.
+    Transcript(TranscriptProblem),
+    /// A conflict between the gateway's configuration and Envoy's.
     Misconfigured { problem: &'static str },
 }
 
-/// Why a transcript has no text.
+/// Reason why a transcript has no text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Trouble {
-    /// There is none with this id, or it is another account's.
+pub enum TranscriptProblem {
+    /// An unknown id, or the id of another account's transcript.
     NotFound,
-    /// It was deleted.
+    /// A deleted transcript.
     Deleted,
-    /// It is still being made.
+    /// A transcript that is not complete yet.
     NotReady,
-    /// It could not be made.
+    /// A transcription that failed.
     Failed,
 }
 
 impl Error {
-    /// The HTTP status.
+    /// Returns the HTTP status.
     pub fn status(&self) -> u16 {
         match self {
             Self::Unreadable(_) | Self::Invalid(_) | Self::NoBody | Self::Trailers => 400,
             Self::ContextLength { .. } => 400,
-            Self::Transcript(Trouble::NotReady | Trouble::Failed) => 400,
+            Self::Transcript(TranscriptProblem::NotReady | TranscriptProblem::Failed) => 400,
             Self::Rejected { status, .. } => *status,
             Self::NoAccount => 401,
             Self::NoAccess => 403,
             Self::NoSuchPath => 404,
-            Self::Transcript(Trouble::NotFound | Trouble::Deleted) => 404,
+            Self::Transcript(TranscriptProblem::NotFound | TranscriptProblem::Deleted) => 404,
             Self::Method { .. } => 405,
             Self::Retired { .. } => 410,
             Self::TooLarge { .. } => 413,
@@ -104,7 +104,7 @@ impl Error {
         }
     }
 
-    /// OpenAI's word for the kind of error, which its SDKs show.
+    /// Returns `error.type`, which OpenAI's SDKs show.
     pub fn kind(&self) -> &'static str {
         match self.status() {
             403 => "permission_error",
@@ -115,7 +115,7 @@ impl Error {
         }
     }
 
-    /// A word a program can tell the error by. The provider's own, where it found fault.
+    /// Returns `error.code`: the provider's own code if the provider refused the request.
     pub fn code(&self) -> &str {
         match self {
             Self::Rejected { code: Some(code), .. } => code,
@@ -126,7 +126,7 @@ impl Error {
         }
     }
 
-    /// A word for logs and metrics: one of these, whatever a provider says.
+    /// Returns a word for logs and metrics, from a fixed set.
     pub fn reason(&self) -> &'static str {
         match self {
             Self::Unreadable(_) | Self::NoBody => "invalid_json",
@@ -144,10 +144,10 @@ impl Error {
             Self::Uncounted => "rate_limit_unavailable",
             Self::PostProcessing { .. } => "post_processing_failed",
             Self::Misconfigured { .. } => "misconfigured",
-            Self::Transcript(Trouble::NotFound) => "transcript_not_found",
-            Self::Transcript(Trouble::Deleted) => "transcript_deleted",
-            Self::Transcript(Trouble::NotReady) => "transcript_not_ready",
-            Self::Transcript(Trouble::Failed) => "transcript_failed",
+            Self::Transcript(TranscriptProblem::NotFound) => "transcript_not_found",
+            Self::Transcript(TranscriptProblem::Deleted) => "transcript_deleted",
+            Self::Transcript(TranscriptProblem::NotReady) => "transcript_not_ready",
+            Self::Transcript(TranscriptProblem::Failed) => "transcript_failed",
             Self::Refused { .. } => "provider_refused",
             Self::Failed { .. } | Self::BadAnswer { .. } => "upstream_error",
             Self::Unreachable { .. } => "upstream_unreachable",
@@ -156,7 +156,7 @@ impl Error {
         }
     }
 
-    /// The parameter at fault.
+    /// Returns the parameter that caused the error.
     pub fn param(&self) -> Option<&str> {
         match self {
             Self::Invalid(mistakes) => mistakes.first().map(|mistake| mistake.param.as_str()),
@@ -166,7 +166,7 @@ impl Error {
         }
     }
 
-    /// How long a client should wait, in whole seconds, rounded up.
+    /// Returns the time that a client should wait, in seconds, rounded up.
     pub fn retry_after(&self) -> Option<u64> {
         let wait = match self {
             Self::LimitReached { retry_after, .. } => Some(*retry_after),
@@ -176,14 +176,14 @@ impl Error {
         wait.map(seconds)
     }
 
-    /// The value of `allow`, which 405 needs.
+    /// Returns the value of `allow`, a required header of status 405.
     pub fn allow(&self) -> Option<&'static str> {
         let Self::Method { allow } = self else { return None };
         Some(allow)
     }
 
-    /// The body: flat for AssemblyAI's clients, with `error` inside for OpenAI's and for older ones
-    /// of AssemblyAI's.
+    /// Returns the body: flat for AssemblyAI's clients, with `error` inside for OpenAI's clients
+    /// and older ones of AssemblyAI.
     pub fn to_json(&self, request_id: &str, made: &AttemptLog) -> Vec<u8> {
         let mut out = Vec::with_capacity(512);
         let mut body = Object::open(&mut out);
@@ -258,7 +258,7 @@ const HEADLINE: &str = "invalid request body";
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unreadable(Unreadable { problem, place: (line, column) }) => {
+            Self::Unreadable(Unreadable { problem, position: (line, column) }) => {
                 write!(
                     f,
                     "the body is not a chat request: {problem} at line {line} column {column}"
@@ -299,17 +299,19 @@ impl fmt::Display for Error {
             Self::Retired { .. } => {
                 f.write_str("the model version you are trying to access has been deprecated")
             }
-            Self::Transcript(Trouble::NotFound) => f.write_str("transcript not found"),
-            Self::Transcript(Trouble::Deleted) => f.write_str("transcript deleted"),
-            Self::Transcript(Trouble::NotReady) => f.write_str("transcript not ready"),
-            Self::Transcript(Trouble::Failed) => f.write_str("transcript failed, it has no text"),
+            Self::Transcript(TranscriptProblem::NotFound) => f.write_str("transcript not found"),
+            Self::Transcript(TranscriptProblem::Deleted) => f.write_str("transcript deleted"),
+            Self::Transcript(TranscriptProblem::NotReady) => f.write_str("transcript not ready"),
+            Self::Transcript(TranscriptProblem::Failed) => {
+                f.write_str("transcript failed, it has no text")
+            }
             provider => provider.describe_provider(f),
         }
     }
 }
 
 impl Error {
-    /// What went wrong behind the gateway.
+    /// Writes the message of an error behind the gateway.
     fn describe_provider(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Rejected { message, .. } | Self::ContextLength { message } => {
@@ -344,7 +346,7 @@ impl Error {
     }
 }
 
-/// Whole seconds, rounded up.
+/// Returns whole seconds, rounded up.
 fn seconds(span: Duration) -> u64 {
     span.as_millis().div_ceil(1000).try_into().unwrap_or(u64::MAX)
 }

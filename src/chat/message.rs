@@ -6,12 +6,12 @@ use serde::{Deserialize, Deserializer, de::Error as _};
 use serde_json::value::RawValue;
 
 use super::{
-    object::{self, Object},
+    object::{self, JsonObject},
     text::Text,
 };
 use crate::json::is_empty_array;
 
-/// Who speaks.
+/// Author of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names are the API's")]
 pub enum Role {
@@ -38,10 +38,10 @@ impl<'de> Deserialize<'de> for Role {
     }
 }
 
-/// What a role that is none of them is told.
+/// The error for an unknown role.
 const ROLES: &str = "role must be system, developer, user, assistant, tool or function";
 
-/// One message of the conversation so far.
+/// Message of the conversation.
 #[derive(Clone, Debug, Deserialize)]
 #[expect(missing_docs, reason = "the names are the API's")]
 pub struct Message<'a> {
@@ -50,7 +50,7 @@ pub struct Message<'a> {
     pub content: Content<'a>,
     #[serde(borrow, default)]
     pub name: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "object::several")]
+    #[serde(borrow, default, deserialize_with = "object::optional_list")]
     pub tool_calls: Option<Vec<ToolCall<'a>>>,
     #[serde(borrow, default)]
     pub tool_call_id: Option<Text<'a>>,
@@ -60,10 +60,10 @@ pub struct Message<'a> {
     pub refusal: Option<Text<'a>>,
     #[serde(borrow, default)]
     pub reasoning_content: Option<Text<'a>>,
-    /// What a provider must get back on the next turn, as we handed it out.
+    /// Reasoning that a provider needs back, in the form of an earlier answer.
     #[serde(borrow, default)]
     pub reasoning_details: Option<&'a RawValue>,
-    /// The same as other gateways hand it out: Claude's own blocks.
+    /// Reasoning in the form of other gateways: Claude's own blocks.
     #[serde(borrow, default)]
     pub thinking_blocks: Option<&'a RawValue>,
     #[serde(borrow, default)]
@@ -71,7 +71,7 @@ pub struct Message<'a> {
 }
 
 impl Message<'_> {
-    /// Returns true if the message is one of the operator's or developer's instructions.
+    /// Returns true if the message is an instruction, of role `system` or `developer`.
     pub fn is_instruction(&self) -> bool {
         matches!(self.role, Role::System | Role::Developer)
     }
@@ -83,7 +83,7 @@ impl Message<'_> {
     }
 }
 
-/// What a message says.
+/// Content of a message.
 #[derive(Clone, Debug, Default)]
 #[expect(missing_docs, reason = "the names are the API's")]
 pub enum Content<'a> {
@@ -101,11 +101,11 @@ impl<'de: 'a, 'a> Deserialize<'de> for Content<'a> {
         }
         match raw.get() {
             "null" => Ok(Self::Absent),
-            // OpenAI takes no empty array.
+            // OpenAI's API refuses an empty array.
             json if is_empty_array(json) => Ok(Self::Absent),
             json if json.starts_with('[') => {
                 let mut parts = serde_json::Deserializer::from_str(json);
-                let parts = object::several(&mut parts).map_err(D::Error::custom)?;
+                let parts = object::optional_list(&mut parts).map_err(D::Error::custom)?;
                 Ok(Self::Parts(parts.unwrap_or_default()))
             }
             _ => Err(D::Error::custom("content must be a string or an array of parts")),
@@ -126,7 +126,7 @@ impl Content<'_> {
     }
 }
 
-/// A piece of content. Which field holds it follows from `kind`.
+/// Part of the content. `kind` determines the field that holds it.
 #[derive(Clone, Debug, Deserialize)]
 #[expect(missing_docs, reason = "the names are the API's")]
 pub struct Part<'a> {
@@ -147,20 +147,20 @@ pub struct Part<'a> {
 }
 
 impl<'a> Part<'a> {
-    /// What the part asks of a model and whether the field that holds it is there, or `None` for a
-    /// type the API does not have.
-    pub fn input(&self) -> Option<(Input, bool)> {
+    /// Returns the modality of the part, and true if the field that holds it is present. Returns
+    /// `None` for an unknown type.
+    pub fn input(&self) -> Option<(Modality, bool)> {
         match self.kind.as_ref() {
-            "text" => Some((Input::Text, self.text.is_some())),
-            "refusal" => Some((Input::Text, self.refusal.is_some())),
-            "image_url" => Some((Input::Image, self.image_url.is_some())),
-            "input_audio" => Some((Input::Audio, self.input_audio.is_some())),
-            "file" => Some((Input::File, self.file.is_some())),
+            "text" => Some((Modality::Text, self.text.is_some())),
+            "refusal" => Some((Modality::Text, self.refusal.is_some())),
+            "image_url" => Some((Modality::Image, self.image_url.is_some())),
+            "input_audio" => Some((Modality::Audio, self.input_audio.is_some())),
+            "file" => Some((Modality::File, self.file.is_some())),
             _ => None,
         }
     }
 
-    /// The text of a text or refusal part.
+    /// Returns the text of a text part or refusal.
     pub fn as_text(&self) -> Option<&Text<'a>> {
         match self.kind.as_ref() {
             "text" => self.text.as_ref(),
@@ -170,21 +170,21 @@ impl<'a> Part<'a> {
     }
 }
 
-/// What a model can be shown.
+/// Modality of input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names are the API's")]
-pub enum Input {
+pub enum Modality {
     Text,
     Image,
     File,
     Audio,
 }
 
-impl Input {
-    /// Every kind of input.
+impl Modality {
+    /// All modalities.
     pub const ALL: [Self; 4] = [Self::Text, Self::Image, Self::File, Self::Audio];
 
-    /// The word in the configuration and in errors.
+    /// Returns the word in the configuration and in errors.
     pub fn name(self) -> &'static str {
         match self {
             Self::Text => "text",
@@ -198,7 +198,7 @@ impl Input {
 /// An image by URL or data URL. Some clients send the bare string.
 #[derive(Clone, Debug)]
 pub struct ImageUrl<'a> {
-    /// `https:` or `data:`.
+    /// The URL: `https:` or `data:`.
     pub url: Text<'a>,
     /// `low`, `high` or `auto`.
     pub detail: Option<Text<'a>>,
@@ -207,7 +207,7 @@ pub struct ImageUrl<'a> {
 impl<'de: 'a, 'a> Deserialize<'de> for ImageUrl<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
-        struct Fields<'a> {
+        struct ImageUrlFields<'a> {
             #[serde(borrow)]
             url: Text<'a>,
             #[serde(borrow, default)]
@@ -217,13 +217,13 @@ impl<'de: 'a, 'a> Deserialize<'de> for ImageUrl<'a> {
         if let Some(url) = Text::from_raw(raw) {
             return Ok(Self { url, detail: None });
         }
-        let Object(Fields { url, detail }) =
+        let JsonObject(ImageUrlFields { url, detail }) =
             serde_json::from_str(raw.get()).map_err(D::Error::custom)?;
         Ok(Self { url, detail })
     }
 }
 
-/// A call of a tool the assistant made earlier.
+/// Tool call of an earlier turn.
 #[derive(Clone, Debug, Deserialize)]
 #[expect(missing_docs, reason = "the names are the API's")]
 pub struct ToolCall<'a> {
@@ -231,18 +231,18 @@ pub struct ToolCall<'a> {
     pub id: Text<'a>,
     #[serde(borrow, deserialize_with = "object::required")]
     pub function: Function<'a>,
-    /// Where Google's clients keep a signature: `google.thought_signature`.
+    /// The field in which Google's clients keep a signature: `google.thought_signature`.
     #[serde(borrow, default)]
     pub extra_content: Option<&'a RawValue>,
 }
 
-/// The function a tool call names.
+/// Function of a tool call.
 #[derive(Clone, Debug, Deserialize)]
 #[expect(missing_docs, reason = "the names are the API's")]
 pub struct Function<'a> {
     #[serde(borrow)]
     pub name: Text<'a>,
-    /// JSON in a string, as the model wrote it.
+    /// JSON in a string, exactly as the model wrote it.
     #[serde(borrow, default)]
     pub arguments: Option<Text<'a>>,
 }
@@ -277,7 +277,7 @@ mod tests {
         for image in [r#"{"url":"https://x/y","detail":"low"}"#, r#""https://x/y""#] {
             let json = format!(r#"{{"type":"image_url","image_url":{image}}}"#);
             let part: Part<'_> = serde_json::from_str(&json).unwrap();
-            assert_eq!(part.input(), Some((Input::Image, true)), "{json}");
+            assert_eq!(part.input(), Some((Modality::Image, true)), "{json}");
         }
     }
 }

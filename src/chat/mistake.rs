@@ -1,31 +1,31 @@
-//! Mistakes in a client's request, each with its place and its kind.
+//! Mistakes in a client's request, each with its parameter and its kind.
 
 /// A mistake in a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mistake {
     /// The parameter, with the path inside it: `messages[2].content`.
     pub param: String,
-    /// What is wrong, in one sentence.
+    /// The problem, in one sentence.
     pub message: String,
-    /// What kind of mistake it is.
+    /// The kind of mistake.
     pub kind: MistakeKind,
 }
 
-/// A kind of mistake: what a client would do about it.
+/// Kind of mistake, by the client's remedy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MistakeKind {
-    /// Something that must be there is not.
+    /// A required parameter is missing.
     Missing,
-    /// A value that cannot be.
+    /// A value is invalid.
     Invalid,
-    /// Something this model does not do.
+    /// The model does not support the parameter.
     Unsupported,
-    /// A model that is not here.
+    /// The model does not exist.
     NoModel,
 }
 
 impl MistakeKind {
-    /// OpenAI's word for it, in `error.code`.
+    /// Returns OpenAI's word for the kind: `error.code`.
     pub fn code(self) -> &'static str {
         match self {
             Self::Missing => "missing_required_parameter",
@@ -37,34 +37,35 @@ impl MistakeKind {
 }
 
 impl Mistake {
-    /// A mistake in a parameter. What the client wrote may stand in the message, at any length.
+    /// Creates a mistake in a parameter. The message may quote the client's text: it is truncated.
     pub fn new(kind: MistakeKind, param: impl Into<String>, message: &str) -> Self {
-        Self { param: param.into(), message: shortened(message), kind }
+        Self { param: param.into(), message: truncated(message), kind }
     }
 }
 
-/// Why a body could not be read at all.
+/// Reason why a body is not a chat request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unreadable {
-    /// What is wrong, in one sentence without the place.
+    /// The problem, in one sentence without the position.
     pub problem: String,
     /// Line and column, counted from 1.
-    pub place: (usize, usize),
+    pub position: (usize, usize),
 }
 
-/// What serde_json says, without the line and column inside a fragment nobody sees.
-pub(crate) fn without_place(error: &serde_json::Error) -> String {
+/// Returns the message of a serde_json error without the line and column, which count inside a
+/// fragment.
+pub(crate) fn without_position(error: &serde_json::Error) -> String {
     let text = error.to_string();
     text.split(" at line ").next().unwrap_or_default().to_owned()
 }
 
-/// The most mistakes of a request that are named: a body has room for millions.
+/// The maximum number of mistakes that an error lists: a body has room for millions.
 pub const MAX_MISTAKES: usize = 64;
 
-/// A message, no longer than a client wants to read.
-pub fn shortened(message: &str) -> String {
+/// Truncates a message to [`MAX_MESSAGE`].
+pub fn truncated(message: &str) -> String {
     message.chars().take(MAX_MESSAGE).collect()
 }
 
-/// The longest piece of a provider's or a client's text that an error holds, in characters.
+/// The maximum length of a provider's or a client's text in an error, in characters.
 pub const MAX_MESSAGE: usize = 500;

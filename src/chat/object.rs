@@ -1,4 +1,4 @@
-//! Objects that are objects: serde's own structs can be read from arrays too.
+//! Structs that are read from JSON objects only: serde reads them from arrays too.
 
 use std::{fmt, marker::PhantomData};
 
@@ -7,23 +7,23 @@ use serde::{
     de::{MapAccess, Visitor, value::MapAccessDeserializer},
 };
 
-/// A `T` that was an object.
+/// A `T` that was read from an object.
 #[derive(Clone, Copy, Debug)]
-pub struct Object<T>(pub T);
+pub struct JsonObject<T>(pub T);
 
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for JsonObject<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_map(ObjectVisitor(PhantomData))
     }
 }
 
-/// Reads an object as a `T`: for fields.
+/// Reads an object as a `T`: for `deserialize_with`.
 pub fn required<'de, T, D>(deserializer: D) -> Result<T, D::Error>
 where
     T: Deserialize<'de>,
     D: Deserializer<'de>,
 {
-    Object::deserialize(deserializer).map(|Object(value)| value)
+    JsonObject::deserialize(deserializer).map(|JsonObject(value)| value)
 }
 
 /// Reads an object or `null`.
@@ -32,30 +32,30 @@ where
     T: Deserialize<'de>,
     D: Deserializer<'de>,
 {
-    Ok(Option::deserialize(deserializer)?.map(|Object(value)| value))
+    Ok(Option::deserialize(deserializer)?.map(|JsonObject(value)| value))
 }
 
 /// Reads an array of objects or `null`.
-pub fn several<'de, T, D>(deserializer: D) -> Result<Option<Vec<T>>, D::Error>
+pub fn optional_list<'de, T, D>(deserializer: D) -> Result<Option<Vec<T>>, D::Error>
 where
     T: Deserialize<'de>,
     D: Deserializer<'de>,
 {
-    let objects: Option<Vec<Object<T>>> = Option::deserialize(deserializer)?;
-    Ok(objects.map(|objects| objects.into_iter().map(|Object(value)| value).collect()))
+    let objects: Option<Vec<JsonObject<T>>> = Option::deserialize(deserializer)?;
+    Ok(objects.map(|objects| objects.into_iter().map(|JsonObject(value)| value).collect()))
 }
 
 struct ObjectVisitor<T>(PhantomData<T>);
 
 impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
-    type Value = Object<T>;
+    type Value = JsonObject<T>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-        T::deserialize(MapAccessDeserializer::new(map)).map(Object)
+        T::deserialize(MapAccessDeserializer::new(map)).map(JsonObject)
     }
 }
 
@@ -69,7 +69,7 @@ mod tests {
 
     #[test]
     fn an_array_is_no_object() {
-        assert!(serde_json::from_str::<Object<Message<'_>>>(r#"{"role":"user"}"#).is_ok());
-        assert!(serde_json::from_str::<Object<Message<'_>>>(r#"["user","hi"]"#).is_err());
+        assert!(serde_json::from_str::<JsonObject<Message<'_>>>(r#"{"role":"user"}"#).is_ok());
+        assert!(serde_json::from_str::<JsonObject<Message<'_>>>(r#"["user","hi"]"#).is_err());
     }
 }

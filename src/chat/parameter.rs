@@ -1,4 +1,4 @@
-//! The names of the chat request's parameters, and a request as a table of them, unread.
+//! Parameters of the chat request: their names, and a table of their unread values.
 
 use std::{borrow::Cow, collections::BTreeSet, fmt};
 
@@ -17,15 +17,15 @@ macro_rules! parameters {
         pub enum Parameter { $($variant,)* }
 
         impl Parameter {
-            /// Every parameter, in the order of the enum.
+            /// All parameters, in the order of the enum.
             pub const ALL: &[Self] = &[$(Self::$variant,)*];
 
-            /// The key in a request.
+            /// Returns the key in a request.
             pub fn name(self) -> &'static str {
                 match self { $(Self::$variant => $name,)* }
             }
 
-            /// The parameter with this key.
+            /// Returns the parameter with a key.
             pub fn parse(name: &str) -> Option<Self> {
                 match name { $($name => Some(Self::$variant),)* _ => None }
             }
@@ -80,22 +80,22 @@ parameters! {
     ModelRegion = "model_region",
 }
 
-/// What a parameter has to do with models.
+/// Scope of a parameter: the models that take it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ParameterScope {
-    /// Every model takes it.
+    /// Every model takes the parameter.
     Core,
-    /// Some models take it: their configuration says so.
+    /// Some models take the parameter, according to their configuration.
     Optional,
-    /// It was replaced long ago, and no model takes it here.
+    /// No model takes the parameter: it is deprecated.
     Legacy,
-    /// It speaks to the gateway: no provider ever sees it.
+    /// The gateway itself takes the parameter: no provider receives it.
     Gateway,
 }
 
 impl Parameter {
-    /// What the parameter has to do with models.
-    pub fn place(self) -> ParameterScope {
+    /// Returns the scope of the parameter.
+    pub fn scope(self) -> ParameterScope {
         match self {
             Self::Model | Self::Messages | Self::Prompt | Self::StreamOptions => {
                 ParameterScope::Core
@@ -109,43 +109,43 @@ impl Parameter {
     }
 }
 
-/// How many parameters there are.
+/// The number of parameters.
 pub const COUNT: usize = Parameter::ALL.len();
 
-/// Names of which one says what the other would.
+/// Pairs of names with the same meaning.
 const SYNONYMS: [[Parameter; 2]; 3] = [
     [Parameter::Messages, Parameter::Prompt],
     [Parameter::MaxTokens, Parameter::MaxCompletionTokens],
     [Parameter::ReasoningEffort, Parameter::Reasoning],
 ];
 
-/// A request's parameters as they came. `null` is absent.
+/// Parameters of a request, unread. `null` counts as absent.
 #[derive(Clone, Debug)]
 pub struct Parameters<'a> {
     known: [Option<&'a RawValue>; COUNT],
-    /// Top-level keys the API does not have, in the order they came.
+    /// Unknown top-level keys, in the order of the request.
     pub unknown: Vec<(Cow<'a, str>, &'a RawValue)>,
-    /// Whether these are a fallback's, whose own fallbacks mean nothing.
+    /// True for the parameters of a fallback, whose own fallbacks have no effect.
     pub is_fallback: bool,
 }
 
 impl<'a> Parameters<'a> {
-    /// The value of a parameter that is there.
+    /// Returns the value of a parameter, if present.
     pub fn get(&self, parameter: Parameter) -> Option<&'a RawValue> {
         self.known.get(parameter as usize).copied().flatten()
     }
 
-    /// How many bytes the values of all parameters take.
+    /// Returns the length of all values, in bytes.
     pub fn length(&self) -> usize {
         self.known.iter().flatten().map(|raw| raw.get().len()).sum()
     }
 
-    /// Whether a parameter is there.
+    /// Returns true if a parameter is present.
     pub fn has(&self, parameter: Parameter) -> bool {
         self.get(parameter).is_some()
     }
 
-    /// The parameters that are there, in the order of [`Parameter::ALL`].
+    /// Returns the parameters that are present, in the order of [`Parameter::ALL`].
     pub fn present(&self) -> impl Iterator<Item = (Parameter, &'a RawValue)> {
         Parameter::ALL
             .iter()
@@ -153,7 +153,8 @@ impl<'a> Parameters<'a> {
             .filter_map(|(parameter, raw)| Some((*parameter, (*raw)?)))
     }
 
-    /// These parameters with those of `over` put in their place, whichever of two names they have.
+    /// Returns these parameters, overridden by those of `over`. A parameter overrides its synonym
+    /// too.
     pub fn merged(&self, over: &Self) -> Self {
         let mut merged = self.clone();
         for names in SYNONYMS {
@@ -170,7 +171,7 @@ impl<'a> Parameters<'a> {
         merged
     }
 
-    /// Takes a parameter out.
+    /// Removes a parameter.
     pub fn remove(&mut self, parameter: Parameter) {
         if let Some(slot) = self.known.get_mut(parameter as usize) {
             *slot = None;
@@ -180,13 +181,13 @@ impl<'a> Parameters<'a> {
 
 impl<'de: 'a, 'a> Deserialize<'de> for Parameters<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(Table)
+        deserializer.deserialize_map(ParametersVisitor)
     }
 }
 
-struct Table;
+struct ParametersVisitor;
 
-impl<'de> Visitor<'de> for Table {
+impl<'de> Visitor<'de> for ParametersVisitor {
     type Value = Parameters<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -197,7 +198,7 @@ impl<'de> Visitor<'de> for Table {
         let mut table =
             Parameters { known: [None; COUNT], unknown: Vec::new(), is_fallback: false };
         let mut seen = [false; COUNT];
-        while let Some(Key(key)) = map.next_key()? {
+        while let Some(ParameterKey(key)) = map.next_key()? {
             let raw: &RawValue = map.next_value()?;
             let Some(parameter) = Parameter::parse(&key) else {
                 if raw.get() != "null" {
@@ -205,7 +206,7 @@ impl<'de> Visitor<'de> for Table {
                 }
                 continue;
             };
-            // Two readers of a doubled key would disagree about which one counts.
+            // Two readers of a duplicate key could disagree about its value.
             if seen.get_mut(parameter as usize).is_none_or(|seen| std::mem::replace(seen, true)) {
                 return Err(A::Error::custom(format!("duplicate key `{key}`")));
             }
@@ -217,9 +218,9 @@ impl<'de> Visitor<'de> for Table {
     }
 }
 
-/// A key, borrowed where it has no escapes.
+/// A key, borrowed unless it has escapes.
 #[derive(Deserialize)]
-struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
+struct ParameterKey<'a>(#[serde(borrow)] Cow<'a, str>);
 
 #[cfg(test)]
 mod tests {

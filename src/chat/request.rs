@@ -1,35 +1,34 @@
-//! Reading a chat request: every value gets its type and its bounds, and every mistake is kept, so
-//! that one answer names them all.
+//! Chat requests: reads and validates every parameter, and collects all mistakes for one error.
 
 mod conversation;
 mod reader;
-mod rest;
+mod unread;
 
 use std::{borrow::Cow, num::NonZeroU32};
 
-use self::reader::Reader;
+use self::reader::ParameterReader;
 use super::{
     effort::Effort,
     message::Message,
-    mistake::{Mistake, Unreadable, shortened, without_place},
+    mistake::{Mistake, Unreadable, truncated, without_position},
     parameter::{Parameter, Parameters},
     tools::{ResponseFormat, Tool, ToolChoice},
 };
 
-/// `max_tokens` of a request that names none. LLM Gateway API reference, *max_tokens*.
+/// The default of `max_tokens`. LLM Gateway API reference, *max_tokens*.
 pub const DEFAULT_MAX_TOKENS: NonZeroU32 = NonZeroU32::new(1000).unwrap();
 
-/// How deep a body may nest: what serde_json bounds its own recursion to.
+/// The maximum depth of a body: serde_json's own limit.
 pub const MAX_DEPTH: usize = 128;
 
-/// A chat request, each value in its type.
+/// Chat request with typed values.
 #[derive(Clone, Debug)]
 #[expect(missing_docs, reason = "the names are the API's")]
 pub struct Request<'a> {
-    /// What came, unread.
+    /// All parameters, unread.
     pub parameters: Parameters<'a>,
     pub model: Cow<'a, str>,
-    /// `prompt` is here too, as a user's message.
+    /// The messages, or `prompt` as a message of the user.
     pub messages: Vec<Message<'a>>,
     pub max_tokens: NonZeroU32,
     pub temperature: Option<f64>,
@@ -45,11 +44,11 @@ pub struct Request<'a> {
     pub tools: Vec<Tool<'a>>,
     pub tool_choice: Option<ToolChoice<'a>>,
     pub response_format: Option<ResponseFormat<'a>>,
-    /// Whether `post_processing_steps` asks for JSON to be repaired.
+    /// True if `post_processing_steps` requests JSON repair.
     pub repair: bool,
-    /// Whether `modalities` asks for sound.
+    /// True if `modalities` requests audio.
     pub audio: bool,
-    /// Whether `model_region` is `global`.
+    /// True if `model_region` is `global`.
     pub global: bool,
 }
 
@@ -57,33 +56,34 @@ pub struct Request<'a> {
 pub fn parameters(body: &[u8]) -> Result<Parameters<'_>, Unreadable> {
     if let Some(place) = crate::json::too_deep(body, MAX_DEPTH) {
         let problem = format!("nested deeper than {MAX_DEPTH} levels");
-        return Err(Unreadable { problem, place });
+        return Err(Unreadable { problem, position: place });
     }
     checked_parameters(body)
 }
 
-/// Splits a body into its parameters that has been a client's before, so that it is not too deep.
+/// Splits a body into its parameters, without the check of its depth: for a body that has passed
+/// it.
 pub fn checked_parameters(body: &[u8]) -> Result<Parameters<'_>, Unreadable> {
     serde_json::from_slice(body).map_err(|error| {
         let place = (error.line(), error.column());
-        Unreadable { problem: shortened(&without_place(&error)), place }
+        Unreadable { problem: truncated(&without_position(&error)), position: place }
     })
 }
 
 impl<'a> Request<'a> {
-    /// Reads each parameter, and checks those whose value nobody here reads.
+    /// Reads the parameters, and checks the types of those that are only forwarded.
     pub fn check(parameters: Parameters<'a>) -> (Self, Vec<Mistake>) {
         let (request, mistakes) = Self::read(parameters);
-        let mut reader = Reader { parameters: &request.parameters, mistakes };
-        reader.rest();
+        let mut reader = ParameterReader { parameters: &request.parameters, mistakes };
+        reader.check_unread();
         let mistakes = reader.mistakes;
         (request, mistakes)
     }
 
-    /// Reads the parameters that have a meaning here. What cannot be read is as if absent, and among
-    /// the mistakes.
+    /// Reads the parameters that the gateway uses. An invalid value counts as absent and adds a
+    /// mistake.
     pub fn read(parameters: Parameters<'a>) -> (Self, Vec<Mistake>) {
-        let mut reader = Reader { parameters: &parameters, mistakes: Vec::new() };
+        let mut reader = ParameterReader { parameters: &parameters, mistakes: Vec::new() };
         let (effort, reasoning_max_tokens) = reader.reasoning();
         let request = Self {
             model: reader.model(),
@@ -91,7 +91,7 @@ impl<'a> Request<'a> {
             max_tokens: reader.max_tokens(),
             temperature: reader.number(Parameter::Temperature, 0.0..=2.0),
             n: reader
-                .whole(Parameter::N, 1..=128)
+                .integer(Parameter::N, 1..=128)
                 .and_then(NonZeroU32::new)
                 .unwrap_or(NonZeroU32::MIN),
             logprobs: reader.bool(Parameter::Logprobs).unwrap_or_default(),

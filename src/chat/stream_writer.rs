@@ -91,7 +91,7 @@ impl StreamWriter {
         std::mem::take(&mut self.out)
     }
 
-    /// Writes the event of a delta, and before it what the order of a stream requires.
+    /// Writes the event of a delta, after the events that a legal stream needs before it.
     pub fn write(&mut self, delta: &Delta<'_>) {
         if delta.is_empty() || !delta.is_within_limits() {
             return;
@@ -129,7 +129,7 @@ impl StreamWriter {
         }
     }
 
-    /// Ends a stream that broke off with an error. No `[DONE]` follows: the answer is incomplete.
+    /// Ends an interrupted stream with an error. No `[DONE]` follows: the answer is incomplete.
     pub fn fail(&mut self, error: &Error) {
         if std::mem::replace(&mut self.ended, true) {
             return;
@@ -257,5 +257,65 @@ impl StreamWriter {
             self.out.extend(line);
         }
         self.out.extend_from_slice(b",\"finish_reason\":null}]}\n\n");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+
+    fn content(choice: usize, text: &str) -> Delta<'static> {
+        Delta::Content { choice, text: Text::new(text), logprobs: None }
+    }
+
+    fn finish(choice: usize) -> Delta<'static> {
+        Delta::Finish { choice, finish: Finish::Stop, native: None }
+    }
+
+    fn call(call: usize) -> Delta<'static> {
+        Delta::Call { choice: 0, call, id: None, name: Text::new("f"), extra_content: None }
+    }
+
+    fn arguments(call: usize) -> Delta<'static> {
+        Delta::Arguments { choice: 0, call, text: Text::new("{}") }
+    }
+
+    fn written(deltas: &[Delta<'_>]) -> String {
+        let mut writer = StreamWriter::new(Envelope::default());
+        deltas.iter().for_each(|delta| writer.write(delta));
+        String::from_utf8(writer.take_bytes()).unwrap()
+    }
+
+    #[test]
+    fn deltas_that_break_the_order_are_dropped() {
+        let legal = [content(0, "a"), call(0), arguments(0), finish(0), Delta::End];
+        let illegal = [
+            arguments(0),
+            content(0, ""),
+            content(0, "a"),
+            call(1),
+            call(0),
+            call(0),
+            arguments(1),
+            arguments(0),
+            finish(0),
+            finish(0),
+            content(0, "b"),
+            arguments(0),
+            content(MAX_ITEMS, "b"),
+            Delta::End,
+            content(1, "b"),
+            Delta::End,
+        ];
+        assert_eq!(written(&illegal), written(&legal));
+    }
+
+    #[test]
+    fn the_end_finishes_the_choices_that_have_begun() {
+        let finished = [content(1, "a"), call(0), finish(0), finish(1), Delta::End];
+        assert_eq!(written(&[content(1, "a"), call(0), Delta::End]), written(&finished));
     }
 }

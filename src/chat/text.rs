@@ -1,11 +1,11 @@
-//! Strings that stay JSON: most text only passes through, so it is neither unescaped nor escaped.
+//! Strings that remain JSON tokens: most text is only forwarded, so unescaping it would be wasted.
 
 use std::borrow::Cow;
 
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use serde_json::value::{RawValue, to_raw_value};
 
-/// A string as a JSON token, quotes and escapes included. Borrowed from a body, or made here.
+/// String as a JSON token, quotes and escapes included. Borrowed from a body, or owned.
 #[derive(Clone, Debug, Serialize)]
 #[serde(transparent)]
 pub struct Text<'a>(
@@ -14,28 +14,29 @@ pub struct Text<'a>(
 );
 
 impl<'a> Text<'a> {
-    /// A text from plain characters.
+    /// Creates a text from plain characters.
     pub fn new(plain: &str) -> Self {
-        Self(to_raw_value(plain).map_or_else(|_| nothing(), Cow::Owned))
+        Self(to_raw_value(plain).map_or_else(|_| null_token(), Cow::Owned))
     }
 
-    /// The text in `raw`, if that is a string.
+    /// Returns the text in `raw`, if that is a string.
     pub fn from_raw(raw: &'a RawValue) -> Option<Self> {
         raw.get().starts_with('"').then_some(Self(Cow::Borrowed(raw)))
     }
 
-    /// The token, with its quotes.
+    /// Returns the token, with its quotes.
     pub fn json(&self) -> &str {
         self.0.get()
     }
 
-    /// What stands between the quotes, still escaped.
+    /// Returns the token without its quotes, still escaped.
     pub fn escaped(&self) -> &str {
         let json = self.json();
         json.get(1..json.len() - 1).unwrap_or_default()
     }
 
-    /// The characters themselves. A lone surrogate, which no character is, makes the text empty.
+    /// Returns the unescaped characters. A text with a lone surrogate, which is no character, is
+    /// empty.
     pub fn decode(&self) -> Cow<'_, str> {
         let escaped = self.escaped();
         if !escaped.contains('\\') {
@@ -44,7 +45,7 @@ impl<'a> Text<'a> {
         Cow::Owned(serde_json::from_str(self.json()).unwrap_or_default())
     }
 
-    /// The characters themselves, with the replacement character for a lone surrogate.
+    /// Returns the unescaped characters, with the replacement character for a lone surrogate.
     pub fn decode_lossy(&self) -> Cow<'_, str> {
         let decoded = self.decode();
         if !decoded.is_empty() || self.is_empty() {
@@ -71,9 +72,8 @@ impl<'a> Text<'a> {
         Cow::Owned(serde_json::from_str(&json).unwrap_or_default())
     }
 
-    /// Joins a text that streams: what was carried over from the piece before stands in front, and
-    /// the first half of a character at the end is carried over to the next. `None` if there is
-    /// nothing of either kind.
+    /// Joins a surrogate pair that is split between two pieces of a stream: prepends the half in
+    /// `carry`, and moves a half at the end into `carry`. Returns `None` if there is no half.
     pub fn split_character(&self, carry: &mut String) -> Option<Text<'static>> {
         let escaped = self.escaped();
         let half = escaped.len().checked_sub(6).and_then(|at| escaped.get(at..));
@@ -87,10 +87,10 @@ impl<'a> Text<'a> {
         let json = format!("\"{carry}{own}\"");
         carry.clear();
         carry.push_str(half.filter(|_| is_half).unwrap_or_default());
-        Some(Text(RawValue::from_string(json).map_or_else(|_| nothing(), Cow::Owned)))
+        Some(Text(RawValue::from_string(json).map_or_else(|_| null_token(), Cow::Owned)))
     }
 
-    /// The characters themselves, borrowed from where the text came from if they can be.
+    /// Returns the unescaped characters, borrowed from the body if they have no escapes.
     pub fn into_decoded(self) -> Cow<'a, str> {
         match self.0 {
             Cow::Borrowed(raw) if !raw.get().contains('\\') => {
@@ -101,41 +101,41 @@ impl<'a> Text<'a> {
         }
     }
 
-    /// Whether nothing but white space is in it.
+    /// Returns true for a text of white space only.
     pub fn is_blank(&self) -> bool {
         let first = self.escaped().bytes().next();
-        // Most texts begin with a character that says so.
+        // Most texts begin with another character.
         let may_be = first.is_none_or(|byte| matches!(byte, b' ' | b'\\' | 0x7f..));
         may_be && self.decode().trim().is_empty()
     }
 
-    /// Whether no character is in it.
+    /// Returns true for a text without characters.
     pub fn is_empty(&self) -> bool {
         self.escaped().is_empty()
     }
 
-    /// Both texts as one, with `between`, which needs no escaping, in the middle.
+    /// Returns both texts as one, separated by `between`, which needs no escaping.
     pub fn join(&self, between: &str, other: &Text<'_>) -> Text<'static> {
         let json = format!("\"{}{between}{}\"", self.escaped(), other.escaped());
-        Text(RawValue::from_string(json).map_or_else(|_| nothing(), Cow::Owned))
+        Text(RawValue::from_string(json).map_or_else(|_| null_token(), Cow::Owned))
     }
 
-    /// Texts as one.
+    /// Returns the concatenation of texts.
     pub fn concat(texts: &[Self]) -> Self {
         if let [one] = texts {
             return one.clone();
         }
         let all: String = texts.iter().map(Self::escaped).collect();
-        Self(RawValue::from_string(format!("\"{all}\"")).map_or_else(|_| nothing(), Cow::Owned))
+        Self(RawValue::from_string(format!("\"{all}\"")).map_or_else(|_| null_token(), Cow::Owned))
     }
 
-    /// The text on its own feet.
+    /// Returns an owned text.
     pub fn into_owned(self) -> Text<'static> {
         Text(Cow::Owned(self.0.into_owned()))
     }
 }
 
-/// Whether an escape that a text begins with is the first half of a character, or the second.
+/// Returns the half of a surrogate pair that a text begins with: true for the first half.
 fn surrogate(text: &str) -> Option<bool> {
     let digits = text.strip_prefix("\\u")?.get(..4)?;
     match u16::from_str_radix(digits, 16).ok()? {
@@ -145,8 +145,8 @@ fn surrogate(text: &str) -> Option<bool> {
     }
 }
 
-/// What a string is that cannot be written as JSON, which no string is.
-fn nothing() -> Cow<'static, RawValue> {
+/// Returns the token for a string that cannot be JSON, which no string is.
+fn null_token() -> Cow<'static, RawValue> {
     Cow::Borrowed(RawValue::NULL)
 }
 
@@ -164,15 +164,15 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     }
 }
 
-/// What comes to nothing: `Option<T>` that also takes values of the wrong type for none, because a
-/// provider's odd field is no reason to lose its answer.
+/// Reads an `Option<T>`: `None` for a value of the wrong type too, because one invalid field of a
+/// provider should not invalidate its answer.
 pub fn lenient<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     D: Deserializer<'de>,
     T: Deserialize<'de>,
 {
     let raw = <&RawValue>::deserialize(deserializer)?;
-    // Not even asked: an error is dear, and this is what stands in most events of a stream.
+    // A shortcut, because errors are expensive and most events of a stream contain `null`.
     if raw.get() == "null" {
         return Ok(None);
     }

@@ -1,4 +1,4 @@
-//! What a request says about tools and about the form of the answer.
+//! Tools and response formats of a request.
 
 use std::borrow::Cow;
 
@@ -9,15 +9,14 @@ use serde::{
 use serde_json::value::RawValue;
 
 use super::{
-    object::{self, Object},
+    object::{self, JsonObject},
     text::Text,
 };
 use json_repair::{RootKind, repair};
 
-/// The arguments of a call in the conversation as the object that most providers want. A call may
-/// have been cut off, or be of a model that writes no good JSON, so it is mended. `None`: it cannot
-/// be.
-pub fn object_of(arguments: Cow<'_, str>) -> Option<Cow<'_, str>> {
+/// Returns the arguments of an earlier call as an object, which most providers require. Invalid
+/// JSON, of a truncated call for example, is repaired. Returns `None` if that is impossible.
+pub fn arguments_to_object(arguments: Cow<'_, str>) -> Option<Cow<'_, str>> {
     let json = arguments.trim();
     if json.is_empty() || json == "null" {
         return Some(Cow::Borrowed("{}"));
@@ -59,24 +58,24 @@ pub struct FunctionTool<'a> {
     pub strict: Option<bool>,
 }
 
-/// Which tool the model may or must call.
+/// Choice of the tool that the model may or must call.
 #[derive(Clone, Debug)]
 #[expect(missing_docs, reason = "the names are the API's")]
 pub enum ToolChoice<'a> {
     None,
     Auto,
     Required,
-    /// This one.
+    /// A tool by name.
     Function(Text<'a>),
-    /// `{"mode": "auto" | "required", "tools": […]}`, as it came.
+    /// `{"mode": "auto" | "required", "tools": […]}`, unread.
     AllowedTools(&'a RawValue),
 }
 
 impl ToolChoice<'_> {
-    /// The forms, as the configuration and errors name them.
+    /// The forms, by their names in the configuration and in errors.
     pub const FORMS: [&'static str; 5] = ["none", "auto", "required", "function", "allowed_tools"];
 
-    /// The one of [`Self::FORMS`] this is.
+    /// Returns the name in [`Self::FORMS`].
     pub fn form(&self) -> &'static str {
         match self {
             Self::None => "none",
@@ -91,16 +90,16 @@ impl ToolChoice<'_> {
 impl<'de: 'a, 'a> Deserialize<'de> for ToolChoice<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
-        struct Named<'a> {
+        struct ToolChoiceFields<'a> {
             #[serde(borrow, rename = "type")]
             kind: Cow<'a, str>,
             #[serde(borrow, default, deserialize_with = "object::optional")]
-            function: Option<Name<'a>>,
+            function: Option<FunctionName<'a>>,
             #[serde(borrow, default)]
             allowed_tools: Option<&'a RawValue>,
         }
         #[derive(Deserialize)]
-        struct Name<'a> {
+        struct FunctionName<'a> {
             #[serde(borrow)]
             name: Text<'a>,
         }
@@ -111,7 +110,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for ToolChoice<'a> {
             "\"required\"" => return Ok(Self::Required),
             _ => {}
         }
-        let Object(named): Object<Named<'_>> =
+        let JsonObject(named): JsonObject<ToolChoiceFields<'_>> =
             serde_json::from_str(raw.get()).map_err(D::Error::custom)?;
         match (named.kind.as_ref(), named.function, named.allowed_tools) {
             ("function", Some(function), _) => Ok(Self::Function(function.name)),
@@ -121,7 +120,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for ToolChoice<'a> {
     }
 }
 
-/// The form the answer is to have.
+/// Format of the answer.
 #[derive(Clone, Debug)]
 #[expect(missing_docs, reason = "the names are the API's")]
 pub enum ResponseFormat<'a> {
@@ -131,10 +130,11 @@ pub enum ResponseFormat<'a> {
 }
 
 impl ResponseFormat<'_> {
-    /// The forms, as the configuration and errors name them. `text` is no form: it asks nothing.
+    /// The forms, by their names in the configuration and in errors. `text`, the default, is not
+    /// one of them.
     pub const FORMS: [&'static str; 2] = ["json_object", "json_schema"];
 
-    /// The one of [`Self::FORMS`] this is, or `None` for `text`.
+    /// Returns the name in [`Self::FORMS`], or `None` for `text`.
     pub fn form(&self) -> Option<&'static str> {
         match self {
             Self::Text => None,
@@ -147,13 +147,14 @@ impl ResponseFormat<'_> {
 impl<'de: 'a, 'a> Deserialize<'de> for ResponseFormat<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
-        struct Fields<'a> {
+        struct ResponseFormatFields<'a> {
             #[serde(borrow, rename = "type")]
             kind: Cow<'a, str>,
             #[serde(borrow, default, deserialize_with = "object::optional")]
             json_schema: Option<JsonSchema<'a>>,
         }
-        let Object(Fields { kind, json_schema }) = Object::deserialize(deserializer)?;
+        let JsonObject(ResponseFormatFields { kind, json_schema }) =
+            JsonObject::deserialize(deserializer)?;
         match (kind.as_ref(), json_schema) {
             ("text", _) => Ok(Self::Text),
             ("json_object", _) => Ok(Self::JsonObject),
@@ -166,7 +167,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for ResponseFormat<'a> {
     }
 }
 
-/// A schema the answer must follow.
+/// Schema of the answer.
 #[derive(Clone, Debug, Deserialize)]
 #[expect(missing_docs, reason = "the names are the API's")]
 pub struct JsonSchema<'a> {
@@ -200,7 +201,11 @@ mod tests {
             ("no", None),
         ];
         for (arguments, object) in cases {
-            assert_eq!(object_of(Cow::Borrowed(arguments)).as_deref(), object, "{arguments}");
+            assert_eq!(
+                arguments_to_object(Cow::Borrowed(arguments)).as_deref(),
+                object,
+                "{arguments}"
+            );
         }
     }
 }

@@ -12,10 +12,10 @@ pub struct TranscriptId(
 );
 
 impl TranscriptId {
-    /// What an id may be. AssemblyAI's are UUIDs and, from earlier years, letters and dashes.
+    /// The permitted form. AssemblyAI's ids are UUIDs or, from earlier years, letters and dashes.
     pub const ALLOWED: &'static str = "up to 128 letters, digits, `-` and `_`";
 
-    /// None if it is no id.
+    /// Returns an id, or `None` for an invalid one.
     pub fn parse(text: &str) -> Option<Self> {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
         ((1..=128).contains(&text.len()) && text.bytes().all(plain)).then(|| Self(text.to_owned()))

@@ -1,4 +1,4 @@
-//! What an answer cost, under both namings.
+//! Token usage of an answer, in OpenAI's and AssemblyAI's names.
 
 use std::fmt;
 
@@ -6,23 +6,23 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess,
 
 use crate::json::Object;
 
-/// Tokens of one answer. Counts inside others are not counted twice.
+/// Tokens of one answer. `cached`, `cache_written` and `reasoning` are parts of the other two.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
-    /// All of the prompt, cached parts included.
+    /// The tokens of the prompt, including cached ones.
     pub prompt: u64,
-    /// All of the answer, reasoning included.
+    /// The tokens of the answer, including reasoning.
     pub completion: u64,
-    /// The part of the prompt that was read from a cache.
+    /// The tokens of the prompt that were read from a cache.
     pub cached: u64,
-    /// The part of the prompt that was written to a cache.
+    /// The tokens of the prompt that were written to a cache.
     pub cache_written: u64,
-    /// The part of the answer that was reasoning.
+    /// The tokens of the answer that were reasoning.
     pub reasoning: u64,
 }
 
 impl Usage {
-    /// All of prompt and answer.
+    /// Returns the tokens of prompt and answer.
     pub fn total(&self) -> u64 {
         self.prompt.saturating_add(self.completion)
     }
@@ -50,31 +50,32 @@ impl Usage {
         object.close();
     }
 
-    /// Reads OpenAI's form, and what some servers add to it. What is no object is none, what is no
-    /// number is 0: an odd field is no reason to lose an answer.
+    /// Reads OpenAI's form, with the additions of some servers. A value that is no object is
+    /// `None`, a count that is no number is 0: one invalid field should not invalidate an answer.
     pub fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Self>, D::Error> {
-        let mut told = Told::default();
-        let is_there = Value { told: &mut told, place: Place::Usage }.deserialize(deserializer)?;
-        Ok(is_there.then(|| told.usage()))
+        let mut counts = UsageCounts::default();
+        let is_there = UsageValue { counts: &mut counts, place: UsagePlace::Usage }
+            .deserialize(deserializer)?;
+        Ok(is_there.then(|| counts.usage()))
     }
 }
 
-/// What a provider says it counted.
+/// Counts that a provider reports.
 #[derive(Default)]
-struct Told {
+struct UsageCounts {
     prompt: u64,
     completion: u64,
     cached: Option<u64>,
-    /// What should be in `prompt_tokens_details`, where some servers have it.
+    /// The count of `prompt_tokens_details` where some servers put it: beside `prompt_tokens`.
     cached_beside: Option<u64>,
-    /// The same under another name.
+    /// The count of cached tokens under DeepSeek's name.
     cache_hit: Option<u64>,
     cache_written: u64,
     reasoning: u64,
 }
 
-impl Told {
-    /// A part that claims to be more than the whole is cut to it.
+impl UsageCounts {
+    /// Returns the usage. A part that exceeds the whole is clamped to it.
     fn usage(&self) -> Usage {
         let cached = self.cached.or(self.cached_beside).or(self.cache_hit).unwrap_or_default();
         Usage {
@@ -86,22 +87,22 @@ impl Told {
         }
     }
 
-    fn take(&mut self, count: Count, number: u64) {
+    fn set(&mut self, count: CountName, number: u64) {
         match count {
-            // Under one name or the other. Some servers have both, and 0 under one.
-            Count::Prompt => self.prompt = self.prompt.max(number),
-            Count::Completion => self.completion = self.completion.max(number),
-            Count::Cached => self.cached = Some(number),
-            Count::CachedBeside => self.cached_beside = Some(number),
-            Count::CacheHit => self.cache_hit = Some(number),
-            Count::CacheWritten => self.cache_written = number,
-            Count::Reasoning => self.reasoning = number,
+            // Some servers send both names, one of them with 0.
+            CountName::Prompt => self.prompt = self.prompt.max(number),
+            CountName::Completion => self.completion = self.completion.max(number),
+            CountName::Cached => self.cached = Some(number),
+            CountName::CachedBeside => self.cached_beside = Some(number),
+            CountName::CacheHit => self.cache_hit = Some(number),
+            CountName::CacheWritten => self.cache_written = number,
+            CountName::Reasoning => self.reasoning = number,
         }
     }
 }
 
 #[derive(Clone, Copy)]
-enum Count {
+enum CountName {
     Prompt,
     Completion,
     Cached,
@@ -111,46 +112,48 @@ enum Count {
     Reasoning,
 }
 
-/// Where in the object a value stands.
+/// Place of a value in the object.
 #[derive(Clone, Copy)]
-enum Place {
+enum UsagePlace {
     Usage,
     PromptDetails,
     CompletionDetails,
-    Count(Count),
+    Count(CountName),
 }
 
-impl Place {
-    /// The place under a key, if that matters.
+impl UsagePlace {
+    /// Returns the place of the value of a key, or `None` for an unknown key.
     fn at(self, key: &str) -> Option<Self> {
         Some(match (self, key) {
-            (Self::Usage, "prompt_tokens" | "input_tokens") => Self::Count(Count::Prompt),
-            (Self::Usage, "completion_tokens" | "output_tokens") => Self::Count(Count::Completion),
+            (Self::Usage, "prompt_tokens" | "input_tokens") => Self::Count(CountName::Prompt),
+            (Self::Usage, "completion_tokens" | "output_tokens") => {
+                Self::Count(CountName::Completion)
+            }
             (Self::Usage, "prompt_tokens_details") => Self::PromptDetails,
             (Self::Usage, "completion_tokens_details") => Self::CompletionDetails,
-            (Self::Usage, "cached_tokens") => Self::Count(Count::CachedBeside),
-            (Self::Usage, "prompt_cache_hit_tokens") => Self::Count(Count::CacheHit),
-            (Self::PromptDetails, "cached_tokens") => Self::Count(Count::Cached),
-            (Self::PromptDetails, "cache_creation_tokens") => Self::Count(Count::CacheWritten),
-            (Self::CompletionDetails, "reasoning_tokens") => Self::Count(Count::Reasoning),
+            (Self::Usage, "cached_tokens") => Self::Count(CountName::CachedBeside),
+            (Self::Usage, "prompt_cache_hit_tokens") => Self::Count(CountName::CacheHit),
+            (Self::PromptDetails, "cached_tokens") => Self::Count(CountName::Cached),
+            (Self::PromptDetails, "cache_creation_tokens") => Self::Count(CountName::CacheWritten),
+            (Self::CompletionDetails, "reasoning_tokens") => Self::Count(CountName::Reasoning),
             _ => return None,
         })
     }
 }
 
-/// A key of the object at a place. What stands under it comes out, if that matters.
-struct Key(Place);
+/// Seed for a key of the object at a place, which returns the place of its value.
+struct UsageKey(UsagePlace);
 
-impl<'de> DeserializeSeed<'de> for Key {
-    type Value = Option<Place>;
+impl<'de> DeserializeSeed<'de> for UsageKey {
+    type Value = Option<UsagePlace>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_str(self)
     }
 }
 
-impl Visitor<'_> for Key {
-    type Value = Option<Place>;
+impl Visitor<'_> for UsageKey {
+    type Value = Option<UsagePlace>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a key")
@@ -161,13 +164,13 @@ impl Visitor<'_> for Key {
     }
 }
 
-/// A value at a place, read in passing. Whether it was an object comes out.
-struct Value<'t> {
-    told: &'t mut Told,
-    place: Place,
+/// Seed for a value at a place, which returns true for an object.
+struct UsageValue<'t> {
+    counts: &'t mut UsageCounts,
+    place: UsagePlace,
 }
 
-impl<'de> DeserializeSeed<'de> for Value<'_> {
+impl<'de> DeserializeSeed<'de> for UsageValue<'_> {
     type Value = bool;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
@@ -175,7 +178,7 @@ impl<'de> DeserializeSeed<'de> for Value<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for Value<'_> {
+impl<'de> Visitor<'de> for UsageValue<'_> {
     type Value = bool;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -183,9 +186,11 @@ impl<'de> Visitor<'de> for Value<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<bool, A::Error> {
-        while let Some(place) = map.next_key_seed(Key(self.place))? {
+        while let Some(place) = map.next_key_seed(UsageKey(self.place))? {
             match place {
-                Some(place) => map.next_value_seed(Value { told: &mut *self.told, place })?,
+                Some(place) => {
+                    map.next_value_seed(UsageValue { counts: &mut *self.counts, place })?
+                }
                 None => map.next_value::<IgnoredAny>().map(|_| false)?,
             };
         }
@@ -193,8 +198,8 @@ impl<'de> Visitor<'de> for Value<'_> {
     }
 
     fn visit_u64<E>(self, number: u64) -> Result<bool, E> {
-        if let Place::Count(count) = self.place {
-            self.told.take(count, number);
+        if let UsagePlace::Count(count) = self.place {
+            self.counts.set(count, number);
         }
         Ok(false)
     }

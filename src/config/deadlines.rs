@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    read::ObjectReader,
+    read::{ObjectReader, defaults},
     table::{ValueType, defaults_to, object_table},
 };
 use crate::failover::BACK_OFF;
@@ -72,7 +72,7 @@ impl Default for Deadlines {
     /// Returns deadlines that are short enough for a phone call and long enough for a model that
     /// reasons.
     fn default() -> Self {
-        DEADLINES.defaults(|entry| Self {
+        defaults(&DEADLINES, |entry| Self {
             connect: entry.duration("connect"),
             first_content: entry.duration("first_content"),
             idle: entry.duration("idle"),

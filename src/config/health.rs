@@ -3,7 +3,7 @@
 use std::{num::NonZeroU32, time::Duration};
 
 use super::{
-    read::ObjectReader,
+    read::{ObjectReader, defaults},
     table::{ValueType, defaults_to, object_table},
 };
 
@@ -43,7 +43,7 @@ pub struct CircuitBreakers {
 
 impl Default for CircuitBreakers {
     fn default() -> Self {
-        CIRCUIT_BREAKERS.defaults(Self::read)
+        defaults(&CIRCUIT_BREAKERS, Self::read)
     }
 }
 
@@ -71,7 +71,7 @@ pub struct OutlierDetection {
 
 impl Default for OutlierDetection {
     fn default() -> Self {
-        OUTLIER_DETECTION.defaults(Self::read)
+        defaults(&OUTLIER_DETECTION, Self::read)
     }
 }
 

@@ -19,7 +19,7 @@ use super::{
 use crate::{
     chat::{
         effort::Effort,
-        message::Input,
+        message::Modality,
         parameter::{Parameter, ParameterScope},
         tools::{ResponseFormat, ToolChoice},
     },
@@ -142,7 +142,7 @@ pub struct Model {
     /// Lowest limit on a response that the provider accepts, in tokens.
     pub min_output_tokens: NonZeroU32,
     /// Accepted kinds of input.
-    pub input: Vec<Input>,
+    pub input: Vec<Modality>,
     /// Accepted parameters, besides those that every model accepts.
     pub supported_parameters: Vec<Parameter>,
     /// Accepted forms of `tool_choice`.
@@ -319,11 +319,11 @@ fn read_fallbacks(entry: &ObjectReader<'_>, names: &[&str]) -> Vec<String> {
     items.iter().map(read).collect()
 }
 
-fn read_input(entry: &ObjectReader<'_>) -> Vec<Input> {
-    let Some(value) = entry.get("input") else { return vec![Input::Text] };
+fn read_input(entry: &ObjectReader<'_>) -> Vec<Modality> {
+    let Some(value) = entry.get("input") else { return vec![Modality::Text] };
     let before = value.mistake_count();
     let input = value.words(&inputs());
-    if value.mistake_count() == before && !input.contains(&Input::Text) {
+    if value.mistake_count() == before && !input.contains(&Modality::Text) {
         value.wrong("a list with `text` in it");
     }
     input
@@ -334,8 +334,8 @@ fn read_tool_choices(entry: &ObjectReader<'_>) -> Vec<&'static str> {
     forms.unwrap_or_else(|| ToolChoice::FORMS.to_vec())
 }
 
-fn inputs() -> [(&'static str, Input); 4] {
-    Input::ALL.map(|input| (input.name(), input))
+fn inputs() -> [(&'static str, Modality); 4] {
+    Modality::ALL.map(|input| (input.name(), input))
 }
 
 fn efforts() -> [(&'static str, Effort); 7] {
@@ -343,7 +343,7 @@ fn efforts() -> [(&'static str, Effort); 7] {
 }
 
 fn parameters() -> Vec<(&'static str, Parameter)> {
-    let optional = Parameter::ALL.iter().filter(|own| own.place() == ParameterScope::Optional);
+    let optional = Parameter::ALL.iter().filter(|own| own.scope() == ParameterScope::Optional);
     optional.map(|own| (own.name(), *own)).collect()
 }
 

@@ -294,6 +294,11 @@ pub struct ObjectReader<'d> {
     mistakes: &'d Mistakes,
 }
 
+/// Reads an object of which every field is absent.
+pub fn defaults<T>(table: &'static ObjectTable, read: impl FnOnce(ObjectReader<'_>) -> T) -> T {
+    read(ObjectReader::absent(table, &Mistakes::default()))
+}
+
 impl<'d> ObjectReader<'d> {
     /// Returns the reader of an absent object, which has the default of every field.
     pub fn absent(table: &'static ObjectTable, mistakes: &'d Mistakes) -> Self {
@@ -305,7 +310,9 @@ impl<'d> ObjectReader<'d> {
     pub fn get(&self, key: &'static str) -> Option<ValueReader<'d>> {
         let field = self.field(key)?;
         let value = self.value(key);
-        if let (None, Presence::Required(allowed) | Presence::FromCatalogue(allowed)) = (value, field.presence) {
+        if let (None, Presence::Required(allowed) | Presence::FromCatalogue(allowed)) =
+            (value, field.presence)
+        {
             self.missing(key, allowed);
         }
         Some(self.reader(field, value?))

@@ -4,8 +4,6 @@
 
 use std::fmt;
 
-use super::{mistakes::Mistakes, read::ObjectReader};
-
 /// Declares the table of one object. The doc comment of a field is its description; WebAssembly has
 /// no use for descriptions, so they are compiled into native programs only.
 macro_rules! object_table {
@@ -255,11 +253,6 @@ impl ObjectTable {
             next += 1;
         }
         found
-    }
-
-    /// Reads an object in which every field is absent.
-    pub fn defaults<T>(&'static self, read: impl FnOnce(ObjectReader<'_>) -> T) -> T {
-        read(ObjectReader::absent(self, &Mistakes::default()))
     }
 }
 

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 use super::{mistakes::one_of, *};
 use crate::chat::{
-    message::Input,
+    message::Modality,
     parameter::{Parameter, ParameterScope},
     tools::ToolChoice,
     usage::Usage,
@@ -71,7 +71,7 @@ fn absent_fields_have_defaults() {
     assert_eq!(config.keep_warm, Duration::from_secs(2));
     let model = &config.models["gpt-4.1"];
     assert_eq!(model.min_output_tokens.get(), 1);
-    assert_eq!(model.input, [Input::Text]);
+    assert_eq!(model.input, [Modality::Text]);
     assert_eq!(model.tool_choices, ToolChoice::FORMS);
     assert!(model.supported_parameters.is_empty() && model.response_formats.is_empty());
     assert_eq!((model.sampling, model.max_temperature), (Sampling::Always, 2.0));
@@ -107,7 +107,7 @@ fn all_mistakes_are_reported_at_once() {
     });
     let parameters: Vec<&str> = Parameter::ALL
         .iter()
-        .filter(|parameter| parameter.place() == ParameterScope::Optional)
+        .filter(|parameter| parameter.scope() == ParameterScope::Optional)
         .map(|parameter| parameter.name())
         .collect();
     let expected = format!(

@@ -1,33 +1,33 @@
-//! What becomes of each parameter of the chat request in each API schema: the one table of it, which
-//! [`crate::fit`] obeys and the documentation shows. What a single model lacks is in its entry
-//! in the configuration; what an API schema lacks, no entry can add.
+//! Support for each parameter of the chat request in each API schema: the table that
+//! [`crate::fit`] follows and the documentation shows. A model's configuration may remove support
+//! for a parameter, but not add it.
 
 use crate::{
     chat::parameter::{Parameter, ParameterScope},
     config::ApiSchema,
 };
 
-/// What becomes of a parameter.
+/// Support for a parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ParameterSupport {
-    /// It goes on, in the provider's own words.
+    /// Forwarded, under the provider's name.
     Mapped,
-    /// It goes on, within the provider's bounds.
+    /// Forwarded, within the provider's limits.
     Clamped,
-    /// The provider has no such thing: it is asked in another way, or the gateway does it.
+    /// Unknown to the provider: expressed in another way, or implemented by the gateway.
     Emulated,
-    /// It is left out, and reported.
+    /// Dropped and reported.
     Dropped,
-    /// A request that cannot do without it is refused.
+    /// Unknown to the provider: a request that depends on it is refused.
     Refused,
 }
 
 impl ParameterSupport {
-    /// Every fate.
+    /// Every kind of support.
     pub const ALL: [Self; 5] =
         [Self::Mapped, Self::Clamped, Self::Emulated, Self::Dropped, Self::Refused];
 
-    /// The word in the documentation.
+    /// Returns the word in the documentation.
     pub fn name(self) -> &'static str {
         match self {
             Self::Mapped => "mapped",
@@ -38,13 +38,13 @@ impl ParameterSupport {
         }
     }
 
-    /// Whether the provider learns of it.
+    /// Returns true if the provider receives the parameter in some form.
     pub fn is_forwarded(self) -> bool {
         !matches!(self, Self::Dropped | Self::Refused)
     }
 }
 
-/// What becomes of a parameter in an API schema.
+/// Returns the support for a parameter in an API schema.
 pub fn support_of(parameter: Parameter, schema: ApiSchema) -> ParameterSupport {
     match schema {
         ApiSchema::Anthropic => anthropic(parameter),
@@ -60,16 +60,16 @@ fn openai(parameter: Parameter) -> ParameterSupport {
         P::MaxTokens | P::MaxCompletionTokens | P::Temperature | P::ReasoningEffort => {
             ParameterSupport::Clamped
         }
-        // Usage is always asked for; whether the client sees it is the gateway's business.
+        // Usage is always requested; the gateway decides whether the client receives it.
         P::StreamOptions => ParameterSupport::Emulated,
-        // Replaced by tools in 2023; no server that is asked here need know them.
+        // Replaced by tools in 2023.
         P::Functions | P::FunctionCall => ParameterSupport::Refused,
-        ours if ours.place() == ParameterScope::Gateway => ParameterSupport::Emulated,
+        ours if ours.scope() == ParameterScope::Gateway => ParameterSupport::Emulated,
         _ => ParameterSupport::Mapped,
     }
 }
 
-/// Claude API reference, *Create a Message*. It takes no field that it does not know.
+/// Claude API reference, *Create a Message*. The API refuses unknown fields.
 fn anthropic(parameter: Parameter) -> ParameterSupport {
     use Parameter as P;
     match parameter {
@@ -107,7 +107,7 @@ fn anthropic(parameter: Parameter) -> ParameterSupport {
     }
 }
 
-/// ai.google.dev, *GenerateContentRequest*. It takes no field that it does not know.
+/// ai.google.dev, *GenerateContentRequest*. The API refuses unknown fields.
 fn gemini(parameter: Parameter) -> ParameterSupport {
     use Parameter as P;
     match parameter {
@@ -121,7 +121,7 @@ fn gemini(parameter: Parameter) -> ParameterSupport {
             ParameterSupport::Clamped
         }
         P::ReasoningEffort | P::Reasoning => ParameterSupport::Clamped,
-        // As with Anthropic.
+        // Usage is always in the stream.
         P::StreamOptions => ParameterSupport::Emulated,
         P::Fallbacks | P::FallbackConfig | P::ModelRegion => ParameterSupport::Emulated,
         P::PostProcessingSteps | P::TranscriptId => ParameterSupport::Emulated,
@@ -144,13 +144,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_gateway_does_itself_is_emulated_everywhere() {
+    fn parameters_of_the_gateway_are_emulated_everywhere() {
         for schema in [ApiSchema::OpenAi, ApiSchema::Anthropic, ApiSchema::Gemini] {
-            let ours = |own: &&Parameter| own.place() == ParameterScope::Gateway;
-            for parameter in Parameter::ALL.iter().filter(ours) {
-                let fate = support_of(*parameter, schema);
+            let is_ours = |own: &&Parameter| own.scope() == ParameterScope::Gateway;
+            for parameter in Parameter::ALL.iter().filter(is_ours) {
+                let support = support_of(*parameter, schema);
                 assert_eq!(
-                    fate,
+                    support,
                     ParameterSupport::Emulated,
                     "{} {}",
                     schema.name(),
@@ -161,9 +161,11 @@ mod tests {
     }
 
     #[test]
-    fn no_fate_has_two_names() {
-        for (index, fate) in ParameterSupport::ALL.iter().enumerate() {
-            assert!(ParameterSupport::ALL[..index].iter().all(|other| other.name() != fate.name()));
+    fn no_two_kinds_of_support_have_one_name() {
+        for (index, support) in ParameterSupport::ALL.iter().enumerate() {
+            assert!(
+                ParameterSupport::ALL[..index].iter().all(|other| other.name() != support.name())
+            );
         }
     }
 }

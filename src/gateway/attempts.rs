@@ -1,386 +1,429 @@
-//! The attempts of an exchange while they are made.
+//! The attempts of an exchange while they are under way.
 //!
-//! The first goes through Envoy's router. In the answer lane the gateway calls the clusters of those
-//! that follow; in the stream lane the router goes on by itself, so that tokens flow, and the
-//! gateway only comes in where the router gives up before the plan does.
+//! The first attempt goes through Envoy's router. In the answer lane, the gateway role calls the
+//! clusters of the attempts that follow. In the stream lane, the router makes those too, so that
+//! tokens flow, and the gateway role only acts where the router gives up before the plan ends.
 
-use std::time::Duration;
+mod admission;
+mod in_flight;
 
-use self::admission::PendingAdmission;
+use self::{
+    admission::{Admissions, PendingAdmission},
+    in_flight::InFlight,
+};
 use super::{
-    AttemptReason, IdleTimeouts, Output, TelemetryEvent,
-    envoy_reply::{ReplySource, classify, of_call},
-    final_reply::{self, ATTEMPTS, FinalReply, NEXT, header},
-    plan::Plan,
-    transcript_fetch::Transcript,
+    Caller, IdleTimeouts, Output,
+    final_reply::{self, FinalReply, header},
+    plan::{Plan, PlanIndex},
+    reply_source::ReplySource,
+    transcript_fetch::PendingTranscript,
 };
 use crate::{
     chat::{attempt_log::AttemptLog, error::Error},
-    failover::{BACK_OFF, Failover},
-    handoff::ticket::{Lane, Ticket},
+    failover::{
+        AttemptReason, BACK_OFF, Failover, Failure,
+        envoy::{Cause, ReportedAttempt, TicketState},
+    },
+    handoff::{
+        headers::{ATTEMPTS, NEXT, REGION},
+        ticket::{AttemptTarget, Lane, Ticket},
+    },
     http_call::CallResult,
-    quota::LimitStatus,
+    metrics::TelemetryEvent,
     region::Region,
     reply::Reply,
     time::Timestamp,
 };
 
-mod admission;
-
-pub(super) use self::admission::Caller;
-
-/// Attempts of a plan, made and to be made.
+/// Attempts of one exchange: those that were made, those under way, and those of the plan.
 #[derive(Debug)]
 pub(super) struct Attempts {
-    asker: Caller,
+    caller: Caller,
     plan: Plan,
-    /// The client's request, which every attempt reads anew.
+    /// Body of the client's request. Every attempt reads it again.
     body: Vec<u8>,
-    /// What the body waits for, and for which attempt's sake once it has been called for.
-    pub(super) transcript: Option<Transcript>,
-    fetching: Option<usize>,
-    request_id: String,
-    started: Timestamp,
-    /// Those that came to an end.
-    made: AttemptLog,
-    /// The models that the account was admitted to, and where it stands with those that have a limit.
-    admitted: Vec<(String, Option<LimitStatus>)>,
-    /// The attempt about which the rate limit service was asked.
-    asking: Option<PendingAdmission>,
-    /// The place of the attempt that goes through Envoy's router.
-    first: usize,
-    /// Those under way: their place in the plan, and when they began.
-    pending: Vec<(usize, Timestamp)>,
-    /// The place of the one that began beside the first.
-    hedged: Option<usize>,
-    /// What the next awakening is for.
-    sleep: Sleep,
-    /// Who failed last, as far as only the gateway knows.
-    last: Option<(String, Region)>,
-    /// What else only it knows.
-    pub(super) notes: Vec<TelemetryEvent>,
+    transcript: TranscriptState,
+    /// Attempts that have ended.
+    log: AttemptLog,
+    admissions: Admissions,
+    in_flight: InFlight,
+    wake_up: WakeUpReason,
+    /// Provider and region of the last failure that no provider role has reported.
+    last_failed: Option<(String, Region)>,
+    telemetry: Vec<TelemetryEvent>,
 }
 
+/// State of the transcript that the body refers to.
+#[derive(Debug)]
+enum TranscriptState {
+    /// The body is complete.
+    NotNeeded,
+    /// The transcript is missing.
+    Missing(PendingTranscript),
+    /// The transcript is being fetched, and this attempt waits for it.
+    Fetching(PendingTranscript, PlanIndex),
+}
+
+/// Reason for which the exchange asked to be woken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Sleep {
-    /// Nothing.
-    None,
-    /// The attempt at this place.
-    Retry(usize),
-    /// The one after the first, beside it.
+enum WakeUpReason {
+    /// None.
+    Nothing,
+    /// A retry is due.
+    Retry(PlanIndex),
+    /// An attempt beside the first is due.
     Hedge,
 }
 
+/// Entry of a failed attempt in the attempt log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum LogEntry {
+    /// There is none.
+    Missing,
+    /// The status is a guess of the attempt, which did not know why it ended.
+    Guessed,
+    /// Nothing is to be added: the entry is right, or no attempt was made.
+    Complete,
+}
+
 impl Attempts {
-    /// The attempts of a plan, none made.
+    /// Creates the attempts of a plan. None is made.
     pub(super) fn new(
-        asker: Caller,
+        caller: Caller,
         plan: Plan,
         body: Vec<u8>,
-        request_id: String,
-        now: Timestamp,
+        transcript: Option<PendingTranscript>,
     ) -> Self {
         Self {
-            asker,
+            caller,
             plan,
             body,
-            transcript: None,
-            fetching: None,
-            request_id,
-            started: now,
-            made: AttemptLog::default(),
-            admitted: Vec::new(),
-            asking: None,
-            first: 0,
-            pending: Vec::new(),
-            hedged: None,
-            sleep: Sleep::None,
-            last: None,
-            notes: Vec::new(),
+            transcript: transcript.map_or(TranscriptState::NotNeeded, TranscriptState::Missing),
+            log: AttemptLog::default(),
+            admissions: Admissions::default(),
+            in_flight: InFlight::default(),
+            wake_up: WakeUpReason::Nothing,
+            last_failed: None,
+            telemetry: Vec::new(),
         }
     }
 
-    /// The model that was asked for.
+    /// Returns the model of the client's request.
     pub(super) fn model(&self) -> &str {
         &self.plan.primary.model
     }
 
-    /// What is left of them: the model that was asked for, and who failed last.
-    pub(super) fn into_parts(self) -> (String, Option<(String, Region)>, Vec<TelemetryEvent>) {
-        (self.plan.primary.model, self.last, self.notes)
-    }
-
-    /// The client's request.
+    /// Returns the body of the client's request.
     pub(super) fn body(&self) -> &[u8] {
         &self.body
     }
 
+    /// Returns the provider and the region of the last failure that no provider role has reported.
+    pub(super) fn last_failed(&self) -> Option<&(String, Region)> {
+        self.last_failed.as_ref()
+    }
+
+    /// Takes the events since the last call.
+    pub(super) fn take_telemetry(&mut self) -> Vec<TelemetryEvent> {
+        std::mem::take(&mut self.telemetry)
+    }
+
     /// Makes the first attempt that the account may make.
     pub(super) fn begin(&mut self, now: Timestamp) -> Output {
-        self.admit_then_attempt(PendingAdmission { place: 0, why: None, told: None }, now)
+        self.admit(PendingAdmission { index: PlanIndex::FIRST, reason: None, reply: None }, now)
     }
 
-    /// Makes an attempt through Envoy's router.
-    fn forward(&mut self, place: usize, now: Timestamp) -> Output {
-        let ticket = self.plan.ticket(place, &self.request_id, self.made.clone());
-        let Some(ticket) = ticket else { return Output::Wait };
-        let ticket = self.with_caller(ticket);
-        self.first = place;
-        self.pending.push((place, now));
-        let hedge = self.plan.hedge.filter(|_| self.plan.lane == Lane::Answer);
-        if hedge.is_some() {
-            self.sleep = Sleep::Hedge;
-        }
-        let retries = match self.plan.lane {
-            Lane::Answer => 0,
-            Lane::Stream => self.plan.following().saturating_sub(place),
-        };
-        Output::Forward { ticket, retries, hedge }
-    }
-
-    /// Takes in the answer that was hoped for.
+    /// Takes in a response with status 200.
     pub(super) fn on_success(&self) -> Output {
-        let warm = self.asker.gateway.config.keep_warm;
+        let warm = self.caller.gateway.config.keep_warm;
         match self.plan.lane {
             Lane::Answer => Output::Pass,
-            Lane::Stream => Output::Stream(IdleTimeouts { idle: self.plan.patience(), warm }),
+            Lane::Stream => Output::Stream(IdleTimeouts { idle: self.plan.max_idle(), warm }),
         }
     }
 
-    /// Takes in an answer that is not the one that was hoped for.
-    pub(super) fn answer(&mut self, status: u16, source: ReplySource, now: Timestamp) -> Output {
+    /// Takes in a response with any other status.
+    pub(super) fn on_failure(
+        &mut self,
+        status: u16,
+        source: ReplySource,
+        now: Timestamp,
+    ) -> Output {
         match source {
             ReplySource::Provider => Output::Pass,
-            ReplySource::Failed { next, made } => {
-                self.made.push_last_of(&made);
+            ReplySource::Failed { failover, log, reason: _ } => {
+                self.log.push_last_of(&log);
                 match self.plan.lane {
                     Lane::Answer => {
-                        self.advance_after_failure(self.first, next, FinalReply::Held, now)
+                        self.advance(self.in_flight.routed, failover, FinalReply::Held, now)
                     }
-                    // The router knew the plan and could not follow it.
+                    // The router knew the plan and made no further attempt.
                     Lane::Stream => Output::Pass,
                 }
             }
             ReplySource::Envoy { details, ticket } => {
-                self.on_envoy_reply(status, &details, ticket.map(|ticket| *ticket), now)
+                self.on_local_reply(status, &details, ticket.map(|ticket| *ticket), now)
             }
         }
     }
 
-    /// Takes in an answer of Envoy's own.
-    fn on_envoy_reply(
+    /// Takes in a local reply of Envoy's. In the stream lane, `ticket` is the one that the last
+    /// attempt has left.
+    fn on_local_reply(
         &mut self,
         status: u16,
         details: &str,
         ticket: Option<Ticket>,
         now: Timestamp,
     ) -> Output {
-        let ticket = ticket.filter(|_| self.plan.lane == Lane::Stream);
-        self.pending.retain(|(place, _)| *place != self.first);
-        let place = ticket.as_ref().map_or(self.first, |ticket| self.plan.place(ticket));
-        let Some(planned) = self.plan.get(place) else { return Output::Pass };
-        let Some((error, next)) = classify(status, details, &planned.provider) else {
-            return Output::Pass;
+        let routed = self.in_flight.routed;
+        self.in_flight.end(routed);
+        let Some(cause) = Cause::of_local_reply(status, details) else { return Output::Pass };
+        let Some(ticket) = ticket.filter(|_| self.plan.lane == Lane::Stream) else {
+            return self.fail(routed, cause, LogEntry::Missing, now);
         };
-        match ticket {
-            // Envoy's router makes no attempt after one that a breaker turned down, whatever that
-            // one has said to the ticket: it did not know why it ended.
-            Some(ticket) if matches!(error, Error::Overloaded { .. }) => {
-                let place = if ticket.is_exhausted() { place } else { place.saturating_sub(1) };
-                self.made = ticket.attempt_log.with_last_status(error.status());
-                self.advance_with_error(place, next, &error, now)
+        let index = self.plan.index_of(&ticket);
+        let state = if ticket.is_exhausted() { TicketState::Exhausted } else { TicketState::Open };
+        self.log = ticket.attempt_log;
+        match ReportedAttempt::of(cause, state) {
+            ReportedAttempt::Unlisted => self.fail(index, cause, LogEntry::Missing, now),
+            ReportedAttempt::Predecessor => {
+                self.fail(index.previous(), cause, LogEntry::Guessed, now)
             }
-            // The plan is at its end, and the router did not know.
-            Some(ticket) if ticket.is_exhausted() && details == "no_healthy_upstream" => {
-                let last = ticket.attempt_log.list().last().map_or(status, |(_, status, _)| status);
-                let error = of_call(last, &planned.provider);
-                self.made = ticket.attempt_log;
-                self.advance_with_error(place, next, &error, now)
-            }
-            // The last attempt has said that it ended, Envoy knows why.
-            Some(ticket) if ticket.is_exhausted() => {
-                self.made = ticket.attempt_log.with_last_status(error.status());
-                self.advance_with_error(place, next, &error, now)
-            }
-            ticket => {
-                self.made = ticket.map_or_else(|| self.made.clone(), |ticket| ticket.attempt_log);
-                self.record(place, &error, now);
-                self.advance_with_error(place, next, &error, now)
+            ReportedAttempt::Last => self.fail(index, cause, LogEntry::Guessed, now),
+            ReportedAttempt::LastAsListed => {
+                let last = self.log.list().last().map_or(status, |(_, status, _)| status);
+                self.fail(index, Cause::of_call_reply(last), LogEntry::Complete, now)
             }
         }
     }
 
-    /// Takes in what came of a call.
-    pub(super) fn called(&mut self, place: usize, called: CallResult, now: Timestamp) -> Output {
-        let Some(planned) = self.plan.get(place) else { return Output::Wait };
-        let provider = planned.provider.clone();
-        match called {
-            CallResult::Answer { status, headers, body } => {
-                let told = header(&headers, NEXT).map(Failover::from_header);
-                if told.is_none() && status != 200 {
-                    return self.on_gateway_failure(place, &of_call(status, &provider), now);
-                }
-                let made = header(&headers, ATTEMPTS).unwrap_or_default().to_owned();
-                self.made.push_last_of(&AttemptLog::parse(made));
-                let reply = final_reply::reply_from_call(status, headers, body, &self.made);
-                match told {
-                    None => Output::Reply(reply),
-                    Some(next) => {
-                        self.advance_after_failure(place, next, FinalReply::Reply(reply), now)
-                    }
-                }
+    /// Takes in the result of a call.
+    pub(super) fn on_call_ended(
+        &mut self,
+        index: PlanIndex,
+        result: CallResult,
+        now: Timestamp,
+    ) -> Output {
+        match result {
+            CallResult::Response { status, headers, body } => {
+                self.on_call_response(index, status, headers, body, now)
             }
-            CallResult::Broken => self.on_gateway_failure(
-                place,
-                &Error::BadAnswer { provider, problem: "broke off" },
-                now,
-            ),
-            CallResult::NotSent => {
-                let error = Error::Unreachable { provider };
-                self.record(place, &error, now);
-                self.advance_with_error(place, Failover::NextModel, &error, now)
-            }
+            CallResult::Broken => self.fail(index, Cause::BrokeOff, LogEntry::Missing, now),
+            CallResult::NotSent => self.fail(index, Cause::NotSent, LogEntry::Missing, now),
         }
     }
 
-    /// The moment has come for which the exchange slept.
-    pub(super) fn due(&mut self, now: Timestamp) -> Output {
-        match std::mem::replace(&mut self.sleep, Sleep::None) {
-            Sleep::Retry(place) => self.call(place, AttemptReason::Retry, now),
-            Sleep::Hedge if self.pending.iter().map(|(place, _)| *place).eq([self.first]) => {
-                match self.plan.after(self.first, Failover::NextModel) {
-                    Some(place) => {
-                        self.hedged = Some(place);
-                        self.admit_then_attempt(
-                            PendingAdmission { place, why: Some(AttemptReason::Hedge), told: None },
-                            now,
-                        )
-                    }
-                    None => Output::Wait,
-                }
-            }
-            Sleep::Hedge | Sleep::None => Output::Wait,
+    /// Takes in the response to a call: the provider role's, or Envoy's own.
+    fn on_call_response(
+        &mut self,
+        index: PlanIndex,
+        status: u16,
+        headers: Vec<(String, String)>,
+        body: Vec<u8>,
+        now: Timestamp,
+    ) -> Output {
+        let reported = header(&headers, NEXT).map(Failover::from_header);
+        if reported.is_none() && status != 200 {
+            return self.fail(index, Cause::of_call_reply(status), LogEntry::Missing, now);
+        }
+        let log = header(&headers, ATTEMPTS).unwrap_or_default().to_owned();
+        self.log.push_last_of(&AttemptLog::parse(log));
+        let reply = final_reply::reply_from_call(status, headers, body, &self.log);
+        match reported {
+            None => Output::Reply(reply),
+            Some(failover) => self.advance(index, failover, FinalReply::Reply(reply), now),
         }
     }
 
-    fn start_attempt(&mut self, asking: &PendingAdmission, now: Timestamp) -> Output {
-        match asking.why {
-            None => match &self.transcript {
-                None => self.forward(asking.place, now),
-                Some(transcript) => {
-                    self.fetching = Some(asking.place);
-                    Output::Fetch(transcript.fetch.clone())
-                }
-            },
-            Some(why) => self.call(asking.place, why, now),
+    /// Takes in that the moment has come at which the exchange asked to be woken.
+    pub(super) fn on_wake_up(&mut self, now: Timestamp) -> Output {
+        match std::mem::replace(&mut self.wake_up, WakeUpReason::Nothing) {
+            WakeUpReason::Retry(index) => self.call(index, AttemptReason::Retry, now),
+            WakeUpReason::Hedge if self.in_flight.is_routed_alone() => self.hedge(now),
+            WakeUpReason::Hedge | WakeUpReason::Nothing => Output::Wait,
         }
     }
 
-    /// Takes in what came of the call for the transcript.
-    pub(super) fn fetched(&mut self, called: &CallResult, now: Timestamp) -> Output {
-        let (Some(place), Some(transcript)) = (self.fetching.take(), self.transcript.take()) else {
+    /// Begins an attempt for the next model beside the first attempt.
+    fn hedge(&mut self, now: Timestamp) -> Output {
+        let Some(index) = self.plan.after(self.in_flight.routed, Failover::NextModel) else {
             return Output::Wait;
         };
-        match transcript.insert(&self.body, called) {
+        self.in_flight.hedged = Some(index);
+        let reason = Some(AttemptReason::Hedge);
+        self.admit(PendingAdmission { index, reason, reply: None }, now)
+    }
+
+    /// Takes in the result of the call for the transcript.
+    pub(super) fn on_transcript(&mut self, result: &CallResult, now: Timestamp) -> Output {
+        let state = std::mem::replace(&mut self.transcript, TranscriptState::NotNeeded);
+        let TranscriptState::Fetching(transcript, index) = state else {
+            self.transcript = state;
+            return Output::Wait;
+        };
+        match transcript.insert(&self.body, result) {
             Ok(body) => {
                 self.body = body;
-                self.forward(place, now)
+                self.forward(index, now)
             }
-            Err(error) => Output::Reply(Reply::error(&error, &self.request_id)),
+            Err(error) => Output::Reply(Reply::error(&error, &self.caller.request_id)),
         }
     }
 
-    /// An attempt failed of which only the gateway knows.
-    fn on_gateway_failure(&mut self, place: usize, error: &Error, now: Timestamp) -> Output {
-        self.record(place, error, now);
-        self.advance_with_error(place, Failover::after(error), error, now)
-    }
-
-    fn record(&mut self, place: usize, error: &Error, now: Timestamp) {
-        let Some(planned) = self.plan.get(place) else { return };
-        let took = self.took(place, now);
-        let (provider, model) = (planned.provider.clone(), planned.model.clone());
-        self.made = self.made.with_attempt(&model, error.status(), took);
-        self.notes.push(TelemetryEvent::Failed { provider, model, reason: error.reason(), took });
-    }
-
-    fn took(&self, place: usize, now: Timestamp) -> Duration {
-        let begun = self.pending.iter().find(|(other, _)| *other == place);
-        now.since(begun.map_or(self.started, |(_, begun)| *begun))
-    }
-
-    fn advance_with_error(
-        &mut self,
-        place: usize,
-        next: Failover,
-        error: &Error,
-        now: Timestamp,
-    ) -> Output {
-        let mut reply = Reply::failed(error, &self.request_id, &self.made);
-        let region = self.plan.primary.region.name().to_owned();
-        reply.headers.push(("x-attache-region", region));
-        let planned = self.plan.get(place);
-        let model = planned.map_or("", |planned| &planned.model);
-        reply.headers.extend(self.standing(model, now));
-        self.last = planned.map(|planned| (planned.provider.clone(), planned.region));
-        self.advance_after_failure(place, next, FinalReply::Reply(reply), now)
-    }
-
-    /// Goes on after an attempt that failed.
-    fn advance_after_failure(
-        &mut self,
-        place: usize,
-        next: Failover,
-        told: FinalReply,
-        now: Timestamp,
-    ) -> Output {
-        self.pending.retain(|(other, _)| *other != place);
-        if next != Failover::GiveUp && !self.pending.is_empty() {
-            return Output::Wait;
+    /// Makes an attempt that was admitted.
+    fn start(&mut self, index: PlanIndex, reason: Option<AttemptReason>, now: Timestamp) -> Output {
+        if let Some(reason) = reason {
+            return self.call(index, reason, now);
         }
-        // What was to begin beside it takes its place.
-        if let Some(asking) = self.asking.as_mut().filter(|_| next != Failover::GiveUp) {
-            (asking.why, asking.told) = (Some(AttemptReason::Fallback), Some(told));
-            return Output::Wait;
-        }
-        match self.following(place, next) {
-            None => told.output(),
-            Some(following) if self.is_same(place, following) => {
-                self.sleep = Sleep::Retry(following);
-                Output::Sleep(now.plus(BACK_OFF))
+        match std::mem::replace(&mut self.transcript, TranscriptState::NotNeeded) {
+            TranscriptState::Missing(transcript) | TranscriptState::Fetching(transcript, _) => {
+                let call = transcript.call.clone();
+                self.telemetry.push(TelemetryEvent::TranscriptCalled(call.region));
+                self.transcript = TranscriptState::Fetching(transcript, index);
+                Output::FetchTranscript(call)
             }
-            Some(place) => {
-                let (why, told) = (Some(AttemptReason::Fallback), Some(told));
-                self.admit_then_attempt(PendingAdmission { place, why, told }, now)
+            TranscriptState::NotNeeded => self.forward(index, now),
+        }
+    }
+
+    /// Makes an attempt through Envoy's router.
+    fn forward(&mut self, index: PlanIndex, now: Timestamp) -> Output {
+        let Some(planned) = self.plan.get(index) else { return Output::Wait };
+        let (ticket, retries) = match self.plan.lane {
+            Lane::Answer => {
+                let profile = planned.deadline_profile();
+                (self.ticket(Lane::Answer, planned.target(), Vec::new(), profile), 0)
             }
+            Lane::Stream => {
+                let profile = self.plan.deadline_profile_from(index);
+                let rest = self.plan.targets_after(index);
+                let retries = self.plan.retries_after(index);
+                (self.ticket(Lane::Stream, planned.target(), rest, profile), retries)
+            }
+        };
+        self.in_flight.route(index, now);
+        let hedge = self.plan.hedge.filter(|_| self.plan.lane == Lane::Answer);
+        if hedge.is_some() {
+            self.wake_up = WakeUpReason::Hedge;
         }
+        Output::Forward { ticket, retries, hedge }
     }
 
-    /// The place of the next attempt. The one that was made beside the first is not made again.
-    fn following(&self, place: usize, next: Failover) -> Option<usize> {
-        let following = self.plan.after(place, next)?;
-        if self.hedged == Some(following) {
-            self.plan.after(following, next)
-        } else {
-            Some(following)
-        }
-    }
-
-    fn is_same(&self, place: usize, other: usize) -> bool {
-        self.plan.get(place).map(|own| own.entry) == self.plan.get(other).map(|own| own.entry)
-    }
-
-    fn call(&mut self, place: usize, why: AttemptReason, now: Timestamp) -> Output {
-        let Some(planned) = self.plan.get(place) else { return Output::Wait };
-        let left = self.plan.primary.deadlines.total.saturating_sub(now.since(self.started));
+    /// Makes an attempt by a call of the gateway role's own.
+    fn call(&mut self, index: PlanIndex, reason: AttemptReason, now: Timestamp) -> Output {
+        let Some(planned) = self.plan.get(index) else { return Output::Wait };
+        let elapsed = now.since(self.caller.started);
+        let left = self.plan.primary.deadlines.total.saturating_sub(elapsed);
         let timeout = planned.deadlines.answer.min(left);
         if timeout.is_zero() {
-            let error = Error::Timeout { provider: planned.provider.clone() };
-            return self.advance_with_error(place, Failover::GiveUp, &error, now);
+            return self.fail(index, Cause::DeadlineExceeded, LogEntry::Complete, now);
         }
-        let ticket = planned.ticket(Lane::Answer, &self.request_id, self.made.clone());
-        let ticket = self.with_caller(ticket);
-        self.pending.push((place, now));
-        Output::Call { place, ticket, timeout, why }
+        let profile = planned.deadline_profile();
+        let ticket = self.ticket(Lane::Answer, planned.target(), Vec::new(), profile);
+        let cluster = ticket.target.cluster.clone();
+        self.telemetry.push(TelemetryEvent::FollowUp { reason, cluster });
+        self.in_flight.begin(index, now);
+        Output::Call { index, ticket, timeout, reason }
+    }
+
+    /// Returns the ticket of an attempt.
+    fn ticket(
+        &self,
+        lane: Lane,
+        target: AttemptTarget,
+        rest: Vec<AttemptTarget>,
+        deadline_profile: &str,
+    ) -> Ticket {
+        let Caller { gateway, account, request_id, started } = &self.caller;
+        Ticket {
+            lane,
+            deadline_profile: deadline_profile.to_owned(),
+            version: gateway.config.version.clone(),
+            request_id: request_id.clone(),
+            started: *started,
+            gateway_region: gateway.region,
+            limit_status: self.admissions.limit_status(&target.model),
+            target,
+            rest,
+            due: None,
+            account: account.clone(),
+            attempt_log: self.log.clone(),
+        }
+    }
+
+    /// Goes on after a failure that no provider role has reported.
+    fn fail(&mut self, index: PlanIndex, cause: Cause, entry: LogEntry, now: Timestamp) -> Output {
+        let Some(planned) = self.plan.get(index) else { return Output::Wait };
+        let Failure { error, failover } = cause.failure(&planned.provider);
+        self.last_failed = Some((planned.provider.clone(), planned.region));
+        match entry {
+            LogEntry::Missing => self.list_failure(index, &error, now),
+            LogEntry::Guessed => self.log = self.log.with_last_status(error.status()),
+            LogEntry::Complete => {}
+        }
+        let reply = self.error_reply(index, &error, now);
+        self.advance(index, failover, FinalReply::Reply(reply), now)
+    }
+
+    /// Lists a failed attempt, and counts it.
+    fn list_failure(&mut self, index: PlanIndex, error: &Error, now: Timestamp) {
+        let Some(planned) = self.plan.get(index) else { return };
+        let duration = now.since(self.in_flight.began(index).unwrap_or(self.caller.started));
+        let (provider, model) = (planned.provider.clone(), planned.model.clone());
+        self.log = self.log.with_attempt(&model, error.status(), duration);
+        let reason = error.reason();
+        self.telemetry.push(TelemetryEvent::Failed { provider, model, reason, duration });
+    }
+
+    /// Returns the client's answer if no attempt follows the failed one.
+    fn error_reply(&self, index: PlanIndex, error: &Error, now: Timestamp) -> Reply {
+        let mut reply = Reply::failed(error, &self.caller.request_id, &self.log);
+        reply.headers.push((REGION, self.plan.primary.region.name().to_owned()));
+        let model = self.plan.get(index).map_or("", |planned| &planned.model);
+        reply.headers.extend(self.admissions.limit_headers(model, now));
+        reply
+    }
+
+    /// Goes on after a failed attempt. `reply` is the client's answer if no attempt follows.
+    fn advance(
+        &mut self,
+        index: PlanIndex,
+        failover: Failover,
+        reply: FinalReply,
+        now: Timestamp,
+    ) -> Output {
+        self.in_flight.end(index);
+        if failover != Failover::GiveUp {
+            if !self.in_flight.is_empty() {
+                return Output::Wait;
+            }
+            // An attempt that waits to be made beside the failed one takes its place.
+            if let Some(pending) = &mut self.admissions.pending {
+                (pending.reason, pending.reply) = (Some(AttemptReason::Fallback), Some(reply));
+                return Output::Wait;
+            }
+        }
+        match self.next_after(index, failover) {
+            None => reply.into_output(),
+            Some(next) if self.plan.is_retry(index, next) => {
+                self.wake_up = WakeUpReason::Retry(next);
+                Output::WakeAt(now.plus(BACK_OFF))
+            }
+            Some(index) => {
+                let (reason, reply) = (Some(AttemptReason::Fallback), Some(reply));
+                self.admit(PendingAdmission { index, reason, reply }, now)
+            }
+        }
+    }
+
+    /// Returns the position of the next attempt. An attempt that was made beside the first is not
+    /// made again.
+    fn next_after(&self, index: PlanIndex, failover: Failover) -> Option<PlanIndex> {
+        let next = self.plan.after(index, failover)?;
+        if self.in_flight.hedged == Some(next) {
+            return self.plan.after(next, failover);
+        }
+        Some(next)
     }
 }

@@ -1,35 +1,35 @@
-//! The gateway's paths and what they take.
+//! The gateway's endpoints: paths, methods and content types.
 
 use crate::chat::error::Error;
 
-/// What stands under a path.
+/// Endpoint of the gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Page {
+pub(super) enum Endpoint {
     Chat,
     Models,
     Health,
 }
 
-/// What a method and a path ask for. Voice platforms append `/chat/completions` to whatever base
-/// URL they are given, so the path may be doubled.
-pub(super) fn page(method: &str, path: &str) -> Result<Page, Error> {
+/// Returns the endpoint of a method and a path. Voice platforms append `/chat/completions` to any base
+/// URL, so the path may be doubled.
+pub(super) fn endpoint(method: &str, path: &str) -> Result<Endpoint, Error> {
     let path = path.split(['?', '#']).next().unwrap_or_default();
     let below = path.strip_prefix("/v1").unwrap_or(path);
     let (page, allow) = match below {
-        "/chat/completions" | "/chat/completions/chat/completions" => (Page::Chat, "POST"),
-        "/models" => (Page::Models, READ),
-        "/healthz" if path == below => (Page::Health, READ),
+        "/chat/completions" | "/chat/completions/chat/completions" => (Endpoint::Chat, "POST"),
+        "/models" => (Endpoint::Models, READ),
+        "/healthz" if path == below => (Endpoint::Health, READ),
         _ => return Err(Error::NoSuchPath),
     };
     let is_allowed = allow.split(", ").any(|allowed| allowed == method);
     if is_allowed { Ok(page) } else { Err(Error::Method { allow }) }
 }
 
-/// Envoy leaves the body out of an answer to HEAD.
+/// Methods of an endpoint that is read. Envoy removes the body of an answer to HEAD.
 const READ: &str = "GET, HEAD";
 
-/// A chat request is JSON. A client that does not say so is believed.
-pub(super) fn content_type(value: Option<&str>) -> Result<(), Error> {
+/// Checks the content type of a chat request. A request without one is taken for JSON.
+pub(super) fn check_content_type(value: Option<&str>) -> Result<(), Error> {
     let Some(value) = value else { return Ok(()) };
     let kind = value.split(';').next().unwrap_or_default().trim();
     if kind.eq_ignore_ascii_case("application/json") {
@@ -38,8 +38,8 @@ pub(super) fn content_type(value: Option<&str>) -> Result<(), Error> {
     Err(Error::ContentType { found: printable(kind) })
 }
 
-/// Nothing is unpacked here.
-pub(super) fn content_encoding(value: Option<&str>) -> Result<(), Error> {
+/// Checks the content encoding of a chat request. No body is decompressed.
+pub(super) fn check_content_encoding(value: Option<&str>) -> Result<(), Error> {
     match value.map(str::trim) {
         None | Some("") => Ok(()),
         Some(coding) if coding.eq_ignore_ascii_case("identity") => Ok(()),
@@ -47,7 +47,7 @@ pub(super) fn content_encoding(value: Option<&str>) -> Result<(), Error> {
     }
 }
 
-/// The beginning of what a client wrote, as far as an error may repeat it.
+/// Returns the beginning of a client's text, as far as an error may repeat it.
 fn printable(text: &str) -> String {
     let is_printable = |c: &char| c.is_ascii_graphic() || *c == ' ';
     text.chars().filter(is_printable).take(60).collect()
@@ -64,14 +64,14 @@ mod tests {
     fn paths_and_methods() {
         let method = |allow| Err(Error::Method { allow });
         let cases = [
-            ("POST", "/v1/chat/completions", Ok(Page::Chat)),
-            ("POST", "/chat/completions", Ok(Page::Chat)),
-            ("POST", "/chat/completions/chat/completions", Ok(Page::Chat)),
-            ("POST", "/v1/chat/completions/chat/completions?x=1", Ok(Page::Chat)),
-            ("GET", "/v1/models", Ok(Page::Models)),
-            ("GET", "/healthz", Ok(Page::Health)),
-            ("HEAD", "/healthz", Ok(Page::Health)),
-            ("HEAD", "/v1/models", Ok(Page::Models)),
+            ("POST", "/v1/chat/completions", Ok(Endpoint::Chat)),
+            ("POST", "/chat/completions", Ok(Endpoint::Chat)),
+            ("POST", "/chat/completions/chat/completions", Ok(Endpoint::Chat)),
+            ("POST", "/v1/chat/completions/chat/completions?x=1", Ok(Endpoint::Chat)),
+            ("GET", "/v1/models", Ok(Endpoint::Models)),
+            ("GET", "/healthz", Ok(Endpoint::Health)),
+            ("HEAD", "/healthz", Ok(Endpoint::Health)),
+            ("HEAD", "/v1/models", Ok(Endpoint::Models)),
             ("GET", "/v1/chat/completions", method("POST")),
             ("HEAD", "/v1/chat/completions", method("POST")),
             ("POST", "/v1/models", method("GET, HEAD")),
@@ -82,27 +82,27 @@ mod tests {
             ("", "", Err(Error::NoSuchPath)),
         ];
         for (verb, path, expected) in cases {
-            assert_eq!(page(verb, path), expected, "{verb} {path}");
+            assert_eq!(endpoint(verb, path), expected, "{verb} {path}");
         }
     }
 
     #[test]
     fn json_by_any_other_name_is_refused() {
         for value in [None, Some("application/json"), Some("Application/JSON ; charset=utf-8")] {
-            assert_eq!(content_type(value), Ok(()), "{value:?}");
+            assert_eq!(check_content_type(value), Ok(()), "{value:?}");
         }
         for value in ["text/plain", "", "application/jsonx", "application/x-www-form-urlencoded"] {
-            assert!(content_type(Some(value)).is_err(), "{value}");
+            assert!(check_content_type(Some(value)).is_err(), "{value}");
         }
     }
 
     #[test]
     fn a_packed_body_is_refused() {
         for value in [None, Some(""), Some("identity"), Some(" Identity ")] {
-            assert_eq!(content_encoding(value), Ok(()), "{value:?}");
+            assert_eq!(check_content_encoding(value), Ok(()), "{value:?}");
         }
         for value in ["gzip", "GZIP", "gzip, identity", "br"] {
-            assert!(content_encoding(Some(value)).is_err(), "{value}");
+            assert!(check_content_encoding(Some(value)).is_err(), "{value}");
         }
     }
 }

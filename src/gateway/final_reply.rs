@@ -1,20 +1,25 @@
-//! How a client is told what came of the attempts.
+//! The client's answer after attempts that the gateway role has made.
 
 use super::Output;
-use crate::{chat::attempt_log::AttemptLog, reply::Reply, summary};
+use crate::{
+    chat::attempt_log::AttemptLog,
+    failover::header_reason,
+    handoff::headers::{ATTEMPTS, NEXT, PARAMS, REGION, REPAIR, SUMMARY},
+    reply::Reply,
+};
 
-/// How the client is told of a failure if nothing comes after it.
+/// The client's answer if no attempt follows a failed one.
 #[derive(Debug)]
 pub(super) enum FinalReply {
-    /// By the answer that is held.
+    /// The response that the shell holds.
     Held,
-    /// By this one.
+    /// This reply.
     Reply(Reply),
 }
 
 impl FinalReply {
-    /// What to do so that the client is told.
-    pub(super) fn output(self) -> Output {
+    /// Returns the output that answers the client.
+    pub(super) fn into_output(self) -> Output {
         match self {
             Self::Held => Output::Pass,
             Self::Reply(reply) => Output::Reply(reply),
@@ -22,44 +27,39 @@ impl FinalReply {
     }
 }
 
-/// The provider role's answer to a call, as the client gets it after these attempts.
+/// Returns the client's answer for the provider role's response to a call.
 pub(super) fn reply_from_call(
     status: u16,
     headers: Vec<(String, String)>,
     body: Vec<u8>,
-    made: &AttemptLog,
+    log: &AttemptLog,
 ) -> Reply {
-    let reason = header(&headers, NEXT).and_then(|told| told.split(' ').nth(1));
+    let reason = header(&headers, NEXT).and_then(header_reason);
     let reason = reason.map(|reason| reason.to_owned().into());
-    let summary = header(&headers, summary::HEADER).map(str::to_owned);
-    let known = |(name, value): (String, String)| {
-        FORWARDED_HEADERS.into_iter().find(|known| *known == name).map(|known| (known, value))
+    let summary = header(&headers, SUMMARY).map(str::to_owned);
+    let forwarded = |(name, value): (String, String)| {
+        let known = FORWARDED_HEADERS.into_iter().find(|known| *known == name);
+        known.map(|known| (known, value))
     };
-    let mut headers: Vec<_> = headers.into_iter().filter_map(known).collect();
-    headers.push((ATTEMPTS, made.to_string()));
+    let mut headers: Vec<_> = headers.into_iter().filter_map(forwarded).collect();
+    headers.push((ATTEMPTS, log.to_string()));
     Reply { status, headers, body, reason, summary }
 }
 
-/// A header's value.
+/// Returns the value of a header.
 pub(super) fn header<'h>(headers: &'h [(String, String)], name: &str) -> Option<&'h str> {
     headers.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
 }
 
-/// By what the provider role tells that an attempt failed.
-pub(super) const NEXT: &str = "x-attache-next";
-
-/// Where attempts are listed.
-pub(super) const ATTEMPTS: &str = "x-attache-attempts";
-
-/// Headers of the provider role's that a client gets.
+/// Headers of the provider role's response that the client gets.
 const FORWARDED_HEADERS: [&str; 12] = [
     "content-type",
     "cache-control",
     "retry-after",
     "x-accel-buffering",
-    "x-attache-params",
-    "x-attache-region",
-    "x-attache-repair",
+    PARAMS,
+    REGION,
+    REPAIR,
     "x-ratelimit-limit",
     "x-ratelimit-remaining",
     "x-ratelimit-reset",

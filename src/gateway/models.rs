@@ -1,10 +1,10 @@
-//! The models of this gateway's region, in OpenAI's list shape with the fields of AssemblyAI's
-//! catalogue that the configuration can fill.
+//! The list of models of the gateway's region, in OpenAI's shape, with the fields of AssemblyAI's
+//! catalogue that the configuration has.
 
 use super::Gateway;
 use crate::{chat::parameter::Parameter, config::Model, json::Object, region::Region};
 
-/// The body of `GET /v1/models`.
+/// Returns the body of `GET /v1/models`.
 pub fn list(gateway: &Gateway) -> Vec<u8> {
     let mut out = Vec::new();
     let mut body = Object::open(&mut out);
@@ -22,7 +22,7 @@ pub fn list(gateway: &Gateway) -> Vec<u8> {
     out
 }
 
-/// Where a model can be reached from here. `None` if nowhere.
+/// Returns the regions in which the gateway reaches a model. `None` if there are none.
 fn regions(gateway: &Gateway, model: &Model) -> Option<Vec<(Region, String)>> {
     let reached = |(region, _): &(Region, &_)| gateway.region.may_reach(*region);
     let found: Vec<_> = model

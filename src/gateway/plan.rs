@@ -1,338 +1,156 @@
-//! The attempts of one exchange, in order. Everything about them is checked before the first.
+//! The plan: the attempts that one exchange may make, in order. Everything about them is checked
+//! before the first is made.
+
+mod check;
 
 use std::time::Duration;
 
-use serde_json::value::RawValue;
-
-use super::Gateway;
 use crate::{
-    chat::{
-        attempt_log::AttemptLog,
-        mistake::{Mistake, MistakeKind},
-        parameter::{Parameter, Parameters},
-        request::Request,
-    },
-    config::{Deadlines, Target, limits::Rate},
-    failover::{Failover, skip},
-    fallbacks::{FallbackConfig, FallbackSource, Fallbacks},
+    chat::request_variant::RequestVariant,
+    config::Deadlines,
+    failover::Failover,
     handoff::ticket::{AttemptTarget, Lane, Ticket},
-    provider,
     region::Region,
-    time::Timestamp,
 };
 
-/// The attempts of one exchange.
+/// Plan of one exchange.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
-    /// Who makes the attempts after the first.
+    /// Lane of the exchange.
     pub lane: Lane,
-    /// After how long without content the next attempt begins beside the first.
+    /// Time without content after which the next attempt begins beside the first.
     pub hedge: Option<Duration>,
-    /// The first.
-    pub primary: Planned,
-    /// Whether the first is made a second time before anybody else is asked.
+    /// The first attempt.
+    pub primary: PlannedAttempt,
+    /// Whether the first attempt is followed by a retry.
     retry: bool,
-    /// Those that may follow then.
-    fallbacks: Vec<Planned>,
+    /// Attempts after those, for other models.
+    fallbacks: Vec<PlannedAttempt>,
 }
 
-/// An attempt that may be made.
+/// Position of an attempt in a plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PlanIndex(usize);
+
+impl PlanIndex {
+    /// The first attempt.
+    pub const FIRST: Self = Self(0);
+
+    /// The attempt this many positions after the first.
+    pub const fn new(position: usize) -> Self {
+        Self(position)
+    }
+
+    /// Returns the position this many after the next one.
+    fn after(self, skipped: usize) -> Self {
+        Self(self.0.saturating_add(1).saturating_add(skipped))
+    }
+
+    /// Returns the position before this one. The first has none and stays.
+    pub(super) fn previous(self) -> Self {
+        Self(self.0.saturating_sub(1))
+    }
+}
+
+/// Attempt that may be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Planned {
-    /// Which request is made: 0 is the client's own, then its fallbacks in order.
-    pub entry: usize,
-    /// The model, as the operator spells it.
+pub struct PlannedAttempt {
+    /// Request that is made.
+    pub variant: RequestVariant,
+    /// Name of the model, as the operator spells it.
     pub model: String,
-    /// Who is asked.
+    /// Name of the provider.
     pub provider: String,
-    /// Where the gateway stands.
-    home: Region,
-    /// Where the data goes.
+    /// Region that the data goes to.
     pub region: Region,
     /// Envoy's cluster for it.
     pub cluster: String,
-    /// How long it may take.
+    /// Timeouts.
     pub deadlines: Deadlines,
-    /// Their class.
-    class: String,
-    /// After how long without content its operator would have another attempt begin.
+    /// Name of the timeouts that Envoy keeps. See `Deadlines::class`.
+    deadline_profile: String,
+    /// The operator's default of [`Plan::hedge`].
     hedge: Option<Duration>,
 }
 
 impl Plan {
-    /// Plans for a request, or names all that is wrong with it and with its fallbacks.
-    pub fn new(
-        gateway: &Gateway,
-        account: &str,
-        parameters: Parameters<'_>,
-    ) -> Result<Self, Vec<Mistake>> {
-        let (request, mut mistakes) = Request::check(parameters);
-        let around = Around { gateway, account };
-        let primary = check(&around, &request, 0, &mut mistakes);
-        let config = FallbackConfig::of(&request.parameters);
-        let config = config.unwrap_or_else(|mistake| {
-            mistakes.push(mistake);
-            FallbackConfig::default()
-        });
-        let fallbacks = check_fallbacks(&around, &request, &mut mistakes);
-        let Some(primary) = primary.filter(|_| mistakes.is_empty()) else { return Err(mistakes) };
-        let asked = config.hedge_ms.map(u64::from).map(Duration::from_millis);
-        let Checked { mut planned, depth } = fallbacks;
-        planned.truncate(config.depth.map_or(depth, usize::from));
-        Ok(Self {
-            lane: if request.stream { Lane::Stream } else { Lane::Answer },
-            hedge: asked.or(primary.hedge).filter(|hedge| !hedge.is_zero()),
-            retry: config.retry.unwrap_or(true),
-            fallbacks: planned,
-            primary,
-        })
-    }
-
-    /// How many attempts may follow the first.
-    pub fn following(&self) -> usize {
+    /// Returns the number of attempts that may follow the first.
+    pub fn max_retries(&self) -> usize {
         usize::from(self.retry) + self.fallbacks.len()
     }
 
-    /// Whether this request may be made: 0 is the client's own, then its fallbacks in order.
-    pub fn asks(&self, entry: usize) -> bool {
-        entry == 0 || self.fallbacks.iter().any(|planned| planned.entry == entry)
+    /// Returns the number of attempts that may follow this one.
+    pub fn retries_after(&self, index: PlanIndex) -> usize {
+        self.max_retries().saturating_sub(index.0)
     }
 
-    /// The attempt at a place in the plan.
-    pub fn get(&self, place: usize) -> Option<&Planned> {
-        let first = 1 + usize::from(self.retry);
-        place.checked_sub(first).map_or(Some(&self.primary), |place| self.fallbacks.get(place))
+    /// Returns `true` if an attempt may be made for this request.
+    pub fn includes(&self, variant: RequestVariant) -> bool {
+        self.primary.variant == variant || self.fallbacks.iter().any(|own| own.variant == variant)
     }
 
-    /// The longest silence in a stream that any of its models may need.
-    pub fn patience(&self) -> Duration {
-        let others = self.fallbacks.iter().map(|planned| planned.deadlines.idle);
+    /// Returns the attempt at a position.
+    pub fn get(&self, index: PlanIndex) -> Option<&PlannedAttempt> {
+        let first_fallback = 1 + usize::from(self.retry);
+        match index.0.checked_sub(first_fallback) {
+            None => Some(&self.primary),
+            Some(fallback) => self.fallbacks.get(fallback),
+        }
+    }
+
+    /// Returns the longest silence in a stream that any of the models may need.
+    pub fn max_idle(&self) -> Duration {
+        let others = self.fallbacks.iter().map(|own| own.deadlines.idle);
         others.fold(self.primary.deadlines.idle, Duration::max)
     }
 
-    fn rest(&self, place: usize) -> impl Iterator<Item = &Planned> {
-        (place + 1..=self.following()).filter_map(|place| self.get(place))
+    /// Returns the attempts after a position.
+    fn rest(&self, index: PlanIndex) -> impl Iterator<Item = &PlannedAttempt> {
+        (index.0 + 1..=self.max_retries()).filter_map(|position| self.get(PlanIndex(position)))
     }
 
-    /// The place of the attempt that a stream's ticket is for.
-    pub fn place(&self, ticket: &Ticket) -> usize {
-        self.following().saturating_sub(ticket.rest.len())
+    /// Returns the targets of the attempts after a position.
+    pub fn targets_after(&self, index: PlanIndex) -> Vec<AttemptTarget> {
+        self.rest(index).map(PlannedAttempt::target).collect()
     }
 
-    /// The place of the attempt that follows one which ended so.
-    pub fn after(&self, place: usize, next: Failover) -> Option<usize> {
-        let entry = self.get(place)?.entry;
-        let rest = self.rest(place).map(|planned| planned.entry);
-        skip(next, entry, rest).map(|skipped| place + 1 + skipped)
+    /// Returns the position of the attempt that a ticket of the stream lane is for.
+    pub fn index_of(&self, ticket: &Ticket) -> PlanIndex {
+        PlanIndex(self.max_retries().saturating_sub(ticket.rest.len()))
     }
 
-    /// The ticket of the attempt at a place, where those that follow come from Envoy's router in the
-    /// stream lane. It does not say yet who asks, and since when.
-    pub fn ticket(&self, place: usize, request_id: &str, made: AttemptLog) -> Option<Ticket> {
-        let first = self.get(place)?;
-        let ticket = first.ticket(self.lane, request_id, made);
-        if self.lane == Lane::Answer {
-            return Some(ticket);
-        }
-        // Envoy's router has one deadline for every attempt: the most patient model's.
-        let patience = |own: &&Planned| own.deadlines.first_content;
-        let patient = self.rest(place).max_by_key(patience);
-        let patient = patient.filter(|own| patience(own) > first.deadlines.first_content);
-        let class = patient.unwrap_or(first).class.clone();
-        Some(Ticket {
-            rest: self.rest(place).map(Planned::leg).collect(),
-            deadline_profile: class,
-            ..ticket
-        })
+    /// Returns the position of the attempt that follows a failed one.
+    pub fn after(&self, index: PlanIndex, failover: Failover) -> Option<PlanIndex> {
+        let variants = self.rest(index).map(|own| own.variant);
+        let skipped = failover.next_attempt(self.get(index)?.variant, variants)?;
+        Some(index.after(skipped))
+    }
+
+    /// Returns `true` if two attempts make the same request.
+    pub fn is_retry(&self, index: PlanIndex, next: PlanIndex) -> bool {
+        self.get(index).map(|own| own.variant) == self.get(next).map(|own| own.variant)
+    }
+
+    /// Returns the deadline profile of an attempt and those after it. Envoy's router has one timeout
+    /// for the first content of all of them: the longest.
+    pub fn deadline_profile_from(&self, index: PlanIndex) -> &str {
+        let first_content = |own: &&PlannedAttempt| own.deadlines.first_content;
+        let own = self.get(index).unwrap_or(&self.primary);
+        let longest = self.rest(index).max_by_key(first_content);
+        let longest = longest.filter(|other| first_content(other) > first_content(&own));
+        &longest.unwrap_or(own).deadline_profile
     }
 }
 
-impl Planned {
-    /// The ticket of this attempt alone. It does not say yet who asks, and since when.
-    pub fn ticket(&self, lane: Lane, request_id: &str, made: AttemptLog) -> Ticket {
-        let (leg, request_id, account) = (self.leg(), request_id.to_owned(), String::new());
-        let (home, class, rest) = (self.home, self.class.clone(), Vec::new());
-        let (version, started, due, standing) = (String::new(), Timestamp::default(), None, None);
-        Ticket {
-            lane,
-            deadline_profile: class,
-            version,
-            request_id,
-            started,
-            gateway_region: home,
-            leg,
-            rest,
-            due,
-            account,
-            limit_status: standing,
-            attempt_log: made,
-        }
-    }
-
-    fn leg(&self) -> AttemptTarget {
+impl PlannedAttempt {
+    /// Returns the target for a ticket.
+    pub fn target(&self) -> AttemptTarget {
         let (model, cluster) = (self.model.clone(), self.cluster.clone());
-        AttemptTarget { entry: self.entry, model, cluster }
+        AttemptTarget { variant: self.variant, model, cluster }
     }
-}
 
-/// Who asks, and where.
-struct Around<'g> {
-    gateway: &'g Gateway,
-    account: &'g str,
-}
-
-/// Whether a request can be served, and where.
-fn check(
-    around: &Around<'_>,
-    request: &Request<'_>,
-    entry: usize,
-    mistakes: &mut Vec<Mistake>,
-) -> Option<Planned> {
-    let Around { gateway, account } = around;
-    if request.model.is_empty() {
-        return None;
+    /// Returns the deadline profile of this attempt alone.
+    pub fn deadline_profile(&self) -> &str {
+        &self.deadline_profile
     }
-    let region = region(gateway, request, mistakes);
-    let model = request.model.as_ref();
-    let Some(target) = gateway.config.target(model, region) else {
-        mistakes.push(not_here(gateway, model));
-        return None;
-    };
-    if gateway.config.limits(account, target.name).requests == Rate::Nothing {
-        mistakes.push(Mistake::new(MistakeKind::NoModel, "model", NO_ACCESS));
-        return None;
-    }
-    check_fit(gateway, request, &target, mistakes);
-    Some(Planned {
-        entry,
-        model: target.name.to_owned(),
-        provider: target.endpoint.provider.clone(),
-        home: gateway.region,
-        region,
-        cluster: target.cluster(),
-        deadlines: target.model.deadlines,
-        class: target.model.deadline_profile.clone(),
-        hedge: target.model.hedge,
-    })
-}
-
-fn check_fit(
-    gateway: &Gateway,
-    request: &Request<'_>,
-    target: &Target<'_>,
-    mistakes: &mut Vec<Mistake>,
-) {
-    let mut fit = provider::fit(request, target);
-    mistakes.append(&mut fit.refused);
-    if gateway.config.strict_parameters {
-        let strict = |name: &str| format!("model {} does not take {name}", target.name);
-        mistakes.extend(
-            fit.dropped
-                .iter()
-                .map(|name| Mistake::new(MistakeKind::Unsupported, name.as_ref(), &strict(name))),
-        );
-    }
-}
-
-/// What an account is told that may not ask this model. LLM Gateway, *Troubleshooting*.
-const NO_ACCESS: &str = "Your account does not have access to this LLM Gateway model";
-
-/// Why a model cannot be had where it was asked for.
-fn not_here(gateway: &Gateway, model: &str) -> Mistake {
-    let is_in = |region| gateway.config.target(model, region).is_some();
-    let problem = if is_in(gateway.region) {
-        "cannot be used with model_region = 'global'"
-    } else if gateway.region.may_reach(Region::Global) && is_in(Region::Global) {
-        "can only be used with model_region = 'global'"
-    } else {
-        "is not supported"
-    };
-    let shown: String = model.chars().take(100).collect();
-    Mistake::new(MistakeKind::NoModel, "model", &format!("model {shown} {problem}"))
-}
-
-/// Where a request is to be served. One that may not go there is checked as if it stayed.
-fn region(gateway: &Gateway, request: &Request<'_>, mistakes: &mut Vec<Mistake>) -> Region {
-    if !request.global {
-        return gateway.region;
-    }
-    if gateway.region.may_reach(Region::Global) {
-        return Region::Global;
-    }
-    let here = gateway.region.name();
-    let problem = format!("model_region global is not available in region {here}");
-    mistakes.push(Mistake::new(MistakeKind::Invalid, "model_region", &problem));
-    gateway.region
-}
-
-/// The fallbacks that may be asked, and how many of them are when nobody says.
-#[derive(Default)]
-struct Checked {
-    planned: Vec<Planned>,
-    depth: usize,
-}
-
-/// Checks each fallback as if it had been asked for itself.
-fn check_fallbacks(
-    around: &Around<'_>,
-    request: &Request<'_>,
-    mistakes: &mut Vec<Mistake>,
-) -> Checked {
-    let fallbacks = match Fallbacks::of(&request.parameters, &request.model, &around.gateway.config)
-    {
-        Ok(fallbacks) => fallbacks,
-        Err(mistake) => {
-            mistakes.push(mistake);
-            return Checked::default();
-        }
-    };
-    let of_request = if fallbacks.count() > 0 { mistakes.clone() } else { Vec::new() };
-    let mut planned = Vec::new();
-    for index in 0..fallbacks.count() {
-        let (fallback, wrong) = check_fallback(around, request, &fallbacks, index);
-        match fallbacks.by {
-            FallbackSource::Client => report(index, wrong, &of_request, mistakes),
-            // What the operator's fallbacks lack is no mistake of the client's.
-            FallbackSource::Operator if !wrong.is_empty() => continue,
-            FallbackSource::Operator => {}
-        }
-        planned.extend(fallback);
-    }
-    // An operator names no more than are to be asked.
-    let depth = if fallbacks.by == FallbackSource::Client { 1 } else { planned.len() };
-    Checked { planned, depth }
-}
-
-/// Keeps the mistakes of a fallback, but for those it has in common with the request.
-fn report(index: usize, wrong: Vec<Mistake>, of_request: &[Mistake], mistakes: &mut Vec<Mistake>) {
-    for mistake in wrong.into_iter().filter(|mistake| !of_request.contains(mistake)) {
-        let param = format!("fallbacks[{index}].{}", mistake.param);
-        let message = format!("fallbacks[{index}]: {}", mistake.message);
-        mistakes.push(Mistake { param, message, ..mistake });
-    }
-}
-
-/// A fallback and its mistakes, those of the request it takes the rest from among them.
-fn check_fallback<'a>(
-    around: &Around<'_>,
-    request: &Request<'a>,
-    fallbacks: &Fallbacks<'a>,
-    index: usize,
-) -> (Option<Planned>, Vec<Mistake>) {
-    let merged = match fallbacks.merged(&request.parameters, index) {
-        Ok(merged) => merged,
-        Err(mistake) => return (None, vec![mistake]),
-    };
-    let (merged, mut mistakes) = Request::check(merged);
-    if transcript_id(&merged) != transcript_id(request) {
-        let problem = "transcript_id must be that of the request";
-        mistakes.push(Mistake::new(MistakeKind::Invalid, "transcript_id", problem));
-    }
-    let planned = check(around, &merged, index + 1, &mut mistakes);
-    (planned, mistakes)
-}
-
-/// One transcript is fetched, for all attempts.
-fn transcript_id<'a>(request: &Request<'a>) -> Option<&'a str> {
-    request.parameters.get(Parameter::TranscriptId).map(RawValue::get)
 }

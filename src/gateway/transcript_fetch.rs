@@ -1,4 +1,4 @@
-//! Fetching a transcript before the first attempt.
+//! The call for a transcript before the first attempt.
 
 use std::time::Duration;
 
@@ -9,40 +9,56 @@ use crate::{
         mistake::{Mistake, MistakeKind},
     },
     config::{TranscriptKey, Transcripts},
-    http_call::CallResult,
-    provider::MAX_ANSWER,
+    http_call::{CallResult, MAX_ANSWER, USER_AGENT},
     region::Region,
-    transcript::{self, Wanted},
+    transcript::{self, TranscriptRequest},
 };
 
-/// A call for a transcript.
+/// Call for a transcript.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fetch {
-    /// Where the transcript is: where the gateway stands, and nowhere else.
+pub struct TranscriptCall {
+    /// Region of the transcript service: the gateway's, and no other.
     pub region: Region,
     /// Envoy's cluster for it.
     pub cluster: String,
-    /// The value of `:authority`.
+    /// Value of `:authority`.
     pub authority: String,
-    /// The value of `:path`.
+    /// Value of `:path`.
     pub path: String,
-    /// Whose key is shown.
+    /// Key that the service gets.
     pub key: TranscriptKey,
-    /// How long it may take.
+    /// Timeout.
     pub timeout: Duration,
 }
 
-/// A transcript that is to be put into a request before its first attempt.
-#[derive(Debug)]
-pub(super) struct Transcript {
-    wanted: Wanted,
-    /// How to come by it.
-    pub(super) fetch: Fetch,
+impl TranscriptCall {
+    /// Returns the headers of the call. `caller_key` is the caller's own key, for
+    /// [`TranscriptKey::Caller`].
+    pub fn headers<'h>(&'h self, caller_key: Option<&'h str>) -> Vec<(&'h str, &'h str)> {
+        let mut headers = vec![
+            (":method", "GET"),
+            (":scheme", "https"),
+            (":authority", self.authority.as_str()),
+            (":path", &self.path),
+            ("accept", "application/json"),
+            ("user-agent", USER_AGENT),
+        ];
+        headers.extend(caller_key.map(|key| ("authorization", transcript::without_bearer(key))));
+        headers
+    }
 }
 
-impl Transcript {
-    /// Or what is wrong with asking for one.
-    pub(super) fn new(gateway: &Gateway, wanted: Wanted) -> Result<Self, Error> {
+/// Transcript that a request needs before its first attempt.
+#[derive(Debug)]
+pub(super) struct PendingTranscript {
+    wanted: TranscriptRequest,
+    /// Call that fetches it.
+    pub(super) call: TranscriptCall,
+}
+
+impl PendingTranscript {
+    /// Returns the transcript that a request names, or the error if the region has no service.
+    pub(super) fn new(gateway: &Gateway, wanted: TranscriptRequest) -> Result<Self, Error> {
         let region = gateway.region;
         let service = gateway.config.transcripts.as_ref();
         let Some((service, base)) = service.and_then(|own| Some((own, own.base_urls.get(region)?)))
@@ -51,7 +67,7 @@ impl Transcript {
             let mistake = Mistake::new(MistakeKind::Unsupported, "transcript_id", &problem);
             return Err(Error::Invalid(vec![mistake]));
         };
-        let fetch = Fetch {
+        let call = TranscriptCall {
             region,
             cluster: Transcripts::cluster(region),
             authority: base.authority(),
@@ -59,14 +75,14 @@ impl Transcript {
             key: service.key.clone(),
             timeout: service.timeout,
         };
-        Ok(Self { wanted, fetch })
+        Ok(Self { wanted, call })
     }
 
-    /// The body of the request with the transcript in it.
-    pub(super) fn insert(&self, body: &[u8], called: &CallResult) -> Result<Vec<u8>, Error> {
-        let text = transcript::read(called)?;
-        // Envoy keeps the body for later attempts, in a buffer that is made for answers too.
-        if self.wanted.length(body, &text) > MAX_ANSWER {
+    /// Returns the body of the request with the transcript in it.
+    pub(super) fn insert(&self, body: &[u8], result: &CallResult) -> Result<Vec<u8>, Error> {
+        let text = transcript::text_from_call(result)?;
+        // Envoy keeps the body for later attempts, in a buffer that has room for the longest answer.
+        if self.wanted.inserted_length(body, &text) > MAX_ANSWER {
             let limit = u32::try_from(MAX_ANSWER).unwrap_or(u32::MAX);
             return Err(Error::TooLarge { limit });
         }

@@ -1,228 +1,230 @@
-//! What one attempt is told about the exchange it belongs to, and what it leaves to the next.
+//! The ticket: everything one attempt has to know about its exchange, and the attempts that may
+//! follow.
 //!
 //! A ticket travels as text: from the gateway role to the provider role, and from one attempt of a
-//! stream to the next. Clients can neither see nor write one.
+//! stream to the next. Clients can neither see nor write one. Envoy's routes read two parts of the
+//! text: see [`Ticket::cluster_prefix`] and [`Ticket::route_pattern`].
 
-use std::{borrow::Cow, time::Duration};
+use std::time::Duration;
 
 use crate::{
-    chat::attempt_log::AttemptLog,
-    failover::{BACK_OFF, Failover, skip},
+    chat::{attempt_log::AttemptLog, request_variant::RequestVariant},
+    failover::{BACK_OFF, Failover},
     quota::LimitStatus,
     region::Region,
     time::Timestamp,
 };
 
-/// The cluster of an attempt that is not to be made: nobody listens there. Envoy's router would go
-/// on with the last cluster if a ticket named none.
+/// Cluster of a ticket that leads nowhere. Nobody listens there. Envoy's router would send another
+/// attempt to the last cluster again if a ticket named none.
 pub const EXHAUSTED_CLUSTER: &str = "nobody";
 
-/// Who makes the attempts after the first.
+/// The two ways in which attempts follow each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lane {
-    /// The gateway role: the answer comes in one piece.
+    /// The gateway role makes the attempts after the first. Answers come in one piece.
     Answer,
-    /// Envoy's router: tokens go on to the client as they come.
+    /// Envoy's router makes the attempts after the first, so that tokens flow to the client as they
+    /// come.
     Stream,
 }
 
-/// One attempt of a plan.
+/// Target of one attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AttemptTarget {
-    /// Which request is made: 0 is the client's own, then its fallbacks in order.
-    pub entry: usize,
-    /// The model that is asked, as the operator spells it.
+    /// Request that is made.
+    pub variant: RequestVariant,
+    /// Name of the model, as the operator spells it.
     pub model: String,
     /// Envoy's cluster for it.
     pub cluster: String,
 }
 
-/// What an attempt is told.
+/// Ticket of an attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ticket {
-    /// Who makes the next attempt.
+    /// Lane of the exchange.
     pub lane: Lane,
-    /// Which deadlines hold. See `Deadlines::class`.
+    /// Name of the timeouts that Envoy keeps for the exchange. See `Deadlines::class`.
     pub deadline_profile: String,
-    /// Which file the exchange was planned by. See `Config::version`.
+    /// Version of the file that the exchange was planned by. See `Config::version`.
     pub version: String,
-    /// The exchange's id.
+    /// Id of the exchange.
     pub request_id: String,
-    /// When the client's request was complete.
+    /// Moment at which the client's request was complete.
     pub started: Timestamp,
-    /// Where the gateway stands that was asked: how far the data may go.
+    /// Region of the gateway, which bounds where the data may go.
     pub gateway_region: Region,
-    /// This attempt.
-    pub leg: AttemptTarget,
-    /// Those that may follow, in order. None in the answer lane: the gateway role has them.
+    /// Target of this attempt.
+    pub target: AttemptTarget,
+    /// Targets of the attempts that may follow, in order. Empty in the answer lane, where the gateway
+    /// role has them.
     pub rest: Vec<AttemptTarget>,
-    /// When it may begin, if not at once.
+    /// Moment at which the request may leave. `None`: at once.
     pub due: Option<Timestamp>,
-    /// Who asks.
+    /// Account of the caller.
     pub account: String,
-    /// Where the account stands with the model, if it has a limit.
+    /// State of the account's limit for the model. `None`: no limit.
     pub limit_status: Option<LimitStatus>,
-    /// Attempts that came to an end.
+    /// Attempts that have ended.
     pub attempt_log: AttemptLog,
 }
 
 impl Ticket {
-    /// Reads what [`Self::to_text`] wrote.
+    /// Reads the text that [`Self::to_text`] wrote.
     pub fn parse(text: &str) -> Option<Self> {
         let mut fields = text.split(';');
         let cluster = fields.next()?.to_owned();
-        let (lane, class) = parse_lane(fields.next()?)?;
+        let (lane, deadline_profile) = parse_route_field(fields.next()?)?;
         let version = fields.next()?.to_owned();
         let request_id = fields.next()?.to_owned();
         let started = parse_moment(fields.next()?)?;
-        let home = Region::parse(fields.next()?)?;
-        let (entry, model) = fields.next()?.split_once(':')?;
-        let leg = AttemptTarget { entry: entry.parse().ok()?, model: model.to_owned(), cluster };
-        let rest = fields.next()?.split(',').filter(|leg| !leg.is_empty()).map(parse_leg);
-        let rest = rest.collect::<Option<_>>()?;
-        let due = parse_moment(fields.next()?);
-        let account = fields.next()?.to_owned();
-        let standing = LimitStatus::parse(fields.next()?);
-        let made = AttemptLog::parse(fields.next()?.to_owned());
+        let gateway_region = Region::parse(fields.next()?)?;
+        let (variant, model) = fields.next()?.split_once(':')?;
+        let (variant, model) = (RequestVariant::parse(variant)?, model.to_owned());
+        let rest = fields.next()?.split(',').filter(|target| !target.is_empty());
         Some(Self {
             lane,
-            deadline_profile: class,
+            deadline_profile,
             version,
             request_id,
             started,
-            gateway_region: home,
-            leg,
-            rest,
-            due,
-            account,
-            limit_status: standing,
-            attempt_log: made,
+            gateway_region,
+            target: AttemptTarget { variant, model, cluster },
+            rest: rest.map(parse_target).collect::<Option<_>>()?,
+            due: parse_moment(fields.next()?),
+            account: fields.next()?.to_owned(),
+            limit_status: LimitStatus::parse(fields.next()?),
+            attempt_log: AttemptLog::parse(fields.next()?.to_owned()),
         })
     }
 
-    /// The ticket as it travels. Every request pays for it, and with `write!` four times as much.
+    /// Returns the ticket as text. Every request pays for this, and four times as much with `write!`.
     pub fn to_text(&self) -> String {
         let mut out = String::with_capacity(192);
-        let lane = match self.lane {
-            Lane::Answer => "a",
-            Lane::Stream => "s",
-        };
-        let AttemptTarget { entry, model, cluster } = &self.leg;
-        let (class, version) = (self.deadline_profile.as_str(), self.version.as_str());
-        let (id, started) = (&*self.request_id, self.started.as_millis().to_string());
-        let (home, entry) = (self.gateway_region.name(), digits(*entry));
-        out.extend([cluster, ";", lane, class, ";", version, ";", id, ";", &started, ";", home]);
-        out.extend([";", &*entry, ":", model, ";"]);
-        for AttemptTarget { entry, model, cluster } in &self.rest {
-            out.extend([&*digits(*entry), ":", model, ":", cluster, ","]);
+        let AttemptTarget { variant, model, cluster } = &self.target;
+        let (started, region) = (self.started.as_millis().to_string(), self.gateway_region.name());
+        out.extend(cluster_field(cluster));
+        out.extend(route_field(self.lane, &self.deadline_profile));
+        out.extend([&*self.version, ";", &*self.request_id, ";", &started, ";", region]);
+        out.extend([";", &*variant.to_text(), ":", model, ";"]);
+        for AttemptTarget { variant, model, cluster } in &self.rest {
+            out.extend([&*variant.to_text(), ":", model, ":", cluster, ","]);
         }
         out.push(';');
         out.extend(self.due.map(|due| due.as_millis().to_string()));
         out.extend([";", &self.account, ";"]);
-        out.extend(self.limit_status.map(|standing| standing.to_string()));
+        out.extend(self.limit_status.map(|status| status.to_string()));
         out.extend([";", self.attempt_log.as_str()]);
         out
     }
 
-    /// The ticket of a request of which nothing but its own attempt is known.
-    #[cfg(test)]
-    pub fn for_test(request_id: &str) -> Self {
-        let leg = AttemptTarget { entry: 0, model: String::new(), cluster: String::new() };
-        let (lane, made, rest) = (Lane::Stream, AttemptLog::default(), Vec::new());
-        let (request_id, account) = (request_id.to_owned(), String::new());
-        let (home, started, due, standing) = (Region::Us, Timestamp::default(), None, None);
-        let (class, version) = (String::new(), String::new());
-        Self {
-            lane,
-            deadline_profile: class,
-            version,
-            request_id,
-            started,
-            gateway_region: home,
-            leg,
-            rest,
-            due,
-            account,
-            limit_status: standing,
-            attempt_log: made,
-        }
+    /// Returns the beginning of every ticket for a cluster. Envoy's cluster specifier chooses the
+    /// cluster by this prefix.
+    pub fn cluster_prefix(cluster: &str) -> String {
+        cluster_field(cluster).concat()
     }
 
-    /// The ticket of the attempt after this one, which ended at `now`; `None` if there is none. That
-    /// the account may ask another model is not said with it.
-    pub fn after(&self, next: Failover, made: AttemptLog, now: Timestamp) -> Option<Self> {
-        let skip = skip(next, self.leg.entry, self.rest.iter().map(|leg| leg.entry))?;
-        let mut rest = self.rest.iter().skip(skip).cloned();
-        let leg = rest.next()?;
-        let is_retry = leg.entry == self.leg.entry;
-        let due = is_retry.then(|| now.plus(BACK_OFF));
-        let standing = self.limit_status.filter(|_| is_retry);
-        let (rest, account) = (rest.collect(), self.account.clone());
-        let request_id = self.request_id.clone();
-        let (class, version) = (self.deadline_profile.clone(), self.version.clone());
+    /// Returns the text that the tickets of a lane and a deadline profile contain. Envoy's routes
+    /// choose their timeouts by this text.
+    pub fn route_pattern(lane: Lane, deadline_profile: &str) -> String {
+        [";", &route_field(lane, deadline_profile).concat()].concat()
+    }
+
+    /// Returns the ticket of the attempt after this one, which ended at `now`. `None` if no attempt
+    /// may follow. The caller checks whether the account may ask the next model.
+    pub fn after(
+        &self,
+        failover: Failover,
+        attempt_log: AttemptLog,
+        now: Timestamp,
+    ) -> Option<Self> {
+        let variants = self.rest.iter().map(|target| target.variant);
+        let next = failover.next_attempt(self.target.variant, variants)?;
+        let mut rest = self.rest.iter().skip(next).cloned();
+        let target = rest.next()?;
+        let is_retry = target.variant == self.target.variant;
         Some(Self {
-            leg,
-            rest,
-            due,
-            account,
-            limit_status: standing,
-            attempt_log: made,
-            request_id,
-            deadline_profile: class,
-            version,
+            target,
+            rest: rest.collect(),
+            due: is_retry.then(|| now.plus(BACK_OFF)),
+            limit_status: self.limit_status.filter(|_| is_retry),
+            attempt_log,
+            account: self.account.clone(),
+            request_id: self.request_id.clone(),
+            deadline_profile: self.deadline_profile.clone(),
+            version: self.version.clone(),
             ..*self
         })
     }
 
-    /// Whether its model was asked before in this exchange. One that was refused may have been by the
-    /// gateway itself.
+    /// Returns `true` if the exchange has asked this model before, so that its account need not be
+    /// admitted again. An attempt with status 429 does not count: the gateway may have refused it.
     pub fn is_admitted(&self) -> bool {
-        self.attempt_log.list().any(|(model, status, _)| model == self.leg.model && status != 429)
+        let mut attempts = self.attempt_log.list();
+        attempts.any(|(model, status, _)| model == self.target.model && status != 429)
     }
 
-    /// A ticket that leads nowhere: the plan is over, whatever Envoy's router may still try.
-    pub fn exhausted(&self, made: AttemptLog) -> Self {
-        let leg = AttemptTarget { cluster: EXHAUSTED_CLUSTER.to_owned(), ..self.leg.clone() };
-        Self { leg, rest: Vec::new(), due: None, attempt_log: made, ..self.clone() }
+    /// Returns a ticket that leads nowhere, for an exchange whose plan has ended. Envoy's router may
+    /// still make an attempt with it.
+    pub fn exhausted(&self, attempt_log: AttemptLog) -> Self {
+        let target = AttemptTarget { cluster: EXHAUSTED_CLUSTER.to_owned(), ..self.target.clone() };
+        Self { target, rest: Vec::new(), due: None, attempt_log, ..self.clone() }
     }
 
-    /// How long Envoy waits for the first content: the beginning of the class.
+    /// Returns `true` if the ticket leads nowhere.
+    pub fn is_exhausted(&self) -> bool {
+        self.target.cluster == EXHAUSTED_CLUSTER
+    }
+
+    /// Returns the time that Envoy gives an attempt until its first content.
     pub fn first_content_timeout(&self) -> Duration {
         let millis = self.deadline_profile.split('-').next().and_then(|millis| millis.parse().ok());
         Duration::from_millis(millis.unwrap_or_default())
     }
 
-    /// Whether it leads nowhere.
-    pub fn is_exhausted(&self) -> bool {
-        self.leg.cluster == EXHAUSTED_CLUSTER
+    /// Returns a ticket with nothing in it but a request id.
+    #[cfg(test)]
+    pub fn for_test(request_id: &str) -> Self {
+        Self::parse(&format!(";s;;{request_id};0;us;0:;;;;;")).unwrap()
     }
 }
 
-/// The number of an entry, which is nearly always 0.
-fn digits(number: usize) -> Cow<'static, str> {
-    if number == 0 { Cow::Borrowed("0") } else { Cow::Owned(number.to_string()) }
+/// The first field of a ticket. Envoy's cluster specifier depends on the position.
+fn cluster_field(cluster: &str) -> [&str; 2] {
+    [cluster, ";"]
 }
 
-fn parse_lane(field: &str) -> Option<(Lane, String)> {
-    let (lane, class) = field.split_at_checked(1)?;
+/// The field that Envoy's routes look for. Another field precedes it.
+fn route_field(lane: Lane, deadline_profile: &str) -> [&str; 3] {
+    let lane = match lane {
+        Lane::Answer => "a",
+        Lane::Stream => "s",
+    };
+    [lane, deadline_profile, ";"]
+}
+
+/// Reads the field that [`route_field`] wrote, without its separator.
+fn parse_route_field(field: &str) -> Option<(Lane, String)> {
+    let (lane, deadline_profile) = field.split_at_checked(1)?;
     let lane = match lane {
         "a" => Lane::Answer,
         "s" => Lane::Stream,
         _ => return None,
     };
-    Some((lane, class.to_owned()))
+    Some((lane, deadline_profile.to_owned()))
 }
 
-/// A moment in milliseconds since the Unix epoch.
+/// Reads milliseconds since the Unix epoch.
 fn parse_moment(field: &str) -> Option<Timestamp> {
     field.parse().ok().map(|millis| Timestamp::from_epoch(Duration::from_millis(millis)))
 }
 
-fn parse_leg(field: &str) -> Option<AttemptTarget> {
-    let (entry, rest) = field.split_once(':')?;
+fn parse_target(field: &str) -> Option<AttemptTarget> {
+    let (variant, rest) = field.split_once(':')?;
     let (model, cluster) = rest.split_once(':')?;
     let (model, cluster) = (model.to_owned(), cluster.to_owned());
-    Some(AttemptTarget { entry: entry.parse().ok()?, model, cluster })
+    Some(AttemptTarget { variant: RequestVariant::parse(variant)?, model, cluster })
 }
 
 #[cfg(test)]
@@ -232,8 +234,14 @@ mod tests {
 
     use super::*;
 
-    fn target(entry: usize, cluster: &str) -> AttemptTarget {
-        AttemptTarget { entry, model: format!("model-{entry}"), cluster: cluster.to_owned() }
+    const FALLBACK: RequestVariant = RequestVariant::fallback(0);
+
+    fn target(variant: RequestVariant, cluster: &str) -> AttemptTarget {
+        AttemptTarget {
+            variant,
+            model: format!("model-{}", variant.to_text()),
+            cluster: cluster.to_owned(),
+        }
     }
 
     fn ticket() -> Ticket {
@@ -244,8 +252,8 @@ mod tests {
             request_id: "id".to_owned(),
             started: at(3),
             gateway_region: Region::Eu,
-            leg: target(0, "openai-us"),
-            rest: vec![target(0, "openai-us"), target(1, "anthropic-us")],
+            target: target(RequestVariant::OWN, "openai-us"),
+            rest: vec![target(RequestVariant::OWN, "openai-us"), target(FALLBACK, "anthropic-us")],
             due: None,
             account: "acme".to_owned(),
             limit_status: LimitStatus::parse("30/29/60000"),
@@ -288,9 +296,12 @@ mod tests {
     fn a_retry_waits_and_a_move_does_not() {
         let made = || AttemptLog::default().with_attempt("gpt-5", 503, Duration::from_millis(7));
         let retry = ticket().after(Failover::RetrySame, made(), at(100)).unwrap();
-        assert_eq!((retry.leg.entry, retry.due, retry.rest.len()), (0, Some(at(600)), 1));
+        assert_eq!(
+            (retry.target.variant, retry.due, retry.rest.len()),
+            (RequestVariant::OWN, Some(at(600)), 1)
+        );
         let moved = retry.after(Failover::RetrySame, made(), at(900)).unwrap();
-        assert_eq!((moved.leg.cluster.as_str(), moved.due), ("anthropic-us", None));
+        assert_eq!((moved.target.cluster.as_str(), moved.due), ("anthropic-us", None));
         assert_eq!(ticket().after(Failover::NextModel, made(), at(100)), Some(moved.clone()));
         for next in [Failover::RetrySame, Failover::NextModel, Failover::GiveUp] {
             assert_eq!(moved.after(next, made(), at(100)), None);

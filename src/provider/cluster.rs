@@ -3,76 +3,107 @@
 use std::{collections::BTreeMap, rc::Rc};
 
 use crate::{
-    chat::{error::Error, mistake::Mistake, parameter::Parameters, request::Request},
+    chat::{
+        error::Error, mistake::Mistake, parameter::Parameters, request::Request,
+        request_variant::RequestVariant,
+    },
     config::{Config, Target, cluster},
     fallbacks::Fallbacks,
     quota::SharedStore,
     region::Region,
 };
 
-/// A provider in one region: what a cluster of Envoy stands for.
+/// Provider in one region, which has a cluster of Envoy's.
 #[derive(Clone, Debug)]
 pub struct ProviderCluster {
-    /// Everything the operator decided.
+    /// Configuration.
     pub config: Rc<Config>,
-    /// The provider's name.
+    /// Name of the provider.
     pub provider: String,
-    /// Where it is asked.
+    /// Region in which the provider is asked.
     pub region: Region,
-    /// Where requests and tokens are counted.
-    pub register: Rc<dyn SharedStore>,
+    /// Store of the counts for limits.
+    pub store: Rc<dyn SharedStore>,
 }
 
-/// All providers in all regions, as one file has them.
+/// Clusters of all providers in all regions, as one file has them.
 #[derive(Clone, Debug)]
 pub struct ProviderClusters {
-    /// The file's. See `Config::version`.
+    /// Version of the file. See `Config::version`.
     pub version: String,
-    /// By the name of the cluster.
-    by_cluster: BTreeMap<String, Rc<ProviderCluster>>,
+    /// Clusters by their names.
+    by_name: BTreeMap<String, Rc<ProviderCluster>>,
 }
 
 impl ProviderClusters {
-    /// The sites of a configuration. They count in `register`.
-    pub fn new(config: &Rc<Config>, register: &Rc<dyn SharedStore>) -> Self {
-        let site = |name: &String, region| {
-            let (config, register) = (Rc::clone(config), Rc::clone(register));
-            let site = ProviderCluster { config, provider: name.clone(), region, register };
-            (cluster(name, region), Rc::new(site))
+    /// Returns the clusters of a configuration.
+    pub fn new(config: &Rc<Config>, store: &Rc<dyn SharedStore>) -> Self {
+        let provider_cluster = |provider: &String, region| {
+            let (config, store) = (Rc::clone(config), Rc::clone(store));
+            let own = ProviderCluster { config, provider: provider.clone(), region, store };
+            (cluster(provider, region), Rc::new(own))
         };
         let all = config.providers.iter().flat_map(|(name, provider)| {
-            provider.base_urls.iter().map(move |(region, _)| site(name, region))
+            provider.base_urls.iter().map(move |(region, _)| provider_cluster(name, region))
         });
-        Self { version: config.version.clone(), by_cluster: all.collect() }
+        Self { version: config.version.clone(), by_name: all.collect() }
     }
 
-    /// The site that a cluster stands for.
-    pub fn at(&self, cluster: &str) -> Option<&Rc<ProviderCluster>> {
-        self.by_cluster.get(cluster)
+    /// Returns the cluster with this name.
+    pub fn get(&self, name: &str) -> Option<&Rc<ProviderCluster>> {
+        self.by_name.get(name)
+    }
+}
+
+/// Configurations that were in force lately. Exchanges that were planned by one of them may still
+/// have attempts to make after the next one has come.
+#[derive(Debug, Default)]
+pub struct RecentConfigs(Vec<Rc<ProviderClusters>>);
+
+impl RecentConfigs {
+    /// Number of configurations that are kept: more than an operator writes while an exchange lasts.
+    const KEPT: usize = 4;
+
+    /// Adds the newest configuration.
+    pub fn add(&mut self, clusters: &Rc<ProviderClusters>) {
+        if self.0.len() == Self::KEPT {
+            self.0.remove(0);
+        }
+        self.0.push(Rc::clone(clusters));
+    }
+
+    /// Returns the configuration of a version. Returns `current` if that version is too old, or has
+    /// not come yet.
+    pub fn get(&self, version: &str, current: &Rc<ProviderClusters>) -> Rc<ProviderClusters> {
+        if current.version == version {
+            return Rc::clone(current);
+        }
+        let found = self.0.iter().rev().find(|clusters| clusters.version == version);
+        Rc::clone(found.unwrap_or(current))
     }
 }
 
 impl ProviderCluster {
-    /// Reads the request that an entry of the plan stands for: 0 is the client's own. Of another,
-    /// the model that the client asked for comes with it.
+    /// Reads the request of a variant. With a fallback comes the model of the client's own request.
     pub(super) fn read<'a>(
         &'a self,
         parameters: Parameters<'a>,
-        entry: usize,
+        variant: RequestVariant,
     ) -> Result<(Request<'a>, Vec<Mistake>, Option<String>), Error> {
-        let Some(index) = entry.checked_sub(1) else {
+        let Some(index) = variant.fallback_index() else {
             let (own, mistakes) = Request::read(parameters);
             return Ok((own, mistakes, None));
         };
         let (own, _) = Request::read(parameters);
         let invalid = |mistake| Error::Invalid(vec![mistake]);
-        let fallbacks = Fallbacks::of(&own.parameters, &own.model, &self.config);
+        let fallbacks = Fallbacks::from_request(&own.parameters, &own.model, &self.config);
         let merged = fallbacks.and_then(|fallbacks| fallbacks.merged(&own.parameters, index));
-        let asked = self.config.model(&own.model).map(|(name, _)| name.to_owned());
+        let request_model = self.config.model(&own.model).map(|(name, _)| name.to_owned());
         let (request, mistakes) = Request::read(merged.map_err(invalid)?);
-        Ok((request, mistakes, asked))
+        Ok((request, mistakes, request_model))
     }
 
+    /// Returns the model that a request names, as the provider has it.
     pub(super) fn target(&self, request: &Request<'_>) -> Result<Target<'_>, Error> {
         let target = self.config.target(&request.model, self.region);
         target

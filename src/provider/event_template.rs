@@ -30,8 +30,7 @@ impl EventTemplate {
         Some(Delta::Content { choice: self.choice, text, logprobs: None })
     }
 
-    /// Remembers an event, if a text inside of `data` is all that was decoded from it. Forgets the
-    /// one before.
+    /// Remembers an event, if its only delta is a text inside of `data`. Forgets the one before.
     pub(super) fn learn(&mut self, data: &[u8], deltas: &[Delta<'_>]) {
         self.after.clear();
         let [Delta::Content { choice, text, logprobs: None }] = deltas else { return };

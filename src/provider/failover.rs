@@ -1,106 +1,120 @@
-//! What an attempt that failed leaves to the next.
+//! The end of a failed attempt: its error, and the ticket of the next attempt.
 
 use std::time::Duration;
 
-use super::{Attempt, LostResponse, ProviderCluster, Step};
+use super::{Attempt, AttemptState, ProviderCluster, Step};
 use crate::{
     chat::{attempt_log::AttemptLog, error::Error},
-    failover::Failover,
-    handoff::ticket::{Lane, Ticket},
+    failover::{Failover, Failure, envoy::Cause},
+    handoff::{
+        headers::{NEXT, REGION},
+        ticket::{Lane, Ticket},
+    },
     quota::{self, Counted, Verdict},
     reply::Reply,
     time::Timestamp,
 };
 
-/// How much earlier than due Envoy's timers may ring by our clock.
+/// Time by which Envoy's timers may fire early, by the module's clock.
 const TOLERANCE: Duration = Duration::from_millis(20);
 
 impl Attempt {
-    /// What it means that this attempt was broken off without an answer: the error, and the ticket
-    /// of the next attempt, which leads nowhere if there is none.
-    pub fn broken(&mut self, end: LostResponse, now: Timestamp) -> Option<(Error, Ticket)> {
+    /// Takes in that Envoy has ended the attempt without a response. Returns the error, and the ticket
+    /// of the next attempt, which leads nowhere if there is none. `None` if the client has the
+    /// beginning of the response, or if the gateway role made the call and knows more.
+    pub fn on_response_lost(&mut self, cause: Cause, now: Timestamp) -> Option<(Error, Ticket)> {
         if !self.is_open() || self.ticket.lane == Lane::Answer {
             return None;
         }
-        self.progress.ended = Some(now);
-        let provider = self.site.provider.clone();
-        let error = match self.has_timed_out(now) {
-            true => Error::Timeout { provider },
-            false => Error::Unreachable { provider },
-        };
-        let made = self.made(error.status(), now);
-        let next = match end {
-            LostResponse::NoHost => Failover::NextModel,
-            LostResponse::Broken => Failover::after(&error),
-        };
-        let next = self.next(next, made.clone(), now);
-        Some((error, next.unwrap_or_else(|| self.ticket.exhausted(made))))
+        self.end_early(now);
+        let cause = if self.has_timed_out(now) { Cause::Timeout } else { cause };
+        let Failure { error, failover } = cause.failure(&self.cluster.provider);
+        let log = self.attempt_log(error.status(), now);
+        let next = self.next_ticket(failover, log.clone(), now);
+        Some((error, next.unwrap_or_else(|| self.ticket.exhausted(log))))
     }
 
-    /// Whether Envoy gave up waiting for a first content. It does not tell, but it is punctual.
+    /// Ends the attempt before its response has ended.
+    pub(super) fn end_early(&mut self, now: Timestamp) {
+        if let AttemptState::Streaming(stream) = &self.state {
+            self.progress.usage = stream.usage();
+        }
+        self.state = AttemptState::Ended(now);
+    }
+
+    /// Returns `true` if Envoy gave up waiting for the first content. Envoy does not say so, but its
+    /// timer is exact.
     fn has_timed_out(&self, now: Timestamp) -> bool {
-        now.since(self.begun) + TOLERANCE >= self.ticket.first_content_timeout()
+        now.since(self.began) + TOLERANCE >= self.ticket.first_content_timeout()
     }
 
-    /// What a failure comes to: the client's answer, or a word to whoever makes the next attempt.
+    /// Returns the response after an error: the client's answer, or a report to the role that makes
+    /// the next attempt.
     pub(super) fn fail(&mut self, error: &Error, now: Timestamp) -> Step {
-        let made = self.made(error.status(), now);
-        let mut reply = Reply::failed(error, &self.envelope.request_id, &made);
-        reply.headers.push(("x-attache-region", self.site.region.name().to_owned()));
-        reply.headers.extend(self.standing(now));
+        let log = self.attempt_log(error.status(), now);
+        let mut reply = Reply::failed(error, &self.envelope.request_id, &log);
+        reply.headers.push((REGION, self.cluster.region.name().to_owned()));
+        reply.headers.extend(self.limit_headers(now));
+        let report = (NEXT, Failover::to_header(error));
         match self.ticket.lane {
             Lane::Answer => {
-                reply.headers.push(("x-attache-next", Failover::to_header(error)));
+                reply.headers.push(report);
                 Step::Answer(reply)
             }
-            Lane::Stream => match self.next(Failover::after(error), made, now) {
+            Lane::Stream => match self.next_ticket(Failover::after(error), log, now) {
                 None => Step::Answer(reply),
                 Some(ticket) => {
-                    reply.headers.push(("x-attache-next", Failover::to_header(error)));
+                    reply.headers.push(report);
                     Step::Yield(reply, Box::new(ticket))
                 }
             },
         }
     }
 
-    /// The ticket of the next attempt that the account may make. A model counts once.
-    fn next(&mut self, next: Failover, made: AttemptLog, now: Timestamp) -> Option<Ticket> {
-        let mut ticket = self.ticket.after(next, made, now)?;
-        let ProviderCluster { config, register, .. } = &*self.site;
+    /// Returns the ticket of the next attempt that the account may make. A model that the exchange
+    /// has asked before needs no new admission.
+    fn next_ticket(
+        &mut self,
+        failover: Failover,
+        log: AttemptLog,
+        now: Timestamp,
+    ) -> Option<Ticket> {
+        let mut ticket = self.ticket.after(failover, log, now)?;
+        let ProviderCluster { config, store, .. } = &*self.cluster;
         while !ticket.is_admitted() {
-            let Ticket { account, leg, .. } = &ticket;
-            match quota::admit_here(config, account, &leg.model, &**register, now) {
-                Verdict::Admit(standing) => {
-                    return Some(Ticket { limit_status: Some(standing), ..ticket });
+            let Ticket { account, target, .. } = &ticket;
+            match quota::admit_here(config, account, &target.model, &**store, now) {
+                Verdict::Admit(status) => {
+                    return Some(Ticket { limit_status: Some(status), ..ticket });
                 }
-                Verdict::Refuse { exceeded: used_up, .. } => {
-                    self.refused.push((leg.model.clone(), used_up));
-                    let made = ticket.attempt_log.with_attempt(&leg.model, 429, Duration::ZERO);
-                    ticket = ticket.after(Failover::NextModel, made, now)?;
+                Verdict::Refuse { exceeded, .. } => {
+                    self.refused.push((target.model.clone(), exceeded));
+                    let log = ticket.attempt_log.with_attempt(&target.model, 429, Duration::ZERO);
+                    ticket = ticket.after(Failover::AFTER_REFUSAL, log, now)?;
                 }
-                _ => return Some(ticket),
+                Verdict::Unlimited | Verdict::Ask(_) | Verdict::Unknown => return Some(ticket),
             }
         }
         Some(ticket)
     }
 
-    /// The models that the account might not ask in the place of this one, and what of was used up,
-    /// since the last time.
+    /// Takes the models that the account may not ask in the place of this one, and the quantities
+    /// whose limits are exceeded, since the last call.
     pub fn take_refused(&mut self) -> Vec<(String, Counted)> {
         std::mem::take(&mut self.refused)
     }
 
-    /// The attempts that were made, this one among them.
-    pub(super) fn made(&self, status: u16, now: Timestamp) -> AttemptLog {
+    /// Returns the attempts that have ended, with this one.
+    pub(super) fn attempt_log(&self, status: u16, now: Timestamp) -> AttemptLog {
         self.ticket.attempt_log.with_attempt(&self.envelope.model, status, now.since(self.sent))
     }
 
-    /// Where the account stands with the model.
-    pub(super) fn standing(
+    /// Returns the headers about the account's limit for the model.
+    pub(super) fn limit_headers(
         &self,
         now: Timestamp,
     ) -> impl Iterator<Item = (&'static str, String)> + use<> {
-        let standing = self.ticket.limit_status;
-        standing.map(|standing| standing.headers(self.model(), now)).into_iter().flatten()
+        let status = self.ticket.limit_status;
+        status.map(|status| status.headers(self.model(), now)).into_iter().flatten()
     }
 }

@@ -1,85 +1,68 @@
-//! How an attempt went, for whoever counts, logs and bills.
+//! The progress of an attempt, for metrics, logs and bills.
 
-use std::borrow::Cow;
-
-use super::{Attempt, State};
+use super::{Attempt, AttemptState};
 use crate::{
-    chat::{error::Error, finish::Finish, usage::Usage},
+    chat::{finish::Finish, usage::Usage},
     config::Price,
+    failover::envoy::{self, Cause},
     summary::Summary,
     time::Timestamp,
 };
 
-/// How an attempt went, as far as that is known.
+/// Progress of an attempt, as far as known.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct AttemptProgress {
-    /// What its model costs.
+    /// Price of the model.
     pub(super) price: Option<Price>,
-    /// What the provider says it cost.
+    /// Usage that the provider has reported.
     pub(super) usage: Option<Usage>,
-    /// Why the model stopped.
+    /// Reason for which the model stopped.
     pub(super) finish: Option<Finish>,
-    /// When the first that a client gets of a stream was there.
+    /// Moment at which the first content of a stream came.
     pub(super) begun: Option<Timestamp>,
-    /// When there was nothing more to come.
-    pub(super) ended: Option<Timestamp>,
-    /// Whether it has an answer, or the beginning of one.
+    /// Whether the attempt has an answer, or the beginning of one.
     pub(super) is_answered: bool,
 }
 
 impl Attempt {
-    /// Whether nothing more is to come of it.
-    pub fn has_ended(&self) -> bool {
-        self.progress.ended.is_some()
-    }
-
-    /// Who asks.
-    pub fn account(&self) -> &str {
-        &self.ticket.account
-    }
-
-    /// Takes in that it was cut off at this moment, after its beginning had gone to the client: the
-    /// reason, unless that is the client's. `details` are Envoy's, `told` is what was left for the
-    /// access log: the gateway role ends a stream in which nothing is said any more.
-    pub fn cut_off(
+    /// Takes in that the exchange ended after the client got the beginning of the response, and
+    /// returns the reason. `None` if the client has ended the exchange. `details` are Envoy's response
+    /// code details. `recorded` is the reason in filter state: the gateway role leaves one when it
+    /// ends a stream that was silent for too long.
+    pub fn on_cut_off<'r>(
         &mut self,
         details: &str,
-        told: Option<String>,
+        recorded: Option<&'r str>,
         now: Timestamp,
-    ) -> Option<Cow<'static, str>> {
-        self.progress.ended = Some(now);
-        if is_clients_doing(details) {
+    ) -> Option<&'r str> {
+        self.end_early(now);
+        if envoy::is_by_client(details) {
             return None;
         }
-        let provider = self.site.provider.clone();
-        let broke_off = Error::BadAnswer { provider, problem: "broke off" };
-        Some(told.map_or(broke_off.reason().into(), Cow::Owned))
+        let broke_off = || Cause::BrokeOff.failure(&self.cluster.provider).error.reason();
+        Some(recorded.unwrap_or_else(broke_off))
     }
 
-    /// What there is to say of it now.
+    /// Returns the summary of the exchange, as far as the attempt knows it.
     pub fn summary(&self) -> Summary<'_> {
-        let AttemptProgress { price, finish, is_answered, begun, ended, .. } = self.progress;
-        let usage = match &self.state {
-            State::Streaming(stream) => stream.usage(),
-            _ => self.progress.usage,
+        let AttemptProgress { price, finish, is_answered, begun, .. } = self.progress;
+        let (usage, ended) = match &self.state {
+            AttemptState::Streaming(stream) => (stream.usage(), None),
+            AttemptState::Ended(at) => (self.progress.usage, Some(*at)),
+            AttemptState::Waiting | AttemptState::Whole { .. } => (self.progress.usage, None),
         };
         let model = self.model();
-        let since = |moment: Timestamp| moment.since(self.ticket.started);
+        let since_start = |moment: Timestamp| moment.since(self.ticket.started);
         Summary {
             request_model: self.request_model.as_deref().unwrap_or(model),
             response_model: is_answered.then_some(model),
-            provider: Some((&self.site.provider, self.site.region)),
+            provider: Some((&self.cluster.provider, self.cluster.region)),
             usage,
             cost: price.zip(usage).map(|(price, usage)| price.cost(&usage)),
             finish,
-            first_content: begun.map(since),
+            first_content: begun.map(since_start),
             provider_time: ended.map(|ended| ended.since(self.sent)),
-            total: ended.map(since),
+            total: ended.map(since_start),
         }
     }
-}
-
-/// Whether what Envoy says in its `code_details` is the client's doing.
-pub fn is_clients_doing(details: &str) -> bool {
-    details.starts_with("downstream_")
 }

@@ -19,16 +19,16 @@ use crate::{
     sse,
 };
 
-/// A stream under way.
+/// Stream in progress.
 #[derive(Debug)]
 pub(super) struct Streaming {
     head: ResponseHead,
-    sse: sse::Decoder,
+    sse: sse::SseDecoder,
     pipeline: EventPipeline,
     /// The first bytes, until they show that the body is not compressed: a compressed one may hold
     /// whole lines of text, so a successful decoding proves nothing.
     start: Option<Vec<u8>>,
-    /// Whether the head has gone to the client: from then on a failure is an event.
+    /// True once the head was sent to the client: a failure becomes an event then.
     released: bool,
 }
 
@@ -46,18 +46,18 @@ struct EventPipeline {
 
 /// Effect of a piece of a stream on the client's response.
 pub(super) enum StreamStep {
-    /// Nothing that a client would notice has come yet.
+    /// Nothing that a client would notice has arrived yet.
     Hold,
     /// The stream failed before it began.
     Fail(Error),
-    /// The first bytes for the client, and the reason if the stream broke off with them.
+    /// The first bytes for the client, and the reason if the stream is interrupted after them.
     Begin { bytes: Vec<u8>, reason: Option<&'static str> },
-    /// More bytes for the client, and the reason if the stream broke off with them.
+    /// More bytes for the client, and the reason if the stream is interrupted after them.
     Continue { bytes: Vec<u8>, reason: Option<&'static str> },
 }
 
 impl Streaming {
-    /// Creates a stream of which only the head has come.
+    /// Creates a stream of which only the head has arrived.
     pub(super) fn new(
         head: ResponseHead,
         decoder: Decoder,
@@ -66,11 +66,11 @@ impl Streaming {
     ) -> Self {
         let (template, writer) = (EventTemplate::default(), StreamWriter::new(envelope));
         let pipeline = EventPipeline { template, decoder, deltas: Vec::new(), repairer, writer };
-        let (sse, start) = (sse::Decoder::default(), Some(Vec::new()));
+        let (sse, start) = (sse::SseDecoder::default(), Some(Vec::new()));
         Self { head, sse, pipeline, start, released: false }
     }
 
-    /// Returns true once the head has gone to the client.
+    /// Returns true once the head was sent to the client.
     pub(super) fn is_released(&self) -> bool {
         self.released
     }
@@ -133,7 +133,7 @@ impl Streaming {
         let origin = ResponseContext { provider, model, head };
         check_start(start, piece, origin)?;
         let mut decoded = Ok(());
-        // After a failure, and after the end, nothing counts.
+        // Events after a failure or after the end are ignored.
         let mut event = |data: &[u8]| {
             if decoded.is_ok() && !pipeline.writer.has_ended() {
                 decoded = pipeline.translate(data, origin);
@@ -142,7 +142,7 @@ impl Streaming {
         let fed = sse.feed(piece, &mut event);
         let has_rest = fed.is_ok() && end && sse.finish(&mut event);
         match decoded {
-            // An event that lacks its end, and cannot be decoded, was cut off.
+            // An event without its end, and without valid content, is cut off.
             Err(error) if has_rest && !matches!(error, Error::PostProcessing { .. }) => {
                 return Err(origin.bad("broke off"));
             }

@@ -1,191 +1,110 @@
-//! The rate limit service that several Envoys share: what it is asked and what it answers, in the
-//! protocol buffers of `envoy/service/ratelimit/v3/rls.proto`.
+//! The rate limit service that several Envoys share: its request, and the verdict of its response.
 
 use std::{num::NonZeroU32, time::Duration};
 
-use super::{Counted, LimitStatus, Verdict, WINDOW};
+use prost::Message;
+
+use super::{Counted, LimitStatus, Verdict, WINDOW, protobuf};
 use crate::time::Timestamp;
 
-/// The gRPC service.
+/// Name of the gRPC service.
 pub const SERVICE: &str = "envoy.service.ratelimit.v3.RateLimitService";
 
-/// Its only method.
+/// Name of its only method.
 pub const METHOD: &str = "ShouldRateLimit";
 
-/// A `RateLimitRequest`: one descriptor, the account and the model, with our own limit for services
-/// that take the limit from who asks.
-pub fn question(domain: &str, account: &str, model: &str, limit: NonZeroU32) -> Vec<u8> {
-    let mut descriptor = Vec::with_capacity(128);
-    for (key, value) in [("account", account), ("model", model)] {
-        let mut entry = Vec::with_capacity(64);
-        put_bytes(&mut entry, 1, key.as_bytes());
-        put_bytes(&mut entry, 2, value.as_bytes());
-        put_bytes(&mut descriptor, 1, &entry);
-    }
-    let mut own = Vec::new();
-    put_number(&mut own, 1, limit.get());
-    put_number(&mut own, 2, MINUTE);
-    put_bytes(&mut descriptor, 2, &own);
-    let mut request = Vec::with_capacity(descriptor.len() + domain.len() + 8);
-    put_bytes(&mut request, 1, domain.as_bytes());
-    put_bytes(&mut request, 2, &descriptor);
-    request
+/// `RateLimitUnit.MINUTE`.
+const MINUTE: i32 = 2;
+
+/// `RateLimitResponse.Code.OK`.
+const OK: i32 = 1;
+
+/// `RateLimitResponse.Code.OVER_LIMIT`.
+const OVER_LIMIT: i32 = 2;
+
+/// Returns a `RateLimitRequest`: one descriptor of the account and the model, with the gateway's own
+/// limit for services that take the limit from the request.
+pub fn request(domain: &str, account: &str, model: &str, limit: NonZeroU32) -> Vec<u8> {
+    let entry = |key: &str, value: &str| protobuf::Entry { key: key.into(), value: value.into() };
+    let descriptor = protobuf::RateLimitDescriptor {
+        entries: vec![entry("account", account), entry("model", model)],
+        limit: Some(protobuf::RateLimit { requests_per_unit: limit.get(), unit: MINUTE }),
+    };
+    let request =
+        protobuf::RateLimitRequest { domain: domain.to_owned(), descriptors: vec![descriptor] };
+    request.encode_to_vec()
 }
 
-/// `RateLimitUnit.MINUTE`.
-const MINUTE: u32 = 2;
-
-/// What a service said.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Answer {
-    /// Whether the request may be made. `None`: it does not say.
-    admits: Option<bool>,
+/// Response of a service, as far as it says something about the account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RateLimitResponse {
+    /// Whether the request may be made.
+    is_admitted: bool,
     limit: Option<NonZeroU32>,
     remaining: Option<u32>,
     reset: Option<Duration>,
 }
 
-impl Answer {
-    /// Reads a `RateLimitResponse`. `None` if it is none, or says nothing.
+impl RateLimitResponse {
+    /// Reads a `RateLimitResponse`. `None` if the bytes are no such message, or have no verdict.
     pub fn parse(bytes: &[u8]) -> Option<Self> {
-        let mut answer = Self::default();
-        each(bytes, |number, value| match (number, value) {
-            (1, Value::Number(1)) => answer.admits = Some(true),
-            (1, Value::Number(2)) => answer.admits = Some(false),
-            (2, Value::Bytes(status)) => answer.status(status).unwrap_or_default(),
-            (3, Value::Bytes(header)) => answer.header(header).unwrap_or_default(),
-            _ => {}
-        })?;
-        answer.admits.map(|_| answer)
+        let message = protobuf::RateLimitResponse::decode(bytes).ok()?;
+        let is_admitted = match message.overall_code {
+            OK => true,
+            OVER_LIMIT => false,
+            _ => return None,
+        };
+        let mut response = Self { is_admitted, limit: None, remaining: None, reset: None };
+        message.statuses.iter().for_each(|status| response.read_status(status));
+        let headers = message.response_headers_to_add.iter();
+        headers
+            .filter_map(|option| option.header.as_ref())
+            .for_each(|own| response.read_header(own));
+        Some(response)
     }
 
-    /// What it comes to for a client whose own limit is `limit`. A service that tells no numbers
-    /// admits without a word about them.
+    /// Returns the verdict for an account whose own limit is `limit`. A service that reports no numbers
+    /// admits without any.
     pub fn verdict(&self, limit: NonZeroU32, now: Timestamp) -> Verdict {
         let limit = self.limit.unwrap_or(limit);
         let until = now.plus(self.reset.unwrap_or(WINDOW));
-        if self.admits == Some(false) {
-            let standing = LimitStatus { limit, remaining: 0, until };
-            return Verdict::Refuse { standing, exceeded: Counted::Requests };
+        if !self.is_admitted {
+            let status = LimitStatus { limit, remaining: 0, until };
+            return Verdict::Refuse { status, exceeded: Counted::Requests };
         }
-        let standing = |remaining| Verdict::Admit(LimitStatus { limit, remaining, until });
-        self.remaining.map_or(Verdict::Unlimited, standing)
+        let admit = |remaining| Verdict::Admit(LimitStatus { limit, remaining, until });
+        self.remaining.map_or(Verdict::Unlimited, admit)
     }
 
-    /// `DescriptorStatus`, as envoyproxy/ratelimit fills it. Zeros are not on the wire.
-    fn status(&mut self, status: &[u8]) -> Option<()> {
-        let mut remaining = 0;
-        each(status, |number, value| match (number, value) {
-            (2, Value::Bytes(limit)) => {
-                self.limit = number_of(limit, 1).and_then(NonZeroU32::new);
-            }
-            (3, Value::Number(left)) => remaining = left,
-            (4, Value::Bytes(span)) => {
-                let seconds = number_of(span, 1).unwrap_or_default();
-                let nanos = number_of(span, 2).unwrap_or_default();
-                self.reset = Some(Duration::new(seconds.into(), nanos));
-            }
-            _ => {}
-        })?;
-        // Without a limit of its own, a service has matched nothing and counted nothing.
-        self.remaining = self.limit.and(u32::try_from(remaining).ok());
-        Some(())
+    /// Reads a `DescriptorStatus`, as envoyproxy/ratelimit fills it.
+    fn read_status(&mut self, status: &protobuf::DescriptorStatus) {
+        if let Some(limit) = status.current_limit {
+            self.limit = NonZeroU32::new(limit.requests_per_unit);
+        }
+        if let Some(reset) = status.duration_until_reset {
+            let nanos = u32::try_from(reset.nanos).unwrap_or_default();
+            self.reset = Some(Duration::new(reset.seconds.try_into().unwrap_or_default(), nanos));
+        }
+        // A service without a limit of its own has matched nothing and counted nothing.
+        self.remaining = self.limit.map(|_| status.limit_remaining);
     }
 
-    /// `HeaderValueOption`, as Limitador fills it: `30, 30;w=60` and so on. IETF,
+    /// Reads a `HeaderValue`, as Limitador fills it: `30, 30;w=60` and so on. IETF,
     /// *draft-polli-ratelimit-headers-03*.
-    fn header(&mut self, option: &[u8]) -> Option<()> {
-        let (mut name, mut text) = (String::new(), "");
-        each(option, |number, value| {
-            let (1, Value::Bytes(header)) = (number, value) else { return };
-            let _ = each(header, |number, value| match (number, value) {
-                (1, Value::Bytes(key)) => name = String::from_utf8_lossy(key).to_lowercase(),
-                (2 | 3, Value::Bytes(bytes)) => text = str::from_utf8(bytes).unwrap_or_default(),
-                _ => {}
-            });
-        })?;
+    fn read_header(&mut self, header: &protobuf::HeaderValue) {
+        let raw = str::from_utf8(&header.raw_value).unwrap_or_default();
+        let text = if raw.is_empty() { &header.value } else { raw };
         let number = text.split([',', ';']).next().and_then(|text| text.trim().parse().ok());
-        match name.as_str() {
+        match header.key.to_lowercase().as_str() {
             "x-ratelimit-limit" => self.limit = number.and_then(NonZeroU32::new),
             "x-ratelimit-remaining" => self.remaining = number,
-            // Whole seconds that are over: at least one is left.
+            // Whole seconds, rounded down: at least one is left.
             "x-ratelimit-reset" => {
-                self.reset = number.map(|secs: u32| Duration::from_secs(secs.max(1).into()))
+                self.reset = number.map(|secs: u32| Duration::from_secs(secs.max(1).into()));
             }
             _ => {}
         }
-        Some(())
     }
-}
-
-/// A field's value, as far as any message here has such fields. Protocol Buffers, *Encoding*.
-enum Value<'a> {
-    Number(u64),
-    Bytes(&'a [u8]),
-}
-
-fn put_number(out: &mut Vec<u8>, number: u32, value: u32) {
-    put_varint(out, number << 3);
-    put_varint(out, value);
-}
-
-fn put_bytes(out: &mut Vec<u8>, number: u32, bytes: &[u8]) {
-    put_varint(out, number << 3 | 2);
-    put_varint(out, bytes.len().try_into().unwrap_or(u32::MAX));
-    out.extend_from_slice(bytes);
-}
-
-fn put_varint(out: &mut Vec<u8>, mut value: u32) {
-    while value > 0x7f {
-        out.push((value & 0x7f | 0x80) as u8);
-        value >>= 7;
-    }
-    out.push(value as u8);
-}
-
-/// The last number under a field of a message.
-fn number_of(message: &[u8], field: u64) -> Option<u32> {
-    let mut found = None;
-    each(message, |number, value| {
-        if let (true, Value::Number(value)) = (number == field, value) {
-            found = u32::try_from(value).ok();
-        }
-    })?;
-    found
-}
-
-/// Gives each field of a message with its number. `None` if it is no message.
-fn each<'a>(mut rest: &'a [u8], mut take: impl FnMut(u64, Value<'a>)) -> Option<()> {
-    while !rest.is_empty() {
-        let tag = varint(&mut rest)?;
-        match tag & 7 {
-            0 => take(tag >> 3, Value::Number(varint(&mut rest)?)),
-            1 => rest = rest.get(8..)?,
-            2 => {
-                let length = varint(&mut rest)?.try_into().ok()?;
-                let (bytes, after) = rest.split_at_checked(length)?;
-                take(tag >> 3, Value::Bytes(bytes));
-                rest = after;
-            }
-            5 => rest = rest.get(4..)?,
-            _ => return None,
-        }
-    }
-    Some(())
-}
-
-/// Takes a number of seven bits a byte from the front, the lowest first, ten bytes at most.
-fn varint(rest: &mut &[u8]) -> Option<u64> {
-    let mut value = 0;
-    for shift in (0..64).step_by(7) {
-        let (byte, after) = rest.split_first()?;
-        *rest = after;
-        value |= u64::from(byte & 0x7f) << shift;
-        if byte & 0x80 == 0 {
-            return Some(value);
-        }
-    }
-    None
 }
 
 #[cfg(test)]
@@ -203,30 +122,31 @@ mod tests {
     fn a_question_names_the_account_the_model_and_our_limit() {
         let expected = b"\x0a\x01d\x12\x21\x0a\x0c\x0a\x07account\x12\x01a\
             \x0a\x0a\x0a\x05model\x12\x01m\x12\x05\x08\xac\x02\x10\x02";
-        assert_eq!(question("d", "a", "m", LIMIT), expected);
+        assert_eq!(request("d", "a", "m", LIMIT), expected);
     }
 
-    fn message(fields: &[(u32, &[u8])]) -> Vec<u8> {
+    /// Writes fields of bytes, all shorter than 128. Protocol Buffers, *Encoding*.
+    fn message(fields: &[(u8, &[u8])]) -> Vec<u8> {
         let mut out = Vec::new();
-        fields.iter().for_each(|(number, bytes)| put_bytes(&mut out, *number, bytes));
+        for (number, bytes) in fields {
+            out.extend([number << 3 | 2, bytes.len().try_into().unwrap()]);
+            out.extend_from_slice(bytes);
+        }
         out
     }
 
-    fn with_code(code: u32, rest: &[u8]) -> Vec<u8> {
-        let mut out = Vec::new();
-        put_number(&mut out, 1, code);
-        out.extend_from_slice(rest);
-        out
+    fn with_code(code: u8, rest: &[u8]) -> Vec<u8> {
+        [&[0x08, code], rest].concat()
     }
 
-    fn standing(limit: u32, remaining: u32, secs: u64) -> LimitStatus {
+    fn limit_status(limit: u32, remaining: u32, secs: u64) -> LimitStatus {
         let limit = NonZeroU32::new(limit).unwrap();
         LimitStatus { limit, remaining, until: Timestamp::from_epoch(Duration::from_secs(secs)) }
     }
 
     #[test]
     fn both_services_tell_where_an_account_stands() {
-        let refused = |standing| Verdict::Refuse { standing, exceeded: Counted::Requests };
+        let refused = |status| Verdict::Refuse { status, exceeded: Counted::Requests };
         // envoyproxy/ratelimit: code, limit, what is left, until when.
         let status = b"\x08\x01\x12\x04\x08\x1e\x10\x02\x18\x1d\x22\x02\x08\x2a";
         let full = b"\x08\x02\x12\x04\x08\x1e\x10\x02\x22\x02\x08\x2a";
@@ -241,17 +161,17 @@ mod tests {
             header("x-other", "1"),
         ];
         let cases = [
-            (with_code(1, &message(&[(2, status)])), Verdict::Admit(standing(30, 29, 42))),
-            (with_code(2, &message(&[(2, full)])), refused(standing(30, 0, 42))),
-            (with_code(1, &limitador.concat()), Verdict::Admit(standing(5, 4, 17))),
-            (with_code(2, &limitador[0]), refused(standing(5, 0, 60))),
+            (with_code(1, &message(&[(2, status)])), Verdict::Admit(limit_status(30, 29, 42))),
+            (with_code(2, &message(&[(2, full)])), refused(limit_status(30, 0, 42))),
+            (with_code(1, &limitador.concat()), Verdict::Admit(limit_status(5, 4, 17))),
+            (with_code(2, &limitador[0]), refused(limit_status(5, 0, 60))),
             (with_code(1, b""), Verdict::Unlimited),
             (with_code(1, &message(&[(2, b"\x08\x01")])), Verdict::Unlimited),
-            (with_code(2, b""), refused(standing(300, 0, 60))),
+            (with_code(2, b""), refused(limit_status(300, 0, 60))),
         ];
         for (bytes, expected) in cases {
-            let verdict =
-                Answer::parse(&bytes).map(|answer| answer.verdict(LIMIT, Timestamp::default()));
+            let verdict = RateLimitResponse::parse(&bytes)
+                .map(|answer| answer.verdict(LIMIT, Timestamp::default()));
             assert_eq!(verdict, Some(expected), "{bytes:?}");
         }
     }
@@ -269,15 +189,15 @@ mod tests {
             b"\x08\x03",
         ];
         for bytes in cases {
-            assert_eq!(Answer::parse(bytes), None, "{bytes:?}");
+            assert_eq!(RateLimitResponse::parse(bytes), None, "{bytes:?}");
         }
         // Every cut and every changed byte is read or refused, and never more.
         for cut in 0..whole.len() {
-            let _ = Answer::parse(&whole[..cut]);
+            let _ = RateLimitResponse::parse(&whole[..cut]);
             for byte in 0..=255 {
                 let mut changed = whole.clone();
                 changed[cut] = byte;
-                let _ = Answer::parse(&changed);
+                let _ = RateLimitResponse::parse(&changed);
             }
         }
     }

@@ -1,6 +1,6 @@
-//! The gateway role's callbacks: a filter of the listener.
+//! The gateway role's callbacks: a filter of a listener.
 
-use std::{cell::RefCell, rc::Rc, time::Duration};
+use std::{cell::RefCell, collections::BTreeMap, ops::ControlFlow, rc::Rc, time::Duration};
 
 use log::warn;
 use proxy_wasm::{
@@ -9,307 +9,256 @@ use proxy_wasm::{
     types::{Action, BufferType, MapType},
 };
 
-use super::{
-    TICKET, host,
-    idle_monitor::{IdleMonitor, StreamActivity},
-    metrics, record_error,
-};
+use super::{Shared, host};
 use crate::{
-    chat::attempt_log::AttemptLog,
-    failover::Failover,
     gateway::{
-        Exchange, Gateway, Input, Output, RequestHead, TelemetryEvent, envoy_reply::ReplySource,
+        Exchange, Gateway, Input, Output, RequestHead, idle::StreamActivity, plan::PlanIndex,
+        reply_source::ReplySource,
     },
-    handoff::ticket::Ticket,
+    handoff::{
+        filter_state::{self, Update},
+        headers::{ACCOUNT, MAX_RETRIES, NEXT, max_retries},
+        response_facts::ResponseFacts,
+        ticket::Ticket,
+    },
     http_call::CallResult,
-    provider::LostResponse,
-    quota::service::Answer,
-    region::Region,
+    quota::service::RateLimitResponse,
     reply::Reply,
-    request_id, summary,
+    request_id,
     time::Timestamp,
 };
 
-/// Where Envoy's `api_key_auth` puts the account's name, over whatever a client sent.
-const ACCOUNT: &str = "x-attache-account";
+/// Filter of one client request.
+#[derive(Clone)]
+pub(super) struct GatewayFilter(Rc<RefCell<ExchangeContext>>);
 
-/// What keeps a silent stream warm: a comment, which clients pass over. WHATWG HTML, section 9.2.6.
-const COMMENT: &[u8] = b":\n\n";
-
-/// By what the provider role tells that an attempt failed.
-const NEXT: &str = "x-attache-next";
-
-/// One client request.
-pub(super) struct GatewayFilter(Rc<RefCell<Inner>>);
-
-struct Inner {
+/// Exchange, and the host's numbers for it.
+struct ExchangeContext {
     gateway: Rc<Gateway>,
-    watch: Rc<IdleMonitor>,
+    shared: Shared,
     context: u32,
+    /// `None` for a request that Envoy has answered before the filter saw it.
     exchange: Option<Exchange>,
-    /// Calls under way: the host's token, and the place in the plan.
-    calls: Vec<(u32, usize)>,
-    /// The host's token of a call for a transcript.
-    fetch: Option<u32>,
-    /// Whether the answer that is coming has been replaced, so that none of it may pass.
-    replaced: bool,
-    /// The answer that is held.
-    held: Option<Held>,
-    /// To the watch over a stream.
-    line: Option<Rc<StreamActivity>>,
+    /// Calls under way, by the host's tokens.
+    calls: BTreeMap<u32, PendingCall>,
+    response: ResponseState,
 }
 
-/// An answer of Envoy's own, or one that the provider role has not counted.
-struct Held {
-    status: u16,
-    reason: Option<String>,
-    is_counted: bool,
+/// Purpose of a call.
+#[derive(Clone, Copy)]
+enum PendingCall {
+    Attempt(PlanIndex),
+    Transcript,
+}
+
+/// State of the response that comes through Envoy's router.
+enum ResponseState {
+    /// Nothing is known, or the response passes.
+    Open,
+    /// The response, which is no success, is held.
+    Held,
+    /// The response is a stream, which is monitored.
+    Streaming(Rc<RefCell<StreamActivity>>),
+    /// The module has answered in the place of the response.
+    Replaced,
 }
 
 impl GatewayFilter {
-    pub(super) fn new(gateway: Rc<Gateway>, watch: Rc<IdleMonitor>, context: u32) -> Self {
-        let (exchange, calls, fetch) = (None, Vec::new(), None);
-        let (replaced, held, line) = (false, None, None);
-        let inner = Inner { gateway, watch, context, exchange, calls, fetch, replaced, held, line };
+    pub(super) fn new(gateway: Rc<Gateway>, shared: Shared, context: u32) -> Self {
+        let (exchange, calls, response) = (None, BTreeMap::new(), ResponseState::Open);
+        let inner = ExchangeContext { gateway, shared, context, exchange, calls, response };
         Self(Rc::new(RefCell::new(inner)))
     }
 
-    fn tell(&self, input: Input) -> Action {
-        let Some(output) = self.0.borrow_mut().ask(input) else { return Action::Continue };
-        self.perform(output)
-    }
-
-    fn perform(&self, mut output: Output) -> Action {
+    /// Gives an event to the core, and performs the output.
+    fn handle(&self, mut input: Input) -> Action {
         loop {
-            match output {
-                Output::Wait => {}
-                Output::Reply(reply) => self.0.borrow_mut().reply(&reply),
-                Output::Pass => return Action::Continue,
-                Output::Stream(patience) => {
-                    let mut inner = self.0.borrow_mut();
-                    let line = Rc::default();
-                    inner.watch.over(inner.context, patience, Rc::clone(&line));
-                    inner.line = Some(line);
-                    return Action::Continue;
-                }
-                Output::Forward { ticket, retries, hedge } => {
-                    forward(&ticket, retries);
-                    if let Some(hedge) = hedge {
-                        self.wake(host::now().plus(hedge));
-                    }
-                    return Action::Continue;
-                }
-                Output::Fetch(fetch) => {
-                    metrics::count_transcript(fetch.region);
-                    host::note_cluster(&fetch.cluster);
-                    let token = host::fetch(&fetch);
-                    self.0.borrow_mut().fetch = token;
-                    if token.is_none() {
-                        let input = Input::Fetched(CallResult::NotSent);
-                        if let Some(next) = self.0.borrow_mut().ask(input) {
-                            output = next;
-                            continue;
-                        }
-                    }
-                }
-                Output::Sleep(due) => self.wake(due),
-                Output::AskRateLimit { question, timeout } => {
-                    if self.ask_service(&question, timeout).is_none() {
-                        metrics::count_unasked();
-                        if let Some(next) = self.0.borrow_mut().ask(Input::RateLimitAnswered(None))
-                        {
-                            output = next;
-                            continue;
-                        }
-                    }
-                }
-                Output::Call { place, ticket, timeout, why } => {
-                    metrics::count_next(why, &ticket.leg.cluster);
-                    host::note_cluster(&ticket.leg.cluster);
-                    if self.call(place, &ticket, timeout).is_none() {
-                        let input = Input::Called { place, called: CallResult::NotSent };
-                        if let Some(next) = self.0.borrow_mut().ask(input) {
-                            output = next;
-                            continue;
-                        }
-                    }
-                }
+            let Some(output) = self.0.borrow_mut().on(input) else { return Action::Continue };
+            match self.perform(output) {
+                ControlFlow::Break(action) => return action,
+                ControlFlow::Continue(event) => input = event,
             }
-            return Action::Pause;
         }
     }
 
-    /// Comes back to this exchange at a moment, if it still is there.
-    fn wake(&self, due: Timestamp) {
-        let (inner, context) = (Rc::clone(&self.0), self.0.borrow().context);
-        let watch = Rc::clone(&self.0.borrow().watch);
-        watch.timer.at(due, move || {
-            if hostcalls::set_effective_context(context).is_ok() {
-                Self(inner).tell(Input::Due);
+    /// Performs an output. A call that Envoy does not send is the next event.
+    fn perform(&self, output: Output) -> ControlFlow<Action, Input> {
+        match output {
+            Output::Wait => {}
+            Output::Reply(reply) => self.0.borrow_mut().reply(&reply),
+            Output::Pass => return ControlFlow::Break(Action::Continue),
+            Output::Stream(timeouts) => {
+                let mut inner = self.0.borrow_mut();
+                let activity = inner.shared.monitor.add(inner.context, timeouts);
+                inner.response = ResponseState::Streaming(activity);
+                return ControlFlow::Break(Action::Continue);
+            }
+            Output::Forward { ticket, retries, hedge } => {
+                forward(&ticket, retries);
+                if let Some(hedge) = hedge {
+                    self.wake_at(host::now().plus(hedge));
+                }
+                return ControlFlow::Break(Action::Continue);
+            }
+            Output::FetchTranscript(call) => {
+                host::add_other_cluster(&call.cluster);
+                let Some(token) = host::fetch(&call) else {
+                    return ControlFlow::Continue(Input::TranscriptFetched(CallResult::NotSent));
+                };
+                self.0.borrow_mut().calls.insert(token, PendingCall::Transcript);
+            }
+            Output::WakeAt(due) => self.wake_at(due),
+            Output::AskRateLimit { request, timeout } => {
+                let Some(token) = host::ask_service(&request, timeout) else {
+                    return ControlFlow::Continue(Input::RateLimitAnswered(None));
+                };
+                self.expect(token, host::service_answer, Self::on_service_answer);
+            }
+            Output::Call { index, ticket, timeout, reason: _ } => {
+                host::add_other_cluster(&ticket.target.cluster);
+                if self.call(index, &ticket, timeout).is_none() {
+                    let result = CallResult::NotSent;
+                    return ControlFlow::Continue(Input::CallEnded { index, result });
+                }
+            }
+        }
+        ControlFlow::Break(Action::Pause)
+    }
+
+    /// Reports a moment to this exchange, if it still is there.
+    fn wake_at(&self, due: Timestamp) {
+        let timer = Rc::clone(&self.0.borrow().shared.timer);
+        let filter = self.clone();
+        timer.at(due, move || {
+            if filter.activate() {
+                filter.handle(Input::WakeUp);
             }
         });
     }
 
-    /// Calls a cluster. None if the host turns that down.
-    fn call(&self, place: usize, ticket: &Ticket, timeout: Duration) -> Option<()> {
+    /// Makes this exchange the one that host calls are about. `false` if it has ended.
+    fn activate(&self) -> bool {
+        hostcalls::set_effective_context(self.0.borrow().context).is_ok()
+    }
+
+    /// Calls the cluster of a ticket. `None` if Envoy does not send the call.
+    fn call(&self, index: PlanIndex, ticket: &Ticket, timeout: Duration) -> Option<()> {
         let mut inner = self.0.borrow_mut();
-        let exchange = inner.exchange.as_ref()?;
         let telemetry = &inner.gateway.config.telemetry;
-        let token = host::call(ticket, exchange.request_body(), timeout, telemetry)?;
-        inner.calls.push((token, place));
-        let timer = &inner.watch.timer;
-        if timer.is_at_root() {
-            let (shared, context) = (Rc::clone(&self.0), inner.context);
-            timer.expect(token, move |headers, body| {
-                let filter = Self(shared);
-                // The answer is the root's to read, the exchange's to use.
-                let called = host::called(headers, body);
-                if hostcalls::set_effective_context(context).is_ok() {
-                    filter.called(token, called);
-                }
-            });
-        }
+        let body = inner.exchange.as_ref()?.request_body();
+        let token = host::call(ticket, body, timeout, telemetry)?;
+        inner.calls.insert(token, PendingCall::Attempt(index));
+        drop(inner);
+        self.expect(token, host::call_result, move |filter, result| {
+            filter.on_call_ended(token, result);
+        });
         Some(())
     }
 
-    /// Asks the rate limit service. None if the host turns that down.
-    fn ask_service(&self, question: &[u8], timeout: Duration) -> Option<()> {
-        let token = host::ask_service(question, timeout)?;
-        let inner = self.0.borrow();
-        let timer = &inner.watch.timer;
-        if timer.is_at_root() {
-            let (shared, context) = (Rc::clone(&self.0), inner.context);
-            timer.expect(token, move |status, size| {
-                let answer = host::service_answer(status, size);
-                if hostcalls::set_effective_context(context).is_ok() {
-                    Self(shared).told(answer);
-                }
-            });
-        }
-        Some(())
+    /// Gives the response to a call to `then`, if the response comes to the root context, which alone
+    /// may `read` it.
+    fn expect<T>(
+        &self,
+        token: u32,
+        read: impl FnOnce(usize, usize) -> T + 'static,
+        then: impl FnOnce(&Self, T) + 'static,
+    ) {
+        let filter = self.clone();
+        self.0.borrow().shared.timer.expect(token, move |first, size| {
+            let response = read(first, size);
+            if filter.activate() {
+                then(&filter, response);
+            }
+        });
     }
 
-    fn told(&self, answer: Option<Answer>) {
-        if answer.is_none() {
-            metrics::count_unasked();
-        }
-        if self.0.borrow().replaced || self.tell(Input::RateLimitAnswered(answer)) == Action::Pause
-        {
+    fn on_service_answer(&self, answer: Option<RateLimitResponse>) {
+        let is_replaced = matches!(self.0.borrow().response, ResponseState::Replaced);
+        if self.handle(Input::RateLimitAnswered(answer)) == Action::Pause || is_replaced {
             return;
         }
         let mut inner = self.0.borrow_mut();
-        match inner.held.take() {
-            None => host::resume_request(),
-            Some(held) => {
-                inner.pass(&held);
-                host::resume_response();
+        if matches!(inner.response, ResponseState::Held) {
+            inner.response = ResponseState::Open;
+            inner.pass();
+            host::resume_response();
+        } else {
+            host::resume_request();
+        }
+    }
+
+    fn on_call_ended(&self, token: u32, result: CallResult) {
+        let purpose = self.0.borrow_mut().calls.remove(&token);
+        match purpose {
+            Some(PendingCall::Transcript) => self.on_transcript(result),
+            Some(PendingCall::Attempt(index)) => {
+                self.handle(Input::CallEnded { index, result });
             }
+            None => {}
         }
     }
 
-    fn called(&self, token: u32, called: CallResult) {
-        let mut inner = self.0.borrow_mut();
-        if inner.fetch.take_if(|own| *own == token).is_some() {
-            drop(inner);
-            return self.fetched(called);
-        }
-        let Some(at) = inner.calls.iter().position(|(other, _)| *other == token) else { return };
-        let (_, place) = inner.calls.swap_remove(at);
-        drop(inner);
-        self.tell(Input::Called { place, called });
-    }
-}
-
-impl GatewayFilter {
-    /// Lets a held request go with its transcript in it.
-    fn fetched(&self, called: CallResult) {
-        if self.tell(Input::Fetched(called)) == Action::Pause {
+    /// Lets a held request go with its transcript.
+    fn on_transcript(&self, result: CallResult) {
+        if self.handle(Input::TranscriptFetched(result)) == Action::Pause {
             return;
         }
         let inner = self.0.borrow();
         let body = inner.exchange.as_ref().map(Exchange::request_body).unwrap_or_default();
-        host::set_request_header("content-length", &body.len().to_string());
-        // All of it is here: the request had ended when the transcript was called for.
+        let length = body.len().to_string();
+        host::set_header(MapType::HttpRequestHeaders, "content-length", Some(&length));
+        // The buffer holds the whole body: the request had ended before the transcript was called for.
         host::set_buffer(BufferType::HttpRequestBody, usize::MAX, body);
-        drop(inner);
         host::resume_request();
     }
 }
 
-impl Inner {
-    fn ask(&mut self, input: Input) -> Option<Output> {
-        if self.replaced {
-            return None;
-        }
+impl ExchangeContext {
+    /// Gives an event to the core. `None` if there is no exchange, or if it was answered.
+    fn on(&mut self, input: Input) -> Option<Output> {
         let exchange = self.exchange.as_mut()?;
         let output = exchange.on(input, host::now);
-        exchange.take_telemetry().iter().for_each(|note| count_note(note, &self.gateway));
-        Some(output)
+        exchange.count_events(&self.shared.metrics);
+        (!matches!(self.response, ResponseState::Replaced)).then_some(output)
     }
 
-    /// Counts an answer that the provider role has not counted.
-    fn count(&self, status: u16, reason: Option<&str>) {
-        record_error(reason);
-        let Some(exchange) = &self.exchange else { return };
-        metrics::count_request(self.gateway.region, exchange.model(), status);
-        let total = exchange.summary(host::now()).and_then(|summary| summary.total);
-        if let (Some(reason), Some(total)) = (reason, total) {
-            metrics::time_error(exchange.model(), reason, total);
+    /// Lets a response that is no success go to the client.
+    fn pass(&self) {
+        host::set_header(MapType::HttpResponseHeaders, NEXT, None);
+        if let Some(exchange) = &self.exchange {
+            self.publish(&exchange.record_pass(&self.shared.metrics, host::now));
         }
     }
 
-    /// Counts an answer to a call, of which the provider role says who answered.
-    fn count_called(&self, line: &str) {
-        let Some(exchange) = &self.exchange else { return };
-        let region = summary::fact(line, "region").and_then(Region::parse);
-        let model = summary::fact(line, "response_model").unwrap_or_else(|| exchange.model());
-        metrics::count_request(region.unwrap_or(self.gateway.region), model, 200);
-        if let Some(total) = exchange.summary(host::now()).and_then(|summary| summary.total) {
-            metrics::time_answer(exchange.model(), total);
-        }
-    }
-
-    /// Lets an answer that is no success go to the client.
-    fn pass(&self, held: &Held) {
-        host::remove_header(MapType::HttpResponseHeaders, NEXT);
-        if !held.is_counted {
-            self.count(held.status, held.reason.as_deref());
-        }
-    }
-
+    /// Answers in the place of the response.
     fn reply(&mut self, reply: &Reply) {
-        self.replaced = true;
-        match (&reply.summary, &reply.reason) {
-            (Some(line), None) => self.count_called(line),
-            (_, reason) => self.count(reply.status, reason.as_deref()),
+        self.response = ResponseState::Replaced;
+        if let Some(exchange) = &self.exchange {
+            self.publish(&exchange.record_reply(&self.shared.metrics, reply, host::now()));
         }
-        self.tell(reply);
         host::reply(reply);
     }
 
-    /// Leaves what there is to say for whoever logs, traces or bills.
-    fn tell(&self, reply: &Reply) {
-        let own = || Some(self.exchange.as_ref()?.summary(host::now())?.to_line());
-        if let Some(line) = reply.summary.clone().or_else(own) {
-            host::tell(&line, &self.gateway.config.telemetry);
-        }
+    fn publish(&self, update: &Update) {
+        host::update_filter_state(update, Some(&self.gateway.config.telemetry));
     }
 }
 
 impl Context for GatewayFilter {
     fn on_http_call_response(&mut self, token: u32, headers: usize, body: usize, _: usize) {
-        self.called(token, host::called(headers, body));
+        self.on_call_ended(token, host::call_result(headers, body));
     }
 
-    /// The rate limit service has answered, or has not: then the status says why.
+    /// The status says whether the rate limit service has answered.
     fn on_grpc_call_response(&mut self, _token: u32, status: u32, size: usize) {
-        self.told(host::service_answer(usize::try_from(status).unwrap_or(usize::MAX), size));
+        let status = usize::try_from(status).unwrap_or(usize::MAX);
+        self.on_service_answer(host::service_answer(status, size));
     }
 
     fn on_done(&mut self) -> bool {
         let inner = self.0.borrow();
-        if inner.line.is_some() {
-            inner.watch.forget(inner.context);
+        if matches!(inner.response, ResponseState::Streaming(_)) {
+            inner.shared.monitor.remove(inner.context);
         }
         true
     }
@@ -317,117 +266,76 @@ impl Context for GatewayFilter {
 
 impl HttpContext for GatewayFilter {
     fn on_http_request_headers(&mut self, _count: usize, end: bool) -> Action {
-        let (mut head, mut request_id) = (RequestHead { end, ..RequestHead::default() }, None);
-        for (name, value) in host::headers(MapType::HttpRequestHeaders) {
-            match name.as_str() {
-                ":method" => head.method = host::text(value),
-                ":path" => head.path = host::text(value),
-                "content-type" => head.content_type = Some(host::text(value)),
-                "content-encoding" => head.content_encoding = Some(host::text(value)),
-                ACCOUNT => head.account = Some(host::text(value)),
-                "x-request-id" => request_id = Some(host::text(value)),
-                _ => {}
-            }
-        }
+        let headers = host::headers(MapType::HttpRequestHeaders);
+        let (head, request_id) = RequestHead::from_headers(headers, end);
+        // A test crashes the VM to see what outlives it.
         #[cfg(debug_assertions)]
-        super::crash_on_demand(&head.path);
-        let request_id = request_id.filter(|text| request_id::is_uuid(text));
+        if head.path == "/debug/crash" {
+            std::process::abort();
+        }
         let request_id = request_id.unwrap_or_else(new_request_id);
         let mut inner = self.0.borrow_mut();
         inner.exchange = Some(Exchange::new(Rc::clone(&inner.gateway), request_id));
         drop(inner);
-        self.tell(Input::Head(head))
+        self.handle(Input::Head(head))
     }
 
     fn on_http_request_body(&mut self, size: usize, end: bool) -> Action {
         if !end {
-            return self.tell(Input::Received(size));
+            return self.handle(Input::Received(size));
         }
-        let body = host::buffer(BufferType::HttpRequestBody, size);
-        self.tell(Input::Body(body))
+        self.handle(Input::Body(host::buffer(BufferType::HttpRequestBody, size)))
     }
 
     fn on_http_request_trailers(&mut self, _count: usize) -> Action {
-        self.tell(Input::Trailers)
+        self.handle(Input::Trailers)
     }
 
     fn on_http_response_headers(&mut self, _count: usize, _end: bool) -> Action {
-        if self.0.borrow().replaced {
+        if matches!(self.0.borrow().response, ResponseState::Replaced) {
             return Action::Continue;
         }
-        // The usual answer is told from all others by one cheap question.
-        if host::status() == 200 {
-            return self.tell(Input::Answer { status: 200, source: ReplySource::Provider });
+        let status = host::Response.status();
+        // A success needs no further host call.
+        if status == 200 {
+            return self.handle(Input::Response { status, source: ReplySource::Provider });
         }
-        let (status, source, reason) = origin();
-        let held = Held { status, reason, is_counted: source == ReplySource::Provider };
-        let action = self.tell(Input::Answer { status, source });
+        let source = ReplySource::of(&host::Response);
+        let action = self.handle(Input::Response { status, source });
         let mut inner = self.0.borrow_mut();
-        match action {
-            Action::Pause => inner.held = Some(held),
-            _ => inner.pass(&held),
+        match (action, &inner.response) {
+            (Action::Pause, ResponseState::Open) => inner.response = ResponseState::Held,
+            (Action::Pause, _) => {}
+            _ => inner.pass(),
         }
         action
     }
 
     fn on_http_response_body(&mut self, size: usize, end: bool) -> Action {
-        let inner = self.0.borrow();
-        // Of what says nothing to the client, the provider role leaves nothing.
-        match &inner.line {
-            Some(line) if size > 0 => line.on_content(),
-            Some(line) if !end && line.on_keepalive() => {
-                host::set_buffer(BufferType::HttpResponseBody, 0, COMMENT);
+        match &self.0.borrow().response {
+            ResponseState::Held => return Action::Pause,
+            ResponseState::Streaming(activity) => {
+                if let Some(comment) = activity.borrow_mut().on_piece(size, end) {
+                    host::set_buffer(BufferType::HttpResponseBody, 0, comment);
+                }
             }
-            _ => {}
+            ResponseState::Open | ResponseState::Replaced => {}
         }
-        if inner.held.is_some() && !inner.replaced { Action::Pause } else { Action::Continue }
-    }
-}
-
-fn count_note(note: &TelemetryEvent, gateway: &Gateway) {
-    match note {
-        TelemetryEvent::Failed { provider, model, reason, took } => {
-            metrics::count_failure(provider, model, reason, *took);
-        }
-        TelemetryEvent::Refused { account, model, used_up } => {
-            let account = gateway.config.telemetry.per_account.then_some(account.as_str());
-            metrics::count_refused(account, model, *used_up);
-        }
+        Action::Continue
     }
 }
 
 /// Lets the request go to the cluster that the ticket names. Envoy chooses the route again after a
-/// header was touched, and only then.
+/// header has changed, and only then.
 fn forward(ticket: &Ticket, retries: usize) {
-    host::set_filter_state(TICKET, &ticket.to_text());
-    // The routes of the stream lane allow one.
-    if ticket.lane == crate::handoff::ticket::Lane::Stream && retries != 1 {
-        host::set_request_header("x-envoy-max-retries", &retries.to_string());
+    host::set_filter_state(filter_state::TICKET, &ticket.to_text());
+    if let Some(retries) = max_retries(ticket.lane, retries) {
+        host::set_header(MapType::HttpRequestHeaders, MAX_RETRIES, Some(&retries));
     }
-    host::remove_header(MapType::HttpRequestHeaders, ACCOUNT);
+    host::set_header(MapType::HttpRequestHeaders, ACCOUNT, None);
 }
 
-/// The status of an answer that is not 200, whose it is, and the reason if it is a failure.
-fn origin() -> (u16, ReplySource, Option<String>) {
-    let get = |name| host::header(MapType::HttpResponseHeaders, name);
-    let status = host::status();
-    let details = host::details();
-    if !details.is_empty() && details != "via_upstream" {
-        let ticket = host::property(&[TICKET]).and_then(|text| Ticket::parse(&host::text(text)));
-        let details = match host::end() {
-            LostResponse::NoHost => "no_healthy_upstream".to_owned(),
-            LostResponse::Broken => details,
-        };
-        let source = ReplySource::Envoy { details, ticket: ticket.map(Box::new) };
-        return (status, source, None);
-    }
-    let Some(told) = get(NEXT) else { return (status, ReplySource::Provider, None) };
-    let made = AttemptLog::parse(get("x-attache-attempts").unwrap_or_default());
-    let reason = told.split(' ').nth(1).map(str::to_owned);
-    (status, ReplySource::Failed { next: Failover::from_header(&told), made }, reason)
-}
-
-/// Envoy gives every request an id; this is for one that lost it.
+/// Returns an id for a request that has lost the one that Envoy gave it.
 fn new_request_id() -> String {
     let mut bytes = [0; 16];
     if let Err(error) = getrandom::fill(&mut bytes) {

@@ -1,5 +1,5 @@
-//! The host's calls as the two roles need them. Those that fail are logged once here: they only do
-//! when a filter asks for something at the wrong time, which no input can bring about.
+//! Host calls, as the two roles need them. A failure of one is logged here: it only happens when a
+//! filter calls at the wrong time, which no input can bring about.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -9,56 +9,57 @@ use proxy_wasm::{
     types::{BufferType, MapType, Status},
 };
 
-use super::TICKET_HEADER;
 use crate::{
     config::{Telemetry, TranscriptKey, rate_limit::RateLimitService},
-    gateway::transcript_fetch::Fetch,
-    handoff::ticket::Ticket,
+    gateway::transcript_fetch::TranscriptCall,
+    handoff::{
+        filter_state::{self, Update},
+        headers,
+        response_facts::ResponseFacts,
+        ticket::Ticket,
+    },
     http_call::CallResult,
-    provider::{LostResponse, UNREACHABLE_ADDRESS},
-    quota::service::{self, Answer},
+    quota::service::{self, RateLimitResponse},
     reply::Reply,
-    summary,
     time::Timestamp,
-    transcript,
 };
 
-/// Who asks a provider, or the transcript service.
-pub(super) const USER_AGENT: &str = concat!("attache/", env!("CARGO_PKG_VERSION"));
-
-/// Where Envoy leaves the caller's own key, if the operator says that transcripts take it.
-const CALLER: &str = "attache.caller";
-
-/// Now.
+/// Returns the time.
 pub(super) fn now() -> Timestamp {
     let time = hostcalls::get_current_time().unwrap_or(UNIX_EPOCH);
     Timestamp::from_epoch(time.duration_since(UNIX_EPOCH).unwrap_or_default())
 }
 
-/// A header's value, where bytes that are no UTF-8 become U+FFFD.
+/// Returns a header's value. Bytes that are not UTF-8 become U+FFFD.
 pub(super) fn header(map: MapType, name: &str) -> Option<String> {
     hostcalls::get_map_value_bytes(map, name).ok()?.map(text)
 }
 
-/// Bytes as text, where those that are no UTF-8 become U+FFFD.
-pub(super) fn text(bytes: Vec<u8>) -> String {
+/// Returns bytes as text. Bytes that are not UTF-8 become U+FFFD.
+fn text(bytes: Vec<u8>) -> String {
     match String::from_utf8(bytes) {
         Ok(text) => text,
         Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
     }
 }
 
-/// All headers of a map: one call of the host costs as much as two single headers.
-pub(super) fn headers(map: MapType) -> Vec<(String, Vec<u8>)> {
-    hostcalls::get_map_bytes(map).unwrap_or_default()
+/// Returns all headers of a map. This host call costs as much as those for two single headers.
+pub(super) fn headers(map: MapType) -> Vec<(String, String)> {
+    let headers = hostcalls::get_map_bytes(map).unwrap_or_default();
+    headers.into_iter().map(|(name, value)| (name, text(value))).collect()
 }
 
-/// A property's bytes.
-pub(super) fn property(path: &[&str]) -> Option<Vec<u8>> {
+/// Returns the bytes of a property.
+fn property(path: &[&str]) -> Option<Vec<u8>> {
     hostcalls::get_property(path.to_vec()).ok()?
 }
 
-/// The first `size` bytes of a buffer.
+/// Returns a value of filter state that the module has set.
+pub(super) fn filter_state(name: &str) -> Option<String> {
+    property(&[name]).map(text)
+}
+
+/// Returns the first `size` bytes of a buffer.
 pub(super) fn buffer(kind: BufferType, size: usize) -> Vec<u8> {
     if size == 0 {
         return Vec::new();
@@ -66,182 +67,139 @@ pub(super) fn buffer(kind: BufferType, size: usize) -> Vec<u8> {
     hostcalls::get_buffer(kind, 0, size).ok().flatten().unwrap_or_default()
 }
 
-/// Puts `bytes` in the place of the first `size` bytes of a buffer.
+/// Replaces the first `size` bytes of a buffer. Nothing is replaced by nothing without a host call.
 pub(super) fn set_buffer(kind: BufferType, size: usize, bytes: &[u8]) {
-    noted("set a buffer", hostcalls::set_buffer(kind, 0, size, bytes));
+    if size > 0 || !bytes.is_empty() {
+        log_failure("set a buffer", hostcalls::set_buffer(kind, 0, size, bytes));
+    }
 }
 
-/// Puts these headers in the place of all there are.
+/// Replaces all headers of a map.
 pub(super) fn set_headers(map: MapType, headers: Vec<(&str, &str)>) {
-    noted("set headers", hostcalls::set_map(map, headers));
+    log_failure("set headers", hostcalls::set_map(map, headers));
 }
 
-/// Answers in the provider's or Envoy's place.
+/// Sets a header, or removes it.
+pub(super) fn set_header(map: MapType, name: &str, value: Option<&str>) {
+    log_failure("set a header", hostcalls::set_map_value(map, name, value));
+}
+
+/// Sends a local reply.
 pub(super) fn reply(reply: &Reply) {
     let headers = reply.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    noted("reply", hostcalls::send_http_response(reply.status.into(), headers, Some(&reply.body)));
+    let sent = hostcalls::send_http_response(reply.status.into(), headers, Some(&reply.body));
+    log_failure("reply", sent);
 }
 
-/// Leaves a fact for Envoy's other filters, its routes and its access log.
+/// Writes values into filter state.
+pub(super) fn update_filter_state(update: &Update, telemetry: Option<&Telemetry>) {
+    for (name, value) in update.values(telemetry) {
+        set_filter_state(&name, value);
+    }
+    if let Some(cluster) = &update.other_cluster {
+        add_other_cluster(cluster);
+    }
+}
+
+/// Writes a value into filter state.
 pub(super) fn set_filter_state(name: &str, value: &str) {
-    noted("set filter state", hostcalls::set_property(vec![name], Some(value.as_bytes())));
+    let set = hostcalls::set_property(vec![name], Some(value.as_bytes()));
+    log_failure("set filter state", set);
 }
 
-/// Leaves what an exchange came to for whoever logs, traces or bills: as one line, and each fact by
-/// itself where that is wanted.
-pub(super) fn tell(line: &str, telemetry: &Telemetry) {
-    set_filter_state("attache_exchange", line);
-    if telemetry.needs_separate_fields() {
-        for (name, value) in summary::facts(line) {
-            set_filter_state(&["attache_", name].concat(), value);
-        }
+/// Adds a cluster to those that the access log names besides the one of Envoy's router.
+pub(super) fn add_other_cluster(cluster: &str) {
+    let name = filter_state::OTHER_CLUSTERS;
+    set_filter_state(name, &Update::with_other_cluster(filter_state(name), cluster));
+}
+
+/// The response under way.
+pub(super) struct Response;
+
+impl ResponseFacts for Response {
+    fn details(&self) -> String {
+        property(&["response", "code_details"]).map(text).unwrap_or_default()
+    }
+
+    fn header(&self, name: &str) -> Option<String> {
+        header(MapType::HttpResponseHeaders, name)
+    }
+
+    fn filter_state(&self, name: &str) -> Option<String> {
+        filter_state(name)
+    }
+
+    fn upstream_address(&self) -> Vec<u8> {
+        property(&["upstream", "address"]).unwrap_or_default()
     }
 }
 
-/// Leaves for the access log that a cluster was asked besides the one Envoy's router names there.
-pub(super) fn note_cluster(cluster: &str) {
-    let before = property(&[OTHERS]).map(text).unwrap_or_default();
-    let separator = if before.is_empty() { "" } else { " " };
-    set_filter_state(OTHERS, &format!("{before}{separator}{cluster}"));
-}
-
-/// Where those are listed.
-const OTHERS: &str = "attache_others";
-
-/// Takes a header off.
-pub(super) fn remove_header(map: MapType, name: &str) {
-    noted("remove a header", hostcalls::set_map_value(map, name, None));
-}
-
-/// Puts a header on the request.
-pub(super) fn set_request_header(name: &str, value: &str) {
-    let set = hostcalls::set_map_value(MapType::HttpRequestHeaders, name, Some(value));
-    noted("set a header", set);
-}
-
-/// The status of the answer. A header costs half of what the property does.
-pub(super) fn status() -> u16 {
-    let status = header(MapType::HttpResponseHeaders, ":status");
-    status.and_then(|status| status.parse().ok()).unwrap_or_default()
-}
-
-/// Why there is no answer, or not all of it. Envoy, *Response code details*.
-pub(super) fn details() -> String {
-    property(&["response", "code_details"]).map(text).unwrap_or_default()
-}
-
-/// How an attempt ended of which nothing was heard.
-pub(super) fn end() -> LostResponse {
-    let (address, port) = UNREACHABLE_ADDRESS;
-    let asked = property(&["upstream", "address"]).unwrap_or_default();
-    if asked == format!("{address}:{port}").as_bytes() {
-        LostResponse::NoHost
-    } else {
-        LostResponse::Broken
-    }
-}
-
-/// Of which trace a request is a part, if providers are told: W3C, *Trace Context*. Where Envoy has
-/// sent it on, its own part stands in the place of the client's.
-pub(super) fn trace(
-    telemetry: &Telemetry,
-    header: impl Fn(&str) -> Option<String>,
-) -> Vec<(&'static str, String)> {
-    if !telemetry.propagates_traces() {
-        return Vec::new();
-    }
-    let told = |name| Some((name, header(name)?));
-    ["traceparent", "tracestate"].into_iter().filter_map(told).collect()
-}
-
-/// Sends a chat request to a cluster, whose provider role translates it. None if Envoy turns it
-/// down at once: no host is healthy, or a breaker is open.
+/// Calls the cluster of a ticket with a chat request. `None` if Envoy does not send the call.
 pub(super) fn call(
     ticket: &Ticket,
     body: &[u8],
     timeout: Duration,
     telemetry: &Telemetry,
 ) -> Option<u32> {
+    // The headers of a request that has left are only to be had as a property.
+    let trace =
+        headers::trace(telemetry, |name| property(&["request", "headers", name]).map(self::text));
     let text = ticket.to_text();
-    // The request has left: its headers are no longer in reach but as a property.
-    let trace = trace(telemetry, |name| property(&["request", "headers", name]).map(self::text));
-    let mut headers = vec![
-        (":method", "POST"),
-        (":scheme", "https"),
-        (":authority", "attache"),
-        (":path", "/v1/chat/completions"),
-        ("content-type", "application/json"),
-        (TICKET_HEADER, &text),
-    ];
-    headers.extend(trace.iter().map(|(name, value)| (*name, value.as_str())));
-    let called = hostcalls::dispatch_http_call(
-        &ticket.leg.cluster,
-        headers,
-        Some(body),
-        Vec::new(),
-        timeout,
-    );
-    called.inspect_err(|status| debug!("call to {}: {status:?}", ticket.leg.cluster)).ok()
+    dispatch(&ticket.target.cluster, headers::of_call(&text, &trace), Some(body), timeout)
 }
 
-/// Calls for a transcript. None if Envoy turns it down at once.
-pub(super) fn fetch(fetch: &Fetch) -> Option<u32> {
-    let key = match fetch.key {
-        TranscriptKey::File(_) => None,
-        TranscriptKey::Caller => property(&["filter_state", CALLER]).map(text),
-    };
-    let mut headers = vec![
-        (":method", "GET"),
-        (":scheme", "https"),
-        (":authority", fetch.authority.as_str()),
-        (":path", &fetch.path),
-        ("accept", "application/json"),
-        ("user-agent", USER_AGENT),
-    ];
-    headers.extend(key.as_deref().map(|key| ("authorization", transcript::bare(key))));
-    let called =
-        hostcalls::dispatch_http_call(&fetch.cluster, headers, None, Vec::new(), fetch.timeout);
-    called.inspect_err(|status| debug!("call to {}: {status:?}", fetch.cluster)).ok()
+/// Calls for a transcript. `None` if Envoy does not send the call.
+pub(super) fn fetch(call: &TranscriptCall) -> Option<u32> {
+    let caller_key = || property(&["filter_state", filter_state::CALLER_KEY]).map(text);
+    let key = if call.key == TranscriptKey::Caller { caller_key() } else { None };
+    dispatch(&call.cluster, call.headers(key.as_deref()), None, call.timeout)
 }
 
-/// The answer to a call. Without headers there is none, and none may be asked for.
-pub(super) fn called(headers: usize, body: usize) -> CallResult {
+fn dispatch(
+    cluster: &str,
+    headers: Vec<(&str, &str)>,
+    body: Option<&[u8]>,
+    timeout: Duration,
+) -> Option<u32> {
+    let sent = hostcalls::dispatch_http_call(cluster, headers, body, Vec::new(), timeout);
+    sent.inspect_err(|status| debug!("call to {cluster}: {status:?}")).ok()
+}
+
+/// Returns the result of a call. A response without headers did not come, and must not be read.
+pub(super) fn call_result(headers: usize, body: usize) -> CallResult {
     if headers == 0 {
         return CallResult::Broken;
     }
-    let map = hostcalls::get_map_bytes(MapType::HttpCallResponseHeaders).unwrap_or_default();
-    let headers: Vec<_> = map.into_iter().map(|(name, value)| (name, text(value))).collect();
-    let status = headers.iter().find(|(name, _)| name == ":status");
-    let status = status.and_then(|(_, status)| status.parse().ok()).unwrap_or_default();
-    CallResult::Answer { status, headers, body: buffer(BufferType::HttpCallResponseBody, body) }
+    let headers = self::headers(MapType::HttpCallResponseHeaders);
+    CallResult::from_headers(headers, buffer(BufferType::HttpCallResponseBody, body))
 }
 
-/// Asks the rate limit service. `None` if it cannot be asked.
-pub(super) fn ask_service(question: &[u8], timeout: Duration) -> Option<u32> {
-    let (cluster, metadata) = (RateLimitService::CLUSTER, Vec::new());
-    let (service, method) = (service::SERVICE, service::METHOD);
-    let question = Some(question);
-    hostcalls::dispatch_grpc_call(cluster, service, method, metadata, question, timeout).ok()
+/// Asks the rate limit service. `None` if Envoy does not send the call.
+pub(super) fn ask_service(request: &[u8], timeout: Duration) -> Option<u32> {
+    let (service, method, metadata) = (service::SERVICE, service::METHOD, Vec::new());
+    let cluster = RateLimitService::CLUSTER;
+    let request = Some(request);
+    hostcalls::dispatch_grpc_call(cluster, service, method, metadata, request, timeout).ok()
 }
 
-/// What the rate limit service answered, if it did: the status of gRPC is 0 then.
-pub(super) fn service_answer(status: usize, size: usize) -> Option<Answer> {
+/// Returns the answer of the rate limit service. `None` if the gRPC status is not 0.
+pub(super) fn service_answer(status: usize, size: usize) -> Option<RateLimitResponse> {
     let answer = (status == 0).then(|| buffer(BufferType::GrpcReceiveBuffer, size));
-    answer.and_then(|answer| Answer::parse(&answer))
+    answer.and_then(|answer| RateLimitResponse::parse(&answer))
 }
 
-/// Lets an answer go on that was held.
+/// Lets a held response go on.
 pub(super) fn resume_response() {
-    noted("resume an answer", hostcalls::resume_http_response());
+    log_failure("resume a response", hostcalls::resume_http_response());
 }
 
-/// Lets a request go on that was held.
+/// Lets a held request go on.
 pub(super) fn resume_request() {
-    noted("resume a request", hostcalls::resume_http_request());
+    log_failure("resume a request", hostcalls::resume_http_request());
 }
 
-fn noted(what: &str, done: Result<(), Status>) {
-    if let Err(status) = done {
-        error!("cannot {what}: {status:?}");
+fn log_failure(action: &str, result: Result<(), Status>) {
+    if let Err(status) = result {
+        error!("cannot {action}: {status:?}");
     }
 }

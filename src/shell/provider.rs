@@ -1,6 +1,6 @@
-//! The provider role's callbacks: a filter of a cluster, made anew for each attempt.
+//! The provider role's callbacks: a filter of a cluster, created anew for each attempt.
 
-use std::{rc::Rc, time::Duration};
+use std::{cell::RefCell, rc::Rc};
 
 use proxy_wasm::{
     hostcalls,
@@ -8,81 +8,68 @@ use proxy_wasm::{
     types::{Action, BufferType, MapType},
 };
 
-use super::{
-    TICKET, TICKET_HEADER, host, metrics, recent_configs, record_error, recorded_error,
-    telemetry::{self, Route},
-    timer::Timer,
-};
+use super::{Shared, host};
 use crate::{
-    api_schema::{origin::ResponseHead, translation::TranslatedRequest},
-    chat::error::Error,
-    config::cluster,
-    gateway::AttemptReason,
-    handoff::ticket::{Lane, Ticket},
-    provider::{self, Attempt, ProviderCluster, ProviderClusters, Step},
+    api_schema::translation::TranslatedRequest,
+    handoff::{
+        filter_state::{self, Update},
+        headers,
+    },
+    provider::{
+        Attempt, AttemptRoute, ProviderClusters, RecentConfigs, Start, Step, read_ticket,
+        request_headers, response_head,
+    },
     reply::Reply,
     time::Timestamp,
 };
 
-/// One attempt.
+thread_local! {
+    /// Configurations of this VM, for the attempts of exchanges that were planned by them.
+    pub(super) static RECENT: RefCell<RecentConfigs> = RefCell::default();
+}
+
+/// Filter of one attempt.
 pub(super) struct ProviderFilter {
-    sites: Rc<ProviderClusters>,
-    timer: Rc<Timer>,
+    clusters: Rc<ProviderClusters>,
+    shared: Shared,
     context: u32,
-    route: Route,
+    route: AttemptRoute,
     attempt: Option<Attempt>,
 }
 
 impl ProviderFilter {
-    pub(super) fn new(sites: Rc<ProviderClusters>, timer: Rc<Timer>, context: u32) -> Self {
-        Self { sites, timer, context, route: Route::Router, attempt: None }
+    pub(super) fn new(clusters: Rc<ProviderClusters>, shared: Shared, context: u32) -> Self {
+        Self { clusters, shared, context, route: AttemptRoute::Router, attempt: None }
     }
 
-    fn ask(&mut self, size: usize) -> Action {
-        let told = ticket().and_then(|(ticket, route)| Some((self.site(&ticket)?, ticket, route)));
-        let Some((site, ticket, route)) = told else {
-            let problem = "a request came to a provider without a ticket";
-            let error = Error::Misconfigured { problem };
-            host::reply(&Reply::error(&error, ""));
-            return Action::Pause;
-        };
-        self.route = route;
-        let Ticket { request_id, lane, gateway_region: home, .. } = &ticket;
-        let (request_id, lane, home) = (request_id.clone(), *lane, *home);
+    /// Sends the request to the provider, in the place of the client's.
+    fn on_request(&mut self, size: usize) -> Action {
+        let header = || host::header(MapType::HttpRequestHeaders, headers::TICKET);
+        let ticket;
+        (ticket, self.route) = read_ticket(host::filter_state(filter_state::TICKET), header);
         let body = host::buffer(BufferType::HttpRequestBody, size);
-        match Attempt::new(&site, ticket, &body, host::now()) {
-            Ok((attempt, outgoing)) => {
-                metrics::count_attempt(home, site.region);
-                let trace = host::trace(&site.config.telemetry, |name| {
-                    host::header(MapType::HttpRequestHeaders, name)
-                });
-                send(&outgoing, &request_id, &trace, size);
+        let (clusters, metrics) = (&self.clusters, &self.shared.metrics);
+        let start = RECENT
+            .with_borrow(|recent| Start::new(clusters, recent, ticket, &body, metrics, host::now));
+        match start {
+            Start::Send(attempt, request) => {
+                send(&attempt, &request, size);
                 let due = attempt.due();
-                self.attempt = Some(attempt);
+                self.attempt = Some(*attempt);
                 due.map_or(Action::Continue, |due| self.wait(due))
             }
-            Err(error) => {
-                let reply = provider::refused(&error, &request_id);
-                if lane == Lane::Stream {
-                    record_error(reply.reason.as_deref());
-                    metrics::count_request(site.region, "none", reply.status);
-                }
+            Start::Refuse(reply, update) => {
+                host::update_filter_state(&update, None);
                 host::reply(&reply);
                 Action::Pause
             }
         }
     }
 
-    /// The site of the cluster that the ticket sent the request to, as the file has it that the
-    /// exchange was planned by.
-    fn site(&self, ticket: &Ticket) -> Option<Rc<ProviderCluster>> {
-        recent_configs::of(&self.sites, &ticket.version).at(&ticket.leg.cluster).cloned()
-    }
-
     /// Holds the request until a moment.
     fn wait(&self, due: Timestamp) -> Action {
         let context = self.context;
-        self.timer.at(due, move || {
+        self.shared.timer.at(due, move || {
             if hostcalls::set_effective_context(context).is_ok() {
                 host::resume_request();
             }
@@ -90,166 +77,85 @@ impl ProviderFilter {
         Action::Pause
     }
 
-    /// Takes in `size` bytes of the answer's body.
-    fn receive(&mut self, size: usize, end: bool) -> Action {
-        let Some(attempt) = &mut self.attempt else { return Action::Continue };
-        if !end && attempt.may_wait(size) {
+    /// Takes in `size` bytes of the response's body, or its end.
+    fn on_response(&mut self, size: usize, end: bool) -> Action {
+        if !end && self.attempt.as_ref().is_some_and(|attempt| attempt.may_wait(size)) {
             return Action::Pause;
         }
         let piece = host::buffer(BufferType::HttpResponseBody, size);
-        let had_ended = attempt.has_ended();
-        let step = attempt.body(&piece, end, host::now);
-        if let Some(mended) = attempt.take_mended() {
-            mended.kinds().for_each(metrics::count_repair);
-        }
+        let Some(step) = self.advance(&piece, end) else { return Action::Continue };
         match step {
             Step::Hold => {
-                if size > 0 {
-                    host::set_buffer(BufferType::HttpResponseBody, size, b"");
-                }
-                Action::Pause
+                host::set_buffer(BufferType::HttpResponseBody, size, b"");
+                return Action::Pause;
             }
-            Step::Answer(mut reply) => {
-                telemetry::replied(attempt, self.route, &mut reply);
-                answer(&reply, Some(&reply.body.len().to_string()), size);
-                Action::Continue
+            Step::Begin(reply) => replace_response(&reply, None, size),
+            Step::Answer(reply) | Step::Yield(reply, _) => {
+                replace_response(&reply, Some(&reply.body.len().to_string()), size);
             }
-            Step::Begin(mut reply) => {
-                telemetry::replied(attempt, self.route, &mut reply);
-                answer(&reply, None, size);
-                Action::Continue
-            }
-            Step::Yield(reply, ticket) => {
-                telemetry::failed(attempt, reason(&reply));
-                yield_to(attempt, &ticket);
-                answer(&reply, Some(&reply.body.len().to_string()), size);
-                Action::Continue
-            }
-            Step::Continue { bytes, reason } => {
-                if attempt.has_ended() && !had_ended {
-                    telemetry::ended(attempt, reason);
-                }
-                if size > 0 || !bytes.is_empty() {
-                    host::set_buffer(BufferType::HttpResponseBody, size, &bytes);
-                }
-                Action::Continue
+            Step::Continue { bytes, .. } => {
+                host::set_buffer(BufferType::HttpResponseBody, size, &bytes);
             }
         }
+        Action::Continue
     }
 
-    /// Takes in the end of an answer that has no body, so that nothing can be put in its place.
-    fn receive_nothing(&mut self) -> Action {
-        let Some(attempt) = &mut self.attempt else { return Action::Continue };
-        match attempt.body(b"", true, host::now) {
-            Step::Answer(mut reply) | Step::Begin(mut reply) => {
-                telemetry::replied(attempt, self.route, &mut reply);
+    /// Takes in the end of a response without a body, whose body cannot be replaced.
+    fn on_empty_response(&mut self) -> Action {
+        match self.advance(b"", true) {
+            Some(Step::Answer(reply) | Step::Begin(reply)) => {
                 host::reply(&reply);
                 Action::Pause
             }
-            // Envoy's router makes the next attempt of an answer, not of a local reply.
-            Step::Yield(reply, ticket) => {
-                telemetry::failed(attempt, reason(&reply));
-                yield_to(attempt, &ticket);
-                let reply = Reply { body: Vec::new(), ..reply };
-                set_head(&reply, Some("0"));
+            // Envoy's router makes the next attempt after a response, not after a local reply.
+            Some(Step::Yield(reply, _)) => {
+                replace_head(&reply, Some("0"));
                 Action::Continue
             }
-            Step::Hold | Step::Continue { .. } => Action::Continue,
+            Some(Step::Hold | Step::Continue { .. }) | None => Action::Continue,
         }
     }
-}
 
-/// What this attempt is told: in filter state, or in a header if it is a call.
-fn ticket() -> Option<(Ticket, Route)> {
-    let routed = host::property(&[TICKET]).map(|text| (host::text(text), Route::Router));
-    let called =
-        || host::header(MapType::HttpRequestHeaders, TICKET_HEADER).map(|text| (text, Route::Call));
-    let (text, route) = routed.or_else(called)?;
-    Some((Ticket::parse(&text)?, route))
-}
-
-/// Leaves it to Envoy's router to make another attempt, if there is one.
-fn yield_to(attempt: &mut Attempt, ticket: &Ticket) {
-    telemetry::refused(attempt);
-    host::set_filter_state(TICKET, &ticket.to_text());
-    if !ticket.is_exhausted() {
-        let ProviderCluster { provider, region, .. } = attempt.cluster();
-        host::note_cluster(&cluster(provider, *region));
-        let why = if ticket.due.is_some() { AttemptReason::Retry } else { AttemptReason::Fallback };
-        metrics::count_next(why, &ticket.leg.cluster);
+    /// Gives a piece of the response to the core. `None` if there is no attempt.
+    fn advance(&mut self, piece: &[u8], end: bool) -> Option<Step> {
+        let (attempt, metrics) = (self.attempt.as_mut()?, &self.shared.metrics);
+        let (step, update) = attempt.advance(piece, end, self.route, metrics, host::now);
+        publish(attempt, &update);
+        Some(step)
     }
 }
 
-/// Puts the provider's request in the place of the client's. No header of the client goes along.
-fn send(
-    outgoing: &TranslatedRequest,
-    request_id: &str,
-    trace: &[(&'static str, String)],
-    size: usize,
-) {
-    let length = outgoing.body.len().to_string();
-    let mut headers = vec![
-        (":method", "POST"),
-        (":scheme", "https"),
-        (":authority", &outgoing.authority),
-        (":path", &outgoing.path),
-        ("content-type", "application/json"),
-        ("content-length", &length),
-        ("accept", outgoing.accept),
-        ("user-agent", host::USER_AGENT),
-        ("x-request-id", request_id),
-    ];
-    headers.extend(outgoing.headers);
-    headers.extend(trace.iter().map(|(name, value)| (*name, value.as_str())));
-    host::set_headers(MapType::HttpRequestHeaders, headers);
-    host::set_buffer(BufferType::HttpRequestBody, size, &outgoing.body);
+fn publish(attempt: &Attempt, update: &Update) {
+    host::update_filter_state(update, Some(&attempt.cluster().config.telemetry));
 }
 
-/// Puts the gateway's answer in the place of the provider's.
-fn answer(reply: &Reply, length: Option<&str>, size: usize) {
-    set_head(reply, length);
+fn send(attempt: &Attempt, request: &TranslatedRequest, size: usize) {
+    let trace = headers::trace(&attempt.cluster().config.telemetry, |name| {
+        host::header(MapType::HttpRequestHeaders, name)
+    });
+    let length = request.body.len().to_string();
+    let headers = request_headers(request, &length, attempt.request_id(), &trace);
+    host::set_headers(MapType::HttpRequestHeaders, headers);
+    host::set_buffer(BufferType::HttpRequestBody, size, &request.body);
+}
+
+/// Replaces head and body of the provider's response.
+fn replace_response(reply: &Reply, length: Option<&str>, size: usize) {
+    replace_head(reply, length);
     host::set_buffer(BufferType::HttpResponseBody, size, &reply.body);
 }
 
-/// Puts the gateway's head in the place of the provider's. No header of the provider goes along.
-fn set_head(reply: &Reply, length: Option<&str>) {
+/// Replaces the head of the provider's response. No header of the provider goes along.
+fn replace_head(reply: &Reply, length: Option<&str>) {
     let status = reply.status.to_string();
-    let mut headers = vec![(":status", status.as_str())];
-    headers.extend(reply.headers.iter().map(|(name, value)| (*name, value.as_str())));
-    headers.extend(length.map(|length| ("content-length", length)));
-    host::set_headers(MapType::HttpResponseHeaders, headers);
-}
-
-fn reason(reply: &Reply) -> &str {
-    reply.reason.as_deref().unwrap_or_default()
-}
-
-fn head() -> ResponseHead {
-    let get = |name| host::header(MapType::HttpResponseHeaders, name);
-    let status = host::status();
-    let retry_after = if status == 200 { None } else { get("retry-after") };
-    ResponseHead {
-        status,
-        content_type: get("content-type").unwrap_or_default().to_ascii_lowercase(),
-        retry_after: retry_after.and_then(|wait| wait.parse().ok()).map(Duration::from_secs),
-    }
+    host::set_headers(MapType::HttpResponseHeaders, reply.head(&status, length));
 }
 
 impl Context for ProviderFilter {
-    /// Envoy is done with this attempt. If that is news, the next one is told.
     fn on_done(&mut self) -> bool {
-        let Some(attempt) = self.attempt.as_mut().filter(|attempt| !attempt.has_ended()) else {
-            return true;
-        };
-        let (now, details) = (host::now(), host::details());
-        if !attempt.is_open() {
-            let reason = attempt.cut_off(&details, recorded_error(), now);
-            telemetry::cut_off(attempt, reason.as_deref());
-        } else if !provider::is_clients_doing(&details)
-            && let Some((error, ticket)) = attempt.broken(host::end(), now)
-        {
-            telemetry::failed(attempt, error.reason());
-            yield_to(attempt, &ticket);
+        if let Some(attempt) = &mut self.attempt {
+            let update = attempt.on_done(&host::Response, &self.shared.metrics, host::now);
+            publish(attempt, &update);
         }
         true
     }
@@ -257,24 +163,24 @@ impl Context for ProviderFilter {
 
 impl HttpContext for ProviderFilter {
     fn on_http_request_headers(&mut self, _count: usize, end: bool) -> Action {
-        if end { self.ask(0) } else { Action::Pause }
+        if end { self.on_request(0) } else { Action::Pause }
     }
 
     fn on_http_request_body(&mut self, size: usize, end: bool) -> Action {
-        if end { self.ask(size) } else { Action::Pause }
+        if end { self.on_request(size) } else { Action::Pause }
     }
 
     fn on_http_response_headers(&mut self, _count: usize, end: bool) -> Action {
         let Some(attempt) = &mut self.attempt else { return Action::Continue };
-        attempt.head(head());
-        if end { self.receive_nothing() } else { Action::Pause }
+        attempt.head(response_head(&host::Response));
+        if end { self.on_empty_response() } else { Action::Pause }
     }
 
     fn on_http_response_body(&mut self, size: usize, end: bool) -> Action {
-        self.receive(size, end)
+        self.on_response(size, end)
     }
 
     fn on_http_response_trailers(&mut self, _count: usize) -> Action {
-        self.receive(0, true)
+        self.on_response(0, true)
     }
 }

@@ -1,4 +1,4 @@
-//! One per filter and worker: reads the filter's configuration, makes the contexts of requests.
+//! Root contexts, one per filter and worker.
 
 use std::rc::Rc;
 
@@ -10,52 +10,54 @@ use proxy_wasm::{
 };
 
 use super::{
-    gateway::GatewayFilter, idle_monitor::IdleMonitor, provider::ProviderFilter, recent_configs,
-    shared_data::SharedData, timer::Timer,
+    Shared,
+    gateway::GatewayFilter,
+    provider::{ProviderFilter, RECENT},
+    shared_data::SharedData,
 };
 use crate::plugin_config::Role;
 
-/// The root context.
+/// Root context.
 pub(super) struct Root {
-    watch: Rc<IdleMonitor>,
-    /// None until it is configured.
+    shared: Shared,
+    /// `None` before a configuration has come.
     role: Option<Role>,
 }
 
 impl Root {
     pub(super) fn new(id: u32) -> Self {
-        Self { watch: IdleMonitor::new(Rc::new(Timer::new(id))), role: None }
+        Self { shared: Shared::new(id), role: None }
     }
 }
 
-/// The host lets go of the root context of an earlier configuration when its last request is over.
-/// Who is still waiting left long ago.
+/// The host drops the root context of an earlier configuration after its last request. No request
+/// waits for the timer then.
 impl Drop for Root {
     fn drop(&mut self) {
-        self.watch.timer.stop();
+        self.shared.timer.stop();
     }
 }
 
 impl Context for Root {
     fn on_http_call_response(&mut self, token: u32, headers: usize, body: usize, _: usize) {
-        self.watch.timer.answered(token, headers, body);
+        self.shared.timer.on_response(token, headers, body);
     }
 
     fn on_grpc_call_response(&mut self, token: u32, status: u32, size: usize) {
         let status = usize::try_from(status).unwrap_or(usize::MAX);
-        self.watch.timer.answered(token, status, size);
+        self.shared.timer.on_response(token, status, size);
     }
 }
 
 impl RootContext for Root {
-    /// A configuration that is refused changes nothing.
+    /// A configuration with mistakes changes nothing.
     fn on_configure(&mut self, size: usize) -> bool {
         let read = hostcalls::get_buffer(BufferType::PluginConfiguration, 0, size);
         match Role::parse(&read.ok().flatten().unwrap_or_default(), Rc::new(SharedData)) {
             Ok(role) => {
-                announce(&role);
-                if let Role::Provider(sites) = &role {
-                    recent_configs::keep(sites);
+                info!("{role}");
+                if let Role::Provider(clusters) = &role {
+                    RECENT.with_borrow_mut(|recent| recent.add(clusters));
                 }
                 self.role = Some(role);
                 true
@@ -70,7 +72,7 @@ impl RootContext for Root {
     }
 
     fn on_tick(&mut self) {
-        self.watch.timer.tick();
+        self.shared.timer.tick();
     }
 
     fn get_type(&self) -> Option<ContextType> {
@@ -78,26 +80,12 @@ impl RootContext for Root {
     }
 
     fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
+        let shared = self.shared.clone();
         Some(match self.role.as_ref()? {
-            Role::Gateway(gateway) => {
-                let (gateway, watch) = (Rc::clone(gateway), Rc::clone(&self.watch));
-                Box::new(GatewayFilter::new(gateway, watch, id))
-            }
-            Role::Provider(sites) => {
-                let (sites, timer) = (Rc::clone(sites), Rc::clone(&self.watch.timer));
-                Box::new(ProviderFilter::new(sites, timer, id))
+            Role::Gateway(gateway) => Box::new(GatewayFilter::new(Rc::clone(gateway), shared, id)),
+            Role::Provider(clusters) => {
+                Box::new(ProviderFilter::new(Rc::clone(clusters), shared, id))
             }
         })
-    }
-}
-
-fn announce(role: &Role) {
-    match role {
-        Role::Gateway(gateway) => {
-            let (region, config) = (gateway.region.name(), &gateway.config);
-            let (models, version) = (config.models.len(), &config.version);
-            info!("gateway {region}: {models} models configured, version {version}");
-        }
-        Role::Provider(sites) => info!("providers: version {}", sites.version),
     }
 }

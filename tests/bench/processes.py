@@ -3,20 +3,18 @@
 Everything here ends what it started, by its process id, however the measurement ends.
 """
 
+import json
 import os
 import re
 import subprocess
-import time
 import urllib.error
 import urllib.request
 from pathlib import Path
 
+ROOT = Path(__file__).resolve().parent.parent.parent
+
 # What stays on this machine takes no proxy.
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-
-# How long a program may take to answer. Our own number: a hundred times what Envoy takes.
-PATIENCE = 30.0
-
 
 class Failed(Exception):
     """Why there are no figures."""
@@ -31,12 +29,12 @@ class Process:
     def __enter__(self):
         """Starts it and waits until it is ready. A Ctrl-C in the terminal does not reach it: it has
         a session of its own, and is ended in order."""
-        self.started = time.monotonic()
         with self.log.open("wb") as log:
             self.popen = subprocess.Popen(
-                self.command, stdin=subprocess.DEVNULL, stdout=self.stdout, stderr=log,
+                self.command, stdin=self.stdin, stdout=self.stdout, stderr=log,
                 start_new_session=True,
             )
+        self.pid = self.popen.pid
         try:
             self.wait()
         except BaseException:
@@ -51,15 +49,15 @@ class Process:
         """Once or more than once."""
         self.popen.terminate()
         try:
-            self.popen.wait(5)
+            self.popen.wait(30)
         except subprocess.TimeoutExpired:
             self.popen.kill()
             self.popen.wait()
-        if self.popen.stdout:
-            self.popen.stdout.close()
+        for pipe in (self.popen.stdin, self.popen.stdout):
+            if pipe:
+                pipe.close()
 
-    # Where its output goes: an access log to nowhere.
-    stdout = subprocess.DEVNULL
+    stdin = stdout = subprocess.DEVNULL
 
     def wait(self):
         """Returns when it is ready, or fails."""
@@ -67,19 +65,19 @@ class Process:
     def cpu(self):
         """CPU seconds of all its threads, user and system: `schedstat` of each, in nanoseconds.
         `stat` would count in clock ticks of 10 ms."""
-        tasks = Path(f"/proc/{self.popen.pid}/task").glob("*/schedstat")
+        tasks = Path(f"/proc/{self.pid}/task").glob("*/schedstat")
         return sum(int(task.read_text().split()[0]) for task in tasks) / 1e9
 
     def rss(self):
         """Resident memory in KiB."""
-        status = Path(f"/proc/{self.popen.pid}/status").read_text()
+        status = Path(f"/proc/{self.pid}/status").read_text()
         return int(re.search(r"VmRSS:\s+(\d+) kB", status)[1])
 
     def linear_memory(self):
         """The wasm VMs' own memory in KiB. V8 reserves 4 GiB and more for each and opens as much of
         it as the module has grown to: a writable mapping right in front of a huge closed one."""
         total, before = 0, (0, 0, "")
-        for line in Path(f"/proc/{self.popen.pid}/maps").read_text().splitlines():
+        for line in Path(f"/proc/{self.pid}/maps").read_text().splitlines():
             span, mode, *_ = line.split()
             start, end = (int(bound, 16) for bound in span.split("-"))
             huge = mode == "---p" and end - start > 3 << 30
@@ -88,28 +86,38 @@ class Process:
             before = (start, end, mode)
         return total // 1024
 
-    def ended(self):
-        return self.popen.poll() is not None
-
     def complaint(self):
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-15:])
 
 
-class Provider(Process):
-    """The scripted provider, on one thread and without a memory of what it was asked."""
+class Testkit(Process):
+    """A subcommand of `testkit`, which prints a line of JSON once it is ready."""
 
-    def __init__(self, program, directory):
-        super().__init__([program, "--threads", "1", "--journal", "0"], directory / "provider.log")
-
-    # It says where it listens.
     stdout = subprocess.PIPE
 
+    # Some subcommands end when it closes.
+    stdin = subprocess.PIPE
+
+    def __init__(self, log, *words):
+        super().__init__([testkit(), *words], log)
+
     def wait(self):
-        line = self.popen.stdout.readline().decode()
-        found = re.search(r"http://127\.0\.0\.1:(\d+)", line)
-        if not found:
-            raise Failed(f"the scripted provider did not start: {line}{self.complaint()}")
-        self.port = int(found[1])
+        line = self.popen.stdout.readline()
+        if not line:
+            raise Failed(f"`{' '.join(self.command)}` did not start:\n{self.complaint()}")
+        self.ready = json.loads(line)
+
+
+class Provider(Testkit):
+    """The scripted provider, on one thread and without a memory of what it was asked."""
+
+    def __init__(self, directory):
+        log = directory / "provider.log"
+        super().__init__(log, "provider", "--threads", "1", "--journal", "0")
+
+    def wait(self):
+        super().wait()
+        self.port = self.ready["provider"]
 
 
 class Limiter(Process):
@@ -127,29 +135,25 @@ class Limiter(Process):
             raise Failed(f"the rate limit service did not start: {self.url}{self.complaint()}")
 
 
-class Envoy(Process):
+class Envoy(Testkit):
     """Envoy with one worker, or as many as are asked for, answering at `port`."""
 
     def __init__(self, program, directory, port, admin, workers=1):
-        # Hot restart is off, because its shared memory is one per machine.
+        os.environ["ATTACHE_ENVOY"] = str(program)
         super().__init__(
-            [program, "--config-path", directory / "envoy.yaml", "--concurrency", workers,
-             "--disable-hot-restart"],
-            directory / "envoy.log",
+            directory / "testkit.log", "envoy", "--config", directory / "envoy.yaml", "--logs",
+            directory, "--listener", port, "--admin", admin, "--workers", workers,
         )
-        self.port, self.admin = port, admin
+        self.directory, self.port, self.admin = directory, port, admin
 
     def wait(self):
         """Waits for its first answer. `status` is that answer's, `start` how long it took to come:
         seconds of the clock and of the CPU."""
-        while time.monotonic() < self.started + PATIENCE and not self.ended():
-            try:
-                self.status = get(self.port, "/healthz")[0]
-                self.start = (time.monotonic() - self.started, self.cpu())
-                return
-            except OSError:
-                time.sleep(0.002)
-        raise Failed(f"Envoy did not start:\n{self.complaint()}")
+        super().wait()
+        self.pid = self.ready["pid"]
+        self.start = (self.ready["started_in"], self.cpu())
+        self.status = get(self.port, "/healthz")[0]
+        self.log = self.directory / "envoy.log"
 
     def allocated(self):
         """What its allocator has given out, in KiB."""
@@ -179,6 +183,18 @@ def send(request):
     except urllib.error.HTTPError as error:
         with error:
             return error.code, error.read().decode()
+
+
+def testkit():
+    """The program that starts Envoy and the scripted provider."""
+    target = Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target")
+    return needed(os.environ.get("ATTACHE_TESTKIT") or target / "release/testkit", "`testkit`")
+
+
+def free_ports(count):
+    """Ports nobody listens on."""
+    printed = subprocess.check_output([testkit(), "ports", str(count)], text=True)
+    return list(map(int, printed.split()))
 
 
 def needed(path, what):

@@ -6,9 +6,7 @@ import string
 import subprocess
 from pathlib import Path
 
-from ports import free_ports
-
-from .processes import Envoy, Failed
+from .processes import Envoy, Failed, free_ports
 
 # The providers in `gateway.yaml` beside this file. `attache render` names the cluster of each after
 # it and its region.

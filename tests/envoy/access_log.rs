@@ -4,11 +4,11 @@ use super::attempts::{failing, request};
 use super::claims::*;
 use super::metrics::{priced, setup, with_usage};
 use crate::support::access_log::Line;
-use crate::support::client::{Answer, Request};
-use crate::support::envoy::marker;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::Duration;
+use testkit::client::{Answer, Request};
+use testkit::envoy::marker;
 
 /// The clusters that a line names: the last that Envoy's router asked, and all others.
 fn clusters(line: &Line) -> [Option<&str>; 2] {

@@ -1,10 +1,10 @@
 //! Answers in one piece: the shape of the API, field by field.
 
 use super::claims::*;
-use crate::support::client::Request;
-use crate::support::envoy::{Setup, marker};
 use serde_json::{Value, json};
 use std::time::SystemTime;
+use testkit::client::Request;
+use testkit::envoy::marker;
 
 #[test]
 fn an_answer_has_every_field_of_the_api_and_no_other() {
@@ -178,7 +178,7 @@ fn text_of_any_script_passes_unharmed() {
 
 #[test]
 fn an_answer_of_16_megabytes_passes() {
-    let gateway = Setup::new(&keyless(YAML)).start();
+    let gateway = large();
     let answer = gateway.us().chat(&chat("gpt", "#script size=16777216"));
     let content = &answer.json()["choices"][0]["message"]["content"];
     assert_eq!(content.as_str().map(str::len), Some(16 << 20));
@@ -187,7 +187,7 @@ fn an_answer_of_16_megabytes_passes() {
 
 #[test]
 fn the_limit_of_requests_is_none_of_answers() {
-    let gateway = Setup::new(&format!("{}\nrequest_body_bytes: 65536\n", keyless(YAML))).start();
+    let gateway = narrow();
     let answer = gateway.us().chat(&chat("gpt", "#script size=2000000"));
     let content = &answer.json()["choices"][0]["message"]["content"];
     assert_eq!(content.as_str().map(str::len), Some(2_000_000));
@@ -198,7 +198,7 @@ fn the_limit_of_requests_is_none_of_answers() {
 
 #[test]
 fn an_answer_of_40_megabytes_is_refused() {
-    let gateway = Setup::new(&keyless(YAML)).start();
+    let gateway = large();
     let answer = gateway.us().chat(&chat("gpt", "#script size=41943040"));
     let error = assert_error(&answer, 502, "upstream_error");
     assert!(error["message"].as_str().unwrap().contains("longer than 32 MiB"), "{error}");

@@ -2,9 +2,9 @@
 //! module lives on.
 
 use super::claims::*;
-use crate::support::client::{Client, Request};
-use crate::support::envoy::{Setup, marker};
 use serde_json::{Value, json};
+use testkit::client::{Client, Request};
+use testkit::envoy::marker;
 
 /// Sends a request that must be refused, by both protocols. `marker` is somewhere in it.
 #[track_caller]
@@ -133,7 +133,7 @@ fn a_body_of_11_megabytes() {
 
 #[test]
 fn a_body_longer_than_the_operator_allows() {
-    let gateway = Setup::new(&format!("{}\nrequest_body_bytes: 65536\n", keyless(YAML))).start();
+    let gateway = narrow();
     for client in [gateway.us(), gateway.us().over_http2()] {
         assert_eq!(client.chat(&chat("gpt", &"x".repeat(60_000))).status, 200);
         for size in [70_000, 2_000_000] {

@@ -2,14 +2,14 @@
 //! error, no provider is asked more often than planned, and nothing is left behind.
 
 use super::attempts::{attempts, text};
-use super::claims::assert_error_shape;
+use super::claims::{PATIENCE, assert_error_shape};
 use super::metrics::setup;
-use crate::support::client::{Answer, Client};
-use crate::support::envoy::{Gateway, marker};
-use crate::support::random::Random;
+use fastrand::Rng;
 use serde_json::{Value, json};
 use std::thread;
 use std::time::{Duration, Instant};
+use testkit::client::{Answer, Client};
+use testkit::envoy::{Gateway, marker};
 
 /// Clients at a time.
 const CLIENTS: u64 = 12;
@@ -59,7 +59,7 @@ fn run(requests: u64) {
         for client in 0..CLIENTS {
             let gateway = &gateway;
             scope.spawn(move || {
-                let mut random = Random(seed() * 1000 + client);
+                let mut random = Rng::with_seed(seed() * 1000 + client);
                 for _ in 0..requests / CLIENTS {
                     play(gateway, &gateway.us(), &mut random);
                 }
@@ -72,15 +72,15 @@ fn run(requests: u64) {
 }
 
 /// One request, and all that must hold whatever happens to it.
-fn play(gateway: &Gateway, client: &Client, random: &mut Random) {
+fn play(gateway: &Gateway, client: &Client, random: &mut Rng) {
     let marker = marker();
-    let scripts: Vec<&str> = (0..4).map(|_| *random.one_of(&SCRIPTS)).collect();
-    let is_stream = random.below(2) == 0;
+    let scripts: Vec<&str> = (0..4).map(|_| *random.choice(&SCRIPTS).unwrap()).collect();
+    let is_stream = random.usize(..2) == 0;
     let fallbacks: Vec<Value> =
-        (0..random.below(3)).map(|_| json!({"model": random.one_of(&MODELS)})).collect();
-    let retry = random.below(4) > 0;
+        (0..random.usize(..3)).map(|_| json!({"model": random.choice(&MODELS).unwrap()})).collect();
+    let retry = random.usize(..4) > 0;
     let script = format!("header=x-marker:{marker} {}", scripts.join(" | "));
-    let request = json!({"model": random.one_of(&MODELS), "stream": is_stream,
+    let request = json!({"model": random.choice(&MODELS).unwrap(), "stream": is_stream,
         "fallbacks": fallbacks, "fallback_config": {"depth": 2, "retry": retry},
         "messages": [{"role": "user", "content": format!("#script {script}")}]});
     let answer = client.chat(&request);
@@ -126,7 +126,7 @@ fn assert_nothing_is_left(gateway: &Gateway) {
         if left.is_empty() {
             return;
         }
-        assert!(patience.elapsed() < Duration::from_secs(20), "still open: {left:?}");
+        assert!(patience.elapsed() < PATIENCE, "still open: {left:?}");
         thread::sleep(Duration::from_millis(200));
     }
 }

@@ -1,10 +1,13 @@
 //! What every test with a real Envoy needs: the gateway they share, and the shapes that always hold.
 
-use crate::support::client::Answer;
-use crate::support::envoy::{Gateway, Setup, closed_port};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::sync::OnceLock;
+use std::thread;
+use std::time::{Duration, Instant};
+use testkit::client::Answer;
+use testkit::envoy::{Gateway, Setup};
+use testkit::ports::closed_port;
 
 /// The configuration of most tests.
 pub const YAML: &str = include_str!("gateway.yaml");
@@ -13,6 +16,38 @@ pub const YAML: &str = include_str!("gateway.yaml");
 pub fn shared() -> &'static Gateway {
     static GATEWAY: OnceLock<Gateway> = OnceLock::new();
     GATEWAY.get_or_init(|| Setup::new(YAML).start())
+}
+
+/// Time for an event that must happen: a bound for a hang, not a measure of speed.
+pub const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Waits for an event that must happen.
+pub fn until(mut is_so: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !is_so() {
+        assert!(started.elapsed() < PATIENCE, "it does not come to be so");
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// Asserts that something happens without delay in one of a few plays. A busy machine may delay any
+/// of them; a gateway that holds back what it should pass on delays them all.
+pub fn assert_prompt(story: &str, is_prompt: impl FnMut() -> bool) {
+    let is_prompt = std::iter::repeat_with(is_prompt).take(8).any(|is_prompt| is_prompt);
+    assert!(is_prompt, "{story}: held back every time");
+}
+
+/// A gateway for large bodies. They make its memory grow and a look into its journal slow, so it is
+/// not the gateway of most tests.
+pub fn large() -> &'static Gateway {
+    super::quota::counting()
+}
+
+/// A gateway that takes bodies of 64 KiB at most.
+pub fn narrow() -> &'static Gateway {
+    static GATEWAY: OnceLock<Gateway> = OnceLock::new();
+    let yaml = format!("{}\nrequest_body_bytes: 65536\n", keyless(YAML));
+    GATEWAY.get_or_init(|| Setup::new(&yaml).start())
 }
 
 /// A configuration without the keys of providers: Envoy watches two files for each.

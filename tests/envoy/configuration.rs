@@ -1,11 +1,12 @@
 //! The command as an operator uses it, and what Envoy says to what it writes.
 
 use super::claims::*;
-use crate::support::envoy::{Setup, attache, envoy};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use testkit::envoy::Setup;
+use testkit::programs::{attache, envoy};
 
 /// Every `gateway.yaml` there is: the tests' own, and the sample for operators.
 fn files() -> Vec<(&'static str, String)> {
@@ -62,7 +63,7 @@ fn as_one(dir: &Path) -> Value {
 fn what_is_rendered_runs() {
     let Some((_, sample)) = files().pop() else { return };
     let gateway = Setup::new(&sample).start();
-    let answer = gateway.us().send(crate::support::client::Request::get("/v1/models"));
+    let answer = gateway.us().send(testkit::client::Request::get("/v1/models"));
     let listed = answer.json()["data"].as_array().map_or(0, Vec::len);
     assert!(listed > 0, "{answer:?}");
     let stats = gateway.admin("/stats?filter=(lds|cds).update_rejected");
@@ -84,7 +85,7 @@ fn a_new_rendering_counts_without_a_restart() {
     assert!(output.status.success(), "{output:?}");
     let started = std::time::Instant::now();
     while gateway.us().chat(&chat("brand-new", "hi")).status != 200 {
-        assert!(started.elapsed().as_secs() < 20, "still the old models");
+        assert!(started.elapsed() < PATIENCE, "still the old models");
         std::thread::sleep(std::time::Duration::from_millis(100));
     }
     assert_eq!(gateway.us().chat(&chat("kimi", "hi")).status, 400);

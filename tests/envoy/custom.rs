@@ -2,8 +2,6 @@
 //! their keys change without anybody noticing.
 
 use super::claims::*;
-use crate::support::client::Request;
-use crate::support::envoy::{Gateway, Setup, marker};
 use crate::support::names;
 use serde_json::json;
 use std::fs;
@@ -14,7 +12,9 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use testkit::client::Request;
+use testkit::envoy::{Gateway, Setup, marker};
 
 /// More requests than any test here makes.
 const MANY: usize = 1_000_000;
@@ -69,11 +69,8 @@ fn a_public_name_that_leads_to_a_private_address_is_not_even_connected_to() {
     let gateway = custom(&neighbour);
     for model in ["inside", "six", "mapped", "metadata"] {
         for request in [chat(model, "hi"), streamed(model, "hi")] {
-            let begun = Instant::now();
             let told = assert_error(&gateway.us().chat(&request), 502, "upstream_unreachable");
             assert_eq!(told["metadata"]["provider"], model);
-            // Whoever asks again gets no other address.
-            assert!(begun.elapsed() < Duration::from_millis(400), "{model}: {told}");
             let saved =
                 json!({"fallbacks": [{"model": "lifted"}], "fallback_config": {"depth": 1}});
             let answer = gateway.us().chat(&with(request, saved));
@@ -195,7 +192,14 @@ fn replace_under_load(gateway: &Gateway, replace: impl Fn(&Gateway, &str)) {
         thread::sleep(Duration::from_millis(400));
         replace(gateway, key);
     }
-    thread::sleep(Duration::from_millis(1500));
+    let last = format!("Bearer {}", keys[keys.len() - 1]);
+    let is_everywhere = || {
+        let entries = gateway.reached(&marker).into_iter();
+        let newest = entries.filter(|entry| entry.header("authorization") == Some(last.as_bytes()));
+        let bodies: String = newest.map(|entry| entry.json().to_string()).collect();
+        (0..CONNECTIONS).all(|number| bodies.contains(&format!("asker-{number}.")))
+    };
+    until(is_everywhere);
     over.store(true, Ordering::Relaxed);
     let asked: usize = askers.into_iter().map(|asker| asker.join().expect("no failure")).sum();
     let mut all = vec![gateway.secret("openai").to_owned()];

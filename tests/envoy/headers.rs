@@ -3,9 +3,9 @@
 
 use super::bad_input::{length, raw, read_raw, refused};
 use super::claims::*;
-use crate::support::client::Request;
-use crate::support::envoy::marker;
 use hyper::header::HeaderValue;
+use testkit::client::Request;
+use testkit::envoy::marker;
 
 #[test]
 fn no_key_a_wrong_key_and_a_plan_without_access() {

@@ -1,10 +1,10 @@
 //! The module as an OCI image.
 
-use crate::support::envoy::module;
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
+use testkit::programs::module;
 
 /// Runs `envoy/oci`, which reads the module that the tests load.
 fn pack(dir: &Path) -> Output {

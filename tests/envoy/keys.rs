@@ -1,13 +1,14 @@
 //! Keys: a provider's reaches the provider and nobody else, a client's goes no further than Envoy.
 
 use super::claims::*;
-use crate::support::client::{Opened, Request};
-use crate::support::envoy::{Gateway, Setup, attache, marker};
-use crate::support::leaks::assert_no_key;
 use serde_json::{Value, json};
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
+use testkit::client::{Opened, Request};
+use testkit::envoy::{Gateway, Setup, marker};
+use testkit::leaks::assert_no_key;
+use testkit::programs::attache;
 
 #[test]
 fn a_provider_gets_its_own_key_and_no_other() {
@@ -258,7 +259,7 @@ fn a_new_key_counts_without_a_restart() {
         fs::rename(secrets.join("openai.key.new"), secrets.join("openai.key")).expect("a file");
         let started = Instant::now();
         while key_at_provider(&gateway) != fresh {
-            assert!(started.elapsed() < Duration::from_secs(10), "still the old key");
+            assert!(started.elapsed() < PATIENCE, "still the old key");
             std::thread::sleep(Duration::from_millis(50));
         }
     }
@@ -333,15 +334,6 @@ const SLOW: &str = "#script events=40 delay=100 text=one_word_after_the_other";
 /// Reads a stream to its end, and gives its last event.
 fn finish(stream: &mut Opened) -> Option<String> {
     std::iter::from_fn(|| stream.next_event()).last()
-}
-
-/// Waits until something is so.
-fn until(mut is_so: impl FnMut() -> bool) {
-    let started = Instant::now();
-    while !is_so() {
-        assert!(started.elapsed() < Duration::from_secs(20), "it does not come to be so");
-        std::thread::sleep(Duration::from_millis(50));
-    }
 }
 
 #[test]

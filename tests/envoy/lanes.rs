@@ -1,9 +1,9 @@
 //! What a load asks for: a case of every lane.
 
 use super::claims::with;
-use crate::support::envoy::Setup;
 use crate::support::load::{Case, Want};
 use serde_json::{Value, json};
+use testkit::envoy::Setup;
 
 /// A gateway to be kept busy.
 pub fn loaded() -> Setup {

@@ -2,21 +2,21 @@
 
 use super::claims::*;
 use super::quota::{assert_exact, limited, told};
-use crate::support::client::Answer;
 use crate::support::crowd::{self, Ask};
-use crate::support::envoy::{Gateway, Setup, closed_port};
 use crate::support::limiter::Limiter;
 use std::thread;
-use std::time::Instant;
+use testkit::client::Answer;
+use testkit::envoy::{Gateway, Setup};
+use testkit::ports::closed_port;
 
-/// A gateway with an account `one-0` of this limit, which asks the service at this URL.
-fn asking(url: &str, limit: u32, more: &str) -> Gateway {
-    let yaml = limited(&[("one", 1, limit)]);
+/// A gateway with these accounts, which asks the service at this URL.
+fn asking(url: &str, accounts: &[(&str, usize, u32)], more: &str) -> Gateway {
+    let yaml = limited(accounts);
     Setup::new(&format!("{yaml}\nrate_limit: {{service: \"{url}\"{more}}}\n")).start()
 }
 
-fn ask(gateway: &Gateway, text: &str) -> Answer {
-    gateway.us().with_key(gateway.secret("one-0")).chat(&chat("gpt", text))
+fn ask(gateway: &Gateway, account: &str, text: &str) -> Answer {
+    gateway.us().with_key(gateway.secret(account)).chat(&chat("gpt", text))
 }
 
 fn failures(gateway: &Gateway) -> u32 {
@@ -24,19 +24,24 @@ fn failures(gateway: &Gateway) -> u32 {
     stats.trim().rsplit(' ').next().and_then(|count| count.parse().ok()).unwrap_or(0)
 }
 
-/// Loads two gateways with the same account of the same service at once.
-fn exact_together(url: &str, story: &str) {
-    // A loaded machine may be slow to answer; nothing here is to be counted locally.
-    let gateways = [(), ()].map(|()| asking(url, 500, ", timeout: 10s"));
-    let told = thread::scope(|scope| {
-        let crowds = gateways.each_ref().map(|gateway| {
-            let key = gateway.secret("one-0").to_owned();
-            let asks = vec![Ask { key, model: "gpt".to_owned() }; 600];
-            scope.spawn(|| crowd::send(&gateway.us(), 32, asks))
+/// A loaded machine may be slow to answer, and then nothing is to be counted locally.
+const PATIENT: &str = ", timeout: 10s";
+
+/// Loads two gateways with the same accounts of the same service at once, one account after another.
+fn exact_together(url: &str, accounts: &[&str]) {
+    let limits: Vec<_> = accounts.iter().map(|name| (*name, 1, 500)).collect();
+    let gateways = [(), ()].map(|()| asking(url, &limits, PATIENT));
+    for account in accounts {
+        let told = thread::scope(|scope| {
+            let crowds = gateways.each_ref().map(|gateway| {
+                let key = gateway.secret(&format!("{account}-0")).to_owned();
+                let asks = vec![Ask { key, model: "gpt".to_owned() }; 600];
+                scope.spawn(|| crowd::send(&gateway.us(), 32, asks))
+            });
+            crowds.map(|crowd| crowd.join().expect("answers")).concat()
         });
-        crowds.map(|crowd| crowd.join().expect("answers")).concat()
-    });
-    assert_exact(&told, 500, story);
+        assert_exact(&told, 500, account);
+    }
     for gateway in &gateways {
         assert_eq!(failures(gateway), 0);
         gateway.assert_unharmed();
@@ -45,16 +50,14 @@ fn exact_together(url: &str, story: &str) {
 
 #[test]
 fn two_envoys_with_one_service_are_exact_together() {
-    for manner in ["headers", "statuses"] {
-        let service = Limiter::start(manner, 500);
-        exact_together(&service.url(), manner);
-    }
+    let service = Limiter::start("account", 500);
+    exact_together(&service.url(), &["headers", "statuses"]);
 }
 
 #[test]
 fn a_service_is_asked_about_the_account_and_the_model() {
     let service = Limiter::start("headers", 2);
-    let gateway = asking(&service.url(), 7, ", domain: attache, timeout: 10s");
+    let gateway = asking(&service.url(), &[("one", 1, 7)], ", domain: attache, timeout: 10s");
     let client = gateway.us().with_key(gateway.secret("one-0"));
     assert_eq!(client.chat(&chat("GPT", "hi")).status, 200);
     assert_eq!(client.chat(&streamed("kimi", "hi")).status, 200);
@@ -68,45 +71,54 @@ fn a_service_is_asked_about_the_account_and_the_model() {
 
 #[test]
 fn what_a_service_says_is_told_to_the_client() {
+    let service = Limiter::start("account", 1);
+    let accounts = ["headers", "statuses", "terse"].map(|name| (name, 1, 7));
+    let gateway = asking(&service.url(), &accounts, PATIENT);
     for manner in ["headers", "statuses"] {
-        let service = Limiter::start(manner, 1);
-        let gateway = asking(&service.url(), 7, ", timeout: 10s");
-        let admitted = ask(&gateway, "hi");
+        let account = format!("{manner}-0");
+        let admitted = ask(&gateway, &account, "hi");
         let standing = told(&admitted);
         assert!(admitted.status == 200 && standing.starts_with("1 0 "), "{manner:?} {standing}");
-        let refused = ask(&gateway, "refused");
+        let refused = ask(&gateway, &account, "refused");
         assert_error(&refused, 429, "rate_limit_exceeded");
         let wait = refused.header("retry-after").unwrap_or_default();
         assert_eq!(told(&refused), format!("1 0 {wait} gpt llmgw"), "{manner:?}");
         assert!(gateway.reached("refused").is_empty());
     }
-    let service = Limiter::start("terse", 1);
-    let gateway = asking(&service.url(), 7, ", timeout: 10s");
-    assert_eq!(told(&ask(&gateway, "hi")), "- - - - -");
-    assert_eq!(told(&ask(&gateway, "hi")), "7 0 60 gpt llmgw");
+    assert_eq!(told(&ask(&gateway, "terse-0", "hi")), "- - - - -");
+    assert_eq!(told(&ask(&gateway, "terse-0", "hi")), "7 0 60 gpt llmgw");
+}
+
+/// Asks with accounts whose service does not answer as it should.
+fn without_a_service(url: &str, manners: &[&str]) {
+    let accounts: Vec<_> = manners.iter().map(|manner| (*manner, 1, 2)).collect();
+    let gateway = asking(url, &accounts, "");
+    for (asked, manner) in (1..).zip(manners) {
+        let answers = [1, 2, 3].map(|_| ask(&gateway, &format!("{manner}-0"), "hi").status);
+        assert_eq!(answers, [200, 200, 429], "{manner:?}");
+        assert_eq!(failures(&gateway), 3 * asked, "{manner:?}");
+    }
+    gateway.assert_unharmed();
+
+    let gateway = asking(url, &accounts, ", unreachable: refuse");
+    for (asked, manner) in (1..).zip(manners) {
+        let refused = ask(&gateway, &format!("{manner}-0"), "unseen");
+        assert_error(&refused, 503, "rate_limit_unavailable");
+        assert!(gateway.reached("unseen").is_empty());
+        assert_eq!(failures(&gateway), asked, "{manner:?}");
+    }
+    gateway.assert_unharmed();
 }
 
 #[test]
 fn without_its_service_a_gateway_counts_by_itself_or_refuses() {
-    for manner in [None, Some("silent"), Some("garbage"), Some("failing")] {
-        let service = manner.map(|manner| Limiter::start(manner, 100));
-        let nowhere = || format!("http://127.0.0.1:{}", closed_port());
-        let url = service.as_ref().map_or_else(nowhere, Limiter::url);
-        let gateway = asking(&url, 2, "");
-        let started = Instant::now();
-        let answers = [1, 2, 3].map(|_| ask(&gateway, "hi").status);
-        assert_eq!(answers, [200, 200, 429], "{manner:?}");
-        assert!(started.elapsed().as_secs() < 5, "{manner:?}: {:?}", started.elapsed());
-        assert_eq!(failures(&gateway), 3, "{manner:?}");
-        gateway.assert_unharmed();
+    let service = Limiter::start("account", 100);
+    without_a_service(&service.url(), &["silent", "garbage", "failing"]);
+}
 
-        let gateway = asking(&url, 2, ", unreachable: refuse");
-        let refused = ask(&gateway, "unseen");
-        assert_error(&refused, 503, "rate_limit_unavailable");
-        assert!(gateway.reached("unseen").is_empty());
-        assert_eq!(failures(&gateway), 1, "{manner:?}");
-        gateway.assert_unharmed();
-    }
+#[test]
+fn so_it_does_where_nothing_listens() {
+    without_a_service(&format!("http://127.0.0.1:{}", closed_port()), &["nobody"]);
 }
 
 #[test]
@@ -124,5 +136,5 @@ fn who_has_no_limit_needs_no_service() {
 #[ignore = "needs a service: ATTACHE_RATE_LIMIT_SERVICE=http://HOST:PORT"]
 fn two_envoys_with_a_service_of_yours_are_exact_together() {
     let url = std::env::var("ATTACHE_RATE_LIMIT_SERVICE").expect("the URL of a service");
-    exact_together(&url, "a service of yours");
+    exact_together(&url, &["one"]);
 }

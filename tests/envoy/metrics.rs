@@ -2,13 +2,13 @@
 
 use super::attempts::request;
 use super::claims::*;
-use crate::support::client::{Client, Request};
-use crate::support::envoy::{Gateway, Setup};
 use crate::support::metrics::{Metrics, once};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
+use testkit::client::{Client, Request};
+use testkit::envoy::{Gateway, Setup};
 
 /// The gateway of the tests about attempts, where every model has a price and some accounts may not
 /// ask for much.

@@ -1,9 +1,9 @@
 //! What stands under which path, and in which region.
 
 use super::claims::*;
-use crate::support::client::Request;
-use crate::support::envoy::marker;
 use serde_json::{Value, json};
+use testkit::client::Request;
+use testkit::envoy::marker;
 
 #[test]
 fn health_needs_no_key() {
@@ -28,7 +28,7 @@ fn what_can_be_read_can_be_asked_for_its_head() {
 
 #[test]
 fn the_models_of_a_region_are_listed_with_what_they_can_do() {
-    let list = |client: crate::support::client::Client, path: &str| {
+    let list = |client: testkit::client::Client, path: &str| {
         let answer = client.without_key().send(Request::get(path));
         assert_eq!(answer.status, 200, "{answer:?}");
         assert_request_id(&answer);
@@ -213,8 +213,8 @@ fn only_the_us_gateway_goes_global_and_only_when_asked_to() {
     assert_eq!(entry.header("host"), Some(b"global.api.openai.example".as_slice()));
     assert!(entry.json().get("model_region").is_none());
 
-    let refused = |client: crate::support::client::Client, model, region: Value| {
-        let marker = crate::support::envoy::marker();
+    let refused = |client: testkit::client::Client, model, region: Value| {
+        let marker = testkit::envoy::marker();
         let answer = client.chat(&with(chat(model, &marker), json!({"model_region": region})));
         assert_eq!(answer.status, 400, "{answer:?}");
         assert!(shared().reached(&marker).is_empty());

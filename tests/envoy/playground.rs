@@ -1,12 +1,12 @@
 //! The playground: what Envoy serves, and the page in a browser.
 
 use super::claims::*;
-use crate::support::client::Request;
-use crate::support::envoy::{Setup, marker};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
+use testkit::client::Request;
+use testkit::envoy::{Setup, marker};
 
 /// A gateway that serves it.
 fn open() -> Setup {
@@ -71,7 +71,7 @@ fn without_the_option_there_is_no_page_and_it_comes_and_goes_with_a_rendering() 
         assert!(gateway.render_again().status.success());
         let started = Instant::now();
         while status() != expected {
-            assert!(started.elapsed() < Duration::from_secs(20), "still {}", status());
+            assert!(started.elapsed() < PATIENCE, "still {}", status());
             std::thread::sleep(Duration::from_millis(100));
         }
     }

@@ -2,9 +2,9 @@
 //! journal as the witness, and what an auditor finds in metrics and logs.
 
 use super::claims::*;
-use crate::support::envoy::{Gateway, Setup, marker};
-use crate::support::provider::Entry;
 use serde_json::{Value, json};
+use testkit::envoy::{Gateway, Setup, marker};
+use testkit::provider::Entry;
 
 const REGIONAL: &str = include_str!("regional.yaml");
 const MODELS: [&str; 5] = ["gpt", "claude", "gemini", "european", "worldly"];
@@ -63,7 +63,7 @@ fn nothing_of_a_request_reaches_another_region() {
                 {
                     let marker = marker();
                     let body = request(model, &chain, is_stream, global, &marker);
-                    let request = crate::support::client::Request::chat(body.to_string());
+                    let request = testkit::client::Request::chat(body.to_string());
                     let answer = connection.send(request);
                     if !connection.is_open() {
                         connection = client.connect();

@@ -2,8 +2,8 @@
 //! told, with words before it.
 
 use super::claims::*;
-use crate::support::client::Answer;
 use serde_json::{Value, json};
+use testkit::client::Answer;
 
 const BROKEN: &str = "{'a': [1, 2,], b: \"x\", \"c\": True";
 

@@ -2,10 +2,10 @@
 
 use super::answers::tool;
 use super::claims::*;
-use crate::support::client::{Answer, Request};
-use crate::support::envoy::{Setup, marker};
-use crate::support::provider::Entry;
 use serde_json::{Value, json};
+use testkit::client::{Answer, Request};
+use testkit::envoy::marker;
+use testkit::provider::Entry;
 
 /// Sends a chat request with more parameters, and gives the answer and what reached the provider.
 #[track_caller]
@@ -319,8 +319,7 @@ fn a_key_may_come_with_bearer_or_without() {
 fn a_body_of_10_megabytes_passes() {
     let marker = marker();
     let text = format!("{marker}{}", "x".repeat(10_000_000));
-    // One of its own: every later look into the journal of this one would be slow.
-    let gateway = Setup::new(&keyless(YAML)).start();
+    let gateway = large();
     for client in [gateway.us(), gateway.us().over_http2()] {
         let answer = client.chat(&chat("gpt", &text));
         assert_eq!(answer.status, 200, "{answer:?}");

@@ -1,10 +1,10 @@
 //! What mistakes, a crash and a drain cost: nothing, the streams of one worker, nothing.
 
 use super::claims::*;
-use super::reload::{replace, until};
-use crate::support::client::{Opened, Request};
-use crate::support::envoy::{Gateway, Setup};
+use super::reload::replace;
 use std::fs;
+use testkit::client::{Opened, Request};
+use testkit::envoy::{Gateway, Setup};
 
 /// What may go wrong in a file of Envoy's: what stands there, what comes in its place, and what the
 /// module or Envoy says to that.

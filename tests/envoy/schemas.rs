@@ -1,9 +1,9 @@
 //! The same exchange in each API schema: a client cannot tell who answers.
 
 use super::claims::*;
-use crate::support::client::Answer;
-use crate::support::envoy::marker;
 use serde_json::{Value, json};
+use testkit::client::Answer;
+use testkit::envoy::marker;
 
 /// A model, where it is asked in one piece and as a stream, and its name there.
 const SCHEMAS: [(&str, [&str; 2], &str); 5] = [

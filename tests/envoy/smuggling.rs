@@ -3,8 +3,8 @@
 
 use super::bad_input::{length, raw, read_raw};
 use super::claims::*;
-use crate::support::envoy::marker;
 use crate::support::frames::{Told, heads};
+use testkit::envoy::marker;
 
 #[test]
 fn requests_cannot_be_smuggled() {

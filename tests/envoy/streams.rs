@@ -2,10 +2,10 @@
 
 use super::answers::tool;
 use super::claims::*;
-use crate::support::client::{Answer, Request};
-use crate::support::envoy::{Setup, marker};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
+use testkit::client::{Answer, Client, Request};
+use testkit::envoy::marker;
 
 /// Asks for a stream with a script.
 fn play(script: &str) -> Answer {
@@ -148,30 +148,32 @@ fn it_does_not_matter_how_the_bytes_are_cut() {
 #[test]
 fn a_delta_leaves_when_it_came() {
     for client in [shared().us(), shared().us().over_http2()] {
-        let marker = marker();
-        let text = format!("{marker} #script text=one_two_three_four delay=200");
-        let started = Instant::now();
-        let mut answer = client.open(Request::chat(streamed("gpt", &text).to_string()));
-        assert_eq!(answer.status, 200);
-        let mut came = Vec::new();
-        while let Some(event) = answer.next_event() {
-            let finished = shared().reached_once(&marker).finished;
-            came.push((event, started.elapsed(), finished));
-        }
-        let last = came.len() - 1;
-        assert_eq!(came[last].0, "[DONE]");
-        let contents: Vec<_> = came
-            .iter()
-            .filter(|(event, ..)| event.contains("\"content\":\"t") || event.contains("four"))
-            .collect();
-        assert_eq!(contents.len(), 3, "{came:#?}");
-        for pair in contents.windows(2) {
-            let apart = pair[1].1 - pair[0].1;
-            assert!(apart > Duration::from_millis(100), "deltas came together: {came:#?}");
-        }
-        let early = came.iter().filter(|(_, _, finished)| !finished).count();
-        assert!(early >= 4, "the provider had finished before most deltas came: {came:#?}");
+        assert_prompt("deltas", || are_apart(&client));
     }
+}
+
+/// Returns whether the deltas of a slow stream came one by one, before the provider had finished.
+fn are_apart(client: &Client) -> bool {
+    let marker = marker();
+    let text = format!("{marker} #script text=one_two_three_four delay=200");
+    let started = Instant::now();
+    let mut answer = client.open(Request::chat(streamed("gpt", &text).to_string()));
+    assert_eq!(answer.status, 200);
+    let mut came = Vec::new();
+    while let Some(event) = answer.next_event() {
+        let finished = shared().reached_once(&marker).finished;
+        came.push((event, started.elapsed(), finished));
+    }
+    let last = came.len() - 1;
+    assert_eq!(came[last].0, "[DONE]");
+    let contents: Vec<_> = came
+        .iter()
+        .filter(|(event, ..)| event.contains("\"content\":\"t") || event.contains("four"))
+        .collect();
+    assert_eq!(contents.len(), 3, "{came:#?}");
+    let apart = |pair: &[&(String, Duration, bool)]| pair[1].1 - pair[0].1;
+    let early = came.iter().filter(|(_, _, finished)| !finished).count();
+    early >= 4 && contents.windows(2).all(|pair| apart(pair) > Duration::from_millis(100))
 }
 
 #[test]
@@ -291,7 +293,7 @@ fn an_event_of_3_megabytes_passes_and_one_of_5_does_not() {
 
 #[test]
 fn a_stream_may_be_longer_than_any_buffer() {
-    let gateway = Setup::new(&keyless(YAML)).start();
+    let gateway = large();
     let answer = gateway.us().chat(&streamed("gpt", "#script size=40000000 events=600"));
     let stream = Streamed::read(&answer);
     assert_eq!(stream.text().len(), 40_000_000);

@@ -1,11 +1,11 @@
 //! Clients that come with a JSON Web Token: whom it names asks, and nobody else.
 
 use super::claims::*;
-use crate::support::client::Request;
-use crate::support::envoy::{Gateway, Setup, marker};
 use serde_json::Value;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
+use testkit::client::Request;
+use testkit::envoy::{Gateway, Setup, marker};
 
 /// The public half of a key that is long gone.
 const JWKS: &str = include_str!("jwt/jwks.json");
@@ -34,7 +34,7 @@ fn setup() -> Setup {
 }
 
 /// What a token asks, over the header.
-fn ask(gateway: &Gateway, token: &str, text: &str) -> crate::support::client::Answer {
+fn ask(gateway: &Gateway, token: &str, text: &str) -> testkit::client::Answer {
     gateway.us().with_key(token).chat(&chat("gpt", text))
 }
 

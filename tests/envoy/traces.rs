@@ -5,14 +5,14 @@ use super::attempts::request;
 use super::claims::*;
 use super::metrics::{priced, setup};
 use crate::support::access_log::Line;
-use crate::support::client::{Answer, Request};
 use crate::support::collector::{Collector, Span};
-use crate::support::envoy::{Gateway, marker};
-use crate::support::provider::Entry;
 use crate::support::shared::Shared;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use testkit::client::{Answer, Request};
+use testkit::envoy::{Gateway, marker};
+use testkit::provider::Entry;
 
 /// Has Envoy send each span by itself, where it waits for five of them or five seconds.
 const AT_ONCE: &str = "layered_runtime: {layers: [{name: tests, static_layer: \

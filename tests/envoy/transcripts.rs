@@ -2,15 +2,15 @@
 //! put where the tag stands. Whatever the service does, the client gets one answer.
 
 use super::claims::*;
-use crate::support::client::Answer;
-use crate::support::envoy::{Gateway, Setup, marker};
-use crate::support::provider::{Entry, TRICKY};
 use serde_json::{Value, json};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
+use testkit::client::Answer;
+use testkit::envoy::{Gateway, Setup, marker};
+use testkit::provider::{Entry, TRICKY};
 
 const REGIONAL: &str = include_str!("regional.yaml");
 
@@ -78,7 +78,7 @@ fn the_callers_own_key_is_shown_where_the_operator_says_so() {
     let yaml = REGIONAL.replace("key_file: secrets/assemblyai.key", "caller_key: true");
     let mut gateway = Setup::new(&yaml).start();
     let key = gateway.secret("acme").to_owned();
-    let raw = crate::support::client::Request::chat;
+    let raw = testkit::client::Request::chat;
     let (id, body) = about("call", "gpt", "{{ transcript }}", false);
     for request in [raw(body.to_string()), raw(body.to_string()).header("authorization", &*key)] {
         let answer = gateway.us().send(request);
@@ -142,7 +142,7 @@ fn every_failure_of_the_service_has_its_answer() {
 
 #[test]
 fn a_service_that_cannot_be_reached_is_told_of() {
-    let port = crate::support::envoy::closed_port();
+    let port = testkit::ports::closed_port();
     let gateway = Setup::new(REGIONAL).upstream(format!("transcripts=127.0.0.1:{port}")).start();
     for is_stream in [false, true] {
         let (_, body) = about("call", "gpt", "{{ transcript }}", is_stream);
@@ -339,7 +339,7 @@ fn a_request_over_http2_gets_its_transcript_too() {
     let (id, body) = about("size-300000", "gpt", "{{ transcript }}", false);
     let mut client = regional().us().over_http2().connect();
     for _ in 0..3 {
-        let request = crate::support::client::Request::chat(body.to_string());
+        let request = testkit::client::Request::chat(body.to_string());
         assert_eq!(client.send(request).status, 200);
     }
     assert_eq!(fetches(regional(), &id).len(), 3, "cached nowhere");

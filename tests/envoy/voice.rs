@@ -1,15 +1,12 @@
 //! Voice platforms as callers: each of their bodies answered in every schema, and nothing of a call
 //! but its conversation in anybody's hands.
 
-#[path = "../voice/cases.rs"]
-mod cases;
-
-use self::cases::{CASES, body};
 use super::claims::*;
-use crate::support::client::{Client, Request};
-use crate::support::envoy::{Setup, marker};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
+use testkit::client::{Client, Request};
+use testkit::envoy::{Setup, marker};
+use testkit::voice::{CASES, body};
 
 const MODELS: [&str; 3] = ["gpt", "claude", "gemini"];
 
@@ -133,15 +130,16 @@ fn the_first_word_comes_before_the_second_is_said() {
     for model in MODELS {
         for client in [shared().us(), shared().us().over_http2()] {
             let script = "text=one_two_three_four_five delay=300";
-            let request = scripted("assemblyai/turn", model, script);
-            let begun = Instant::now();
-            let mut answer = client.open(Request::chat(request.to_string()));
-            let spoken = std::iter::from_fn(|| answer.next_event());
-            let first = spoken.into_iter().find(|event| event.contains("one"));
-            assert!(first.is_some(), "{model} said nothing");
-            // Anthropic has two events before the first word.
-            let early = Duration::from_millis(900);
-            assert!(begun.elapsed() < early, "{model}: after {:?}", begun.elapsed());
+            let request = scripted("assemblyai/turn", model, script).to_string();
+            assert_prompt(model, || {
+                let begun = Instant::now();
+                let mut answer = client.open(Request::chat(request.clone()));
+                let spoken = std::iter::from_fn(|| answer.next_event());
+                let first = spoken.into_iter().find(|event| event.contains("one"));
+                assert!(first.is_some(), "{model} said nothing");
+                // Anthropic has two events before the first word.
+                begun.elapsed() < Duration::from_millis(900)
+            });
         }
     }
 }

@@ -2,17 +2,17 @@
 
 use serde_json::{Value, json};
 
-use super::play::Random;
+use fastrand::Rng;
 
 /// Puts something else in the place of a value somewhere in a document, or drops it.
-pub fn mutate(random: &mut Random, document: &mut Value) {
+pub fn mutate(random: &mut Rng, document: &mut Value) {
     let count = document.as_array().map_or(0, Vec::len);
     let count = document.as_object().map_or(count, |entries| entries.len());
     if count == 0 {
         *document = odd(random);
         return;
     }
-    let (chosen, fate) = (random.below(count), random.below(12));
+    let (chosen, fate) = (random.usize(..count), random.usize(..12));
     let value = match document {
         Value::Array(items) if fate == 0 => return drop(items.remove(chosen)),
         Value::Array(items) if fate == 1 => return items.push(items[chosen].clone()),
@@ -30,8 +30,8 @@ pub fn mutate(random: &mut Random, document: &mut Value) {
     if fate < 4 { *value = odd(random) } else { mutate(random, value) }
 }
 
-fn odd(random: &mut Random) -> Value {
-    match random.below(16) {
+fn odd(random: &mut Rng) -> Value {
+    match random.usize(..16) {
         0 => Value::Null,
         1 => json!(true),
         2 => json!(-1),
@@ -41,28 +41,28 @@ fn odd(random: &mut Random) -> Value {
         6 => json!(0.5),
         7 => json!(""),
         8 => json!("\u{0}\r\n\u{2028}\"\\é🙂"),
-        9 => json!("x".repeat(random.below(3000))),
+        9 => json!("x".repeat(random.usize(..3000))),
         10 => json!([]),
         11 => json!({}),
         12 => json!([null, [], {}, "x", 1]),
         13 => json!({"role": "assistant", "content": [{"type": "text"}], "index": 7, "id": 1}),
-        14 => (0..random.below(60)).fold(json!(1), |inner, _| json!([inner])),
-        _ => json!(random.below(2000)),
+        14 => (0..random.usize(..60)).fold(json!(1), |inner, _| json!([inner])),
+        _ => json!(random.usize(..2000)),
     }
 }
 
 /// Damages text as a network or a broken server would.
-pub fn damage(random: &mut Random, bytes: &mut Vec<u8>) {
-    for _ in 0..random.below(4) {
+pub fn damage(random: &mut Rng, bytes: &mut Vec<u8>) {
+    for _ in 0..random.usize(..4) {
         let length = bytes.len();
-        let at = random.below(length + 1);
-        match random.below(7) {
-            0 if at < length => bytes[at] = random.next().to_le_bytes()[0],
+        let at = random.usize(..length + 1);
+        match random.usize(..7) {
+            0 if at < length => bytes[at] = random.u8(..),
             1 if at < length => bytes[at] ^= 0x80,
             2 => bytes.truncate(at),
             3 => drop(bytes.splice(at..at, *b"\r\n\n")),
             4 => drop(bytes.splice(at..at, *b"\xff\xfe\xed\xa0\x80")),
-            5 => *bytes = (0..random.below(300)).map(|_| random.next().to_le_bytes()[0]).collect(),
+            5 => *bytes = (0..random.usize(..300)).map(|_| random.u8(..)).collect(),
             _ => {
                 let again = bytes[at..].to_vec();
                 bytes.extend(again);
@@ -72,10 +72,10 @@ pub fn damage(random: &mut Random, bytes: &mut Vec<u8>) {
 }
 
 /// Bytes in pieces, some of them empty.
-pub fn pieces<'b>(random: &mut Random, mut bytes: &'b [u8]) -> Vec<&'b [u8]> {
+pub fn pieces<'b>(random: &mut Rng, mut bytes: &'b [u8]) -> Vec<&'b [u8]> {
     let mut pieces = Vec::new();
     while !bytes.is_empty() && pieces.len() < 5 {
-        let (piece, rest) = bytes.split_at(random.below(bytes.len() + 1));
+        let (piece, rest) = bytes.split_at(random.usize(..bytes.len() + 1));
         pieces.push(piece);
         bytes = rest;
     }

@@ -51,7 +51,7 @@ def names(envoy):
 
 def handles(envoy):
     """How many files and sockets are open."""
-    return len(list(Path(f"/proc/{envoy.popen.pid}/fd").iterdir()))
+    return len(list(Path(f"/proc/{envoy.pid}/fd").iterdir()))
 
 
 def wake_ups(envoy):
@@ -64,7 +64,7 @@ def wake_ups(envoy):
 
 def switches(envoy):
     """How often its workers have gone to sleep so far."""
-    tasks = Path(f"/proc/{envoy.popen.pid}/task").iterdir()
+    tasks = Path(f"/proc/{envoy.pid}/task").iterdir()
     workers = [task for task in tasks if (task / "comm").read_text().startswith("wrk:")]
     counts = (re.search(r"^voluntary_ctxt_switches:\s+(\d+)", (task / "status").read_text(), re.M)
               for task in workers)

@@ -4,6 +4,7 @@
 //! values that they refer to.
 
 mod clusters;
+mod handoff;
 pub mod istio;
 mod jwt;
 pub mod keys;
@@ -28,9 +29,9 @@ use attache::{
         BaseUrl, Config, Deadlines, Listener, TranscriptKey, Transcripts,
         rate_limit::RateLimitService,
     },
+    http_call::MAX_ANSWER,
     network,
     plugin_config::Role,
-    provider::{MAX_ANSWER, UNREACHABLE_ADDRESS},
     region::Region,
 };
 use minijinja::{AutoEscape, Environment, Value, context, value::Serde};
@@ -40,6 +41,7 @@ use serde_json::Value as Document;
 use self::{
     WritePhase::{Routes, Targets},
     clusters::{ClusterView, clusters, reachable},
+    handoff::{DeadlineProfileView, HandoffView, RoutedCluster},
     jwt::JwtView,
     keys::{AccountKey, account_keys},
     playground::Playground,
@@ -132,10 +134,11 @@ struct EnvoyView<'c> {
     playground: Option<Playground>,
     keys: Vec<AccountKey<'c>>,
     jwt: Option<JwtView<'c>>,
-    nobody: AddressView<'static>,
+    #[serde(flatten)]
+    handoff: HandoffView,
     /// The private networks, which public names must not lead to.
     private: Vec<NetworkView>,
-    classes: Vec<DeadlineClassView>,
+    classes: Vec<DeadlineProfileView>,
     listeners: Vec<ListenerView<'c>>,
     limiter: Option<LimiterView>,
     #[serde(flatten)]
@@ -180,27 +183,7 @@ struct ListenerView<'c> {
     /// The longest total deadline of any model.
     longest: String,
     /// The clusters that a gateway in the region may reach.
-    clusters: Vec<String>,
-}
-
-/// The deadlines of a class of models.
-#[derive(Serialize)]
-struct DeadlineClassView {
-    name: String,
-    first_content: String,
-    answer: String,
-    total: String,
-}
-
-impl From<Deadlines> for DeadlineClassView {
-    fn from(deadlines: Deadlines) -> Self {
-        Self {
-            name: deadlines.profile(),
-            first_content: seconds(deadlines.first_content),
-            answer: seconds(deadlines.answer.min(deadlines.total)),
-            total: seconds(deadlines.total),
-        }
-    }
+    clusters: Vec<RoutedCluster>,
 }
 
 #[derive(Serialize)]
@@ -339,7 +322,7 @@ impl<'c> EnvoyView<'c> {
             playground: playground.cloned(),
             keys: account_keys(config, options)?,
             jwt: config.jwt.as_ref().map(|jwt| JwtView::new(jwt, options)).transpose()?,
-            nobody: AddressView { address: UNREACHABLE_ADDRESS.0, port: UNREACHABLE_ADDRESS.1 },
+            handoff: HandoffView::new(),
             private: private.into(),
             classes: classes(config, options),
             listeners: listeners(config, options),
@@ -355,10 +338,10 @@ impl<'c> EnvoyView<'c> {
 
 /// Returns the deadlines that requests may have, with those of the previous configuration, which
 /// Envoy may still use.
-fn classes(config: &Config, options: &RenderOptions) -> Vec<DeadlineClassView> {
+fn classes(config: &Config, options: &RenderOptions) -> Vec<DeadlineProfileView> {
     let all = [config].into_iter().chain(&options.previous).flat_map(Config::deadline_profiles);
     let by_name: BTreeMap<String, Deadlines> = all.map(|own| (own.profile(), own)).collect();
-    by_name.into_values().map(DeadlineClassView::from).collect()
+    by_name.into_values().map(DeadlineProfileView::from).collect()
 }
 
 /// Returns the key files of providers and of the transcript service, each with its secret's name.
@@ -397,7 +380,7 @@ fn listeners<'c>(config: &'c Config, options: &RenderOptions) -> Vec<ListenerVie
             private_key_file: options.base.join(&tls.private_key_file),
         }),
         longest: longest.clone(),
-        clusters: reachable(config, options, region),
+        clusters: RoutedCluster::list(reachable(config, options, region)),
     };
     config.listeners.iter().map(view).collect()
 }

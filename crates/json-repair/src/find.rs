@@ -82,7 +82,7 @@ impl DocumentSearch {
                 self.skip_reasoning(source, block)?;
             }
             self.skip_whitespace(source);
-            let Some(byte) = source.peek(self.position)? else { return Ok(None) };
+            let Some(byte) = source.peek_mark(self.position)? else { return Ok(None) };
             let opening = match byte {
                 b'{' => self.object_opening(source)?,
                 b'[' => self.array_opening(source)?,
@@ -152,7 +152,8 @@ impl DocumentSearch {
         let word = source.bytes.get(self.position..self.position + 1 + length).unwrap_or_default();
         // A single word before JSON is a name and no prose: `json`, `const x =`.
         let word = word.trim_ascii_end();
-        self.last_byte = word.last().copied();
+        let is_colon = word.ends_with("：".as_bytes());
+        self.last_byte = if is_colon { Some(b':') } else { word.last().copied() };
         self.after_name = !self.after_prose && !word.contains(&b' ');
         self.after_prose = true;
         self.at_line_start = false;

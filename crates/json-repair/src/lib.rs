@@ -24,9 +24,10 @@ mod schema;
 // The result: flaws that were repaired, or the reason of a failure.
 mod report;
 
-// Valid JSON, the literals of other languages, and documents that are escaped as a whole.
+// Valid JSON, characters in the place of those that JSON has, the literals of other languages, and documents that are escaped as a whole.
 mod literals;
 mod strict;
+mod typography;
 mod unescape;
 
 use std::{borrow::Cow, rc::Rc};

@@ -6,6 +6,9 @@ use memchr::{memchr, memchr3};
 use crate::{
     literals::json_literal,
     strict::{escape_length, number_length},
+    typography::{
+        FULL_WIDTH_LENGTH, Quote, curly_quote, full_width_mark, unusual_whitespace_length,
+    },
     work_budget::{BYTES_PER_STEP, WorkBudget},
 };
 
@@ -39,18 +42,6 @@ pub(crate) enum Confidence {
     High,
 }
 
-/// A kind of quote.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Quote {
-    Double,
-    Single,
-    Backtick,
-    /// “ ” „ ‟ « »
-    CurlyDouble,
-    /// ‘ ’ ‚ ‛
-    CurlySingle,
-}
-
 /// A text of which more may arrive.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SourceText<'t> {
@@ -59,13 +50,6 @@ pub(crate) struct SourceText<'t> {
     pub(crate) is_complete: bool,
     /// The budget that pays for lookahead.
     pub(crate) budget: &'t WorkBudget,
-}
-
-impl Quote {
-    /// Returns whether a string that begins with this quote may end with `other`.
-    pub(crate) fn is_closed_by(self, other: Self) -> bool {
-        self == other
-    }
 }
 
 impl<'t> SourceText<'t> {
@@ -87,6 +71,24 @@ impl<'t> SourceText<'t> {
         }
     }
 
+    /// Returns the byte at `at`, or the mark of JSON for a full-width mark.
+    pub(crate) fn mark_at(self, at: usize) -> Option<u8> {
+        match self.byte_at(at) {
+            Some(0xe3 | 0xef) => full_width_mark(self.tail(at)).or(self.byte_at(at)),
+            found => found,
+        }
+    }
+
+    /// Returns the same as [`mark_at`](Self::mark_at), or `None` at the end of the text.
+    pub(crate) fn peek_mark(self, at: usize) -> Lookahead<Option<u8>> {
+        self.peek(at).map(|_| self.mark_at(at))
+    }
+
+    /// Returns whether a full-width mark is at `at`.
+    pub(crate) fn is_full_width(self, at: usize) -> bool {
+        self.mark_at(at) != self.byte_at(at)
+    }
+
     /// Returns whether `word` begins at `at`.
     pub(crate) fn has_at(self, at: usize, word: &[u8]) -> Lookahead<bool> {
         let rest = self.tail(at);
@@ -96,9 +98,14 @@ impl<'t> SourceText<'t> {
         Ok(rest.starts_with(word))
     }
 
-    /// Returns the end of the white space, of any kind, at `at`.
+    /// Returns the end of the white space, of any kind, at `at`. Behind the first byte of a
+    /// full-width mark, its other bytes count as white space, so that lookahead passes any mark as
+    /// one byte.
     pub(crate) fn whitespace_end(self, at: usize) -> usize {
         let mut at = at;
+        if matches!(self.byte_at(at), Some(0x80..=0xbf)) && self.is_full_width(at.wrapping_sub(1)) {
+            at += FULL_WIDTH_LENGTH - 1;
+        }
         loop {
             match self.byte_at(at) {
                 Some(b' ' | b'\n' | b'\t' | b'\r') => at += 1,
@@ -156,7 +163,7 @@ impl<'t> SourceText<'t> {
     }
 
     /// Returns the first byte from `at` on that is neither white space nor in a comment, with its
-    /// offset.
+    /// offset. A full-width mark is returned as the mark of JSON.
     pub(crate) fn next_token(self, at: usize) -> Lookahead<Option<(usize, u8)>> {
         // Nearly always a token follows at once, or after one space.
         let near = at + usize::from(self.byte_at(at) == Some(b' '));
@@ -175,7 +182,7 @@ impl<'t> SourceText<'t> {
             let from = at;
             at = self.whitespace_end(from);
             self.budget.spend(4 + at - from);
-            let Some(byte) = self.byte_at(at) else {
+            let Some(byte) = self.mark_at(at) else {
                 let enough = self.is_complete || at > limit + MAX_COMMENT_LENGTH;
                 return if enough { Ok(None) } else { Err(NeedMoreInput) };
             };
@@ -195,9 +202,14 @@ impl<'t> SourceText<'t> {
             b'"' => Some((Quote::Double, 1)),
             b'\'' => Some((Quote::Single, 1)),
             b'`' => Some((Quote::Backtick, 1)),
-            0xc2 | 0xe2 => curly_quote(self.tail(at)),
+            0xc2 | 0xe2 | 0xe3 | 0xef => curly_quote(self.tail(at)),
             _ => None,
         }
+    }
+
+    /// Returns the offset behind the quote at `at`.
+    pub(crate) fn quote_end(self, at: usize) -> usize {
+        at + self.quote_at(at).map_or(1, |(_, length)| length)
     }
 
     /// Returns the offset of the closing quote of the string at `at`, if the quote is within
@@ -212,7 +224,9 @@ impl<'t> SourceText<'t> {
                 Quote::Double => memchr3(b'"', b'\\', b'\n', rest),
                 Quote::Single => memchr3(b'\'', b'\\', b'\n', rest),
                 Quote::Backtick => memchr3(b'`', b'\\', b'\n', rest),
-                _ => rest.iter().position(|byte| matches!(byte, b'\\' | b'\n' | 0xc2 | 0xe2)),
+                _ => rest
+                    .iter()
+                    .position(|byte| matches!(byte, b'\\' | b'\n' | 0xc2 | 0xe2 | 0xe3 | 0xef)),
             };
             self.budget.spend(4 + found.unwrap_or(rest.len()) / BYTES_PER_STEP);
             let Some(found) = found else {
@@ -248,12 +262,21 @@ impl<'t> SourceText<'t> {
         };
         let Some((next, byte)) = self.next_token(after)? else { return Ok(Confidence::None) };
         match byte {
+            // A full-width colon may belong to a text.
+            b':' if self.is_full_width(next) && !self.has_value_behind(next)? => {
+                Ok(Confidence::Low)
+            }
             b':' => Ok(Confidence::High),
             b'=' => Ok(Confidence::Low),
             b',' | b'}' | b']' => Ok(Confidence::None),
             _ if next > after && self.has_value_at(next)? => Ok(Confidence::Low),
             _ => self.unclosed_key_confidence(at),
         }
+    }
+
+    /// Returns whether a value that needs no repair seems to follow the mark at `at`.
+    fn has_value_behind(self, at: usize) -> Lookahead<bool> {
+        self.next_token(at + 1)?.map_or(Ok(true), |(next, _)| self.has_value_at(next))
     }
 
     /// Returns whether the text ends within `reach` bytes, on the same line.
@@ -266,7 +289,7 @@ impl<'t> SourceText<'t> {
         let length = self.quote_at(at).map_or(0, |(_, length)| length);
         let word = self.word_length(at + length)?;
         let colon = at + length + word;
-        if word == 0 || self.peek(colon)? != Some(b':') {
+        if word == 0 || self.peek_mark(colon)? != Some(b':') {
             return Ok(Confidence::None);
         }
         match self.next_token(colon + 1)? {
@@ -286,7 +309,7 @@ impl<'t> SourceText<'t> {
         let Some(end) = self.string_end(at + usize::from(twice), reach)? else {
             return Ok(None);
         };
-        let after = end + self.quote_at(end).map_or(1, |(_, length)| length);
+        let after = self.quote_end(end);
         let second = twice && self.byte_at(after) == self.byte_at(end);
         Ok(Some(after + usize::from(second)))
     }
@@ -304,7 +327,7 @@ impl<'t> SourceText<'t> {
             let is_key = self.quoted_key_confidence(end)? == Confidence::High;
             return Ok(if is_key { Confidence::Low } else { Confidence::None });
         }
-        if self.peek(end)? != Some(b':') {
+        if self.peek_mark(end)? != Some(b':') {
             return Ok(Confidence::None);
         }
         match self.next_token(end + 1)? {
@@ -325,9 +348,11 @@ impl<'t> SourceText<'t> {
             match part.first() {
                 None => return self.peek(at + length).map(|_| length),
                 Some(byte) if byte.is_ascii_alphanumeric() || b"_-.$@".contains(byte) => {}
-                // Typographic quotes and white space end a word.
+                // Typographic quotes, white space and full-width marks end a word.
                 Some(0xc2 | 0xe1 | 0xe2 | 0xe3 | 0xef)
-                    if unusual_whitespace_length(part) > 0 || curly_quote(part).is_some() =>
+                    if unusual_whitespace_length(part) > 0
+                        || curly_quote(part).is_some()
+                        || full_width_mark(part).is_some() =>
                 {
                     break;
                 }
@@ -342,7 +367,7 @@ impl<'t> SourceText<'t> {
 
     /// Returns whether a value that needs no repair seems to begin at `at`.
     pub(crate) fn has_value_at(self, at: usize) -> Lookahead<bool> {
-        match self.peek(at)? {
+        match self.peek_mark(at)? {
             Some(b'{' | b'[') => Ok(true),
             Some(b'0'..=b'9' | b'-' | b'+' | b'.' | b'a'..=b'z' | b'A'..=b'Z') => {
                 Ok(self.scalar_end(at)?.is_some())
@@ -383,7 +408,7 @@ impl<'t> SourceText<'t> {
 
     /// Returns the confidence that an item of an array begins at `at`.
     pub(crate) fn item_confidence(self, at: usize) -> Lookahead<Confidence> {
-        let Some(byte) = self.peek(at)? else { return Ok(Confidence::High) };
+        let Some(byte) = self.peek_mark(at)? else { return Ok(Confidence::High) };
         if self.quote_at(at).is_some() {
             return self.string_item_confidence(at);
         }
@@ -472,28 +497,5 @@ impl<'t> SourceText<'t> {
             }
         }
         Ok(whole)
-    }
-}
-
-/// Returns the length of one white space character that JSON does not have, or 0.
-pub(crate) fn unusual_whitespace_length(text: &[u8]) -> usize {
-    match text {
-        [0..=0x1f, ..] => usize::from(!matches!(text.first(), Some(b' ' | b'\n' | b'\t' | b'\r'))),
-        [0xc2, 0x85 | 0xa0, ..] => 2,
-        [0xe1, 0x9a, 0x80, ..] | [0xe1, 0xa0, 0x8e, ..] | [0xe3, 0x80, 0x80, ..] => 3,
-        [0xe2, 0x80, 0x80..=0x8f | 0xa8 | 0xa9 | 0xaf, ..] => 3,
-        [0xe2, 0x81, 0x9f | 0xa0, ..] | [0xef, 0xbb, 0xbf, ..] => 3,
-        _ => 0,
-    }
-}
-
-/// Returns the typographic quote that `text` begins with, with its length in bytes.
-fn curly_quote(text: &[u8]) -> Option<(Quote, usize)> {
-    match text {
-        [0xe2, 0x80, 0x9c..=0x9f, ..] => Some((Quote::CurlyDouble, 3)),
-        [0xe2, 0x80, 0x98..=0x9b, ..] => Some((Quote::CurlySingle, 3)),
-        [0xc2, 0xab | 0xbb, ..] => Some((Quote::CurlyDouble, 2)),
-        [0xc2, 0xb4, ..] => Some((Quote::Backtick, 2)),
-        _ => None,
     }
 }

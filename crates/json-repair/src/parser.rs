@@ -4,16 +4,19 @@
 mod brackets;
 mod escapes;
 mod gaps;
+mod keys;
 mod quotes;
 mod scalars;
 mod state;
+mod string_ends;
 mod strings;
 
 pub(crate) use self::state::{BracketPolicy, Container, ParseOptions, StopReason};
-use self::state::{Frame, ParserState, StepResult, TokenRole};
+use self::state::{Frame, ParserState, RejectedEnd, StepResult, TokenRole};
 use crate::{
     lookahead::{Confidence, SourceText},
     report::{FlawKind, Report},
+    typography::FULL_WIDTH_LENGTH,
 };
 
 /// A document that was parsed to its end.
@@ -117,6 +120,20 @@ impl Parser {
         }
     }
 
+    /// Returns the offset of the first byte that may be read again.
+    pub(crate) fn needed_from(&self) -> usize {
+        let rejected_end = self.rejected_end().map_or(self.position, |rejected| rejected.at);
+        rejected_end.min(self.position)
+    }
+
+    /// Returns the end that was rejected in the current string.
+    fn rejected_end(&self) -> Option<&RejectedEnd> {
+        match &self.state {
+            ParserState::InString(string) => string.rejected_end.as_ref(),
+            _ => None,
+        }
+    }
+
     /// Returns the offset of the next byte to be read.
     pub(crate) fn position(&self) -> usize {
         self.position
@@ -137,9 +154,16 @@ impl Parser {
         self.output.reserve(bytes);
     }
 
-    /// Moves the finished output to the end of `out`.
+    /// Moves the output that cannot change any more to the end of `out`.
     pub(crate) fn drain_output(&mut self, out: &mut Vec<u8>) {
-        out.append(&mut self.output);
+        if let ParserState::InString(string) = &mut self.state
+            && string.pending_start.is_none()
+            && let Some(length) = string.rejected_end.as_mut().and_then(RejectedEnd::take_length)
+        {
+            out.extend(self.output.drain(..length.min(self.output.len())));
+        } else {
+            out.append(&mut self.output);
+        }
     }
 
     /// Returns the report and leaves an empty one.
@@ -189,12 +213,33 @@ impl Parser {
             ParserState::InString(string) => return self.read_string(source, string),
             _ => self.skip_gap(source)?,
         }
-        let Some(byte) = source.peek(self.position)? else {
+        let Some(byte) = source.peek_mark(self.position)? else {
             return self.finish_document(FlawKind::Truncated);
         };
         if self.skip_stray(source, byte)? {
             return Ok(());
         }
+        let at = self.position;
+        let result = self.read_token(source, byte);
+        if self.position == at + 1 && source.is_full_width(at) {
+            self.position = at + FULL_WIDTH_LENGTH;
+            self.record_full_width(byte, at);
+        }
+        result
+    }
+
+    /// Records the flaw of a full-width mark in the place of `mark`.
+    fn record_full_width(&mut self, mark: u8, at: usize) {
+        let kind = match mark {
+            b':' => FlawKind::WrongColon,
+            b',' | b';' => FlawKind::WrongComma,
+            _ => FlawKind::WrongBracket,
+        };
+        self.record_at(kind, at);
+    }
+
+    /// Reads the token that begins with `byte`. The caller passes the rest of a full-width mark.
+    fn read_token(&mut self, source: SourceText<'_>, byte: u8) -> StepResult {
         match self.state {
             ParserState::ExpectKey => self.read_key(source, byte),
             ParserState::ExpectColon => self.read_colon(source, byte),
@@ -238,6 +283,11 @@ impl Parser {
             (b'=', Some(b'>' | b'=')) | (b'-', Some(b'>')) => (2, Some(FlawKind::WrongColon)),
             (b'=', _) => (1, Some(FlawKind::WrongColon)),
             (b']' | b')', _) => return Err(StopReason::Unrepairable),
+            _ if self.pending_key_may_hold_value(byte)
+                || self.is_followed_by_item(source, byte)? =>
+            {
+                return Err(StopReason::Unrepairable);
+            }
             (b',' | b';' | b'}', _) => (0, None),
             _ => (0, Some(FlawKind::MissingColon)),
         };
@@ -419,6 +469,9 @@ impl Parser {
         }
         if std::mem::take(&mut self.key_awaits_value) {
             self.output.extend_from_slice(b"null");
+        }
+        if matches!(self.state, ParserState::ExpectColon) && self.pending_key_may_hold_value(b' ') {
+            return Err(StopReason::Unrepairable);
         }
         // A pending key without a value carries no data, and neither does a comma.
         self.pending.clear();

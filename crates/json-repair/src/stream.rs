@@ -62,12 +62,23 @@ pub struct Stream {
 enum StreamState {
     /// No document has begun.
     Searching(DocumentSearch),
-    /// The text begins with a string, which is the document or holds one. Only the end decides.
-    HoldingString,
+    /// Only the end of the text decides what the document is.
+    HoldingText,
     /// A document is being parsed.
     Parsing { parser: Box<Parser>, unescaper: Option<Unescaper> },
     /// The document is complete. White space is passed on until anything else follows.
-    Finished { report: Report, only_whitespace: bool },
+    Finished { report: Report, trailing: TrailingText },
+}
+
+/// The text behind a complete document, so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum TrailingText {
+    /// White space, which is passed on.
+    Whitespace,
+    /// Commas and white space.
+    Separators,
+    /// Anything else, which was reported and is dropped.
+    Dropped,
 }
 
 impl Stream {
@@ -147,9 +158,14 @@ impl Stream {
         }
         self.advance(true, out)?;
         match &mut self.state {
-            StreamState::Finished { report, .. } => Ok(std::mem::take(report)),
+            StreamState::Finished { report, trailing } => {
+                if *trailing == TrailingText::Separators {
+                    report.add(FlawKind::TrailingComma, 0);
+                }
+                Ok(std::mem::take(report))
+            }
             StreamState::Parsing { .. } => Err(Failure::Unrepairable),
-            StreamState::Searching(_) | StreamState::HoldingString => {
+            StreamState::Searching(_) | StreamState::HoldingText => {
                 let text = std::str::from_utf8(&self.buffer).map_err(|_| Failure::NoJson)?;
                 let (json, report) = whole::repair(text, self.root)?;
                 out.extend_from_slice(json.as_bytes());
@@ -163,9 +179,8 @@ impl Stream {
         if let StreamState::Searching(search) = &mut self.state {
             let source = SourceText { bytes: &self.buffer, is_complete, budget: &self.budget };
             let Ok(Some(start)) = search.find_next(source) else { return Ok(()) };
-            let first = self.buffer.iter().find(|byte| !byte.is_ascii_whitespace());
-            if first == Some(&b'"') && start.opening != Opening::MissingBracket(Container::Object) {
-                self.state = StreamState::HoldingString;
+            if must_hold(source, start, self.root) {
+                self.state = StreamState::HoldingText;
                 return Ok(());
             }
             self.start_parsing(start, out);
@@ -192,7 +207,7 @@ impl Stream {
         let from = match &self.state {
             StreamState::Searching(search) => search.position,
             StreamState::Parsing { parser, .. } => parser.examined_to(),
-            StreamState::HoldingString | StreamState::Finished { .. } => return 0,
+            StreamState::HoldingText | StreamState::Finished { .. } => return 0,
         };
         let waiting = self.buffer.len().saturating_sub(from);
         if waiting < ALWAYS_RECHECKED { 0 } else { waiting / 4 }
@@ -223,7 +238,7 @@ impl Stream {
     /// Removes parsed bytes from the buffer, unless they are few.
     fn discard_parsed(&mut self) {
         let StreamState::Parsing { parser, .. } = &mut self.state else { return };
-        let parsed = parser.position().min(self.buffer.len());
+        let parsed = parser.needed_from().min(self.buffer.len());
         if parsed > MIN_DISCARD {
             self.buffer.drain(..parsed);
             parser.discard(parsed);
@@ -235,20 +250,51 @@ impl Stream {
         let StreamState::Parsing { parser, .. } = &mut self.state else { return };
         self.buffer.drain(..parser.position().min(self.buffer.len()));
         let report = parser.take_report();
-        self.state = StreamState::Finished { report, only_whitespace: true };
+        self.state = StreamState::Finished { report, trailing: TrailingText::Whitespace };
     }
 
-    /// Passes on white space behind the document, and drops anything else.
+    /// Passes on white space behind the document, and drops anything else. Another document is
+    /// reported as such.
     fn pass_trailing_whitespace(&mut self, out: &mut Vec<u8>) {
-        let StreamState::Finished { report, only_whitespace } = &mut self.state else { return };
-        let length = self.buffer.iter().take_while(|byte| is_whitespace(**byte)).count();
-        if *only_whitespace {
-            out.extend_from_slice(self.buffer.get(..length).unwrap_or_default());
+        let StreamState::Finished { report, trailing } = &mut self.state else { return };
+        let mut rest = self.buffer.as_slice();
+        if *trailing == TrailingText::Whitespace {
+            let length = rest.iter().take_while(|byte| is_whitespace(**byte)).count();
+            let (whitespace, behind) = rest.split_at(length);
+            out.extend_from_slice(whitespace);
+            rest = behind;
         }
-        if *only_whitespace && length < self.buffer.len() {
-            *only_whitespace = false;
-            report.add(FlawKind::SurroundingText, 0);
+        if *trailing != TrailingText::Dropped && !rest.is_empty() {
+            let is_separator = |byte: &u8| is_whitespace(*byte) || matches!(byte, b',' | b';');
+            *trailing = match rest.iter().find(|byte| !is_separator(byte)) {
+                None => TrailingText::Separators,
+                Some(first) => {
+                    let is_document = matches!(first, b'{' | b'[');
+                    let kind = if is_document {
+                        FlawKind::SeveralValues
+                    } else {
+                        FlawKind::SurroundingText
+                    };
+                    report.add(kind, 0);
+                    TrailingText::Dropped
+                }
+            };
         }
         self.buffer.clear();
     }
+}
+
+/// Returns whether only the end of the text decides what the document that begins here is: one in a
+/// string, an object where an array is expected, which may be the first of several, or an empty
+/// object, which may stand before the one that is meant.
+fn must_hold(source: SourceText<'_>, start: DocumentStart, root: RootKind) -> bool {
+    let first = source.next_token(0).ok().flatten();
+    let is_object = start.opening == Opening::MissingBracket(Container::Object);
+    if matches!(first, Some((_, b'"'))) && !is_object {
+        return true;
+    }
+    let is_object = is_object || source.mark_at(start.at) == Some(b'{');
+    let inside = source.next_token(start.at + 1);
+    let is_empty = start.opening == Opening::Bracket && matches!(inside, Ok(Some((_, b'}'))));
+    is_object && (is_empty || root == RootKind::Array)
 }

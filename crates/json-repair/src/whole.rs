@@ -220,8 +220,8 @@ fn choose_document(
     root: RootKind,
     text: &[u8],
 ) -> Result<(Vec<u8>, Report), Failure> {
-    let several = documents.len() > 1;
-    if several && root != RootKind::Object && documents.iter().skip(1).all(|one| one.is_adjacent) {
+    let is_row = documents.len() > 1 && documents.iter().skip(1).all(|one| one.is_adjacent);
+    if is_row && root != RootKind::Object {
         return Ok(join_documents(&documents));
     }
     let best = best_document(documents, root)?;
@@ -229,7 +229,9 @@ fn choose_document(
         return Err(Failure::Unrepairable);
     }
     let mut report = best.report;
-    if let Some((kind, at)) = surrounding_flaw(text, &best.range, best.is_fenced) {
+    if is_row && !best.is_fenced {
+        report.add(FlawKind::SeveralValues, best.range.end);
+    } else if let Some((kind, at)) = surrounding_flaw(text, &best.range, best.is_fenced) {
         report.add(kind, at);
     }
     Ok((best.json, report))

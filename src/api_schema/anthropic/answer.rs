@@ -1,227 +1,90 @@
-//! The answer in one piece. Claude API reference, *Messages*, "Response"; *Errors*.
+//! Decoding of whole answers. Claude API reference, *Messages*, "Response"; *Errors*.
 
-use serde::Deserialize;
-use serde_json::value::RawValue;
-
-use super::{names::Names, reasoning::Thought};
+use super::{
+    names::ToolNames,
+    reasoning::ThinkingBlock,
+    wire::{AnthropicMessage, ResponseBlock, UsageTokens, WireBlock, to_arguments, to_finish},
+};
 use crate::{
     api_schema::{error, origin::ResponseContext},
     chat::{
         answer::{Answer, Call, Choice},
         error::Error,
         finish::Finish,
-        text::{Text, lenient},
-        usage::Usage,
+        text::Text,
     },
 };
 
-#[derive(Deserialize)]
-struct Message<'a> {
-    #[serde(borrow, default)]
-    content: Option<Vec<&'a RawValue>>,
-    #[serde(borrow, default)]
-    stop_reason: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "lenient")]
-    stop_details: Option<StopDetails<'a>>,
-    #[serde(default, deserialize_with = "lenient")]
-    usage: Option<Tokens>,
-    #[serde(borrow, default)]
-    error: Option<&'a RawValue>,
-}
-
-/// Why the model refused.
-#[derive(Clone, Debug, Deserialize)]
-pub(super) struct StopDetails<'a> {
-    #[serde(borrow, default)]
-    pub(super) explanation: Option<Text<'a>>,
-}
-
-/// A block of content. Fields of blocks that we do not know may be anything.
-#[derive(Deserialize)]
-pub(super) struct Block<'a> {
-    #[serde(borrow, rename = "type")]
-    pub(super) kind: Text<'a>,
-    #[serde(borrow, default)]
-    text: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    thinking: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    signature: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    data: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    id: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    name: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    input: Option<&'a RawValue>,
-}
-
-/// What a block is to a client.
-#[derive(Debug)]
-pub(super) enum Piece<'a> {
-    Text(Text<'a>),
-    Thought(Thought<'a>),
-    Call {
-        id: Option<Text<'a>>,
-        name: Text<'a>,
-        input: Option<&'a RawValue>,
-    },
-    /// Something the client did not ask for: a search of the provider's, or what comes next year.
-    Other,
-}
-
-impl<'a> Block<'a> {
-    /// What it is to a client.
-    pub(super) fn piece(self) -> Piece<'a> {
-        let text = |raw: Option<&'a RawValue>| raw.and_then(Text::from_raw);
-        let or_none = |raw| text(raw).unwrap_or_else(|| Text::new(""));
-        match self.kind.decode().as_ref() {
-            "text" => Piece::Text(or_none(self.text)),
-            "thinking" => {
-                let signature = or_none(self.signature);
-                Piece::Thought(Thought::Signed { text: or_none(self.thinking), signature })
-            }
-            "redacted_thinking" => Piece::Thought(Thought::Redacted { data: or_none(self.data) }),
-            "tool_use" => match text(self.name).filter(|name| !name.is_empty()) {
-                Some(name) => Piece::Call { id: text(self.id), name, input: self.input },
-                None => Piece::Other,
-            },
-            _ => Piece::Other,
-        }
-    }
-}
-
-/// Tokens as Claude counts them. What a stream says later takes the place of what it said before.
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
-pub(super) struct Tokens {
-    input_tokens: Option<u64>,
-    cache_creation_input_tokens: Option<u64>,
-    cache_read_input_tokens: Option<u64>,
-    output_tokens: Option<u64>,
-    output_tokens_details: Option<OutputDetails>,
-}
-
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
-struct OutputDetails {
-    thinking_tokens: Option<u64>,
-}
-
-impl Tokens {
-    /// These, with `later` in the place of what it names.
-    pub(super) fn updated(self, later: Self) -> Self {
-        let created = later.cache_creation_input_tokens.or(self.cache_creation_input_tokens);
-        Self {
-            input_tokens: later.input_tokens.or(self.input_tokens),
-            cache_creation_input_tokens: created,
-            cache_read_input_tokens: later.cache_read_input_tokens.or(self.cache_read_input_tokens),
-            output_tokens: later.output_tokens.or(self.output_tokens),
-            output_tokens_details: later.output_tokens_details.or(self.output_tokens_details),
-        }
-    }
-
-    /// Claude's input leaves out what the cache gave and took: guide *Prompt caching*, "Tracking
-    /// cache performance". Its output holds the thoughts.
-    pub(super) fn usage(self) -> Usage {
-        let cached = self.cache_read_input_tokens.unwrap_or_default();
-        let cache_written = self.cache_creation_input_tokens.unwrap_or_default();
-        let input = self.input_tokens.unwrap_or_default();
-        let completion = self.output_tokens.unwrap_or_default();
-        let details = self.output_tokens_details.unwrap_or_default();
-        Usage {
-            prompt: input.saturating_add(cached).saturating_add(cache_written),
-            completion,
-            cached,
-            cache_written,
-            reasoning: details.thinking_tokens.unwrap_or_default().min(completion),
-        }
-    }
-}
-
-/// What a `stop_reason` means. Claude API, *Handling stop reasons*.
-pub(super) fn finish(stop_reason: Option<&Text<'_>>) -> Finish {
-    match stop_reason.map(Text::decode).unwrap_or_default().as_ref() {
-        "tool_use" => Finish::ToolCalls,
-        "max_tokens" | "model_context_window_exceeded" | "compaction" => Finish::Length,
-        "refusal" => Finish::ContentFilter,
-        _ => Finish::Stop,
-    }
-}
-
-/// Reads an answer in one piece.
+/// Decodes a whole answer.
 pub(super) fn read<'a>(
     body: &'a [u8],
-    names: &Names,
+    names: &ToolNames,
     origin: ResponseContext<'_>,
 ) -> Result<Answer<'a>, Error> {
-    let message: Message<'a> =
+    let message: AnthropicMessage<'a> =
         serde_json::from_slice(body).map_err(|_| origin.bad("is not a message"))?;
     if let Some(error) = message.error {
-        return Err(error::hidden(origin, error));
+        return Err(error::classify_embedded(origin, error));
     }
     let content = message.content.ok_or_else(|| origin.bad("has no content"))?;
-    let mut said = Said::default();
+    let mut parts = ContentParts::default();
     for raw in content {
-        let block: Block<'a> =
+        let block: WireBlock<'a> =
             serde_json::from_str(raw.get()).map_err(|_| origin.bad("holds no block"))?;
-        said.add(block.piece(), names);
+        parts.add(block.decode(), names);
     }
-    let finish = finish(message.stop_reason.as_ref()).with_calls(!said.calls.is_empty());
+    let finish = to_finish(message.stop_reason.as_ref()).with_calls(!parts.calls.is_empty());
     let refusal = message.stop_details.and_then(|details| details.explanation);
-    let is_silent = said.calls.is_empty();
+    let has_no_calls = parts.calls.is_empty();
     let choice = Choice {
-        content: concat(&said.texts).or_else(|| is_silent.then(|| Text::new(""))),
+        content: concat(&parts.texts).or_else(|| has_no_calls.then(|| Text::new(""))),
         refusal: refusal.filter(|_| finish == Finish::ContentFilter),
-        reasoning: concat(&said.thoughts),
-        reasoning_details: said.details,
+        reasoning: concat(&parts.thinking),
+        reasoning_details: parts.details,
         images: Vec::new(),
-        calls: said.calls,
+        calls: parts.calls,
         finish,
         native_finish: message.stop_reason,
         logprobs: None,
         annotations: None,
         audio: None,
     };
-    let usage = message.usage.map(Tokens::usage);
+    let usage = message.usage.map(UsageTokens::usage);
     Ok(Answer { choices: vec![choice], usage, system_fingerprint: None, service_tier: None })
 }
 
-/// What a message says, block by block.
+/// The blocks of a message, sorted by the fields of the chat API.
 #[derive(Default)]
-struct Said<'a> {
+struct ContentParts<'a> {
     texts: Vec<Text<'a>>,
-    thoughts: Vec<Text<'a>>,
+    thinking: Vec<Text<'a>>,
+    /// `reasoning_details`.
     details: Vec<String>,
     calls: Vec<Call<'a>>,
 }
 
-impl<'a> Said<'a> {
-    fn add(&mut self, piece: Piece<'a>, names: &Names) {
-        match piece {
-            Piece::Text(text) if text.is_empty() => {}
-            Piece::Text(text) => self.texts.push(text),
-            Piece::Thought(thought) => {
-                self.details.push(thought.detail(self.details.len()));
-                if let Thought::Signed { text, .. } = thought {
-                    self.thoughts.extend((!text.is_empty()).then_some(text));
+impl<'a> ContentParts<'a> {
+    fn add(&mut self, block: ResponseBlock<'a>, names: &ToolNames) {
+        match block {
+            ResponseBlock::Text(text) if text.is_empty() => {}
+            ResponseBlock::Text(text) => self.texts.push(text),
+            ResponseBlock::Thinking(thinking) => {
+                self.details.push(thinking.to_detail(self.details.len()));
+                if let ThinkingBlock::Signed { text, .. } = thinking {
+                    self.thinking.extend((!text.is_empty()).then_some(text));
                 }
             }
-            Piece::Call { id, name, input } => self.calls.push(Call {
+            ResponseBlock::ToolUse { id, name, input } => self.calls.push(Call {
                 id: id.filter(|id| !id.is_empty()),
                 name: names.received(&name),
-                arguments: Text::new(arguments(input)),
+                arguments: Text::new(to_arguments(input)),
                 extra_content: None,
             }),
-            Piece::Other => {}
+            ResponseBlock::Other => {}
         }
     }
 }
 
 fn concat<'a>(texts: &[Text<'a>]) -> Option<Text<'a>> {
     (!texts.is_empty()).then(|| Text::concat(texts))
-}
-
-/// The arguments of a call: an object, whatever came.
-pub(super) fn arguments(input: Option<&RawValue>) -> &str {
-    input.map(RawValue::get).filter(|json| json.starts_with('{')).unwrap_or("{}")
 }

@@ -1,149 +1,108 @@
-//! What Claude's Messages cannot do that the chat API can: known before the request leaves, so that
-//! `x-attache-params` says it and `strict_parameters` can refuse it.
+//! Parameters of the chat API that Claude's Messages take in another form, or not at all. The fit
+//! knows them before the request leaves, so that `x-attache-params` reports them and
+//! `strict_parameters` can refuse them.
 
 use std::{borrow::Cow, num::NonZeroU32};
 
-use serde_json::value::RawValue;
-
-use super::{conversation::Conversation, media, messages::to_turns, response_format, tools::Tools};
+use super::{
+    cache_control::is_known_cache_control,
+    messages::to_turns,
+    request::AnthropicRequest,
+    response_format::OutputFormat,
+    thinking::{BUDGETS, MIN_BUDGET, SAMPLING, ThinkingMode, thinks_by_default},
+    tools::AnthropicTools,
+    turns::AnthropicConversation,
+};
 use crate::{
+    api_schema::stop_sequences::stop_sequences,
     chat::{effort::Effort, parameter::Parameter, request::Request, text::Text},
-    config::{Model, Target, Thinking},
+    config::Target,
     fit::{CacheControlMark, Fit},
 };
 
-/// The smallest budget: Claude API reference, `thinking.budget_tokens`.
-const MIN_BUDGET: u32 = 1024;
-
-/// Budgets for efforts, largest first. The words are OpenAI's, the numbers are ours: each twice the
-/// one before, from the smallest there is.
-const BUDGETS: [(Effort, u32); 5] = [
-    (Effort::Max, 16384),
-    (Effort::Xhigh, 8192),
-    (Effort::High, 4096),
-    (Effort::Medium, 2048),
-    (Effort::Low, MIN_BUDGET),
-];
-
-/// The longest id of a user, in characters: Claude API reference, `metadata.user_id`.
+/// The longest id of a user, in bytes: Claude API reference, `metadata.user_id`.
 const MAX_USER: usize = 256;
 
-/// Fits a request to Claude's Messages.
-pub(crate) fn fit<'a>(fit: &mut Fit<'a>, request: &Request<'a>, target: &Target<'_>) {
+/// Fits a request to Claude's Messages. Returns the request as the fit had to translate it.
+pub(crate) fn fit<'q>(
+    fit: &mut Fit<'q>,
+    request: &'q Request<'q>,
+    target: &Target<'_>,
+) -> AnthropicRequest<'q> {
     let mut mistakes = Vec::new();
-    let conversation = to_turns(&request.messages, &mut mistakes);
-    let tools = Tools::read(request, fit, &mut mistakes);
-    think(fit, request, target, &conversation, tools.are_forced());
-    sample(fit, request);
-    stop(fit);
-    user(fit);
-    fit.leave_out_marks(request, |mark| {
+    let mut conversation = to_turns(&request.messages, &mut mistakes);
+    let tools = AnthropicTools::new(request, fit, &mut mistakes);
+    fit_thinking(fit, request, target, &conversation, &tools);
+    fit_sampling(fit, request);
+    fit_stop(fit);
+    fit_user(fit);
+    fit_cache_control(fit, request);
+    fit.drop_image_detail(request);
+    if tools.loosen_strict() {
+        fit.emulated.push("tools.strict");
+    }
+    let format = OutputFormat::new(request, fit);
+    if format.is_emulated() {
+        fit.emulated.push("response_format");
+    }
+    if let OutputFormat::Instruction(instruction) = &format {
+        conversation.add_instruction(instruction);
+    }
+    let thinking = ThinkingMode::new(fit, target);
+    if conversation.ends_in_assistant && !allows_prefill(fit, target, thinking) {
+        conversation.ask_to_continue();
+        fit.emulated.push("prefill");
+    }
+    // The fit to the model has reported some of the mistakes already.
+    mistakes.retain(|own| fit.refused.iter().all(|other| other.param != own.param));
+    fit.refused.append(&mut mistakes);
+    AnthropicRequest { conversation, tools, format, thinking }
+}
+
+/// Returns whether the model can continue an answer that the conversation ends in. None does while
+/// it thinks or is held to a schema: guides *Extended thinking* and *Structured outputs*.
+fn allows_prefill(fit: &Fit<'_>, target: &Target<'_>, thinking: ThinkingMode) -> bool {
+    let is_free = fit.value(Parameter::ResponseFormat).is_none();
+    let continues = target.model.continues_assistant(target.provider.api_schema);
+    continues && is_free && !thinking.is_enabled()
+}
+
+/// Reports the `cache_control` that Claude does not know.
+fn fit_cache_control(fit: &mut Fit<'_>, request: &Request<'_>) {
+    fit.drop_cache_control(request, |mark| {
         let (CacheControlMark::Message(raw)
         | CacheControlMark::Part(raw)
         | CacheControlMark::Tool(raw)) = mark;
-        media::is_known_mark(raw)
+        is_known_cache_control(raw)
     });
-    fit.leave_out_detail(request);
-    if tools.loosen() {
-        fit.emulated.push("tools.strict");
-    }
-    if response_format::of(request, fit).is_emulated() {
-        fit.emulated.push("response_format");
-    }
-    if conversation.is_open && !may_stay_open(fit, target) {
-        fit.emulated.push("prefill");
-    }
-    // What the model lacks has been said.
-    mistakes.retain(|own| fit.refused.iter().all(|other| other.param != own.param));
-    fit.refused.append(&mut mistakes);
 }
 
-/// Whether the model can go on with an answer that the conversation ends in. None does while it
-/// thinks, or is held to a schema: guides *Extended thinking* and *Structured outputs*.
-pub(super) fn may_stay_open(fit: &Fit<'_>, target: &Target<'_>) -> bool {
-    let is_free = fit.value(Parameter::ResponseFormat).is_none();
-    let continues = target.model.continues_assistant(target.provider.api_schema);
-    continues && is_free && !Thoughts::of(fit, target).is_enabled()
-}
-
-/// How a request asks the model to think.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Thoughts {
-    /// Not at all.
-    None,
-    /// Disabled in the request, because the model thinks by default.
-    Disabled,
-    /// As it sees fit, with an effort.
-    Adaptive(Effort),
-    /// With so many tokens.
-    Budget(u32),
-    /// It is not asked to, only to make an effort.
-    Effort(Effort),
-}
-
-impl Thoughts {
-    /// Whether thoughts will come.
-    pub(super) fn is_enabled(self) -> bool {
-        matches!(self, Self::Adaptive(_) | Self::Budget(_))
-    }
-
-    /// How a fitted request asks.
-    pub(super) fn of(fit: &Fit<'_>, target: &Target<'_>) -> Self {
-        let effort = fit.effort.filter(|effort| *effort != Effort::None);
-        match (fit.budget, effort, target.model.thinking) {
-            (Some(budget), _, _) => Self::Budget(budget.get()),
-            (None, None, _) if disables_thinking(fit, target.model) => Self::Disabled,
-            (None, None, _) => Self::None,
-            (None, Some(effort), Some(Thinking::Budget)) => Self::Budget(budget_of(effort)),
-            (None, Some(effort), Some(Thinking::Effort)) => Self::Effort(effort),
-            (None, Some(effort), Some(Thinking::Adaptive) | None) => Self::Adaptive(effort),
-        }
-    }
-}
-
-/// Returns true if the model thinks unless a request disables that, as Claude 5 does. Such a model
-/// accepts `thinking` in a request that forces a tool call: guide *Thinking*.
-fn thinks_by_default(model: &Model) -> bool {
-    model.default_reasoning_effort != Effort::None
-}
-
-fn disables_thinking(fit: &Fit<'_>, model: &Model) -> bool {
-    fit.effort == Some(Effort::None) && thinks_by_default(model)
-}
-
-fn budget_of(effort: Effort) -> u32 {
-    let found = BUDGETS.iter().find(|(own, _)| *own <= effort);
-    found.map_or(MIN_BUDGET, |(_, budget)| *budget)
-}
-
-/// Leaves thinking out where the provider refuses it: when a tool must be called, when a turn under
-/// way has lost its thoughts, and when there is no room for a budget.
-fn think<'a>(
+/// Switches thinking off where Claude refuses it: when a tool must be called, when the unfinished
+/// turn of the assistant lacks its thinking blocks, and when `max_tokens` leaves no room for a
+/// budget.
+fn fit_thinking<'a>(
     fit: &mut Fit<'a>,
     request: &Request<'a>,
     target: &Target<'_>,
-    conversation: &Conversation<'_>,
-    is_forced: bool,
+    conversation: &AnthropicConversation<'_>,
+    tools: &AnthropicTools<'_>,
 ) {
-    // A budget says more than an effort.
+    // A budget is more precise than an effort.
     if fit.value(Parameter::Reasoning).is_some() {
         fit.budget = request.reasoning_max_tokens;
         if fit.effort.is_some_and(|effort| effort != Effort::None) {
             fit.drop_parameter(Parameter::ReasoningEffort);
         }
     }
-    let thoughts = Thoughts::of(fit, target);
-    let may = match thoughts {
-        Thoughts::None | Thoughts::Disabled | Thoughts::Effort(_) => return,
-        Thoughts::Adaptive(_) => !is_forced || thinks_by_default(target.model),
-        Thoughts::Budget(budget) => {
-            !is_forced && !conversation.lacks_thoughts() && make_room(fit, budget)
+    let is_allowed = match ThinkingMode::new(fit, target) {
+        ThinkingMode::None | ThinkingMode::Disabled | ThinkingMode::Effort(_) => return,
+        ThinkingMode::Adaptive(_) => !tools.require_call() || thinks_by_default(target.model),
+        ThinkingMode::Budget(budget) => {
+            !tools.require_call() && !conversation.lacks_thinking() && fit_budget(fit, budget)
         }
     };
-    if may {
-        for parameter in [Parameter::Temperature, Parameter::TopP, Parameter::TopK] {
-            fit.drop_parameter(parameter);
-        }
+    if is_allowed {
+        SAMPLING.iter().for_each(|parameter| fit.drop_parameter(*parameter));
         return;
     }
     fit.drop_parameter(Parameter::ReasoningEffort);
@@ -152,13 +111,11 @@ fn think<'a>(
         fit.dropped.push(Cow::Borrowed("reasoning.max_tokens"));
     }
     (fit.effort, fit.budget) = (None, None);
-    for parameter in [Parameter::Temperature, Parameter::TopP, Parameter::TopK] {
-        fit.restore(parameter, request, target);
-    }
+    SAMPLING.iter().for_each(|parameter| fit.restore(*parameter, request, target));
 }
 
-/// Makes a budget less than the limit of the answer, which it is a part of. False: it cannot be.
-fn make_room(fit: &mut Fit<'_>, budget: u32) -> bool {
+/// Reduces a budget below `max_tokens`, of which it is a part. Returns `false` if there is no room.
+fn fit_budget(fit: &mut Fit<'_>, budget: u32) -> bool {
     let limit: u32 = fit.value(Parameter::MaxTokens).and_then(|n| n.parse().ok()).unwrap_or(0);
     if limit <= MIN_BUDGET {
         return false;
@@ -174,57 +131,49 @@ fn make_room(fit: &mut Fit<'_>, budget: u32) -> bool {
         let fits = BUDGETS.iter().find(|(_, budget)| *budget < limit);
         let (effort, _) = *fits.unwrap_or(&(Effort::Low, MIN_BUDGET));
         fit.effort = Some(effort);
-        let word = effort.name();
-        fit.clamp(Parameter::ReasoningEffort, format!("\"{word}\""), word.to_owned());
+        let name = effort.name();
+        fit.clamp(Parameter::ReasoningEffort, format!("\"{name}\""), name.to_owned());
     }
     true
 }
 
-/// A temperature is at most 1, and goes without `top_p`: since Claude 4.5 the provider takes one of
-/// them (Claude API, *Migrating to Claude 4.5*).
-fn sample(fit: &mut Fit<'_>, request: &Request<'_>) {
+/// Reduces `temperature` to 1 at most, and drops `top_p` beside it: since Claude 4.5 the API takes
+/// only one of the two (Claude API, *Migrating to Claude 4.5*).
+fn fit_sampling(fit: &mut Fit<'_>, request: &Request<'_>) {
     if fit.value(Parameter::Temperature).is_none() {
         return;
     }
     fit.drop_parameter(Parameter::TopP);
-    if request.temperature.is_some_and(|asked| asked > 1.0) {
+    if request.temperature.is_some_and(|temperature| temperature > 1.0) {
         fit.clamp(Parameter::Temperature, "1".to_owned(), "1".to_owned());
     }
 }
 
-/// Leaves out stop sequences of white space, which the provider refuses.
-fn stop(fit: &mut Fit<'_>) {
+/// Drops the stop sequences that are only white space, which Claude refuses.
+fn fit_stop(fit: &mut Fit<'_>) {
     let Some(json) = fit.value(Parameter::Stop) else { return };
-    let all = sequences(json);
-    let rest: Vec<&str> = all.iter().filter(|text| !text.is_blank()).map(Text::json).collect();
-    let (left, asked) = (rest.len(), all.len());
-    let json = format!("[{}]", rest.join(","));
-    if left == 0 {
+    let all = stop_sequences(json);
+    let kept: Vec<&str> = all.iter().filter(|text| !text.is_blank()).map(Text::json).collect();
+    let (kept_count, all_count) = (kept.len(), all.len());
+    let json = format!("[{}]", kept.join(","));
+    if kept_count == 0 {
         fit.drop_parameter(Parameter::Stop);
-    } else if left < asked {
+    } else if kept_count < all_count {
         // The sequences are the client's text, which does not belong into a header.
-        fit.clamp(Parameter::Stop, json, format!("{left}_of_{asked}"));
+        fit.clamp(Parameter::Stop, json, format!("{kept_count}_of_{all_count}"));
     }
 }
 
-/// The sequences of `stop`, one or several.
-pub(super) fn sequences(json: &str) -> Vec<Text<'_>> {
-    match serde_json::from_str::<&RawValue>(json).ok().and_then(Text::from_raw) {
-        Some(one) => vec![one],
-        None => serde_json::from_str(json).unwrap_or_default(),
-    }
-}
-
-/// Leaves out what looks like a person's address or number: the provider wants none (Claude API
-/// reference, `metadata.user_id`).
-fn user(fit: &mut Fit<'_>) {
+/// Drops ids of users that look like a person's e-mail address or telephone number, which Claude
+/// must not be sent (Claude API reference, `metadata.user_id`).
+fn fit_user(fit: &mut Fit<'_>) {
     for parameter in [Parameter::User, Parameter::SafetyIdentifier] {
         let id = fit.value(parameter).and_then(|json| serde_json::from_str::<String>(json).ok());
         if id.is_some_and(|id| id.is_empty() || id.len() > MAX_USER || is_personal(&id)) {
             fit.drop_parameter(parameter);
         }
     }
-    // There is room for one, and the newer name wins.
+    // Claude takes one id; the parameter that OpenAI introduced later wins.
     if fit.value(Parameter::SafetyIdentifier).is_some() {
         fit.drop_parameter(Parameter::User);
     }

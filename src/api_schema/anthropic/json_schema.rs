@@ -1,28 +1,35 @@
-//! JSON schemas, brought down to what constrains Claude's output: guide *Structured outputs*, "JSON
-//! Schema limitations", and what Anthropic's own SDKs do (`transform_schema` in `anthropic` for
-//! Python). What cannot constrain stands in the description, for the model to read.
+//! JSON schemas that Claude enforces: guide *Structured outputs*, "JSON Schema limitations", and
+//! `transform_schema` of Anthropic's own Python SDK. Keywords that Claude does not enforce are
+//! moved to the description, for the model to read.
 
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json, value::RawValue};
 
-use self::all_of::Uniting;
+use self::{
+    all_of::AllOfMerger,
+    references::{definition, is_recursive},
+};
 
 mod all_of;
+mod references;
+mod tool_input;
 
-/// A schema that Claude's output can be held to.
+pub(super) use self::tool_input::to_tool_input;
+
+/// A schema that Claude enforces.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Converted {
+pub(super) struct StrictSchema {
     /// The schema.
     pub(super) schema: Value,
-    /// Whether it allows more than the one it was made of, or, where that allowed any further
-    /// properties, less.
+    /// True if it accepts other values than the original: more where a keyword became a
+    /// description, fewer where the original accepted any further properties.
     pub(super) differs: bool,
 }
 
-/// Brings a schema down. `None` for one that only a freer model can follow: without a type
-/// somewhere, recursive, with objects of any properties, or with parts from elsewhere.
-pub(super) fn convert(raw: &RawValue) -> Option<Converted> {
+/// Translates a schema. Returns `None` for one that Claude cannot enforce: recursive, without a
+/// type in some place, with objects of any properties, or with references to other documents.
+pub(super) fn to_strict(raw: &RawValue) -> Option<StrictSchema> {
     let Value::Object(mut root) = serde_json::from_str(raw.get()).ok()? else { return None };
     // The name of `$defs` up to draft 7.
     if let Some(Value::Object(old)) = root.shift_remove("definitions") {
@@ -35,70 +42,28 @@ pub(super) fn convert(raw: &RawValue) -> Option<Converted> {
         return None;
     }
     let definitions = root.get("$defs").and_then(Value::as_object).cloned();
-    let uniting = Uniting::new(definitions.as_ref());
-    let mut converter = Converter { names: names(&root), uniting, differs: false };
-    let schema = converter.schema(root)?;
-    Some(Converted { schema, differs: converter.differs })
+    let merger = AllOfMerger::new(definitions.as_ref());
+    let mut translation = StrictTranslation { names: names(&root), merger, differs: false };
+    let schema = translation.schema(root)?;
+    Some(StrictSchema { schema, differs: translation.differs })
 }
 
+/// Returns the names of the definitions.
 fn names(root: &Map<String, Value>) -> BTreeSet<String> {
     let definitions = root.get("$defs").and_then(Value::as_object);
     definitions.into_iter().flat_map(Map::keys).cloned().collect()
 }
 
-/// The definition that a `$ref` names.
-fn definition(reference: &str) -> Option<&str> {
-    reference.strip_prefix("#/$defs/").or_else(|| reference.strip_prefix("#/definitions/"))
-}
-
-/// Whether a definition comes to itself again. Each is looked at once.
-fn is_recursive(root: &Map<String, Value>) -> bool {
-    let Some(definitions) = root.get("$defs").and_then(Value::as_object) else { return false };
-    let (mut open, mut done) = (BTreeSet::new(), BTreeSet::new());
-    definitions.keys().any(|name| returns(name, definitions, &mut open, &mut done))
-}
-
-fn returns<'s>(
-    name: &'s str,
-    definitions: &'s Map<String, Value>,
-    open: &mut BTreeSet<&'s str>,
-    done: &mut BTreeSet<&'s str>,
-) -> bool {
-    if done.contains(name) {
-        return false;
-    }
-    // A chain of definitions longer than any person writes is as good as endless.
-    if open.len() > 64 || !open.insert(name) {
-        return true;
-    }
-    let mut found = Vec::new();
-    definitions.get(name).into_iter().for_each(|schema| references(schema, &mut found));
-    let returns = found.into_iter().any(|next| returns(next, definitions, open, done));
-    open.remove(name);
-    done.insert(name);
-    returns
-}
-
-fn references<'s>(schema: &'s Value, found: &mut Vec<&'s str>) {
-    match schema {
-        Value::Object(fields) => {
-            let own = fields.get("$ref").and_then(Value::as_str).and_then(definition);
-            found.extend(own);
-            fields.values().for_each(|value| references(value, found));
-        }
-        Value::Array(items) => items.iter().for_each(|item| references(item, found)),
-        _ => {}
-    }
-}
-
-struct Converter<'d> {
-    /// The definitions there are.
+/// A schema that is being translated. Its methods return `None` where Claude cannot enforce it;
+/// they move keywords `from` the original `to` the translation.
+struct StrictTranslation<'d> {
+    /// The names of the definitions.
     names: BTreeSet<String>,
-    uniting: Uniting<'d>,
+    merger: AllOfMerger<'d>,
     differs: bool,
 }
 
-impl Converter<'_> {
+impl StrictTranslation<'_> {
     fn any(&mut self, value: Value) -> Option<Value> {
         let Value::Object(fields) = value else { return None };
         self.schema(fields)
@@ -109,7 +74,7 @@ impl Converter<'_> {
         values.into_iter().map(|value| self.any(value)).collect::<Option<_>>().map(Value::Array)
     }
 
-    /// By name. A property may be called like a keyword.
+    /// Translates schemas by name: properties may have the names of keywords.
     fn named(&mut self, values: Value) -> Option<Value> {
         let Value::Object(values) = values else { return None };
         let convert = |(name, value)| Some((name, self.any(value)?));
@@ -121,11 +86,11 @@ impl Converter<'_> {
         for ignored in ["$schema", "$id", "$comment"] {
             from.shift_remove(ignored);
         }
-        // All of one is any of one, and that may stay a `$ref`.
+        // An `allOf` of one part is an `anyOf` of one, in which a `$ref` can stay.
         let is_one = from.get("allOf").and_then(Value::as_array).is_some_and(|all| all.len() == 1);
-        let is_alone = !from.contains_key("properties") && !from.contains_key("items");
-        if !(is_one && is_alone) {
-            from = self.uniting.unite(&from).unwrap_or(from);
+        let has_no_members = !from.contains_key("properties") && !from.contains_key("items");
+        if !(is_one && has_no_members) {
+            from = self.merger.merge(&from).unwrap_or(from);
         }
         if let Some(definitions) = from.shift_remove("$defs") {
             to.insert("$defs".to_owned(), self.named(definitions)?);
@@ -142,14 +107,14 @@ impl Converter<'_> {
         Some(Value::Object(to))
     }
 
-    /// Nothing may stand beside a `$ref`, so a description goes around it.
+    /// Translates a `$ref`. No keyword may be beside it, so that a description is put around it.
     fn reference(
         &mut self,
         reference: &Value,
         from: Map<String, Value>,
         mut to: Map<String, Value>,
     ) -> Option<Value> {
-        // Held to what is referred to, the model could not say these.
+        // The properties beside the `$ref` would be forbidden by the definition.
         if from.contains_key("properties") {
             return None;
         }
@@ -164,8 +129,8 @@ impl Converter<'_> {
         Some(Value::Object(to))
     }
 
-    /// Alternatives. False when there are none, or only such as further narrow what is said beside
-    /// them: those are for the description.
+    /// Translates alternatives. Returns `false` if there are none, or if they only narrow the
+    /// keywords beside them, and are left to the description.
     fn combine(
         &mut self,
         from: &mut Map<String, Value>,
@@ -187,19 +152,22 @@ impl Converter<'_> {
             }
             Some(parts) => {
                 let parts = self.each(parts)?;
-                // Each would forbid the properties of the others.
-                let is_object = |part: &Value| part.get("type") != Some(&json!("object"));
-                let fits = parts.as_array()?.iter().all(|part| {
-                    is_object(part) && part.get("$ref").is_none() && part.get("anyOf").is_none()
-                });
+                // Objects would each forbid the properties of the others.
+                let may_be_object = |part: &Value| {
+                    part.get("type") == Some(&json!("object"))
+                        || part.get("$ref").is_some()
+                        || part.get("anyOf").is_some()
+                };
+                let has_objects = parts.as_array()?.iter().any(may_be_object);
                 to.insert("allOf".to_owned(), parts);
-                fits.then_some(true)
+                (!has_objects).then_some(true)
             }
             None => self.one_of_types(from, to),
         }
     }
 
-    /// A list of types is any of them, each with the keywords that are its own.
+    /// Translates a list of types into alternatives, each with the keywords of its type. Returns
+    /// `false` if there is no such list.
     fn one_of_types(
         &mut self,
         from: &mut Map<String, Value>,
@@ -245,16 +213,16 @@ impl Converter<'_> {
     }
 
     fn object(&mut self, from: &mut Map<String, Value>, to: &mut Map<String, Value>) -> Option<()> {
-        let open = from.shift_remove("additionalProperties");
-        let is_open = open.as_ref().is_some_and(|open| *open != json!(false));
+        let additional = from.shift_remove("additionalProperties");
+        let is_open = additional.as_ref().is_some_and(|schema| *schema != json!(false));
         let properties = from.shift_remove("properties");
         if from.contains_key("patternProperties") || adds_properties(from, properties.as_ref()) {
             return None;
         }
-        // Held to this, the model could only say `{}`.
-        let is_closed = open == Some(json!(false));
-        let has_some = properties.as_ref().and_then(Value::as_object).map(|some| !some.is_empty());
-        if (has_some == Some(false) && is_open) || (has_some.is_none() && !is_closed) {
+        // The only object that such a schema would accept is `{}`.
+        let is_closed = additional == Some(json!(false));
+        let is_empty = properties.as_ref().and_then(Value::as_object).map(Map::is_empty);
+        if (is_empty == Some(true) && is_open) || (is_empty.is_none() && !is_closed) {
             return None;
         }
         self.differs |= is_open;
@@ -262,9 +230,9 @@ impl Converter<'_> {
         let known = |name: &Value| name.as_str().is_some_and(|n| properties.get(n).is_some());
         let mut required = from.shift_remove("required");
         if let Some(Value::Array(names)) = &mut required {
-            let asked = names.len();
+            let before = names.len();
             names.retain(known);
-            self.differs |= names.len() < asked;
+            self.differs |= names.len() < before;
         }
         to.insert("properties".to_owned(), properties);
         to.extend(required.map(|names| ("required".to_owned(), names)));
@@ -274,34 +242,34 @@ impl Converter<'_> {
 
     fn array(&mut self, from: &mut Map<String, Value>, to: &mut Map<String, Value>) -> Option<()> {
         if let Some(items) = from.shift_remove("items") {
-            // These are about the items after the first ones.
+            // Beside `prefixItems`, `items` is the schema of the items after the prefix only.
             if from.contains_key("prefixItems") {
                 return None;
             }
             to.insert("items".to_owned(), self.any(items)?);
         }
-        keep_if(from, to, "minItems", |least| matches!(least.as_u64(), Some(0 | 1)));
+        keep_if(from, to, "minItems", |minimum| matches!(minimum.as_u64(), Some(0 | 1)));
         Some(())
     }
 
-    /// What is left over goes into the description.
+    /// Writes the description: the original's own, and the keywords that are left over.
     fn describe(&mut self, mut from: Map<String, Value>, to: &mut Map<String, Value>) {
         let description = from.shift_remove("description");
         keep_if(&mut from, to, "title", Value::is_string);
         self.differs |= from.keys().any(|key| !REMARKS.contains(&key.as_str()));
-        let said = description.as_ref().and_then(Value::as_str).unwrap_or_default();
+        let own = description.as_ref().and_then(Value::as_str).unwrap_or_default();
         let rest: Vec<String> =
-            from.iter().map(|(key, value)| format!("{key}: {}", shown(value))).collect();
-        let between = if said.is_empty() || rest.is_empty() { "" } else { "\n\n" };
+            from.iter().map(|(key, value)| format!("{key}: {}", to_words(value))).collect();
+        let separator = if own.is_empty() || rest.is_empty() { "" } else { "\n\n" };
         let rest = if rest.is_empty() { String::new() } else { format!("{{{}}}", rest.join(", ")) };
-        if !said.is_empty() || !rest.is_empty() {
-            to.insert("description".to_owned(), json!(format!("{said}{between}{rest}")));
+        if !own.is_empty() || !rest.is_empty() {
+            to.insert("description".to_owned(), json!(format!("{own}{separator}{rest}")));
         }
     }
 }
 
-/// Whether alternatives beside an object's properties have properties of their own, which an object
-/// that is held to the others could not have.
+/// Returns whether alternatives beside an object's properties have further properties, which the
+/// closed object would forbid.
 fn adds_properties(from: &Map<String, Value>, properties: Option<&Value>) -> bool {
     let is_new = |name: &String| properties.is_none_or(|known| known.get(name).is_none());
     let adds = |variant: &Value| {
@@ -312,7 +280,7 @@ fn adds_properties(from: &Map<String, Value>, properties: Option<&Value>) -> boo
     variants.flatten().any(adds)
 }
 
-/// Takes values that the schema lists. They have their types with them.
+/// Moves `enum` and `const`, which need no type beside them. Returns whether there are any.
 fn take_literals(from: &mut Map<String, Value>, to: &mut Map<String, Value>) -> bool {
     let is_plain = |value: &Value| !value.is_object() && !value.is_array();
     let plain_list = |list: &Value| {
@@ -323,31 +291,32 @@ fn take_literals(from: &mut Map<String, Value>, to: &mut Map<String, Value>) -> 
     to.contains_key("enum") || to.contains_key("const")
 }
 
+/// Moves a keyword whose value passes a test.
 fn keep_if(
     from: &mut Map<String, Value>,
     to: &mut Map<String, Value>,
     key: &str,
-    fits: impl Fn(&Value) -> bool,
+    test: impl Fn(&Value) -> bool,
 ) {
-    if from.get(key).is_some_and(fits) {
+    if from.get(key).is_some_and(test) {
         to.extend(from.shift_remove(key).map(|value| (key.to_owned(), value)));
     }
 }
 
-/// A value in a description.
-fn shown(value: &Value) -> String {
+/// Returns a value as it is written in a description.
+fn to_words(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-/// Formats that constrain: guide *Structured outputs*, "JSON Schema limitations".
+/// The formats that Claude enforces: guide *Structured outputs*, "JSON Schema limitations".
 const FORMATS: [&str; 10] =
     ["date-time", "time", "date", "duration", "email", "hostname", "uri", "ipv4", "ipv6", "uuid"];
 
-/// Keywords that constrain nothing: JSON Schema validation, section 9.
+/// The keywords that accept any value: JSON Schema validation, section 9.
 const REMARKS: [&str; 6] =
     ["default", "examples", "example", "deprecated", "readOnly", "writeOnly"];
 
-/// The keywords of a type: JSON Schema validation, section 6.
+/// Returns the keywords of a type: JSON Schema validation, section 6.
 fn keywords(kind: &str) -> &'static [&'static str] {
     match kind {
         "object" => &[
@@ -366,102 +335,4 @@ fn keywords(kind: &str) -> &'static [&'static str] {
         }
         _ => &[],
     }
-}
-
-/// The schema of a tool's arguments, as the provider takes it without holding the model to it: an
-/// object, with no alternatives at its top (Claude API reference, `tools.input_schema`). `None`: it
-/// is one already.
-pub(super) fn of_tool(raw: &RawValue) -> Option<Value> {
-    let Ok(Value::Object(mut root)) = serde_json::from_str(raw.get()) else { return None };
-    let is_fine = root.get("type") == Some(&json!("object"));
-    let odd = ["$schema", "$ref", "anyOf", "oneOf", "allOf"];
-    if is_fine && !odd.iter().any(|key| root.contains_key(*key)) {
-        return None;
-    }
-    root.shift_remove("$schema");
-    root.insert("type".to_owned(), json!("object"));
-    let mut parts = Vec::new();
-    if let Some(Value::String(reference)) = root.shift_remove("$ref") {
-        parts.extend(resolve(&root, &reference).map(|part| (part, true)));
-    }
-    let mut remarks = Vec::new();
-    for key in ["anyOf", "oneOf", "allOf"] {
-        let Some(Value::Array(variants)) = root.shift_remove(key) else { continue };
-        remarks.push(format!("{key}: {}", Value::Array(variants.clone())));
-        parts.extend(variants.into_iter().filter_map(|variant| {
-            let reference = variant.get("$ref").and_then(Value::as_str);
-            let part = reference.map_or(Some(variant.clone()), |name| resolve(&root, name))?;
-            Some((part, key == "allOf"))
-        }));
-    }
-    let (whole, variants): (Vec<_>, Vec<_>) = parts.into_iter().partition(|(_, all)| *all);
-    whole.into_iter().for_each(|(part, _)| merge(&mut root, part));
-    vary(&mut root, variants.into_iter().map(|(part, _)| part));
-    if !remarks.is_empty() {
-        let said = root.get("description").and_then(Value::as_str).unwrap_or_default();
-        let between = if said.is_empty() { "" } else { "\n\n" };
-        let description = format!("{said}{between}{{{}}}", remarks.join(", "));
-        root.insert("description".to_owned(), json!(description));
-    }
-    Some(Value::Object(root))
-}
-
-fn resolve(root: &Map<String, Value>, reference: &str) -> Option<Value> {
-    let name = reference.strip_prefix("#/")?;
-    name.split('/')
-        .try_fold(None, |at: Option<&Value>, key| {
-            let next = at.map_or_else(|| root.get(key), |at| at.get(key))?;
-            Some(Some(next))
-        })?
-        .cloned()
-}
-
-/// Adds what an object has to another, which must have all of it.
-fn merge(root: &mut Map<String, Value>, part: Value) {
-    let Value::Object(mut part) = part else { return };
-    if let Some(Value::Object(more)) = part.shift_remove("properties") {
-        let Some(own) = properties(root) else { return };
-        for (name, schema) in more {
-            own.entry(name).or_insert(schema);
-        }
-    }
-    let Some(Value::Array(more)) = part.shift_remove("required") else { return };
-    let own = root.entry("required").or_insert_with(|| json!([]));
-    if let Some(own) = own.as_array_mut() {
-        for name in more {
-            if !own.contains(&name) {
-                own.push(name);
-            }
-        }
-    }
-}
-
-/// Adds the properties of variants to an object that is like one of them.
-fn vary(root: &mut Map<String, Value>, variants: impl Iterator<Item = Value>) {
-    let Some(own) = properties(root) else { return };
-    let fixed: BTreeSet<String> = own.keys().cloned().collect();
-    for variant in variants {
-        let Some(more) = variant.get("properties").and_then(Value::as_object) else { continue };
-        for (name, schema) in more.iter().filter(|(name, _)| !fixed.contains(*name)) {
-            match own.get_mut(name) {
-                Some(known) if known == schema => {}
-                Some(known) => widen(known, schema),
-                None => drop(own.insert(name.clone(), schema.clone())),
-            }
-        }
-    }
-}
-
-/// Allows what another schema allows too.
-fn widen(known: &mut Value, other: &Value) {
-    let alone = known.as_object_mut().filter(|fields| fields.len() == 1);
-    match alone.and_then(|fields| fields.get_mut("anyOf")?.as_array_mut()) {
-        Some(options) if options.contains(other) => {}
-        Some(options) => options.push(other.clone()),
-        None => *known = json!({"anyOf": [known.take(), other]}),
-    }
-}
-
-fn properties(root: &mut Map<String, Value>) -> Option<&mut Map<String, Value>> {
-    root.entry("properties").or_insert_with(|| json!({})).as_object_mut()
 }

@@ -1,4 +1,4 @@
-//! Pieces of content: what a part of a chat message becomes in a Claude message.
+//! Images and documents: parts of a chat message as blocks of a Claude message.
 //! Claude API reference, *Create a Message*; guides *Vision* and *PDF support*.
 
 use std::borrow::Cow;
@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::{
+    api_schema::data_url::{DataUrl, decode_base64, has_data_scheme, looks_like_base64},
     chat::{
         message::{ImageUrl, Part},
         text::Text,
@@ -14,110 +15,120 @@ use crate::{
     json::Object,
 };
 
-/// A picture or a document.
+/// A block of an image or of a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Media<'q> {
-    /// A picture.
-    Image(Source<'q>),
-    /// A document and its name.
-    Document(Source<'q>, Option<String>),
+pub(super) enum MediaBlock<'q> {
+    /// An image.
+    Image(MediaSource<'q>),
+    /// A document and its title.
+    Document(MediaSource<'q>, Option<String>),
 }
 
-/// Where a picture or a document is.
+/// The source of an image or of a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Source<'q> {
-    /// Here, in base64.
+pub(super) enum MediaSource<'q> {
+    /// Data in the request itself.
     Base64 {
-        /// One the provider takes.
+        /// A type that Claude accepts.
         media_type: &'static str,
-        /// Base64 without the `data:` before it.
+        /// Base64.
         data: Cow<'q, str>,
     },
-    /// There.
+    /// A URL that Claude fetches.
     Url(Cow<'q, str>),
-    /// Here, as text.
+    /// Text in the request itself.
     Text(String),
 }
 
-/// A picture, or why it cannot be shown.
-pub(super) fn image<'q>(image: &'q ImageUrl<'_>) -> Result<Media<'q>, String> {
+/// Returns the block of an image. An error is a sentence for the client.
+pub(super) fn image_block<'q>(image: &'q ImageUrl<'_>) -> Result<MediaBlock<'q>, String> {
     let url = image.url.decode();
-    let Some((media_type, data)) = data_url(&url)? else {
-        return web_url(url).map(|url| Media::Image(Source::Url(url)));
+    let Some((media_type, data)) = inline(&url)? else {
+        return web_url(url).map(|url| MediaBlock::Image(MediaSource::Url(url)));
     };
     let media_type = image_type(&media_type).ok_or_else(|| {
         format!("images of type `{media_type}` cannot be sent, send jpeg, png, gif or webp")
     })?;
-    Ok(Media::Image(Source::Base64 { media_type, data: tail(&url, data) }))
+    Ok(MediaBlock::Image(MediaSource::Base64 { media_type, data }))
 }
 
-/// A file: a PDF, a text, a picture. Or why it cannot be shown.
-pub(super) fn file<'q>(raw: &'q RawValue) -> Result<Media<'q>, String> {
+/// Returns the media type, in lower case, and the base64 of a data URL, `None` for another URL.
+fn inline<'q>(url: &Cow<'q, str>) -> Result<Option<(String, Cow<'q, str>)>, String> {
+    match DataUrl::parse(url) {
+        Some(DataUrl { media_type, data }) => {
+            Ok(Some((media_type.trim().to_ascii_lowercase(), data)))
+        }
+        None if has_data_scheme(url) => {
+            Err("a data URL must be `data:TYPE;base64,DATA`".to_owned())
+        }
+        None => Ok(None),
+    }
+}
+
+/// Returns the block of a file: a PDF, a text or an image. An error is a sentence for the client.
+pub(super) fn file_block<'q>(raw: &'q RawValue) -> Result<MediaBlock<'q>, String> {
     #[derive(Deserialize)]
-    struct File<'a> {
+    struct FileFields<'a> {
         #[serde(borrow, default)]
         filename: Option<Text<'a>>,
         #[serde(borrow, default)]
         file_data: Option<Text<'a>>,
     }
-    let wrong = || "a file needs file_data, a data URL; a file_id is another provider's".to_owned();
-    let File { filename, file_data } = serde_json::from_str(raw.get()).map_err(|_| wrong())?;
-    let url = file_data.ok_or_else(wrong)?.into_decoded();
+    let problem =
+        || "a file needs file_data, a data URL; a file_id is another provider's".to_owned();
+    let FileFields { filename, file_data } =
+        serde_json::from_str(raw.get()).map_err(|_| problem())?;
+    let url = file_data.ok_or_else(problem)?.into_decoded();
     let title = filename.map(|name| name.decode().into_owned()).filter(|name| !name.is_empty());
-    // OpenAI's reference has bare base64 here, its guide a data URL.
-    let is_bare = !url.is_empty() && url.bytes().all(is_base64);
-    if is_bare && let Some(media_type) = title.as_deref().and_then(type_by_name) {
-        return typed_file(media_type, &url, 0, title);
+    // OpenAI's reference describes bare base64, its guide a data URL.
+    if let Some(media_type) = title.as_deref().and_then(type_by_name)
+        && looks_like_base64(&url)
+    {
+        return typed_file_block(media_type, url, title);
     }
-    let Some((media_type, data)) = data_url(&url)? else {
-        return web_url(url).map(|url| Media::Document(Source::Url(url), title));
+    let Some((media_type, data)) = inline(&url)? else {
+        return web_url(url).map(|url| MediaBlock::Document(MediaSource::Url(url), title));
     };
-    typed_file(&media_type, &url, data, title)
+    typed_file_block(&media_type, data, title)
 }
 
-/// A file whose base64 begins at `data`.
-fn typed_file<'q>(
+/// Returns the block of a file in base64.
+fn typed_file_block<'q>(
     media_type: &str,
-    url: &Cow<'q, str>,
-    data: usize,
+    data: Cow<'q, str>,
     title: Option<String>,
-) -> Result<Media<'q>, String> {
+) -> Result<MediaBlock<'q>, String> {
     if let Some(media_type) = image_type(media_type) {
-        return Ok(Media::Image(Source::Base64 { media_type, data: tail(url, data) }));
+        return Ok(MediaBlock::Image(MediaSource::Base64 { media_type, data }));
     }
     match media_type {
         "application/pdf" => {
-            let source = Source::Base64 { media_type: "application/pdf", data: tail(url, data) };
-            Ok(Media::Document(source, title))
+            let source = MediaSource::Base64 { media_type: "application/pdf", data };
+            Ok(MediaBlock::Document(source, title))
         }
-        "application/json" => text_file(url, data, title),
-        text if text.starts_with("text/") => text_file(url, data, title),
+        "application/json" => text_file_block(&data, title),
+        text if text.starts_with("text/") => text_file_block(&data, title),
         other => Err(format!("files of type `{other}` cannot be sent, send a PDF or a text")),
     }
 }
 
-/// The type of a file that does not say it, by the ending of its name.
+/// Returns the type of a file by the extension of its name.
 fn type_by_name(name: &str) -> Option<&'static str> {
-    let (_, ending) = name.rsplit_once('.')?;
-    match ending.to_ascii_lowercase().as_str() {
+    let (_, extension) = name.rsplit_once('.')?;
+    match extension.to_ascii_lowercase().as_str() {
         "pdf" => Some("application/pdf"),
         "txt" | "md" | "csv" | "json" | "html" | "xml" => Some("text/plain"),
         _ => None,
     }
 }
 
-fn is_base64(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"+/=".contains(&byte)
-}
-
-fn text_file(url: &str, data: usize, title: Option<String>) -> Result<Media<'static>, String> {
-    let bytes = base64(url.get(data..).unwrap_or_default().as_bytes());
-    let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
+fn text_file_block(data: &str, title: Option<String>) -> Result<MediaBlock<'static>, String> {
+    let text = decode_base64(data).and_then(|bytes| String::from_utf8(bytes).ok());
     let text = text.ok_or_else(|| "the file is no UTF-8 text in base64".to_owned())?;
     if text.trim().is_empty() {
         return Err("the file is empty".to_owned());
     }
-    Ok(Media::Document(Source::Text(text), title))
+    Ok(MediaBlock::Document(MediaSource::Text(text), title))
 }
 
 fn image_type(media_type: &str) -> Option<&'static str> {
@@ -130,25 +141,6 @@ fn image_type(media_type: &str) -> Option<&'static str> {
     }
 }
 
-/// The media type of a `data:` URL (RFC 2397) and where its base64 begins. `None`: another URL.
-fn data_url(url: &str) -> Result<Option<(String, usize)>, String> {
-    let scheme = url.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("data:"));
-    let Some(rest) = url.get(5..).filter(|_| scheme) else { return Ok(None) };
-    let head = rest.split_once(',').map(|(head, _)| head);
-    let Some((head, described)) = head.and_then(|head| Some((head, without_base64(head)?))) else {
-        return Err("a data URL must be `data:TYPE;base64,DATA`".to_owned());
-    };
-    let media_type = described.split(';').next().unwrap_or_default().trim();
-    Ok(Some((media_type.to_ascii_lowercase(), 5 + head.len() + 1)))
-}
-
-/// What stands before `;base64`, in any case.
-fn without_base64(head: &str) -> Option<&str> {
-    let at = head.len().checked_sub(";base64".len())?;
-    let (before, word) = head.split_at_checked(at)?;
-    word.eq_ignore_ascii_case(";base64").then_some(before)
-}
-
 fn web_url(url: Cow<'_, str>) -> Result<Cow<'_, str>, String> {
     if url.starts_with("https://") || url.starts_with("http://") {
         return Ok(url);
@@ -156,39 +148,8 @@ fn web_url(url: Cow<'_, str>) -> Result<Cow<'_, str>, String> {
     Err("the URL must begin with `https://`, `http://` or `data:`".to_owned())
 }
 
-/// What of a text comes from `start` on.
-fn tail<'q>(text: &Cow<'q, str>, start: usize) -> Cow<'q, str> {
-    match text {
-        Cow::Borrowed(text) => Cow::Borrowed(text.get(start..).unwrap_or_default()),
-        Cow::Owned(text) => Cow::Owned(text.get(start..).unwrap_or_default().to_owned()),
-    }
-}
-
-/// Base64 with the standard alphabet (RFC 4648, section 4), padded or not.
-fn base64(text: &[u8]) -> Option<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(text.len() / 4 * 3);
-    let (mut bits, mut held) = (0_u32, 0_u32);
-    for byte in text.iter().filter(|byte| !matches!(byte, b'=' | b'\r' | b'\n')) {
-        let six = match byte {
-            b'A'..=b'Z' => byte - b'A',
-            b'a'..=b'z' => byte - b'a' + 26,
-            b'0'..=b'9' => byte - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            _ => return None,
-        };
-        bits = (bits << 6 | u32::from(six)) & 0xffff;
-        held += 6;
-        if held >= 8 {
-            held -= 8;
-            bytes.push((bits >> held & 0xff) as u8);
-        }
-    }
-    Some(bytes)
-}
-
-impl Media<'_> {
-    /// Writes the keys of its block.
+impl MediaBlock<'_> {
+    /// Writes the fields of the block.
     pub(super) fn write(&self, block: &mut Object<'_>) {
         match self {
             Self::Image(source) => {
@@ -202,7 +163,7 @@ impl Media<'_> {
     }
 }
 
-impl Source<'_> {
+impl MediaSource<'_> {
     fn write(&self, object: &mut Object<'_>) {
         match self {
             Self::Base64 { media_type, data } => {
@@ -218,47 +179,16 @@ impl Source<'_> {
     }
 }
 
-/// What a part shows besides text, or why it cannot be shown. `None` when it is text.
-pub(super) fn media<'q>(part: &'q Part<'_>) -> Result<Option<Media<'q>>, String> {
-    if let Some(picture) = part.image_url.as_ref().filter(|_| part.kind == "image_url") {
-        return image(picture).map(Some);
+/// Returns the block of a part that is an image or a file, `None` for any other part. An error is a
+/// sentence for the client.
+pub(super) fn media_block<'q>(part: &'q Part<'_>) -> Result<Option<MediaBlock<'q>>, String> {
+    if let Some(image) = part.image_url.as_ref().filter(|_| part.kind == "image_url") {
+        return image_block(image).map(Some);
     }
     if let Some(raw) = part.file.filter(|_| part.kind == "file") {
-        return file(raw).map(Some);
+        return file_block(raw).map(Some);
     }
     Ok(None)
-}
-
-/// A mark for the cache: `{"type": "ephemeral"}`, perhaps with `ttl`. Guide *Prompt caching*.
-#[derive(Deserialize)]
-struct Mark<'a> {
-    #[serde(borrow, rename = "type")]
-    kind: Cow<'a, str>,
-    #[serde(borrow, default)]
-    ttl: Option<Text<'a>>,
-}
-
-impl<'a> Mark<'a> {
-    /// None for one that the provider does not know.
-    fn read(raw: &'a RawValue) -> Option<Self> {
-        serde_json::from_str::<Self>(raw.get()).ok().filter(|mark| mark.kind == "ephemeral")
-    }
-}
-
-/// Whether a mark for the cache is one that the provider knows.
-pub(super) fn is_known_mark(raw: &RawValue) -> bool {
-    Mark::read(raw).is_some()
-}
-
-/// Writes a mark for the cache, if it is one that the provider knows.
-pub(super) fn write_cache(object: &mut Object<'_>, cache: Option<&RawValue>) {
-    let Some(mark) = cache.and_then(Mark::read) else { return };
-    object.object("cache_control", |fields| {
-        fields.value("type", "ephemeral");
-        if let Some(ttl) = mark.ttl.filter(|ttl| matches!(ttl.decode().as_ref(), "5m" | "1h")) {
-            fields.value("ttl", &ttl);
-        }
-    });
 }
 
 #[cfg(test)]
@@ -268,7 +198,7 @@ mod tests {
 
     use super::*;
 
-    fn written(media: &Media<'_>) -> String {
+    fn written(media: &MediaBlock<'_>) -> String {
         let mut out = Vec::new();
         let mut object = Object::open(&mut out);
         media.write(&mut object);
@@ -278,7 +208,7 @@ mod tests {
 
     fn shown(part: &str) -> Result<String, String> {
         let part: Part<'_> = serde_json::from_str(part).unwrap();
-        media(&part).map(|media| media.map_or_else(String::new, |media| written(&media)))
+        media_block(&part).map(|media| media.map_or_else(String::new, |media| written(&media)))
     }
 
     #[test]
@@ -358,28 +288,6 @@ mod tests {
             let part = format!(r#"{{"type":"file","file":{file}}}"#);
             let expected = expected.map(str::to_owned).map_err(str::to_owned);
             assert_eq!(shown(&part), expected, "{file}");
-        }
-    }
-
-    #[test]
-    fn only_marks_the_provider_knows_go_to_its_cache() {
-        let cases = [
-            (r#"{"type":"ephemeral"}"#, r#"{"cache_control":{"type":"ephemeral"}}"#),
-            (
-                r#"{"type":"ephemeral","ttl":"1h","x":1}"#,
-                r#"{"cache_control":{"type":"ephemeral","ttl":"1h"}}"#,
-            ),
-            (r#"{"type":"ephemeral","ttl":"9h"}"#, r#"{"cache_control":{"type":"ephemeral"}}"#),
-            (r#"{"type":"persistent"}"#, "{}"),
-            ("true", "{}"),
-        ];
-        for (mark, expected) in cases {
-            let raw: &RawValue = serde_json::from_str(mark).unwrap();
-            let mut out = Vec::new();
-            let mut object = Object::open(&mut out);
-            write_cache(&mut object, Some(raw));
-            object.close();
-            assert_eq!(String::from_utf8(out).unwrap(), expected, "{mark}");
         }
     }
 }

@@ -1,188 +1,186 @@
-//! Sorts the messages of a chat request into the turns that Claude's Messages have.
+//! Translation of the messages of a chat request into Claude's turns.
 
-use std::{
-    borrow::Cow,
-    collections::{BTreeMap, VecDeque},
-};
+use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
 use super::{
-    conversation::{Block, Conversation, Says, Speaker, ToolResult, Turn},
     media,
-    names::Ids,
-    reasoning::thoughts,
+    names::ToolUseIds,
+    reasoning::thinking_blocks,
+    turns::{
+        AnthropicConversation, AnthropicTurn, BlockContent, ContentBlock, ToolResult, TurnRole,
+    },
 };
-use crate::chat::{
-    message::{Content, Function, Message, Part, Role},
-    mistake::{MAX_MISTAKES, Mistake, MistakeKind},
-    text::Text,
-    tools::object_of,
+use crate::{
+    api_schema::pending_calls::{CallKey, PendingCalls},
+    chat::{
+        message::{Content, Function, Message, Part, Role},
+        mistake::{MAX_MISTAKES, Mistake, MistakeKind},
+        text::Text,
+        tools::arguments_to_object,
+    },
 };
 
-/// Sorts messages. What cannot be said to the provider is among the mistakes.
+/// Translates messages. Those that Claude cannot be sent are added to the mistakes.
 pub(super) fn to_turns<'q>(
     messages: &'q [Message<'_>],
     mistakes: &mut Vec<Mistake>,
-) -> Conversation<'q> {
-    let mut sorter = TurnBuilder {
-        conversation: Conversation::default(),
+) -> AnthropicConversation<'q> {
+    let mut builder = TurnBuilder {
+        conversation: AnthropicConversation::default(),
         turn: None,
-        ids: Ids::default(),
-        calls: Vec::new(),
-        waiting: BTreeMap::new(),
+        ids: ToolUseIds::default(),
+        calls: PendingCalls::default(),
         mistakes,
     };
     for (index, message) in messages.iter().enumerate() {
-        sorter.message(&format!("messages[{index}]"), message);
+        builder.add_message(&format!("messages[{index}]"), message);
     }
-    sorter.answer_rest();
+    builder.add_missing_results();
     let ends_in_user = messages.last().is_some_and(|message| message.role == Role::User);
-    let TurnBuilder { mut conversation, turn, .. } = sorter;
+    let TurnBuilder { mut conversation, turn, .. } = builder;
     conversation.turns.extend(turn);
-    conversation.complete(ends_in_user);
+    conversation.add_required_user_turns(ends_in_user);
     conversation
 }
 
+/// A translation of messages in progress.
 struct TurnBuilder<'q, 'm> {
-    conversation: Conversation<'q>,
-    /// The turn under way. `None`: nobody but the system has spoken.
-    turn: Option<Turn<'q>>,
-    ids: Ids,
-    /// The calls of the assistant's last turn, and whether they have their result.
-    calls: Vec<(String, bool)>,
-    /// Which of them a result may be for, first come first served.
-    waiting: BTreeMap<Key, VecDeque<usize>>,
+    conversation: AnthropicConversation<'q>,
+    /// The current turn. `None` while only instructions have been read.
+    turn: Option<AnthropicTurn<'q>>,
+    ids: ToolUseIds,
+    /// The calls of the assistant's last turn.
+    calls: PendingCalls<PendingToolUse>,
     mistakes: &'m mut Vec<Mistake>,
 }
 
-/// What a result says it belongs to: the id of a call, or with functions, the name in it.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Key {
-    Id(String),
-    Name(String),
+/// A call and whether the conversation has its result.
+struct PendingToolUse {
+    id: String,
+    has_result: bool,
 }
 
 impl<'q> TurnBuilder<'q, '_> {
-    fn message(&mut self, place: &str, message: &'q Message<'_>) {
+    fn add_message(&mut self, path: &str, message: &'q Message<'_>) {
         match message.role {
-            Role::System | Role::Developer | Role::User => self.user(place, message),
-            Role::Assistant => self.assistant(place, message),
-            Role::Tool => {
-                let id = message.tool_call_id.as_ref().map(Text::decode).unwrap_or_default();
-                self.result(place, message, Key::Id(id.into_owned()));
-            }
-            Role::Function => {
-                let name = message.name.as_ref().map(Text::decode).unwrap_or_default();
-                self.result(place, message, Key::Name(name.into_owned()));
-            }
+            Role::System | Role::Developer | Role::User => self.add_user(path, message),
+            Role::Assistant => self.add_assistant(path, message),
+            Role::Tool | Role::Function => self.add_result(path, message),
         }
     }
 
-    /// What is not the assistant's. Instructions after the first turn have no place of their own
-    /// before Claude 4.8, so they stand where they are, in the user's name.
-    fn user(&mut self, place: &str, message: &'q Message<'_>) {
-        let mut blocks = self.said(place, message);
-        prefix(&mut blocks, message.name.as_ref());
-        mark(&mut blocks, message.cache_control);
+    /// Adds a message of a user, or instructions. Before Claude 4.8 only the instructions at the
+    /// beginning have a place of their own: later ones go into the user's turn.
+    fn add_user(&mut self, path: &str, message: &'q Message<'_>) {
+        let mut blocks = self.blocks(path, message);
+        prefix_name(&mut blocks, message.name.as_ref());
+        mark_last(&mut blocks, message.cache_control);
         if blocks.is_empty() {
-        } else if message.role != Role::User && self.turn.is_none() {
+            return;
+        }
+        if message.role != Role::User && self.turn.is_none() {
             self.conversation.system.extend(blocks);
         } else {
-            self.turn(Speaker::User).blocks.extend(blocks);
+            self.turn_of(TurnRole::User).blocks.extend(blocks);
         }
     }
 
-    fn assistant(&mut self, place: &str, message: &'q Message<'_>) {
-        let mut blocks = self.said(place, message);
-        blocks.extend(message.refusal.as_ref().and_then(|refusal| text(refusal, None)));
-        prefix(&mut blocks, message.name.as_ref());
+    fn add_assistant(&mut self, path: &str, message: &'q Message<'_>) {
+        let mut blocks = self.blocks(path, message);
+        blocks.extend(message.refusal.as_ref().and_then(|refusal| text_block(refusal, None)));
+        prefix_name(&mut blocks, message.name.as_ref());
         let calls = message.tool_calls.as_deref().unwrap_or_default();
         if blocks.is_empty() && calls.is_empty() && message.function_call.is_none() {
             return;
         }
-        let thoughts = thoughts(message).into_iter();
-        let thoughts = thoughts.map(|thought| Block { says: Says::Thought(thought), cache: None });
-        self.turn(Speaker::Assistant).blocks.extend(thoughts.chain(blocks));
+        let thinking = thinking_blocks(message).into_iter().map(BlockContent::Thinking);
+        let thinking = thinking.map(ContentBlock::uncached);
+        self.turn_of(TurnRole::Assistant).blocks.extend(thinking.chain(blocks));
         for (number, call) in calls.iter().enumerate() {
-            let place = format!("{place}.tool_calls[{number}].function");
+            let path = format!("{path}.tool_calls[{number}].function");
             let arguments = call.function.arguments.as_ref().map(Text::decode);
-            let key = Key::Id(call.id.decode().into_owned());
-            self.call(&place, key, &call.function.name, arguments);
+            let key = CallKey::Id(call.id.decode().into_owned());
+            self.add_call(&path, key, &call.function.name, arguments);
         }
         if let Some(raw) = message.function_call {
-            self.function_call(&format!("{place}.function_call"), raw);
+            self.add_function_call(&format!("{path}.function_call"), raw);
         }
-        mark(&mut self.turn(Speaker::Assistant).blocks, message.cache_control);
+        mark_last(&mut self.turn_of(TurnRole::Assistant).blocks, message.cache_control);
     }
 
-    fn function_call(&mut self, place: &str, raw: &'q RawValue) {
+    fn add_function_call(&mut self, path: &str, raw: &'q RawValue) {
         let Ok(Function { name, arguments }) = serde_json::from_str(raw.get()) else {
-            return self.wrong(place, "must be an object with name and arguments");
+            return self.add_mistake(path, "must be an object with name and arguments");
         };
-        let key = Key::Name(name.decode().into_owned());
-        self.call(place, key, &name, arguments.map(Text::into_decoded));
+        let key = CallKey::Name(name.decode().into_owned());
+        self.add_call(path, key, &name, arguments.map(Text::into_decoded));
     }
 
-    fn call(&mut self, place: &str, key: Key, name: &Text<'q>, arguments: Option<Cow<'q, str>>) {
-        let input = object_of(arguments.unwrap_or_default()).unwrap_or_else(|| {
-            self.wrong(&format!("{place}.arguments"), "is not JSON");
+    fn add_call(
+        &mut self,
+        path: &str,
+        key: CallKey,
+        name: &Text<'q>,
+        arguments: Option<Cow<'q, str>>,
+    ) {
+        let input = arguments_to_object(arguments.unwrap_or_default()).unwrap_or_else(|| {
+            self.add_mistake(&format!("{path}.arguments"), "is not JSON");
             Cow::Borrowed("{}")
         });
         let id = match &key {
-            Key::Id(id) => self.ids.assign(id),
-            Key::Name(_) => self.ids.assign(""),
+            CallKey::Id(id) => self.ids.assign(id),
+            CallKey::Name(_) => self.ids.assign(""),
         };
-        self.waiting.entry(key).or_default().push_back(self.calls.len());
-        self.calls.push((id.clone(), false));
-        let says = Says::Call { id, name: name.clone(), input };
-        self.turn(Speaker::Assistant).blocks.push(Block { says, cache: None });
+        self.calls.push(key, PendingToolUse { id: id.clone(), has_result: false });
+        let content = BlockContent::ToolUse { id, name: name.clone(), input };
+        self.turn_of(TurnRole::Assistant).blocks.push(ContentBlock::uncached(content));
     }
 
-    fn result(&mut self, place: &str, message: &'q Message<'_>, key: Key) {
-        let content = self.said(place, message);
-        let waiting = self.waiting.get_mut(&key).and_then(VecDeque::pop_front);
-        let Some((id, has_result)) = waiting.and_then(|call| self.calls.get_mut(call)) else {
-            return self.wrong(place, "no call of the assistant before it waits for this result");
+    fn add_result(&mut self, path: &str, message: &'q Message<'_>) {
+        let blocks = self.blocks(path, message);
+        let Some(call) = self.calls.pair(&CallKey::of_result(message)) else {
+            let problem = "no call of the assistant before it waits for this result";
+            return self.add_mistake(path, problem);
         };
-        *has_result = true;
-        let (id, content) = (id.clone(), Some(content));
-        let result = ToolResult { id, content, cache: message.cache_control };
-        self.turn(Speaker::User).results.push(result);
+        call.has_result = true;
+        let (id, content) = (call.id.clone(), Some(blocks));
+        let result = ToolResult { id, content, cache_control: message.cache_control };
+        self.turn_of(TurnRole::User).results.push(result);
     }
 
-    /// A speaker's turn, begun if it is another's.
-    fn turn(&mut self, speaker: Speaker) -> &mut Turn<'q> {
-        let begins = self.turn.as_ref().is_none_or(|turn| turn.speaker != speaker);
-        if begins && speaker == Speaker::Assistant {
-            self.answer_rest();
+    /// Returns the current turn if it is of this role, else begins one.
+    fn turn_of(&mut self, role: TurnRole) -> &mut AnthropicTurn<'q> {
+        let begins = self.turn.as_ref().is_none_or(|turn| turn.role != role);
+        if begins && role == TurnRole::Assistant {
+            self.add_missing_results();
         }
-        let over = if begins { self.turn.take() } else { None };
-        self.conversation.turns.extend(over);
-        self.turn.get_or_insert_with(|| Turn::new(speaker))
+        let ended = if begins { self.turn.take() } else { None };
+        self.conversation.turns.extend(ended);
+        self.turn.get_or_insert_with(|| AnthropicTurn::new(role))
     }
 
-    /// Gives every call without a result one that says so: the provider refuses to go on without.
-    fn answer_rest(&mut self) {
-        self.waiting.clear();
-        for (id, has_result) in std::mem::take(&mut self.calls) {
+    /// Adds a result that reports an error for every call without one: Claude refuses a
+    /// conversation that lacks any.
+    fn add_missing_results(&mut self) {
+        for PendingToolUse { id, has_result } in self.calls.take() {
             if !has_result {
-                let result = ToolResult { id, content: None, cache: None };
-                self.turn(Speaker::User).results.push(result);
+                let result = ToolResult { id, content: None, cache_control: None };
+                self.turn_of(TurnRole::User).results.push(result);
             }
         }
     }
 
-    /// What a message says and shows, without what says nothing.
-    fn said(&mut self, place: &str, message: &'q Message<'_>) -> Vec<Block<'q>> {
+    /// Returns the blocks of a message's content, without blank texts.
+    fn blocks(&mut self, path: &str, message: &'q Message<'_>) -> Vec<ContentBlock<'q>> {
         match &message.content {
             Content::Absent => Vec::new(),
-            Content::Text(content) => text(content, None).into_iter().collect(),
+            Content::Text(content) => text_block(content, None).into_iter().collect(),
             Content::Parts(parts) => {
-                let may_show = matches!(message.role, Role::User | Role::Tool | Role::Function);
                 let blocks = parts.iter().enumerate().filter_map(|(number, part)| {
-                    block(part, may_show).unwrap_or_else(|problem| {
-                        self.wrong(&format!("{place}.content[{number}]"), &problem);
+                    to_block(part, message.role).unwrap_or_else(|problem| {
+                        self.add_mistake(&format!("{path}.content[{number}]"), &problem);
                         None
                     })
                 });
@@ -191,51 +189,58 @@ impl<'q> TurnBuilder<'q, '_> {
         }
     }
 
-    fn wrong(&mut self, place: &str, problem: &str) {
+    fn add_mistake(&mut self, path: &str, problem: &str) {
         if self.mistakes.len() < MAX_MISTAKES {
-            let message = format!("{place}: {problem}");
-            self.mistakes.push(Mistake::new(MistakeKind::Invalid, place, &message));
+            let message = format!("{path}: {problem}");
+            self.mistakes.push(Mistake::new(MistakeKind::Invalid, path, &message));
         }
     }
 }
 
-/// A part's block. None for one that says nothing.
-fn block<'q>(part: &'q Part<'_>, may_show: bool) -> Result<Option<Block<'q>>, String> {
-    if let Some(said) = part.as_text() {
-        return Ok(text(said, part.cache_control));
+/// Translates a part of a message of this role. Returns `None` for a blank text; an error is a
+/// sentence for the client.
+fn to_block<'q>(part: &'q Part<'_>, role: Role) -> Result<Option<ContentBlock<'q>>, String> {
+    if let Some(text) = part.as_text() {
+        return Ok(text_block(text, part.cache_control));
     }
     if part.kind == "input_audio" {
         return Err("sound cannot be sent to this provider".to_owned());
     }
-    let media = media::media(part)?.filter(|_| may_show);
+    let takes_media = matches!(role, Role::User | Role::Tool | Role::Function);
+    let media = media::media_block(part)?.filter(|_| takes_media);
     let media = media.ok_or_else(|| format!("{} cannot be sent from this role", part.kind))?;
-    Ok(Some(Block { says: Says::Media(media), cache: part.cache_control }))
+    let (content, cache_control) = (BlockContent::Media(media), part.cache_control);
+    Ok(Some(ContentBlock { content, cache_control }))
 }
 
-/// A block of text, if it says anything: the provider refuses one that does not.
-fn text<'q>(text: &Text<'q>, cache: Option<&'q RawValue>) -> Option<Block<'q>> {
-    (!text.is_blank()).then(|| Block { says: Says::Text(text.clone()), cache })
+/// Returns a block of text. Returns `None` for a blank text, which Claude refuses.
+fn text_block<'q>(
+    text: &Text<'q>,
+    cache_control: Option<&'q RawValue>,
+) -> Option<ContentBlock<'q>> {
+    let content = || BlockContent::Text(text.clone());
+    (!text.is_blank()).then(|| ContentBlock { content: content(), cache_control })
 }
 
-/// Puts a speaker's name before the first that is said.
-fn prefix(blocks: &mut Vec<Block<'_>>, name: Option<&Text<'_>>) {
+/// Puts the name of a message's author before its first text.
+fn prefix_name(blocks: &mut Vec<ContentBlock<'_>>, name: Option<&Text<'_>>) {
     let Some(name) = name.filter(|name| !name.is_empty() && !blocks.is_empty()) else { return };
-    let first = blocks.iter_mut().find_map(|block| match &mut block.says {
-        Says::Text(text) => Some(text),
+    let first = blocks.iter_mut().find_map(|block| match &mut block.content {
+        BlockContent::Text(text) => Some(text),
         _ => None,
     });
     match first {
         Some(text) => *text = name.join(": ", text),
         None => {
-            let says = Says::Text(name.join(":", &Text::new("")));
-            blocks.insert(0, Block { says, cache: None });
+            let content = BlockContent::Text(name.join(":", &Text::new("")));
+            blocks.insert(0, ContentBlock::uncached(content));
         }
     }
 }
 
-/// Marks the last block for the cache, if the message is marked as a whole.
-fn mark<'q>(blocks: &mut [Block<'q>], cache: Option<&'q RawValue>) {
+/// Moves the `cache_control` of a message as a whole to its last block, unless that has its own.
+fn mark_last<'q>(blocks: &mut [ContentBlock<'q>], cache_control: Option<&'q RawValue>) {
     if let Some(last) = blocks.last_mut() {
-        last.cache = last.cache.or(cache);
+        last.cache_control = last.cache_control.or(cache_control);
     }
 }

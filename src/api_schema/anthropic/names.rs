@@ -1,51 +1,49 @@
-//! Names and ids that the provider takes: letters, digits, `_` and `-`.
+//! Names of tools and ids of calls that Claude accepts: letters, digits, `_` and `-`.
 //! Claude API reference, *Create a Message*: `tools.name`, `tool_use.id`.
 
 use std::collections::BTreeMap;
 
-use crate::chat::text::Text;
+use crate::{api_schema::unique_names::UniqueNames, chat::text::Text};
 
-/// The longest name of a tool, in characters.
-const MAX_NAME: usize = 128;
+/// The longest name of a tool and the longest id, in characters.
+const MAX_LENGTH: usize = 128;
 
-/// What tools with impossible names are called instead, in one request and its answer.
+/// The replacements of names that Claude does not accept, for one request and its answer.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Names {
-    /// The client's name to ours, for each that had to change.
+pub(super) struct ToolNames {
+    /// Replacements by the client's names.
     sent: BTreeMap<String, String>,
-    /// The way back.
+    /// The client's names by their replacements.
     received: BTreeMap<String, String>,
 }
 
-impl Names {
-    /// Finds a name for each of `names` that cannot stay. None takes the place of another.
+impl ToolNames {
+    /// Finds a replacement for every invalid name. None is equal to another name.
     pub(super) fn new<'n>(names: impl Iterator<Item = &'n Text<'n>> + Clone) -> Self {
-        let mut own = Self::default();
-        if names.clone().all(|name| is_possible(&name.decode())) {
-            return own;
+        let mut tool_names = Self::default();
+        if names.clone().all(|name| is_valid(&name.decode())) {
+            return tool_names;
         }
-        let mut taken = Taken::default();
-        let (possible, impossible): (Vec<_>, Vec<_>) =
-            names.map(Text::decode).partition(|name| is_possible(name));
-        for name in possible {
-            taken.names.insert(name.into_owned(), 1);
-        }
-        for name in impossible {
-            if !own.sent.contains_key(name.as_ref()) {
-                let ours = taken.take(plain(&name, "tool"));
-                own.received.insert(ours.clone(), name.clone().into_owned());
-                own.sent.insert(name.into_owned(), ours);
+        let mut unique = UniqueNames::default();
+        let (valid, invalid): (Vec<_>, Vec<_>) =
+            names.map(Text::decode).partition(|name| is_valid(name));
+        valid.iter().for_each(|name| unique.reserve(name));
+        for name in invalid {
+            if !tool_names.sent.contains_key(name.as_ref()) {
+                let replacement = unique.claim(sanitized(&name, "tool"), MAX_LENGTH);
+                tool_names.received.insert(replacement.clone(), name.clone().into_owned());
+                tool_names.sent.insert(name.into_owned(), replacement);
             }
         }
-        own
+        tool_names
     }
 
-    /// The name to send.
+    /// Returns the name to send for a client's name.
     pub(super) fn sent<'t>(&self, name: &Text<'t>) -> Text<'t> {
         look_up(&self.sent, name)
     }
 
-    /// The name the client knows.
+    /// Returns the client's name for one that was sent.
     pub(super) fn received<'t>(&self, name: &Text<'t>) -> Text<'t> {
         look_up(&self.received, name)
     }
@@ -58,61 +56,34 @@ fn look_up<'t>(names: &BTreeMap<String, String>, name: &Text<'t>) -> Text<'t> {
     names.get(name.decode().as_ref()).map_or_else(|| name.clone(), |other| Text::new(other))
 }
 
-/// The ids of tool calls, none used twice in a conversation.
+/// The ids of the calls of a conversation, each used once.
 #[derive(Debug, Default)]
-pub(super) struct Ids(Taken);
+pub(super) struct ToolUseIds(UniqueNames);
 
-impl Ids {
-    /// An id for a call: its own, if the provider takes it and no earlier call had it.
+impl ToolUseIds {
+    /// Returns an id for a call: its own, if that is valid and no earlier call has it.
     pub(super) fn assign(&mut self, id: &str) -> String {
-        self.0.take(match id {
-            "" => format!("call_{}", self.0.names.len()),
-            id => plain(id, "call"),
-        })
-    }
-}
-
-/// Names that are in use.
-#[derive(Debug, Default)]
-struct Taken {
-    /// With the last number that was put behind each.
-    names: BTreeMap<String, usize>,
-}
-
-impl Taken {
-    /// Takes the name, with a number behind it if it is taken.
-    fn take(&mut self, name: String) -> String {
-        let Some(mut number) = self.names.get(&name).copied() else {
-            self.names.insert(name.clone(), 1);
-            return name;
+        let id = match id {
+            "" => format!("call_{}", self.0.len()),
+            id => sanitized(id, "call"),
         };
-        loop {
-            number += 1;
-            let suffix = format!("_{number}");
-            let room = MAX_NAME.saturating_sub(suffix.len());
-            let numbered = format!("{}{suffix}", name.get(..room).unwrap_or(&name));
-            if !self.names.contains_key(&numbered) {
-                self.names.insert(name, number);
-                self.names.insert(numbered.clone(), 1);
-                return numbered;
-            }
-        }
+        self.0.claim(id, MAX_LENGTH)
     }
 }
 
-fn is_plain(byte: u8) -> bool {
+fn is_valid_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')
 }
 
-fn is_possible(name: &str) -> bool {
-    (1..=MAX_NAME).contains(&name.len()) && name.bytes().all(is_plain)
+fn is_valid(name: &str) -> bool {
+    (1..=MAX_LENGTH).contains(&name.len()) && name.bytes().all(is_valid_byte)
 }
 
-/// A name with `_` for every character that cannot be, or `otherwise` for nothing at all.
-fn plain(name: &str, otherwise: &str) -> String {
-    let letter = |c: char| if c.is_ascii() && is_plain(c as u8) { c } else { '_' };
-    let plain: String = name.chars().take(MAX_NAME).map(letter).collect();
-    if plain.is_empty() { otherwise.to_owned() } else { plain }
+/// Replaces invalid characters with `_`, and an empty name with `default`.
+fn sanitized(name: &str, default: &str) -> String {
+    let valid = |c: char| if c.is_ascii() && is_valid_byte(c as u8) { c } else { '_' };
+    let sanitized: String = name.chars().take(MAX_LENGTH).map(valid).collect();
+    if sanitized.is_empty() { default.to_owned() } else { sanitized }
 }
 
 #[cfg(test)]
@@ -122,13 +93,13 @@ mod tests {
 
     use super::*;
 
-    fn names(names: &[&str]) -> (Names, Vec<Text<'static>>) {
+    fn names(names: &[&str]) -> (ToolNames, Vec<Text<'static>>) {
         let texts: Vec<Text<'static>> = names.iter().map(|name| Text::new(name)).collect();
-        (Names::new(texts.iter()), texts)
+        (ToolNames::new(texts.iter()), texts)
     }
 
     #[test]
-    fn every_name_is_possible_alone_and_found_again() {
+    fn every_name_is_valid_unique_and_found_again() {
         let long = "x".repeat(200);
         let twin = format!("{}y", "x".repeat(199));
         let cases: [(&[&str], &[&str]); 4] = [
@@ -140,20 +111,20 @@ mod tests {
             (&["a.b", "a/b", "", "é\n", "a.b"], &["a_b", "a_b_2", "tool", "__", "a_b"]),
             (&[&long, &twin], &[&"x".repeat(128), &format!("{}_2", "x".repeat(126))]),
         ];
-        for (client, ours) in cases {
+        for (client, replacements) in cases {
             let (names, texts) = names(client);
-            for ((client, text), ours) in client.iter().zip(&texts).zip(ours) {
+            for ((client, text), replacement) in client.iter().zip(&texts).zip(replacements) {
                 let sent = names.sent(text);
-                assert_eq!(sent.decode(), *ours);
-                assert!(is_possible(&sent.decode()), "{ours}");
+                assert_eq!(sent.decode(), *replacement);
+                assert!(is_valid(&sent.decode()), "{replacement}");
                 assert_eq!(names.received(&sent).decode(), *client);
             }
         }
     }
 
     #[test]
-    fn ids_are_possible_and_never_used_twice() {
-        let mut ids = Ids::default();
+    fn ids_are_valid_and_never_used_twice() {
+        let mut ids = ToolUseIds::default();
         let cases = [
             ("call_1", "call_1"),
             ("call_1", "call_1_2"),

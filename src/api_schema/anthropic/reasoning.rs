@@ -1,8 +1,10 @@
-//! Thoughts across turns. Claude signs them and wants them back unchanged (guide *Extended
-//! thinking*, "Preserving thinking blocks"); clients get them as `reasoning_details`, in the form
-//! OpenRouter made known (guide *Reasoning Tokens*): `{"type": "reasoning.text", "index", "text",
-//! "signature", "format"}` and `{"type": "reasoning.encrypted", "index", "data", "format"}`. What
-//! LiteLLM's clients have as `thinking_blocks` is taken too: blocks as Claude wrote them.
+//! Thinking blocks, which Claude signs and must get back unchanged in later turns (guide *Extended
+//! thinking*, "Preserving thinking blocks").
+//!
+//! Clients get them as `reasoning_details`, in the form that OpenRouter introduced (guide
+//! *Reasoning Tokens*): `{"type": "reasoning.text", "index", "text", "signature", "format"}` and
+//! `{"type": "reasoning.encrypted", "index", "data", "format"}`. Clients may return them in that
+//! form, or in LiteLLM's, `thinking_blocks`, which are Claude's own blocks.
 
 use std::borrow::Cow;
 
@@ -14,28 +16,29 @@ use crate::{
     json::Object,
 };
 
-/// The word that marks details as Claude's: those of other providers stay away from it.
+/// The `format` of details that are Claude's. Those of other providers are not sent to Claude.
 const FORMAT: &str = "anthropic-claude-v1";
 
-/// A block of thoughts.
+/// A thinking block.
 #[derive(Clone, Debug)]
-pub(super) enum Thought<'q> {
-    /// Thoughts in words, which may be left out, and Claude's signature under them.
+pub(super) enum ThinkingBlock<'q> {
+    /// Thinking in plain text, which may be empty, with Claude's signature.
     Signed {
-        /// The words.
+        /// The text.
         text: Text<'q>,
-        /// Opaque.
+        /// An opaque value.
         signature: Text<'q>,
     },
-    /// Thoughts that only Claude can read.
+    /// Thinking that only Claude can decrypt.
     Redacted {
-        /// Opaque.
+        /// An opaque value.
         data: Text<'q>,
     },
 }
 
+/// An item of `reasoning_details`.
 #[derive(Deserialize)]
-struct Detail<'a> {
+struct ThinkingDetail<'a> {
     #[serde(borrow, rename = "type")]
     kind: Cow<'a, str>,
     #[serde(borrow)]
@@ -48,9 +51,10 @@ struct Detail<'a> {
     data: Option<Text<'a>>,
 }
 
-/// One of `thinking_blocks`: Claude API reference, *Messages*, `thinking` and `redacted_thinking`.
+/// An item of `thinking_blocks`: Claude API reference, *Messages*, `thinking` and
+/// `redacted_thinking`.
 #[derive(Deserialize)]
-struct Block<'a> {
+struct WireThinkingBlock<'a> {
     #[serde(borrow, rename = "type")]
     kind: Cow<'a, str>,
     #[serde(borrow, default)]
@@ -61,13 +65,13 @@ struct Block<'a> {
     data: Option<Text<'a>>,
 }
 
-/// The thoughts that a message carries, as far as they are Claude's own.
-pub(super) fn thoughts<'q>(message: &Message<'q>) -> Vec<Thought<'q>> {
-    let details: Vec<_> = items(message.reasoning_details).filter_map(thought).collect();
+/// Returns the thinking blocks of a message that are Claude's own.
+pub(super) fn thinking_blocks<'q>(message: &Message<'q>) -> Vec<ThinkingBlock<'q>> {
+    let details: Vec<_> = items(message.reasoning_details).filter_map(from_detail).collect();
     if !details.is_empty() {
         return details;
     }
-    items(message.thinking_blocks).filter_map(block).collect()
+    items(message.thinking_blocks).filter_map(from_block).collect()
 }
 
 fn items(raw: Option<&RawValue>) -> impl Iterator<Item = &RawValue> {
@@ -75,38 +79,45 @@ fn items(raw: Option<&RawValue>) -> impl Iterator<Item = &RawValue> {
     items.into_iter().flatten()
 }
 
-fn block(raw: &RawValue) -> Option<Thought<'_>> {
-    let Block { kind, thinking, signature, data } = serde_json::from_str(raw.get()).ok()?;
+fn from_block(raw: &RawValue) -> Option<ThinkingBlock<'_>> {
+    let WireThinkingBlock { kind, thinking, signature, data } =
+        serde_json::from_str(raw.get()).ok()?;
     match kind.as_ref() {
         "thinking" => {
             let text = thinking.unwrap_or_else(|| Text::new(""));
-            Some(Thought::Signed { text, signature: signature.filter(|own| !own.is_empty())? })
+            Some(ThinkingBlock::Signed {
+                text,
+                signature: signature.filter(|text| !text.is_empty())?,
+            })
         }
         "redacted_thinking" => {
-            Some(Thought::Redacted { data: data.filter(|own| !own.is_empty())? })
+            Some(ThinkingBlock::Redacted { data: data.filter(|text| !text.is_empty())? })
         }
         _ => None,
     }
 }
 
-fn thought(raw: &RawValue) -> Option<Thought<'_>> {
-    let detail: Detail<'_> = serde_json::from_str(raw.get()).ok()?;
-    let there = |text: Option<Text<'_>>| text.is_some_and(|text| !text.is_empty());
+fn from_detail(raw: &RawValue) -> Option<ThinkingBlock<'_>> {
+    let detail: ThinkingDetail<'_> = serde_json::from_str(raw.get()).ok()?;
+    let is_present = |text: &Option<Text<'_>>| text.as_ref().is_some_and(|text| !text.is_empty());
     match (detail.kind.as_ref(), detail.format.as_ref()) {
-        ("reasoning.text", FORMAT) if there(detail.signature.clone()) => Some(Thought::Signed {
-            text: detail.text.unwrap_or_else(|| Text::new("")),
-            signature: detail.signature?,
-        }),
-        ("reasoning.encrypted", FORMAT) if there(detail.data.clone()) => {
-            Some(Thought::Redacted { data: detail.data? })
+        ("reasoning.text", FORMAT) if is_present(&detail.signature) => {
+            Some(ThinkingBlock::Signed {
+                text: detail.text.unwrap_or_else(|| Text::new("")),
+                signature: detail.signature?,
+            })
+        }
+        ("reasoning.encrypted", FORMAT) if is_present(&detail.data) => {
+            Some(ThinkingBlock::Redacted { data: detail.data? })
         }
         _ => None,
     }
 }
 
-impl Thought<'_> {
-    /// One of `reasoning_details`. `index` keeps OpenAI's SDKs from joining two of a stream.
-    pub(super) fn detail(&self, index: usize) -> String {
+impl ThinkingBlock<'_> {
+    /// Returns the item of `reasoning_details`. OpenAI's SDKs join items of a stream that have the
+    /// same `index`.
+    pub(super) fn to_detail(&self, index: usize) -> String {
         let mut out = Vec::new();
         let mut detail = Object::open(&mut out);
         match self {
@@ -124,7 +135,7 @@ impl Thought<'_> {
         String::from_utf8(out).unwrap_or_default()
     }
 
-    /// Writes the block it was.
+    /// Writes the block as Claude sent it.
     pub(super) fn write(&self, out: &mut Vec<u8>) {
         let mut block = Object::open(out);
         match self {
@@ -148,31 +159,32 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_handed_out_comes_back_as_the_block_it_was() {
-        let signed = Thought::Signed { text: Text::new("a\n\"b\""), signature: Text::new("s==") };
+    fn details_of_clients_become_the_blocks_that_claude_sent() {
+        let signed =
+            ThinkingBlock::Signed { text: Text::new("a\n\"b\""), signature: Text::new("s==") };
         let cases = [
             (signed, r#"{"type":"thinking","thinking":"a\n\"b\"","signature":"s=="}"#),
             (
-                Thought::Redacted { data: Text::new("x") },
+                ThinkingBlock::Redacted { data: Text::new("x") },
                 r#"{"type":"redacted_thinking","data":"x"}"#,
             ),
         ];
         for (thought, block) in cases {
-            let details = format!("[{}]", thought.detail(3));
+            let details = format!("[{}]", thought.to_detail(3));
             assert!(details.contains(r#""index":3"#), "{details}");
             let as_details = format!(r#"{{"role":"assistant","reasoning_details":{details}}}"#);
             let as_blocks = format!(r#"{{"role":"assistant","thinking_blocks":[{block}]}}"#);
             for message in [as_details, as_blocks] {
                 let message: Message<'_> = serde_json::from_str(&message).unwrap();
                 let mut out = Vec::new();
-                thoughts(&message).iter().for_each(|thought| thought.write(&mut out));
+                thinking_blocks(&message).iter().for_each(|thought| thought.write(&mut out));
                 assert_eq!(String::from_utf8(out).unwrap(), block, "{message:?}");
             }
         }
     }
 
     #[test]
-    fn what_is_not_claudes_own_is_left_out() {
+    fn details_that_are_not_claudes_are_left_out() {
         let cases = [
             r#"[{"type":"reasoning.text","text":"a","format":"anthropic-claude-v1"}]"#,
             r#"[{"type":"reasoning.text","text":"a","signature":"","format":"anthropic-claude-v1"}]"#,
@@ -189,7 +201,7 @@ mod tests {
             for key in ["reasoning_details", "thinking_blocks"] {
                 let message = format!(r#"{{"role":"assistant","{key}":{details}}}"#);
                 let message: Message<'_> = serde_json::from_str(&message).unwrap();
-                assert!(thoughts(&message).is_empty(), "{key}: {details}");
+                assert!(thinking_blocks(&message).is_empty(), "{key}: {details}");
             }
         }
     }

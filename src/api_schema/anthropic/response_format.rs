@@ -1,6 +1,7 @@
-//! The form of the answer. Claude API reference, `output_config.format`; guide *Structured outputs*.
+//! The format of the answer. Claude API reference, `output_config.format`; guide *Structured
+//! outputs*.
 
-use super::json_schema::{self, Converted};
+use super::json_schema::{self, StrictSchema};
 use crate::{
     chat::{
         parameter::Parameter,
@@ -11,53 +12,61 @@ use crate::{
     json::Object,
 };
 
-/// The form of an answer.
+/// The format that an answer must have.
 #[derive(Debug, PartialEq)]
-pub(super) enum Format {
-    /// Any.
-    Free,
-    /// The model is held to a schema.
-    Held(Converted),
-    /// The model is told what to write.
-    Told(String),
+pub(super) enum OutputFormat {
+    /// Any text.
+    Any,
+    /// JSON that follows a schema, which Claude enforces.
+    Schema(StrictSchema),
+    /// JSON, which an instruction in the prompt asks for.
+    Instruction(String),
 }
 
-/// What tells the model to write an object.
-const OBJECT: &str = "Respond with a single JSON object and nothing else: no prose, no code fence.";
+/// The instruction that asks for a JSON object.
+const OBJECT_INSTRUCTION: &str =
+    "Respond with a single JSON object and nothing else: no prose, no code fence.";
 
-/// The form that a request asks for.
-pub(super) fn of(request: &Request<'_>, fit: &Fit<'_>) -> Format {
-    if fit.value(Parameter::ResponseFormat).is_none() {
-        return Format::Free;
-    }
-    match &request.response_format {
-        None | Some(ResponseFormat::Text) => Format::Free,
-        Some(ResponseFormat::JsonObject) => Format::Told(OBJECT.to_owned()),
-        Some(ResponseFormat::JsonSchema(JsonSchema { schema: None, .. })) => {
-            Format::Told(OBJECT.to_owned())
+impl OutputFormat {
+    /// Returns the format that a request asks for, if the model supports it.
+    pub(super) fn new(request: &Request<'_>, fit: &Fit<'_>) -> Self {
+        if fit.value(Parameter::ResponseFormat).is_none() {
+            return Self::Any;
         }
-        Some(ResponseFormat::JsonSchema(JsonSchema { schema: Some(raw), .. })) => {
-            let told = || format!("{OBJECT} It must follow this JSON schema: {}", raw.get());
-            json_schema::convert(raw).map_or_else(|| Format::Told(told()), Format::Held)
+        match &request.response_format {
+            None | Some(ResponseFormat::Text) => Self::Any,
+            Some(
+                ResponseFormat::JsonObject
+                | ResponseFormat::JsonSchema(JsonSchema { schema: None, .. }),
+            ) => Self::Instruction(OBJECT_INSTRUCTION.to_owned()),
+            Some(ResponseFormat::JsonSchema(JsonSchema { schema: Some(raw), .. })) => {
+                json_schema::to_strict(raw).map_or_else(
+                    || {
+                        let schema = raw.get();
+                        Self::Instruction(format!(
+                            "{OBJECT_INSTRUCTION} It must follow this JSON schema: {schema}"
+                        ))
+                    },
+                    Self::Schema,
+                )
+            }
         }
     }
-}
 
-impl Format {
-    /// Whether the model can answer in another form.
+    /// Returns whether Claude does not enforce all of the format.
     pub(super) fn is_emulated(&self) -> bool {
         match self {
-            Self::Free => false,
-            Self::Held(converted) => converted.differs,
-            Self::Told(_) => true,
+            Self::Any => false,
+            Self::Schema(strict) => strict.differs,
+            Self::Instruction(_) => true,
         }
     }
 
-    /// Writes `format`, if the model is held to one.
-    pub(super) fn write(&self, output: &mut Object<'_>) {
-        if let Self::Held(converted) = self {
-            output.object("format", |format| {
-                format.value("type", "json_schema").value("schema", &converted.schema);
+    /// Writes `format`, if Claude is to enforce a schema.
+    pub(super) fn write(&self, output_config: &mut Object<'_>) {
+        if let Self::Schema(strict) = self {
+            output_config.object("format", |format| {
+                format.value("type", "json_schema").value("schema", &strict.schema);
             });
         }
     }

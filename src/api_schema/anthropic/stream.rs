@@ -4,9 +4,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{
-    answer::{self, Block, Piece, StopDetails, Tokens, arguments},
-    names::Names,
-    reasoning::Thought,
+    names::ToolNames,
+    reasoning::ThinkingBlock,
+    wire::{self, ResponseBlock, StopDetails, UsageTokens, WireBlock, to_arguments},
 };
 use crate::{
     api_schema::{
@@ -23,40 +23,42 @@ use crate::{
     sse::MAX_EVENT,
 };
 
-/// Progress of a streamed message.
+/// The progress of a streamed message.
 #[derive(Clone, Debug, Default)]
 pub(super) struct StreamProgress {
-    /// Whether the message began, or any of its content came.
+    /// True once the message or any of its content has begun.
     begun: bool,
-    tokens: Option<Tokens>,
-    /// The block of thoughts under way, which goes out once more with its signature.
-    thinking: Option<OpenThought>,
-    /// The number of blocks of thoughts so far.
-    thoughts: usize,
+    tokens: Option<UsageTokens>,
+    /// The open thinking block, which becomes a `reasoning_details` item when it ends.
+    thinking: Option<OpenThinkingBlock>,
+    /// The number of `reasoning_details` items so far.
+    details: usize,
     calls: ToolCallIndices,
-    /// The call under way, with the input that came before any piece of it.
+    /// The open call without any `input_json_delta` yet, with the input of its block.
     input: Option<(usize, String)>,
-    /// The reason why the model stopped. It goes out when the message is complete, because an error
-    /// may come before.
-    stop: Option<StopReason>,
+    /// The reason why the model stopped. It is forwarded when the message is complete, because an
+    /// error may come before.
+    stop: Option<MessageStop>,
 }
 
+/// The end of a message: its meaning, and the fields that are forwarded.
 #[derive(Clone, Debug)]
-struct StopReason {
+struct MessageStop {
     finish: Finish,
     native: Text<'static>,
     refusal: Option<Text<'static>>,
 }
 
-/// Block of thoughts under way.
+/// A thinking block in progress.
 #[derive(Clone, Debug)]
-struct OpenThought {
-    /// Escaped as in JSON. Bounded by [`MAX_EVENT`]: longer thoughts cannot come back from the
-    /// client, so they are not handed out.
+struct OpenThinkingBlock {
+    /// The text, escaped as in JSON. Bounded by [`MAX_EVENT`]: clients cannot return a longer text,
+    /// so that its block becomes no item of `reasoning_details`.
     text: String,
     signature: Text<'static>,
 }
 
+/// An event, or an error instead of one.
 #[derive(Deserialize)]
 struct StreamEvent<'a> {
     #[serde(borrow, default, rename = "type")]
@@ -70,18 +72,19 @@ struct StreamEvent<'a> {
     #[serde(borrow, default)]
     delta: Option<&'a RawValue>,
     #[serde(default, deserialize_with = "lenient")]
-    usage: Option<Tokens>,
+    usage: Option<UsageTokens>,
     #[serde(borrow, default)]
     error: Option<&'a RawValue>,
 }
 
+/// The message of `message_start`, without content.
 #[derive(Deserialize)]
 struct MessageStart {
     #[serde(default, deserialize_with = "lenient")]
-    usage: Option<Tokens>,
+    usage: Option<UsageTokens>,
 }
 
-/// The `delta` of a block or of the message. Fields of deltas that we do not know may be anything.
+/// The `delta` of a block or of the message. Fields of unknown types of delta hold any JSON.
 #[derive(Deserialize)]
 struct BlockDelta<'a> {
     #[serde(borrow, default, rename = "type")]
@@ -101,25 +104,25 @@ struct BlockDelta<'a> {
 }
 
 impl StreamProgress {
-    /// Decodes one event. Pings, and events that are new to us, hold no deltas.
+    /// Decodes one event. Pings and unknown events hold no deltas.
     pub(super) fn decode_event<'d>(
         &mut self,
         data: &'d [u8],
-        names: &Names,
+        names: &ToolNames,
         origin: ResponseContext<'_>,
         deltas: &mut Vec<Delta<'d>>,
     ) -> Result<(), Error> {
         let data = data.trim_ascii();
-        // No word of Anthropic's, but servers that speak its schema add it.
+        // Anthropic sends no `[DONE]`, but some servers with its API schema do.
         if data.is_empty() || data == b"[DONE]" {
             return Ok(());
         }
         let event: StreamEvent<'d> = serde_json::from_slice(data)
             .map_err(|_| origin.bad("holds an event that is not JSON"))?;
         if let Some(error) = event.error {
-            return Err(error::hidden(origin, error));
+            return Err(error::classify_embedded(origin, error));
         }
-        // An index beyond this machine's numbers is beyond any bound too.
+        // An index that `usize` cannot hold is beyond any bound too.
         let index = usize::try_from(event.index.unwrap_or_default()).unwrap_or(usize::MAX);
         match event.kind.as_ref().map(Text::decode).unwrap_or_default().as_ref() {
             "message_start" => self.begin_message(event.message, deltas),
@@ -146,9 +149,9 @@ impl StreamProgress {
         deltas.extend(self.usage());
     }
 
-    fn count(&mut self, later: Option<Tokens>) {
+    fn count(&mut self, later: Option<UsageTokens>) {
         if let Some(later) = later {
-            self.tokens = Some(self.tokens.unwrap_or_default().updated(later));
+            self.tokens = Some(self.tokens.unwrap_or_default().merge(later));
         }
     }
 
@@ -160,35 +163,36 @@ impl StreamProgress {
         &mut self,
         index: usize,
         block: Option<&'d RawValue>,
-        names: &Names,
+        names: &ToolNames,
         deltas: &mut Vec<Delta<'d>>,
     ) {
         self.close_block(deltas);
-        let block = block.and_then(|raw| serde_json::from_str::<Block<'d>>(raw.get()).ok());
-        match block.map(Block::piece) {
-            Some(Piece::Text(text)) => {
+        let block = block.and_then(|raw| serde_json::from_str::<WireBlock<'d>>(raw.get()).ok());
+        match block.map(WireBlock::decode) {
+            Some(ResponseBlock::Text(text)) => {
                 deltas.push(Delta::Content { choice: 0, text, logprobs: None });
             }
-            Some(Piece::Thought(Thought::Signed { text, signature })) => {
+            Some(ResponseBlock::Thinking(ThinkingBlock::Signed { text, signature })) => {
                 let signature = signature.into_owned();
-                self.thinking = Some(OpenThought { text: text.escaped().to_owned(), signature });
+                self.thinking =
+                    Some(OpenThinkingBlock { text: text.escaped().to_owned(), signature });
                 deltas.push(Delta::Reasoning { choice: 0, text });
             }
-            Some(Piece::Thought(redacted)) => self.add_detail(&redacted, deltas),
-            Some(Piece::Call { id, name, input }) => {
+            Some(ResponseBlock::Thinking(redacted)) => self.add_detail(&redacted, deltas),
+            Some(ResponseBlock::ToolUse { id, name, input }) => {
                 let name = names.received(&name);
                 let index = self.calls.resolve(0, Some(index), id.as_ref(), Some(&name));
                 if let Some(ToolCallIndex::New(call)) = index {
                     deltas.push(Delta::Call { choice: 0, call, id, name, extra_content: None });
                 }
-                let input = || arguments(input).to_owned();
+                let input = || to_arguments(input).to_owned();
                 self.input = index.map(|index| (index.call(), input()));
             }
-            Some(Piece::Other) | None => {}
+            Some(ResponseBlock::Other) | None => {}
         }
     }
 
-    /// Adds to the block under way. Returns what that means to a client, if anything.
+    /// Adds to the open block. Returns the delta for the client, if there is one.
     fn add_to_block<'d>(&mut self, index: usize, delta: Option<&'d RawValue>) -> Option<Delta<'d>> {
         let delta: BlockDelta<'d> = serde_json::from_str(delta?.get()).ok()?;
         match delta.kind.as_ref().map(Text::decode).unwrap_or_default().as_ref() {
@@ -216,30 +220,32 @@ impl StreamProgress {
         }
     }
 
+    /// Adds to the open thinking block, or forgets it if it becomes too long.
     fn add_thinking(&mut self, text: &Text<'_>) {
         let more = text.escaped();
         match &mut self.thinking {
-            Some(own) if own.text.len() + more.len() <= MAX_EVENT => own.text.push_str(more),
+            Some(open) if open.text.len() + more.len() <= MAX_EVENT => open.text.push_str(more),
             _ => self.thinking = None,
         }
     }
 
-    /// Closes the block under way: hands out its thoughts for the next turn, or its call's input.
+    /// Closes the open block: adds the `reasoning_details` item of thinking, or the input of a
+    /// call.
     fn close_block(&mut self, deltas: &mut Vec<Delta<'_>>) {
-        if let Some(OpenThought { text, signature }) = self.thinking.take() {
+        if let Some(OpenThinkingBlock { text, signature }) = self.thinking.take() {
             let token = format!("\"{text}\"");
             let text = serde_json::from_str::<&RawValue>(&token).ok().and_then(Text::from_raw);
             let text = text.unwrap_or_else(|| Text::new(""));
-            self.add_detail(&Thought::Signed { text, signature }, deltas);
+            self.add_detail(&ThinkingBlock::Signed { text, signature }, deltas);
         }
         if let Some((call, input)) = self.input.take() {
             deltas.push(Delta::Arguments { choice: 0, call, text: Text::new(&input) });
         }
     }
 
-    fn add_detail(&mut self, thought: &Thought<'_>, deltas: &mut Vec<Delta<'_>>) {
-        deltas.push(Delta::ReasoningDetail { choice: 0, json: thought.detail(self.thoughts) });
-        self.thoughts += 1;
+    fn add_detail(&mut self, thinking: &ThinkingBlock<'_>, deltas: &mut Vec<Delta<'_>>) {
+        deltas.push(Delta::ReasoningDetail { choice: 0, json: thinking.to_detail(self.details) });
+        self.details += 1;
     }
 
     fn note_stop(&mut self, delta: Option<&RawValue>) {
@@ -247,14 +253,14 @@ impl StreamProgress {
         let Some(delta) = delta else { return };
         let Some(reason) = delta.stop_reason.and_then(Text::from_raw) else { return };
         let refusal = delta.stop_details.and_then(|details| details.explanation);
-        self.stop = Some(StopReason {
-            finish: answer::finish(Some(&reason)),
+        self.stop = Some(MessageStop {
+            finish: wire::to_finish(Some(&reason)),
             native: reason.into_owned(),
             refusal: refusal.map(Text::into_owned),
         });
     }
 
-    /// Ends the message. A stream without this event broke off, whatever came before. A message
+    /// Ends the message. A stream without this event is incomplete, whatever came before. A message
     /// that never began ends without a finish reason.
     fn end_message(&mut self, deltas: &mut Vec<Delta<'_>>) {
         self.close_block(deltas);
@@ -281,7 +287,7 @@ mod tests {
     use crate::{api_schema::origin::ResponseHead, chat::usage::Usage};
 
     fn decode<'d>(events: &[&'d str]) -> Vec<Delta<'d>> {
-        let (head, names) = (ResponseHead::default(), Names::default());
+        let (head, names) = (ResponseHead::default(), ToolNames::default());
         let origin = ResponseContext { provider: "anthropic", model: "claude", head: &head };
         let (mut progress, mut deltas) = (StreamProgress::default(), Vec::new());
         for event in events {
@@ -293,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn thoughts_text_and_a_call_are_decoded_in_order() {
+    fn thinking_text_and_a_call_are_decoded_in_order() {
         let deltas = decode(&[
             r#"{"type":"message_start","message":{"usage":{"input_tokens":3,"output_tokens":1}}}"#,
             r#"{"type":"content_block_start","index":0,"content_block":{"type":"thinking","thinking":"","signature":""}}"#,

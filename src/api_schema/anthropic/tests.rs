@@ -23,17 +23,17 @@ use crate::{
 
 const REQUEST_ID: &str = "7f3c1e52-9b1d-4e6a-8c2f-0d4b5a697887";
 
-/// `level` thinks by an effort, `budget` by tokens and goes on with an answer, `vertex` is `level`
-/// elsewhere. `default` thinks unless a request disables that, `tools_without_thinking` too, but not in
-/// a request with tools.
-fn site(provider: &str) -> Rc<ProviderCluster> {
+/// Returns the provider of the models in `gateway.json`: `level` thinks with an effort, `budget`
+/// with a budget and takes prefill, `vertex` is `level` on Vertex AI. `default` thinks unless a
+/// request disables that, and so does `tools_without_thinking`, but in no request with tools.
+fn cluster(provider: &str) -> Rc<ProviderCluster> {
     let document = serde_json::from_str(include_str!("tests/gateway.json")).unwrap();
     let config = Rc::new(Config::parse(&document).unwrap());
     Rc::new(ProviderCluster {
         config,
         provider: provider.to_owned(),
         region: Region::Us,
-        register: Rc::new(crate::quota::Nowhere),
+        store: Rc::new(crate::quota::NullStore),
     })
 }
 
@@ -41,23 +41,24 @@ fn now() -> Timestamp {
     Timestamp::from_epoch(Duration::from_secs(1_795_000_000))
 }
 
-/// A request with these parameters, `level` and one message unless they say otherwise.
+/// Translates a request with these parameters. The model is `level` and there is one message,
+/// unless the parameters replace them.
 fn ask(parameters: &Value) -> Result<(Attempt, TranslatedRequest), Error> {
     let mut request =
         json!({"model": "level", "max_tokens": 9, "messages": [{"role": "user", "content": "Hi"}]});
     request.as_object_mut().unwrap().extend(parameters.as_object().cloned().unwrap());
     let provider = if request["model"] == "vertex" { "vertex" } else { "anthropic" };
     let (ticket, body) = (Ticket::for_test(REQUEST_ID), serde_json::to_vec(&request).unwrap());
-    Attempt::new(&site(provider), ticket, &body, now())
+    Attempt::new(&cluster(provider), ticket, &body, now())
 }
 
-/// What leaves for the provider.
+/// Returns the body of the request to the provider.
 fn sent(parameters: &Value) -> Value {
     let (_, outgoing) = ask(parameters).unwrap_or_else(|error| panic!("{parameters}: {error}"));
     serde_json::from_slice(&outgoing.body).unwrap()
 }
 
-/// Why nothing does.
+/// Returns the error for a request that is refused.
 fn refusal(parameters: &Value) -> String {
     match ask(parameters) {
         Ok((_, outgoing)) => panic!("sent {}", String::from_utf8_lossy(&outgoing.body)),
@@ -65,7 +66,7 @@ fn refusal(parameters: &Value) -> String {
     }
 }
 
-/// Everything the client gets: status, value of `x-attache-params`, body.
+/// Returns the client's response: status, value of `x-attache-params`, body.
 fn receive(attempt: &mut Attempt, head: ResponseHead, pieces: &[&[u8]]) -> (u16, String, Vec<u8>) {
     let (mut status, mut report, mut body) = (0, String::new(), Vec::new());
     let mut take = |step| match step {
@@ -91,7 +92,7 @@ fn head(status: u16, content_type: &str) -> ResponseHead {
     ResponseHead { status, content_type: content_type.to_owned(), ..ResponseHead::default() }
 }
 
-/// A message of the provider's, with these fields in the place of the usual.
+/// Returns an answer of the provider, with these fields instead of its usual ones.
 fn message(fields: &Value) -> Vec<u8> {
     let mut message = json!({
         "id": "msg_1", "type": "message", "role": "assistant", "model": "claude-x",
@@ -103,7 +104,7 @@ fn message(fields: &Value) -> Vec<u8> {
     serde_json::to_vec(&message).unwrap()
 }
 
-/// Each case: parameters, and the fields of the body that say what became of them. `null`: none.
+/// Checks cases of parameters and the fields of the body that they become, `null` for none.
 fn check(cases: &[(Value, Value)]) {
     for (parameters, expected) in cases {
         let body = sent(parameters);
@@ -138,8 +139,8 @@ fn tool_use(id: &str, name: &str, input: &Value) -> Value {
     json!({"type": "tool_use", "id": id, "name": name, "input": input})
 }
 
-fn result(id: &str, said: &str) -> Value {
-    json!({"type": "tool_result", "tool_use_id": id, "content": [{"type": "text", "text": said}]})
+fn result(id: &str, text: &str) -> Value {
+    json!({"type": "tool_result", "tool_use_id": id, "content": [{"type": "text", "text": text}]})
 }
 
 fn missing(id: &str) -> Value {

@@ -6,110 +6,133 @@ use std::{borrow::Cow, collections::BTreeSet};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{conversation::Conversation, json_schema, media::write_cache, names::Names};
+use super::{
+    cache_control::write_cache_control,
+    json_schema::{self, StrictSchema},
+    names::ToolNames,
+    turns::AnthropicConversation,
+};
 use crate::{
     chat::{
         mistake::{MAX_MISTAKES, Mistake, MistakeKind},
         parameter::Parameter,
         request::Request,
         text::Text,
-        tools::{FunctionTool, ToolChoice},
+        tools::{FunctionTool, Tool, ToolChoice},
     },
     fit::Fit,
     json::{Object, list},
 };
 
-/// The most tools whose arguments the model is held to: guide *Structured outputs*, "Schema
-/// complexity limits".
+/// The maximum of strict tools, whose arguments always follow their schema: guide *Structured
+/// outputs*, "Schema complexity limits".
 const MAX_STRICT: usize = 20;
 
 /// The schema of a tool without arguments.
-const NOTHING: &str = r#"{"type":"object","properties":{}}"#;
+const NO_ARGUMENTS: &str = r#"{"type":"object","properties":{}}"#;
 
-/// The same, of a tool that the model is held to.
-const NOTHING_MORE: &str = r#"{"type":"object","properties":{},"additionalProperties":false}"#;
+/// The schema of a strict tool without arguments.
+const STRICT_NO_ARGUMENTS: &str =
+    r#"{"type":"object","properties":{},"additionalProperties":false}"#;
 
-/// The tools of a request that the model may call.
+/// The tools that a request declares, and the choice among them.
 #[derive(Debug)]
-pub(super) struct Tools<'q> {
-    declared: Vec<Declared<'q>>,
-    choice: Choice<'q>,
-    /// Whether it may call only one at a time.
-    one_by_one: bool,
+pub(super) struct AnthropicTools<'q> {
+    declared: Vec<DeclaredTool<'q>>,
+    choice: AnthropicToolChoice<'q>,
+    /// True if the model may call only one tool at a time.
+    disables_parallel: bool,
 }
 
+/// A tool that the model may call.
 #[derive(Debug)]
-struct Declared<'q> {
+struct DeclaredTool<'q> {
     function: &'q FunctionTool<'q>,
-    cache: Option<&'q RawValue>,
+    cache_control: Option<&'q RawValue>,
+    /// The schema to enforce. `None` where strictness is not requested, or not possible.
+    strict_schema: Option<StrictSchema>,
 }
 
+/// The tools that the model may or must call.
 #[derive(Debug)]
-enum Choice<'q> {
-    /// The client leaves it to the provider.
-    Unsaid,
+enum AnthropicToolChoice<'q> {
+    /// Claude's default: `auto` with tools, `none` without.
+    Unspecified,
     None,
     Auto,
     Any,
     Tool(Text<'q>),
 }
 
-impl<'q> Tools<'q> {
-    /// The tools that go on. Those that cannot are among the mistakes.
-    pub(super) fn read(
+impl<'q> DeclaredTool<'q> {
+    fn new(tool: &'q Tool<'_>) -> Option<Self> {
+        let function = tool.function.as_ref()?;
+        let parameters = function.parameters.filter(|_| is_strict(function));
+        let strict_schema = parameters.and_then(json_schema::to_strict);
+        Some(Self { function, cache_control: tool.cache_control, strict_schema })
+    }
+
+    /// Returns whether Claude cannot enforce all of the schema of a strict tool.
+    fn loosens(&self) -> bool {
+        let has_schema = self.function.parameters.is_some();
+        has_schema && self.strict_schema.as_ref().is_none_or(|strict| strict.differs)
+    }
+}
+
+fn is_strict(function: &FunctionTool<'_>) -> bool {
+    function.strict == Some(true)
+}
+
+impl<'q> AnthropicTools<'q> {
+    /// Returns the tools that are forwarded. Invalid ones are added to the mistakes.
+    pub(super) fn new(
         request: &'q Request<'_>,
         fit: &Fit<'_>,
         mistakes: &mut Vec<Mistake>,
     ) -> Self {
-        let mut tools = Self { declared: Vec::new(), choice: Choice::Unsaid, one_by_one: false };
+        let mut tools = Self {
+            declared: Vec::new(),
+            choice: AnthropicToolChoice::Unspecified,
+            disables_parallel: false,
+        };
         if fit.value(Parameter::Tools).is_none() {
             return tools;
         }
-        let functions = request.tools.iter().filter_map(|tool| {
-            let (function, cache) = (tool.function.as_ref()?, tool.cache_control);
-            Some(Declared { function, cache })
-        });
-        tools.declared = functions.collect();
+        tools.declared = request.tools.iter().filter_map(DeclaredTool::new).collect();
         tools.check_names(mistakes);
-        tools.one_by_one = fit.value(Parameter::ParallelToolCalls) == Some("false");
-        if fit.value(Parameter::ToolChoice).is_some() {
-            let choice = request.tool_choice.as_ref();
-            let problem = choice.and_then(|choice| tools.choose(choice).err());
-            let mistake =
-                |problem: String| Mistake::new(MistakeKind::Invalid, "tool_choice", &problem);
-            mistakes.extend(problem.map(mistake));
+        tools.disables_parallel = fit.value(Parameter::ParallelToolCalls) == Some("false");
+        let choice = request.tool_choice.as_ref();
+        let choice = choice.filter(|_| fit.value(Parameter::ToolChoice).is_some());
+        if let Some(problem) = choice.and_then(|choice| tools.choose(choice).err()) {
+            mistakes.push(Mistake::new(MistakeKind::Invalid, "tool_choice", &problem));
         }
         tools
     }
 
-    /// Whether the model has to call one.
-    pub(super) fn are_forced(&self) -> bool {
-        matches!(self.choice, Choice::Any | Choice::Tool(_))
+    /// Returns whether the model must call a tool.
+    pub(super) fn require_call(&self) -> bool {
+        matches!(self.choice, AnthropicToolChoice::Any | AnthropicToolChoice::Tool(_))
     }
 
-    /// The names of all tools, those of earlier calls included.
-    pub(super) fn names(&self, conversation: &Conversation<'_>) -> Names {
+    /// Returns the names of all tools, those of earlier calls included.
+    pub(super) fn names(&self, conversation: &AnthropicConversation<'_>) -> ToolNames {
         let declared = self.declared.iter().map(|tool| &tool.function.name);
-        Names::new(declared.chain(conversation.called()))
+        ToolNames::new(declared.chain(conversation.called_names()))
     }
 
-    /// Whether some tool is strict and the model cannot be held to all of its schema.
-    pub(super) fn loosen(&self) -> bool {
-        let strict = self.declared.iter().filter(|tool| tool.function.strict == Some(true));
-        strict.enumerate().any(|(number, tool)| {
-            let converted = tool.function.parameters.map(json_schema::convert);
-            number >= MAX_STRICT
-                || converted.is_some_and(|converted| converted.is_none_or(|own| own.differs))
-        })
+    /// Returns whether Claude cannot enforce all schemas of the strict tools.
+    pub(super) fn loosen_strict(&self) -> bool {
+        let strict = self.declared.iter().filter(|tool| is_strict(tool.function));
+        strict.enumerate().any(|(index, tool)| index >= MAX_STRICT || tool.loosens())
     }
 
-    /// Writes `tools` and `tool_choice`. Without tools there is no choice, and earlier calls need
-    /// tools that the model then may not call.
+    /// Writes `tools` and `tool_choice`. A conversation with calls must declare tools (guide *Tool
+    /// use*): if the request has none, those called are declared and may not be called again.
     pub(super) fn write(
         &self,
         body: &mut Object<'_>,
-        conversation: &Conversation<'_>,
-        names: &Names,
+        conversation: &AnthropicConversation<'_>,
+        names: &ToolNames,
     ) {
         if !self.declared.is_empty() {
             self.write_tools(body.key("tools"), names);
@@ -125,54 +148,55 @@ impl<'q> Tools<'q> {
         for (index, tool) in self.declared.iter().enumerate() {
             let name = tool.function.name.decode();
             if !seen.insert(name.clone()) && mistakes.len() < MAX_MISTAKES {
-                let place = format!("tools[{index}]");
-                let problem = format!("{place}: there is another tool called `{name}`");
-                mistakes.push(Mistake::new(MistakeKind::Invalid, place, &problem));
+                let param = format!("tools[{index}]");
+                let problem = format!("{param}: there is another tool called `{name}`");
+                mistakes.push(Mistake::new(MistakeKind::Invalid, param, &problem));
             }
         }
     }
 
     fn choose(&mut self, choice: &'q ToolChoice<'_>) -> Result<(), String> {
         self.choice = match choice {
-            ToolChoice::None => Choice::None,
-            ToolChoice::Auto => Choice::Auto,
-            ToolChoice::Required => Choice::Any,
+            ToolChoice::None => AnthropicToolChoice::None,
+            ToolChoice::Auto => AnthropicToolChoice::Auto,
+            ToolChoice::Required => AnthropicToolChoice::Any,
             ToolChoice::Function(name) => {
-                let is_it = |tool: &Declared<'_>| tool.function.name.decode() == name.decode();
-                if !self.declared.iter().any(is_it) {
+                let has_name =
+                    |tool: &DeclaredTool<'_>| tool.function.name.decode() == name.decode();
+                if !self.declared.iter().any(has_name) {
                     return Err(format!("tool_choice: there is no tool `{}`", name.decode()));
                 }
-                Choice::Tool(name.clone())
+                AnthropicToolChoice::Tool(name.clone())
             }
             ToolChoice::AllowedTools(raw) => self.allow(raw)?,
         };
         Ok(())
     }
 
-    /// Takes away the tools that are not allowed.
-    fn allow(&mut self, raw: &RawValue) -> Result<Choice<'q>, String> {
+    /// Removes the tools that are not allowed. Returns the choice among the others.
+    fn allow(&mut self, raw: &RawValue) -> Result<AnthropicToolChoice<'q>, String> {
         #[derive(Deserialize)]
-        struct Allowed<'a> {
+        struct AllowedTools<'a> {
             #[serde(borrow)]
             mode: Cow<'a, str>,
             #[serde(borrow)]
-            tools: Vec<Item<'a>>,
+            tools: Vec<AllowedTool<'a>>,
         }
         #[derive(Deserialize)]
-        struct Item<'a> {
+        struct AllowedTool<'a> {
             #[serde(borrow, default)]
-            function: Option<Name<'a>>,
+            function: Option<FunctionName<'a>>,
             #[serde(borrow, default)]
             name: Option<Text<'a>>,
         }
         #[derive(Deserialize)]
-        struct Name<'a> {
+        struct FunctionName<'a> {
             #[serde(borrow)]
             name: Text<'a>,
         }
-        let wrong = "tool_choice: allowed_tools needs mode, `auto` or `required`, and tools";
-        let allowed: Allowed<'_> = serde_json::from_str(raw.get()).map_err(|_| wrong)?;
-        let name = |item: Item<'_>| {
+        let problem = "tool_choice: allowed_tools needs mode, `auto` or `required`, and tools";
+        let allowed: AllowedTools<'_> = serde_json::from_str(raw.get()).map_err(|_| problem)?;
+        let name = |item: AllowedTool<'_>| {
             let name = item.function.map(|function| function.name).or(item.name)?;
             Some(name.decode().into_owned())
         };
@@ -180,14 +204,14 @@ impl<'q> Tools<'q> {
         self.declared.retain(|tool| names.contains(tool.function.name.decode().as_ref()));
         match allowed.mode.as_ref() {
             _ if self.declared.is_empty() => Err("tool_choice: it allows none of the tools".into()),
-            "auto" => Ok(Choice::Auto),
-            "required" => Ok(Choice::Any),
-            _ => Err(wrong.to_owned()),
+            "auto" => Ok(AnthropicToolChoice::Auto),
+            "required" => Ok(AnthropicToolChoice::Any),
+            _ => Err(problem.to_owned()),
         }
     }
 
-    fn write_tools(&self, out: &mut Vec<u8>, names: &Names) {
-        let mut strict = 0;
+    fn write_tools(&self, out: &mut Vec<u8>, names: &ToolNames) {
+        let mut strict_count = 0;
         list(out, &self.declared, |out, tool| {
             let function = tool.function;
             let mut object = Object::open(out);
@@ -195,61 +219,75 @@ impl<'q> Tools<'q> {
             if let Some(text) = function.description.as_ref().filter(|text| !text.is_empty()) {
                 object.value("description", text);
             }
-            let wanted = function.strict == Some(true) && strict < MAX_STRICT;
-            if write_schema(object.key("input_schema"), function.parameters, wanted) {
-                strict += 1;
+            let schema = object.key("input_schema");
+            if strict_count < MAX_STRICT && write_strict_schema(schema, tool) {
+                strict_count += 1;
                 object.value("strict", &true);
+            } else {
+                write_schema(schema, function);
             }
-            write_cache(&mut object, tool.cache);
+            write_cache_control(&mut object, tool.cache_control);
             object.close();
         });
     }
 
-    fn write_choice(&self, body: &mut Object<'_>, names: &Names) {
+    fn write_choice(&self, body: &mut Object<'_>, names: &ToolNames) {
         let kind = match &self.choice {
-            Choice::Unsaid if !self.one_by_one => return,
-            Choice::Unsaid | Choice::Auto => "auto",
-            Choice::None => "none",
-            Choice::Any => "any",
-            Choice::Tool(_) => "tool",
+            AnthropicToolChoice::Unspecified if !self.disables_parallel => return,
+            AnthropicToolChoice::Unspecified | AnthropicToolChoice::Auto => "auto",
+            AnthropicToolChoice::None => "none",
+            AnthropicToolChoice::Any => "any",
+            AnthropicToolChoice::Tool(_) => "tool",
         };
         body.object("tool_choice", |choice| {
             choice.value("type", kind);
-            if let Choice::Tool(name) = &self.choice {
+            if let AnthropicToolChoice::Tool(name) = &self.choice {
                 choice.value("name", &names.sent(name));
             }
-            if self.one_by_one && kind != "none" {
+            if self.disables_parallel && kind != "none" {
                 choice.value("disable_parallel_tool_use", &true);
             }
         });
     }
 }
 
-/// Writes the schema of a tool's arguments. True if the model is held to it, as `wanted`.
-fn write_schema(out: &mut Vec<u8>, parameters: Option<&RawValue>, wanted: bool) -> bool {
-    let Some(raw) = parameters.filter(|raw| raw.get() != "null") else {
-        out.extend_from_slice(if wanted { NOTHING_MORE } else { NOTHING }.as_bytes());
-        return wanted;
-    };
-    let is_object =
-        |own: &json_schema::Converted| own.schema.get("type").is_some_and(|t| t == "object");
-    let converted = if wanted { json_schema::convert(raw).filter(is_object) } else { None };
-    match (&converted, json_schema::of_tool(raw)) {
-        (Some(converted), _) => crate::json::write(out, &converted.schema),
-        (None, Some(schema)) => crate::json::write(out, &schema),
-        (None, None) => out.extend_from_slice(raw.get().as_bytes()),
-    }
-    converted.is_some()
+/// Returns the schema of a function's arguments, if it has any.
+fn parameters<'q>(function: &FunctionTool<'q>) -> Option<&'q RawValue> {
+    function.parameters.filter(|schema| schema.get() != "null")
 }
 
-/// Writes a tool for each that was called.
-fn write_called(out: &mut Vec<u8>, conversation: &Conversation<'_>, names: &Names) {
+/// Writes the schema of a strict tool. Returns `false`, with nothing written, if there is none.
+fn write_strict_schema(out: &mut Vec<u8>, tool: &DeclaredTool<'_>) -> bool {
+    if is_strict(tool.function) && parameters(tool.function).is_none() {
+        out.extend_from_slice(STRICT_NO_ARGUMENTS.as_bytes());
+        return true;
+    }
+    let is_object =
+        |strict: &&StrictSchema| strict.schema.get("type").is_some_and(|t| t == "object");
+    let Some(strict) = tool.strict_schema.as_ref().filter(is_object) else { return false };
+    crate::json::write(out, &strict.schema);
+    true
+}
+
+/// Writes the schema of a tool that is not strict.
+fn write_schema(out: &mut Vec<u8>, function: &FunctionTool<'_>) {
+    let Some(raw) = parameters(function) else {
+        return out.extend_from_slice(NO_ARGUMENTS.as_bytes());
+    };
+    match json_schema::to_tool_input(raw) {
+        Some(schema) => crate::json::write(out, &schema),
+        None => out.extend_from_slice(raw.get().as_bytes()),
+    }
+}
+
+/// Writes a tool without arguments for every name that the conversation calls.
+fn write_called(out: &mut Vec<u8>, conversation: &AnthropicConversation<'_>, names: &ToolNames) {
     let mut seen = BTreeSet::new();
-    let called = conversation.called().map(|name| names.sent(name));
+    let called = conversation.called_names().map(|name| names.sent(name));
     let called = called.filter(|name| seen.insert(name.decode().into_owned()));
     list(out, called, |out, name| {
         let mut object = Object::open(out);
-        object.value("name", &name).raw("input_schema", NOTHING);
+        object.value("name", &name).raw("input_schema", NO_ARGUMENTS);
         object.close();
     });
 }

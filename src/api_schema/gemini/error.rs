@@ -50,7 +50,7 @@ pub(crate) fn classify(origin: ResponseContext<'_>, body: &[u8]) -> Error {
 
 /// Classifies an error in a body that came with status 200, or in a stream. Its `code` counts as
 /// the status.
-pub(super) fn hidden(origin: ResponseContext<'_>, error: &RawValue) -> Error {
+pub(super) fn classify_embedded(origin: ResponseContext<'_>, error: &RawValue) -> Error {
     let status: RpcStatus<'_> = serde_json::from_str(error.get()).unwrap_or_default();
     let code = status.code.filter(|code| (400..=599).contains(code)).unwrap_or(502);
     let head = ResponseHead {

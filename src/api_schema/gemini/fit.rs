@@ -5,6 +5,7 @@ use std::{borrow::Cow, num::NonZeroU32};
 
 use super::closing::closing_message;
 use crate::{
+    api_schema::stop_sequences::stop_sequences,
     chat::{
         effort::Effort,
         mistake::{Mistake, MistakeKind},
@@ -47,8 +48,8 @@ pub(super) fn format_excludes_tools(request: &Request<'_>, model: &Model) -> boo
 
 /// Adapts a request to the limits of Gemini's API.
 pub(crate) fn fit(fit: &mut Fit<'_>, request: &Request<'_>, target: &Target<'_>) {
-    fit.leave_out_marks(request, |_| false);
-    fit.leave_out_detail(request);
+    fit.drop_cache_control(request, |_| false);
+    fit.drop_image_detail(request);
     if closing_message(request, target) == Some(ClosingMessage::Continue) {
         fit.emulated.push("prefill");
     }
@@ -106,18 +107,15 @@ fn check_n(fit: &mut Fit<'_>, request: &Request<'_>) {
 
 fn check_stop(fit: &mut Fit<'_>, request: &Request<'_>) {
     let raw = request.parameters.get(Parameter::Stop);
-    if raw.is_some_and(|raw| stop_sequences(raw.get()).len() > MAX_STOPS) {
+    if raw.is_some_and(|raw| non_empty_stops(raw.get()).len() > MAX_STOPS) {
         let message = format!("stop must be at most {MAX_STOPS} sequences with this model");
         fit.refused.push(Mistake::new(MistakeKind::Invalid, "stop", &message));
     }
 }
 
-/// The sequences in `stop`, a string or several. Empty ones stop nothing.
-pub(super) fn stop_sequences(json: &str) -> Vec<Text<'_>> {
-    let mut stops: Vec<Text<'_>> = match json.starts_with('"') {
-        true => serde_json::from_str(json).into_iter().collect(),
-        false => serde_json::from_str(json).unwrap_or_default(),
-    };
+/// Returns the sequences in `stop` that are not empty: an empty one stops nothing.
+pub(super) fn non_empty_stops(json: &str) -> Vec<Text<'_>> {
+    let mut stops = stop_sequences(json);
     stops.retain(|stop| !stop.is_empty());
     stops
 }

@@ -2,7 +2,7 @@
 //! *GenerationConfig*.
 
 use super::{
-    fit::{has_thinking_budget, stop_sequences, thinking_budget, thinking_level},
+    fit::{has_thinking_budget, non_empty_stops, thinking_budget, thinking_level},
     json_schema,
     request::RequestBuilder,
 };
@@ -83,7 +83,7 @@ impl RequestBuilder<'_, '_> {
 }
 
 fn write_stop(config: &mut Object<'_>, json: &str) {
-    let stops = stop_sequences(json);
+    let stops = non_empty_stops(json);
     if !stops.is_empty() {
         let stops: Vec<&str> = stops.iter().map(Text::json).collect();
         config.raw("stopSequences", format!("[{}]", stops.join(",")));

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::names::Unique;
+use crate::api_schema::unique_names::UniqueNames;
 
 mod all_of;
 mod values;
@@ -129,7 +129,7 @@ struct SchemaTranslation<'r> {
     root: &'r Value,
     /// Names under `$defs`, by the references to them.
     names: BTreeMap<&'r str, String>,
-    unique: Unique,
+    unique: UniqueNames,
     /// Names and schemas for `$defs`, in the order of their first reference.
     targets: Vec<(String, &'r Value)>,
     /// Number of nodes so far, or more than [`MAX_NODES`] once any bound is exceeded.
@@ -144,7 +144,7 @@ impl<'r> SchemaTranslation<'r> {
         Self {
             root,
             names: BTreeMap::new(),
-            unique: Unique::default(),
+            unique: UniqueNames::default(),
             targets: Vec::new(),
             nodes,
             depth: 0,
@@ -265,7 +265,7 @@ impl<'r> SchemaTranslation<'r> {
         let target = self.resolve(pointer)?;
         let last = pointer.rsplit('/').next().unwrap_or_default();
         let plain = |c: char| if c.is_ascii_alphanumeric() || "_.-".contains(c) { c } else { '_' };
-        let name = self.unique.name(last.chars().map(plain).collect(), usize::MAX);
+        let name = self.unique.claim(last.chars().map(plain).collect(), usize::MAX);
         self.targets.push((name.clone(), target));
         self.names.insert(pointer, name.clone());
         Some(name)

@@ -1,20 +1,21 @@
-//! Images, documents and sound: in the request itself, or by URL where that is possible.
+//! Images, documents, audio and video: in the request itself, or by URL on Vertex AI.
 
 use std::borrow::Cow;
 
 use serde::Deserialize;
 
 use crate::{
+    api_schema::data_url::{DataUrl, is_base64},
     chat::{message::Part, text::Text},
     json::Object,
 };
 
-/// The images Gemini reads. ai.google.dev, *Image understanding*, *Supported image formats*.
+/// The image types that Gemini accepts. ai.google.dev, *Image understanding*, *Supported image formats*.
 const IMAGES: [&str; 5] = ["image/jpeg", "image/png", "image/webp", "image/heic", "image/heif"];
 
-/// File name endings and what they stand for. ai.google.dev, *Image understanding*, *Audio
+/// Media types by the extension of a file name. ai.google.dev, *Image understanding*, *Audio
 /// understanding*, *Video understanding*, *Document understanding*.
-const ENDINGS: [(&str, &str); 26] = [
+const TYPES_BY_EXTENSION: [(&str, &str); 26] = [
     ("jpg", "image/jpeg"),
     ("jpeg", "image/jpeg"),
     ("png", "image/png"),
@@ -43,19 +44,19 @@ const ENDINGS: [(&str, &str); 26] = [
     ("3gp", "video/3gpp"),
 ];
 
-/// What a part shows.
+/// A part that is not text.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Media<'m> {
-    /// Here it is, in base64.
+pub(super) enum MediaPart<'m> {
+    /// Base64 in the request itself.
     Inline { kind: Cow<'m, str>, data: Cow<'m, str> },
-    /// There it is.
+    /// A URL that Vertex AI fetches.
     File { kind: Cow<'m, str>, url: Cow<'m, str> },
 }
 
 /// The fields of a `file` part. OpenAI's API reference, *Create chat completion*, *File content
 /// part*.
 #[derive(Deserialize)]
-struct File<'a> {
+struct FilePart<'a> {
     #[serde(borrow, default)]
     file_data: Option<Text<'a>>,
     #[serde(borrow, default)]
@@ -66,40 +67,40 @@ struct File<'a> {
 
 /// The fields of an `input_audio` part.
 #[derive(Deserialize)]
-struct Audio<'a> {
+struct AudioPart<'a> {
     #[serde(borrow)]
     data: Text<'a>,
     #[serde(borrow)]
     format: Text<'a>,
 }
 
-impl<'m> Media<'m> {
-    /// Reads a part that is no text. Vertex AI fetches URLs, AI Studio does not. An error is a
+impl<'m> MediaPart<'m> {
+    /// Reads a part that is not text. Vertex AI fetches URLs, AI Studio does not. An error is a
     /// sentence for the client.
     pub(super) fn read(part: &'m Part<'_>, vertex: bool) -> Result<Self, String> {
         let media = if let Some(image) = &part.image_url {
-            Self::located(image.url.decode(), None, vertex)
+            Self::from_url(image.url.decode(), None, vertex)
         } else if let Some(raw) = part.input_audio {
             let audio = serde_json::from_str(raw.get());
-            audio.map_err(|_| "must hold data and format".to_owned()).and_then(Self::audio)
+            audio.map_err(|_| "must hold data and format".to_owned()).and_then(Self::from_audio)
         } else if let Some(raw) = part.file {
             let file = serde_json::from_str(raw.get());
             file.map_err(|_| "must hold file_data".to_owned())
-                .and_then(|file| Self::file(&file, vertex))
+                .and_then(|file| Self::from_file(&file, vertex))
         } else {
             Err("is missing".to_owned())
         };
         media.and_then(Self::checked)
     }
 
-    /// Writes it as a part.
+    /// Writes the part.
     pub(super) fn write(&self, out: &mut Vec<u8>) {
         let mut part = Object::open(out);
         match self {
             Self::Inline { kind, data } => part.object("inlineData", |blob| {
                 blob.value("mimeType", kind);
                 let json = blob.key("data");
-                // Base64 needs no escaping, and there may be megabytes of it.
+                // Base64 has no characters to escape, and can be megabytes long.
                 json.push(b'"');
                 json.extend_from_slice(data.as_bytes());
                 json.push(b'"');
@@ -111,10 +112,14 @@ impl<'m> Media<'m> {
         part.close();
     }
 
-    /// What a URL stands for. `name` is the file's, for URLs that do not tell its type.
-    fn located(url: Cow<'m, str>, name: Option<&str>, vertex: bool) -> Result<Self, String> {
-        if split_data_url(&url).is_some() || url.starts_with("data:") {
-            return Self::inline(url);
+    /// Returns the part of a URL. The type of a file comes from its name, if it has one.
+    fn from_url(url: Cow<'m, str>, name: Option<&str>, vertex: bool) -> Result<Self, String> {
+        let data_url = DataUrl::parse(&url).filter(|own| own.media_type.contains('/'));
+        if let Some(DataUrl { media_type: kind, data }) = data_url {
+            return Ok(Self::Inline { kind, data });
+        }
+        if url.starts_with("data:") {
+            return Err("must be a data URL with a type and base64".to_owned());
         }
         let remote = ["https://", "http://", "gs://"].iter().any(|scheme| url.starts_with(scheme));
         if !remote {
@@ -123,39 +128,27 @@ impl<'m> Media<'m> {
         if !vertex {
             return Err("this provider fetches no URLs, send base64 in a data URL".to_owned());
         }
-        let kind = name.and_then(ending).or_else(|| ending(&url)).ok_or_else(|| {
+        let kind = name.and_then(type_by_name).or_else(|| type_by_name(&url)).ok_or_else(|| {
             "the URL does not tell a file type, let it end in one such as `.png`".to_owned()
         })?;
         Ok(Self::File { kind: Cow::Borrowed(kind), url })
     }
 
-    fn inline(url: Cow<'m, str>) -> Result<Self, String> {
-        let wrong = || "must be a data URL with a type and base64".to_owned();
-        let Cow::Borrowed(url) = url else {
-            // Escapes in the JSON have left us an owned copy.
-            let (kind, data) = split_data_url(&url).ok_or_else(wrong)?;
-            let (kind, data) = (Cow::Owned(kind.to_owned()), Cow::Owned(data.to_owned()));
-            return Ok(Self::Inline { kind, data });
-        };
-        let (kind, data) = split_data_url(url).ok_or_else(wrong)?;
-        Ok(Self::Inline { kind: Cow::Borrowed(kind), data: Cow::Borrowed(data) })
-    }
-
-    fn audio(audio: Audio<'m>) -> Result<Self, String> {
+    fn from_audio(audio: AudioPart<'m>) -> Result<Self, String> {
         let format = audio.format.decode().to_ascii_lowercase();
-        let kind = ending(&format!(".{format}")).filter(|kind| kind.starts_with("audio/"));
+        let kind = type_by_name(&format!(".{format}")).filter(|kind| kind.starts_with("audio/"));
         let kind = kind.ok_or_else(|| format!("format `{format}` is not supported"))?;
         let data = Cow::Owned(audio.data.decode().into_owned());
         Ok(Self::Inline { kind: Cow::Borrowed(kind), data })
     }
 
-    /// Some clients leave out the beginning of the data URL, and tell the type by the name.
-    fn file(file: &File<'_>, vertex: bool) -> Result<Self, String> {
+    /// Returns the part of a file. Some clients send bare base64 and a file name with an extension.
+    fn from_file(file: &FilePart<'_>, vertex: bool) -> Result<Self, String> {
         let name = file.filename.as_ref().map(Text::decode);
-        let kind = name.as_deref().and_then(ending);
+        let kind = name.as_deref().and_then(type_by_name);
         if let Some(id) = file.file_id.as_ref().map(Text::decode) {
             if vertex && id.starts_with("gs://") {
-                return Self::located(Cow::Owned(id.into_owned()), name.as_deref(), vertex);
+                return Self::from_url(Cow::Owned(id.into_owned()), name.as_deref(), vertex);
             }
             return Err("file_id is not supported, send file_data".to_owned());
         }
@@ -163,11 +156,11 @@ impl<'m> Media<'m> {
         let data = Cow::Owned(data.decode().into_owned());
         match kind {
             Some(kind) if is_base64(&data) => Ok(Self::Inline { kind: Cow::Borrowed(kind), data }),
-            _ => Self::located(data, name.as_deref(), vertex),
+            _ => Self::from_url(data, name.as_deref(), vertex),
         }
     }
 
-    /// The media, if its type is one that is read and its data is data.
+    /// Checks that the type is accepted and that the data is base64.
     fn checked(mut self) -> Result<Self, String> {
         let (Self::Inline { kind, .. } | Self::File { kind, .. }) = &mut self;
         if kind.bytes().any(|byte| byte.is_ascii_uppercase()) {
@@ -187,27 +180,10 @@ impl<'m> Media<'m> {
     }
 }
 
-/// The type and the data of a data URL in base64. RFC 2397.
-fn split_data_url(url: &str) -> Option<(&str, &str)> {
-    let (head, data) = url.split_once(',')?;
-    let (scheme, head) = head.split_once(':')?;
-    let (kind, end) = head.rsplit_once(';')?;
-    let is_one = scheme.eq_ignore_ascii_case("data") && end.eq_ignore_ascii_case("base64");
-    let kind = kind.split(';').next().filter(|kind| is_one && kind.contains('/'))?;
-    Some((kind, data))
-}
-
-/// The type of a file by the ending of its name or URL.
-fn ending(name: &str) -> Option<&'static str> {
+/// Returns the type of a file by the extension of its name or URL.
+fn type_by_name(name: &str) -> Option<&'static str> {
     let path = name.split(['?', '#']).next().unwrap_or_default();
-    let (_, ending) = path.rsplit_once('.')?;
-    let ending = ending.to_ascii_lowercase();
-    ENDINGS.iter().find(|(known, _)| *known == ending).map(|(_, kind)| *kind)
-}
-
-/// Whether it is base64 as JSON of protocol buffers takes it: either alphabet, padded or not.
-pub(super) fn is_base64(text: &str) -> bool {
-    let data = text.trim_end_matches('=');
-    data.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+/-_".contains(&byte))
-        && data.len() % 4 != 1
+    let (_, extension) = path.rsplit_once('.')?;
+    let extension = extension.to_ascii_lowercase();
+    TYPES_BY_EXTENSION.iter().find(|(known, _)| *known == extension).map(|(_, kind)| *kind)
 }

@@ -2,10 +2,7 @@
 //! no turn is empty, and the turn after calls holds a response to each, in the order of the calls.
 //! ai.google.dev, *Content*; *Function calling*.
 
-use std::{
-    borrow::Cow,
-    collections::{BTreeMap, VecDeque},
-};
+use std::borrow::Cow;
 
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::value::RawValue;
@@ -13,16 +10,17 @@ use serde_json::value::RawValue;
 use super::{
     closing::closing_message,
     fit::has_thinking_budget,
-    media::Media,
+    media::MediaPart,
     request::{RequestBuilder, is_vertex},
     signature::{PLACEHOLDER, Signatures},
     turns::{self, TurnsWriter},
 };
 use crate::{
+    api_schema::pending_calls::{CallKey, PendingCalls},
     chat::{
         message::{Content, Message, Part, Role, ToolCall},
         text::Text,
-        tools::object_of,
+        tools::arguments_to_object,
     },
     json::{Object, too_deep},
 };
@@ -36,7 +34,7 @@ const MAX_DEPTH: usize = 32;
 
 /// Call whose result has not been written.
 struct PendingCall<'q, 'a> {
-    /// The client's id, or `None` for a `function_call`, which is matched by name.
+    /// The client's id, or `None` for a `function_call`, which has none.
     id: Option<&'q Text<'a>>,
     /// Name of the function, as it is sent.
     name: String,
@@ -57,9 +55,7 @@ struct LegacyCall<'a> {
 #[derive(Default)]
 struct ContentsBuilder<'q, 'a> {
     turns: TurnsWriter,
-    pending: Vec<PendingCall<'q, 'a>>,
-    /// Indexes into `pending` of the calls without a result, by id.
-    waiting: BTreeMap<String, VecDeque<usize>>,
+    pending: PendingCalls<PendingCall<'q, 'a>>,
 }
 
 impl<'q, 'a> RequestBuilder<'q, 'a> {
@@ -193,7 +189,7 @@ impl<'q, 'a> RequestBuilder<'q, 'a> {
         number: usize,
         part: &Part<'_>,
     ) {
-        match Media::read(part, is_vertex(&self.input.target)) {
+        match MediaPart::read(part, is_vertex(&self.input.target)) {
             Ok(media) => media.write(turns.begin_part(USER)),
             Err(problem) => {
                 let param = format!("messages[{index}].content[{number}]");
@@ -242,7 +238,8 @@ impl<'q, 'a> RequestBuilder<'q, 'a> {
         let id = Some(&call.id).filter(|id| self.has_call_ids() && !id.is_empty());
         let signature = signature.or(self.placeholder(contents));
         turns::write_call_part(contents.turns.begin_part(MODEL), id, &name, &args, signature);
-        contents.await_result(Some(&call.id), name);
+        let key = CallKey::Id(call.id.decode().into_owned());
+        contents.pending.push(key, PendingCall { id: Some(&call.id), name, response: None });
     }
 
     fn write_legacy_call(
@@ -259,18 +256,19 @@ impl<'q, 'a> RequestBuilder<'q, 'a> {
         let name = self.names.sent(&call.name.decode());
         let signature = self.placeholder(contents);
         turns::write_call_part(contents.turns.begin_part(MODEL), None, &name, &args, signature);
-        contents.await_result(None, name);
+        let key = CallKey::Name(call.name.decode().into_owned());
+        contents.pending.push(key, PendingCall { id: None, name, response: None });
     }
 
     /// Returns the placeholder signature for the first call of a step, which must have one.
     fn placeholder(&self, contents: &ContentsBuilder<'_, '_>) -> Option<&'static str> {
-        (self.has_call_ids() && contents.pending.is_empty()).then_some(PLACEHOLDER)
+        (self.has_call_ids() && contents.pending.calls().is_empty()).then_some(PLACEHOLDER)
     }
 
     /// Returns the arguments of a call as a JSON object.
     fn arguments_object(&mut self, arguments: Option<&Text<'_>>, param: &str) -> String {
         let decoded = arguments.map(Text::decode).unwrap_or_default();
-        let object = object_of(decoded).unwrap_or_else(|| {
+        let object = arguments_to_object(decoded).unwrap_or_else(|| {
             self.add_mistake(param, "is not JSON");
             Cow::Borrowed("{}")
         });
@@ -285,16 +283,7 @@ impl<'q, 'a> RequestBuilder<'q, 'a> {
         message: &Message<'a>,
     ) {
         let texts = self.texts(index, message);
-        let function = message.name.as_ref().filter(|_| message.role == Role::Function);
-        let call = match (function, &message.tool_call_id) {
-            (Some(name), _) => {
-                let name = self.names.sent(&name.decode());
-                contents.find_legacy(&name)
-            }
-            (None, Some(id)) => contents.take_by_id(&id.decode()),
-            (None, None) => None,
-        };
-        match call {
+        match contents.pending.pair(&CallKey::of_result(message)) {
             Some(call) => call.response = Some(result_object(&texts)),
             None => {
                 self.add_mistake(format!("messages[{index}]"), "answers no tool call before it")
@@ -304,41 +293,19 @@ impl<'q, 'a> RequestBuilder<'q, 'a> {
 }
 
 impl<'q, 'a> ContentsBuilder<'q, 'a> {
-    /// Adds a call to those that wait for their result.
-    fn await_result(&mut self, id: Option<&'q Text<'a>>, name: String) {
-        if let Some(id) = id {
-            let indexes = self.waiting.entry(id.decode().into_owned()).or_default();
-            indexes.push_back(self.pending.len());
-        }
-        self.pending.push(PendingCall { id, name, response: None });
-    }
-
-    /// Returns the first call of this id without a result.
-    fn take_by_id(&mut self, id: &str) -> Option<&mut PendingCall<'q, 'a>> {
-        let index = self.waiting.get_mut(id)?.pop_front()?;
-        self.pending.get_mut(index)
-    }
-
-    /// Returns the first `function_call` of this name without a result.
-    fn find_legacy(&mut self, name: &str) -> Option<&mut PendingCall<'q, 'a>> {
-        let waits = |call: &&mut PendingCall<'_, '_>| call.id.is_none() && call.response.is_none();
-        self.pending.iter_mut().filter(waits).find(|call| call.name == name)
-    }
-
     /// Returns true if a call has its result. Otherwise an assistant message continues the model's
     /// turn.
     fn has_results(&self) -> bool {
-        self.pending.iter().any(|call| call.response.is_some())
+        self.pending.calls().iter().any(|call| call.response.is_some())
     }
 
     /// Writes the turn with the results of the pending calls, if there are any.
     fn write_results(&mut self, with_ids: bool) {
-        if self.pending.is_empty() {
+        if self.pending.calls().is_empty() {
             return;
         }
         self.turns.end_turn();
-        self.waiting.clear();
-        for call in self.pending.drain(..) {
+        for call in self.pending.take() {
             let mut part = Object::open(self.turns.begin_part(USER));
             part.object("functionResponse", |response| {
                 if let Some(id) = call.id.filter(|id| with_ids && !id.is_empty()) {

@@ -1,91 +1,67 @@
-//! Names of tools: what Gemini refuses goes under another name, and comes back under its own.
+//! Names of functions that Gemini accepts. Others are replaced in requests, and restored in answers.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-/// The longest name of a function. Vertex AI takes twice that; one length does for both.
+use crate::api_schema::unique_names::UniqueNames;
+
+/// The longest name of a function, in bytes. Vertex AI accepts twice that; both get the shorter.
 /// ai.google.dev, *Function calling*, *Function declarations*.
 const MAX_NAME: usize = 64;
 
-/// Names of which no two are the same.
+/// The names of a request's functions, each with the name that is sent for it.
 #[derive(Debug, Default)]
-pub(super) struct Unique {
-    taken: BTreeSet<String>,
-    /// The number to try next, by what the names begin with.
-    next: BTreeMap<String, u32>,
-}
-
-impl Unique {
-    /// A name that nobody has, `wanted` itself if it is one. `limit` is how long it may be.
-    pub(super) fn name(&mut self, wanted: String, limit: usize) -> String {
-        if self.taken.insert(wanted.clone()) {
-            return wanted;
-        }
-        let next = self.next.entry(wanted.clone()).or_insert(1);
-        loop {
-            *next += 1;
-            let ending = format!("_{next}");
-            let stem = wanted.chars().take(limit.saturating_sub(ending.len()));
-            let name: String = stem.chain(ending.chars()).collect();
-            if self.taken.insert(name.clone()) {
-                return name;
-            }
-        }
-    }
-}
-
-/// Every name that has been met, with the one that is sent for it.
-#[derive(Debug, Default)]
-pub(super) struct Names {
+pub(super) struct FunctionNames {
     sent: BTreeMap<String, String>,
-    unique: Unique,
+    unique: UniqueNames,
 }
 
-impl Names {
-    /// Meets the names of all declared tools, those first that can stay as they are.
+impl FunctionNames {
+    /// Adds the names of all declared tools, valid names first, so that they stay unchanged.
     pub(super) fn declare<'n>(&mut self, names: impl Iterator<Item = &'n str> + Clone) {
-        let (plain, rest) = (names.clone().filter(|name| is_plain(name)), names);
-        for name in plain.chain(rest) {
+        let (valid, all) = (names.clone().filter(|name| is_valid(name)), names);
+        for name in valid.chain(all) {
             self.sent(name);
         }
     }
 
-    /// Whether a name was met.
+    /// Returns whether a name was added.
     pub(super) fn knows(&self, name: &str) -> bool {
         self.sent.contains_key(name)
     }
 
-    /// The name that is sent for one, always the same.
+    /// Returns the name that is sent for a client's name, which is added if it is new.
     pub(super) fn sent(&mut self, name: &str) -> String {
         if let Some(sent) = self.sent.get(name) {
             return sent.clone();
         }
-        let sent = self.unique.name(plain(name), MAX_NAME);
+        let sent = self.unique.claim(sanitized(name), MAX_NAME);
         self.sent.insert(name.to_owned(), sent.clone());
         sent
     }
 
-    /// The clients' names that are sent under another, by that other.
+    /// Returns the client's names that were replaced, by their replacements.
     pub(super) fn into_originals(self) -> BTreeMap<String, String> {
         let renamed = self.sent.into_iter().filter(|(name, sent)| name != sent);
         renamed.map(|(name, sent)| (sent, name)).collect()
     }
 }
 
-fn is_plain(name: &str) -> bool {
-    name.starts_with(begins) && name.chars().all(continues) && name.len() <= MAX_NAME
+fn is_valid(name: &str) -> bool {
+    name.starts_with(is_first) && name.chars().all(is_further) && name.len() <= MAX_NAME
 }
 
-fn begins(c: char) -> bool {
+fn is_first(c: char) -> bool {
     c.is_ascii_alphabetic() || c == '_'
 }
 
-fn continues(c: char) -> bool {
+fn is_further(c: char) -> bool {
     c.is_ascii_alphanumeric() || "_.:-".contains(c)
 }
 
-fn plain(name: &str) -> String {
-    let first = if name.starts_with(begins) { "" } else { "_" };
-    let rest = name.chars().map(|c| if continues(c) { c } else { '_' });
+/// Replaces invalid characters with `_`, and puts one before an invalid first character.
+fn sanitized(name: &str) -> String {
+    let first = if name.starts_with(is_first) { "" } else { "_" };
+    let rest = name.chars().map(|c| if is_further(c) { c } else { '_' });
     first.chars().chain(rest).take(MAX_NAME).collect()
 }
 
@@ -97,16 +73,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_stay_plain_unique_and_the_same() {
+    fn names_are_valid_unique_and_stay_the_same() {
         let long = "l".repeat(70);
         let declared = ["a/b", "a_b", "1st", "", "ns.get:v1-x", "a b", "größe", &long];
         let sent = ["a_b_2", "a_b", "_1st", "_", "ns.get:v1-x", "a_b_3", "gr__e", &long[..64]];
-        let mut names = Names::default();
+        let mut names = FunctionNames::default();
         names.declare(declared.into_iter());
         for (name, sent) in declared.into_iter().zip(sent) {
             assert_eq!(names.sent(name), sent);
             assert_eq!(names.sent(name), sent, "the second time");
-            assert!(is_plain(sent), "{sent}");
+            assert!(is_valid(sent), "{sent}");
         }
         assert_eq!(names.sent("a_b_2"), "a_b_2_2", "undeclared, and taken");
         let originals = names.into_originals();
@@ -118,7 +94,7 @@ mod tests {
     #[test]
     fn long_names_that_begin_alike_stay_apart() {
         let (one, two) = ("x".repeat(80), "x".repeat(81));
-        let mut names = Names::default();
+        let mut names = FunctionNames::default();
         assert_eq!(names.sent(&one), "x".repeat(64));
         assert_eq!(names.sent(&two), format!("{}_2", "x".repeat(62)));
     }

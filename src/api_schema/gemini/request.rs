@@ -1,7 +1,7 @@
 //! The request. ai.google.dev, *Generating content*; cloud.google.com, *GenerateContentRequest*.
 //! Both APIs refuse fields that they do not know, so the body is written from scratch.
 
-use super::{decoder::GeminiDecoder, json_schema::SchemaTranslator, names::Names};
+use super::{decoder::GeminiDecoder, json_schema::SchemaTranslator, names::FunctionNames};
 use crate::{
     api_schema::translation::TranslationInput,
     chat::{
@@ -9,7 +9,7 @@ use crate::{
         mistake::{MAX_MISTAKES, Mistake, MistakeKind},
     },
     config::Target,
-    fit::Stream,
+    fit::StreamMode,
     json::Object,
 };
 
@@ -29,8 +29,8 @@ pub(crate) fn request(
 fn path(input: &TranslationInput<'_, '_>) -> String {
     let model = &input.target.endpoint.upstream_model;
     match input.fit.stream {
-        Stream::On => format!("/models/{model}:streamGenerateContent?alt=sse"),
-        Stream::Off | Stream::Emulated => format!("/models/{model}:generateContent"),
+        StreamMode::On => format!("/models/{model}:streamGenerateContent?alt=sse"),
+        StreamMode::Off | StreamMode::Emulated => format!("/models/{model}:generateContent"),
     }
 }
 
@@ -43,14 +43,14 @@ pub(super) fn is_vertex(target: &Target<'_>) -> bool {
 /// Builder of a request's body, and of the list of its mistakes.
 pub(super) struct RequestBuilder<'q, 'a> {
     pub(super) input: &'q TranslationInput<'q, 'a>,
-    pub(super) names: Names,
+    pub(super) names: FunctionNames,
     pub(super) schemas: SchemaTranslator,
     mistakes: Vec<Mistake>,
 }
 
 impl<'q, 'a> RequestBuilder<'q, 'a> {
     fn new(input: &'q TranslationInput<'q, 'a>) -> Self {
-        let (names, schemas) = (Names::default(), SchemaTranslator::default());
+        let (names, schemas) = (FunctionNames::default(), SchemaTranslator::default());
         Self { input, names, schemas, mistakes: Vec::new() }
     }
 

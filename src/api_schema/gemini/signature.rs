@@ -7,8 +7,8 @@ use std::{borrow::Cow, collections::BTreeMap};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::media::is_base64;
 use crate::{
+    api_schema::data_url::is_base64,
     chat::{
         message::{Message, ToolCall},
         text::Text,

@@ -74,7 +74,7 @@ fn cluster(region: Region) -> Rc<ProviderCluster> {
         config: Rc::new(config.unwrap()),
         provider: "google".into(),
         region,
-        register: Rc::new(crate::quota::Nowhere),
+        store: Rc::new(crate::quota::NullStore),
     })
 }
 

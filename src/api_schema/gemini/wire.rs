@@ -123,7 +123,7 @@ impl<'a> GeminiResponse<'a> {
             serde_json::from_slice::<Self>(body).map_err(wrong)?
         };
         match response.error {
-            Some(error) => Err(error::hidden(origin, error)),
+            Some(error) => Err(error::classify_embedded(origin, error)),
             None => Ok(response),
         }
     }

@@ -16,7 +16,7 @@ pub(super) fn read<'a>(body: &'a [u8], origin: ResponseContext<'_>) -> Result<An
     let wire: Completion<'a> =
         serde_json::from_slice(body).map_err(|_| origin.bad("is not a chat completion"))?;
     if let Some(error) = wire.error {
-        return Err(error::hidden(origin, error));
+        return Err(error::classify_embedded(origin, error));
     }
     let mut choices = wire.choices.unwrap_or_default();
     choices.sort_by_key(|choice| choice.index);

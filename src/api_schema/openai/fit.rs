@@ -3,7 +3,7 @@
 use super::{messages::closing_message, tools::forwards_tools};
 use crate::{
     chat::{
-        message::{Content, Function, Input, Message, Role},
+        message::{Content, Function, Message, Modality, Role},
         mistake::{MAX_MISTAKES, Mistake, MistakeKind},
         parameter::Parameter,
         request::Request,
@@ -18,7 +18,7 @@ use crate::{
 pub(crate) fn fit(fit: &mut Fit<'_>, request: &Request<'_>, target: &Target<'_>) {
     let (forwards, caches) =
         (target.provider.forward_unknown, target.model.supports(Parameter::CacheControl));
-    fit.leave_out_marks(request, |mark| match mark {
+    fit.drop_cache_control(request, |mark| match mark {
         CacheControlMark::Message(_) => false,
         CacheControlMark::Part(_) => caches,
         CacheControlMark::Tool(_) => caches || forwards_tools(target.provider),
@@ -39,11 +39,19 @@ pub(crate) fn fit(fit: &mut Fit<'_>, request: &Request<'_>, target: &Target<'_>)
     }
 }
 
+/// Returns the parameters that OpenAI's API refuses in this request: `metadata`, which voice
+/// platforms send with every request, without `store` (API reference, *Create chat completion*,
+/// `metadata`).
+pub(crate) fn unsupported_parameters(request: &Request<'_>) -> &'static [Parameter] {
+    let store = request.parameters.get(Parameter::Store);
+    if store.is_some_and(|raw| raw.get() == "true") { &[] } else { &[Parameter::Metadata] }
+}
+
 /// Refuses images, files and audio in a message of another role.
 fn refuse_media(fit: &mut Fit<'_>, index: usize, message: &Message<'_>) {
     let Content::Parts(parts) = &message.content else { return };
     for (number, part) in parts.iter().enumerate() {
-        if let Some((input, _)) = part.input().filter(|(input, _)| *input != Input::Text) {
+        if let Some((input, _)) = part.input().filter(|(input, _)| *input != Modality::Text) {
             let problem = format!("{} input is for messages of a user only", input.name());
             refuse(fit, format!("messages[{index}].content[{number}]"), &problem);
         }

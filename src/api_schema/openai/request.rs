@@ -9,7 +9,7 @@ use crate::{
     api_schema::translation::TranslationInput,
     chat::{parameter::Parameter, text::Text},
     config::{Provider, Quirk},
-    fit::Stream,
+    fit::StreamMode,
     json::Object,
 };
 
@@ -47,8 +47,8 @@ fn max_tokens_key(provider: &Provider) -> &'static str {
 
 /// Writes the options that depend on streaming. Usage is always requested, because the operator
 /// needs it even where the client does not.
-fn write_stream_options(body: &mut Object<'_>, stream: Stream, provider: &Provider) {
-    if stream == Stream::On {
+fn write_stream_options(body: &mut Object<'_>, stream: StreamMode, provider: &Provider) {
+    if stream == StreamMode::On {
         body.value("stream", &true);
         if !provider.has(Quirk::NoStreamOptions) {
             body.raw("stream_options", r#"{"include_usage":true}"#);

@@ -30,7 +30,7 @@ pub(super) fn decode_event<'d>(
         .map_err(|_| origin.bad("holds an event that is not a chunk"))?;
     let whole = if chunk.is_vllm_error() { wire::raw(data) } else { None };
     if let Some(error) = chunk.error.or(whole) {
-        return Err(error::hidden(origin, error));
+        return Err(error::classify_embedded(origin, error));
     }
     deltas.extend(chunk.usage.map(Delta::Usage));
     for choice in chunk.choices.into_iter().flatten() {

@@ -6,7 +6,7 @@ mod tools_and_effort;
 use serde_json::{Value, json};
 
 use crate::{
-    api_schema::{self, translation::TranslationInput},
+    api_schema::{self, PreparedRequest, translation::TranslationInput},
     chat::request::{Request, parameters},
     config::Config,
     region::Region,
@@ -45,9 +45,9 @@ fn sent(fields: &Value, request: &Value) -> (Value, String) {
     let (request, mistakes) = Request::check(parameters(body.as_bytes()).unwrap());
     assert_eq!(mistakes, [], "{body}");
     let target = config.target("m", Region::Us).unwrap();
-    let fit = api_schema::fit(&request, &target);
+    let PreparedRequest { fit, schema_request } = api_schema::prepare(&request, &target);
     assert_eq!(fit.refused, [], "{body}");
     let input = TranslationInput { request: &request, fit: &fit, target, request_id: "id" };
-    let (translated, _) = api_schema::translate(&input).unwrap();
+    let (translated, _) = api_schema::translate(&input, &schema_request).unwrap();
     (serde_json::from_slice(&translated.body).unwrap(), fit.report())
 }

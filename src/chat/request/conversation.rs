@@ -1,13 +1,13 @@
-//! Reading what is said, and the tools at hand.
+//! Reading of messages and tools.
 
 use serde_json::value::RawValue;
 
-use super::reader::Reader;
+use super::reader::ParameterReader;
 use crate::{
     chat::{
         message::{Content, Message, Part, Role},
-        mistake::{MistakeKind, without_place},
-        object::Object,
+        mistake::{MistakeKind, without_position},
+        object::JsonObject,
         parameter::Parameter,
         text::Text,
         tools::{Tool, ToolChoice},
@@ -15,21 +15,21 @@ use crate::{
     json::is_empty_array,
 };
 
-impl<'a> Reader<'_, 'a> {
+impl<'a> ParameterReader<'_, 'a> {
     pub(super) fn messages(&mut self) -> Vec<Message<'a>> {
         let prompt: Option<Text<'a>> = self.get(Parameter::Prompt, "a string");
         let Some(raw) = self.parameters.get(Parameter::Messages) else {
             if !self.parameters.has(Parameter::Prompt) {
                 self.add(MistakeKind::Missing, "messages", "one of messages or prompt required");
             }
-            return prompt.map(user).into_iter().collect();
+            return prompt.map(user_message).into_iter().collect();
         };
         if self.parameters.has(Parameter::Prompt) {
-            self.wrong("prompt", "only one of messages or prompt allowed");
+            self.add_invalid("prompt", "only one of messages or prompt allowed");
         }
-        let messages = match serde_json::from_str::<Vec<Object<Message<'a>>>>(raw.get()) {
-            Ok(messages) => messages.into_iter().map(|Object(message)| message).collect(),
-            Err(_) => self.locate(raw),
+        let messages = match serde_json::from_str::<Vec<JsonObject<Message<'a>>>>(raw.get()) {
+            Ok(messages) => messages.into_iter().map(|JsonObject(message)| message).collect(),
+            Err(_) => self.readable_messages(raw),
         };
         if is_empty_array(raw.get()) {
             self.must_be(Parameter::Messages, "an array with at least one message");
@@ -40,8 +40,8 @@ impl<'a> Reader<'_, 'a> {
         messages
     }
 
-    /// The messages that can be read, and a mistake for each that cannot.
-    pub(super) fn locate(&mut self, raw: &'a RawValue) -> Vec<Message<'a>> {
+    /// Returns the valid messages, and adds a mistake for each invalid one.
+    pub(super) fn readable_messages(&mut self, raw: &'a RawValue) -> Vec<Message<'a>> {
         let Ok(items) = serde_json::from_str::<Vec<&'a RawValue>>(raw.get()) else {
             self.must_be(Parameter::Messages, "an array of messages");
             return Vec::new();
@@ -49,10 +49,10 @@ impl<'a> Reader<'_, 'a> {
         let mut messages = Vec::new();
         for (index, item) in items.into_iter().enumerate() {
             match serde_json::from_str(item.get()) {
-                Ok(Object(message)) => messages.push(message),
+                Ok(JsonObject(message)) => messages.push(message),
                 Err(error) => {
                     let path = format!("messages[{index}]");
-                    self.wrong_in(MistakeKind::Invalid, &path, &without_place(&error));
+                    self.add_inside(MistakeKind::Invalid, &path, &without_position(&error));
                 }
             }
         }
@@ -68,7 +68,7 @@ impl<'a> Reader<'_, 'a> {
             _ => "",
         };
         if !missing.is_empty() {
-            self.wrong_in(MistakeKind::Missing, &format!("messages[{index}]"), missing);
+            self.add_inside(MistakeKind::Missing, &format!("messages[{index}]"), missing);
         }
         let Content::Parts(parts) = &message.content else { return };
         for (number, part) in parts.iter().enumerate() {
@@ -82,16 +82,17 @@ impl<'a> Reader<'_, 'a> {
             Some((_, false)) => (MistakeKind::Missing, format!("{} is missing", part.kind)),
             None => (MistakeKind::Invalid, format!("unknown type `{}`", part.kind)),
         };
-        self.wrong_in(kind, &format!("messages[{index}].content[{number}]"), &problem);
+        self.add_inside(kind, &format!("messages[{index}].content[{number}]"), &problem);
     }
 
     pub(super) fn tools(&mut self) -> Vec<Tool<'a>> {
         let expected = "an array of tools, each {type: \"function\", function: {name, …}}";
-        let tools: Vec<Object<Tool<'a>>> = self.get(Parameter::Tools, expected).unwrap_or_default();
-        let tools: Vec<Tool<'a>> = tools.into_iter().map(|Object(tool)| tool).collect();
+        let tools: Vec<JsonObject<Tool<'a>>> =
+            self.get(Parameter::Tools, expected).unwrap_or_default();
+        let tools: Vec<Tool<'a>> = tools.into_iter().map(|JsonObject(tool)| tool).collect();
         for (index, tool) in tools.iter().enumerate() {
             if let Err((kind, problem)) = check_tool(tool) {
-                self.wrong_in(kind, &format!("tools[{index}]"), &problem);
+                self.add_inside(kind, &format!("tools[{index}]"), &problem);
             }
         }
         tools
@@ -106,7 +107,7 @@ impl<'a> Reader<'_, 'a> {
         if !harmless
             && self.parameters.get(Parameter::Tools).is_none_or(|tools| is_empty_array(tools.get()))
         {
-            self.wrong("tool_choice", &format!("tool_choice {} needs tools", choice.form()));
+            self.add_invalid("tool_choice", &format!("tool_choice {} needs tools", choice.form()));
         }
         Some(choice)
     }
@@ -129,7 +130,7 @@ fn check_tool(tool: &Tool<'_>) -> Result<(), (MistakeKind, String)> {
     Ok(())
 }
 
-fn user(content: Text<'_>) -> Message<'_> {
+fn user_message(content: Text<'_>) -> Message<'_> {
     Message {
         role: Role::User,
         content: Content::Text(content),

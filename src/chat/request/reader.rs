@@ -1,4 +1,4 @@
-//! Reading single parameters, and keeping every mistake.
+//! Reading of single parameters.
 
 use std::{borrow::Cow, num::NonZeroU32, ops::RangeInclusive};
 
@@ -7,38 +7,38 @@ use serde::Deserialize;
 use super::DEFAULT_MAX_TOKENS;
 use crate::chat::{
     effort::Effort,
-    mistake::{MAX_MISTAKES, Mistake, MistakeKind, without_place},
-    object::Object,
+    mistake::{MAX_MISTAKES, Mistake, MistakeKind, without_position},
+    object::JsonObject,
     parameter::{Parameter, Parameters},
     text::Text,
     tools::ResponseFormat,
 };
 
-/// Reads parameters and keeps the mistakes.
-pub(super) struct Reader<'p, 'a> {
+/// Reader of parameters that collects mistakes.
+pub(super) struct ParameterReader<'p, 'a> {
     pub(super) parameters: &'p Parameters<'a>,
     pub(super) mistakes: Vec<Mistake>,
 }
 
-impl<'a> Reader<'_, 'a> {
-    /// Keeps a mistake, as long as there are not too many.
+impl<'a> ParameterReader<'_, 'a> {
+    /// Adds a mistake, up to [`MAX_MISTAKES`].
     pub(super) fn add(&mut self, kind: MistakeKind, param: &str, message: &str) {
         if self.mistakes.len() < MAX_MISTAKES {
             self.mistakes.push(Mistake::new(kind, param, message));
         }
     }
 
-    /// Keeps a mistake in a value.
-    pub(super) fn wrong(&mut self, param: &str, problem: &str) {
+    /// Adds an invalid value.
+    pub(super) fn add_invalid(&mut self, param: &str, problem: &str) {
         self.add(MistakeKind::Invalid, param, problem);
     }
 
-    /// Keeps a mistake in something inside a parameter, whose path the message begins with.
-    pub(super) fn wrong_in(&mut self, kind: MistakeKind, path: &str, problem: &str) {
+    /// Adds a mistake inside a parameter. The message begins with its path.
+    pub(super) fn add_inside(&mut self, kind: MistakeKind, path: &str, problem: &str) {
         self.add(kind, path, &format!("{path}: {problem}"));
     }
 
-    /// A parameter of type `T`, whose values are `expected`.
+    /// Returns a parameter of type `T`. `expected` describes its values in a mistake.
     pub(super) fn get<T: Deserialize<'a>>(
         &mut self,
         parameter: Parameter,
@@ -47,7 +47,8 @@ impl<'a> Reader<'_, 'a> {
         self.get_if(parameter, |_| true, || expected.to_owned())
     }
 
-    /// A parameter of type `T` that fits. What is expected is only put into words for a mistake.
+    /// Returns a parameter of type `T` that meets a condition. `expected` is called for a mistake
+    /// only.
     pub(super) fn get_if<T: Deserialize<'a>>(
         &mut self,
         parameter: Parameter,
@@ -64,7 +65,7 @@ impl<'a> Reader<'_, 'a> {
 
     pub(super) fn must_be(&mut self, parameter: Parameter, expected: &str) {
         let name = parameter.name();
-        self.wrong(name, &format!("{name} must be {expected}"));
+        self.add_invalid(name, &format!("{name} must be {expected}"));
     }
 
     pub(super) fn bool(&mut self, parameter: Parameter) -> Option<bool> {
@@ -80,7 +81,7 @@ impl<'a> Reader<'_, 'a> {
         self.get_if(parameter, |number| range.contains(number), expected)
     }
 
-    pub(super) fn whole(
+    pub(super) fn integer(
         &mut self,
         parameter: Parameter,
         range: RangeInclusive<u32>,
@@ -106,10 +107,11 @@ impl<'a> Reader<'_, 'a> {
         })
     }
 
-    /// `max_completion_tokens` wins: it is the newer name, and clients send both for old servers.
+    /// Returns `max_completion_tokens` or `max_tokens`. The first one, which is the newer name, has
+    /// priority: clients send both for old servers.
     pub(super) fn max_tokens(&mut self) -> NonZeroU32 {
-        let old = self.whole(Parameter::MaxTokens, 1..=u32::MAX);
-        let new = self.whole(Parameter::MaxCompletionTokens, 1..=u32::MAX);
+        let old = self.integer(Parameter::MaxTokens, 1..=u32::MAX);
+        let new = self.integer(Parameter::MaxCompletionTokens, 1..=u32::MAX);
         new.or(old).and_then(NonZeroU32::new).unwrap_or(DEFAULT_MAX_TOKENS)
     }
 
@@ -118,8 +120,8 @@ impl<'a> Reader<'_, 'a> {
         match serde_json::from_str(raw.get()) {
             Ok(format) => Some(format),
             Err(error) => {
-                let problem = format!("response_format is invalid: {}", without_place(&error));
-                self.wrong("response_format", &problem);
+                let problem = format!("response_format is invalid: {}", without_position(&error));
+                self.add_invalid("response_format", &problem);
                 None
             }
         }
@@ -127,12 +129,12 @@ impl<'a> Reader<'_, 'a> {
 
     pub(super) fn include_usage(&mut self) -> bool {
         #[derive(Deserialize)]
-        struct Options {
+        struct StreamOptions {
             include_usage: Option<bool>,
         }
-        let options: Option<Object<Options>> =
+        let options: Option<JsonObject<StreamOptions>> =
             self.get(Parameter::StreamOptions, "an object such as {include_usage: true}");
-        options.and_then(|Object(options)| options.include_usage).unwrap_or_default()
+        options.and_then(|JsonObject(options)| options.include_usage).unwrap_or_default()
     }
 
     pub(super) fn reasoning(&mut self) -> (Option<Effort>, Option<NonZeroU32>) {
@@ -144,13 +146,14 @@ impl<'a> Reader<'_, 'a> {
         let efforts = || format!("one of {}", Effort::ALL.map(Effort::name).join(", "));
         let fields = || format!("an object with effort, {}, or max_tokens", efforts());
         let flat = self.get_if(Parameter::ReasoningEffort, |_| true, efforts);
-        let nested: Option<Object<Reasoning>> = self.get_if(Parameter::Reasoning, |_| true, fields);
+        let nested: Option<JsonObject<Reasoning>> =
+            self.get_if(Parameter::Reasoning, |_| true, fields);
         let (effort, budget) =
-            nested.map_or((None, None), |Object(own)| (own.effort, own.max_tokens));
+            nested.map_or((None, None), |JsonObject(own)| (own.effort, own.max_tokens));
         (flat.or(effort), budget)
     }
 
-    /// Whether there is a step: there is only one type.
+    /// Returns true if there is a post-processing step: there is only one type.
     pub(super) fn repair(&self) -> bool {
         let steps = self.parameters.get(Parameter::PostProcessingSteps);
         steps.is_some_and(|raw| !crate::json::is_empty_array(raw.get()))
@@ -165,7 +168,7 @@ impl<'a> Reader<'_, 'a> {
     pub(super) fn global(&mut self) -> bool {
         let Some(raw) = self.parameters.get(Parameter::ModelRegion) else { return false };
         if raw.get() != "\"global\"" {
-            self.wrong("model_region", "model_region can only be set to global");
+            self.add_invalid("model_region", "model_region can only be set to global");
         }
         raw.get() == "\"global\""
     }

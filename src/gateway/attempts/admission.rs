@@ -1,140 +1,158 @@
-//! Whether the account may make an attempt. A model counts once in an exchange, however often it is
-//! asked.
+//! Admission of attempts: each model that an exchange asks counts once against the account's limit.
 
-use std::{rc::Rc, time::Duration};
+use std::time::Duration;
 
 use super::Attempts;
 use crate::{
     chat::error::Error,
-    failover::Failover,
-    gateway::{AttemptReason, Gateway, Output, TelemetryEvent, final_reply::FinalReply},
-    handoff::ticket::Ticket,
-    quota::{self, Verdict, service::Answer},
+    failover::{AttemptReason, Failure},
+    gateway::{Caller, Output, final_reply::FinalReply, plan::PlanIndex},
+    metrics::TelemetryEvent,
+    quota::{self, Counted, LimitStatus, Verdict, service::RateLimitResponse},
     reply::Reply,
     time::Timestamp,
 };
 
-/// Who asks, and where.
-#[derive(Debug)]
-pub(in crate::gateway) struct Caller {
-    /// The gateway.
-    pub(in crate::gateway) gateway: Rc<Gateway>,
-    /// The account.
-    pub(in crate::gateway) account: String,
+/// Models that the account was admitted to in this exchange.
+#[derive(Debug, Default)]
+pub(super) struct Admissions {
+    /// Models, and the state of their limits where they have one.
+    admitted: Vec<(String, Option<LimitStatus>)>,
+    /// The attempt about which the rate limit service was asked.
+    pub(super) pending: Option<PendingAdmission>,
 }
 
-/// An attempt that waits to be admitted.
+/// Attempt that waits for its admission.
 #[derive(Debug)]
 pub(super) struct PendingAdmission {
-    pub(super) place: usize,
-    /// `None` for the one that goes through the router.
-    pub(super) why: Option<AttemptReason>,
-    /// What the client is told if nothing comes of it, where something has failed already.
-    pub(super) told: Option<FinalReply>,
+    /// Position in the plan.
+    pub(super) index: PlanIndex,
+    /// Reason of the attempt. `None` for the one that goes through Envoy's router.
+    pub(super) reason: Option<AttemptReason>,
+    /// The client's answer if the account may make no attempt. `None` where nothing has failed yet.
+    pub(super) reply: Option<FinalReply>,
+}
+
+impl Admissions {
+    /// Returns `true` if the account was admitted to a model.
+    fn contains(&self, model: &str) -> bool {
+        self.admitted.iter().any(|(other, _)| other == model)
+    }
+
+    /// Returns the state of the account's limit for a model. `None`: no limit.
+    pub(super) fn limit_status(&self, model: &str) -> Option<LimitStatus> {
+        self.admitted.iter().find(|(other, _)| other == model).and_then(|(_, status)| *status)
+    }
+
+    /// Returns the headers about the account's limit for a model.
+    pub(super) fn limit_headers(
+        &self,
+        model: &str,
+        now: Timestamp,
+    ) -> impl Iterator<Item = (&'static str, String)> + use<> {
+        let status = self.limit_status(model);
+        status.map(|status| status.headers(model, now)).into_iter().flatten()
+    }
 }
 
 impl Attempts {
-    /// Takes in what the rate limit service says.
+    /// Makes an attempt if the account may ask its model.
+    pub(super) fn admit(&mut self, attempt: PendingAdmission, now: Timestamp) -> Output {
+        let Some(planned) = self.plan.get(attempt.index) else { return Output::Wait };
+        if self.admissions.contains(&planned.model) {
+            return self.start(attempt.index, attempt.reason, now);
+        }
+        let Caller { gateway, account, .. } = &self.caller;
+        let (config, store) = (&gateway.config, &*gateway.store);
+        let verdict = quota::admit(config, account, &planned.model, store, now);
+        self.on_verdict(attempt, verdict, now)
+    }
+
+    /// Takes in the answer of the rate limit service. `None`: the service has not answered.
     pub(in crate::gateway) fn on_rate_limit_answer(
         &mut self,
-        answer: Option<Answer>,
+        answer: Option<RateLimitResponse>,
         now: Timestamp,
     ) -> Output {
-        let Some(asking) = self.asking.take() else { return Output::Wait };
-        let Some(planned) = self.plan.get(asking.place) else { return Output::Wait };
-        let Caller { gateway, account } = &self.asker;
-        let (config, register) = (&gateway.config, &*gateway.register);
+        let Some(attempt) = self.admissions.pending.take() else { return Output::Wait };
+        let Some(planned) = self.plan.get(attempt.index) else { return Output::Wait };
+        let Caller { gateway, account, .. } = &self.caller;
+        let (config, store) = (&gateway.config, &*gateway.store);
         let verdict =
-            quota::apply_service_answer(config, account, &planned.model, answer, register, now);
-        self.decide(asking, verdict, now)
+            quota::apply_service_answer(config, account, &planned.model, answer, store, now);
+        self.on_verdict(attempt, verdict, now)
     }
 
-    /// Makes an attempt if the account may ask its model. A model counts once.
-    pub(super) fn admit_then_attempt(
+    fn on_verdict(
         &mut self,
-        asking: PendingAdmission,
+        attempt: PendingAdmission,
+        verdict: Verdict,
         now: Timestamp,
     ) -> Output {
-        let Some(planned) = self.plan.get(asking.place) else { return Output::Wait };
-        if self.admitted.iter().any(|(model, _)| *model == planned.model) {
-            return self.start_attempt(&asking, now);
-        }
-        let Caller { gateway, account } = &self.asker;
-        let (config, register) = (&gateway.config, &*gateway.register);
-        let verdict = quota::admit(config, account, &planned.model, register, now);
-        self.decide(asking, verdict, now)
-    }
-
-    fn decide(&mut self, asking: PendingAdmission, verdict: Verdict, now: Timestamp) -> Output {
-        let Some(planned) = self.plan.get(asking.place) else { return Output::Wait };
+        let Some(planned) = self.plan.get(attempt.index) else { return Output::Wait };
         let model = planned.model.clone();
-        match verdict {
-            Verdict::Unlimited => self.admitted.push((model, None)),
-            Verdict::Admit(standing) => self.admitted.push((model, Some(standing))),
-            Verdict::Ask(question) => {
-                let service = self.asker.gateway.config.rate_limit.as_ref();
-                let timeout = service.map(|service| service.timeout).unwrap_or_default();
-                self.asking = Some(asking);
-                return Output::AskRateLimit { question, timeout };
+        let status = match verdict {
+            Verdict::Unlimited => None,
+            Verdict::Admit(status) => Some(status),
+            Verdict::Ask(request) => return self.ask_service(attempt, request),
+            Verdict::Refuse { status, exceeded } => {
+                return self.refuse_limit(attempt, &model, status, exceeded, now);
             }
-            Verdict::Refuse { standing, exceeded: used_up } => {
-                let account = self.asker.account.clone();
-                self.notes.push(TelemetryEvent::Refused { account, model: model.clone(), used_up });
-                let (limit, counted) = (standing.limit, used_up.name());
-                let (headers, retry_after) = (standing.headers(&model, now), standing.left(now));
-                let error = Error::LimitReached { model, limit, counted, retry_after };
-                return self.refused(asking, Failover::NextModel, &error, headers.to_vec(), now);
-            }
-            Verdict::Unknown => {
-                return self.refused(asking, Failover::GiveUp, &Error::Uncounted, Vec::new(), now);
-            }
-        }
-        self.start_attempt(&asking, now)
+            Verdict::Unknown => return self.refuse(attempt, Error::Uncounted, Vec::new(), now),
+        };
+        self.admissions.admitted.push((model, status));
+        self.start(attempt.index, attempt.reason, now)
     }
 
-    /// Goes on after an attempt that the account may not make. A failure before it says more.
-    pub(super) fn refused(
+    fn ask_service(&mut self, attempt: PendingAdmission, request: Vec<u8>) -> Output {
+        let service = self.caller.gateway.config.rate_limit.as_ref();
+        let timeout = service.map(|service| service.timeout).unwrap_or_default();
+        self.admissions.pending = Some(attempt);
+        Output::AskRateLimit { request, timeout }
+    }
+
+    /// Goes on after an attempt for a model whose limit is exceeded.
+    fn refuse_limit(
         &mut self,
-        asking: PendingAdmission,
-        next: Failover,
-        error: &Error,
+        attempt: PendingAdmission,
+        model: &str,
+        status: LimitStatus,
+        exceeded: Counted,
+        now: Timestamp,
+    ) -> Output {
+        let (account, model) = (self.caller.account.clone(), model.to_owned());
+        let headers = status.headers(&model, now).to_vec();
+        let (limit, counted, retry_after) = (status.limit, exceeded.name(), status.left(now));
+        self.telemetry.push(TelemetryEvent::Refused { account, model: model.clone(), exceeded });
+        let error = Error::LimitReached { model, limit, counted, retry_after };
+        self.refuse(attempt, error, headers, now)
+    }
+
+    /// Goes on after an attempt that the account may not make. The answer of an earlier failure says
+    /// more than a refusal.
+    fn refuse(
+        &mut self,
+        attempt: PendingAdmission,
+        error: Error,
         headers: Vec<(&'static str, String)>,
         now: Timestamp,
     ) -> Output {
-        let PendingAdmission { place, why, told } = asking;
-        // What it was to begin beside is still under way.
-        if why == Some(AttemptReason::Hedge) {
+        let PendingAdmission { index, reason, reply } = attempt;
+        // The attempt beside which this one was to be made is still under way.
+        if reason == Some(AttemptReason::Hedge) {
             return Output::Wait;
         }
-        let model = self.plan.get(place).map_or("", |planned| &planned.model);
-        self.made = self.made.with_attempt(model, error.status(), Duration::ZERO);
-        let told = told.unwrap_or_else(|| {
-            let mut reply = Reply::failed(error, &self.request_id, &self.made);
+        let Failure { error, failover } = error.into();
+        let model = self.plan.get(index).map_or("", |planned| &planned.model);
+        self.log = self.log.with_attempt(model, error.status(), Duration::ZERO);
+        let reply = reply.unwrap_or_else(|| {
+            let mut reply = Reply::failed(&error, &self.caller.request_id, &self.log);
             reply.headers.extend(headers);
             FinalReply::Reply(reply)
         });
-        match self.following(place, next) {
-            Some(place) => {
-                self.admit_then_attempt(PendingAdmission { place, why, told: Some(told) }, now)
-            }
-            None => told.output(),
+        match self.next_after(index, failover) {
+            Some(index) => self.admit(PendingAdmission { index, reason, reply: Some(reply) }, now),
+            None => reply.into_output(),
         }
-    }
-
-    /// Where the account stands with a model, for the head of an answer.
-    pub(super) fn standing(&self, model: &str, now: Timestamp) -> Vec<(&'static str, String)> {
-        let found = self.admitted.iter().find(|(other, _)| other == model);
-        let standing = found.and_then(|(_, standing)| *standing);
-        standing.map(|standing| standing.headers(model, now).to_vec()).unwrap_or_default()
-    }
-
-    /// A ticket that says who asks, since when, and where the account stands.
-    pub(super) fn with_caller(&self, ticket: Ticket) -> Ticket {
-        let found = self.admitted.iter().find(|(model, _)| *model == ticket.leg.model);
-        let standing = found.and_then(|(_, standing)| *standing);
-        let Caller { gateway, account } = &self.asker;
-        let (account, version) = (account.clone(), gateway.config.version.clone());
-        let started = self.started;
-        Ticket { account, version, started, limit_status: standing, ..ticket }
     }
 }

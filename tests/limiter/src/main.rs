@@ -21,7 +21,7 @@ use std::{collections::HashMap, convert::Infallible, net::Ipv4Addr, sync::Arc, t
 use tokio::net::TcpListener;
 
 const USAGE: &str =
-    "usage: rate-limiter headers|statuses|terse|silent|garbage|failing LIMIT [journal]";
+    "usage: rate-limiter headers|statuses|terse|silent|garbage|failing|account LIMIT [journal]";
 
 /// How it answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,21 +41,22 @@ enum Manner {
 }
 
 impl Manner {
-    fn parse(word: &str) -> Self {
-        match word {
+    fn parse(word: &str) -> Option<Self> {
+        Some(match word {
             "headers" => Self::Headers,
             "statuses" => Self::Statuses,
             "terse" => Self::Terse,
             "silent" => Self::Silent,
             "garbage" => Self::Garbage,
             "failing" => Self::Failing,
-            _ => panic!("{USAGE}"),
-        }
+            _ => return None,
+        })
     }
 }
 
 struct State {
-    manner: Manner,
+    /// None: the manner that begins the account's name, as in `silent-0`.
+    manner: Option<Manner>,
     limiter: RateLimiter,
     journal: bool,
 }
@@ -69,7 +70,7 @@ async fn main() {
         .map(|variable| variable.try_into().expect("an expression"));
     let limiter = RateLimiter::new(10_000);
     limiter.add_limit(Limit::new("attache", limit.parse().expect(USAGE), 60, [], variables));
-    let manner = Manner::parse(manner);
+    let manner = (manner != "account").then(|| Manner::parse(manner).expect(USAGE));
     let state = Arc::new(State { manner, limiter, journal: !more.is_empty() });
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
     println!("http://{}", listener.local_addr().expect("it listens"));
@@ -89,17 +90,18 @@ impl State {
         let frame = request.into_body().collect().await?.to_bytes();
         let question = RateLimitRequest::decode(&frame[5..]).expect("a request of the protocol");
         self.note(&path, &question);
-        if self.manner == Manner::Silent {
+        let manner = self.manner(&question);
+        if manner == Manner::Silent {
             tokio::time::sleep(Duration::from_secs(60)).await;
         }
-        let mut message = self.decide(&question).encode_to_vec();
-        if self.manner == Manner::Garbage {
+        let mut message = self.decide(&question, manner).encode_to_vec();
+        if manner == Manner::Garbage {
             message = b"\xff\xff".to_vec();
         }
         let mut body = vec![0];
         body.put_u32(message.len().try_into().expect("a short message"));
         body.extend_from_slice(&message);
-        let status = if self.manner == Manner::Failing { "14" } else { "0" };
+        let status = if manner == Manner::Failing { "14" } else { "0" };
         let mut trailers = HeaderMap::new();
         trailers.insert("grpc-status", HeaderValue::from_static(status));
         let body = Full::new(Bytes::from(body)).with_trailers(async { Some(Ok(trailers)) }).boxed();
@@ -107,6 +109,13 @@ impl State {
         let grpc = HeaderValue::from_static("application/grpc");
         answer.headers_mut().insert("content-type", grpc);
         Ok(answer)
+    }
+
+    fn manner(&self, question: &RateLimitRequest) -> Manner {
+        let entries = question.descriptors.iter().flat_map(|descriptor| &descriptor.entries);
+        let account = || entries.into_iter().find(|entry| entry.key == "account");
+        let named = || Manner::parse(account()?.value.split('-').next()?);
+        self.manner.or_else(named).expect("an account with the name of a manner")
     }
 
     /// A line for each descriptor: path, domain, entries, our limit and its unit.
@@ -121,7 +130,7 @@ impl State {
         }
     }
 
-    fn decide(&self, question: &RateLimitRequest) -> RateLimitResponse {
+    fn decide(&self, question: &RateLimitRequest, manner: Manner) -> RateLimitResponse {
         let descriptors = question.descriptors.iter();
         let descriptors = descriptors.map(|one| pairs(one).into_iter().collect::<HashMap<_, _>>());
         let mut context = Context::default();
@@ -132,7 +141,7 @@ impl State {
         let code = if checked.limited { 2 } else { 1 };
         let headers = checked.response_header();
         let mut response = RateLimitResponse { overall_code: code, ..Default::default() };
-        match self.manner {
+        match manner {
             Manner::Headers => response.response_headers_to_add = options(headers),
             Manner::Statuses => response.statuses = vec![status(code, &headers)],
             _ => {}

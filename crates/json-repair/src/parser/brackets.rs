@@ -278,6 +278,21 @@ impl Parser {
         at: usize,
         closed: usize,
     ) -> Lookahead<Confidence> {
+        let confidence = self.plain_continuation_confidence(source, at, closed)?;
+        let next = source.next_token(at)?.map_or(at, |(next, _)| next);
+        // A full-width mark is frequent in text.
+        let is_text = confidence != Confidence::High && source.is_full_width(next);
+        Ok(if is_text { Confidence::None } else { confidence })
+    }
+
+    /// Returns the same as [`continuation_confidence`](Self::continuation_confidence), without
+    /// regard to the width of the marks.
+    fn plain_continuation_confidence(
+        &self,
+        source: SourceText<'_>,
+        at: usize,
+        closed: usize,
+    ) -> Lookahead<Confidence> {
         let (mut at, mut closed) = (at, closed);
         for _ in 0..MAX_BRACKETS_AHEAD {
             source.budget.spend(2);

@@ -1,11 +1,7 @@
 //! Escapes in strings: those that JSON does not have, and those that JSON requires.
 
 use super::{Parser, StepResult, state::StringState};
-use crate::{
-    lookahead::{Quote, SourceText},
-    report::FlawKind,
-    strict::must_be_escaped,
-};
+use crate::{lookahead::SourceText, report::FlawKind, strict::must_be_escaped, typography::Quote};
 
 /// The bytes that models escape for Markdown or a shell. A backslash before any other byte belongs
 /// to a path, a pattern or a formula, and stays.

@@ -2,9 +2,10 @@
 
 use super::{Parser, StopReason};
 use crate::{
-    lookahead::{Lookahead, SourceText, unusual_whitespace_length},
+    lookahead::{Lookahead, SourceText},
     report::FlawKind,
     strict::is_whitespace,
+    typography::unusual_whitespace_length,
 };
 
 impl Parser {

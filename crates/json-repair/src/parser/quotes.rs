@@ -9,8 +9,9 @@ use super::{
 };
 use crate::{
     literals::json_literal,
-    lookahead::{Confidence, Lookahead, MAX_LOOKAHEAD, Quote, SourceText},
+    lookahead::{Confidence, Lookahead, MAX_LOOKAHEAD, SourceText},
     strict::number_length,
+    typography::{Quote, strip_full_width_comma},
     work_budget::BYTES_PER_STEP,
 };
 
@@ -33,7 +34,7 @@ impl Parser {
             },
         };
         match string.role {
-            TokenRole::Key => self.classify_key_quote(source, at, after),
+            TokenRole::Key => self.classify_key_quote(source, string, after),
             _ => self.classify_value_quote(source, string, after),
         }
     }
@@ -47,50 +48,6 @@ impl Parser {
             }
         }
         Ok((source.peek(at + 3)? != quote).then_some(at + 3))
-    }
-
-    /// Returns the class of a quote in a key.
-    fn classify_key_quote(
-        &self,
-        source: SourceText<'_>,
-        at: usize,
-        after: usize,
-    ) -> Lookahead<QuoteClass> {
-        let Some((next, byte)) = source.next_token(after)? else {
-            return Ok(QuoteClass::Closing { after });
-        };
-        if matches!(byte, b':' | b'=') {
-            return Ok(QuoteClass::Closing { after });
-        }
-        // If no colon follows a key, a colon in the key ended the key.
-        let so_far = source.bytes.get(self.position..at).unwrap_or_default();
-        let so_far = so_far.get(..MAX_LOOKAHEAD).unwrap_or(so_far);
-        if let Some(colon) = so_far.iter().position(|byte| *byte == b':').filter(|at| *at > 0) {
-            return Ok(QuoteClass::ClosedBefore { end: self.position + colon });
-        }
-        if next == after && source.quote_at(next).is_some() {
-            let follows = source.next_token(next + 1)?.is_some_and(|(_, byte)| byte == b':');
-            return Ok(if follows {
-                QuoteClass::Closing { after: next + 1 }
-            } else {
-                QuoteClass::Content
-            });
-        }
-        let ends = matches!(byte, b',' | b'}' | b']') || source.has_at(next, b"->")?;
-        let ends = ends || (next > after && source.has_value_at(next)?);
-        let ends = ends || !self.key_continues(source, after)?;
-        Ok(if ends { QuoteClass::Closing { after } } else { QuoteClass::Content })
-    }
-
-    /// Returns whether another quote follows that ends the key, before any byte that no key has.
-    fn key_continues(&self, source: SourceText<'_>, after: usize) -> Lookahead<bool> {
-        let rest = source.clipped(after).tail(after);
-        let end = rest.iter().position(|byte| b"\"'\n,{}[]".contains(byte) || *byte >= 0x80);
-        source.budget.spend(end.unwrap_or(rest.len()));
-        match end.and_then(|end| rest.get(end)) {
-            None if rest.len() < MAX_LOOKAHEAD => source.peek(after + rest.len()).map(|_| true),
-            found => Ok(!matches!(found, Some(b',' | b'{' | b'[' | b'\n'))),
-        }
     }
 
     /// Returns the class of a quote in a value or an item.
@@ -112,14 +69,19 @@ impl Parser {
         {
             return Ok(QuoteClass::Joined { start: start + length, quote });
         }
-        if byte == b':' && string.role == TokenRole::Item && string.inner_quotes == 0 {
-            return Ok(QuoteClass::Closing { after });
+        let is_colon = source.byte_at(next) == Some(b':');
+        if is_colon && string.role == TokenRole::Item && string.inner_quotes == 0 {
+            let is_set = self.innermost() == Some(Container::Set);
+            return Ok(if is_set { QuoteClass::Ambiguous } else { QuoteClass::Closing { after } });
         }
         if next == after && self.second_quote_closes(source, string, next)? {
             // Two quotes on a line of their own may be an empty string behind an unclosed one.
             let ended = self.missing_quote_offset(source, string, after)?;
             let ended = ended.filter(|end| source.has_line_break(*end, string.scan));
             return Ok(ended.map_or(QuoteClass::Content, |end| QuoteClass::ClosedBefore { end }));
+        }
+        if next > after && self.unquoted_item_follows(source, string, (next, byte))? {
+            return Ok(QuoteClass::Closing { after });
         }
         let confidence = self.continuation_confidence(source, after, 0)?;
         if confidence == Confidence::Low && next == after && matches!(byte, b']' | b'}') {
@@ -164,10 +126,37 @@ impl Parser {
         Ok(next.is_some_and(|(at, byte)| byte == b'"' && at > comma + 1))
     }
 
+    /// Returns whether the token at `next` is an item without quotes, behind a string of an array whose quotes
+    /// so far are in pairs: `["a" b, "c"]`.
+    fn unquoted_item_follows(
+        &self,
+        source: SourceText<'_>,
+        string: &StringState,
+        (next, byte): (usize, u8),
+    ) -> Lookahead<bool> {
+        let is_word = byte.is_ascii_alphabetic() || !byte.is_ascii();
+        let is_word = is_word && source.quote_at(next).is_none();
+        let is_candidate = is_word && string.bracket_depth <= 0 && self.innermost().is_some();
+        if !is_candidate || !self.is_in_array() || !string.inner_quotes.is_multiple_of(2) {
+            return Ok(false);
+        }
+        if source.item_confidence(next)? == Confidence::None {
+            return Ok(false);
+        }
+        let rest = source.clipped(next).tail(next);
+        let length = rest.iter().position(|byte| b",]\n".contains(byte)).unwrap_or(rest.len());
+        let (end, is_comma) = (next + length, rest.get(length) == Some(&b','));
+        match source.next_token(end + 1)?.filter(|_| is_comma) {
+            None | Some((_, b']')) => Ok(true),
+            Some((item, _)) => Ok(source.item_confidence(item)? != Confidence::None),
+        }
+    }
+
     /// Returns whether the token behind a string is one that JSON allows there, with a short
     /// lookahead.
     fn is_plainly_closed(&self, source: SourceText<'_>, next: usize, byte: u8) -> Lookahead<bool> {
-        let Some(container) = self.innermost() else { return Ok(false) };
+        let container = self.innermost().filter(|_| !source.is_full_width(next));
+        let Some(container) = container else { return Ok(false) };
         if byte == container.closing_bracket() {
             return Ok(true);
         }
@@ -202,11 +191,12 @@ impl Parser {
         string: &mut StringState,
         after: usize,
     ) -> QuoteClass {
+        self.count_brackets(source, string, string.scan);
         if string.inner_quotes == 0 || string.bracket_depth <= 0 || self.rereads > 0 {
             return QuoteClass::Closing { after };
         }
-        // A stream cannot take back output, so the decision stays.
-        if string.rejected_end.is_none() && source.is_complete {
+        // The output behind this quote can still change, so a stream holds it.
+        if string.rejected_end.is_none() {
             string.rejected_end = Some(RejectedEnd { at: string.scan, output_length: None });
         }
         QuoteClass::Content
@@ -228,6 +218,7 @@ impl Parser {
             Quote::Single => b'\'',
             Quote::Backtick => b'`',
             Quote::CurlyDouble | Quote::CurlySingle => 0xe2,
+            Quote::Corner => 0xe3,
         };
         let Some(found) = memchr(quote, rest) else {
             let all = rest.len() == MAX_LOOKAHEAD;
@@ -239,9 +230,8 @@ impl Parser {
         {
             return Ok(false);
         }
-        let length = source.quote_at(at).map_or(1, |(_, length)| length);
         Ok(!source.has_line_break(after, at)
-            || self.continuation_confidence(source, at + length, 0)? == Confidence::High)
+            || self.continuation_confidence(source, source.quote_end(at), 0)? == Confidence::High)
     }
 
     /// Returns the offset where the string ended without a quote, if the quote at `string.scan`
@@ -259,6 +249,11 @@ impl Parser {
         }
         let so_far = source.bytes.get(self.position..at).unwrap_or_default();
         let so_far = trim_comment(so_far);
+        if let Some(own) = strip_full_width_comma(so_far)
+            && member_confidence(source, at, self.innermost())? == Confidence::High
+        {
+            return Ok(Some(self.position + own.len()));
+        }
         let at_run = self.position + so_far.len();
         let length = so_far
             .iter()
@@ -274,16 +269,33 @@ impl Parser {
         // A bracket that was opened in the content is closed in the content.
         let run = Some(run).filter(|_| !closes || unclosed_bracket_count(source, own) == 0);
         for run in [run, comma].into_iter().flatten() {
-            let confidence = match self.container_after(run) {
-                Some(Container::Object) => source.key_confidence(at)?,
-                Some(_) => source.item_confidence(at)?,
-                None => Confidence::None,
-            };
+            let confidence = member_confidence(source, at, self.container_after(run))?;
             if confidence == Confidence::High {
                 return Ok(Some(at_run - run.len()));
             }
         }
-        Ok(None)
+        let spaces = so_far.len() - so_far.trim_ascii_end().len();
+        let is_member = spaces > 0 && string.inner_quotes == 0 && self.has_member_at(source, at)?;
+        Ok(is_member.then_some(at_run - spaces))
+    }
+
+    /// Returns whether a quoted key, a colon and a complete value are at `at`, behind which the
+    /// innermost object goes on or ends.
+    fn has_member_at(&self, source: SourceText<'_>, at: usize) -> Lookahead<bool> {
+        if self.innermost() != Some(Container::Object)
+            || source.key_confidence(at)? != Confidence::High
+        {
+            return Ok(false);
+        }
+        let Some(after) = source.after_string(at)? else { return Ok(false) };
+        let Some((colon, _)) = source.next_token(after)? else { return Ok(false) };
+        let Some((value, _)) = source.next_token(colon + 1)? else { return Ok(false) };
+        let end = match source.quote_at(value) {
+            Some(_) => source.after_string(value)?,
+            None => source.scalar_end(value)?,
+        };
+        let Some(end) = end else { return Ok(false) };
+        self.member_ends_at(source, end)
     }
 
     /// Returns the innermost container behind the brackets and the comma in `run`, if they are
@@ -351,6 +363,19 @@ impl Parser {
             own = before;
         }
         own
+    }
+}
+
+/// Returns the confidence that a key or an item of `container` begins at `at`.
+fn member_confidence(
+    source: SourceText<'_>,
+    at: usize,
+    container: Option<Container>,
+) -> Lookahead<Confidence> {
+    match container {
+        Some(Container::Object) => source.key_confidence(at),
+        Some(_) => source.item_confidence(at),
+        None => Ok(Confidence::None),
     }
 }
 

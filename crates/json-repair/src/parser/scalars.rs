@@ -11,9 +11,10 @@ use super::{
 };
 use crate::{
     literals::json_literal,
-    lookahead::{Confidence, Lookahead, MAX_LOOKAHEAD, Quote, SourceText},
+    lookahead::{Confidence, Lookahead, MAX_LOOKAHEAD, SourceText},
     report::FlawKind,
     strict::{digit_count, escape_length, number_length},
+    typography::Quote,
 };
 
 /// The maximum length of text without quotes, in bytes.
@@ -117,7 +118,9 @@ impl Parser {
             _ if next == end => Ok(false),
             _ if source.has_line_break(end, next) => Ok(true),
             _ if self.innermost() == Some(Container::Object) => {
-                Ok(source.key_confidence(next)? == Confidence::High)
+                let confidence = source.key_confidence(next)?;
+                Ok(confidence == Confidence::High
+                    || confidence == Confidence::Low && source.quote_at(next).is_some())
             }
             _ => Ok(byte.is_ascii_digit() || source.has_value_at(next)?),
         }
@@ -137,7 +140,7 @@ impl Parser {
         };
         let Some((start, byte)) = source.next_token(open + 1)? else { return Ok(None) };
         let end = match source.quote_at(start) {
-            Some(_) => source.string_end(start, MAX_LOOKAHEAD)?.map(|end| end + 1),
+            Some(_) => source.string_end(start, MAX_LOOKAHEAD)?.map(|end| source.quote_end(end)),
             None if byte.is_ascii_digit() || byte == b'-' => {
                 Some(start + source.word_length(start)?)
             }
@@ -155,11 +158,12 @@ impl Parser {
         argument: Range<usize>,
     ) -> StepResult {
         let after = source.next_token(argument.end)?.map_or(argument.end, |(at, _)| at + 1);
-        let quote = source.quote_at(argument.start);
+        let begin = source.quote_end(argument.start);
+        let end = source.string_end(argument.start, MAX_LOOKAHEAD)?;
         let inside = source.bytes.get(argument).unwrap_or_default();
-        match quote {
-            Some((_, length)) => {
-                let inside = inside.get(length..inside.len() - 1).unwrap_or_default();
+        match end {
+            Some(end) => {
+                let inside = source.bytes.get(begin..end).unwrap_or_default();
                 self.write_plain_string(inside);
             }
             None if number_length(inside) == Some(inside.len()) => self.write_value(inside),
@@ -232,12 +236,13 @@ impl Parser {
     fn unquoted_text_end(&self, source: SourceText<'_>) -> Lookahead<usize> {
         let mut at = self.position;
         while at < self.position + MAX_UNQUOTED_TEXT {
-            let Some(byte) = source.peek(at)? else { return Ok(at) };
+            let Some(byte) = source.peek_mark(at)? else { return Ok(at) };
             let ends = match byte {
                 b'\n' => true,
                 b',' | b';' => {
-                    self.continuation_confidence(source, at, 0)? != Confidence::None
-                        || self.is_in_array()
+                    self.is_in_array()
+                        || self.continuation_confidence(source, at, 0)? != Confidence::None
+                        || source.is_full_width(at) && self.is_before_key(source, at)?
                 }
                 b'}' | b']' => self.continuation_confidence(source, at, 0)? == Confidence::High,
                 b'"' => self.continuation_confidence(source, at, 0)? != Confidence::None,
@@ -256,6 +261,12 @@ impl Parser {
         Ok(at)
     }
 
+    /// Returns whether what follows the comma at `at` may be a key.
+    fn is_before_key(&self, source: SourceText<'_>, at: usize) -> Lookahead<bool> {
+        let next = source.next_token(at + 1)?;
+        next.map_or(Ok(false), |(at, _)| Ok(source.key_confidence(at)? != Confidence::None))
+    }
+
     /// Returns whether the innermost container is an array, or none is open.
     pub(super) fn is_in_array(&self) -> bool {
         self.innermost() != Some(Container::Object)
@@ -268,7 +279,7 @@ impl Parser {
             if end > self.position && source.quote_at(end).is_some() {
                 break b'"';
             }
-            let Some(byte) = source.peek(end)? else {
+            let Some(byte) = source.peek_mark(end)? else {
                 self.position = end;
                 return self.finish_document(FlawKind::Truncated);
             };
@@ -281,10 +292,14 @@ impl Parser {
             }
         };
         let key = source.bytes.get(self.position..end).unwrap_or_default().trim_ascii();
+        let after = end + source.quote_at(end).map_or(0, |(_, length)| length);
         match found {
             b':' | b'=' if !key.is_empty() => self.write_key(key, FlawKind::UnquotedText, end),
-            b'"' => match source.next_token(end + 1)? {
-                Some((_, b':')) => self.write_key(key, FlawKind::MissingQuote, end + 1),
+            b'"' => match source.next_token(after)? {
+                Some((_, b':')) => self.write_key(key, FlawKind::MissingQuote, after),
+                _ if source.key_confidence(end)? != Confidence::High && key.contains(&b' ') => {
+                    Err(StopReason::Unrepairable)
+                }
                 // A word before a key carries no data.
                 _ if source.key_confidence(end)? != Confidence::High => {
                     self.write_key(key, FlawKind::UnquotedText, end)

@@ -1,6 +1,6 @@
 //! The states of the parser, and its options.
 
-use crate::lookahead::{NeedMoreInput, Quote};
+use crate::{lookahead::NeedMoreInput, typography::Quote};
 
 /// An open container.
 #[derive(Clone, Copy, Debug)]
@@ -160,6 +160,10 @@ pub(super) struct StringState {
     pub(super) pending_start: Option<usize>,
     /// Whether a byte behind the parser's position must be escaped.
     pub(super) needs_escaping: bool,
+    /// Whether a string that begins with a quote of another kind has a double quote.
+    pub(super) has_double_quote: bool,
+    /// Whether the written content has a typographic quote.
+    pub(super) has_curly_quote: bool,
     /// The number of quotes that belong to the content.
     pub(super) inner_quotes: u32,
     /// The number of brackets that are open in the content.
@@ -189,6 +193,8 @@ pub(super) enum QuoteClass {
     },
     /// The quote belongs to the string.
     Content,
+    /// No repair fits better than another.
+    Ambiguous,
     /// The quote begins another string, and this one ended before without its own quote.
     ClosedBefore {
         /// The offset where the string ended.
@@ -210,6 +216,13 @@ pub(super) enum QuoteClass {
     },
 }
 
+impl RejectedEnd {
+    /// Returns the length of the output before the quote, which is about to be removed.
+    pub(super) fn take_length(&mut self) -> Option<usize> {
+        self.output_length.as_mut().map(std::mem::take)
+    }
+}
+
 impl StringState {
     /// Continues the string at `start`, in another one that is joined to it.
     pub(super) fn continue_at(&mut self, start: usize) {
@@ -223,6 +236,9 @@ impl StringState {
         self.scan -= count;
         self.certain_to = self.certain_to.saturating_sub(count);
         self.brackets_counted_to = self.brackets_counted_to.saturating_sub(count);
+        if let Some(rejected) = &mut self.rejected_end {
+            rejected.at -= count;
+        }
     }
 }
 

@@ -1,23 +1,20 @@
 //! Strings: their beginning, their content and their end.
 
 use super::{
-    Container, Parser, ParserState, StepResult, StopReason,
+    Parser, ParserState, StepResult, StopReason,
     escapes::write_escaped,
-    quotes::unclosed_bracket_count,
-    state::{QuoteClass, QuoteCount, RejectedEnd, StringState, TokenRole, is_structural},
+    state::{QuoteClass, QuoteCount, StringState, TokenRole, is_structural},
+    string_ends::has_curly_quote,
 };
 use crate::{
-    lookahead::{Lookahead, MAX_LOOKAHEAD, Quote, SourceText},
+    lookahead::{Lookahead, MAX_LOOKAHEAD, SourceText},
     report::FlawKind,
     strict::must_be_escaped,
-    work_budget::REREAD_COST,
+    typography::{Quote, strip_curly_quote, strip_full_width_comma},
 };
 
 /// The length, in bytes, up to which a string in an array is held, because it may be a key.
 const MAX_HELD_ITEM: usize = 64;
-
-/// The maximum number of strings that are read again.
-const MAX_REREADS: u8 = 8;
 
 impl Parser {
     /// Begins a string at its quote.
@@ -62,6 +59,8 @@ impl Parser {
             certain_to: start,
             brackets_counted_to: start,
             needs_escaping: false,
+            has_double_quote: false,
+            has_curly_quote: false,
             inner_quotes: 0,
             bracket_depth: 0,
             rejected_end: None,
@@ -103,7 +102,12 @@ impl Parser {
                 Some((quote, length)) if string.quote.is_closed_by(quote) => {
                     self.read_quote(source, string, length)
                 }
+                Some((Quote::Double, _)) if self.double_quote_closes(source, string)? => {
+                    self.close_string(source, string, string.scan, string.scan + 1);
+                    Ok(())
+                }
                 Some((Quote::Double, _)) => {
+                    string.has_double_quote = true;
                     string.needs_escaping = true;
                     string.scan += 1;
                     Ok(())
@@ -139,15 +143,18 @@ impl Parser {
         }
         match self.classify_quote(source, string, length)? {
             QuoteClass::Content => self.write_content_quote(source, string, length),
+            QuoteClass::Ambiguous => return Err(StopReason::Unrepairable),
             QuoteClass::Closing { after } => {
                 if string.quote_count == QuoteCount::One && after > at + length {
                     self.record_at(FlawKind::WrongQuote, at);
                 }
                 self.close_string(source, string, at, after);
             }
+            QuoteClass::ClosedBefore { .. } if let Some(rejected) = string.rejected_end.take() => {
+                return self.reread_from(source, *string, rejected);
+            }
             QuoteClass::ClosedBefore { end } => {
-                self.record_at(FlawKind::MissingQuote, end);
-                self.close_string(source, string, end, end);
+                self.close_before(source, string, end);
             }
             QuoteClass::JoinedBefore { end, start } => {
                 self.record_at(FlawKind::MissingQuote, end);
@@ -176,13 +183,13 @@ impl Parser {
     ) {
         let at = string.scan;
         string.inner_quotes += 1;
+        self.write_content(source, string, at);
+        let written = self.output_for(string).len();
+        if let Some(rejected) = &mut string.rejected_end {
+            rejected.output_length.get_or_insert(written);
+        }
         if string.quote == Quote::Double {
             self.record_at(FlawKind::UnescapedQuote, at);
-            self.write_content(source, string, at);
-            let written = self.output_for(string).len();
-            if let Some(rejected) = &mut string.rejected_end {
-                rejected.output_length.get_or_insert(written);
-            }
             self.output_for(string).extend_from_slice(b"\\\"");
             self.position = at + length;
         } else {
@@ -222,6 +229,7 @@ impl Parser {
     ) {
         let piece = source.bytes.get(self.position..to).unwrap_or_default();
         let needs_escaping = std::mem::take(&mut string.needs_escaping);
+        string.has_curly_quote |= has_curly_quote(piece);
         let out = self.output_for(string);
         if needs_escaping {
             write_escaped(out, piece)
@@ -231,74 +239,6 @@ impl Parser {
         self.position = to;
     }
 
-    /// Ends a string whose content ends at `end`. The next token begins at `after`.
-    pub(super) fn close_string(
-        &mut self,
-        source: SourceText<'_>,
-        string: &mut StringState,
-        end: usize,
-        after: usize,
-    ) {
-        // No key ends with a line break. A model that wrote one began the next line too early.
-        let end =
-            if string.role == TokenRole::Key { self.trim_line_break(source, end) } else { end };
-        self.write_content(source, string, end);
-        self.output_for(string).push(b'"');
-        self.position = after;
-        match (string.role, string.pending_start) {
-            (TokenRole::Key, _) => self.state = ParserState::ExpectColon,
-            (TokenRole::Item, Some(start)) if self.is_followed_by_colon(source) => {
-                self.turn_item_into_key(start)
-            }
-            (_, pending_start) => {
-                if pending_start.is_some() {
-                    self.release_pending();
-                }
-                self.end_value();
-            }
-        }
-    }
-
-    /// Returns the end of a key without the line break before its quote.
-    fn trim_line_break(&self, source: SourceText<'_>, end: usize) -> usize {
-        let key = source.bytes.get(self.position..end).unwrap_or_default();
-        let own = key.trim_ascii_end().len();
-        if source.has_line_break(self.position + own, end) { self.position + own } else { end }
-    }
-
-    /// Writes a string that was held.
-    fn release_pending(&mut self) {
-        self.output.append(&mut self.pending);
-        self.mark_content();
-    }
-
-    /// Returns whether a colon follows, which makes an item a key. The classification of the quote
-    /// has already waited for the next token.
-    fn is_followed_by_colon(&self, source: SourceText<'_>) -> bool {
-        matches!(source.next_token(self.position), Ok(Some((_, b':'))))
-    }
-
-    /// Turns an item into a key: the array before was not closed, or the object not opened.
-    fn turn_item_into_key(&mut self, start: usize) {
-        let has_content = self.has_content();
-        let is_in_object = self.container_at(1) == Some(Container::Object);
-        self.record(FlawKind::MissingBracket);
-        if is_in_object && (has_content || self.starts_with_comma) {
-            self.stack.pop();
-            self.output.push(b']');
-            if !has_content {
-                self.pending.insert(0, b',');
-            }
-        } else {
-            let key = self.pending.split_off(start);
-            self.release_pending();
-            self.state = ParserState::ExpectValue;
-            self.open_container(Container::Object);
-            self.pending = key;
-        }
-        self.state = ParserState::ExpectColon;
-    }
-
     /// Handles the end of the source in a string: the end of the text, or a wait for more.
     fn pause_string(&mut self, source: SourceText<'_>, mut string: StringState) -> StepResult {
         let end = source.bytes.len();
@@ -306,13 +246,15 @@ impl Parser {
             return self.end_unclosed_string(source, string);
         }
         let fresh = source.bytes.get(string.scan..end).unwrap_or_default();
-        if let Some(last) = fresh.iter().rposition(|byte| !is_structural(*byte)) {
-            string.certain_to = string.scan + last + 1;
+        let certain = certain_length(fresh);
+        if certain > 0 {
+            string.certain_to = string.scan + certain;
         }
         string.scan = end;
         let length = end - self.position;
         if string.pending_start.is_some()
             && string.role == TokenRole::Item
+            && string.rejected_end.is_none()
             && length > MAX_HELD_ITEM
         {
             string.pending_start = None;
@@ -334,83 +276,15 @@ impl Parser {
             string.needs_escaping = needs_escaping;
         }
     }
+}
 
-    /// Ends a string in which the text ends.
-    fn end_unclosed_string(
-        &mut self,
-        source: SourceText<'_>,
-        mut string: StringState,
-    ) -> StepResult {
-        if let Some(rejected) = string.rejected_end.take()
-            && self.rereads < MAX_REREADS
-        {
-            return self.reread_from(source, string, rejected);
-        }
-        let all = source.tail(self.position);
-        if string.role == TokenRole::Key {
-            // The text behind the first colon of an unclosed key is the value.
-            let colon = all.iter().position(|byte| *byte == b':');
-            let Some(colon) = colon.filter(|colon| *colon > 0) else {
-                self.position = source.bytes.len();
-                return self.finish_document(FlawKind::Truncated);
-            };
-            self.record(FlawKind::MissingQuote);
-            self.close_string(source, &mut string, self.position + colon, self.position + colon);
-            return Ok(());
-        }
-        if string.pending_start.is_some_and(|start| start + 1 == self.pending.len())
-            && all.is_empty()
-        {
-            return self.finish_document(FlawKind::Truncated);
-        }
-        self.record_at(FlawKind::MissingQuote, source.bytes.len());
-        let own = all.get(..self.content_length(source, all)).unwrap_or_default();
-        let end = self.position + self.trim_members(own).len();
-        self.close_string(source, &mut string, end, end);
-        Ok(())
-    }
-
-    /// Discards the output behind a rejected end, and ends the string there.
-    fn reread_from(
-        &mut self,
-        source: SourceText<'_>,
-        string: StringState,
-        rejected: RejectedEnd,
-    ) -> StepResult {
-        let at = rejected.at;
-        self.rereads += 1;
-        source.budget.spend(REREAD_COST * (source.bytes.len() - at));
-        if let Some(length) = rejected.output_length {
-            self.output_for(&string).truncate(length);
-        }
-        let length = source.quote_at(at).map_or(1, |(_, length)| length);
-        self.position = at + length;
-        let mut string = StringState { needs_escaping: false, ..string };
-        self.close_string(source, &mut string, at + length, at + length);
-        Ok(())
-    }
-
-    /// Returns the length of an unclosed string's own content: without a code fence, and without
-    /// the brackets that close the open containers.
-    fn content_length(&self, source: SourceText<'_>, all: &[u8]) -> usize {
-        let mut text = all.trim_ascii_end();
-        for fence in [&b"```"[..], b"~~~"] {
-            text = text.strip_suffix(fence).unwrap_or(text).trim_ascii_end();
-        }
-        let brackets = text.iter().rev().take_while(|byte| is_structural(**byte)).count();
-        let (own, run) = text.split_at(text.len() - brackets);
-        let is_closer = |at: &usize| matches!(run.get(*at), Some(b'}' | b']' | b'[' | b'{'));
-        let mut closers = (0..run.len()).filter(is_closer);
-        // A bracket that was opened in the content is closed in the content.
-        let inner = match unclosed_bracket_count(source, own) {
-            0 => 0,
-            open => closers.nth(open - 1).map_or(run.len(), |at| at + 1),
-        };
-        let closers: Vec<u8> = closers.filter_map(|at| run.get(at).copied()).collect();
-        let frames = self.stack.iter().rev().map(|frame| frame.container.closing_bracket());
-        let fits = !closers.is_empty() && closers.iter().copied().eq(frames.take(closers.len()));
-        if fits { own.len() + inner } else { text.len() }
-    }
+/// Returns the length of the content that cannot belong to the JSON behind the string, if the closing
+/// quote is missing or a typographic one.
+fn certain_length(content: &[u8]) -> usize {
+    let last = content.iter().rposition(|byte| !is_structural(*byte));
+    let own = content.get(..last.map_or(0, |last| last + 1)).unwrap_or_default();
+    let own = strip_full_width_comma(own).unwrap_or(own);
+    strip_curly_quote(own).unwrap_or(own).len()
 }
 
 /// Returns the offset of the next byte that may not be plain content.
@@ -421,7 +295,7 @@ fn find_special(source: SourceText<'_>, string: &StringState) -> Option<usize> {
         Quote::Single => rest.iter().position(|byte| must_be_escaped(*byte) || *byte == b'\''),
         _ => rest
             .iter()
-            .position(|byte| must_be_escaped(*byte) || matches!(*byte, b'\'' | b'`' | 0xc2 | 0xe2)),
+            .position(|byte| must_be_escaped(*byte) || b"'`\xc2\xe2\xe3\xef".contains(byte)),
     };
     found.map(|found| string.scan + found)
 }

@@ -4,6 +4,7 @@
 mod hostile;
 #[path = "../support/hostile_texts.rs"]
 mod hostile_texts;
+mod kept_data;
 #[cfg(not(target_family = "wasm"))]
 mod peer;
 mod readme;

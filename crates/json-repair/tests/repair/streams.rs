@@ -3,7 +3,7 @@
 #[cfg(all(target_family = "wasm", target_os = "unknown"))]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
-use json_repair::{Failure, RootKind, Stream, is_json, repair};
+use json_repair::{Failure, FlawKind, RootKind, Stream, is_json, repair};
 
 use crate::support::{
     corpus, damage,
@@ -25,7 +25,8 @@ pub fn streamed(text: &str, cuts: &[usize], root: RootKind) -> Result<String, Fa
     Ok(String::from_utf8(out).unwrap())
 }
 
-fn every_cut(text: &str) -> impl Iterator<Item = usize> {
+/// Returns the offsets where a text may be cut.
+pub fn every_cut(text: &str) -> impl Iterator<Item = usize> {
     (1..text.len()).filter(|at| text.is_char_boundary(*at))
 }
 
@@ -112,6 +113,56 @@ fn every_repairable_text_is_repaired_in_pieces() {
     let all = 3 * cases.len();
     assert!(100 * right / all >= 90, "right: {right} of {all}");
     assert!(100 * same / all >= 75, "the same as whole: {same} of {all}");
+}
+
+/// Returns the output and the kinds of flaws for a text that arrives in single characters.
+fn streamed_with_report(text: &str, root: RootKind) -> (String, Vec<FlawKind>) {
+    let mut stream = Stream::new(&root.into());
+    let mut out = Vec::new();
+    for character in text.chars() {
+        stream.feed(character.encode_utf8(&mut [0; 4]), &mut out).unwrap();
+    }
+    let report = stream.finish(&mut out).unwrap();
+    (String::from_utf8(out).unwrap(), report.kinds().collect())
+}
+
+#[test]
+fn a_stream_returns_the_first_of_several_documents_and_reports_the_others() {
+    use FlawKind::{SeveralValues, SurroundingText, TrailingComma};
+    let cases = [
+        ("{\"a\": 1}\n{\"b\": 2}", "{\"a\": 1}\n", vec![SeveralValues]),
+        (r#"{"a": 1}{"a": 1}"#, r#"{"a": 1}"#, vec![SeveralValues]),
+        (r#"{"a": 1}, {"b": 2}"#, r#"{"a": 1}"#, vec![SeveralValues]),
+        (r#"{"a": 1},"#, r#"{"a": 1}"#, vec![TrailingComma]),
+        ("{\"a\": 1}\nAs asked.", "{\"a\": 1}\n", vec![SurroundingText]),
+    ];
+    for (text, expected, kinds) in cases {
+        for root in [RootKind::Any, RootKind::Object] {
+            assert_eq!(streamed_with_report(text, root), (expected.to_owned(), kinds.clone()));
+        }
+    }
+}
+
+#[test]
+fn a_stream_agrees_with_the_complete_text_where_it_can_wait() {
+    let cases = [
+        ("{\"a\": 1}\n{\"b\": 2,}\n{c: 3}", RootKind::Array),
+        (r#"{"a": 1}, {"b": 2}"#, RootKind::Array),
+        (r#"{"a": 1}"#, RootKind::Array),
+        (r#"{}{"city": "Oslo", "days": 4}"#, RootKind::Object),
+        ("{ }\n{\"city\": \"Oslo\"}", RootKind::Object),
+        ("{}\n", RootKind::Any),
+    ];
+    for (text, root) in cases {
+        let whole = repair(text, &root.into()).map(|(json, _)| json.into_owned());
+        for cut in every_cut(text) {
+            assert_eq!(streamed(text, &[cut], root), whole, "{text} cut at {cut}");
+        }
+    }
+    let lines = streamed("{\"a\": 1}\n{\"b\": 2}", &[5, 11], RootKind::Array);
+    assert_eq!(lines.as_deref(), Ok(r#"[{"a": 1},{"b": 2}]"#));
+    let city = streamed(r#"{}{"city": "Oslo"}"#, &[1, 2, 5], RootKind::Object);
+    assert_eq!(city.as_deref(), Ok(r#"{"city": "Oslo"}"#));
 }
 
 #[test]

@@ -208,6 +208,26 @@ pub const DAMAGES: [(&str, Damage); 37] = [
     }),
 ];
 
+/// Kinds of damage to several tokens at once, which are not combined with others.
+const COMPOUND_DAMAGES: [(&str, Damage); 2] = [
+    ("full-width punctuation", |all, random| {
+        replace_all(all, random, TokenKind::Comma, |_| "，".into())
+            && replace_all(all, random, TokenKind::Colon, |_| "：".into())
+    }),
+    ("closing quote and colon of a key missing", |all, random| {
+        let is_key = |at: &usize| all[*at].kind == TokenKind::Key;
+        let keys: Vec<usize> = (0..all.len()).filter(is_key).collect();
+        if keys.is_empty() {
+            return false;
+        }
+        let key = *random.one_of(&keys);
+        let colon = key + 1;
+        all[key].text = format!("\"{}", escape(&all[key].raw));
+        all[colon].text = " ".into();
+        true
+    }),
+];
+
 fn replace(
     all: &mut [Token],
     random: &mut Random,
@@ -338,6 +358,9 @@ pub fn cases(seed: u64, each: usize) -> Vec<Case> {
             let chosen: Vec<Damage> = (0..count).map(|_| random.one_of(&DAMAGES).1).collect();
             damaged(class, &chosen, &mut random)
         });
+    }
+    for (class, damage) in COMPOUND_DAMAGES {
+        fill(&mut cases, each, || damaged(class, &[damage], &mut random));
     }
     cases
 }

@@ -1,7 +1,7 @@
 //! Hostile texts: short pieces, repeated.
 
 /// The pieces that adversaries and broken models repeat.
-pub(crate) const PIECES: [&str; 46] = [
+pub(crate) const PIECES: [&str; 52] = [
     "\"",
     "'",
     "`",
@@ -48,6 +48,12 @@ pub(crate) const PIECES: [&str; 46] = [
     "\"\"\"",
     "\\u00",
     "x\",",
+    "：",
+    "，",
+    "｛",
+    "】",
+    "「",
+    "”",
 ];
 
 /// The text before the repeated pieces.

@@ -1,71 +1,74 @@
-//! `allOf` as one schema, where that means the same: each of its parts would forbid the properties of
-//! the others, because every object is closed.
+//! Merging of `allOf` into one schema, where that is equivalent. Strict objects are closed, so that
+//! each part alone would forbid the properties of the others.
 
 use serde_json::{Map, Value};
 
-use super::{REMARKS, definition};
+use super::{REMARKS, references::definition};
 
-/// How much a schema may be put together from, in bytes more or less: its parts may have parts, which
-/// are the same ones again and again.
-const MAX_WEIGHT: usize = 1 << 20;
+/// The maximum size of all merged parts, in bytes, roughly: parts may refer to the same parts
+/// repeatedly.
+const MAX_MERGED_SIZE: usize = 1 << 20;
 
-/// Puts schemas together.
-pub(super) struct Uniting<'d> {
+/// The merging of the parts of one schema.
+pub(super) struct AllOfMerger<'d> {
     definitions: Option<&'d Map<String, Value>>,
-    /// What the parts so far weigh.
-    weight: usize,
+    /// The size of the parts merged so far.
+    size: usize,
 }
 
-impl<'d> Uniting<'d> {
-    /// With what a `$ref` can point at, none of which comes to itself again.
+impl<'d> AllOfMerger<'d> {
+    /// Takes the definitions that a `$ref` can point at, none of them recursive.
     pub(super) fn new(definitions: Option<&'d Map<String, Value>>) -> Self {
-        Self { definitions, weight: 0 }
+        Self { definitions, size: 0 }
     }
 
-    /// A schema and the parts of its `allOf` as one. None where they cannot be one, or there is none.
-    pub(super) fn unite(&mut self, schema: &Map<String, Value>) -> Option<Map<String, Value>> {
+    /// Merges a schema with the parts of its `allOf`. Returns `None` where that is not possible, or
+    /// where there is no `allOf`.
+    pub(super) fn merge(&mut self, schema: &Map<String, Value>) -> Option<Map<String, Value>> {
         let Some(Value::Array(parts)) = schema.get("allOf") else { return None };
         let mut whole = self.copy(schema)?;
         whole.shift_remove("allOf");
         for part in parts {
-            let part = self.resolved(part.as_object()?)?;
+            let part = self.resolve(part.as_object()?)?;
             part.into_iter().try_for_each(|(key, value)| add(&mut whole, key, value))?;
         }
         Some(whole)
     }
 
-    /// A part without `$ref` and without an `allOf` of its own.
-    fn resolved(&mut self, part: &Map<String, Value>) -> Option<Map<String, Value>> {
+    /// Returns a part without `$ref` and without an `allOf` of its own.
+    fn resolve(&mut self, part: &Map<String, Value>) -> Option<Map<String, Value>> {
         let mut whole = self.copy(part)?;
         if let Some(reference) = whole.shift_remove("$ref") {
             let target = self.definitions?.get(definition(reference.as_str()?)?)?.as_object()?;
-            let target = self.resolved(target)?;
+            let target = self.resolve(target)?;
             target.into_iter().try_for_each(|(key, value)| add(&mut whole, key, value))?;
         }
-        if whole.contains_key("allOf") { self.unite(&whole) } else { Some(whole) }
+        if whole.contains_key("allOf") { self.merge(&whole) } else { Some(whole) }
     }
 
-    /// A copy, if it is not too much by now.
+    /// Copies a schema, unless the merged parts become too large.
     fn copy(&mut self, schema: &Map<String, Value>) -> Option<Map<String, Value>> {
-        schema.iter().try_for_each(|(key, value)| self.weigh(key, value))?;
+        schema.iter().try_for_each(|(key, value)| self.add_size(key, value))?;
         Some(schema.clone())
     }
 
-    fn weigh(&mut self, key: &str, value: &Value) -> Option<()> {
-        self.weight += 8 + key.len() + value.as_str().map_or(0, str::len);
-        if self.weight > MAX_WEIGHT {
+    fn add_size(&mut self, key: &str, value: &Value) -> Option<()> {
+        self.size += 8 + key.len() + value.as_str().map_or(0, str::len);
+        if self.size > MAX_MERGED_SIZE {
             return None;
         }
         match value {
-            Value::Object(fields) => fields.iter().try_for_each(|(key, own)| self.weigh(key, own)),
-            Value::Array(items) => items.iter().try_for_each(|own| self.weigh("", own)),
+            Value::Object(fields) => {
+                fields.iter().try_for_each(|(key, own)| self.add_size(key, own))
+            }
+            Value::Array(items) => items.iter().try_for_each(|own| self.add_size("", own)),
             _ => Some(()),
         }
     }
 }
 
-/// Adds a keyword of a part to the whole. None where the two would then demand something else than
-/// both of them did.
+/// Adds a keyword of a part to the whole. Returns `None` where the merged schema would accept other
+/// values than both of them.
 fn add(whole: &mut Map<String, Value>, key: String, value: Value) -> Option<()> {
     let is_closed = whole.get("additionalProperties") == Some(&Value::Bool(false));
     match (key.as_str(), value) {
@@ -76,7 +79,7 @@ fn add(whole: &mut Map<String, Value>, key: String, value: Value) -> Option<()> 
             for (name, schema) in more {
                 match own.get(&name) {
                     Some(known) if *known == schema => {}
-                    // What is not among the whole's own properties it does not allow.
+                    // A closed whole accepts no further properties.
                     None if !is_closed => drop(own.insert(name, schema)),
                     _ => return None,
                 }
@@ -91,7 +94,7 @@ fn add(whole: &mut Map<String, Value>, key: String, value: Value) -> Option<()> 
                 }
             }
         }
-        // A part that is closed allows nothing of the others.
+        // A closed part accepts no properties of the others.
         ("additionalProperties", Value::Bool(true)) => {}
         ("additionalProperties", _) => return None,
         (remark, value)

@@ -6,7 +6,7 @@ use crate::api_schema::anthropic::json_schema;
 
 fn converted(schema: &Value) -> Option<(Value, bool)> {
     let raw = serde_json::value::to_raw_value(schema).unwrap();
-    json_schema::convert(&raw).map(|converted| (converted.schema, converted.differs))
+    json_schema::to_strict(&raw).map(|converted| (converted.schema, converted.differs))
 }
 
 #[test]

@@ -62,7 +62,7 @@ fn call(index: u32, id: &str, pieces: &[&str]) -> Vec<Value> {
     block(index, &json!({"type": "tool_use", "id": id, "name": "f", "input": {}}), &deltas)
 }
 
-/// What a client gets for a stream, in pieces.
+/// Returns the client's response to a stream that comes in pieces.
 fn streamed(pieces: &[&[u8]]) -> (u16, Vec<u8>) {
     let parameters = json!({"stream": true, "stream_options": {"include_usage": true}});
     let (mut attempt, _) = ask(&parameters).unwrap();
@@ -70,7 +70,7 @@ fn streamed(pieces: &[&[u8]]) -> (u16, Vec<u8>) {
     (status, body)
 }
 
-/// The chunks of a stream, and what stands at its end.
+/// Returns the chunks of a stream and the data of its last event.
 fn chunks(events: &[Value]) -> (Vec<Value>, String) {
     let (status, body) = streamed(&[stream(events).as_bytes()]);
     assert_eq!(status, 200, "{}", String::from_utf8_lossy(&body));

@@ -1,0 +1,270 @@
+//! Plays whole exchanges against the core: a chat request through both roles to the provider's
+//! door, and what the provider says back to the client.
+
+use std::{
+    borrow::Cow,
+    cell::{Cell, RefCell},
+    collections::BTreeMap,
+    rc::Rc,
+    time::Duration,
+};
+
+use attache::{
+    api_schema::{origin::ResponseHead, translation::TranslatedRequest},
+    config::Config,
+    gateway::{Exchange, Gateway, Input, Output, RequestHead as ClientHead},
+    handoff::ticket::Ticket,
+    provider::{Attempt, ProviderCluster, Step},
+    quota::{CasConflict, SharedStore},
+    region::Region,
+    reply::Reply,
+    time::Timestamp,
+};
+use serde_json::{Map, Value, json};
+
+/// The id of every request.
+pub const REQUEST_ID: &str = "7f3c1e52-9b1d-4e6a-8c2f-0d4b5a697887";
+
+/// When every request leaves for its provider.
+pub fn sent() -> Timestamp {
+    Timestamp::from_epoch(Duration::from_secs(1_795_000_000))
+}
+
+/// When every answer is complete.
+pub fn answered() -> Timestamp {
+    Timestamp::from_epoch(Duration::from_millis(1_795_000_001_250))
+}
+
+/// What the operator of the test gateway decided.
+pub fn config() -> Config {
+    let document =
+        serde_json::from_str(include_str!("../../../tests/golden/gateway.json")).unwrap();
+    Config::parse(&document).unwrap_or_else(|mistakes| panic!("gateway.json: {mistakes:?}"))
+}
+
+/// The test gateway in a region.
+pub fn gateway(region: Region) -> Rc<Gateway> {
+    Rc::new(Gateway { config: Rc::new(config()), region, store: Rc::new(Table::default()) })
+}
+
+/// A chat request of an account that may call.
+pub fn client_head() -> ClientHead {
+    ClientHead {
+        method: "POST".to_owned(),
+        path: "/v1/chat/completions".to_owned(),
+        content_type: Some("application/json".to_owned()),
+        content_encoding: None,
+        account: Some("acme".to_owned()),
+        end: false,
+    }
+}
+
+/// What the gateway role does with a body.
+pub fn exchange(gateway: &Rc<Gateway>, body: &[u8]) -> Output {
+    let mut exchange = Exchange::new(Rc::clone(gateway), REQUEST_ID.to_owned());
+    assert_eq!(exchange.on(Input::Head(client_head()), sent), Output::Wait);
+    exchange.on(Input::Body(body.to_vec()), sent)
+}
+
+/// A request on its way: through the gateway role to the cluster it names, and out of there.
+pub fn ask(
+    gateway: &Rc<Gateway>,
+    body: &[u8],
+) -> Result<(Attempt, TranslatedRequest, String), Reply> {
+    let ticket = match exchange(gateway, body) {
+        Output::Forward { ticket, .. } => ticket,
+        Output::Reply(reply) => return Err(reply),
+        other => panic!("neither forwarded nor refused: {other:?}"),
+    };
+    // What fails is told to the client, not tried again: that has tests of its own.
+    let ticket = Ticket { rest: Vec::new(), ..ticket };
+    let cluster = ticket.target.cluster.clone();
+    match Attempt::new(&site(gateway, &cluster), ticket, body, sent()) {
+        Ok((attempt, outgoing)) => Ok((attempt, outgoing, cluster)),
+        Err(error) => Err(Reply::error(&error, REQUEST_ID)),
+    }
+}
+
+/// The provider role of a cluster.
+pub fn site(gateway: &Rc<Gateway>, cluster: &str) -> Rc<ProviderCluster> {
+    let (provider, region) = cluster.rsplit_once('-').unwrap();
+    let region = Region::ALL.into_iter().find(|own| own.name() == region).unwrap();
+    let (config, store) = (Rc::clone(&gateway.config), Rc::clone(&gateway.store));
+    Rc::new(ProviderCluster { config, provider: provider.to_owned(), region, store })
+}
+
+/// Everything the client gets of an answer.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Got {
+    pub status: u16,
+    pub headers: Vec<(&'static str, String)>,
+    pub body: Vec<u8>,
+    pub reason: Option<Cow<'static, str>>,
+}
+
+/// Gives an attempt its answer in pieces. The last piece comes with the end, or before it.
+pub fn receive(attempt: &mut Attempt, head: ResponseHead, pieces: &[&[u8]]) -> Got {
+    let mut got = Got::default();
+    attempt.head(head);
+    for piece in pieces {
+        got.take(attempt.body(piece, false, answered));
+    }
+    got.take(attempt.body(b"", true, answered));
+    got
+}
+
+impl Got {
+    fn take(&mut self, step: Step) {
+        match step {
+            Step::Hold => {}
+            Step::Answer(reply) | Step::Begin(reply) => {
+                assert_eq!(self.status, 0, "a second head");
+                self.status = reply.status;
+                self.headers = reply.headers;
+                // Between the roles only: no client gets it.
+                self.headers.retain(|(name, _)| *name != "x-attache-next");
+                self.body = reply.body;
+                self.reason = reply.reason;
+            }
+            Step::Yield(reply, ticket) => panic!("another attempt: {reply:?} {ticket:?}"),
+            Step::Continue { bytes, reason } => {
+                self.body.extend_from_slice(&bytes);
+                self.reason = self.reason.take().or(reason.map(Into::into));
+            }
+        }
+    }
+
+    /// Whether it is a stream.
+    pub fn is_stream(&self) -> bool {
+        self.headers.iter().any(|(_, value)| value.starts_with("text/event-stream"))
+    }
+
+    /// The answer as golden files show it.
+    pub fn show(&self) -> Value {
+        let mut shown = Map::new();
+        shown.insert("status".to_owned(), json!(self.status));
+        let headers = self.headers.iter().map(|(name, value)| ((*name).to_owned(), json!(value)));
+        shown.insert("headers".to_owned(), Value::Object(headers.collect()));
+        if let Some(reason) = &self.reason {
+            shown.insert("reason".to_owned(), json!(reason));
+        }
+        let (key, body) = match self.is_stream() {
+            true => ("events", Value::Array(events(&self.body))),
+            false => ("body", serde_json::from_slice(&self.body).unwrap()),
+        };
+        shown.insert(key.to_owned(), body);
+        Value::Object(shown)
+    }
+}
+
+impl From<Reply> for Got {
+    fn from(reply: Reply) -> Self {
+        let Reply { status, headers, body, reason, .. } = reply;
+        Self { status, headers, body, reason }
+    }
+}
+
+/// The data of each event of a client's stream, which may hold nothing else.
+pub fn events(stream: &[u8]) -> Vec<Value> {
+    let text = std::str::from_utf8(stream).unwrap();
+    let body = text.strip_suffix("\n\n").unwrap_or_else(|| panic!("no blank line ends {text:?}"));
+    body.split("\n\n")
+        .map(|event| match event.strip_prefix("data: ") {
+            Some("[DONE]") => json!("[DONE]"),
+            Some(data) => serde_json::from_str(data).unwrap_or_else(|e| panic!("{e}: {data}")),
+            None => panic!("an event with more than one line of data: {event:?}"),
+        })
+        .collect()
+}
+
+/// A provider's stream from a list: strings stand as they are, anything else is an event's data.
+pub fn provider_stream(events: &Value) -> String {
+    let event = |event: &Value| match event.as_str() {
+        Some(text) => text.to_owned(),
+        None => format!("data: {event}\n\n"),
+    };
+    events.as_array().unwrap().iter().map(event).collect()
+}
+
+/// The head of a provider's answer: `content-type` is JSON unless there is another.
+pub fn head(answer: &Value) -> ResponseHead {
+    let header = |name: &str| answer["headers"][name].as_str();
+    ResponseHead {
+        status: answer["status"].as_u64().unwrap_or(200).try_into().unwrap(),
+        content_type: header("content-type").unwrap_or("application/json").to_owned(),
+        retry_after: header("retry-after").map(|wait| Duration::from_secs(wait.parse().unwrap())),
+    }
+}
+
+/// The head of a provider's stream.
+pub fn stream_head() -> ResponseHead {
+    let content_type = "text/event-stream; charset=utf-8".to_owned();
+    ResponseHead { status: 200, content_type, ..ResponseHead::default() }
+}
+
+/// A chat request with these parameters, and with a model and messages if they name none.
+pub fn request(parameters: &Value) -> Vec<u8> {
+    let mut request = json!({"model": "gpt-4.1", "messages": [{"role": "user", "content": "Hi"}]});
+    for (name, value) in parameters.as_object().into_iter().flatten() {
+        request[name] = value.clone();
+    }
+    serde_json::to_vec(&request).unwrap()
+}
+
+/// The mistakes a request was refused for, as the client gets them.
+pub fn errors(output: &Output) -> Vec<String> {
+    let Output::Reply(reply) = output else { panic!("{output:?}") };
+    assert_eq!(reply.status, 400);
+    let body: Value = serde_json::from_slice(&reply.body).unwrap();
+    assert_eq!(body["code"], 400);
+    assert_eq!(body["message"], "invalid request body");
+    assert_eq!(body["request_id"], REQUEST_ID);
+    assert_eq!(body["error"]["metadata"], body["metadata"]);
+    let errors = body["metadata"]["errors"].as_array().unwrap();
+    errors.iter().map(|error| error.as_str().unwrap().to_owned()).collect()
+}
+
+/// What OpenAI's clients see of an error.
+pub fn error(reply: &Reply) -> Value {
+    let body: Value = serde_json::from_slice(&reply.body).unwrap();
+    body["error"].clone()
+}
+
+/// What Envoy's shared data does: a version for all keys that goes up with every value.
+#[derive(Debug, Default)]
+pub struct Table {
+    values: RefCell<BTreeMap<String, (Vec<u8>, u32)>>,
+    version: Cell<u32>,
+}
+
+impl SharedStore for Table {
+    fn get(&self, key: &str) -> Option<(Vec<u8>, u32)> {
+        self.values.borrow().get(key).cloned()
+    }
+
+    fn set(&self, key: &str, value: &[u8], version: Option<u32>) -> Result<(), CasConflict> {
+        let mut values = self.values.borrow_mut();
+        if values.get(key).map(|(_, version)| *version) != version {
+            return Err(CasConflict);
+        }
+        self.version.set(self.version.get() + 1);
+        values.insert(key.to_owned(), (value.to_vec(), self.version.get()));
+        Ok(())
+    }
+}
+
+/// Writes a file of expectations anew where that was asked for. There is no file system under Node.
+#[cfg(not(target_family = "wasm"))]
+pub fn update(name: &str, text: &str) -> bool {
+    if std::env::var_os("UPDATE").is_none() {
+        return false;
+    }
+    let path = format!("{}/../../tests/{name}.json", env!("CARGO_MANIFEST_DIR"));
+    std::fs::write(path, text).unwrap();
+    true
+}
+
+#[cfg(target_family = "wasm")]
+pub fn update(_name: &str, _text: &str) -> bool {
+    false
+}

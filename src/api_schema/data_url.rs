@@ -1,0 +1,151 @@
+//! Data URLs and base64, for files that clients send inside of a request.
+
+use std::borrow::Cow;
+
+use base64::{
+    Engine as _, alphabet,
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
+};
+
+/// A `data:` URL in base64 (RFC 2397), split and not decoded.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct DataUrl<'u> {
+    /// The media type as written, without its parameters. It may be empty.
+    pub(super) media_type: Cow<'u, str>,
+    /// The base64, unchecked.
+    pub(super) data: Cow<'u, str>,
+}
+
+impl<'u> DataUrl<'u> {
+    /// Splits a URL, borrowing from a borrowed one. Returns `None` for any other kind of URL.
+    pub(super) fn parse(url: &Cow<'u, str>) -> Option<Self> {
+        Some(match url {
+            Cow::Borrowed(url) => {
+                let (media_type, data) = split(url)?;
+                Self { media_type: Cow::Borrowed(media_type), data: Cow::Borrowed(data) }
+            }
+            Cow::Owned(url) => {
+                let (media_type, data) = split(url)?;
+                let (media_type, data) = (media_type.to_owned(), data.to_owned());
+                Self { media_type: Cow::Owned(media_type), data: Cow::Owned(data) }
+            }
+        })
+    }
+}
+
+/// Returns the media type and the data of a data URL in base64.
+fn split(url: &str) -> Option<(&str, &str)> {
+    let (head, data) = after_scheme(url)?.split_once(',')?;
+    let (described, encoding) = head.rsplit_once(';')?;
+    let media_type = described.split(';').next().unwrap_or_default();
+    encoding.eq_ignore_ascii_case("base64").then_some((media_type, data))
+}
+
+fn after_scheme(url: &str) -> Option<&str> {
+    let (scheme, rest) = url.split_at_checked("data:".len())?;
+    scheme.eq_ignore_ascii_case("data:").then_some(rest)
+}
+
+/// Returns whether a URL has the scheme `data`, in any case.
+pub(super) fn has_data_scheme(url: &str) -> bool {
+    after_scheme(url).is_some()
+}
+
+/// Returns whether a text may be bare base64 rather than a URL: characters of the standard alphabet
+/// and padding, at least one.
+pub(super) fn looks_like_base64(text: &str) -> bool {
+    let is_known = |byte: u8| byte.is_ascii_alphanumeric() || b"+/=".contains(&byte);
+    !text.is_empty() && text.bytes().all(is_known)
+}
+
+/// Returns whether a text is base64 as JSON of protocol buffers has it: of either alphabet, padded
+/// or not.
+pub(super) fn is_base64(text: &str) -> bool {
+    let data = text.trim_end_matches('=');
+    data.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+/-_".contains(&byte))
+        && data.len() % 4 != 1
+}
+
+/// The standard alphabet (RFC 4648, section 4). Bits that are left over may have any value.
+const STANDARD: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::RequireNone)
+        .with_decode_allow_trailing_bits(true),
+);
+
+/// Decodes base64 of the standard alphabet, padded or not, with or without line breaks.
+pub(super) fn decode_base64(text: &str) -> Option<Vec<u8>> {
+    let is_digit = |byte: &u8| !matches!(byte, b'=' | b'\r' | b'\n');
+    let mut digits: Vec<u8> = text.bytes().filter(is_digit).collect();
+    // A last digit alone has six bits of a byte, and is what a cut leaves.
+    if digits.len() % 4 == 1 {
+        digits.pop();
+    }
+    STANDARD.decode(digits).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+
+    #[test]
+    fn only_data_urls_in_base64_are_split() {
+        let cases = [
+            ("data:image/png;base64,AA==", Some(("image/png", "AA=="))),
+            ("DATA:Image/GIF;x=y;BASE64,AA,B", Some(("Image/GIF", "AA,B"))),
+            ("data:;base64,", Some(("", ""))),
+            ("data:base64,AA", None),
+            ("data:image/png,AA", None),
+            ("data:image/png;base64", None),
+            ("https://x/;base64,AA", None),
+            ("dat", None),
+            ("é", None),
+        ];
+        for (url, expected) in cases {
+            for url in [Cow::Borrowed(url), Cow::Owned(url.to_owned())] {
+                let found = DataUrl::parse(&url);
+                let found = found.as_ref().map(|own| (own.media_type.as_ref(), own.data.as_ref()));
+                assert_eq!(found, expected, "{url}");
+            }
+        }
+    }
+
+    #[test]
+    fn base64_is_decoded_padded_or_not() {
+        let cases: [(&str, Option<&[u8]>); 9] = [
+            ("", Some(b"")),
+            ("AQI=", Some(b"\x01\x02")),
+            ("AQI", Some(b"\x01\x02")),
+            ("AQID", Some(b"\x01\x02\x03")),
+            ("AQ\r\nID\n", Some(b"\x01\x02\x03")),
+            ("AQIDA", Some(b"\x01\x02\x03")),
+            ("AR==", Some(b"\x01")),
+            ("_w==", None),
+            ("A Q", None),
+        ];
+        for (text, bytes) in cases {
+            assert_eq!(decode_base64(text).as_deref(), bytes, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn base64_is_distinguished_from_urls_and_checked() {
+        let cases = [
+            ("AQID", true, true),
+            ("AQI=", true, true),
+            ("_-", false, true),
+            ("AQIDA", true, false),
+            ("A=Q=", true, false),
+            ("https://x", false, false),
+            ("", false, true),
+        ];
+        for (text, looks_like_it, is_it) in cases {
+            assert_eq!(looks_like_base64(text), looks_like_it, "{text}");
+            assert_eq!(is_base64(text), is_it, "{text}");
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! Metrics, filter state and the summary line of an exchange that the gateway role answers.
+
+use std::time::Duration;
+
+use super::Exchange;
+use crate::{
+    handoff::filter_state::Update, metrics::Metrics, region::Region, reply::Reply, summary,
+    time::Timestamp,
+};
+
+impl Exchange {
+    /// Counts the events since the last call.
+    pub fn count_events(&mut self, metrics: &Metrics) {
+        let per_account = self.gateway.config.telemetry.per_account;
+        self.take_telemetry().iter().for_each(|event| metrics.count_event(event, per_account));
+    }
+
+    /// Counts a reply of the gateway role.
+    pub fn record_reply(&self, metrics: &Metrics, reply: &Reply, now: Timestamp) -> Update {
+        let error = match (&reply.summary, &reply.reason) {
+            (Some(line), None) => {
+                self.count_call(metrics, line, now);
+                None
+            }
+            (_, reason) => self.count_answer(metrics, reply.status, reason.as_deref(), now),
+        };
+        let own = || Some(self.summary(now)?.to_line());
+        Update { summary: reply.summary.clone().or_else(own), error, ..Update::default() }
+    }
+
+    /// Counts a response that passes to the client, unless the provider role has counted it.
+    pub fn record_pass(&self, metrics: &Metrics, clock: impl FnOnce() -> Timestamp) -> Update {
+        let Some((status, reason)) = &self.uncounted else { return Update::default() };
+        let error = self.count_answer(metrics, *status, reason.as_deref(), clock());
+        Update { error, ..Update::default() }
+    }
+
+    /// Counts an answer that no provider role has counted, and returns the reason of an error.
+    fn count_answer(
+        &self,
+        metrics: &Metrics,
+        status: u16,
+        reason: Option<&str>,
+        now: Timestamp,
+    ) -> Option<String> {
+        metrics.count_request(self.gateway.region, self.model(), status);
+        let reason = reason?;
+        metrics.count_error(reason);
+        if let Some(total) = self.elapsed(now) {
+            metrics.record_error(self.model(), reason, total);
+        }
+        Some(reason.to_owned())
+    }
+
+    /// Counts an answer to a call. The summary line of the provider role says which model has answered
+    /// and where.
+    fn count_call(&self, metrics: &Metrics, line: &str, now: Timestamp) {
+        let region = summary::field(line, "region").and_then(Region::parse);
+        let model = summary::field(line, "response_model").unwrap_or_else(|| self.model());
+        metrics.count_request(region.unwrap_or(self.gateway.region), model, 200);
+        if let Some(total) = self.elapsed(now) {
+            metrics.record_answer(self.model(), total);
+        }
+    }
+
+    /// Returns the time since the request was complete. `None` if the request could not be read.
+    fn elapsed(&self, now: Timestamp) -> Option<Duration> {
+        Some(now.since(self.started?))
+    }
+}

@@ -1,0 +1,257 @@
+//! Played exchanges: who may ask, where a request goes, what Envoy's own replies come to, and that
+//! there is one answer.
+
+#[cfg(all(target_family = "wasm", target_os = "unknown"))]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+use std::rc::Rc;
+
+use attache::{
+    gateway::{Exchange, Input, Output, RequestHead, plan::PlanIndex, reply_source::ReplySource},
+    http_call::CallResult,
+    region::Region::{Eu, Us},
+};
+use serde_json::{Value, json};
+
+use fastrand::Rng;
+use testkit::play::{self, REQUEST_ID};
+
+#[test]
+fn who_asks_comes_before_what_is_asked() {
+    let head = |account: Option<&str>| RequestHead {
+        account: account.map(str::to_owned),
+        content_type: Some("text/plain".to_owned()),
+        end: true,
+        ..play::client_head()
+    };
+    let in_json =
+        |head: RequestHead| RequestHead { content_type: play::client_head().content_type, ..head };
+    let cases = [
+        (RequestHead { path: "/v1/nowhere".to_owned(), ..head(None) }, 404, "not_found"),
+        (RequestHead { method: "PUT".to_owned(), ..head(None) }, 405, "method_not_allowed"),
+        (head(None), 401, "invalid_api_key"),
+        (head(Some("visitor")), 403, "model_not_allowed"),
+        (head(Some("a stranger")), 403, "model_not_allowed"),
+        (head(Some("acme")), 415, "unsupported_media_type"),
+        (in_json(head(Some("acme"))), 400, "invalid_json"),
+    ];
+    for (head, status, code) in cases {
+        let mut exchange = Exchange::new(play::gateway(Us), REQUEST_ID.to_owned());
+        let output = exchange.on(Input::Head(head.clone()), play::sent);
+        let Output::Reply(reply) = &output else { panic!("{head:?}: {output:?}") };
+        let found = play::error(reply)["code"].as_str().map(str::to_owned);
+        assert_eq!((reply.status, found.as_deref()), (status, Some(code)), "{head:?}");
+        assert_eq!(exchange.on(Input::Body(b"{}".to_vec()), play::sent), Output::Wait, "{head:?}");
+    }
+}
+
+#[test]
+fn what_is_wrong_with_a_request_comes_before_where_it_may_go() {
+    let body = json!({"model": "gpt-4.1", "model_region": "global", "prompt": "x", "n": 0,
+        "fallbacks": [{"model": "stays-in-eu", "temperature": 9}]});
+    let expected = [
+        "n must be an integer from 1 to 128",
+        "model_region global is not available in region eu",
+        "model gpt-4.1 is not supported",
+        "fallbacks[0]: temperature must be a number from 0 to 2",
+    ];
+    let output = play::exchange(&play::gateway(Eu), body.to_string().as_bytes());
+    assert_eq!(play::errors(&output), expected);
+}
+
+#[test]
+fn a_request_stays_in_its_region_unless_it_may_leave() {
+    let us_only = "model gpt-5 is not supported";
+    let forbidden = "model_region global is not available in region eu";
+    let cases = [
+        (Us, "gpt-4.1", false, Ok("openai-us")),
+        (Us, "gpt-4.1", true, Ok("openai-global")),
+        (Us, "gpt-5", true, Err("model gpt-5 cannot be used with model_region = 'global'")),
+        (Us, "anywhere", true, Ok("openai-global")),
+        (
+            Us,
+            "anywhere",
+            false,
+            Err("model anywhere can only be used with model_region = 'global'"),
+        ),
+        (Us, "stays-in-eu", false, Err("model stays-in-eu is not supported")),
+        (Eu, "stays-in-eu", false, Ok("openai-eu")),
+        (Eu, "STAYS-IN-EU", false, Ok("openai-eu")),
+        (Eu, "gpt-5", false, Err(us_only)),
+        (Eu, "anywhere", false, Err("model anywhere is not supported")),
+        (Eu, "stays-in-eu", true, Err(forbidden)),
+    ];
+    for (region, model, global, expected) in cases {
+        let mut body = json!({"model": model, "prompt": "Hi"});
+        if global {
+            body["model_region"] = json!("global");
+        }
+        match (play::exchange(&play::gateway(region), body.to_string().as_bytes()), expected) {
+            (Output::Forward { ticket, .. }, Ok(expected)) => {
+                assert_eq!(ticket.target.cluster, expected)
+            }
+            (output, Err(expected)) => {
+                assert_eq!(play::errors(&output), [expected], "{region:?} {body}")
+            }
+            (output, Ok(_)) => panic!("{region:?} {body}: {output:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_reply_of_envoy_says_what_happened_to_the_request() {
+    let cases = [
+        ("upstream_response_timeout", 504, Some((504, "timeout"))),
+        ("upstream_max_stream_duration_reached", 408, Some((504, "timeout"))),
+        ("no_healthy_upstream", 503, Some((502, "upstream_unreachable"))),
+        ("upstream_reset_before_response_started{overflow}", 503, Some((503, "overloaded"))),
+        (
+            "upstream_reset_before_response_started{connection_termination}",
+            503,
+            Some((502, "upstream_unreachable")),
+        ),
+        (
+            "upstream_reset_before_response_started{protocol_error}",
+            502,
+            Some((502, "upstream_error")),
+        ),
+        ("cluster_not_found", 503, Some((500, "misconfigured"))),
+        ("failed_to_inject_credential", 401, Some((502, "provider_refused"))),
+        ("request_payload_too_large", 413, None),
+    ];
+    for (details, status, expected) in cases {
+        let mut exchange = Exchange::new(play::gateway(Us), REQUEST_ID.to_owned());
+        exchange.on(Input::Head(play::client_head()), play::sent);
+        let body = play::request(&json!({"fallback_config": {"retry": false}}));
+        let forwarded = exchange.on(Input::Body(body), play::sent);
+        assert!(matches!(forwarded, Output::Forward { .. }), "{forwarded:?}");
+        assert_eq!(exchange.model(), "gpt-4.1");
+        let source = ReplySource::Envoy { details: details.to_owned(), ticket: None };
+        let output = exchange.on(Input::Response { status, source }, play::answered);
+        match (output, expected) {
+            (Output::Pass, None) => {}
+            (Output::Reply(reply), Some((status, code))) => {
+                let found = play::error(&reply)["code"].as_str().map(str::to_owned);
+                assert_eq!((reply.status, found.as_deref()), (status, Some(code)), "{details}");
+                let attempts = ("x-attache-attempts", format!("gpt-4.1={status}/1250ms"));
+                for header in [("x-attache-region", "us".to_owned()), attempts] {
+                    assert!(reply.headers.contains(&header), "{details}: {header:?}");
+                }
+            }
+            (output, _) => panic!("{details}: {output:?}"),
+        }
+    }
+}
+
+#[test]
+fn an_answer_of_the_provider_passes_whatever_its_status() {
+    for status in [200, 400, 429, 502, 0] {
+        let mut exchange = Exchange::new(play::gateway(Us), REQUEST_ID.to_owned());
+        exchange.on(Input::Head(play::client_head()), play::sent);
+        exchange.on(Input::Body(play::request(&json!({}))), play::sent);
+        let input = Input::Response { status, source: ReplySource::Provider };
+        let output = exchange.on(input, play::answered);
+        assert_eq!(output, Output::Pass, "{status}");
+    }
+}
+
+#[test]
+fn there_is_one_answer_whatever_comes_in_whatever_order() {
+    let mut random = Rng::with_seed(1);
+    let good = play::request(&json!({}));
+    let bodies: [&[u8]; 4] = [&good, b"{}", b"", b"\xff"];
+    let paths = ["/v1/chat/completions", "/v1/models", "/healthz", "/x"];
+    let accounts = [Some("acme"), Some("acme"), Some("visitor"), None];
+    let gateway = play::gateway(Us);
+    for round in 0..2_000 {
+        let mut exchange = Exchange::new(Rc::clone(&gateway), REQUEST_ID.to_owned());
+        let (mut forwarded, mut answered, mut story) = (false, false, Vec::new());
+        for _ in 0..random.usize(..12) {
+            let input = match random.usize(..7) {
+                0 | 1 => Input::Head(RequestHead {
+                    path: (*random.choice(&paths).unwrap()).to_owned(),
+                    account: random.choice(&accounts).unwrap().map(str::to_owned),
+                    end: random.usize(..8) == 0,
+                    ..play::client_head()
+                }),
+                2 => Input::Body(bodies[random.usize(..bodies.len())].to_vec()),
+                3 if random.usize(..4) == 0 => Input::Trailers,
+                3 => Input::Body(good.clone()),
+                4 => Input::WakeUp,
+                5 => Input::CallEnded {
+                    index: PlanIndex::new(random.usize(..4)),
+                    result: CallResult::Broken,
+                },
+                _ => {
+                    let details = "no_healthy_upstream".to_owned();
+                    let envoy = ReplySource::Envoy { details, ticket: None };
+                    let sources = [ReplySource::Provider, envoy];
+                    Input::Response {
+                        status: 503,
+                        source: random.choice(&sources).unwrap().clone(),
+                    }
+                }
+            };
+            let is_answer = matches!(input, Input::Response { .. });
+            story.push(format!("{input:?}"));
+            let output = exchange.on(input, play::sent);
+            story.push(format!("{output:?}"));
+            match output {
+                // What failed is held while something else is under way.
+                Output::FetchTranscript(fetch) => panic!("nothing was to be fetched: {fetch:?}"),
+                Output::Wait => assert!(!is_answer || forwarded, "round {round}: {story:#?}"),
+                Output::Forward { .. } => {
+                    assert!(!forwarded && !answered, "round {round}: {story:#?}");
+                    forwarded = true;
+                }
+                Output::Reply(_) => {
+                    assert!(!answered, "round {round}: {story:#?}");
+                    answered = true;
+                }
+                Output::AskRateLimit { .. } => panic!("there is no service to ask: {story:#?}"),
+                Output::WakeAt(_) | Output::Call { .. } => {
+                    assert!(forwarded && !answered, "round {round}: {story:#?}");
+                }
+                // The gateway's own reply passes here too, on its way out.
+                Output::Pass | Output::Stream { .. } => {
+                    assert!(is_answer, "round {round}: {story:#?}");
+                    answered = true;
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn each_region_lists_the_models_it_reaches() {
+    for (region, first, count) in [(Us, "anywhere", 18), (Eu, "stays-in-eu", 1)] {
+        let mut exchange = Exchange::new(play::gateway(region), REQUEST_ID.to_owned());
+        let head = RequestHead {
+            method: "GET".to_owned(),
+            path: "/v1/models".to_owned(),
+            account: None,
+            end: true,
+            ..play::client_head()
+        };
+        let output = exchange.on(Input::Head(head), play::sent);
+        let Output::Reply(reply) = output else { panic!("{output:?}") };
+        let list: Value = serde_json::from_slice(&reply.body).unwrap();
+        let data = list["data"].as_array().unwrap();
+        assert_eq!((data.len(), data[0]["id"].as_str()), (count, Some(first)), "{list}");
+        for model in data {
+            let reached = model["available_regions"].as_array().unwrap();
+            let may = |name: &Value| name == region.name() || (region == Us && name == "global");
+            assert!(!reached.is_empty() && reached.iter().all(may), "{model}");
+        }
+    }
+}
+
+#[test]
+fn trailers_are_refused_while_the_body_is_awaited_and_ignored_after() {
+    let mut exchange = Exchange::new(play::gateway(Us), REQUEST_ID.to_owned());
+    exchange.on(Input::Head(play::client_head()), play::sent);
+    let output = exchange.on(Input::Trailers, play::sent);
+    assert!(matches!(output, Output::Reply(reply) if reply.status == 400));
+    assert_eq!(exchange.on(Input::Trailers, play::sent), Output::Wait);
+    assert_eq!(exchange.model(), "none");
+}

@@ -1,0 +1,17 @@
+//! Both roles played against each other without a host: natively, and under Node.
+
+mod attempts;
+#[cfg(not(target_family = "wasm"))]
+mod configuration;
+#[cfg(not(target_family = "wasm"))]
+mod documents;
+mod exchange;
+mod golden;
+mod hostile;
+mod limits;
+mod quota;
+#[cfg(not(target_family = "wasm"))]
+mod regions;
+mod stream;
+mod validation;
+mod voice;

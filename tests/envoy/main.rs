@@ -1,0 +1,39 @@
+//! The gateway in a real Envoy, with a scripted provider behind it: what only Envoy can prove.
+//!
+//! Most tests share one Envoy and find their own requests in the provider's journal by a marker.
+
+#![cfg(not(target_family = "wasm"))]
+
+mod access_log;
+mod answers;
+mod attempts;
+mod bad_input;
+mod chaos;
+mod claims;
+mod configuration;
+mod custom;
+mod failures;
+mod headers;
+mod image;
+mod istio;
+mod keys;
+mod lanes;
+mod limiter;
+mod metrics;
+mod pages;
+mod playground;
+mod quota;
+mod regions;
+mod reload;
+mod repair;
+mod requests;
+mod resilience;
+mod schemas;
+mod slow;
+mod smuggling;
+mod streams;
+mod support;
+mod tokens;
+mod traces;
+mod transcripts;
+mod voice;

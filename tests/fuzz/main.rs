@@ -1,0 +1,257 @@
+//! What clients and providers send, damaged by chance: nothing panics, nothing takes more memory
+//! than it was sent, and what comes out is what a client can read.
+//!
+//! Every test begins with golden cases of one API schema. A round that fails prints its seed:
+//! `FUZZ_SEED=… cargo test --test fuzz NAME` plays it again. `just fuzz 60` goes on for a minute
+//! for each test, with other seeds every time.
+
+#[cfg(all(target_family = "wasm", target_os = "unknown"))]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+mod damage;
+mod memory;
+
+use std::{
+    rc::Rc,
+    time::{Instant, SystemTime},
+};
+
+use attache::{
+    api_schema::origin::ResponseHead, gateway::Gateway, provider::Attempt, region::Region,
+};
+use serde_json::{Value, json};
+
+use fastrand::Rng;
+use testkit::{
+    golden::CASES,
+    play::{self, Got},
+};
+
+use self::damage::{damage, mutate, pieces};
+
+/// How many rounds a test has in CI. Node is slower, and it is the same code.
+const ROUNDS: u64 = if cfg!(target_family = "wasm") { 100 } else { 2_000 };
+
+/// What a client gets at most for each byte of the provider's, besides the chunks' own frames: a
+/// character of one byte that is escaped becomes six.
+const GROWTH: usize = 6;
+
+/// What surrounds a piece of text in the client's stream: a chunk with its ids.
+const FRAME: usize = 1024;
+
+/// The most memory that may be in use for each byte that was sent, and however few those are: a
+/// value of one byte takes some words where it is read, and a chunk its frame.
+const MEMORY: (usize, usize) = (16, 64 << 10);
+
+macro_rules! decoders {
+    ($($name:ident: $play:ident of $key:literal in $schema:literal,)*) => {
+        $(#[test]
+        fn $name() {
+            rounds(stringify!($name), $schema, $key, $play);
+        })*
+    };
+}
+
+decoders! {
+    openai_requests: request of "request" in "openai",
+    openai_answers: answer of "answer" in "openai",
+    openai_streams: stream of "stream" in "openai",
+    openai_errors: error of "answer" in "openai",
+    anthropic_requests: request of "request" in "anthropic",
+    anthropic_answers: answer of "answer" in "anthropic",
+    anthropic_streams: stream of "stream" in "anthropic",
+    anthropic_errors: error of "answer" in "anthropic",
+    gemini_requests: request of "request" in "gemini",
+    gemini_answers: answer of "answer" in "gemini",
+    gemini_streams: stream of "stream" in "gemini",
+    gemini_errors: error of "answer" in "gemini",
+}
+
+/// The request of a golden case, and what it holds under a key.
+type Case = (Value, Value);
+
+fn cases(schema: &str, key: &str) -> Vec<Case> {
+    let mut found = Vec::new();
+    for (_, text) in CASES.iter().filter(|(name, _)| name.starts_with(schema)) {
+        let document: Value = serde_json::from_str(text).unwrap();
+        let pairs = document.as_array().cloned().unwrap_or_else(|| vec![document]);
+        let inputs = pairs.iter().map(|pair| &pair["input"]);
+        found.extend(
+            inputs.filter_map(|input| Some((input["asked"].clone(), input.get(key)?.clone()))),
+        );
+    }
+    found
+}
+
+/// Plays rounds, each with a seed of its own, until there were enough or the time is up.
+fn rounds(name: &str, schema: &str, key: &str, play: fn(&mut Rng, &Rc<Gateway>, &[Case])) {
+    let (gateway, cases) = (play::gateway(Region::Us), cases(schema, key));
+    let play_one = |seed: u64| {
+        let shown = ShowSeed { name, seed };
+        play(&mut Rng::with_seed(seed), &gateway, &cases);
+        std::mem::forget(shown);
+    };
+    match (number("FUZZ_SEED"), number("FUZZ_SECONDS")) {
+        (Some(seed), _) => play_one(seed),
+        (None, None) => (0..ROUNDS).for_each(play_one),
+        (None, Some(seconds)) => {
+            let (begun, now) = (Instant::now(), SystemTime::UNIX_EPOCH.elapsed().unwrap());
+            let seeds = now.as_secs() << 32..;
+            seeds.take_while(|_| begun.elapsed().as_secs() < seconds).for_each(play_one);
+        }
+    }
+}
+
+/// A number in the environment, which Node does not have.
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|value| value.parse().unwrap())
+}
+
+/// Says which round it was, when a panic goes through it.
+struct ShowSeed<'n> {
+    name: &'n str,
+    seed: u64,
+}
+
+impl Drop for ShowSeed<'_> {
+    fn drop(&mut self) {
+        println!("again: FUZZ_SEED={} cargo test --test fuzz {}", self.seed, self.name);
+    }
+}
+
+/// A client's request becomes a provider's, or is refused.
+fn request(random: &mut Rng, gateway: &Rc<Gateway>, cases: &[Case]) {
+    let (_, mut parameters) = random.choice(cases).unwrap().clone();
+    for _ in 0..=random.usize(..2) {
+        mutate(random, &mut parameters);
+    }
+    let mut body = match parameters.is_object() {
+        true => play::request(&parameters),
+        false => parameters.to_string().into_bytes(),
+    };
+    if random.usize(..3) == 0 {
+        damage(random, &mut body);
+    }
+    let shown = String::from_utf8_lossy(&body).into_owned();
+    let asked = bounded(body.len(), &shown, || play::ask(gateway, &body));
+    match asked {
+        Ok((_, outgoing, _)) => {
+            let sent: Value = serde_json::from_slice(&outgoing.body)
+                .unwrap_or_else(|error| panic!("{error} in what leaves for {shown}"));
+            assert!(sent["messages"].is_array() || sent["contents"].is_array(), "{shown}");
+            assert!(outgoing.body.len() < body.len() * GROWTH + FRAME, "{shown}");
+        }
+        Err(reply) => {
+            assert!((400..=501).contains(&reply.status), "{} for {shown}", reply.status);
+            check(&Got::from(reply), body.len() * 4, &shown);
+        }
+    }
+}
+
+/// An answer in one piece becomes the chat API's, unstreamed or streamed.
+fn answer(random: &mut Rng, gateway: &Rc<Gateway>, cases: &[Case]) {
+    let (own, mut answer) = random.choice(cases).unwrap().clone();
+    let said = said(random, &mut answer["body"]);
+    let ways = [
+        json!({}),
+        json!({"stream": true}),
+        json!({"stream": true, "stream_options": {"include_usage": true}}),
+    ];
+    let way = random.choice(&ways).unwrap();
+    let mut attempt = ask(random, gateway, cases, &own, way);
+    receive(random, &mut attempt, play::head(&answer), &said);
+}
+
+/// An error becomes the chat API's.
+fn error(random: &mut Rng, gateway: &Rc<Gateway>, cases: &[Case]) {
+    let (own, mut answer) = random.choice(cases).unwrap().clone();
+    let said = said(random, &mut answer["body"]);
+    let way = json!({"stream": random.usize(..2) == 0});
+    let mut attempt = ask(random, gateway, cases, &own, &way);
+    let status = [400, 401, 403, 404, 408, 413, 422, 429, 500, 503, 529, 302, 204, 0, 65535];
+    let head = ResponseHead { status: *random.choice(&status).unwrap(), ..play::head(&answer) };
+    let got = receive(random, &mut attempt, head, &said);
+    assert_ne!(got.status, 200, "{}", String::from_utf8_lossy(&said));
+}
+
+/// A stream becomes the chat API's, or an error.
+fn stream(random: &mut Rng, gateway: &Rc<Gateway>, cases: &[Case]) {
+    let (own, mut events) = random.choice(cases).unwrap().clone();
+    for _ in 0..=random.usize(..2) {
+        mutate(random, &mut events);
+    }
+    let events = events.as_array().cloned().unwrap_or_default();
+    let mut said = play::provider_stream(&Value::Array(events)).into_bytes();
+    if random.usize(..3) == 0 {
+        damage(random, &mut said);
+    }
+    let more = json!({"stream": true, "stream_options": {"include_usage": true}});
+    let mut attempt = ask(random, gateway, cases, &own, &more);
+    receive(random, &mut attempt, play::stream_head(), &said);
+}
+
+/// A provider's body, mutated, and now and then damaged too.
+fn said(random: &mut Rng, body: &mut Value) -> Vec<u8> {
+    for _ in 0..=random.usize(..2) {
+        mutate(random, body);
+    }
+    let mut said = body.to_string().into_bytes();
+    if random.usize(..3) == 0 {
+        damage(random, &mut said);
+    }
+    said
+}
+
+/// An attempt with the request of a case, or now and then of another, and with more in it.
+fn ask(
+    random: &mut Rng,
+    gateway: &Rc<Gateway>,
+    cases: &[Case],
+    own: &Value,
+    more: &Value,
+) -> Attempt {
+    let mut asked =
+        if random.usize(..8) == 0 { &random.choice(cases).unwrap().0 } else { own }.clone();
+    if asked.is_null() {
+        asked = json!({});
+    }
+    for (name, value) in more.as_object().unwrap() {
+        asked[name] = value.clone();
+    }
+    let (attempt, ..) = play::ask(gateway, &play::request(&asked)).unwrap();
+    attempt
+}
+
+/// What the client gets of what a provider says, which is checked.
+fn receive(random: &mut Rng, attempt: &mut Attempt, head: ResponseHead, said: &[u8]) -> Got {
+    let shown = String::from_utf8_lossy(said);
+    let pieces = pieces(random, said);
+    let got = bounded(said.len(), &shown, || play::receive(attempt, head, &pieces));
+    check(&got, said.len(), &shown);
+    got
+}
+
+/// Does something, and looks how much memory it takes.
+fn bounded<T>(sent: usize, what: &str, act: impl FnOnce() -> T) -> T {
+    let (done, most) = memory::most(act);
+    let (each, least) = MEMORY;
+    assert!(most <= sent * each + least, "{most} bytes of memory for {sent} of {what}");
+    done
+}
+
+/// Whether an answer is one a client can read.
+fn check(got: &Got, said: usize, what: &str) {
+    let (status, body) = (got.status, &got.body);
+    assert!((200..600).contains(&status), "status {status} for {what}");
+    let frames = body.windows(6).filter(|window| window == b"data: ").count() + 1;
+    let most = said * GROWTH + frames * FRAME;
+    assert!(body.len() <= most, "{} bytes for {said} of {what}", body.len());
+    if got.is_stream() {
+        let events = play::events(body);
+        let last = events.last().unwrap();
+        assert!(*last == json!("[DONE]") || last.get("error").is_some(), "{last} for {what}");
+    } else {
+        let body: Value = serde_json::from_slice(body).unwrap();
+        assert_eq!(body.get("error").is_some(), status != 200, "{body} for {what}");
+    }
+}
