@@ -49,7 +49,9 @@ check:
     @if command -v shellcheck; then shellcheck --external-sources .ci/run .ci/setup .ci/parts envoy/demo/*; \
         else echo "no shellcheck here: scripts not checked"; fi
     python3 .ci/check-docs
-    python3 .ci/check-english
+    python3 .ci/check-english --max-share 8
+    python3 .ci/check-layout
+    python3 .ci/check-shape
 
 # Rewrites the golden files, the requests of voice platforms, the generated parts of the documents, and the schema of gateway.yaml; read the difference before you commit it
 [group("test")]
@@ -178,7 +180,7 @@ compose: filter programs
     @bash .ci/setup envoy docker
     .build/docker/bin/python tests/compose.py --target {{ quote(target) }}
 
-# Tests whether the quick tests fail when the code of a file is wrong: all of .cargo/mutants.toml, or `just mutants --file src/failover.rs`
+# Tests whether the quick tests fail when the code of a file is wrong: all of .cargo/mutants.toml, or `just mutants --re src/failover.rs`
 [group("test")]
 mutants *options:
     @bash .ci/setup mutants

@@ -178,18 +178,15 @@ fn there_is_one_answer_whatever_comes_in_whatever_order() {
                 3 if random.usize(..4) == 0 => Input::Trailers,
                 3 => Input::Body(good.clone()),
                 4 => Input::WakeUp,
-                5 => Input::CallEnded {
-                    index: PlanIndex::new(random.usize(..4)),
-                    result: CallResult::Broken,
-                },
+                5 => {
+                    let index = PlanIndex::new(random.usize(..4));
+                    Input::CallEnded { index, result: CallResult::Broken }
+                }
                 _ => {
                     let details = "no_healthy_upstream".to_owned();
                     let envoy = ReplySource::Envoy { details, ticket: None };
-                    let sources = [ReplySource::Provider, envoy];
-                    Input::Response {
-                        status: 503,
-                        source: random.choice(&sources).unwrap().clone(),
-                    }
+                    let source = random.choice([ReplySource::Provider, envoy]).unwrap();
+                    Input::Response { status: 503, source }
                 }
             };
             let is_answer = matches!(input, Input::Response { .. });

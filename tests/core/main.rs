@@ -13,5 +13,7 @@ mod quota;
 #[cfg(not(target_family = "wasm"))]
 mod regions;
 mod stream;
+#[cfg(not(target_family = "wasm"))]
+mod translation;
 mod validation;
 mod voice;

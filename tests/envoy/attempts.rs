@@ -365,10 +365,10 @@ fn a_fallback_is_asked_what_it_says_and_the_rest_of_the_request() {
 
 #[test]
 fn a_full_provider_is_passed_over_at_once() {
-    let busy = thread::spawn(|| {
-        failing().us().chat(&request("narrow", "head-delay=450 text=slow", false, &[]))
-    });
-    thread::sleep(Duration::from_millis(150));
+    let marker = marker();
+    let script = format!("head-delay=3000 text=slow header=x-marker:{marker}");
+    let busy = thread::spawn(move || failing().us().chat(&request("narrow", &script, false, &[])));
+    until(|| !failing().reached(&marker).is_empty());
     let others: Vec<_> = [false, false, false, true, true, true]
         .map(|is_stream| {
             thread::spawn(move || {

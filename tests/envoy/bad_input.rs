@@ -2,7 +2,7 @@
 //! module lives on.
 
 use super::claims::*;
-use serde_json::{Value, json};
+use serde_json::Value;
 use testkit::client::{Client, Request};
 use testkit::envoy::marker;
 
@@ -46,44 +46,6 @@ pub fn length(body: &str) -> String {
 #[test]
 fn no_body() {
     refused(&Request::chat(""), &marker(), 400, "invalid_json");
-    shared().assert_unharmed();
-}
-
-#[test]
-fn an_empty_object() {
-    let error = refused(&Request::chat("{}"), &marker(), 400, "missing_required_parameter");
-    assert_eq!(error["error"]["param"], "model");
-    let expected = json!(["model is required", "one of messages or prompt required"]);
-    assert_eq!(error["metadata"]["errors"], expected);
-    assert_eq!(error["message"], "invalid request body");
-    shared().assert_unharmed();
-}
-
-#[test]
-fn broken_json_names_the_place() {
-    let valid = chat("gpt", "x").to_string();
-    let bodies = [
-        "{".to_owned(),
-        "[]".to_owned(),
-        "null".to_owned(),
-        "\"text\"".to_owned(),
-        "7".to_owned(),
-        "not json".to_owned(),
-        "{'model': 'gpt'}".to_owned(),
-        "{\"model\": \"gpt\",}".to_owned(),
-        "{\"model\": NaN}".to_owned(),
-        valid[..valid.len() - 1].to_owned(),
-        format!("{valid}x"),
-        format!("{valid}{valid}"),
-        format!("\u{feff}{valid}"),
-        "\n\n\n".to_owned(),
-    ];
-    for body in bodies {
-        let marker = marker();
-        let error = refused(&Request::chat(body.clone()), &marker, 400, "invalid_json");
-        let message = error["message"].as_str().unwrap();
-        assert!(message.contains("line ") && message.contains("column "), "{body}: {message}");
-    }
     shared().assert_unharmed();
 }
 
@@ -265,89 +227,6 @@ fn a_protocol_of_the_last_century_is_told_what_to_use() {
     let (status, error) = read_raw(&answer);
     assert_eq!((status, error["error"]["code"].as_str()), (426, Some("invalid_request")));
     assert!(error["message"].as_str().unwrap().contains("use HTTP/1.1"), "{error}");
-    shared().assert_unharmed();
-}
-
-#[test]
-fn every_field_with_a_wrong_type_is_reported_at_once() {
-    let marker = marker();
-    let wrong = json!({
-        "model": 7, "messages": {"text": marker}, "max_tokens": "many",
-        "max_completion_tokens": -1, "temperature": "hot", "top_p": 2, "top_k": -1, "n": 0, "stop": 7,
-        "seed": 1.5, "frequency_penalty": 3, "presence_penalty": "x", "logit_bias": [],
-        "logprobs": "yes", "top_logprobs": 99, "response_format": {"type": "xml"}, "tools": "all",
-        "tool_choice": 7, "parallel_tool_calls": 1, "functions": {}, "stream": "yes",
-        "stream_options": true, "reasoning_effort": "huge", "reasoning": {"effort": 7},
-        "verbosity": 1, "modalities": "text", "audio": "loud", "prediction": 1,
-        "web_search_options": 1, "prompt_cache_key": 1, "prompt_cache_retention": 1,
-        "cache_control": 1, "service_tier": 1, "store": "no", "user": 1, "safety_identifier": 1,
-        "fallbacks": {}, "fallback_config": 7, "post_processing_steps": "all", "transcript_id": 1,
-        "model_region": "mars",
-    });
-    let error = refused(&Request::chat(wrong.to_string()), &marker, 400, "invalid_value");
-    let errors: Vec<&str> =
-        error["metadata"]["errors"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
-    for name in keys(&wrong) {
-        assert!(
-            errors.iter().any(|told| told.starts_with(name)),
-            "{name} is missing in {errors:#?}"
-        );
-    }
-    let param = error["error"]["param"].as_str().unwrap();
-    assert!(errors[0].starts_with(param), "{param} is not the first of {errors:#?}");
-    assert_eq!(error["error"]["message"], errors.join("; "));
-    shared().assert_unharmed();
-}
-
-#[test]
-fn messages_that_are_none() {
-    let cases = [
-        (json!([7]), "messages[0]"),
-        (json!([{}]), "messages[0]"),
-        (json!([{"role": "user"}, {"role": "nobody", "content": "x"}]), "messages[1]"),
-        (json!([{"role": "user", "content": 7}]), "messages[0]"),
-        (json!([{"role": "tool", "content": "x"}]), "messages[0]"),
-        (json!([{"role": "user", "content": [{"type": "text"}]}]), "messages[0].content[0]"),
-        (json!([{"role": "user", "content": [{"type": "smell"}]}]), "messages[0].content[0]"),
-        (json!([{"role": "assistant", "tool_calls": [{"id": 7}]}]), "messages[0]"),
-    ];
-    for (messages, param) in cases {
-        let marker = marker();
-        let body = json!({"model": "gpt", "messages": messages, "user": marker});
-        let answer = shared().us().chat(&body);
-        assert_eq!(answer.status, 400, "{messages}: {answer:?}");
-        let error = answer.json();
-        assert_error_shape(&error, 400, error["error"]["code"].as_str().unwrap_or_default());
-        assert_eq!(error["error"]["param"], param, "{messages}");
-        assert!(shared().reached(&marker).is_empty(), "{messages}");
-    }
-    let both =
-        json!({"model": "gpt", "prompt": "a", "messages": [{"role": "user", "content": "b"}]});
-    let error = assert_error(&shared().us().chat(&both), 400, "invalid_value");
-    assert_eq!(error["metadata"]["errors"], json!(["only one of messages or prompt allowed"]));
-    shared().assert_unharmed();
-}
-
-#[test]
-fn a_key_that_comes_twice() {
-    let marker = marker();
-    let message = format!("{{\"role\":\"user\",\"content\":\"{marker}\"}}");
-    let bodies = [
-        format!("{{\"model\":\"gpt\",\"model\":\"kimi\",\"messages\":[{message}]}}"),
-        format!("{{\"model\":\"gpt\",\"mod\\u0065l\":\"kimi\",\"messages\":[{message}]}}"),
-        format!("{{\"model\":\"gpt\",\"messages\":[],\"messages\":[{message}]}}"),
-        format!("{{\"model\":\"gpt\",\"stream\":null,\"stream\":true,\"messages\":[{message}]}}"),
-    ];
-    for body in bodies {
-        let error = refused(&Request::chat(body), &marker, 400, "invalid_json");
-        assert!(error["message"].as_str().unwrap().contains("duplicate key"), "{error}");
-    }
-    let inside = format!(
-        "{{\"model\":\"gpt\",\"messages\":[{{\"role\":\"user\",\"role\":\"system\",\"content\":\"{marker}\"}}]}}"
-    );
-    let answer = shared().us().send(Request::chat(inside));
-    assert_eq!(answer.status, 400, "{answer:?}");
-    assert!(shared().reached(&marker).is_empty());
     shared().assert_unharmed();
 }
 

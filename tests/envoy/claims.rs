@@ -1,12 +1,12 @@
 //! What every test with a real Envoy needs: the gateway they share, and the shapes that always hold.
 
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
 use std::sync::OnceLock;
 use std::thread;
 use std::time::{Duration, Instant};
 use testkit::client::Answer;
 use testkit::envoy::{Gateway, Setup};
+pub use testkit::play::{assert_error_shape, keys};
 use testkit::ports::closed_port;
 
 /// The configuration of most tests.
@@ -101,12 +101,6 @@ pub fn base64(bytes: impl AsRef<[u8]>) -> String {
     text
 }
 
-/// The keys of an object.
-pub fn keys(value: &Value) -> BTreeSet<&str> {
-    let object = value.as_object().unwrap_or_else(|| panic!("not an object: {value}"));
-    object.keys().map(String::as_str).collect()
-}
-
 /// Every answer has an id, and it is a UUID of version 4: RFC 9562, section 5.4.
 pub fn assert_request_id(answer: &Answer) -> String {
     let id = answer.header("x-request-id").unwrap_or_else(|| panic!("no id: {answer:?}"));
@@ -131,32 +125,6 @@ pub fn assert_error(answer: &Answer, status: u16, code: &str) -> Value {
     assert_error_shape(&body, status, code);
     assert_eq!(body["request_id"], assert_request_id(answer), "{answer:?}");
     body
-}
-
-/// The same for an error inside a stream.
-#[track_caller]
-pub fn assert_error_shape(body: &Value, status: u16, code: &str) {
-    let flat = ["code", "error", "message", "metadata", "request_id"];
-    let inner = ["code", "message", "metadata", "param", "type"];
-    assert_eq!(keys(body), flat.into(), "{body}");
-    let error = &body["error"];
-    assert_eq!(keys(error), inner.into(), "{body}");
-    assert_eq!(body["code"], status, "{body}");
-    assert_eq!(error["code"], code, "{body}");
-    assert_eq!(error["metadata"], body["metadata"], "{body}");
-    assert!(body["metadata"].is_object(), "{body}");
-    assert!(error["param"].is_null() || error["param"].is_string(), "{body}");
-    for message in [&body["message"], &error["message"]] {
-        assert!(message.as_str().is_some_and(|text| !text.is_empty()), "{body}");
-    }
-    let kind = match status {
-        403 => "permission_error",
-        429 => "rate_limit_error",
-        408 | 504 => "timeout",
-        500.. => "server_error",
-        _ => "invalid_request_error",
-    };
-    assert_eq!(error["type"], kind, "{body}");
 }
 
 /// An answer as a stream of chunks.

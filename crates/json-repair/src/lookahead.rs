@@ -1,6 +1,8 @@
 //! The text as far as it has arrived, and lookahead in it. Every lookahead is bounded, so that the
 //! time is linear in the length of the text and a stream never waits for long.
 
+mod items;
+
 use memchr::{memchr, memchr3};
 
 use crate::{
@@ -72,16 +74,21 @@ impl<'t> SourceText<'t> {
     }
 
     /// Returns the byte at `at`, or the mark of JSON for a full-width mark.
+    #[inline]
     pub(crate) fn mark_at(self, at: usize) -> Option<u8> {
-        match self.byte_at(at) {
-            Some(0xe3 | 0xef) => full_width_mark(self.tail(at)).or(self.byte_at(at)),
-            found => found,
-        }
+        self.byte_at(at).map(|byte| self.mark_for(byte, at))
     }
 
     /// Returns the same as [`mark_at`](Self::mark_at), or `None` at the end of the text.
+    #[inline]
     pub(crate) fn peek_mark(self, at: usize) -> Lookahead<Option<u8>> {
-        self.peek(at).map(|_| self.mark_at(at))
+        Ok(self.peek(at)?.map(|byte| self.mark_for(byte, at)))
+    }
+
+    /// Returns the mark of JSON for the full-width mark that begins with `byte` at `at`, else `byte`.
+    #[inline]
+    fn mark_for(self, byte: u8, at: usize) -> u8 {
+        if byte.is_ascii() { byte } else { full_width_mark(self.tail(at)).unwrap_or(byte) }
     }
 
     /// Returns whether a full-width mark is at `at`.
@@ -404,71 +411,6 @@ impl<'t> SourceText<'t> {
     /// Returns whether a line ends between two offsets.
     pub(crate) fn has_line_break(self, from: usize, to: usize) -> bool {
         memchr(b'\n', self.bytes.get(from..to).unwrap_or_default()).is_some()
-    }
-
-    /// Returns the confidence that an item of an array begins at `at`.
-    pub(crate) fn item_confidence(self, at: usize) -> Lookahead<Confidence> {
-        let Some(byte) = self.peek_mark(at)? else { return Ok(Confidence::High) };
-        if self.quote_at(at).is_some() {
-            return self.string_item_confidence(at);
-        }
-        match byte {
-            b'[' | b']' => Ok(Confidence::High),
-            b'{' => {
-                let inside = self.next_token(at + 1)?;
-                let good =
-                    inside.is_none_or(|(at, byte)| byte == b'}' || self.quote_at(at).is_some());
-                Ok(if good { Confidence::High } else { Confidence::Low })
-            }
-            b'.' if self.has_at(at, b"...")? => Ok(Confidence::High),
-            _ if self.scalar_end(at)?.is_some() => Ok(Confidence::High),
-            _ => self.unquoted_item_confidence(at),
-        }
-    }
-
-    /// Returns the confidence that an item without quotes, for example a number of another
-    /// language, begins at `at`.
-    fn unquoted_item_confidence(self, at: usize) -> Lookahead<Confidence> {
-        let rest = self.tail(at);
-        let rest = rest.get(..MAX_KEY_LENGTH).unwrap_or(rest);
-        let end = rest.iter().position(|byte| b",]\"\n{}[:".contains(byte));
-        self.budget.spend(end.unwrap_or(rest.len()));
-        let Some(end) = end else {
-            return if rest.len() < MAX_KEY_LENGTH { self.peek(at + rest.len()) } else { Ok(None) }
-                .map(|_| Confidence::None);
-        };
-        let ends = matches!(rest.get(end), Some(b',' | b']' | b'\n'));
-        Ok(if end > 0 && ends { Confidence::Low } else { Confidence::None })
-    }
-
-    /// Returns the confidence that a string in an array begins at `at`.
-    fn string_item_confidence(self, at: usize) -> Lookahead<Confidence> {
-        let Some(mut after) = self.after_string(at)? else { return Ok(Confidence::Low) };
-        // Strings may follow each other without commas.
-        for _ in 0..MAX_ADJACENT_STRINGS {
-            match self.next_token(after)? {
-                Some((next, _)) if next > after && self.quote_at(next).is_some() => {
-                    let Some(end) = self.after_string(next)? else { return Ok(Confidence::Low) };
-                    after = end;
-                }
-                _ => break,
-            }
-        }
-        match self.next_token(after)? {
-            None => Ok(Confidence::High),
-            Some((_, b']' | b'}' | b'+')) => Ok(Confidence::High),
-            Some((_, b':')) => Ok(Confidence::Low),
-            Some((next, b',' | b';')) => match self.next_token(next + 1)? {
-                None | Some((_, b']' | b'}' | b'{' | b'[' | b'.' | b',')) => Ok(Confidence::High),
-                Some((next, _)) if self.has_value_at(next)? => Ok(Confidence::High),
-                Some((next, _)) => self.unquoted_item_confidence(next),
-            },
-            Some((next, _)) if self.has_line_break(after, next) => Ok(Confidence::High),
-            Some((next, _)) if next > after && self.scalar_end(next)?.is_some() => {
-                Ok(Confidence::High)
-            }
-            Some(_) => Ok(Confidence::Low),
-        }
     }
 
     /// Returns whether a marker for the end of the document is at `at`: a code fence, a closing

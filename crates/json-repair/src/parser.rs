@@ -156,6 +156,9 @@ impl Parser {
 
     /// Moves the output that cannot change any more to the end of `out`.
     pub(crate) fn drain_output(&mut self, out: &mut Vec<u8>) {
+        if self.output.is_empty() {
+            return;
+        }
         if let ParserState::InString(string) = &mut self.state
             && string.pending_start.is_none()
             && let Some(length) = string.rejected_end.as_mut().and_then(RejectedEnd::take_length)

@@ -52,6 +52,7 @@ pub(crate) fn curly_quote(text: &[u8]) -> Option<(Quote, usize)> {
 pub(crate) const FULL_WIDTH_LENGTH: usize = 3;
 
 /// Returns the mark of JSON for the full-width mark that `text` begins with.
+#[cold]
 pub(crate) fn full_width_mark(text: &[u8]) -> Option<u8> {
     match text {
         // ： ， 、 ；

@@ -7,9 +7,9 @@ use crate::room::Room;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
-use std::os::unix::process::CommandExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -19,6 +19,13 @@ const START: Duration = Duration::from_secs(300);
 
 /// Time to wait for other Envoys to end, if they have all inotify instances of the user.
 const WAIT: Duration = Duration::from_secs(60);
+
+/// Number of starts of an Envoy that aborts, and the pause between them.
+const STARTS: usize = 5;
+const AFTER_ABORT: Duration = Duration::from_secs(3);
+
+/// The signal that abort(3) raises.
+const SIGABRT: i32 = 6;
 
 /// Pause between two looks whether Envoy answers.
 const POLL: Duration = Duration::from_millis(5);
@@ -66,7 +73,24 @@ pub enum Ready {
 
 impl Launch {
     /// Starts Envoy, and returns once every listener answers. The error ends with Envoy's log.
+    ///
+    /// An Envoy that gets no inotify instance aborts and does not say why. Another program may have
+    /// taken one since they were counted, so an Envoy that aborts is started again.
     pub fn start(self) -> io::Result<Envoy> {
+        let mut starts = 1;
+        loop {
+            match self.start_once()? {
+                Started::Ready(envoy) => return Ok(envoy),
+                Started::Ended(status) if status.signal() == Some(SIGABRT) && starts < STARTS => {
+                    starts += 1;
+                    thread::sleep(AFTER_ABORT);
+                }
+                Started::Ended(status) => return Err(self.failure(&status.to_string())),
+            }
+        }
+    }
+
+    fn start_once(&self) -> io::Result<Started> {
         let room = Room::take(self.watches(), WAIT);
         let started = Instant::now();
         let process = self.command()?.spawn()?;
@@ -75,16 +99,18 @@ impl Launch {
         let mut envoy = Envoy { process, watchdog, traces, started_in: Duration::ZERO, room };
         for port in &self.listeners {
             while !self.is_ready(*port) {
-                let ended = envoy.process.try_wait()?;
-                if ended.is_some() || started.elapsed() > START {
-                    return Err(self.failure(&format!("{ended:?}")));
+                if let Some(status) = envoy.process.try_wait()? {
+                    return Ok(Started::Ended(status));
+                }
+                if started.elapsed() > START {
+                    return Err(self.failure("it hangs"));
                 }
                 thread::sleep(POLL);
             }
         }
         envoy.started_in = started.elapsed();
         envoy.room.settle(envoy.process.id());
-        Ok(envoy)
+        Ok(Started::Ready(envoy))
     }
 
     fn command(&self) -> io::Result<Command> {
@@ -110,12 +136,14 @@ impl Launch {
         Ok(command)
     }
 
-    /// Returns the number of inotify instances that Envoy needs: one for each file of its
-    /// configuration, and one more for each key.
+    /// Returns the number of inotify instances that Envoy needs to start: one for each file of its
+    /// configuration, and two for each key. The files of a pod's keys are elsewhere.
     fn watches(&self) -> usize {
         let directory = self.config.parent().unwrap_or(Path::new(""));
         let count = |path: PathBuf| fs::read_dir(path).map_or(0, Iterator::count);
-        count(directory.to_owned()) + 2 * count(directory.join("secrets"))
+        let in_pod = self.logs.join("pod").exists();
+        let keys = if in_pod { self.logs.join("secrets") } else { directory.join("secrets") };
+        count(directory.to_owned()) + 2 * count(keys)
     }
 
     fn is_ready(&self, port: u16) -> bool {
@@ -132,6 +160,14 @@ impl Launch {
             tail(&self.logs.join("envoy.err")),
         ))
     }
+}
+
+/// The result of one start.
+enum Started {
+    /// Every listener answers.
+    Ready(Envoy),
+    /// The process has ended.
+    Ended(ExitStatus),
 }
 
 /// A running Envoy. It stops when dropped, or when this process ends in any way.

@@ -4,7 +4,7 @@
 use std::{
     borrow::Cow,
     cell::{Cell, RefCell},
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     rc::Rc,
     time::Duration,
 };
@@ -228,6 +228,39 @@ pub fn errors(output: &Output) -> Vec<String> {
 pub fn error(reply: &Reply) -> Value {
     let body: Value = serde_json::from_slice(&reply.body).unwrap();
     body["error"].clone()
+}
+
+/// The keys of an object.
+pub fn keys(value: &Value) -> BTreeSet<&str> {
+    let object = value.as_object().unwrap_or_else(|| panic!("not an object: {value}"));
+    object.keys().map(String::as_str).collect()
+}
+
+/// Asserts the shape that every error has, in an answer and in a stream: flat, and once more below
+/// `error`.
+#[track_caller]
+pub fn assert_error_shape(body: &Value, status: u16, code: &str) {
+    let flat = ["code", "error", "message", "metadata", "request_id"];
+    let inner = ["code", "message", "metadata", "param", "type"];
+    assert_eq!(keys(body), flat.into(), "{body}");
+    let error = &body["error"];
+    assert_eq!(keys(error), inner.into(), "{body}");
+    assert_eq!(body["code"], status, "{body}");
+    assert_eq!(error["code"], code, "{body}");
+    assert_eq!(error["metadata"], body["metadata"], "{body}");
+    assert!(body["metadata"].is_object(), "{body}");
+    assert!(error["param"].is_null() || error["param"].is_string(), "{body}");
+    for message in [&body["message"], &error["message"]] {
+        assert!(message.as_str().is_some_and(|text| !text.is_empty()), "{body}");
+    }
+    let kind = match status {
+        403 => "permission_error",
+        429 => "rate_limit_error",
+        408 | 504 => "timeout",
+        500.. => "server_error",
+        _ => "invalid_request_error",
+    };
+    assert_eq!(error["type"], kind, "{body}");
 }
 
 /// What Envoy's shared data does: a version for all keys that goes up with every value.

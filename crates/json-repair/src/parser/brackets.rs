@@ -279,10 +279,12 @@ impl Parser {
         closed: usize,
     ) -> Lookahead<Confidence> {
         let confidence = self.plain_continuation_confidence(source, at, closed)?;
-        let next = source.next_token(at)?.map_or(at, |(next, _)| next);
+        if confidence != Confidence::Low {
+            return Ok(confidence);
+        }
         // A full-width mark is frequent in text.
-        let is_text = confidence != Confidence::High && source.is_full_width(next);
-        Ok(if is_text { Confidence::None } else { confidence })
+        let next = source.next_token(at)?.map_or(at, |(next, _)| next);
+        Ok(if source.is_full_width(next) { Confidence::None } else { confidence })
     }
 
     /// Returns the same as [`continuation_confidence`](Self::continuation_confidence), without

@@ -92,7 +92,7 @@ impl Parser {
             }
         }
         if confidence == Confidence::High {
-            return Ok(self.close_unless_bracket_open(source, string, after));
+            return Ok(self.close_unless_bracket_open(string, after));
         }
         if let Some(end) = self.joined_string_end(source, string, after)? {
             return Ok(QuoteClass::JoinedBefore { end, start: after });
@@ -185,13 +185,7 @@ impl Parser {
 
     /// Returns the class of a quote that ends the string, unless a bracket is open among quotes in
     /// the content: such a string holds JSON or a program.
-    fn close_unless_bracket_open(
-        &mut self,
-        source: SourceText<'_>,
-        string: &mut StringState,
-        after: usize,
-    ) -> QuoteClass {
-        self.count_brackets(source, string, string.scan);
+    fn close_unless_bracket_open(&mut self, string: &mut StringState, after: usize) -> QuoteClass {
         if string.inner_quotes == 0 || string.bracket_depth <= 0 || self.rereads > 0 {
             return QuoteClass::Closing { after };
         }
@@ -282,13 +276,11 @@ impl Parser {
     /// Returns whether a quoted key, a colon and a complete value are at `at`, behind which the
     /// innermost object goes on or ends.
     fn has_member_at(&self, source: SourceText<'_>, at: usize) -> Lookahead<bool> {
-        if self.innermost() != Some(Container::Object)
-            || source.key_confidence(at)? != Confidence::High
-        {
+        if self.innermost() != Some(Container::Object) {
             return Ok(false);
         }
         let Some(after) = source.after_string(at)? else { return Ok(false) };
-        let Some((colon, _)) = source.next_token(after)? else { return Ok(false) };
+        let Some((colon, b':')) = source.next_token(after)? else { return Ok(false) };
         let Some((value, _)) = source.next_token(colon + 1)? else { return Ok(false) };
         let end = match source.quote_at(value) {
             Some(_) => source.after_string(value)?,

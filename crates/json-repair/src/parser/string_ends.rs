@@ -1,6 +1,6 @@
 //! The ends of strings, where the text has the closing quote, another quote or none.
 
-use memchr::memmem;
+use memchr::memchr_iter;
 
 use super::{
     Container, Parser, ParserState, StepResult,
@@ -196,7 +196,13 @@ impl Parser {
     }
 }
 
-/// Returns whether a text has a typographic double quote.
+/// Returns whether a text has one of the quotes “ and ”.
 pub(super) fn has_curly_quote(text: &[u8]) -> bool {
-    memmem::find(text, "“".as_bytes()).is_some() || memmem::find(text, "”".as_bytes()).is_some()
+    if text.is_ascii() {
+        return false;
+    }
+    memchr_iter(0xe2, text).any(|at| {
+        let quote = text.get(at..at + 3).unwrap_or_default();
+        quote == "“".as_bytes() || quote == "”".as_bytes()
+    })
 }

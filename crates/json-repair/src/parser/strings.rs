@@ -183,6 +183,8 @@ impl Parser {
     ) {
         let at = string.scan;
         string.inner_quotes += 1;
+        string.certain_to = at;
+        self.note_curly_quote(source, string);
         self.write_content(source, string, at);
         let written = self.output_for(string).len();
         if let Some(rejected) = &mut string.rejected_end {
@@ -196,6 +198,12 @@ impl Parser {
             self.write_content(source, string, at + length);
         }
         string.scan = at + length;
+    }
+
+    /// Notes whether the certain content, which is about to be written, has a typographic quote.
+    fn note_curly_quote(&self, source: SourceText<'_>, string: &mut StringState) {
+        let content = source.bytes.get(self.position..string.certain_to).unwrap_or_default();
+        string.has_curly_quote |= has_curly_quote(content);
     }
 
     /// Counts the brackets in the content up to `to`.
@@ -229,7 +237,6 @@ impl Parser {
     ) {
         let piece = source.bytes.get(self.position..to).unwrap_or_default();
         let needs_escaping = std::mem::take(&mut string.needs_escaping);
-        string.has_curly_quote |= has_curly_quote(piece);
         let out = self.output_for(string);
         if needs_escaping {
             write_escaped(out, piece)
@@ -246,7 +253,8 @@ impl Parser {
             return self.end_unclosed_string(source, string);
         }
         let fresh = source.bytes.get(string.scan..end).unwrap_or_default();
-        let certain = certain_length(fresh);
+        let is_plain = string.scan == self.position && fresh.is_ascii();
+        let certain = if is_plain { unstructured_length(fresh) } else { certain_length(fresh) };
         if certain > 0 {
             string.certain_to = string.scan + certain;
         }
@@ -262,6 +270,9 @@ impl Parser {
         }
         if string.pending_start.is_none() || length > MAX_LOOKAHEAD {
             self.count_brackets(source, &mut string, end);
+            if !is_plain {
+                self.note_curly_quote(source, &mut string);
+            }
             self.write_certain_content(source, &mut string);
         }
         self.state = ParserState::InString(string);
@@ -281,10 +292,14 @@ impl Parser {
 /// Returns the length of the content that cannot belong to the JSON behind the string, if the closing
 /// quote is missing or a typographic one.
 fn certain_length(content: &[u8]) -> usize {
-    let last = content.iter().rposition(|byte| !is_structural(*byte));
-    let own = content.get(..last.map_or(0, |last| last + 1)).unwrap_or_default();
+    let own = content.get(..unstructured_length(content)).unwrap_or_default();
     let own = strip_full_width_comma(own).unwrap_or(own);
     strip_curly_quote(own).unwrap_or(own).len()
+}
+
+/// Returns the length of a text without the structure at its end.
+fn unstructured_length(text: &[u8]) -> usize {
+    text.iter().rposition(|byte| !is_structural(*byte)).map_or(0, |last| last + 1)
 }
 
 /// Returns the offset of the next byte that may not be plain content.
