@@ -59,7 +59,7 @@ pub use self::{
     endpoint::Endpoint,
     listener::{Address, Listener, Tls},
     mistakes::{Invalid, Problem},
-    model::{Model, Sampling, Thinking},
+    model::{EffortWithTools, Model, Sampling, Thinking},
     price::Price,
     provider::{ApiSchema, KeyHeader, Provider, Quirk},
     telemetry::{Telemetry, Tracing},

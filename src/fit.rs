@@ -15,11 +15,12 @@ use crate::chat::{
     request::Request,
 };
 use crate::{
-    config::{Model, Sampling, Target},
+    config::{EffortWithTools, Model, Sampling, Target},
     json::{Object, is_empty_array},
     transcript::has_tag,
 };
 
+pub mod closing_message;
 mod nested;
 pub mod support;
 
@@ -180,11 +181,11 @@ impl<'a> Fit<'a> {
 
     /// Fits the reasoning effort: an effort that the model lacks becomes the closest one it has.
     fn fit_effort(&mut self, request: &Request<'a>, model: &Model) {
+        if excludes_reasoning(request, model) {
+            return self.disable_reasoning(request, model);
+        }
         let Some(requested) = request.effort else { return };
-        let named = match request.parameters.has(Parameter::ReasoningEffort) {
-            true => Parameter::ReasoningEffort,
-            false => Parameter::Reasoning,
-        };
+        let named = effort_parameter(request);
         self.effort = requested.closest(&model.reasoning_efforts);
         match self.effort {
             None => self.dropped.push(Cow::Borrowed(named.name())),
@@ -203,6 +204,17 @@ impl<'a> Fit<'a> {
         }
     }
 
+    /// Sets the effort `none`, even if the request has no effort: the provider's default may be
+    /// another one.
+    fn disable_reasoning(&mut self, request: &Request<'a>, model: &Model) {
+        let none = Effort::None.name();
+        if request.effort.unwrap_or(model.default_reasoning_effort) != Effort::None {
+            self.clamped.push((effort_parameter(request).name(), none.to_owned()));
+        }
+        self.effort = Some(Effort::None);
+        self.kept.push((Parameter::ReasoningEffort, Cow::Owned(format!("\"{none}\""))));
+    }
+
     fn fit_parameter(
         &mut self,
         parameter: Parameter,
@@ -215,7 +227,9 @@ impl<'a> Fit<'a> {
             Parameter::Stream | Parameter::ReasoningEffort => {}
             // The effort is forwarded as `reasoning_effort`.
             Parameter::Reasoning if request.reasoning_max_tokens.is_none() => {}
-            Parameter::Reasoning if !model.supports(parameter) => {
+            Parameter::Reasoning
+                if !model.supports(parameter) || excludes_reasoning(request, model) =>
+            {
                 self.dropped.push(Cow::Borrowed("reasoning.max_tokens"));
             }
             _ if is_without_effect(parameter, json, request) => {}
@@ -306,6 +320,21 @@ fn stream_mode(request: &Request<'_>, model: &Model) -> StreamMode {
         (false, _) => StreamMode::Off,
         (true, true) => StreamMode::On,
         (true, false) => StreamMode::Emulated,
+    }
+}
+
+/// Returns true if the model does not reason in an answer to the request, because it has tools.
+fn excludes_reasoning(request: &Request<'_>, model: &Model) -> bool {
+    model.effort_with_tools == EffortWithTools::NoneOnly && !request.tools.is_empty()
+}
+
+/// Returns the parameter that names the effort: `reasoning`, if `reasoning_effort` is absent and
+/// `reasoning` has an effort.
+fn effort_parameter(request: &Request<'_>) -> Parameter {
+    let is_nested = request.effort.is_some();
+    match request.parameters.has(Parameter::ReasoningEffort) || !is_nested {
+        true => Parameter::ReasoningEffort,
+        false => Parameter::Reasoning,
     }
 }
 

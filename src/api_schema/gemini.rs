@@ -2,6 +2,7 @@
 //! content*; cloud.google.com, *GenerateContentRequest*.
 
 mod answer;
+mod closing;
 mod decoder;
 mod error;
 mod fit;

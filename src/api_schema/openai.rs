@@ -10,6 +10,9 @@ mod stream;
 mod tools;
 mod wire;
 
+#[cfg(test)]
+mod tests;
+
 pub(crate) use self::{
     decoder::OpenAiDecoder,
     fit::{fit, unsupported_parameters},

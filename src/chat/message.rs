@@ -70,6 +70,19 @@ pub struct Message<'a> {
     pub cache_control: Option<&'a RawValue>,
 }
 
+impl Message<'_> {
+    /// Returns true if the message is an instruction, of role `system` or `developer`.
+    pub fn is_instruction(&self) -> bool {
+        matches!(self.role, Role::System | Role::Developer)
+    }
+
+    /// Returns true if the message calls a tool or, in the older form, a function.
+    pub fn has_calls(&self) -> bool {
+        self.function_call.is_some()
+            || self.tool_calls.as_ref().is_some_and(|calls| !calls.is_empty())
+    }
+}
+
 /// Content of a message.
 #[derive(Clone, Debug, Default)]
 #[expect(missing_docs, reason = "the names are the API's")]
@@ -96,6 +109,19 @@ impl<'de: 'a, 'a> Deserialize<'de> for Content<'a> {
                 Ok(Self::Parts(parts.unwrap_or_default()))
             }
             _ => Err(D::Error::custom("content must be a string or an array of parts")),
+        }
+    }
+}
+
+impl Content<'_> {
+    /// Returns true if the content has no text, apart from white space, and no other part.
+    pub fn is_blank(&self) -> bool {
+        match self {
+            Self::Absent => true,
+            Self::Text(text) => text.is_blank(),
+            Self::Parts(parts) => {
+                parts.iter().all(|part| part.as_text().is_some_and(Text::is_blank))
+            }
         }
     }
 }

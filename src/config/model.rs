@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, num::NonZeroU32, time::Duration};
 use serde_json::json;
 
 use super::{
-    Deadlines, Price, Provider,
+    ApiSchema, Deadlines, Price, Provider,
     deadlines::DEADLINES,
     endpoint::{Endpoint, REGIONS, read_endpoints},
     mistakes::one_of,
@@ -59,9 +59,12 @@ object_table! {
         /// and older, absent for later models. `gemini`: `budget` for Gemini 2.5, absent for later
         /// models.
         "thinking": word(|| words_of(&Thinking::WORDS)), optional("the usual one of the API schema");
-        /// Support of assistant prefill: the model continues an assistant message at the end of the
-        /// conversation. For a Claude model without it, the gateway adds a request to continue.
-        "prefill": Flag, defaults_to("false");
+        /// Support of a conversation that ends with an assistant message, which the model continues.
+        /// Without it, the gateway adds a message of the user to such a conversation.
+        "prefill": Flag, optional("`false` with the API schema `anthropic`, `true` with the others");
+        /// Efforts that the model accepts in a request with tools: `any` of `reasoning_efforts`, or
+        /// `none_only`, with which such a request is sent with the effort `none`.
+        "effort_with_tools": word(|| words_of(&EffortWithTools::WORDS)), defaults_to("any");
         /// Support of `temperature`, `top_p`, `logprobs` and `top_logprobs`: `always`, or only without
         /// reasoning (`effort_none`).
         "sampling": word(|| words_of(&Sampling::WORDS)), defaults_to("always");
@@ -94,6 +97,19 @@ pub enum Sampling {
 impl Sampling {
     const WORDS: [(&'static str, Self); 2] =
         [("always", Self::Always), ("effort_none", Self::EffortNone)];
+}
+
+/// Efforts that a model accepts in a request with tools.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EffortWithTools {
+    /// Each effort that the model accepts at all.
+    Any,
+    /// The effort `none`, which the request must name.
+    NoneOnly,
+}
+
+impl EffortWithTools {
+    const WORDS: [(&'static str, Self); 2] = [("any", Self::Any), ("none_only", Self::NoneOnly)];
 }
 
 /// Control of reasoning.
@@ -139,8 +155,11 @@ pub struct Model {
     pub default_reasoning_effort: Effort,
     /// Control of reasoning, where the API schema has several. `None`: the usual one of the schema.
     pub thinking: Option<Thinking>,
-    /// Whether the model continues an assistant message at the end of the conversation.
-    pub prefill: bool,
+    /// Support of a conversation that ends with an assistant message. `None`: the usual one of the
+    /// API schema. See [`Model::continues_assistant`].
+    pub prefill: Option<bool>,
+    /// Accepted efforts in a request with tools.
+    pub effort_with_tools: EffortWithTools,
     /// Support of sampling parameters.
     pub sampling: Sampling,
     /// Maximum temperature.
@@ -190,7 +209,10 @@ impl Model {
                 .word("default_reasoning_effort", &efforts())
                 .unwrap_or(Effort::None),
             thinking: entry.word("thinking", &Thinking::WORDS),
-            prefill: entry.flag("prefill"),
+            prefill: entry.get("prefill").map(|value| value.flag()),
+            effort_with_tools: entry
+                .word("effort_with_tools", &EffortWithTools::WORDS)
+                .unwrap_or(EffortWithTools::Any),
             sampling: entry.word("sampling", &Sampling::WORDS).unwrap_or(Sampling::Always),
             max_temperature: entry.decimal("max_temperature"),
             deadlines: read_deadlines(entry, context.deadlines),
@@ -247,6 +269,16 @@ impl Model {
             let offered = one_of(offered.iter().map(|effort| effort.name()));
             entry.wrong("default_reasoning_effort", format!("one of reasoning_efforts: {offered}"));
         }
+        let needs_none = self.effort_with_tools == EffortWithTools::NoneOnly;
+        if needs_none && !offered.contains(&Effort::None) {
+            entry.wrong("effort_with_tools", "`any`, unless reasoning_efforts has `none`");
+        }
+    }
+
+    /// Whether the model accepts a conversation that ends with an assistant message. Claude models
+    /// since 4.6 do not; other APIs leave the decision to the model.
+    pub fn continues_assistant(&self, api_schema: ApiSchema) -> bool {
+        self.prefill.unwrap_or(api_schema != ApiSchema::Anthropic)
     }
 
     /// Whether the model accepts a parameter.

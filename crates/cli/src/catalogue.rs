@@ -16,11 +16,12 @@ const REQUIRED_FIELDS: [&str; 3] = ["name", "context_length", "max_output_tokens
 
 /// The fields that describe a parameter, each with the parameter. They are not added to an entry whose
 /// own `supported_parameters` lack the parameter.
-const PARAMETER_FIELDS: [(&str, &str); 4] = [
+const PARAMETER_FIELDS: [(&str, &str); 5] = [
     ("tool_choices", "tool_choice"),
     ("response_formats", "response_format"),
     ("reasoning_efforts", "reasoning_effort"),
     ("default_reasoning_effort", "reasoning_effort"),
+    ("effort_with_tools", "reasoning_effort"),
 ];
 
 /// All models of the catalogue, in the order of the file.

@@ -137,7 +137,7 @@ fn the_sample_account_has_access() {
 fn the_documented_entries_are_valid() {
     let page = include_str!("../../../docs/models.md");
     let blocks: Vec<&str> = page.split("```yaml\n").skip(1).collect();
-    assert_eq!(blocks.len(), 2);
+    assert_eq!(blocks.len(), 3);
     let sample = include_str!("../../../envoy/gateway.yaml");
     let (providers, _) = sample.split_once("\nmodels:\n").unwrap();
     for block in blocks {

@@ -9,7 +9,7 @@ use super::{
     messages::to_turns,
     request::AnthropicRequest,
     response_format::OutputFormat,
-    thinking::{BUDGETS, MIN_BUDGET, SAMPLING, ThinkingMode},
+    thinking::{BUDGETS, MIN_BUDGET, SAMPLING, ThinkingMode, thinks_by_default},
     tools::AnthropicTools,
     turns::AnthropicConversation,
 };
@@ -63,7 +63,8 @@ pub(crate) fn fit<'q>(
 /// it thinks or is held to a schema: guides *Extended thinking* and *Structured outputs*.
 fn allows_prefill(fit: &Fit<'_>, target: &Target<'_>, thinking: ThinkingMode) -> bool {
     let is_free = fit.value(Parameter::ResponseFormat).is_none();
-    target.model.prefill && is_free && !thinking.is_enabled()
+    let continues = target.model.continues_assistant(target.provider.api_schema);
+    continues && is_free && !thinking.is_enabled()
 }
 
 /// Reports the `cache_control` that Claude does not know.
@@ -94,8 +95,8 @@ fn fit_thinking<'a>(
         }
     }
     let is_allowed = match ThinkingMode::new(fit, target) {
-        ThinkingMode::None | ThinkingMode::Effort(_) => return,
-        ThinkingMode::Adaptive(_) => !tools.require_call(),
+        ThinkingMode::None | ThinkingMode::Disabled | ThinkingMode::Effort(_) => return,
+        ThinkingMode::Adaptive(_) => !tools.require_call() || thinks_by_default(target.model),
         ThinkingMode::Budget(budget) => {
             !tools.require_call() && !conversation.lacks_thinking() && fit_budget(fit, budget)
         }

@@ -98,11 +98,16 @@ fn write_thinking(body: &mut Object<'_>, thinking: ThinkingMode, format: &Output
                 thinking.value("type", "adaptive").value("display", "summarized");
             });
         }
+        ThinkingMode::Disabled => {
+            body.object("thinking", |thinking| {
+                thinking.value("type", "disabled");
+            });
+        }
         ThinkingMode::None | ThinkingMode::Effort(_) => {}
     }
     let effort = match thinking {
         ThinkingMode::Adaptive(effort) | ThinkingMode::Effort(effort) => Some(effort),
-        ThinkingMode::None | ThinkingMode::Budget(_) => None,
+        ThinkingMode::None | ThinkingMode::Disabled | ThinkingMode::Budget(_) => None,
     };
     if effort.is_some() || matches!(format, OutputFormat::Schema(_)) {
         body.object("output_config", |output| {

@@ -4,6 +4,7 @@ mod answers;
 mod requests;
 mod schemas;
 mod streams;
+mod thinking;
 mod tools;
 
 use std::{rc::Rc, time::Duration};
@@ -23,7 +24,8 @@ use crate::{
 const REQUEST_ID: &str = "7f3c1e52-9b1d-4e6a-8c2f-0d4b5a697887";
 
 /// Returns the provider of the models in `gateway.json`: `level` thinks with an effort, `budget`
-/// with a budget and takes prefill, `vertex` is `level` on Vertex AI.
+/// with a budget and takes prefill, `vertex` is `level` on Vertex AI. `default` thinks unless a
+/// request disables that, and so does `tools_without_thinking`, but in no request with tools.
 fn cluster(provider: &str) -> Rc<ProviderCluster> {
     let document = serde_json::from_str(include_str!("tests/gateway.json")).unwrap();
     let config = Rc::new(Config::parse(&document).unwrap());

@@ -3,7 +3,7 @@
 
 use crate::{
     chat::{effort::Effort, parameter::Parameter},
-    config::{Target, Thinking},
+    config::{Model, Target, Thinking},
     fit::Fit,
 };
 
@@ -30,6 +30,8 @@ pub(super) const SAMPLING: [Parameter; 3] =
 pub(super) enum ThinkingMode {
     /// No thinking.
     None,
+    /// No thinking, which the request states because the model thinks by default.
+    Disabled,
     /// As much thinking as the model chooses, guided by an effort.
     Adaptive(Effort),
     /// Thinking with at most so many tokens.
@@ -49,12 +51,23 @@ impl ThinkingMode {
         let effort = fit.effort.filter(|effort| *effort != Effort::None);
         match (fit.budget, effort, target.model.thinking) {
             (Some(budget), _, _) => Self::Budget(budget.get()),
+            (None, None, _) if disables_thinking(fit, target.model) => Self::Disabled,
             (None, None, _) => Self::None,
             (None, Some(effort), Some(Thinking::Budget)) => Self::Budget(budget_of(effort)),
             (None, Some(effort), Some(Thinking::Effort)) => Self::Effort(effort),
             (None, Some(effort), Some(Thinking::Adaptive) | None) => Self::Adaptive(effort),
         }
     }
+}
+
+/// Returns true if the model thinks unless a request disables that, as Claude 5 does. Such a model
+/// accepts `thinking` in a request that forces a tool call: guide *Thinking*.
+pub(super) fn thinks_by_default(model: &Model) -> bool {
+    model.default_reasoning_effort != Effort::None
+}
+
+fn disables_thinking(fit: &Fit<'_>, model: &Model) -> bool {
+    fit.effort == Some(Effort::None) && thinks_by_default(model)
 }
 
 fn budget_of(effort: Effort) -> u32 {

@@ -12,14 +12,9 @@ use super::{
 };
 use crate::{
     chat::text::Text,
+    fit::closing_message::ClosingMessage,
     json::{Object, list},
 };
-
-/// The text of a user's turn that Claude requires and the conversation lacks.
-const EMPTY_USER_TEXT: &str = ".";
-
-/// The text of a user's turn after an answer that the model cannot continue as prefill.
-const CONTINUE_TEXT: &str = "Continue.";
 
 /// The content of a result that the conversation lacks.
 const MISSING_RESULT_TEXT: &str = "This call has no result.";
@@ -109,10 +104,10 @@ impl<'q> AnthropicConversation<'q> {
     /// one at the end if the last message is a user's, even if it is blank (`ends_in_user`).
     pub(super) fn add_required_user_turns(&mut self, ends_in_user: bool) {
         if !self.turns.first().is_some_and(AnthropicTurn::is_from_user) {
-            self.turns.insert(0, AnthropicTurn::from_user_text(EMPTY_USER_TEXT));
+            self.turns.insert(0, AnthropicTurn::from_user(ClosingMessage::Placeholder));
         }
         if ends_in_user && !self.turns.last().is_some_and(AnthropicTurn::is_from_user) {
-            self.turns.push(AnthropicTurn::from_user_text(EMPTY_USER_TEXT));
+            self.turns.push(AnthropicTurn::from_user(ClosingMessage::Placeholder));
         }
         self.ends_in_assistant = !self.turns.last().is_some_and(AnthropicTurn::is_from_user);
         if self.ends_in_assistant {
@@ -125,7 +120,7 @@ impl<'q> AnthropicConversation<'q> {
 
     /// Adds a turn in which the user asks the model to continue its answer.
     pub(super) fn ask_to_continue(&mut self) {
-        self.turns.push(AnthropicTurn::from_user_text(CONTINUE_TEXT));
+        self.turns.push(AnthropicTurn::from_user(ClosingMessage::Continue));
         self.ends_in_assistant = false;
     }
 
@@ -165,8 +160,8 @@ impl AnthropicTurn<'_> {
         Self { role, results: Vec::new(), blocks: Vec::new() }
     }
 
-    fn from_user_text(text: &str) -> Self {
-        Self { blocks: vec![ContentBlock::from_text(text)], ..Self::new(TurnRole::User) }
+    fn from_user(message: ClosingMessage) -> Self {
+        Self { blocks: vec![ContentBlock::from_text(message.text())], ..Self::new(TurnRole::User) }
     }
 
     fn is_from_user(&self) -> bool {

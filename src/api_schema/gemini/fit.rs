@@ -3,6 +3,7 @@
 
 use std::{borrow::Cow, num::NonZeroU32};
 
+use super::closing::closing_message;
 use crate::{
     api_schema::stop_sequences::stop_sequences,
     chat::{
@@ -14,7 +15,7 @@ use crate::{
         tools::{ResponseFormat, ToolChoice},
     },
     config::{Model, Target, Thinking},
-    fit::Fit,
+    fit::{Fit, closing_message::ClosingMessage},
 };
 
 /// Maximum number of candidates. cloud.google.com, *GenerationConfig*, `candidateCount`.
@@ -49,6 +50,9 @@ pub(super) fn format_excludes_tools(request: &Request<'_>, model: &Model) -> boo
 pub(crate) fn fit(fit: &mut Fit<'_>, request: &Request<'_>, target: &Target<'_>) {
     fit.drop_cache_control(request, |_| false);
     fit.drop_image_detail(request);
+    if closing_message(request, target) == Some(ClosingMessage::Continue) {
+        fit.emulated.push("prefill");
+    }
     let kept: Vec<Parameter> = fit.kept.iter().map(|(parameter, _)| *parameter).collect();
     for parameter in kept {
         match parameter {

@@ -8,6 +8,7 @@ use serde::{Deserialize, de::IgnoredAny};
 use serde_json::value::RawValue;
 
 use super::{
+    closing::closing_message,
     fit::has_thinking_budget,
     media::MediaPart,
     request::{RequestBuilder, is_vertex},
@@ -64,7 +65,7 @@ impl<'q, 'a> RequestBuilder<'q, 'a> {
         let mut parts = Vec::new();
         let messages = self.input.request.messages.iter().enumerate();
         for (index, message) in messages.take(self.trailing_instructions()) {
-            if !is_instruction(message) {
+            if !message.is_instruction() {
                 continue;
             }
             for text in self.texts(index, message) {
@@ -83,7 +84,7 @@ impl<'q, 'a> RequestBuilder<'q, 'a> {
     /// a turn of the user's, because `contents` must not end in the model's turn.
     fn trailing_instructions(&self) -> usize {
         let messages = &self.input.request.messages;
-        let last = messages.iter().rposition(|message| !is_instruction(message));
+        let last = messages.iter().rposition(|message| !message.is_instruction());
         last.map_or(messages.len(), |last| last + 1)
     }
 
@@ -107,6 +108,10 @@ impl<'q, 'a> RequestBuilder<'q, 'a> {
             }
         }
         self.write_user_side(&mut contents, &mut users);
+        if let Some(message) = closing_message(self.input.request, &self.input.target) {
+            let part = contents.turns.begin_part(USER);
+            turns::write_text_part(part, &Text::new(message.text()), None);
+        }
         contents.turns.finish()
     }
 
@@ -327,10 +332,6 @@ fn result_object(texts: &[Text<'_>]) -> Vec<u8> {
         return json.as_bytes().to_vec();
     }
     format!("{{\"output\":{}}}", text.json()).into_bytes()
-}
-
-fn is_instruction(message: &Message<'_>) -> bool {
-    matches!(message.role, Role::System | Role::Developer)
 }
 
 /// Returns the speaker's name, which prefixes the message's text. The `name` of a result is that of

@@ -1,6 +1,7 @@
 //! Whole exchanges with Gemini, AI Studio in the US and Vertex AI in the EU.
 
 mod answers;
+mod closing;
 mod requests;
 mod streams;
 
@@ -21,6 +22,9 @@ use crate::{
 
 const OLD: &str = "gemini-2.5-flash";
 const NEW: &str = "gemini-3-flash";
+
+/// Model that refuses a conversation whose last turn is the model's.
+const USER_LAST: &str = "gemini-3.6-flash";
 
 fn model(name: &str, thinking: Value) -> Value {
     json!({
@@ -45,6 +49,9 @@ fn model(name: &str, thinking: Value) -> Value {
 }
 
 fn cluster(region: Region) -> Rc<ProviderCluster> {
+    let mut user_last = model(USER_LAST, json!(null));
+    user_last["prefill"] = json!(false);
+    user_last["effort_with_tools"] = json!("none_only");
     let vertex = "https://aiplatform.eu.rep.googleapis.com/v1/projects/p/locations/eu";
     let config = Config::parse(&json!({
         "listeners": {"us": {"port": 8080}, "eu": {"port": 8081}},
@@ -57,7 +64,11 @@ fn cluster(region: Region) -> Rc<ProviderCluster> {
                 "eu": format!("{vertex}/publishers/google"),
             },
         }},
-        "models": {OLD: model(OLD, json!("budget")), NEW: model(NEW, json!(null))},
+        "models": {
+            OLD: model(OLD, json!("budget")),
+            NEW: model(NEW, json!(null)),
+            USER_LAST: user_last,
+        },
     }));
     Rc::new(ProviderCluster {
         config: Rc::new(config.unwrap()),

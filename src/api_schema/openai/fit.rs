@@ -1,6 +1,6 @@
 //! Limits of OpenAI's API: adapts a request that fits its model, by dropping or refusing content.
 
-use super::tools::forwards_tools;
+use super::{messages::closing_message, tools::forwards_tools};
 use crate::{
     chat::{
         message::{Content, Function, Message, Modality, Role},
@@ -9,7 +9,7 @@ use crate::{
         request::Request,
     },
     config::Target,
-    fit::{CacheControlMark, Fit},
+    fit::{CacheControlMark, Fit, closing_message::ClosingMessage},
 };
 
 /// Adapts a request to the limits of OpenAI's API. Images, files and audio are permitted in
@@ -23,6 +23,9 @@ pub(crate) fn fit(fit: &mut Fit<'_>, request: &Request<'_>, target: &Target<'_>)
         CacheControlMark::Part(_) => caches,
         CacheControlMark::Tool(_) => caches || forwards_tools(target.provider),
     });
+    if closing_message(request, target) == Some(ClosingMessage::Continue) {
+        fit.emulated.push("prefill");
+    }
     for (index, message) in request.messages.iter().enumerate() {
         if let Some(raw) = message.function_call
             && serde_json::from_str::<Function<'_>>(raw.get()).is_err()

@@ -8,9 +8,11 @@ use crate::{
     chat::{
         message::{Content, Function, Message, Part, Role, ToolCall},
         parameter::Parameter,
+        request::Request,
         text::Text,
     },
-    config::{Provider, Quirk},
+    config::{Provider, Quirk, Target},
+    fit::closing_message::ClosingMessage,
     json::{Object, list},
 };
 
@@ -19,10 +21,49 @@ pub(super) fn write(out: &mut Vec<u8>, input: &TranslationInput<'_, '_>) {
     let provider = input.target.provider;
     let caches = input.target.model.supports(Parameter::CacheControl);
     let mut pending = None;
-    list(out, input.request.messages.iter().enumerate(), |out, (index, message)| {
-        let legacy = LegacyFunction::read(index, message, &mut pending);
-        MessageWriter { message, legacy, provider, caches }.write(out);
+    let messages = input.request.messages.iter().enumerate().map(ListedMessage::Request);
+    let closing = closing_message(input.request, &input.target).map(ListedMessage::Closing);
+    list(out, messages.chain(closing), |out, listed| match listed {
+        ListedMessage::Request((index, message)) => {
+            let legacy = LegacyFunction::read(index, message, &mut pending);
+            MessageWriter { message, legacy, provider, caches }.write(out);
+        }
+        ListedMessage::Closing(message) => {
+            let mut object = Object::open(out);
+            object.value("role", "user").value("content", message.text());
+            object.close();
+        }
     });
+}
+
+/// Returns the message that closes a conversation whose last message the model refuses: that of an
+/// assistant without calls. Instructions and messages of the user without content do not count,
+/// because a server can move the former and drop the latter.
+pub(super) fn closing_message(
+    request: &Request<'_>,
+    target: &Target<'_>,
+) -> Option<ClosingMessage> {
+    if target.model.continues_assistant(target.provider.api_schema) {
+        return None;
+    }
+    let mut closing = ClosingMessage::Continue;
+    for message in request.messages.iter().rev() {
+        match message.role {
+            Role::System | Role::Developer => {}
+            Role::User if message.content.is_blank() => closing = ClosingMessage::Placeholder,
+            Role::Assistant if !message.has_calls() => return Some(closing),
+            _ => return None,
+        }
+    }
+    None
+}
+
+/// Item of the list of messages.
+enum ListedMessage<'q, 'a> {
+    /// Message of the request, with its index.
+    Request((usize, &'q Message<'a>)),
+    /// Message of the user at the end.
+    Closing(ClosingMessage),
 }
 
 /// A `function_call` or its result, translated to tools: newer servers do not support functions.

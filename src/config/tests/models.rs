@@ -30,6 +30,32 @@ fn every_field_of_a_model_is_checked() {
     `-_.:@/`
 /models/gpt-4.1/regions/us/upstream_model = "m?key=1"
   models.gpt-4.1.regions.us.upstream_model: found `m?key=1`, allowed: letters, digits and `-_.:@/`
+/models/gpt-4.1/max_temperature = 2.1
+  models.gpt-4.1.max_temperature: found `2.1`, allowed: a number from 0 to 2
+/models/gpt-4.1/retirement_date = "2026-02-30"
+  models.gpt-4.1.retirement_date: found `2026-02-30`, allowed: a date, `YYYY-MM-DD`
+/models/gpt-4.1/retirement_date = "2026-02-28"
+/models/gpt-4.1/prices = 1
+  models.gpt-4.1.prices: unknown key, allowed: `name`, `regions`, `context_length`,
+    `max_output_tokens`, `min_output_tokens`, `input`, `supported_parameters`, `tool_choices`,
+    `response_formats`, `reasoning_efforts`, `default_reasoning_effort`, `thinking`, `prefill`,
+    `effort_with_tools`, `sampling`, `max_temperature`, `deadlines`, `fallbacks`, `hedge`, `price`,
+    `retirement_date`
+/models/gpt-4.1/fallbacks = ["gpt-4.1", "gpt-6"]
+  models.gpt-4.1.fallbacks[1]: found `gpt-6`, allowed: `gpt-4.1`
+/models/gpt-4.1/fallbacks = ["gpt-4.1", "gpt-4.1", "gpt-4.1"]
+  models.gpt-4.1.fallbacks: found a list, allowed: at most 2 models
+/models/gpt-4.1/hedge = 2
+  models.gpt-4.1.hedge: found `2`, allowed: a duration from `1ms` to `24h`, such as `500ms`, `20s` or
+    `5m`
+"#,
+    );
+}
+
+#[test]
+fn every_word_of_a_model_is_checked() {
+    assert_messages(
+        r#"
 /models/gpt-4.1/input = ["image"]
   models.gpt-4.1.input: found a list, allowed: a list with `text` in it
 /models/gpt-4.1/input = ["text", "pdf"]
@@ -46,25 +72,10 @@ fn every_field_of_a_model_is_checked() {
   models.gpt-4.1.thinking: found `hard`, allowed: `adaptive`, `budget`, `effort`
 /models/gpt-4.1/prefill = 1
   models.gpt-4.1.prefill: found `1`, allowed: `true` or `false`
+/models/gpt-4.1/effort_with_tools = "low"
+  models.gpt-4.1.effort_with_tools: found `low`, allowed: `any`, `none_only`
 /models/gpt-4.1/sampling = "never"
   models.gpt-4.1.sampling: found `never`, allowed: `always`, `effort_none`
-/models/gpt-4.1/max_temperature = 2.1
-  models.gpt-4.1.max_temperature: found `2.1`, allowed: a number from 0 to 2
-/models/gpt-4.1/retirement_date = "2026-02-30"
-  models.gpt-4.1.retirement_date: found `2026-02-30`, allowed: a date, `YYYY-MM-DD`
-/models/gpt-4.1/retirement_date = "2026-02-28"
-/models/gpt-4.1/prices = 1
-  models.gpt-4.1.prices: unknown key, allowed: `name`, `regions`, `context_length`,
-    `max_output_tokens`, `min_output_tokens`, `input`, `supported_parameters`, `tool_choices`,
-    `response_formats`, `reasoning_efforts`, `default_reasoning_effort`, `thinking`, `prefill`,
-    `sampling`, `max_temperature`, `deadlines`, `fallbacks`, `hedge`, `price`, `retirement_date`
-/models/gpt-4.1/fallbacks = ["gpt-4.1", "gpt-6"]
-  models.gpt-4.1.fallbacks[1]: found `gpt-6`, allowed: `gpt-4.1`
-/models/gpt-4.1/fallbacks = ["gpt-4.1", "gpt-4.1", "gpt-4.1"]
-  models.gpt-4.1.fallbacks: found a list, allowed: at most 2 models
-/models/gpt-4.1/hedge = 2
-  models.gpt-4.1.hedge: found `2`, allowed: a duration from `1ms` to `24h`, such as `500ms`, `20s` or
-    `5m`
 "#,
     );
 }
@@ -86,6 +97,8 @@ tool_choices: found an empty list, allowed: at least one, as supported_parameter
 default_reasoning_effort: found `low`, allowed: one of reasoning_efforts: nothing
 {"supported_parameters": ["reasoning_effort"], "reasoning_efforts": ["low"]}
 default_reasoning_effort: missing, allowed: one of reasoning_efforts: `low`
+{"effort_with_tools": "none_only"}
+effort_with_tools: found `none_only`, allowed: `any`, unless reasoning_efforts has `none`
 "#;
     let lines: Vec<&str> = cases.trim().lines().collect();
     for case in lines.chunks(2) {

@@ -66,6 +66,45 @@ fn every_model_of_the_catalogue_is_valid_and_has_a_source() {
 }
 
 #[test]
+fn the_rules_of_a_generation_are_in_its_entries() {
+    let models = catalogue().models;
+    let supports = |model: &CatalogueModel, parameter: &str| {
+        let supported = model.fields["supported_parameters"].as_array().unwrap();
+        supported.iter().any(|own| own == parameter)
+    };
+    for model in &models {
+        let (name, fields) = (model.name.as_str(), &model.fields);
+        let generation = |prefix: &str| {
+            let rest = name.strip_prefix(prefix)?;
+            let number: String = rest.chars().take_while(|own| !"-".contains(*own)).collect();
+            number.parse::<f64>().ok()
+        };
+        if generation("gpt-").is_some_and(|number| number >= 5.4) {
+            let none_only = fields.get("effort_with_tools") == Some(&json!("none_only"));
+            assert_eq!(none_only, supports(model, "tools"), "{name}");
+        }
+        let is_lite = name == "gemini-3.5-flash-lite";
+        // Google replaces it with a later model.
+        if name == "gemini-3.5-flash" {
+            assert_eq!(fields.get("prefill"), Some(&json!(false)));
+        }
+        if is_lite || generation("gemini-").is_some_and(|number| number >= 3.6) {
+            assert_eq!(fields.get("prefill"), Some(&json!(false)), "{name}");
+            for parameter in ["temperature", "top_p", "top_k", "presence_penalty"] {
+                assert!(!supports(model, parameter), "{name}: {parameter}");
+            }
+        }
+    }
+    let always_thinks = ["claude-fable-5-2", "claude-opus-5-5", "claude-sonnet-5-5", "kimi-k3"];
+    for name in always_thinks {
+        let fields = &models.iter().find(|model| model.name == name).unwrap().fields;
+        let efforts = fields["reasoning_efforts"].as_array().unwrap();
+        assert!(!efforts.contains(&json!("none")), "{name}");
+        assert_eq!(fields["tool_choices"], json!(["none", "auto"]), "{name}");
+    }
+}
+
+#[test]
 fn no_two_models_have_the_same_name() {
     let models = catalogue().models;
     let names: BTreeSet<_> = models.iter().map(|model| model.name.to_lowercase()).collect();
