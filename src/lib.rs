@@ -39,6 +39,7 @@ pub mod gateway;
 pub mod handoff;
 pub mod http_call;
 pub mod json;
+pub mod messages;
 pub mod metrics;
 pub mod network;
 pub mod plugin_config;

@@ -213,7 +213,8 @@ impl Error {
             });
     }
 
-    fn metadata(&self, made: &AttemptLog) -> Vec<u8> {
+    /// Returns the facts of the error beside its message, an object in JSON.
+    pub fn metadata(&self, made: &AttemptLog) -> Vec<u8> {
         let mut out = Vec::new();
         let mut object = Object::open(&mut out);
         match self {

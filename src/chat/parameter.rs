@@ -1,12 +1,14 @@
 //! Parameters of the chat request: their names, and a table of their unread values.
 
-use std::{borrow::Cow, collections::BTreeSet, fmt};
+use std::{borrow::Cow, collections::BTreeSet, fmt, rc::Rc};
 
 use serde::{
     Deserialize, Deserializer,
     de::{Error as _, MapAccess, Visitor},
 };
 use serde_json::value::RawValue;
+
+use super::object::{ObjectFields, ObjectKey};
 
 macro_rules! parameters {
     ($($variant:ident = $name:literal,)*) => {
@@ -127,6 +129,10 @@ pub struct Parameters<'a> {
     pub unknown: Vec<(Cow<'a, str>, &'a RawValue)>,
     /// True for the parameters of a fallback, whose own fallbacks have no effect.
     pub is_fallback: bool,
+    /// Paths of fields of another API's request that the chat API does not have.
+    pub left_out: Vec<String>,
+    /// The client's request in its own API, for a provider that has the same API.
+    pub original: Option<Rc<ObjectFields<'a>>>,
 }
 
 impl<'a> Parameters<'a> {
@@ -195,10 +201,15 @@ impl<'de> Visitor<'de> for ParametersVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut table =
-            Parameters { known: [None; COUNT], unknown: Vec::new(), is_fallback: false };
+        let mut table = Parameters {
+            known: [None; COUNT],
+            unknown: Vec::new(),
+            is_fallback: false,
+            left_out: Vec::new(),
+            original: None,
+        };
         let mut seen = [false; COUNT];
-        while let Some(ParameterKey(key)) = map.next_key()? {
+        while let Some(ObjectKey(key)) = map.next_key()? {
             let raw: &RawValue = map.next_value()?;
             let Some(parameter) = Parameter::parse(&key) else {
                 if raw.get() != "null" {
@@ -217,10 +228,6 @@ impl<'de> Visitor<'de> for ParametersVisitor {
         Ok(table)
     }
 }
-
-/// A key, borrowed unless it has escapes.
-#[derive(Deserialize)]
-struct ParameterKey<'a>(#[serde(borrow)] Cow<'a, str>);
 
 #[cfg(test)]
 mod tests {

@@ -1,0 +1,314 @@
+//! The translation of a request into a chat request. Claude API reference, *Create a Message*.
+
+use std::rc::Rc;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::{conversation, tools};
+use crate::{
+    chat::{
+        error::Error,
+        mistake::{MAX_MISTAKES, Mistake, MistakeKind, Unreadable},
+        object::{JsonObject, ObjectFields},
+        parameter::Parameters,
+        request::{check_depth, checked_parameters},
+        text::Text,
+    },
+    json::{Object, list},
+};
+
+/// The most paths that are reported as left out.
+const MAX_LEFT_OUT: usize = 16;
+
+/// The longest id of a user that OpenAI's servers take, in characters. OpenAI's API reference,
+/// `safety_identifier`.
+const MAX_USER: usize = 64;
+
+/// Keys that have the same name and meaning in the chat API.
+const SAME_KEYS: [&str; 12] = [
+    "model",
+    "max_tokens",
+    "temperature",
+    "top_p",
+    "top_k",
+    "stream",
+    "cache_control",
+    "fallback_config",
+    "post_processing_steps",
+    "transcript_id",
+    "model_region",
+    "service_tier",
+];
+
+/// Keys that are translated, besides those of [`SAME_KEYS`].
+const TRANSLATED_KEYS: [&str; 10] = [
+    "messages",
+    "system",
+    "stop_sequences",
+    "tools",
+    "tool_choice",
+    "thinking",
+    "output_config",
+    "output_format",
+    "metadata",
+    "fallbacks",
+];
+
+/// Chat request that a request was translated into.
+#[derive(Debug, Default)]
+pub struct ChatBody {
+    /// The chat request, in JSON.
+    json: Vec<u8>,
+    /// Paths of fields that the chat API does not have.
+    left_out: Vec<String>,
+}
+
+impl ChatBody {
+    /// Returns the parameters of the chat request, beside those of the body that it was translated
+    /// from.
+    pub fn parameters<'a>(&'a self, body: &'a [u8]) -> Result<Parameters<'a>, Unreadable> {
+        let mut parameters = checked_parameters(&self.json)?;
+        parameters.left_out.clone_from(&self.left_out);
+        parameters.original = serde_json::from_slice(body).ok().map(Rc::new);
+        Ok(parameters)
+    }
+
+    /// Returns the chat request in JSON.
+    pub fn json(&self) -> &[u8] {
+        &self.json
+    }
+}
+
+/// Translates a body. The error lists all mistakes in it.
+pub fn to_chat(body: &[u8]) -> Result<ChatBody, Error> {
+    check_depth(body).map_err(Error::Unreadable)?;
+    let fields: ObjectFields<'_> =
+        serde_json::from_slice(body).map_err(|error| Error::Unreadable(Unreadable::new(&error)))?;
+    let mut translation = MessagesTranslation::default();
+    for required in ["max_tokens", "messages"] {
+        if fields.get(required).is_none() {
+            translation.add(MistakeKind::Missing, required, "is required");
+        }
+    }
+    let mut json = Vec::with_capacity(body.len() + body.len() / 8 + 256);
+    let mut chat = Object::open(&mut json);
+    translation.write_request(&fields, &fields, &mut chat);
+    translation.write_fallbacks(&fields, &mut chat);
+    chat.close();
+    let MessagesTranslation { mistakes, left_out, .. } = translation;
+    if mistakes.is_empty() {
+        Ok(ChatBody { json, left_out })
+    } else {
+        Err(Error::Invalid(mistakes))
+    }
+}
+
+/// Translation in progress.
+#[derive(Debug, Default)]
+pub(super) struct MessagesTranslation {
+    /// The beginning of every path: empty, or the place of a fallback.
+    prefix: String,
+    mistakes: Vec<Mistake>,
+    left_out: Vec<String>,
+}
+
+impl MessagesTranslation {
+    /// Adds a mistake. Its message begins with the path.
+    pub(super) fn add(&mut self, kind: MistakeKind, path: &str, problem: &str) {
+        if self.mistakes.len() < MAX_MISTAKES {
+            let path = [&self.prefix, path].concat();
+            let message = format!("{path}: {problem}");
+            self.mistakes.push(Mistake::new(kind, path, &message));
+        }
+    }
+
+    /// Adds an invalid value.
+    pub(super) fn add_invalid(&mut self, path: &str, problem: &str) {
+        self.add(MistakeKind::Invalid, path, problem);
+    }
+
+    /// Reports a field that the chat API does not have. `name` is the client's text: it is listed only
+    /// if it is plain.
+    pub(super) fn leave_out(&mut self, parent: &str, name: &str) {
+        let safe = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
+        let is_plain = (1..=64).contains(&name.len()) && name.bytes().all(safe);
+        let path = match (parent, is_plain) {
+            ("", true) => name.to_owned(),
+            ("", false) => return,
+            (parent, true) => [parent, ".", name].concat(),
+            (parent, false) => parent.to_owned(),
+        };
+        if self.left_out.len() < MAX_LEFT_OUT && !self.left_out.contains(&path) {
+            self.left_out.push(path);
+        }
+    }
+
+    /// Reads a value, or adds a mistake that says what it must be.
+    pub(super) fn read<'a, T: Deserialize<'a>>(
+        &mut self,
+        path: &str,
+        raw: &'a RawValue,
+        expected: &str,
+    ) -> Option<T> {
+        let value = serde_json::from_str(raw.get()).ok();
+        if value.is_none() {
+            self.add_invalid(path, &["must be ", expected].concat());
+        }
+        value
+    }
+
+    /// Writes the keys of a request, or of a fallback that overrides fields of `base`.
+    fn write_request(
+        &mut self,
+        fields: &ObjectFields<'_>,
+        base: &ObjectFields<'_>,
+        chat: &mut Object<'_>,
+    ) {
+        for (key, raw) in fields.iter().filter(|(_, raw)| raw.get() != "null") {
+            if key == "service_tier" {
+                chat.raw(key, service_tier(raw));
+            } else if SAME_KEYS.contains(&key) {
+                chat.raw(key, raw.get());
+            } else if !TRANSLATED_KEYS.contains(&key) {
+                self.leave_out("", key);
+            }
+        }
+        if fields.get("messages").is_some() || fields.get("system").is_some() {
+            let either = |key| fields.get(key).or_else(|| base.get(key));
+            let (system, messages) = (either("system"), either("messages"));
+            conversation::write(self, system, messages, chat.key("messages"));
+        }
+        if let Some(stop) = fields.get("stop_sequences") {
+            chat.raw("stop", stop.get());
+        }
+        tools::write(self, fields, chat);
+        self.write_reasoning(fields, chat);
+        self.write_format(fields, chat);
+        self.write_user(fields, chat);
+    }
+
+    /// Writes the fallbacks, each translated like the request.
+    fn write_fallbacks(&mut self, fields: &ObjectFields<'_>, chat: &mut Object<'_>) {
+        let Some(raw) = fields.get("fallbacks") else { return };
+        let expected = "an array of objects";
+        let Some(entries) = self.read::<Vec<ObjectFields<'_>>>("fallbacks", raw, expected) else {
+            return;
+        };
+        list(chat.key("fallbacks"), entries.iter().enumerate(), |out, (index, entry)| {
+            self.prefix = format!("fallbacks[{index}].");
+            let mut over = Object::open(out);
+            self.write_request(entry, fields, &mut over);
+            over.close();
+        });
+        self.prefix.clear();
+    }
+
+    /// Writes the way of thinking: `reasoning_effort`, or the budget of `reasoning`.
+    fn write_reasoning(&mut self, fields: &ObjectFields<'_>, chat: &mut Object<'_>) {
+        #[derive(Deserialize)]
+        struct ThinkingConfig<'a> {
+            #[serde(borrow, rename = "type")]
+            kind: Text<'a>,
+            #[serde(borrow, default)]
+            budget_tokens: Option<&'a RawValue>,
+        }
+        let thinking = fields.get("thinking").and_then(|raw| {
+            let expected = "an object with type enabled, adaptive or disabled";
+            self.read::<JsonObject<ThinkingConfig<'_>>>("thinking", raw, expected)
+        });
+        let effort = self.output_config(fields).and_then(|config| config.effort);
+        let Some(JsonObject(ThinkingConfig { kind, budget_tokens })) = thinking else {
+            effort.map(|effort| chat.raw("reasoning_effort", effort.get()));
+            return;
+        };
+        match (kind.decode().as_ref(), budget_tokens, effort) {
+            ("disabled", ..) => {
+                chat.value("reasoning_effort", "none");
+            }
+            ("adaptive", _, effort) => {
+                chat.raw("reasoning_effort", effort.map_or(DEFAULT_EFFORT, RawValue::get));
+            }
+            ("enabled", Some(budget), _) => {
+                chat.object("reasoning", |reasoning| {
+                    reasoning.raw("max_tokens", budget.get());
+                });
+            }
+            ("enabled", None, _) => {
+                self.add(MistakeKind::Missing, "thinking.budget_tokens", "is required");
+            }
+            _ => self.add_invalid("thinking.type", "must be enabled, adaptive or disabled"),
+        }
+    }
+
+    fn output_config<'a>(&mut self, fields: &ObjectFields<'a>) -> Option<OutputConfig<'a>> {
+        let raw = fields.get("output_config")?;
+        let config: Option<JsonObject<_>> = self.read("output_config", raw, "an object");
+        config.map(|JsonObject(config)| config)
+    }
+
+    /// Writes the schema of the answer.
+    fn write_format(&mut self, fields: &ObjectFields<'_>, chat: &mut Object<'_>) {
+        #[derive(Deserialize)]
+        struct FormatConfig<'a> {
+            #[serde(borrow, rename = "type")]
+            kind: Text<'a>,
+            #[serde(borrow)]
+            schema: &'a RawValue,
+        }
+        let new = fields.get("output_config").and_then(|raw| {
+            let config: Option<JsonObject<OutputConfig<'_>>> = serde_json::from_str(raw.get()).ok();
+            config?.0.format
+        });
+        let Some(raw) = new.or_else(|| fields.get("output_format")) else { return };
+        let path = if new.is_some() { "output_config.format" } else { "output_format" };
+        let expected = "an object with type json_schema and schema";
+        let format: Option<JsonObject<FormatConfig<'_>>> = self.read(path, raw, expected);
+        let Some(JsonObject(FormatConfig { kind, schema })) = format else { return };
+        if kind.decode() != "json_schema" {
+            return self.add_invalid(path, "must be an object with type json_schema and schema");
+        }
+        chat.object("response_format", |format| {
+            format.value("type", "json_schema").object("json_schema", |json_schema| {
+                json_schema.value("name", "answer").raw("schema", schema.get());
+                json_schema.value("strict", &true);
+            });
+        });
+    }
+
+    /// Writes the id of the user, unless it is too long for other providers.
+    fn write_user(&mut self, fields: &ObjectFields<'_>, chat: &mut Object<'_>) {
+        #[derive(Deserialize)]
+        struct RequestMetadata<'a> {
+            #[serde(borrow, default)]
+            user_id: Option<Text<'a>>,
+        }
+        let Some(raw) = fields.get("metadata") else { return };
+        let expected = "an object with user_id, a string";
+        let metadata: Option<JsonObject<RequestMetadata<'_>>> =
+            self.read("metadata", raw, expected);
+        let Some(user) = metadata.and_then(|JsonObject(own)| own.user_id) else { return };
+        if user.decode().chars().count() <= MAX_USER {
+            chat.value("user", &user);
+        } else {
+            self.leave_out("metadata", "user_id");
+        }
+    }
+}
+
+/// The effort of adaptive thinking without one. Claude API, *Effort*.
+const DEFAULT_EFFORT: &str = "\"high\"";
+
+/// `output_config`.
+#[derive(Deserialize)]
+struct OutputConfig<'a> {
+    #[serde(borrow, default)]
+    effort: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    format: Option<&'a RawValue>,
+}
+
+/// Returns OpenAI's word for a service tier.
+fn service_tier(raw: &RawValue) -> &str {
+    if raw.get() == "\"standard_only\"" { "\"default\"" } else { raw.get() }
+}
