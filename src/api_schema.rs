@@ -86,7 +86,7 @@ pub(crate) fn translate(
     asked: &TranslationInput<'_, '_>,
     schema_request: &SchemaRequest<'_>,
 ) -> Result<(TranslatedRequest, Decoder), Error> {
-    let mut headers: &'static [(&'static str, &'static str)] = &[];
+    let mut headers = Vec::new();
     let ((path, body), reader) = match schema_request {
         SchemaRequest::OpenAi => {
             let (request, reader) = openai::request(asked);
@@ -94,7 +94,7 @@ pub(crate) fn translate(
         }
         SchemaRequest::Anthropic(request) => {
             let (request, reader) = anthropic::request(asked, request);
-            headers = anthropic::HEADERS;
+            headers.extend(anthropic::headers(asked));
             (request, Decoder::Anthropic(reader))
         }
         SchemaRequest::Gemini => {
@@ -114,6 +114,12 @@ pub(crate) fn translate(
 }
 
 impl Decoder {
+    /// Returns `true` if the provider answers in the client's own API, so that its answer may go to the
+    /// client as it comes.
+    pub(crate) fn is_original(&self) -> bool {
+        matches!(self, Self::Anthropic(decoder) if decoder.is_original())
+    }
+
     /// Decodes a whole answer, or classifies an error.
     pub(crate) fn answer<'b>(
         &self,

@@ -25,11 +25,13 @@ use self::{
     transcript_fetch::{PendingTranscript, TranscriptCall},
 };
 use crate::{
-    chat::{error::Error, parameter::Parameter, request},
+    chat::{error::Error, parameter::Parameter},
     config::Config,
     failover::AttemptReason,
     handoff::{headers, ticket::Ticket},
     http_call::CallResult,
+    inlet::Inlet,
+    messages::betas::Betas,
     metrics::TelemetryEvent,
     quota::{SharedStore, service::RateLimitResponse},
     region::Region,
@@ -62,6 +64,10 @@ pub struct RequestHead {
     pub content_type: Option<String>,
     /// `content-encoding`.
     pub content_encoding: Option<String>,
+    /// `anthropic-beta`, as far as the names are known.
+    pub betas: Betas,
+    /// `true` if `anthropic-version` is there: the client is one of Anthropic's API.
+    pub is_anthropic: bool,
     /// Account of the caller, by the key or the token that Envoy has checked.
     pub account: Option<String>,
     /// Whether no body follows.
@@ -79,6 +85,8 @@ impl RequestHead {
                 ":path" => head.path = value,
                 "content-type" => head.content_type = Some(value),
                 "content-encoding" => head.content_encoding = Some(value),
+                "anthropic-beta" => head.betas = Betas::parse(&value),
+                "anthropic-version" => head.is_anthropic = true,
                 headers::ACCOUNT => head.account = Some(value),
                 "x-request-id" => request_id = Some(value),
                 _ => {}
@@ -174,6 +182,7 @@ struct Caller {
     request_id: String,
     /// Moment at which the request was complete.
     started: Timestamp,
+    inlet: Inlet,
 }
 
 /// One client request and its answer.
@@ -181,6 +190,7 @@ struct Caller {
 pub struct Exchange {
     gateway: Rc<Gateway>,
     request_id: String,
+    inlet: Inlet,
     /// Model of the request, when no attempt is under way.
     model: String,
     /// Moment at which a request that can be read was complete.
@@ -215,6 +225,7 @@ impl Exchange {
         Self {
             gateway,
             request_id,
+            inlet: Inlet::default(),
             model: NO_MODEL.to_owned(),
             started: None,
             last_failed: None,
@@ -322,12 +333,14 @@ impl Exchange {
     }
 
     fn on_head(&mut self, head: &RequestHead) -> Output {
+        self.inlet = endpoints::inlet(head);
         match self.check_head(head) {
-            Ok(Endpoint::Chat) => {
+            Ok(Endpoint::Chat | Endpoint::Messages) => {
                 self.state = ExchangeState::Reading(head.account.clone().unwrap_or_default());
                 Output::Wait
             }
-            Ok(Endpoint::Models) => self.json(models::list(&self.gateway)),
+            Ok(Endpoint::Models) => self.json(self.models()),
+            Ok(Endpoint::Root) => Output::Reply(Reply::ok(Vec::new(), Vec::new())),
             Ok(Endpoint::Health) => self.json(br#"{"status":"ok"}"#.to_vec()),
             Err(error) => self.refuse(&error),
         }
@@ -336,7 +349,7 @@ impl Exchange {
     /// Returns the endpoint of a request, or the error that is known before the body comes.
     fn check_head(&self, head: &RequestHead) -> Result<Endpoint, Error> {
         let endpoint = endpoint(&head.method, &head.path)?;
-        if endpoint != Endpoint::Chat {
+        if !matches!(endpoint, Endpoint::Chat | Endpoint::Messages) {
             return Ok(endpoint);
         }
         let account = head.account.as_deref().ok_or(Error::NoAccount)?;
@@ -359,7 +372,7 @@ impl Exchange {
         };
         self.started = Some(now);
         let (gateway, request_id) = (Rc::clone(&self.gateway), self.request_id.clone());
-        let caller = Caller { gateway, account, request_id, started: now };
+        let caller = Caller { gateway, account, request_id, started: now, inlet: self.inlet };
         let mut attempts = Attempts::new(caller, plan, body, transcript);
         let output = attempts.begin(now);
         self.state = ExchangeState::Attempting(Box::new(attempts));
@@ -374,8 +387,12 @@ impl Exchange {
         if body.is_empty() {
             return Err(Error::NoBody);
         }
-        let parameters = request::parameters(body).map_err(Error::Unreadable)?;
-        let with_transcript = parameters.has(Parameter::TranscriptId).then(|| parameters.clone());
+        let read = self.inlet.read(body)?;
+        let parameters = read.parameters().map_err(Error::Unreadable)?;
+        let with_transcript = match parameters.has(Parameter::TranscriptId) {
+            true => Some(read.parameters_in_place().map_err(Error::Unreadable)?),
+            false => None,
+        };
         let plan = Plan::new(&self.gateway, account, parameters).map_err(Error::Invalid)?;
         let wanted = with_transcript
             .and_then(|all| TranscriptRequest::find(body, &all, |variant| plan.includes(variant)));
@@ -392,12 +409,20 @@ impl Exchange {
         Error::TooLarge { limit: self.gateway.config.request_body.get() }
     }
 
+    /// Returns the list of models, in the form of the client's API.
+    fn models(&self) -> Vec<u8> {
+        match self.inlet {
+            Inlet::Chat => models::list(&self.gateway),
+            Inlet::Messages(_) => models::messages_list(&self.gateway),
+        }
+    }
+
     fn json(&self, body: Vec<u8>) -> Output {
         Output::Reply(Reply::ok(vec![("content-type", "application/json".to_owned())], body))
     }
 
     fn refuse(&mut self, error: &Error) -> Output {
         self.state = ExchangeState::Over;
-        Output::Reply(Reply::error(error, &self.request_id))
+        Output::Reply(Reply::error(error, &self.request_id, self.inlet))
     }
 }

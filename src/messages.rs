@@ -9,9 +9,10 @@
 //! | `carried` | data of other providers that clients carry from one turn to the next |
 //! | `answer`, `stream_writer`, `tokens` | answers, streams and their counts of tokens |
 //! | `relay` | answers that come in this API and pass as they are |
-//! | `failure` | errors |
+//! | `failure`, `betas` | errors, and features that a client asks for by name |
 
 pub mod answer;
+pub mod betas;
 mod blocks;
 pub mod carried;
 mod conversation;

@@ -22,10 +22,7 @@ use crate::{
         prepare, translate,
         translation::{TranslatedRequest, TranslationInput},
     },
-    chat::{
-        answer::UpstreamResponse, envelope::Envelope, error::Error, replay, request,
-        stream_writer::StreamWriter,
-    },
+    chat::{answer::UpstreamResponse, envelope::Envelope, error::Error, replay},
     failover::Failover,
     fit::StreamMode,
     handoff::{
@@ -33,6 +30,7 @@ use crate::{
         ticket::{Lane, Ticket},
     },
     http_call::MAX_ANSWER,
+    inlet::Inlet,
     post_processing::{RepairReport, RepairRequest, Repairer},
     quota::{self, Counted},
     reply::Reply,
@@ -66,8 +64,8 @@ pub enum Step {
 }
 
 /// Returns the response to a request that the provider cannot be sent.
-pub fn refuse(error: &Error, request_id: &str) -> Reply {
-    let mut reply = Reply::error(error, request_id);
+pub fn refuse(error: &Error, request_id: &str, inlet: Inlet) -> Reply {
+    let mut reply = Reply::error(error, request_id, inlet);
     reply.headers.push((NEXT, Failover::to_header(error)));
     reply
 }
@@ -124,7 +122,8 @@ impl Attempt {
             let problem = "a request came to a region that it may not reach";
             return Err(Error::Misconfigured { problem });
         }
-        let parameters = request::checked_parameters(body).map_err(Error::Unreadable)?;
+        let read = ticket.inlet.reread(body)?;
+        let parameters = read.parameters().map_err(Error::Unreadable)?;
         let (request, mistakes, request_model) = cluster.read(parameters, ticket.target.variant)?;
         if !mistakes.is_empty() {
             return Err(Error::Invalid(mistakes));
@@ -135,7 +134,13 @@ impl Attempt {
             return Err(Error::Invalid(fit.refused));
         }
         let request_id = &*ticket.request_id;
-        let input = TranslationInput { request: &request, fit: &fit, target, request_id };
+        let input = TranslationInput {
+            request: &request,
+            fit: &fit,
+            target,
+            request_id,
+            inlet: ticket.inlet,
+        };
         let (outgoing, decoder) = translate(&input, &schema_request)?;
         let envelope = Envelope {
             request_id: ticket.request_id.clone(),
@@ -218,9 +223,10 @@ impl Attempt {
     pub fn head(&mut self, head: ResponseHead) {
         let is_stream = head.content_type.starts_with("text/event-stream");
         self.state = if head.status == 200 && is_stream && self.stream == StreamMode::On {
-            let (decoder, envelope) = (self.decoder.clone(), self.envelope.clone());
+            let (decoder, writer) =
+                (self.decoder.clone(), self.ticket.inlet.stream(self.envelope.clone()));
             let repairer = self.repair.clone().map(Repairer::new);
-            AttemptState::Streaming(Box::new(Streaming::new(head, decoder, envelope, repairer)))
+            AttemptState::Streaming(Box::new(Streaming::new(head, decoder, writer, repairer)))
         } else {
             AttemptState::Whole { head, body: Vec::new() }
         };
@@ -313,11 +319,15 @@ impl Attempt {
             StreamMode::Off => {
                 let response_time = now.since(self.sent).as_nanos().try_into().unwrap_or(u64::MAX);
                 let service = UpstreamResponse { status: head.status, response_time };
-                let body = answer.to_json(&self.envelope, service);
+                let inlet = self.ticket.inlet;
+                let body = match self.relays() {
+                    true => inlet.relay(body, &self.envelope),
+                    false => inlet.answer(&answer, &self.envelope, service),
+                };
                 Reply::ok(self.headers("application/json"), body)
             }
             _ => {
-                let mut writer = StreamWriter::new(self.envelope.clone());
+                let mut writer = self.ticket.inlet.stream(self.envelope.clone());
                 replay::to_deltas(answer).iter().for_each(|delta| writer.write(delta));
                 Reply::ok(self.stream_headers(), writer.take_bytes())
             }
@@ -327,6 +337,11 @@ impl Attempt {
             return Err(self.origin(head).bad("is longer than 32 MiB"));
         }
         Ok(if self.stream == StreamMode::Off { Step::Answer(reply) } else { Step::Begin(reply) })
+    }
+
+    /// Returns `true` if the provider's answer goes to the client as it comes.
+    fn relays(&self) -> bool {
+        self.decoder.is_original() && self.repair.is_none()
     }
 
     fn streaming(
@@ -357,6 +372,7 @@ impl Attempt {
     /// Returns the headers of an answer.
     fn headers(&self, content_type: &str) -> Vec<(&'static str, String)> {
         let mut headers = vec![("content-type", content_type.to_owned())];
+        headers.extend(self.ticket.inlet.id_header(&self.envelope.request_id));
         if !self.params.is_empty() {
             headers.push((PARAMS, self.params.clone()));
         }

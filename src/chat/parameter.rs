@@ -132,7 +132,16 @@ pub struct Parameters<'a> {
     /// Paths of fields of another API's request that the chat API does not have.
     pub left_out: Vec<String>,
     /// The client's request in its own API, for a provider that has the same API.
-    pub original: Option<Rc<ObjectFields<'a>>>,
+    pub original: Option<Rc<OriginalRequest<'a>>>,
+}
+
+/// Request of a client in an API other than the chat API, unread.
+#[derive(Clone, Debug)]
+pub struct OriginalRequest<'a> {
+    /// The body. `None` for the request of a fallback, which no body holds as a whole.
+    pub body: Option<&'a [u8]>,
+    /// The fields of the body, overridden by those of the fallback.
+    pub fields: ObjectFields<'a>,
 }
 
 impl<'a> Parameters<'a> {

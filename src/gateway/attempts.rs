@@ -267,7 +267,9 @@ impl Attempts {
                 self.body = body;
                 self.forward(index, now)
             }
-            Err(error) => Output::Reply(Reply::error(&error, &self.caller.request_id)),
+            Err(error) => {
+                Output::Reply(Reply::error(&error, &self.caller.request_id, self.caller.inlet))
+            }
         }
     }
 
@@ -335,7 +337,7 @@ impl Attempts {
         rest: Vec<AttemptTarget>,
         deadline_profile: &str,
     ) -> Ticket {
-        let Caller { gateway, account, request_id, started } = &self.caller;
+        let Caller { gateway, account, request_id, started, inlet } = &self.caller;
         Ticket {
             lane,
             deadline_profile: deadline_profile.to_owned(),
@@ -349,6 +351,7 @@ impl Attempts {
             due: None,
             account: account.clone(),
             attempt_log: self.log.clone(),
+            inlet: *inlet,
         }
     }
 
@@ -378,10 +381,10 @@ impl Attempts {
 
     /// Returns the client's answer if no attempt follows the failed one.
     fn error_reply(&self, index: PlanIndex, error: &Error, now: Timestamp) -> Reply {
-        let mut reply = Reply::failed(error, &self.caller.request_id, &self.log);
+        let mut reply = Reply::failed(error, &self.caller.request_id, &self.log, self.caller.inlet);
         reply.headers.push((REGION, self.plan.primary.region.name().to_owned()));
         let model = self.plan.get(index).map_or("", |planned| &planned.model);
-        reply.headers.extend(self.admissions.limit_headers(model, now));
+        reply.headers.extend(self.admissions.limit_headers(model, self.caller.inlet, now));
         reply
     }
 

@@ -1,13 +1,27 @@
 //! The gateway's endpoints: paths, methods and content types.
 
-use crate::chat::error::Error;
+use super::RequestHead;
+use crate::{chat::error::Error, inlet::Inlet};
 
 /// Endpoint of the gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Endpoint {
     Chat,
+    Messages,
     Models,
     Health,
+    /// The base URL itself, which Claude Code asks for before its first request.
+    Root,
+}
+
+/// Returns the API of a request: by its path, and for paths of more than one API by its headers.
+pub(super) fn inlet(head: &RequestHead) -> Inlet {
+    let below = head.path.strip_prefix("/v1").unwrap_or(&head.path);
+    let is_messages = below.starts_with("/messages");
+    if is_messages || (below.starts_with("/models") && head.is_anthropic) {
+        return Inlet::Messages(head.betas);
+    }
+    Inlet::Chat
 }
 
 /// Returns the endpoint of a method and a path. Voice platforms append `/chat/completions` to any base
@@ -17,7 +31,9 @@ pub(super) fn endpoint(method: &str, path: &str) -> Result<Endpoint, Error> {
     let below = path.strip_prefix("/v1").unwrap_or(path);
     let (page, allow) = match below {
         "/chat/completions" | "/chat/completions/chat/completions" => (Endpoint::Chat, "POST"),
+        "/messages" => (Endpoint::Messages, "POST"),
         "/models" => (Endpoint::Models, READ),
+        "/" if method == "HEAD" => (Endpoint::Root, READ),
         "/healthz" if path == below => (Endpoint::Health, READ),
         _ => return Err(Error::NoSuchPath),
     };
@@ -72,6 +88,12 @@ mod tests {
             ("GET", "/healthz", Ok(Endpoint::Health)),
             ("HEAD", "/healthz", Ok(Endpoint::Health)),
             ("HEAD", "/v1/models", Ok(Endpoint::Models)),
+            ("POST", "/v1/messages?beta=true", Ok(Endpoint::Messages)),
+            ("POST", "/messages", Ok(Endpoint::Messages)),
+            ("GET", "/v1/messages", method("POST")),
+            ("HEAD", "/", Ok(Endpoint::Root)),
+            ("GET", "/", Err(Error::NoSuchPath)),
+            ("POST", "/v1/messages/batches", Err(Error::NoSuchPath)),
             ("GET", "/v1/chat/completions", method("POST")),
             ("HEAD", "/v1/chat/completions", method("POST")),
             ("POST", "/v1/models", method("GET, HEAD")),

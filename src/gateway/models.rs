@@ -22,6 +22,28 @@ pub fn list(gateway: &Gateway) -> Vec<u8> {
     out
 }
 
+/// Returns the body of `GET /v1/models` for clients of the Messages API. Claude API reference, *List
+/// Models*. The time at which a model was made is not known here: the epoch stands for that.
+pub fn messages_list(gateway: &Gateway) -> Vec<u8> {
+    let all = gateway.config.models.iter();
+    let reached: Vec<_> = all.filter(|(_, model)| regions(gateway, model).is_some()).collect();
+    let mut out = Vec::new();
+    let mut body = Object::open(&mut out);
+    crate::json::list(body.key("data"), &reached, |out, (id, model)| {
+        let mut entry = Object::open(out);
+        entry.value("type", "model").value("id", id).value("display_name", &model.name);
+        entry.value("created_at", "1970-01-01T00:00:00Z");
+        entry.value("max_input_tokens", &model.context_length);
+        entry.value("max_tokens", &model.max_output_tokens);
+        entry.close();
+    });
+    let id = |entry: Option<&(&String, &Model)>| entry.map(|(id, _)| (*id).clone());
+    body.value("has_more", &false).value("first_id", &id(reached.first()));
+    body.value("last_id", &id(reached.last()));
+    body.close();
+    out
+}
+
 /// Returns the regions in which the gateway reaches a model. `None` if there are none.
 fn regions(gateway: &Gateway, model: &Model) -> Option<Vec<(Region, String)>> {
     let reached = |(region, _): &(Region, &_)| gateway.region.may_reach(*region);

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, value::RawValue};
 use crate::chat::text::Text;
 
 /// Prefix of signatures and data that the gateway wrote. It needs no escapes.
-pub const PREFIX: &str = "attache.";
+const PREFIX: &str = "attache.";
 
 /// Signature of thinking that no provider has signed.
 pub(super) const UNSIGNED: &str = "attache.unsigned";
@@ -46,6 +46,12 @@ impl<'a> CarriedData<'a> {
 
 fn is_json(text: &str, first: char) -> bool {
     text.starts_with(first) && serde_json::from_str::<&RawValue>(text).is_ok()
+}
+
+/// Returns `true` for JSON that may hold a signature or data that the gateway wrote, or a signature
+/// that is empty. Claude refuses both.
+pub fn is_foreign_block(json: &str) -> bool {
+    json.contains("\"attache.") || json.contains("\"signature\":\"\"")
 }
 
 /// Returns `true` for a signature or data that the gateway wrote.

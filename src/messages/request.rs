@@ -11,7 +11,7 @@ use crate::{
         error::Error,
         mistake::{MAX_MISTAKES, Mistake, MistakeKind, Unreadable},
         object::{JsonObject, ObjectFields},
-        parameter::Parameters,
+        parameter::{OriginalRequest, Parameters},
         request::{check_depth, checked_parameters},
         text::Text,
     },
@@ -70,7 +70,9 @@ impl ChatBody {
     pub fn parameters<'a>(&'a self, body: &'a [u8]) -> Result<Parameters<'a>, Unreadable> {
         let mut parameters = checked_parameters(&self.json)?;
         parameters.left_out.clone_from(&self.left_out);
-        parameters.original = serde_json::from_slice(body).ok().map(Rc::new);
+        let fields = serde_json::from_slice(body).ok();
+        let original = fields.map(|fields| OriginalRequest { body: Some(body), fields });
+        parameters.original = original.map(Rc::new);
         Ok(parameters)
     }
 

@@ -52,7 +52,7 @@ impl Attempt {
     /// the next attempt.
     pub(super) fn fail(&mut self, error: &Error, now: Timestamp) -> Step {
         let log = self.attempt_log(error.status(), now);
-        let mut reply = Reply::failed(error, &self.envelope.request_id, &log);
+        let mut reply = Reply::failed(error, &self.envelope.request_id, &log, self.ticket.inlet);
         reply.headers.push((REGION, self.cluster.region.name().to_owned()));
         reply.headers.extend(self.limit_headers(now));
         let report = (NEXT, Failover::to_header(error));
@@ -114,7 +114,7 @@ impl Attempt {
         &self,
         now: Timestamp,
     ) -> impl Iterator<Item = (&'static str, String)> + use<> {
-        let status = self.ticket.limit_status;
-        status.map(|status| status.headers(self.model(), now)).into_iter().flatten()
+        let headers = |status| self.ticket.inlet.limit_headers(status, self.model(), now);
+        self.ticket.limit_status.as_ref().map(headers).into_iter().flatten()
     }
 }

@@ -12,6 +12,7 @@ use crate::{
         ticket::{Lane, Ticket},
     },
     http_call::USER_AGENT,
+    inlet::Inlet,
     metrics::Metrics,
     reply::Reply,
     time::Timestamp,
@@ -43,10 +44,10 @@ impl Start {
         });
         let Some((cluster, ticket)) = found else {
             let problem = "a request came to a provider without a ticket";
-            let reply = Reply::error(&Error::Misconfigured { problem }, "");
+            let reply = Reply::error(&Error::Misconfigured { problem }, "", Inlet::default());
             return Self::Refuse(reply, Update::default());
         };
-        let (request_id, lane) = (ticket.request_id.clone(), ticket.lane);
+        let (request_id, lane, inlet) = (ticket.request_id.clone(), ticket.lane, ticket.inlet);
         let gateway_region = ticket.gateway_region;
         match Attempt::new(&cluster, ticket, body, clock()) {
             Ok((attempt, request)) => {
@@ -54,7 +55,7 @@ impl Start {
                 Self::Send(Box::new(attempt), request)
             }
             Err(error) => {
-                let (reply, mut update) = (refuse(&error, &request_id), Update::default());
+                let (reply, mut update) = (refuse(&error, &request_id, inlet), Update::default());
                 if lane == Lane::Stream {
                     metrics.count_error(error.reason());
                     metrics.count_request(cluster.region, "none", reply.status);
@@ -96,7 +97,7 @@ pub fn request_headers<'h>(
         ("user-agent", USER_AGENT),
         ("x-request-id", request_id),
     ];
-    headers.extend(request.headers);
+    headers.extend(request.headers.iter().map(|(name, value)| (*name, value.as_str())));
     headers.extend(trace.iter().map(|(name, value)| (*name, value.as_str())));
     headers
 }

@@ -4,6 +4,7 @@
 use super::{
     cache_control::write_cache_control,
     decoder::AnthropicDecoder,
+    original::write_body,
     response_format::OutputFormat,
     thinking::{SAMPLING, ThinkingMode},
     tools::AnthropicTools,
@@ -14,15 +15,16 @@ use crate::{
     chat::{effort::Effort, parameter::Parameter},
     config::{Quirk, Target},
     fit::{Fit, StreamMode},
+    inlet::Inlet,
     json::{Object, list},
 };
 
 /// The version of the API on Vertex AI, which is sent in the body: Vertex AI, *Claude models*.
 const VERTEX_VERSION: &str = "vertex-2023-10-16";
 
-/// The headers of every request: Claude API, *Versioning*. Later versions take no sampling
-/// parameters for any model.
-pub(crate) const HEADERS: &[(&str, &str)] = &[("anthropic-version", "2023-06-01")];
+/// The version of the API: Claude API, *Versioning*. Later versions take no sampling parameters for
+/// any model.
+const VERSION: &str = "2023-06-01";
 
 /// A request that the fit has translated and that is not written yet.
 #[derive(Debug)]
@@ -31,6 +33,20 @@ pub(crate) struct AnthropicRequest<'q> {
     pub(super) tools: AnthropicTools<'q>,
     pub(super) format: OutputFormat,
     pub(super) thinking: ThinkingMode,
+    /// `true` for a request in Claude's own API whose way of thinking the target takes as it is.
+    pub(super) keeps_thinking: bool,
+}
+
+/// Returns the headers of a request. Features that the client asks for go along with its own fields.
+pub(crate) fn headers(input: &TranslationInput<'_, '_>) -> Vec<(&'static str, String)> {
+    let mut headers = vec![("anthropic-version", VERSION.to_owned())];
+    if let Inlet::Messages(betas) = input.inlet
+        && !betas.is_empty()
+        && input.request.parameters.original.is_some()
+    {
+        headers.push(("anthropic-beta", betas.to_string()));
+    }
+    headers
 }
 
 /// Writes a request. Returns its path below the base URL, its body, and the decoder of its answer.
@@ -38,8 +54,12 @@ pub(crate) fn request(
     input: &TranslationInput<'_, '_>,
     request: &AnthropicRequest<'_>,
 ) -> ((String, Vec<u8>), AnthropicDecoder) {
-    let AnthropicRequest { conversation, tools, format, thinking } = request;
     let (fit, target) = (input.fit, &input.target);
+    if let Some(original) = &input.request.parameters.original {
+        let body = write_body(input, request, original);
+        return ((path(target, fit.stream), body), AnthropicDecoder::of_original());
+    }
+    let AnthropicRequest { conversation, tools, format, thinking, .. } = request;
     let names = tools.names(conversation);
     let mut out = Vec::with_capacity(input.request.parameters.length() + 256);
     let mut body = Object::open(&mut out);
@@ -64,7 +84,7 @@ fn path(target: &Target<'_>, stream: StreamMode) -> String {
 }
 
 /// Writes the model, or on Vertex AI, whose path names the model, the version of the API.
-fn write_model(body: &mut Object<'_>, target: &Target<'_>) {
+pub(super) fn write_model(body: &mut Object<'_>, target: &Target<'_>) {
     if target.provider.has(Quirk::RawPredict) {
         body.value("anthropic_version", VERTEX_VERSION);
     } else {
@@ -86,7 +106,7 @@ fn write_sampling(body: &mut Object<'_>, fit: &Fit<'_>) {
 /// Writes the way of thinking and the format of the answer, which share `output_config`. The
 /// display is given because the newest models omit the text of their thinking by default (guide
 /// *Adaptive thinking*).
-fn write_thinking(body: &mut Object<'_>, thinking: ThinkingMode, format: &OutputFormat) {
+pub(super) fn write_thinking(body: &mut Object<'_>, thinking: ThinkingMode, format: &OutputFormat) {
     match thinking {
         ThinkingMode::Budget(budget) => {
             body.object("thinking", |thinking| {
