@@ -264,12 +264,19 @@ fn add_document(
     let Some(url) = source.url() else {
         return translation.add_invalid(&format!("{path}.source"), SOURCES);
     };
-    let name = title.unwrap_or_else(|| Text::new(DOCUMENT_NAME));
+    let name = title.map_or_else(|| Text::new(DOCUMENT_NAME), |title| file_name(&title));
     parts.add(block.cache_control, |part| {
         part.value("type", "file").object("file", |file| {
             file.value("filename", &name).value("file_data", &*url);
         });
     });
+}
+
+/// Returns the name of a PDF with a title. Some servers look at its extension.
+fn file_name(title: &Text<'_>) -> Text<'static> {
+    let title = title.decode();
+    let extension = if title.to_ascii_lowercase().ends_with(".pdf") { "" } else { ".pdf" };
+    Text::new(&[title.as_ref(), extension].concat())
 }
 
 /// Adds a search result: its title and its source, then its texts.

@@ -41,6 +41,8 @@ pub struct MessagesStreamWriter {
     /// Entries of `reasoning_details` of another provider than Claude, and their length.
     details: (Vec<String>, usize),
     calls: CallQueue,
+    /// Text that came before the arguments of the open call were complete, escaped.
+    late_text: String,
     usage: Option<Usage>,
     finish: Option<Finish>,
     /// Claude's word for the finish reason.
@@ -231,6 +233,7 @@ impl MessagesStreamWriter {
         while let Some(call) = self.calls.next() {
             self.open_call(&call);
         }
+        self.write_late_text();
         let (details, _) = std::mem::take(&mut self.details);
         if !details.is_empty() {
             let data = CarriedData::Details(&joined_details(&details)).to_data();
@@ -240,7 +243,15 @@ impl MessagesStreamWriter {
         }
     }
 
+    /// Writes text, unless that would end a call whose arguments are not complete: a repair holds the
+    /// end of a text back beyond the beginning of a call.
     fn write_text(&mut self, text: &Text<'_>) {
+        if self.open == OpenBlock::ToolUse && !self.calls.is_complete() {
+            if self.late_text.len() + text.escaped().len() <= MAX_EVENT {
+                self.late_text.push_str(text.escaped());
+            }
+            return;
+        }
         if self.open != OpenBlock::Text {
             self.write_waiting();
             self.open_block(OpenBlock::Text, "text", |block| {
@@ -319,6 +330,19 @@ impl MessagesStreamWriter {
         while let Some(call) = self.calls.next_ready() {
             self.open_call(&call);
         }
+        if self.calls.is_complete() {
+            self.write_late_text();
+        }
+    }
+
+    fn write_late_text(&mut self) {
+        let token = ["\"", &std::mem::take(&mut self.late_text), "\""].concat();
+        let text = serde_json::from_str::<Text<'_>>(&token).ok();
+        let Some(text) = text.filter(|text| !text.is_empty()) else { return };
+        self.open_block(OpenBlock::Text, "text", |block| {
+            block.value("text", "");
+        });
+        self.write_delta("text_delta\",\"text", &text);
     }
 
     fn open_call(&mut self, call: &WaitingCall) {

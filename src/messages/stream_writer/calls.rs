@@ -35,6 +35,11 @@ impl CallQueue {
         self.ids.is_empty()
     }
 
+    /// Returns `true` if no call waits, and the arguments of the last one are complete.
+    pub(super) fn is_complete(&self) -> bool {
+        self.waiting.is_empty() && self.open.as_ref().is_none_or(ArgumentScan::is_complete)
+    }
+
     /// Adds a call, unless its index is not the next one. An id that is missing, or that another call
     /// has, is replaced by `own_id`: clients match results by it.
     pub(super) fn push(&mut self, call: usize, mut waiting: WaitingCall, own_id: String) {
