@@ -126,6 +126,16 @@ impl Decoder {
         body: &'b [u8],
         origin: ResponseContext<'_>,
     ) -> Result<Answer<'b>, Error> {
+        self.check(body, origin)?;
+        match self {
+            Self::OpenAi(reader) => reader.answer(body, origin),
+            Self::Anthropic(reader) => reader.answer(body, origin),
+            Self::Gemini(reader) => reader.answer(body, origin),
+        }
+    }
+
+    /// Classifies an error. A response with status 200 and a body that may be JSON is none.
+    pub(crate) fn check(&self, body: &[u8], origin: ResponseContext<'_>) -> Result<(), Error> {
         let head = origin.head;
         origin.check_plain(body)?;
         if head.status != 200 {
@@ -137,11 +147,7 @@ impl Decoder {
         if !head.content_type.is_empty() && !head.content_type.starts_with("application/json") {
             return Err(origin.bad("is not JSON, by its content type"));
         }
-        match self {
-            Self::OpenAi(reader) => reader.answer(body, origin),
-            Self::Anthropic(reader) => reader.answer(body, origin),
-            Self::Gemini(reader) => reader.answer(body, origin),
-        }
+        Ok(())
     }
 
     /// Decodes one event of a stream into the deltas it holds. Deltas before an error are valid.

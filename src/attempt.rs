@@ -297,6 +297,10 @@ impl Attempt {
     }
 
     fn whole(&mut self, head: &ResponseHead, body: &[u8], now: Timestamp) -> Result<Step, Error> {
+        if self.ticket.inlet.counts_tokens() {
+            self.decoder.check(body, self.origin(head))?;
+            return Ok(Step::Answer(Reply::ok(self.headers("application/json"), body.to_vec())));
+        }
         let mut answer = self.decoder.answer(body, self.origin(head))?;
         // A failed repair does not make an answer cheaper.
         self.progress.usage = answer.usage;

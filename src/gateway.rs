@@ -7,6 +7,7 @@
 mod attempts;
 mod endpoints;
 mod final_reply;
+pub mod head_fields;
 pub mod idle;
 pub mod models;
 pub mod plan;
@@ -19,19 +20,20 @@ use std::{rc::Rc, time::Duration};
 use self::{
     attempts::Attempts,
     endpoints::{Endpoint, endpoint},
+    head_fields::HeadFields,
     idle::IdleTimeouts,
-    plan::{Plan, PlanIndex},
+    plan::{Plan, PlanIndex, PlannedAttempt},
     reply_source::ReplySource,
     transcript_fetch::{PendingTranscript, TranscriptCall},
 };
 use crate::{
     chat::{error::Error, parameter::Parameter},
-    config::Config,
+    config::{ApiSchema, Config, Quirk, Target},
     failover::AttemptReason,
     handoff::{headers, ticket::Ticket},
     http_call::CallResult,
     inlet::Inlet,
-    messages::betas::Betas,
+    messages::{betas::Betas, token_estimate},
     metrics::TelemetryEvent,
     quota::{SharedStore, service::RateLimitResponse},
     region::Region,
@@ -68,6 +70,8 @@ pub struct RequestHead {
     pub betas: Betas,
     /// `true` if `anthropic-version` is there: the client is one of Anthropic's API.
     pub is_anthropic: bool,
+    /// Fields of the request that are in its head.
+    pub fields: HeadFields,
     /// Account of the caller, by the key or the token that Envoy has checked.
     pub account: Option<String>,
     /// Whether no body follows.
@@ -89,7 +93,7 @@ impl RequestHead {
                 "anthropic-version" => head.is_anthropic = true,
                 headers::ACCOUNT => head.account = Some(value),
                 "x-request-id" => request_id = Some(value),
-                _ => {}
+                other => head.fields.add(other, &value),
             }
         }
         (head, request_id.filter(|text| request_id::is_uuid(text)))
@@ -191,6 +195,8 @@ pub struct Exchange {
     gateway: Rc<Gateway>,
     request_id: String,
     inlet: Inlet,
+    /// `true` if the body that attempts get is not the client's.
+    has_edited_body: bool,
     /// Model of the request, when no attempt is under way.
     model: String,
     /// Moment at which a request that can be read was complete.
@@ -211,12 +217,19 @@ const NO_MODEL: &str = "none";
 enum ExchangeState {
     /// Nothing has come yet.
     Fresh,
-    /// The body of a chat request of this account is coming.
-    Reading(String),
+    /// The body of a request is coming.
+    Reading(Box<AwaitedBody>),
     /// Attempts are under way.
     Attempting(Box<Attempts>),
     /// The client has its answer, or the beginning of it. So has a request for any other endpoint.
     Over,
+}
+
+/// Body that is coming.
+#[derive(Debug)]
+struct AwaitedBody {
+    account: String,
+    fields: HeadFields,
 }
 
 impl Exchange {
@@ -226,6 +239,7 @@ impl Exchange {
             gateway,
             request_id,
             inlet: Inlet::default(),
+            has_edited_body: false,
             model: NO_MODEL.to_owned(),
             started: None,
             last_failed: None,
@@ -247,6 +261,12 @@ impl Exchange {
     /// Returns the body of the request. Empty when no attempt is under way.
     pub fn request_body(&self) -> &[u8] {
         if let ExchangeState::Attempting(attempts) = &self.state { attempts.body() } else { &[] }
+    }
+
+    /// Returns `true` if [`Self::request_body`] is not what the client has sent, so that it has to
+    /// replace that.
+    pub fn has_edited_body(&self) -> bool {
+        self.has_edited_body
     }
 
     /// Returns the summary of an exchange that the gateway role answers. `None` if the request could
@@ -272,9 +292,11 @@ impl Exchange {
         match (&mut self.state, input) {
             (ExchangeState::Fresh, Input::Head(head)) => self.on_head(&head),
             (ExchangeState::Reading(_), Input::Received(size)) => self.on_received(size),
-            (ExchangeState::Reading(account), Input::Body(body)) => {
-                let account = std::mem::take(account);
-                self.on_body(account, body, clock())
+            (ExchangeState::Reading(awaited), Input::Body(body)) => {
+                let account = std::mem::take(&mut awaited.account);
+                let edited = awaited.fields.added_to(&body);
+                self.has_edited_body = edited.is_some();
+                self.on_body(account, edited.unwrap_or(body), clock())
             }
             (ExchangeState::Reading(_), Input::Trailers) => self.refuse(&Error::Trailers),
             (ExchangeState::Attempting(attempts), input) => {
@@ -294,6 +316,7 @@ impl Exchange {
     fn note(&mut self, input: &Input) {
         match input {
             Input::RateLimitAnswered(None) => self.telemetry.push(TelemetryEvent::ServiceFailed),
+            Input::TranscriptFetched(_) => self.has_edited_body = true,
             Input::Response { status, source } => {
                 self.uncounted = source.uncounted_reason().map(|reason| (*status, reason));
             }
@@ -335,13 +358,15 @@ impl Exchange {
     fn on_head(&mut self, head: &RequestHead) -> Output {
         self.inlet = endpoints::inlet(head);
         match self.check_head(head) {
-            Ok(Endpoint::Chat | Endpoint::Messages) => {
-                self.state = ExchangeState::Reading(head.account.clone().unwrap_or_default());
+            Ok(endpoint) if endpoint.has_body() => {
+                let (account, fields) = (head.account.clone().unwrap_or_default(), &head.fields);
+                let awaited = AwaitedBody { account, fields: fields.clone() };
+                self.state = ExchangeState::Reading(Box::new(awaited));
                 Output::Wait
             }
             Ok(Endpoint::Models) => self.json(self.models()),
-            Ok(Endpoint::Root) => Output::Reply(Reply::ok(Vec::new(), Vec::new())),
             Ok(Endpoint::Health) => self.json(br#"{"status":"ok"}"#.to_vec()),
+            Ok(_) => Output::Reply(Reply::ok(Vec::new(), Vec::new())),
             Err(error) => self.refuse(&error),
         }
     }
@@ -349,7 +374,7 @@ impl Exchange {
     /// Returns the endpoint of a request, or the error that is known before the body comes.
     fn check_head(&self, head: &RequestHead) -> Result<Endpoint, Error> {
         let endpoint = endpoint(&head.method, &head.path)?;
-        if !matches!(endpoint, Endpoint::Chat | Endpoint::Messages) {
+        if !endpoint.has_body() {
             return Ok(endpoint);
         }
         let account = head.account.as_deref().ok_or(Error::NoAccount)?;
@@ -370,6 +395,9 @@ impl Exchange {
             Ok(planned) => planned,
             Err(error) => return self.refuse(&error),
         };
+        if self.inlet.counts_tokens() && !self.can_count(&plan) {
+            return self.estimate(&body);
+        }
         self.started = Some(now);
         let (gateway, request_id) = (Rc::clone(&self.gateway), self.request_id.clone());
         let caller = Caller { gateway, account, request_id, started: now, inlet: self.inlet };
@@ -377,6 +405,26 @@ impl Exchange {
         let output = attempts.begin(now);
         self.state = ExchangeState::Attempting(Box::new(attempts));
         self.finish(output)
+    }
+
+    /// Returns `true` if the provider of the first attempt counts tokens. Vertex AI does it elsewhere.
+    fn can_count(&self, plan: &Plan) -> bool {
+        let PlannedAttempt { model, region, .. } = &plan.primary;
+        self.gateway.config.target(model, *region).is_some_and(|Target { provider, .. }| {
+            provider.api_schema == ApiSchema::Anthropic && !provider.has(Quirk::RawPredict)
+        })
+    }
+
+    /// Answers with an estimate of the tokens of a request.
+    fn estimate(&mut self, body: &[u8]) -> Output {
+        self.state = ExchangeState::Over;
+        let headers = vec![
+            ("content-type", "application/json".to_owned()),
+            (headers::PARAMS, "emulated=count_tokens".to_owned()),
+        ];
+        let mut reply = Reply::ok(headers, token_estimate::to_json(body));
+        reply.headers.extend(self.inlet.id_header(&self.request_id));
+        Output::Reply(reply)
     }
 
     /// Plans a request, and the call for the transcript that it refers to.
@@ -393,7 +441,11 @@ impl Exchange {
             true => Some(read.parameters_in_place().map_err(Error::Unreadable)?),
             false => None,
         };
-        let plan = Plan::new(&self.gateway, account, parameters).map_err(Error::Invalid)?;
+        let mut plan = Plan::new(&self.gateway, account, parameters).map_err(Error::Invalid)?;
+        if self.inlet.counts_tokens() {
+            // Another model would count otherwise.
+            plan.remove_fallbacks();
+        }
         let wanted = with_transcript
             .and_then(|all| TranscriptRequest::find(body, &all, |variant| plan.includes(variant)));
         let transcript =
@@ -413,7 +465,7 @@ impl Exchange {
     fn models(&self) -> Vec<u8> {
         match self.inlet {
             Inlet::Chat => models::list(&self.gateway),
-            Inlet::Messages(_) => models::messages_list(&self.gateway),
+            Inlet::Messages(_) | Inlet::TokenCount(_) => models::messages_list(&self.gateway),
         }
     }
 

@@ -30,6 +30,9 @@ pub enum Inlet {
     Chat,
     /// The Messages API, with the features that the client asks for.
     Messages(Betas),
+    /// The count of tokens of the Messages API, whose requests are the same but for fields of the
+    /// answer.
+    TokenCount(Betas),
 }
 
 /// Body of a request, read as a chat request.
@@ -67,7 +70,10 @@ impl Inlet {
     pub fn reread<'b>(&self, body: &'b [u8]) -> Result<InletBody<'b>, Error> {
         let translated = match self {
             Self::Chat => None,
-            Self::Messages(_) => Some(messages::request::to_chat(body)?),
+            Self::Messages(_) => {
+                Some(messages::request::to_chat(body, &["max_tokens", "messages"])?)
+            }
+            Self::TokenCount(_) => Some(messages::request::to_chat(body, &["messages"])?),
         };
         Ok(InletBody { body, translated })
     }
@@ -81,7 +87,7 @@ impl Inlet {
     ) -> Vec<u8> {
         match self {
             Self::Chat => answer.to_json(envelope, service),
-            Self::Messages(_) => messages::answer::to_json(answer, envelope),
+            Self::Messages(_) | Self::TokenCount(_) => messages::answer::to_json(answer, envelope),
         }
     }
 
@@ -89,7 +95,9 @@ impl Inlet {
     pub fn relay(&self, body: &[u8], envelope: &Envelope) -> Vec<u8> {
         match self {
             Self::Chat => body.to_vec(),
-            Self::Messages(_) => messages::relay::answer(body, &envelope.model),
+            Self::Messages(_) | Self::TokenCount(_) => {
+                messages::relay::answer(body, &envelope.model)
+            }
         }
     }
 
@@ -97,7 +105,9 @@ impl Inlet {
     pub fn error(&self, error: &Error, request_id: &str, log: &AttemptLog) -> Vec<u8> {
         match self {
             Self::Chat => error.to_json(request_id, log),
-            Self::Messages(_) => messages::failure::to_json(error, request_id, log),
+            Self::Messages(_) | Self::TokenCount(_) => {
+                messages::failure::to_json(error, request_id, log)
+            }
         }
     }
 
@@ -105,7 +115,9 @@ impl Inlet {
     pub fn stream(&self, envelope: Envelope) -> InletStream {
         match self {
             Self::Chat => InletStream::Chat(StreamWriter::new(envelope)),
-            Self::Messages(_) => InletStream::Messages(MessagesStreamWriter::new(envelope)),
+            Self::Messages(_) | Self::TokenCount(_) => {
+                InletStream::Messages(MessagesStreamWriter::new(envelope))
+            }
         }
     }
 
@@ -113,11 +125,12 @@ impl Inlet {
     pub fn id_header(&self, request_id: &str) -> Option<(&'static str, String)> {
         match self {
             Self::Chat => None,
-            Self::Messages(_) => Some((REQUEST_ID, request_id.to_owned())),
+            Self::Messages(_) | Self::TokenCount(_) => Some((REQUEST_ID, request_id.to_owned())),
         }
     }
 
-    /// Returns the headers about an account's limit for a model.
+    /// Returns the headers about an account's limit for a model. Claude API, *Rate limits*, "Response
+    /// headers".
     pub fn limit_headers(
         &self,
         status: &LimitStatus,
@@ -125,22 +138,41 @@ impl Inlet {
         now: Timestamp,
     ) -> Vec<(&'static str, String)> {
         let mut headers = Vec::from(status.headers(model, now));
-        if let Self::Messages(_) = self {
+        if *self != Self::Chat {
             let until = UNIX_EPOCH + Duration::from_secs(now.plus(status.left(now)).as_secs());
-            let [limit, remaining, reset] = LIMIT_HEADERS;
             headers.extend([
-                (limit, status.limit.to_string()),
-                (remaining, status.remaining.to_string()),
-                (reset, humantime::format_rfc3339_seconds(until).to_string()),
+                ("anthropic-ratelimit-requests-limit", status.limit.to_string()),
+                ("anthropic-ratelimit-requests-remaining", status.remaining.to_string()),
+                (
+                    "anthropic-ratelimit-requests-reset",
+                    humantime::format_rfc3339_seconds(until).to_string(),
+                ),
             ]);
         }
         headers
     }
 
+    /// Returns the features of the Messages API that the client asks for.
+    pub fn betas(self) -> Betas {
+        match self {
+            Self::Chat => Betas::default(),
+            Self::Messages(betas) | Self::TokenCount(betas) => betas,
+        }
+    }
+
+    /// Returns `true` if an answer is a count of the request's tokens.
+    pub fn counts_tokens(self) -> bool {
+        matches!(self, Self::TokenCount(_))
+    }
+
     /// Reads the word that [`Self::to_text`] wrote. No word: the chat API.
     pub fn parse(text: Option<&str>) -> Option<Self> {
         let Some(text) = text else { return Some(Self::Chat) };
-        text.strip_prefix('m').map(|betas| Self::Messages(Betas::parse(betas)))
+        match text.split_at_checked(1)? {
+            ("m", betas) => Some(Self::Messages(Betas::parse(betas))),
+            ("t", betas) => Some(Self::TokenCount(Betas::parse(betas))),
+            _ => None,
+        }
     }
 
     /// Returns a word for tickets. `None` for the chat API.
@@ -148,19 +180,13 @@ impl Inlet {
         match self {
             Self::Chat => None,
             Self::Messages(betas) => Some(format!("m{betas}")),
+            Self::TokenCount(betas) => Some(format!("t{betas}")),
         }
     }
 }
 
 /// Header with the id of a request. Claude API, *Errors*, "Request id".
 pub const REQUEST_ID: &str = "request-id";
-
-/// Headers about limits. Claude API, *Rate limits*, "Response headers".
-pub const LIMIT_HEADERS: [&str; 3] = [
-    "anthropic-ratelimit-requests-limit",
-    "anthropic-ratelimit-requests-remaining",
-    "anthropic-ratelimit-requests-reset",
-];
 
 /// Writer of a stream, in the API of an inlet.
 #[derive(Debug)]

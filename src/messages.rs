@@ -8,6 +8,7 @@
 //! | `conversation`, `blocks`, `tools` | the translation of its parts |
 //! | `carried` | data of other providers that clients carry from one turn to the next |
 //! | `answer`, `stream_writer`, `tokens` | answers, streams and their counts of tokens |
+//! | `token_estimate` | counts of tokens where the provider has none |
 //! | `relay` | answers that come in this API and pass as they are |
 //! | `failure`, `betas` | errors, and features that a client asks for by name |
 
@@ -20,5 +21,6 @@ pub mod failure;
 pub mod relay;
 pub mod request;
 pub mod stream_writer;
+pub mod token_estimate;
 mod tokens;
 mod tools;

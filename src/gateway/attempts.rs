@@ -130,6 +130,10 @@ impl Attempts {
 
     /// Makes the first attempt that the account may make.
     pub(super) fn begin(&mut self, now: Timestamp) -> Output {
+        // Limits are for answers of models.
+        if self.caller.inlet.counts_tokens() {
+            return self.forward(PlanIndex::FIRST, now);
+        }
         self.admit(PendingAdmission { index: PlanIndex::FIRST, reason: None, reply: None }, now)
     }
 

@@ -8,16 +8,28 @@ use crate::{chat::error::Error, inlet::Inlet};
 pub(super) enum Endpoint {
     Chat,
     Messages,
+    /// Counts the tokens of a request of the Messages API.
+    CountTokens,
     Models,
     Health,
     /// The base URL itself, which Claude Code asks for before its first request.
     Root,
 }
 
+impl Endpoint {
+    /// Returns `true` for an endpoint with requests that need a body and a key.
+    pub(super) fn has_body(self) -> bool {
+        matches!(self, Self::Chat | Self::Messages | Self::CountTokens)
+    }
+}
+
 /// Returns the API of a request: by its path, and for paths of more than one API by its headers.
 pub(super) fn inlet(head: &RequestHead) -> Inlet {
     let below = head.path.strip_prefix("/v1").unwrap_or(&head.path);
     let is_messages = below.starts_with("/messages");
+    if below.starts_with("/messages/count_tokens") {
+        return Inlet::TokenCount(head.betas);
+    }
     if is_messages || (below.starts_with("/models") && head.is_anthropic) {
         return Inlet::Messages(head.betas);
     }
@@ -32,6 +44,7 @@ pub(super) fn endpoint(method: &str, path: &str) -> Result<Endpoint, Error> {
     let (page, allow) = match below {
         "/chat/completions" | "/chat/completions/chat/completions" => (Endpoint::Chat, "POST"),
         "/messages" => (Endpoint::Messages, "POST"),
+        "/messages/count_tokens" => (Endpoint::CountTokens, "POST"),
         "/models" => (Endpoint::Models, READ),
         "/" if method == "HEAD" => (Endpoint::Root, READ),
         "/healthz" if path == below => (Endpoint::Health, READ),
@@ -90,6 +103,7 @@ mod tests {
             ("HEAD", "/v1/models", Ok(Endpoint::Models)),
             ("POST", "/v1/messages?beta=true", Ok(Endpoint::Messages)),
             ("POST", "/messages", Ok(Endpoint::Messages)),
+            ("POST", "/v1/messages/count_tokens?beta=true", Ok(Endpoint::CountTokens)),
             ("GET", "/v1/messages", method("POST")),
             ("HEAD", "/", Ok(Endpoint::Root)),
             ("GET", "/", Err(Error::NoSuchPath)),

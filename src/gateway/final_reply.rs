@@ -5,6 +5,7 @@ use crate::{
     chat::attempt_log::AttemptLog,
     failover::header_reason,
     handoff::headers::{ATTEMPTS, NEXT, PARAMS, REGION, REPAIR, SUMMARY},
+    inlet::REQUEST_ID,
     reply::Reply,
 };
 
@@ -52,7 +53,7 @@ pub(super) fn header<'h>(headers: &'h [(String, String)], name: &str) -> Option<
 }
 
 /// Headers of the provider role's response that the client gets.
-const FORWARDED_HEADERS: [&str; 12] = [
+const FORWARDED_HEADERS: [&str; 16] = [
     "content-type",
     "cache-control",
     "retry-after",
@@ -65,4 +66,8 @@ const FORWARDED_HEADERS: [&str; 12] = [
     "x-ratelimit-reset",
     "x-ratelimit-model",
     "x-ratelimit-service",
+    REQUEST_ID,
+    "anthropic-ratelimit-requests-limit",
+    "anthropic-ratelimit-requests-remaining",
+    "anthropic-ratelimit-requests-reset",
 ];

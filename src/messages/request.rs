@@ -82,13 +82,13 @@ impl ChatBody {
     }
 }
 
-/// Translates a body. The error lists all mistakes in it.
-pub fn to_chat(body: &[u8]) -> Result<ChatBody, Error> {
+/// Translates a body, which must have the `required` fields. The error lists all mistakes in it.
+pub fn to_chat(body: &[u8], required: &[&str]) -> Result<ChatBody, Error> {
     check_depth(body).map_err(Error::Unreadable)?;
     let fields: ObjectFields<'_> =
         serde_json::from_slice(body).map_err(|error| Error::Unreadable(Unreadable::new(&error)))?;
     let mut translation = MessagesTranslation::default();
-    for required in ["max_tokens", "messages"] {
+    for required in required {
         if fields.get(required).is_none() {
             translation.add(MistakeKind::Missing, required, "is required");
         }

@@ -94,6 +94,7 @@ impl GatewayFilter {
                 return ControlFlow::Break(Action::Continue);
             }
             Output::Forward { ticket, retries, hedge } => {
+                self.0.borrow().replace_request_body();
                 forward(&ticket, retries);
                 if let Some(hedge) = hedge {
                     self.wake_at(host::now().plus(hedge));
@@ -203,12 +204,6 @@ impl GatewayFilter {
         if self.handle(Input::TranscriptFetched(result)) == Action::Pause {
             return;
         }
-        let inner = self.0.borrow();
-        let body = inner.exchange.as_ref().map(Exchange::request_body).unwrap_or_default();
-        let length = body.len().to_string();
-        host::set_header(MapType::HttpRequestHeaders, "content-length", Some(&length));
-        // The buffer holds the whole body: the request had ended before the transcript was called for.
-        host::set_buffer(BufferType::HttpRequestBody, usize::MAX, body);
         host::resume_request();
     }
 }
@@ -237,6 +232,18 @@ impl ExchangeContext {
             self.publish(&exchange.record_reply(&self.shared.metrics, reply, host::now()));
         }
         host::reply(reply);
+    }
+
+    /// Replaces the client's body where attempts get another.
+    fn replace_request_body(&self) {
+        let Some(exchange) = self.exchange.as_ref().filter(|own| own.has_edited_body()) else {
+            return;
+        };
+        let body = exchange.request_body();
+        let length = body.len().to_string();
+        host::set_header(MapType::HttpRequestHeaders, "content-length", Some(&length));
+        // The buffer holds the whole body: nothing is sent before the request has ended.
+        host::set_buffer(BufferType::HttpRequestBody, usize::MAX, body);
     }
 
     fn publish(&self, update: &Update) {

@@ -13,7 +13,7 @@
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use attache::{
-    api_schema::translation::TranslatedRequest, provider::Attempt, region::Region, reply::Reply,
+    api_schema::translation::TranslatedRequest, attempt::Attempt, region::Region, reply::Reply,
 };
 use serde_json::{Map, Value, json};
 

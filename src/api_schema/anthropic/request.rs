@@ -15,7 +15,6 @@ use crate::{
     chat::{effort::Effort, parameter::Parameter},
     config::{Quirk, Target},
     fit::{Fit, StreamMode},
-    inlet::Inlet,
     json::{Object, list},
 };
 
@@ -25,6 +24,9 @@ const VERTEX_VERSION: &str = "vertex-2023-10-16";
 /// The version of the API: Claude API, *Versioning*. Later versions take no sampling parameters for
 /// any model.
 const VERSION: &str = "2023-06-01";
+
+/// The path of the count of tokens: Claude API reference, *Count tokens in a Message*.
+const COUNT_PATH: &str = "/messages/count_tokens";
 
 /// A request that the fit has translated and that is not written yet.
 #[derive(Debug)]
@@ -40,10 +42,8 @@ pub(crate) struct AnthropicRequest<'q> {
 /// Returns the headers of a request. Features that the client asks for go along with its own fields.
 pub(crate) fn headers(input: &TranslationInput<'_, '_>) -> Vec<(&'static str, String)> {
     let mut headers = vec![("anthropic-version", VERSION.to_owned())];
-    if let Inlet::Messages(betas) = input.inlet
-        && !betas.is_empty()
-        && input.request.parameters.original.is_some()
-    {
+    let betas = input.inlet.betas();
+    if !betas.is_empty() && input.request.parameters.original.is_some() {
         headers.push(("anthropic-beta", betas.to_string()));
     }
     headers
@@ -57,7 +57,11 @@ pub(crate) fn request(
     let (fit, target) = (input.fit, &input.target);
     if let Some(original) = &input.request.parameters.original {
         let body = write_body(input, request, original);
-        return ((path(target, fit.stream), body), AnthropicDecoder::of_original());
+        let path = match input.inlet.counts_tokens() {
+            true => COUNT_PATH.to_owned(),
+            false => path(target, fit.stream),
+        };
+        return ((path, body), AnthropicDecoder::of_original());
     }
     let AnthropicRequest { conversation, tools, format, thinking, .. } = request;
     let names = tools.names(conversation);
