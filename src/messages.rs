@@ -5,7 +5,7 @@
 //! | Module | Holds |
 //! |---|---|
 //! | `request` | the translation of a whole request |
-//! | `conversation`, `blocks`, `tools` | the translation of its parts |
+//! | `conversation`, `blocks`, `tools`, `translation` | the translation of its parts |
 //! | `carried` | data of other providers that clients carry from one turn to the next |
 //! | `answer`, `stream_writer`, `tokens` | answers, streams and their counts of tokens |
 //! | `token_estimate` | counts of tokens where the provider has none |
@@ -24,3 +24,4 @@ pub mod stream_writer;
 pub mod token_estimate;
 mod tokens;
 mod tools;
+mod translation;

@@ -8,6 +8,7 @@
 //! | `messages`, `turns` | the conversation: its translation, and the turns that are sent |
 //! | `tools`, `names` | tools, and names that Claude accepts for them |
 //! | `media`, `reasoning`, `cache_control` | blocks besides text, and marks for the prompt cache |
+//! | `fields` | fields that depend on the target |
 //! | `original` | requests that came in this API |
 //! | `thinking` | the ways in which Claude thinks before it answers |
 //! | `response_format`, `json_schema` | structured outputs |
@@ -17,6 +18,7 @@
 mod answer;
 mod cache_control;
 mod decoder;
+mod fields;
 mod fit;
 mod json_schema;
 mod media;

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::request::MessagesTranslation;
+use super::translation::MessagesTranslation;
 use crate::{
     chat::{mistake::MistakeKind, object::JsonObject, text::Text},
     json::Object,

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use super::{
     blocks::{MessagesBlock, PartArray, add_content, add_nested},
     carried::{CarriedData, is_own},
-    request::MessagesTranslation,
+    translation::MessagesTranslation,
 };
 use crate::{
     chat::{mistake::MistakeKind, object::JsonObject, text::Text},

@@ -5,11 +5,11 @@ use std::rc::Rc;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{conversation, tools};
+use super::{conversation, tools, translation::MessagesTranslation};
 use crate::{
     chat::{
         error::Error,
-        mistake::{MAX_MISTAKES, Mistake, MistakeKind, Unreadable},
+        mistake::{MistakeKind, Unreadable},
         object::{JsonObject, ObjectFields},
         parameter::{OriginalRequest, Parameters},
         request::{check_depth, checked_parameters},
@@ -17,9 +17,6 @@ use crate::{
     },
     json::{Object, list},
 };
-
-/// The most paths that are reported as left out.
-const MAX_LEFT_OUT: usize = 16;
 
 /// The longest id of a user that OpenAI's servers take, in characters. OpenAI's API reference,
 /// `safety_identifier`.
@@ -98,7 +95,7 @@ pub fn to_chat(body: &[u8], required: &[&str]) -> Result<ChatBody, Error> {
     translation.write_request(&fields, &fields, &mut chat);
     translation.write_fallbacks(&fields, &mut chat);
     chat.close();
-    let MessagesTranslation { mistakes, left_out, .. } = translation;
+    let (mistakes, left_out) = translation.into_reports();
     if mistakes.is_empty() {
         Ok(ChatBody { json, left_out })
     } else {
@@ -106,60 +103,7 @@ pub fn to_chat(body: &[u8], required: &[&str]) -> Result<ChatBody, Error> {
     }
 }
 
-/// Translation in progress.
-#[derive(Debug, Default)]
-pub(super) struct MessagesTranslation {
-    /// The beginning of every path: empty, or the place of a fallback.
-    prefix: String,
-    mistakes: Vec<Mistake>,
-    left_out: Vec<String>,
-}
-
 impl MessagesTranslation {
-    /// Adds a mistake. Its message begins with the path.
-    pub(super) fn add(&mut self, kind: MistakeKind, path: &str, problem: &str) {
-        if self.mistakes.len() < MAX_MISTAKES {
-            let path = [&self.prefix, path].concat();
-            let message = format!("{path}: {problem}");
-            self.mistakes.push(Mistake::new(kind, path, &message));
-        }
-    }
-
-    /// Adds an invalid value.
-    pub(super) fn add_invalid(&mut self, path: &str, problem: &str) {
-        self.add(MistakeKind::Invalid, path, problem);
-    }
-
-    /// Reports a field that the chat API does not have. `name` is the client's text: it is listed only
-    /// if it is plain.
-    pub(super) fn leave_out(&mut self, parent: &str, name: &str) {
-        let safe = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
-        let is_plain = (1..=64).contains(&name.len()) && name.bytes().all(safe);
-        let path = match (parent, is_plain) {
-            ("", true) => name.to_owned(),
-            ("", false) => return,
-            (parent, true) => [parent, ".", name].concat(),
-            (parent, false) => parent.to_owned(),
-        };
-        if self.left_out.len() < MAX_LEFT_OUT && !self.left_out.contains(&path) {
-            self.left_out.push(path);
-        }
-    }
-
-    /// Reads a value, or adds a mistake that says what it must be.
-    pub(super) fn read<'a, T: Deserialize<'a>>(
-        &mut self,
-        path: &str,
-        raw: &'a RawValue,
-        expected: &str,
-    ) -> Option<T> {
-        let value = serde_json::from_str(raw.get()).ok();
-        if value.is_none() {
-            self.add_invalid(path, &["must be ", expected].concat());
-        }
-        value
-    }
-
     /// Writes the keys of a request, or of a fallback that overrides fields of `base`.
     fn write_request(
         &mut self,
@@ -198,12 +142,12 @@ impl MessagesTranslation {
             return;
         };
         list(chat.key("fallbacks"), entries.iter().enumerate(), |out, (index, entry)| {
-            self.prefix = format!("fallbacks[{index}].");
+            self.set_prefix(format!("fallbacks[{index}]."));
             let mut over = Object::open(out);
             self.write_request(entry, fields, &mut over);
             over.close();
         });
-        self.prefix.clear();
+        self.set_prefix(String::new());
     }
 
     /// Writes the way of thinking: `reasoning_effort`, or the budget of `reasoning`.

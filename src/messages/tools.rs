@@ -4,7 +4,7 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::request::MessagesTranslation;
+use super::translation::MessagesTranslation;
 use crate::{
     chat::{
         mistake::MistakeKind,

@@ -6,7 +6,11 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{request::AnthropicRequest, thinking::SAMPLING};
+use super::{
+    fields::{write_model, write_thinking},
+    response_format::OutputFormat,
+    thinking::{SAMPLING, ThinkingMode},
+};
 use crate::{
     api_schema::translation::TranslationInput,
     chat::{
@@ -61,18 +65,18 @@ pub(super) fn keeps_thinking(
         }
 }
 
-/// Returns the body for the target.
+/// Returns the body for the target. `thinking` replaces the client's own way of thinking.
 pub(super) fn write_body(
     input: &TranslationInput<'_, '_>,
-    request: &AnthropicRequest<'_>,
     original: &OriginalRequest<'_>,
+    thinking: Option<(ThinkingMode, &OutputFormat)>,
 ) -> Vec<u8> {
     let has_model = !input.target.provider.has(Quirk::RawPredict);
     let fields = original.fields.iter();
-    let edited = fields.map(|(key, raw)| (key, edit(key, raw, input, request.keeps_thinking)));
+    let edited = fields.map(|(key, raw)| (key, edit(key, raw, input, thinking.is_none())));
     let edited: Vec<(&str, Option<Cow<'_, str>>)> = edited.collect();
     let is_unchanged = has_model
-        && request.keeps_thinking
+        && thinking.is_none()
         && original
             .fields
             .iter()
@@ -84,15 +88,15 @@ pub(super) fn write_body(
     let mut out = Vec::with_capacity(input.request.parameters.length() + 256);
     let mut body = Object::open(&mut out);
     if !has_model {
-        super::request::write_model(&mut body, &input.target);
+        write_model(&mut body, &input.target);
     }
     for (key, json) in edited {
         if let Some(json) = json {
             write_key(&mut body, key).extend_from_slice(json.as_bytes());
         }
     }
-    if !request.keeps_thinking {
-        super::request::write_thinking(&mut body, request.thinking, &request.format);
+    if let Some((thinking, format)) = thinking {
+        write_thinking(&mut body, thinking, format);
     }
     body.close();
     out

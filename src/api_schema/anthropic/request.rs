@@ -4,6 +4,7 @@
 use super::{
     cache_control::write_cache_control,
     decoder::AnthropicDecoder,
+    fields::{write_model, write_thinking},
     original::write_body,
     response_format::OutputFormat,
     thinking::{SAMPLING, ThinkingMode},
@@ -12,14 +13,11 @@ use super::{
 };
 use crate::{
     api_schema::{stop_sequences::stop_sequences, translation::TranslationInput},
-    chat::{effort::Effort, parameter::Parameter},
+    chat::parameter::Parameter,
     config::{Quirk, Target},
     fit::{Fit, StreamMode},
     json::{Object, list},
 };
-
-/// The version of the API on Vertex AI, which is sent in the body: Vertex AI, *Claude models*.
-const VERTEX_VERSION: &str = "vertex-2023-10-16";
 
 /// The version of the API: Claude API, *Versioning*. Later versions take no sampling parameters for
 /// any model.
@@ -56,7 +54,8 @@ pub(crate) fn request(
 ) -> ((String, Vec<u8>), AnthropicDecoder) {
     let (fit, target) = (input.fit, &input.target);
     if let Some(original) = &input.request.parameters.original {
-        let body = write_body(input, request, original);
+        let thinking = (!request.keeps_thinking).then_some((request.thinking, &request.format));
+        let body = write_body(input, original, thinking);
         let path = match input.inlet.counts_tokens() {
             true => COUNT_PATH.to_owned(),
             false => path(target, fit.stream),
@@ -87,15 +86,6 @@ fn path(target: &Target<'_>, stream: StreamMode) -> String {
     format!("/models/{}:{method}", target.endpoint.upstream_model)
 }
 
-/// Writes the model, or on Vertex AI, whose path names the model, the version of the API.
-pub(super) fn write_model(body: &mut Object<'_>, target: &Target<'_>) {
-    if target.provider.has(Quirk::RawPredict) {
-        body.value("anthropic_version", VERTEX_VERSION);
-    } else {
-        body.value("model", &target.endpoint.upstream_model);
-    }
-}
-
 fn write_sampling(body: &mut Object<'_>, fit: &Fit<'_>) {
     for parameter in SAMPLING {
         fit.value(parameter).map(|json| body.raw(parameter.name(), json));
@@ -105,45 +95,6 @@ fn write_sampling(body: &mut Object<'_>, fit: &Fit<'_>) {
             out.extend_from_slice(sequence.json().as_bytes());
         });
     }
-}
-
-/// Writes the way of thinking and the format of the answer, which share `output_config`. The
-/// display is given because the newest models omit the text of their thinking by default (guide
-/// *Adaptive thinking*).
-pub(super) fn write_thinking(body: &mut Object<'_>, thinking: ThinkingMode, format: &OutputFormat) {
-    match thinking {
-        ThinkingMode::Budget(budget) => {
-            body.object("thinking", |thinking| {
-                thinking.value("type", "enabled").value("budget_tokens", &budget);
-            });
-        }
-        ThinkingMode::Adaptive(_) => {
-            body.object("thinking", |thinking| {
-                thinking.value("type", "adaptive").value("display", "summarized");
-            });
-        }
-        ThinkingMode::Disabled => {
-            body.object("thinking", |thinking| {
-                thinking.value("type", "disabled");
-            });
-        }
-        ThinkingMode::None | ThinkingMode::Effort(_) => {}
-    }
-    let effort = match thinking {
-        ThinkingMode::Adaptive(effort) | ThinkingMode::Effort(effort) => Some(effort),
-        ThinkingMode::None | ThinkingMode::Disabled | ThinkingMode::Budget(_) => None,
-    };
-    if effort.is_some() || matches!(format, OutputFormat::Schema(_)) {
-        body.object("output_config", |output| {
-            effort.map(|effort| output.value("effort", effort_name(effort)));
-            format.write(output);
-        });
-    }
-}
-
-/// Returns Claude's name of an effort. Its lowest is `low`.
-fn effort_name(effort: Effort) -> &'static str {
-    if effort <= Effort::Low { "low" } else { effort.name() }
 }
 
 fn write_rest(body: &mut Object<'_>, input: &TranslationInput<'_, '_>) {
