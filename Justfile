@@ -26,7 +26,7 @@ default:
 # The core, natively: the tests to run while writing
 [group("test")]
 test-quick:
-    cargo test --workspace --lib --test core
+    cargo test --workspace --lib --test core --test host_calls
 
 # All tests: the core natively and under Node, Envoy, the SDK, a browser, the compose file, the documents, a minute of soak
 [group("test")]
@@ -142,7 +142,7 @@ node_tests := "source .build/wasm.env && cargo --config wasm-pack.toml test --pa
 # The native tests of all packages, without those that start an Envoy
 [group("test")]
 core:
-    cargo test --workspace --lib --bins --test core --test fuzz --test repair
+    cargo test --workspace --lib --bins --test core --test fuzz --test host_calls --test repair
 
 # The tests of the core under Node
 [group("test")]
