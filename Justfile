@@ -45,6 +45,7 @@ check:
     @bash .ci/setup wasm
     cargo fmt --check
     cargo fmt --check --manifest-path tests/limiter/Cargo.toml
+    cargo fmt --check --manifest-path tests/bench/filter/Cargo.toml
     cargo clippy --workspace --all-targets -- -D warnings
     @if grep -q RUSTC .build/wasm.env; then echo "no clippy for wasm32-wasip1: it needs rustup's target"; \
         else cargo clippy --package attache --lib --target wasm32-wasip1 -- -D warnings; fi
@@ -86,7 +87,7 @@ down:
 
 # Measures what the module costs Envoy
 [group("measure")]
-bench: filter programs limiter
+bench: filter programs limiter bench-filter
     @bash .ci/setup envoy wrk
     python3 tests/bench.py
 
@@ -110,6 +111,12 @@ crashing:
 [group("build")]
 limiter:
     cargo build --manifest-path tests/limiter/Cargo.toml --target-dir {{ quote(target / "limiter") }}
+
+# A filter that does nothing, and one that calls the host as often as it is told
+[group("build")]
+bench-filter:
+    @bash .ci/setup wasm
+    source .build/wasm.env && cargo --config wasm-pack.toml build --profile filter --manifest-path tests/bench/filter/Cargo.toml --target-dir {{ quote(target / "bench-filter") }} --target wasm32-wasip1
 
 # Packs the module as an OCI image, in the layout of a directory: .build/image
 [group("build")]
