@@ -18,6 +18,7 @@
 //! - [`summary`], [`metrics`], [`handoff`], [`reply`]: the facts of an exchange for logs and traces,
 //!   metrics, the contract between the roles, and replies to the client.
 //! - [`api_schema`]: the translators between the chat API and the APIs of providers.
+//! - [`attempt`]: one attempt at one provider: translation, the reading of the answer, telemetry.
 //! - [`provider`] and [`gateway`]: the two roles.
 //! - [`plugin_config`]: the configuration that Envoy passes to a role.
 //! - `shell`: the only code that knows Envoy. Everything else runs without a host.
@@ -30,6 +31,7 @@
 )]
 
 pub mod api_schema;
+pub mod attempt;
 pub mod chat;
 pub mod config;
 pub mod failover;

@@ -2,9 +2,10 @@
 
 use std::rc::Rc;
 
-use super::{Attempt, AttemptRoute, ProviderClusters, RecentConfigs, refuse};
+use super::{RecentConfigs, refuse};
 use crate::{
     api_schema::{origin::ResponseHead, translation::TranslatedRequest},
+    attempt::{Attempt, AttemptRoute, ProviderClusters},
     chat::error::Error,
     handoff::{
         filter_state::Update,

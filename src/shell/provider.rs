@@ -11,14 +11,12 @@ use proxy_wasm::{
 use super::{Shared, host};
 use crate::{
     api_schema::translation::TranslatedRequest,
+    attempt::{Attempt, AttemptRoute, ProviderClusters, Step},
     handoff::{
         filter_state::{self, Update},
         headers,
     },
-    provider::{
-        Attempt, AttemptRoute, ProviderClusters, RecentConfigs, Start, Step, read_ticket,
-        request_headers, response_head,
-    },
+    provider::{RecentConfigs, Start, read_ticket, request_headers, response_head},
     reply::Reply,
     time::Timestamp,
 };

@@ -11,10 +11,10 @@ use std::{
 
 use attache::{
     api_schema::{origin::ResponseHead, translation::TranslatedRequest},
+    attempt::{Attempt, ProviderCluster, Step},
     config::Config,
     gateway::{Exchange, Gateway, Input, Output, RequestHead as ClientHead},
     handoff::ticket::Ticket,
-    provider::{Attempt, ProviderCluster, Step},
     quota::{CasConflict, SharedStore},
     region::Region,
     reply::Reply,
