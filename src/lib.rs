@@ -7,8 +7,8 @@
 //!
 //! From the ground up; `.ci/check-layout` refuses an import that points up:
 //!
-//! - [`time`], [`json`], [`sse`], [`region`], [`network`], [`request_id`], [`http_call`]: small parts
-//!   that know nothing of one another.
+//! - [`collections`], [`time`], [`json`], [`sse`], [`region`], [`network`], [`request_id`],
+//!   [`http_call`]: small parts that know nothing of one another.
 //! - [`chat`]: the chat API, as clients see it: requests, answers, streams and errors.
 //! - [`messages`]: the Messages API, as a way into the chat API and out of it.
 //! - [`post_processing`]: the repair of JSON in answers and streams.
@@ -35,6 +35,7 @@
 pub mod api_schema;
 pub mod attempt;
 pub mod chat;
+pub mod collections;
 pub mod config;
 pub mod failover;
 pub mod fallbacks;

@@ -170,7 +170,7 @@ impl HttpContext for ProviderFilter {
 
     fn on_http_response_headers(&mut self, _count: usize, end: bool) -> Action {
         let Some(attempt) = &mut self.attempt else { return Action::Continue };
-        attempt.head(response_head(&host::Response));
+        attempt.head(response_head(&host::Response, host::now));
         if end { self.on_empty_response() } else { Action::Pause }
     }
 

@@ -224,7 +224,7 @@ pub fn head(answer: &Value) -> ResponseHead {
     ResponseHead {
         status: answer["status"].as_u64().unwrap_or(200).try_into().unwrap(),
         content_type: header("content-type").unwrap_or("application/json").to_owned(),
-        retry_after: header("retry-after").map(|wait| Duration::from_secs(wait.parse().unwrap())),
+        retry_after: ResponseHead::retry_after(|name| header(name).map(str::to_owned), answered),
     }
 }
 
