@@ -9,6 +9,8 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
+use super::text::Text;
+
 /// A `T` that was read from an object.
 #[derive(Clone, Copy, Debug)]
 pub struct JsonObject<T>(pub T);
@@ -56,6 +58,21 @@ impl<'a> ObjectFields<'a> {
     pub fn get(&self, key: &str) -> Option<&'a RawValue> {
         let found = self.0.iter().find(|(own, _)| own == key);
         found.map(|(_, raw)| *raw).filter(|raw| raw.get() != "null")
+    }
+
+    /// Reads an object. `None` for any other value.
+    pub fn read(raw: &'a RawValue) -> Option<Self> {
+        serde_json::from_str(raw.get()).ok()
+    }
+
+    /// Returns the value of a key, if that is a string.
+    pub fn text(&self, key: &str) -> Option<Text<'a>> {
+        self.get(key).and_then(Text::from_raw)
+    }
+
+    /// Returns the value of a key, if that is an object.
+    pub fn object(&self, key: &str) -> Option<Self> {
+        self.get(key).and_then(Self::read)
     }
 
     /// Returns keys and values, `null` included.

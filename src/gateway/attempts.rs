@@ -151,7 +151,7 @@ impl Attempts {
 
     /// Returns the limits of a stream.
     fn stream_limits(&self) -> StreamLimits {
-        let Caller { gateway, request_id, started, .. } = &self.caller;
+        let Caller { gateway, request_id, started, inlet, .. } = &self.caller;
         let timeouts = IdleTimeouts { idle: self.plan.max_idle(), warm: gateway.config.keep_warm };
         let limit = self.plan.slowest_from(self.in_flight.routed).deadlines.stream;
         let envelope = Envelope {
@@ -160,7 +160,7 @@ impl Attempts {
             created: started.as_secs(),
             ..Envelope::default()
         };
-        let deadline = StreamDeadline { limit, due: started.plus(limit), envelope };
+        let deadline = StreamDeadline { limit, due: started.plus(limit), envelope, inlet: *inlet };
         StreamLimits { timeouts, deadline }
     }
 

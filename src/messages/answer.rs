@@ -2,8 +2,6 @@
 
 use std::{borrow::Cow, collections::BTreeSet};
 
-use serde::Deserialize;
-
 use super::{
     carried::{CarriedData, UNSIGNED, joined_details},
     tokens::write_usage,
@@ -13,7 +11,7 @@ use crate::{
         answer::{Answer, Call, Choice},
         envelope::Envelope,
         finish::Finish,
-        object::JsonObject,
+        object::ObjectFields,
         text::Text,
         tools::arguments_to_object,
     },
@@ -160,18 +158,9 @@ fn input(arguments: &str) -> Cow<'_, str> {
 
 /// Returns the source of an image block, for an entry of `images`.
 pub(super) fn image_source(json: &str) -> Option<Vec<u8>> {
-    #[derive(Deserialize)]
-    struct AnswerImage<'a> {
-        #[serde(borrow)]
-        image_url: JsonObject<AnswerImageUrl<'a>>,
-    }
-    #[derive(Deserialize)]
-    struct AnswerImageUrl<'a> {
-        #[serde(borrow)]
-        url: Text<'a>,
-    }
-    let AnswerImage { image_url: JsonObject(image) } = serde_json::from_str(json).ok()?;
-    let url = image.url.decode();
+    let image: ObjectFields<'_> = serde_json::from_str(json).ok()?;
+    let url = image.object("image_url")?.text("url")?;
+    let url = url.decode();
     let mut out = Vec::new();
     let mut source = Object::open(&mut out);
     match url.strip_prefix("data:").and_then(|data| data.split_once(";base64,")) {
@@ -195,24 +184,14 @@ pub(super) enum ThinkingDetail<'a> {
 impl<'a> ThinkingDetail<'a> {
     /// Reads an entry. `None` for one of another provider.
     pub(super) fn read(json: &'a str) -> Option<Self> {
-        #[derive(Deserialize)]
-        struct DetailFields<'a> {
-            #[serde(borrow, default)]
-            format: Option<Text<'a>>,
-            #[serde(borrow, default)]
-            text: Option<Text<'a>>,
-            #[serde(borrow, default)]
-            signature: Option<Text<'a>>,
-            #[serde(borrow, default)]
-            data: Option<Text<'a>>,
-        }
-        let detail: DetailFields<'a> = serde_json::from_str(json).ok()?;
-        if detail.format?.decode() != "anthropic-claude-v1" {
+        let detail: ObjectFields<'a> = serde_json::from_str(json).ok()?;
+        if detail.text("format")?.decode() != "anthropic-claude-v1" {
             return None;
         }
-        match (detail.signature, detail.data) {
+        match (detail.text("signature"), detail.text("data")) {
             (Some(signature), _) => {
-                Some(Self::Signed { text: detail.text.unwrap_or_else(|| Text::new("")), signature })
+                let text = detail.text("text").unwrap_or_else(|| Text::new(""));
+                Some(Self::Signed { text, signature })
             }
             (None, Some(data)) => Some(Self::Redacted { data }),
             (None, None) => None,

@@ -1,14 +1,11 @@
 //! The translation of blocks of content into parts of a chat message. Claude API reference, *Create a
 //! Message*: `messages.content`.
 
-use std::borrow::Cow;
-
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::translation::MessagesTranslation;
 use crate::{
-    chat::{mistake::MistakeKind, object::JsonObject, text::Text},
+    chat::{mistake::MistakeKind, object::ObjectFields, text::Text},
     json::Object,
 };
 
@@ -18,56 +15,19 @@ const DOCUMENT_NAME: &str = "document.pdf";
 /// The deepest nesting of documents and results that is translated.
 const MAX_NESTING: usize = 4;
 
-/// Block of content. Fields of other types than the block's hold any JSON.
-#[derive(Clone, Debug, Deserialize)]
+/// Block of content.
+#[derive(Clone, Debug)]
 pub(super) struct MessagesBlock<'a> {
-    #[serde(borrow, rename = "type")]
-    pub(super) kind: Cow<'a, str>,
-    #[serde(borrow, default)]
-    pub(super) text: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    source: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    title: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    citations: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    pub(super) cache_control: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    pub(super) id: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    pub(super) name: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    pub(super) input: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    pub(super) tool_use_id: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    pub(super) content: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    pub(super) is_error: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    pub(super) thinking: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    pub(super) signature: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    pub(super) data: Option<&'a RawValue>,
+    /// `type`.
+    pub(super) kind: String,
+    pub(super) fields: ObjectFields<'a>,
 }
 
-/// Source of an image or of a document.
-#[derive(Deserialize)]
-struct SourceParam<'a> {
-    #[serde(borrow, rename = "type")]
-    kind: Cow<'a, str>,
-    #[serde(borrow, default)]
-    media_type: Option<Text<'a>>,
-    #[serde(borrow, default)]
-    data: Option<Text<'a>>,
-    #[serde(borrow, default)]
-    url: Option<Text<'a>>,
-    #[serde(borrow, default)]
-    file_id: Option<Text<'a>>,
-    #[serde(borrow, default)]
-    content: Option<&'a RawValue>,
+impl<'a> MessagesBlock<'a> {
+    /// Returns the mark for the prompt cache.
+    pub(super) fn cache_control(&self) -> Option<&'a RawValue> {
+        self.fields.get("cache_control")
+    }
 }
 
 /// Parts of a chat message, as an array in progress.
@@ -131,11 +91,13 @@ pub(super) fn add_content<'a>(
         return parts.add_text(&text, None);
     }
     let expected = "a string or an array of blocks";
-    let blocks = translation.read::<Vec<&RawValue>>(path, content, expected);
-    for (index, raw) in blocks.into_iter().flatten().enumerate() {
+    let blocks = translation.read_list(path, content, expected);
+    for (index, raw) in blocks.into_iter().enumerate() {
         let path = format!("{path}[{index}]");
-        let block = translation.read(&path, raw, "a block with a type");
-        let Some(JsonObject(block)) = block else { continue };
+        let fields = translation.read_object(&path, raw, "a block with a type");
+        let Some(fields) = fields else { continue };
+        let Some(kind) = translation.read_text(&path, &fields, "type") else { continue };
+        let block = MessagesBlock { kind: kind.decode().into_owned(), fields };
         add_block(translation, &path, block, parts, other);
     }
 }
@@ -165,15 +127,17 @@ fn add_block<'a>(
     parts: &mut PartArray,
     other: &mut dyn FnMut(&mut MessagesTranslation, &str, MessagesBlock<'a>),
 ) {
-    let has_citations = block.citations.is_some_and(|raw| raw.get().len() > "[]".len());
+    let has_citations =
+        block.fields.get("citations").is_some_and(|raw| raw.get().len() > "[]".len());
     if has_citations {
         translation.leave_out("messages", "citations");
     }
-    match block.kind.as_ref() {
-        "text" => match block.text.and_then(Text::from_raw) {
-            Some(text) => parts.add_text(&text, block.cache_control),
-            None => translation.add(MistakeKind::Missing, path, "text is missing"),
-        },
+    match block.kind.as_str() {
+        "text" => {
+            if let Some(text) = translation.read_text(path, &block.fields, "text") {
+                parts.add_text(&text, block.cache_control());
+            }
+        }
         "image" => add_image(translation, path, &block, parts),
         "document" => add_document(translation, path, &block, parts),
         "search_result" => add_search_result(translation, path, &block, parts),
@@ -185,27 +149,28 @@ fn source<'a>(
     translation: &mut MessagesTranslation,
     path: &str,
     block: &MessagesBlock<'a>,
-) -> Option<SourceParam<'a>> {
-    let Some(raw) = block.source else {
+) -> Option<ObjectFields<'a>> {
+    let Some(raw) = block.fields.get("source") else {
         translation.add(MistakeKind::Missing, path, "source is missing");
         return None;
     };
-    let source: Option<JsonObject<SourceParam<'a>>> =
-        translation.read(&format!("{path}.source"), raw, "an object with a type");
-    source.map(|JsonObject(source)| source)
+    translation.read_object(&format!("{path}.source"), raw, "an object with a type")
 }
 
-impl SourceParam<'_> {
-    /// Returns the URL of the source: a data URL for base64. `None` for a source without a URL.
-    fn url(&self) -> Option<Cow<'_, Text<'_>>> {
-        match (self.kind.as_ref(), &self.media_type, &self.data, &self.url) {
-            ("url", .., Some(url)) => Some(Cow::Borrowed(url)),
-            ("base64", Some(media_type), Some(data), _) => {
-                let scheme = Text::new("data:").join("", media_type);
-                Some(Cow::Owned(scheme.join(";base64,", data)))
-            }
-            _ => None,
+/// Returns the type of a source.
+fn kind_of(source: &ObjectFields<'_>) -> String {
+    source.text("type").map(|kind| kind.decode().into_owned()).unwrap_or_default()
+}
+
+/// Returns the URL of a source: a data URL for base64. `None` for a source without a URL.
+fn url_of<'a>(source: &ObjectFields<'a>) -> Option<Text<'a>> {
+    match kind_of(source).as_str() {
+        "url" => source.text("url"),
+        "base64" => {
+            let scheme = Text::new("data:").join("", &source.text("media_type")?);
+            Some(scheme.join(";base64,", &source.text("data")?))
         }
+        _ => None,
     }
 }
 
@@ -218,22 +183,22 @@ fn add_image(
     parts: &mut PartArray,
 ) {
     let Some(source) = source(translation, path, block) else { return };
-    if let Some(file_id) = &source.file_id {
-        return add_file_id(file_id, block, parts);
+    if let Some(file_id) = source.text("file_id") {
+        return add_file_id(&file_id, block, parts);
     }
-    let Some(url) = source.url() else {
+    let Some(url) = url_of(&source) else {
         return translation.add_invalid(&format!("{path}.source"), SOURCES);
     };
-    parts.add(block.cache_control, |part| {
+    parts.add(block.cache_control(), |part| {
         part.value("type", "image_url").object("image_url", |image| {
-            image.value("url", &*url);
+            image.value("url", &url);
         });
     });
 }
 
 /// Adds a file by its id, which the translator of a provider's API may refuse.
 fn add_file_id(file_id: &Text<'_>, block: &MessagesBlock<'_>, parts: &mut PartArray) {
-    parts.add(block.cache_control, |part| {
+    parts.add(block.cache_control(), |part| {
         part.value("type", "file").object("file", |file| {
             file.value("file_id", file_id);
         });
@@ -247,27 +212,28 @@ fn add_document(
     parts: &mut PartArray,
 ) {
     let Some(source) = source(translation, path, block) else { return };
-    let title = block.title.and_then(Text::from_raw).filter(|title| !title.is_empty());
-    if let Some(file_id) = &source.file_id {
-        return add_file_id(file_id, block, parts);
+    let title = block.fields.text("title").filter(|title| !title.is_empty());
+    if let Some(file_id) = source.text("file_id") {
+        return add_file_id(&file_id, block, parts);
     }
-    if let ("text", Some(text)) = (source.kind.as_ref(), &source.data) {
-        let titled = title.map(|title| title.join("\\n\\n", text));
-        return parts.add_text(titled.as_ref().unwrap_or(text), block.cache_control);
+    let kind = kind_of(&source);
+    if let ("text", Some(text)) = (kind.as_str(), source.text("data")) {
+        let titled = title.map(|title| title.join("\\n\\n", &text));
+        return parts.add_text(titled.as_ref().unwrap_or(&text), block.cache_control());
     }
-    if let ("content", Some(content)) = (source.kind.as_ref(), source.content) {
+    if let ("content", Some(content)) = (kind.as_str(), source.get("content")) {
         if let Some(title) = title {
             parts.add_text(&title, None);
         }
         return add_nested(translation, &format!("{path}.source.content"), content, parts);
     }
-    let Some(url) = source.url() else {
+    let Some(url) = url_of(&source) else {
         return translation.add_invalid(&format!("{path}.source"), SOURCES);
     };
     let name = title.map_or_else(|| Text::new(DOCUMENT_NAME), |title| file_name(&title));
-    parts.add(block.cache_control, |part| {
+    parts.add(block.cache_control(), |part| {
         part.value("type", "file").object("file", |file| {
-            file.value("filename", &name).value("file_data", &*url);
+            file.value("filename", &name).value("file_data", &url);
         });
     });
 }
@@ -286,11 +252,11 @@ fn add_search_result(
     block: &MessagesBlock<'_>,
     parts: &mut PartArray,
 ) {
-    let lines = [block.title, block.source].map(|raw| raw.and_then(Text::from_raw));
+    let lines = ["title", "source"].map(|key| block.fields.text(key));
     if let [Some(title), Some(source)] = &lines {
         parts.add_text(&title.join("\\n", source), None);
     }
-    if let Some(content) = block.content {
+    if let Some(content) = block.fields.get("content") {
         add_nested(translation, &format!("{path}.content"), content, parts);
     }
 }

@@ -1,7 +1,6 @@
 //! The translation of the system prompt and of the messages. Claude API reference, *Create a
 //! Message*: `system`, `messages`.
 
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{
@@ -9,19 +8,7 @@ use super::{
     carried::{CarriedData, is_own},
     translation::MessagesTranslation,
 };
-use crate::{
-    chat::{mistake::MistakeKind, object::JsonObject, text::Text},
-    json::Object,
-};
-
-/// Message of a request.
-#[derive(Deserialize)]
-struct MessageParam<'a> {
-    #[serde(borrow)]
-    role: Text<'a>,
-    #[serde(borrow)]
-    content: &'a RawValue,
-}
+use crate::{chat::text::Text, json::Object};
 
 /// Array of chat messages in progress.
 struct ChatMessages<'o> {
@@ -64,8 +51,8 @@ pub(super) fn write(
         chat.add_parts("system", &parts);
     }
     if let Some(raw) = messages {
-        let all = translation.read::<Vec<&RawValue>>("messages", raw, "an array of messages");
-        for (index, raw) in all.into_iter().flatten().enumerate() {
+        let all = translation.read_list("messages", raw, "an array of messages");
+        for (index, raw) in all.into_iter().enumerate() {
             write_message(translation, &format!("messages[{index}]"), raw, &mut chat);
         }
     }
@@ -78,8 +65,11 @@ fn write_message(
     raw: &RawValue,
     chat: &mut ChatMessages<'_>,
 ) {
-    let message = translation.read(path, raw, "an object with role and content");
-    let Some(JsonObject(MessageParam { role, content })) = message else { return };
+    let expected = "an object with role and content";
+    let Some(message) = translation.read_object(path, raw, expected) else { return };
+    let (Some(role), Some(content)) = (message.text("role"), message.get("content")) else {
+        return translation.add_invalid(path, &["must be ", expected].concat());
+    };
     let content_path = [path, ".content"].concat();
     match role.decode().as_ref() {
         "user" => write_user(translation, &content_path, content, chat),
@@ -121,21 +111,19 @@ fn write_result(
     block: &MessagesBlock<'_>,
     chat: &mut ChatMessages<'_>,
 ) {
-    let Some(id) = block.tool_use_id.and_then(Text::from_raw) else {
-        return translation.add(MistakeKind::Missing, path, "tool_use_id is missing");
-    };
+    let Some(id) = translation.read_text(path, &block.fields, "tool_use_id") else { return };
     let mut parts = PartArray::default();
-    if let Some(content) = block.content {
+    if let Some(content) = block.fields.get("content") {
         add_nested(translation, &[path, ".content"].concat(), content, &mut parts);
     }
-    let has_failed = block.is_error.is_some_and(|raw| raw.get() == "true");
+    let has_failed = block.fields.get("is_error").is_some_and(|raw| raw.get() == "true");
     if parts.is_empty() {
         parts.add_text(&Text::new(if has_failed { "Error" } else { "" }), None);
     }
     chat.add("tool", |message| {
         message.value("tool_call_id", &id);
         parts.write(message.key("content"));
-        block.cache_control.map(|mark| message.raw("cache_control", mark.get()));
+        block.cache_control().map(|mark| message.raw("cache_control", mark.get()));
     });
 }
 
@@ -204,9 +192,9 @@ impl AssistantTurn {
 
     /// Adds thinking. A provider other than Claude takes its text alone.
     fn add_thinking(&mut self, block: &MessagesBlock<'_>) {
-        let text = block.thinking.and_then(Text::from_raw).unwrap_or_else(|| Text::new(""));
+        let text = block.fields.text("thinking").unwrap_or_else(|| Text::new(""));
         self.reasoning.push_str(text.escaped());
-        let signature = block.signature.and_then(Text::from_raw);
+        let signature = block.fields.text("signature");
         let Some(signature) = signature.filter(|own| !own.is_empty() && !is_own(own)) else {
             return;
         };
@@ -219,7 +207,7 @@ impl AssistantTurn {
 
     /// Adds thinking that only its provider can read, or data of another provider.
     fn add_redacted(&mut self, block: &MessagesBlock<'_>) {
-        let Some(data) = block.data.and_then(Text::from_raw) else { return };
+        let Some(data) = block.fields.text("data") else { return };
         if !is_own(&data) {
             separate(&mut self.thinking_blocks);
             let mut redacted = Object::open(&mut self.thinking_blocks);
@@ -245,11 +233,9 @@ impl AssistantTurn {
         path: &str,
         block: &MessagesBlock<'_>,
     ) {
-        let texts = [block.id, block.name].map(|raw| raw.and_then(Text::from_raw));
-        let [Some(id), Some(name)] = texts else {
-            return translation.add(MistakeKind::Missing, path, "id and name are required");
-        };
-        let arguments = Text::new(block.input.map_or("{}", RawValue::get));
+        let texts = ["id", "name"].map(|key| translation.read_text(path, &block.fields, key));
+        let [Some(id), Some(name)] = texts else { return };
+        let arguments = Text::new(block.fields.get("input").map_or("{}", RawValue::get));
         let extra_content = self.extra_content.take();
         separate(&mut self.calls);
         let mut call = Object::open(&mut self.calls);
@@ -258,7 +244,7 @@ impl AssistantTurn {
         });
         extra_content.map(|extra| call.raw("extra_content", extra));
         call.close();
-        self.cache_control = block.cache_control.map(|mark| mark.get().to_owned());
+        self.cache_control = block.cache_control().map(|mark| mark.get().to_owned());
     }
 
     fn write(&self, message: &mut Object<'_>) {

@@ -1,35 +1,18 @@
 //! Answers and streams that come in the Messages API, and pass as they are: only the name of the model
 //! becomes the gateway's.
 
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::{
-    chat::{object::JsonObject, text::Text},
+    chat::{object::ObjectFields, text::Text},
     json::range_within,
 };
 
-/// Message of an answer, or of the start of a stream.
-#[derive(Deserialize)]
-struct NamedMessage<'a> {
-    #[serde(borrow, default)]
-    model: Option<&'a RawValue>,
-}
-
-/// Event of a stream, as far as it is read.
-#[derive(Deserialize)]
-struct NamedEvent<'a> {
-    #[serde(borrow, rename = "type")]
-    kind: Text<'a>,
-    #[serde(borrow, default)]
-    message: Option<JsonObject<NamedMessage<'a>>>,
-}
-
 /// Returns an answer under the gateway's name of the model.
 pub fn answer(body: &[u8], model: &str) -> Vec<u8> {
-    let message: Option<JsonObject<NamedMessage<'_>>> = serde_json::from_slice(body).ok();
+    let message: Option<ObjectFields<'_>> = serde_json::from_slice(body).ok();
     let mut out = Vec::with_capacity(body.len() + model.len());
-    write_renamed(&mut out, body, message.and_then(|JsonObject(own)| own.model), model);
+    write_renamed(&mut out, body, message.and_then(|own| own.get("model")), model);
     out
 }
 
@@ -40,12 +23,14 @@ pub(super) fn write_event(out: &mut Vec<u8>, data: &[u8], model: &str, has_begun
     if data.starts_with(br#"{"type":"content_block_delta""#) {
         return write_named(out, "content_block_delta", data, None, model);
     }
-    let event: Option<JsonObject<NamedEvent<'_>>> = serde_json::from_slice(data).ok();
-    let Some(JsonObject(NamedEvent { kind, message })) = event else { return };
-    let name = kind.decode();
+    let event: Option<ObjectFields<'_>> = serde_json::from_slice(data).ok();
+    let event = event.unwrap_or_default();
+    let kind = event.text("type");
+    let name = kind.as_ref().map(Text::decode).unwrap_or_default();
     let is_plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    if is_plain && (has_begun || name != "ping") {
-        write_named(out, &name, data, message.and_then(|JsonObject(own)| own.model), model);
+    if is_plain && !name.is_empty() && (has_begun || name != "ping") {
+        let found = event.object("message").and_then(|message| message.get("model"));
+        write_named(out, &name, data, found, model);
     }
 }
 

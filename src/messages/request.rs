@@ -2,7 +2,6 @@
 
 use std::rc::Rc;
 
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{conversation, tools, translation::MessagesTranslation};
@@ -10,7 +9,7 @@ use crate::{
     chat::{
         error::Error,
         mistake::{MistakeKind, Unreadable},
-        object::{JsonObject, ObjectFields},
+        object::ObjectFields,
         parameter::{OriginalRequest, Parameters},
         request::{check_depth, checked_parameters},
         text::Text,
@@ -137,83 +136,64 @@ impl MessagesTranslation {
     /// Writes the fallbacks, each translated like the request.
     fn write_fallbacks(&mut self, fields: &ObjectFields<'_>, chat: &mut Object<'_>) {
         let Some(raw) = fields.get("fallbacks") else { return };
-        let expected = "an array of objects";
-        let Some(entries) = self.read::<Vec<ObjectFields<'_>>>("fallbacks", raw, expected) else {
-            return;
-        };
-        list(chat.key("fallbacks"), entries.iter().enumerate(), |out, (index, entry)| {
+        let entries = self.read_list("fallbacks", raw, "an array of objects");
+        list(chat.key("fallbacks"), entries.into_iter().enumerate(), |out, (index, raw)| {
+            let entry = self.read_object(&format!("fallbacks[{index}]"), raw, "an object");
             self.set_prefix(format!("fallbacks[{index}]."));
             let mut over = Object::open(out);
-            self.write_request(entry, fields, &mut over);
+            self.write_request(&entry.unwrap_or_default(), fields, &mut over);
             over.close();
+            self.set_prefix(String::new());
         });
-        self.set_prefix(String::new());
+    }
+
+    /// Returns the object in a field, or adds a mistake.
+    fn object_field<'a>(
+        &mut self,
+        fields: &ObjectFields<'a>,
+        key: &str,
+    ) -> Option<ObjectFields<'a>> {
+        fields.get(key).and_then(|raw| self.read_object(key, raw, "an object"))
     }
 
     /// Writes the way of thinking: `reasoning_effort`, or the budget of `reasoning`.
     fn write_reasoning(&mut self, fields: &ObjectFields<'_>, chat: &mut Object<'_>) {
-        #[derive(Deserialize)]
-        struct ThinkingConfig<'a> {
-            #[serde(borrow, rename = "type")]
-            kind: Text<'a>,
-            #[serde(borrow, default)]
-            budget_tokens: Option<&'a RawValue>,
-        }
-        let thinking = fields.get("thinking").and_then(|raw| {
-            let expected = "an object with type enabled, adaptive or disabled";
-            self.read::<JsonObject<ThinkingConfig<'_>>>("thinking", raw, expected)
-        });
-        let effort = self.output_config(fields).and_then(|config| config.effort);
-        let Some(JsonObject(ThinkingConfig { kind, budget_tokens })) = thinking else {
+        let effort = self.object_field(fields, "output_config").and_then(|own| own.get("effort"));
+        let Some(thinking) = self.object_field(fields, "thinking") else {
             effort.map(|effort| chat.raw("reasoning_effort", effort.get()));
             return;
         };
-        match (kind.decode().as_ref(), budget_tokens, effort) {
-            ("disabled", ..) => {
+        let kind = thinking.text("type");
+        match kind.as_ref().map(Text::decode).unwrap_or_default().as_ref() {
+            "disabled" => {
                 chat.value("reasoning_effort", "none");
             }
-            ("adaptive", _, effort) => {
+            "adaptive" => {
                 chat.raw("reasoning_effort", effort.map_or(DEFAULT_EFFORT, RawValue::get));
             }
-            ("enabled", Some(budget), _) => {
-                chat.object("reasoning", |reasoning| {
-                    reasoning.raw("max_tokens", budget.get());
-                });
-            }
-            ("enabled", None, _) => {
-                self.add(MistakeKind::Missing, "thinking.budget_tokens", "is required");
-            }
+            "enabled" => match thinking.get("budget_tokens") {
+                Some(budget) => {
+                    chat.object("reasoning", |reasoning| {
+                        reasoning.raw("max_tokens", budget.get());
+                    });
+                }
+                None => self.add(MistakeKind::Missing, "thinking.budget_tokens", "is required"),
+            },
             _ => self.add_invalid("thinking.type", "must be enabled, adaptive or disabled"),
         }
     }
 
-    fn output_config<'a>(&mut self, fields: &ObjectFields<'a>) -> Option<OutputConfig<'a>> {
-        let raw = fields.get("output_config")?;
-        let config: Option<JsonObject<_>> = self.read("output_config", raw, "an object");
-        config.map(|JsonObject(config)| config)
-    }
-
     /// Writes the schema of the answer.
     fn write_format(&mut self, fields: &ObjectFields<'_>, chat: &mut Object<'_>) {
-        #[derive(Deserialize)]
-        struct FormatConfig<'a> {
-            #[serde(borrow, rename = "type")]
-            kind: Text<'a>,
-            #[serde(borrow)]
-            schema: &'a RawValue,
-        }
-        let new = fields.get("output_config").and_then(|raw| {
-            let config: Option<JsonObject<OutputConfig<'_>>> = serde_json::from_str(raw.get()).ok();
-            config?.0.format
-        });
+        let new = fields.object("output_config").and_then(|config| config.get("format"));
         let Some(raw) = new.or_else(|| fields.get("output_format")) else { return };
         let path = if new.is_some() { "output_config.format" } else { "output_format" };
         let expected = "an object with type json_schema and schema";
-        let format: Option<JsonObject<FormatConfig<'_>>> = self.read(path, raw, expected);
-        let Some(JsonObject(FormatConfig { kind, schema })) = format else { return };
-        if kind.decode() != "json_schema" {
-            return self.add_invalid(path, "must be an object with type json_schema and schema");
-        }
+        let Some(format) = self.read_object(path, raw, expected) else { return };
+        let is_schema = format.text("type").is_some_and(|kind| kind.decode() == "json_schema");
+        let Some(schema) = format.get("schema").filter(|_| is_schema) else {
+            return self.add_invalid(path, &["must be ", expected].concat());
+        };
         chat.object("response_format", |format| {
             format.value("type", "json_schema").object("json_schema", |json_schema| {
                 json_schema.value("name", "answer").raw("schema", schema.get());
@@ -224,16 +204,13 @@ impl MessagesTranslation {
 
     /// Writes the id of the user, unless it is too long for other providers.
     fn write_user(&mut self, fields: &ObjectFields<'_>, chat: &mut Object<'_>) {
-        #[derive(Deserialize)]
-        struct RequestMetadata<'a> {
-            #[serde(borrow, default)]
-            user_id: Option<Text<'a>>,
-        }
-        let Some(raw) = fields.get("metadata") else { return };
-        let expected = "an object with user_id, a string";
-        let metadata: Option<JsonObject<RequestMetadata<'_>>> =
-            self.read("metadata", raw, expected);
-        let Some(user) = metadata.and_then(|JsonObject(own)| own.user_id) else { return };
+        let Some(metadata) = self.object_field(fields, "metadata") else { return };
+        let Some(user) = metadata.text("user_id") else {
+            if metadata.get("user_id").is_some() {
+                self.add_invalid("metadata.user_id", "must be a string");
+            }
+            return;
+        };
         if user.decode().chars().count() <= MAX_USER {
             chat.value("user", &user);
         } else {
@@ -244,15 +221,6 @@ impl MessagesTranslation {
 
 /// The effort of adaptive thinking without one. Claude API, *Effort*.
 const DEFAULT_EFFORT: &str = "\"high\"";
-
-/// `output_config`.
-#[derive(Deserialize)]
-struct OutputConfig<'a> {
-    #[serde(borrow, default)]
-    effort: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    format: Option<&'a RawValue>,
-}
 
 /// Returns OpenAI's word for a service tier.
 fn service_tier(raw: &RawValue) -> &str {

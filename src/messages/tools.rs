@@ -1,46 +1,13 @@
 //! The translation of tools and of the choice among them. Claude API reference, *Create a Message*:
 //! `tools`, `tool_choice`.
 
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::translation::MessagesTranslation;
 use crate::{
-    chat::{
-        mistake::MistakeKind,
-        object::{JsonObject, ObjectFields},
-        text::Text,
-    },
+    chat::{mistake::MistakeKind, object::ObjectFields},
     json::{Object, list},
 };
-
-/// Tool of a request.
-#[derive(Deserialize)]
-struct ToolParam<'a> {
-    #[serde(borrow, default, rename = "type")]
-    kind: Option<Text<'a>>,
-    #[serde(borrow)]
-    name: Text<'a>,
-    #[serde(borrow, default)]
-    description: Option<Text<'a>>,
-    #[serde(borrow, default)]
-    input_schema: Option<&'a RawValue>,
-    #[serde(default)]
-    strict: Option<bool>,
-    #[serde(borrow, default)]
-    cache_control: Option<&'a RawValue>,
-}
-
-/// `tool_choice`.
-#[derive(Deserialize)]
-struct ToolChoiceParam<'a> {
-    #[serde(borrow, rename = "type")]
-    kind: Text<'a>,
-    #[serde(borrow, default)]
-    name: Option<Text<'a>>,
-    #[serde(default)]
-    disable_parallel_tool_use: Option<bool>,
-}
 
 /// Writes the tools of a request, and the choice among them.
 pub(super) fn write(
@@ -63,64 +30,65 @@ pub(super) fn write(
 fn client_tools<'a>(
     translation: &mut MessagesTranslation,
     raw: &'a RawValue,
-) -> Vec<ToolParam<'a>> {
-    let all = translation.read::<Vec<&RawValue>>("tools", raw, "an array of tools");
+) -> Vec<ObjectFields<'a>> {
     let mut tools = Vec::new();
-    for (index, raw) in all.into_iter().flatten().enumerate() {
+    let all = translation.read_list("tools", raw, "an array of tools");
+    for (index, raw) in all.into_iter().enumerate() {
         let path = format!("tools[{index}]");
-        let tool: Option<JsonObject<ToolParam<'_>>> =
-            translation.read(&path, raw, "a tool with name and input_schema");
-        let Some(JsonObject(tool)) = tool else { continue };
-        let kind = tool.kind.as_ref().map(Text::decode).unwrap_or_default();
-        if !matches!(kind.as_ref(), "" | "custom") {
+        let tool = translation.read_object(&path, raw, "a tool with name and input_schema");
+        let Some(tool) = tool else { continue };
+        let kind = tool.text("type").map(|kind| kind.decode().into_owned()).unwrap_or_default();
+        if !matches!(kind.as_str(), "" | "custom") {
             translation.leave_out("tools", &kind);
-        } else if tool.input_schema.is_none() {
+        } else if tool.get("input_schema").is_none() {
             translation.add(MistakeKind::Missing, &format!("{path}.input_schema"), "is required");
-        } else {
+        } else if translation.read_text(&path, &tool, "name").is_some() {
             tools.push(tool);
         }
     }
     tools
 }
 
-fn write_tool(out: &mut Vec<u8>, tool: &ToolParam<'_>) {
+fn write_tool(out: &mut Vec<u8>, tool: &ObjectFields<'_>) {
+    const FIELDS: [(&str, &str); 4] = [
+        ("name", "name"),
+        ("description", "description"),
+        ("input_schema", "parameters"),
+        ("strict", "strict"),
+    ];
     let mut object = Object::open(out);
     object.value("type", "function").object("function", |function| {
-        function.value("name", &tool.name);
-        tool.description.as_ref().map(|text| function.value("description", text));
-        tool.input_schema.map(|schema| function.raw("parameters", schema.get()));
-        tool.strict.map(|strict| function.value("strict", &strict));
+        for (key, own) in FIELDS {
+            tool.get(key).map(|raw| function.raw(own, raw.get()));
+        }
     });
-    tool.cache_control.map(|mark| object.raw("cache_control", mark.get()));
+    tool.get("cache_control").map(|mark| object.raw("cache_control", mark.get()));
     object.close();
 }
 
 fn write_choice(translation: &mut MessagesTranslation, raw: &RawValue, chat: &mut Object<'_>) {
     let expected = "an object with type auto, any, tool or none";
-    let choice: Option<JsonObject<ToolChoiceParam<'_>>> =
-        translation.read("tool_choice", raw, expected);
-    let Some(JsonObject(choice)) = choice else { return };
-    match (choice.kind.decode().as_ref(), &choice.name) {
-        ("auto", _) => {
-            chat.value("tool_choice", "auto");
-        }
-        ("any", _) => {
-            chat.value("tool_choice", "required");
-        }
-        ("none", _) => {
-            chat.value("tool_choice", "none");
-        }
-        ("tool", Some(name)) => {
+    let Some(choice) = translation.read_object("tool_choice", raw, expected) else { return };
+    let kind = choice.text("type").map(|kind| kind.decode().into_owned()).unwrap_or_default();
+    match kind.as_str() {
+        "tool" => {
+            let Some(name) = translation.read_text("tool_choice", &choice, "name") else { return };
             chat.object("tool_choice", |named| {
                 named.value("type", "function").object("function", |function| {
-                    function.value("name", name);
+                    function.value("name", &name);
                 });
             });
         }
-        ("tool", None) => translation.add(MistakeKind::Missing, "tool_choice.name", "is required"),
+        "any" => {
+            chat.value("tool_choice", "required");
+        }
+        "auto" | "none" => {
+            chat.value("tool_choice", &kind);
+        }
         _ => translation.add_invalid("tool_choice.type", "must be auto, any, tool or none"),
     }
-    if choice.disable_parallel_tool_use == Some(true) {
+    let serial = choice.get("disable_parallel_tool_use").map(RawValue::get);
+    if serial == Some("true") {
         chat.value("parallel_tool_calls", &false);
     }
 }

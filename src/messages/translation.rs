@@ -1,9 +1,12 @@
 //! The reports of a translation: mistakes of the client, and fields that the chat API does not have.
 
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::chat::mistake::{MAX_MISTAKES, Mistake, MistakeKind};
+use crate::chat::{
+    mistake::{MAX_MISTAKES, Mistake, MistakeKind},
+    object::ObjectFields,
+    text::Text,
+};
 
 /// The most paths that are reported as left out.
 const MAX_LEFT_OUT: usize = 16;
@@ -58,17 +61,44 @@ impl MessagesTranslation {
         }
     }
 
-    /// Reads a value, or adds a mistake that says what it must be.
-    pub(super) fn read<'a, T: Deserialize<'a>>(
+    /// Reads an object, or adds a mistake that says what it must be.
+    pub(super) fn read_object<'a>(
         &mut self,
         path: &str,
         raw: &'a RawValue,
         expected: &str,
-    ) -> Option<T> {
-        let value = serde_json::from_str(raw.get()).ok();
-        if value.is_none() {
+    ) -> Option<ObjectFields<'a>> {
+        let fields = ObjectFields::read(raw);
+        if fields.is_none() {
             self.add_invalid(path, &["must be ", expected].concat());
         }
-        value
+        fields
+    }
+
+    /// Reads an array, or adds a mistake that says what it must be.
+    pub(super) fn read_list<'a>(
+        &mut self,
+        path: &str,
+        raw: &'a RawValue,
+        expected: &str,
+    ) -> Vec<&'a RawValue> {
+        serde_json::from_str(raw.get()).unwrap_or_else(|_| {
+            self.add_invalid(path, &["must be ", expected].concat());
+            Vec::new()
+        })
+    }
+
+    /// Reads a text, or adds a mistake that it is missing.
+    pub(super) fn read_text<'a>(
+        &mut self,
+        path: &str,
+        fields: &ObjectFields<'a>,
+        key: &str,
+    ) -> Option<Text<'a>> {
+        let text = fields.text(key);
+        if text.is_none() {
+            self.add(MistakeKind::Missing, path, &[key, " is missing"].concat());
+        }
+        text
     }
 }

@@ -3,7 +3,6 @@
 
 use std::borrow::Cow;
 
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{
@@ -14,7 +13,7 @@ use super::{
 use crate::{
     api_schema::translation::TranslationInput,
     chat::{
-        object::{JsonObject, ObjectFields},
+        object::ObjectFields,
         parameter::{OriginalRequest, Parameter, ParameterScope},
         request::Request,
         text::Text,
@@ -48,15 +47,9 @@ pub(super) fn keeps_thinking(
     fit: &Fit<'_>,
     model: &Model,
 ) -> bool {
-    #[derive(Deserialize)]
-    struct ThinkingKind<'a> {
-        #[serde(borrow, rename = "type")]
-        kind: Text<'a>,
-    }
     let is_unchanged = fit.effort == request.effort && fit.budget == request.reasoning_max_tokens;
-    let kind: Option<JsonObject<ThinkingKind<'_>>> =
-        original.fields.get("thinking").and_then(|raw| serde_json::from_str(raw.get()).ok());
-    let kind = kind.as_ref().map(|JsonObject(own)| own.kind.decode());
+    let kind = original.fields.object("thinking").and_then(|thinking| thinking.text("type"));
+    let kind = kind.as_ref().map(Text::decode);
     is_unchanged
         && match kind.as_deref() {
             Some("adaptive") => matches!(model.thinking, None | Some(Thinking::Adaptive)),
@@ -159,8 +152,7 @@ fn without_foreign_content(message: &RawValue) -> Option<Cow<'_, str>> {
     if !is_foreign_block(message.get()) {
         return as_sent;
     }
-    let fields: Option<ObjectFields<'_>> = serde_json::from_str(message.get()).ok();
-    let Some(fields) = fields else { return as_sent };
+    let Some(fields) = ObjectFields::read(message) else { return as_sent };
     let blocks = fields.get("content").and_then(|raw| serde_json::from_str(raw.get()).ok());
     let Some::<Vec<&RawValue>>(mut blocks) = blocks else { return as_sent };
     blocks.retain(|block| !is_thinking(block) || !is_foreign_block(block.get()));
@@ -182,13 +174,6 @@ fn without_foreign_content(message: &RawValue) -> Option<Cow<'_, str>> {
 }
 
 fn is_thinking(block: &RawValue) -> bool {
-    #[derive(Deserialize)]
-    struct BlockKind<'a> {
-        #[serde(borrow, rename = "type")]
-        kind: Text<'a>,
-    }
-    let block: Option<JsonObject<BlockKind<'_>>> = serde_json::from_str(block.get()).ok();
-    block.is_some_and(|JsonObject(own)| {
-        matches!(own.kind.decode().as_ref(), "thinking" | "redacted_thinking")
-    })
+    let kind = ObjectFields::read(block).and_then(|block| block.text("type"));
+    kind.is_some_and(|kind| matches!(kind.decode().as_ref(), "thinking" | "redacted_thinking"))
 }
