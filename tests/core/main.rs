@@ -13,6 +13,7 @@ mod quota;
 #[cfg(not(target_family = "wasm"))]
 mod regions;
 mod stream;
+mod tool_calls;
 #[cfg(not(target_family = "wasm"))]
 mod translation;
 mod validation;
