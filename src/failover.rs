@@ -46,6 +46,7 @@ impl Failover {
             | Error::Unreachable { .. }
             | Error::Overloaded { .. }
             | Error::BadAnswer { .. }
+            | Error::EmptyAnswer { .. }
             // A model that is asked again gives another answer.
             | Error::PostProcessing { .. } => Self::RetrySame,
             Error::RateLimited { .. }
@@ -129,6 +130,7 @@ mod tests {
             (Error::Unreachable { provider: provider() }, "retry upstream_unreachable"),
             (Error::Overloaded { provider: provider() }, "retry overloaded"),
             (Error::BadAnswer { provider: provider(), problem: "x" }, "retry upstream_error"),
+            (Error::EmptyAnswer { provider: provider() }, "retry empty_answer"),
             (
                 Error::PostProcessing { place: "content".to_owned(), problem: "x" },
                 "retry post_processing_failed",

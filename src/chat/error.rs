@@ -58,6 +58,8 @@ pub enum Error {
     Overloaded { provider: String },
     /// An invalid answer of the provider.
     BadAnswer { provider: String, problem: &'static str },
+    /// An answer of the provider without any content, although the model has simply stopped.
+    EmptyAnswer { provider: String },
     /// A post-processing step that failed. The client receives nothing of the answer.
     PostProcessing { place: String, problem: &'static str },
     /// A transcript without text.
@@ -98,7 +100,7 @@ impl Error {
             Self::LimitReached { .. } | Self::RateLimited { .. } => 429,
             Self::Misconfigured { .. } | Self::PostProcessing { .. } => 500,
             Self::Refused { .. } | Self::Failed { .. } | Self::BadAnswer { .. } => 502,
-            Self::Unreachable { .. } => 502,
+            Self::Unreachable { .. } | Self::EmptyAnswer { .. } => 502,
             Self::Overloaded { .. } | Self::Uncounted => 503,
             Self::Timeout { .. } => 504,
         }
@@ -150,6 +152,7 @@ impl Error {
             Self::Transcript(TranscriptProblem::Failed) => "transcript_failed",
             Self::Refused { .. } => "provider_refused",
             Self::Failed { .. } | Self::BadAnswer { .. } => "upstream_error",
+            Self::EmptyAnswer { .. } => "empty_answer",
             Self::Unreachable { .. } => "upstream_unreachable",
             Self::Overloaded { .. } => "overloaded",
             Self::Timeout { .. } => "timeout",
@@ -235,6 +238,7 @@ impl Error {
             | Self::Unreachable { provider }
             | Self::Timeout { provider }
             | Self::Overloaded { provider }
+            | Self::EmptyAnswer { provider }
             | Self::BadAnswer { provider, .. } => {
                 object.value("provider", provider);
             }
@@ -334,6 +338,9 @@ impl Error {
             Self::Overloaded { provider } => write!(f, "provider `{provider}` is overloaded"),
             Self::BadAnswer { provider, problem } => {
                 write!(f, "provider `{provider}` sent an answer that {problem}")
+            }
+            Self::EmptyAnswer { provider } => {
+                write!(f, "provider `{provider}` sent an empty answer")
             }
             Self::PostProcessing { place, problem } => {
                 write!(f, "post-processing failed: {place} {problem}")

@@ -113,6 +113,11 @@ impl Attempts {
         &self.plan.primary.model
     }
 
+    /// Returns the lane of the exchange.
+    pub(super) fn lane(&self) -> Lane {
+        self.plan.lane
+    }
+
     /// Returns the body of the client's request.
     pub(super) fn body(&self) -> &[u8] {
         &self.body
@@ -133,7 +138,7 @@ impl Attempts {
         self.admit(PendingAdmission { index: PlanIndex::FIRST, reason: None, reply: None }, now)
     }
 
-    /// Takes in a response with status 200.
+    /// Takes in a response with status 200 that is no failure.
     pub(super) fn on_success(&self) -> Output {
         let warm = self.caller.gateway.config.keep_warm;
         match self.plan.lane {
@@ -142,7 +147,7 @@ impl Attempts {
         }
     }
 
-    /// Takes in a response with any other status.
+    /// Takes in any other response.
     pub(super) fn on_failure(
         &mut self,
         status: u16,

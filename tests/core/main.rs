@@ -12,6 +12,7 @@ mod limits;
 mod quota;
 #[cfg(not(target_family = "wasm"))]
 mod regions;
+mod silence;
 mod stream;
 mod tool_calls;
 #[cfg(not(target_family = "wasm"))]
