@@ -4,7 +4,7 @@
 #[cfg(all(target_family = "wasm", target_os = "unknown"))]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
-use attache::{provider::Step, region::Region};
+use attache::{attempt::Step, region::Region};
 use serde_json::{Value, json};
 
 use testkit::play;

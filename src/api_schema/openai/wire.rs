@@ -158,8 +158,7 @@ impl WireCall<'_> {
     pub(super) fn is_empty(&self) -> bool {
         let is_empty = |text: &Option<Text<'_>>| text.as_ref().is_none_or(Text::is_empty);
         let function = self.function.as_ref();
-        let says_nothing =
-            |own: &WireFunction<'_>| is_empty(&own.name) && own.arguments().is_none();
+        let is_filler = |own: &WireFunction<'_>| is_empty(&own.name) && own.arguments().is_none();
         is_empty(&self.id) && function.is_none_or(is_filler)
     }
 }
