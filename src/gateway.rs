@@ -141,6 +141,8 @@ pub enum Output {
         ticket: Ticket,
         /// Number of attempts that the router may add.
         retries: usize,
+        /// Time for all of them that is shorter than that of the route.
+        timeout: Option<Duration>,
         /// Time without a response after which [`Input::WakeUp`] is due.
         hedge: Option<Duration>,
     },

@@ -7,6 +7,8 @@
 mod admission;
 mod in_flight;
 
+use std::time::Duration;
+
 use self::{
     admission::{Admissions, PendingAdmission},
     in_flight::InFlight,
@@ -307,15 +309,29 @@ impl Attempts {
         if hedge.is_some() {
             self.wake_up = WakeUpReason::Hedge;
         }
-        Output::Forward { ticket, retries, hedge }
+        let timeout = self.plan.max_timeout.map(|_| self.shorter_timeout(index, now));
+        Output::Forward { ticket, retries, timeout, hedge }
+    }
+
+    /// Returns the time that the router has within the client's own limit, at least a millisecond:
+    /// zero would mean no limit.
+    fn shorter_timeout(&self, index: PlanIndex, now: Timestamp) -> Duration {
+        let left = self.time_left(now).max(Duration::from_millis(1));
+        match (self.plan.lane, self.plan.get(index)) {
+            (Lane::Answer, Some(planned)) => left.min(planned.deadlines.answer),
+            _ => left,
+        }
+    }
+
+    /// Returns the time until the end of the exchange.
+    fn time_left(&self, now: Timestamp) -> Duration {
+        self.plan.primary.deadlines.total.saturating_sub(now.since(self.caller.started))
     }
 
     /// Makes an attempt by a call of the gateway role's own.
     fn call(&mut self, index: PlanIndex, reason: AttemptReason, now: Timestamp) -> Output {
         let Some(planned) = self.plan.get(index) else { return Output::Wait };
-        let elapsed = now.since(self.caller.started);
-        let left = self.plan.primary.deadlines.total.saturating_sub(elapsed);
-        let timeout = planned.deadlines.answer.min(left);
+        let timeout = planned.deadlines.answer.min(self.time_left(now));
         if timeout.is_zero() {
             return self.fail(index, Cause::DeadlineExceeded, LogEntry::Complete, now);
         }

@@ -17,7 +17,7 @@ use crate::{
     },
     handoff::{
         filter_state::{self, Update},
-        headers::{ACCOUNT, MAX_RETRIES, NEXT, max_retries},
+        headers::{ACCOUNT, MAX_RETRIES, NEXT, TIMEOUT, max_retries},
         response_facts::ResponseFacts,
         ticket::Ticket,
     },
@@ -25,7 +25,7 @@ use crate::{
     quota::service::RateLimitResponse,
     reply::Reply,
     request_id,
-    time::Timestamp,
+    time::{Timestamp, millis},
 };
 
 /// Filter of one client request.
@@ -93,8 +93,8 @@ impl GatewayFilter {
                 inner.response = ResponseState::Streaming(activity);
                 return ControlFlow::Break(Action::Continue);
             }
-            Output::Forward { ticket, retries, hedge } => {
-                forward(&ticket, retries);
+            Output::Forward { ticket, retries, timeout, hedge } => {
+                forward(&ticket, retries, timeout);
                 if let Some(hedge) = hedge {
                     self.wake_at(host::now().plus(hedge));
                 }
@@ -327,10 +327,14 @@ impl HttpContext for GatewayFilter {
 
 /// Lets the request go to the cluster that the ticket names. Envoy chooses the route again after a
 /// header has changed, and only then.
-fn forward(ticket: &Ticket, retries: usize) {
+fn forward(ticket: &Ticket, retries: usize, timeout: Option<Duration>) {
     host::set_filter_state(filter_state::TICKET, &ticket.to_text());
     if let Some(retries) = max_retries(ticket.lane, retries) {
         host::set_header(MapType::HttpRequestHeaders, MAX_RETRIES, Some(&retries));
+    }
+    if let Some(timeout) = timeout {
+        let timeout = millis(timeout).to_string();
+        host::set_header(MapType::HttpRequestHeaders, TIMEOUT, Some(&timeout));
     }
     host::set_header(MapType::HttpRequestHeaders, ACCOUNT, None);
 }
