@@ -33,10 +33,6 @@ pub const REPAIR: &str = "x-attache-repair";
 /// `x-envoy-max-retries`.
 pub const MAX_RETRIES: &str = "x-envoy-max-retries";
 
-/// Time in which Envoy's router must have the whole response, in milliseconds, in place of the time of
-/// the route.
-pub const TIMEOUT: &str = "x-envoy-upstream-rq-timeout-ms";
-
 /// Number of attempts that the routes of the stream lane let Envoy's router add to the first.
 pub const ROUTE_RETRIES: usize = 1;
 

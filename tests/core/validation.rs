@@ -462,10 +462,10 @@ fn a_client_limits_the_time_and_the_attempts() {
     let fallback = json!([{"model": "gpt-5"}]);
     let forwarded = |parameters: Value| {
         let output = play::exchange(&play::gateway(Us), &play::request(&parameters));
-        let Output::Forward { ticket, retries, timeout, hedge } = output else {
+        let Output::Forward { ticket, retries, hedge, deadline } = output else {
             panic!("{parameters}: {output:?}")
         };
-        (ticket.rest.len().max(retries), timeout.map(|timeout| timeout.as_millis()), hedge)
+        (ticket.rest.len().max(retries), deadline.map(|deadline| deadline.as_millis()), hedge)
     };
     let cases = [
         (json!({"stream": true, "fallbacks": fallback}), 2, None),

@@ -43,12 +43,12 @@ impl Plan {
         let PlannedFallbacks { mut attempts, default_depth } = fallbacks;
         let depth = config.depth.map_or(default_depth, usize::from);
         attempts.truncate(if request.fail_fast { 0 } else { depth });
-        let max_timeout = request.max_timeout.filter(|own| *own < primary.deadlines.total);
-        primary.deadlines.total = max_timeout.unwrap_or(primary.deadlines.total);
+        let total = &mut primary.deadlines.total;
+        *total = request.max_timeout.map_or(*total, |own| own.min(*total));
         Ok(Self {
             lane: if request.stream { Lane::Stream } else { Lane::Answer },
             hedge: hedge.or(primary.hedge).filter(|hedge| !hedge.is_zero()),
-            max_timeout,
+            max_timeout: request.max_timeout,
             retry: config.retry.unwrap_or(true) && !request.fail_fast,
             fallbacks: attempts,
             primary,
