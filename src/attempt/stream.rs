@@ -49,6 +49,8 @@ pub(super) enum StreamStep {
     Hold,
     /// The stream failed before it began.
     Fail(Error),
+    /// The stream ended without content. These are all of its bytes for the client.
+    Empty(Vec<u8>),
     /// The first bytes for the client, and the reason if the stream is interrupted after them.
     Begin { bytes: Vec<u8>, reason: Option<&'static str> },
     /// More bytes for the client, and the reason if the stream is interrupted after them.
@@ -110,6 +112,9 @@ impl Streaming {
             Err(error) => {
                 reason = Some(error.reason());
                 writer.fail(&error);
+            }
+            Ok(()) if !writer.has_begun() && writer.has_ended() => {
+                return StreamStep::Empty(writer.take_bytes());
             }
             Ok(()) if !writer.has_begun() => return StreamStep::Hold,
             Ok(()) => {}
@@ -185,7 +190,8 @@ impl EventPipeline {
         if self.relays() {
             decoded?;
             let is_begun = deltas.iter().any(|delta| delta.choice().is_some());
-            if deltas.contains(&Delta::End) && !is_begun && !self.writer.has_begun() {
+            let has_answer = is_begun || self.writer.has_begun() || self.writer.is_finished();
+            if deltas.contains(&Delta::End) && !has_answer {
                 return Err(origin.bad("ended before it began"));
             }
             self.writer.relay(data, &deltas);
@@ -193,7 +199,7 @@ impl EventPipeline {
             return Ok(());
         }
         for delta in deltas.drain(..) {
-            if delta == Delta::End && !self.writer.has_begun() {
+            if delta == Delta::End && !self.writer.has_begun() && !self.writer.is_finished() {
                 return Err(origin.bad("ended before it began"));
             }
             self.write(delta)?;

@@ -22,7 +22,7 @@ use crate::{
 const MAX_USER: usize = 64;
 
 /// Keys that have the same name and meaning in the chat API.
-const SAME_KEYS: [&str; 12] = [
+const SAME_KEYS: [&str; 15] = [
     "model",
     "max_tokens",
     "temperature",
@@ -35,6 +35,9 @@ const SAME_KEYS: [&str; 12] = [
     "transcript_id",
     "model_region",
     "service_tier",
+    "zero_data_retention",
+    "fail_fast",
+    "max_timeout",
 ];
 
 /// Keys that are translated, besides those of [`SAME_KEYS`].

@@ -32,7 +32,9 @@ use self::calls::{CallQueue, WaitingCall};
 #[derive(Debug, Default)]
 pub struct MessagesStreamWriter {
     envelope: Envelope,
-    /// `true` once a client would notice the stream.
+    /// `true` once the message has begun.
+    opened: bool,
+    /// `true` once the client has been told something. See [`Delta::is_noticeable`].
     begun: bool,
     ended: bool,
     open: OpenBlock,
@@ -67,9 +69,10 @@ impl MessagesStreamWriter {
         Self { envelope, ..Self::default() }
     }
 
-    /// Returns `true` once a client would notice the stream: content, a call, a finish, an error.
+    /// Returns `true` once a client would notice the stream: content, a call, a finish of another kind
+    /// than `stop`, an error.
     pub fn has_begun(&self) -> bool {
-        self.begun || self.ended
+        self.begun
     }
 
     /// Returns `true` if the answer is complete but for its usage.
@@ -102,6 +105,7 @@ impl MessagesStreamWriter {
         if delta.is_empty() || self.ended || delta.choice().is_some_and(|choice| choice > 0) {
             return;
         }
+        self.begun |= delta.is_noticeable();
         match delta {
             Delta::Usage(usage) => return self.usage = Some(*usage),
             Delta::End => return self.write_end(),
@@ -128,7 +132,7 @@ impl MessagesStreamWriter {
         if self.ended {
             return;
         }
-        let is_begun = |delta: &Delta<'_>| delta.choice().is_some() && !delta.is_empty();
+        let is_begun = |delta: &Delta<'_>| delta.is_noticeable() && !delta.is_empty();
         self.begun |= deltas.iter().any(is_begun);
         relay::write_event(&mut self.out, data, &self.envelope.model, self.begun);
         for delta in deltas {
@@ -146,6 +150,7 @@ impl MessagesStreamWriter {
         if std::mem::replace(&mut self.ended, true) {
             return;
         }
+        self.begun = true;
         self.out.extend_from_slice(b"event: error\ndata: ");
         let log = AttemptLog::default();
         self.out.extend_from_slice(&failure::to_json(error, &self.envelope.request_id, &log));
@@ -166,7 +171,7 @@ impl MessagesStreamWriter {
 
     /// Begins the message, if that has not happened.
     fn begin(&mut self) {
-        if std::mem::replace(&mut self.begun, true) {
+        if std::mem::replace(&mut self.opened, true) {
             return;
         }
         let (id, model) = (message_id(&self.envelope), self.envelope.model.clone());
@@ -379,7 +384,7 @@ impl MessagesStreamWriter {
     }
 
     fn write_end(&mut self) {
-        if !self.begun {
+        if !self.opened {
             return self.ended = true;
         }
         if self.finish.is_none() {

@@ -25,8 +25,15 @@ use crate::{
 };
 
 /// Parameters of a chat request whose changes apply to the original too.
-const FITTED: [&str; 6] =
-    ["temperature", "top_p", "top_k", "reasoning_effort", "reasoning.max_tokens", "stream"];
+const FITTED: [&str; 7] = [
+    "temperature",
+    "top_p",
+    "top_k",
+    "reasoning_effort",
+    "reasoning.max_tokens",
+    "stream",
+    "zero_data_retention",
+];
 
 /// Removes from a fit what only a translation has to drop or to refuse.
 pub(super) fn forget_translation(fit: &mut Fit<'_>, refused: usize) {
@@ -120,6 +127,7 @@ fn edit<'q>(
         "messages" => Some(without_foreign_blocks(raw)),
         "stream" => as_sent.filter(|_| fit.stream == StreamMode::On || raw.get() == "false"),
         "max_tokens" => fit.value(Parameter::MaxTokens).map(Cow::Borrowed),
+        "zero_data_retention" => None,
         "thinking" | "output_config" => as_sent.filter(|_| keeps_thinking),
         // Vertex AI takes the features in the body, other servers in a header.
         "anthropic_beta" => as_sent.filter(|_| target.provider.has(Quirk::RawPredict)),
