@@ -2,9 +2,12 @@
 //! A [`Quirk`](crate::config::Quirk) is a deviation of such a server.
 
 mod answer;
+mod call_ids;
+mod conversation;
 mod decoder;
 mod fit;
 mod messages;
+mod moonshot_schema;
 mod request;
 mod stream;
 mod tools;

@@ -1,12 +1,11 @@
 //! Decoding of whole answers. Claude API reference, *Messages*, "Response"; *Errors*.
 
 use super::{
-    names::ToolNames,
     reasoning::ThinkingBlock,
     wire::{AnthropicMessage, ResponseBlock, UsageTokens, WireBlock, to_arguments, to_finish},
 };
 use crate::{
-    api_schema::{error, origin::ResponseContext},
+    api_schema::{error, origin::ResponseContext, tool_names::ToolNames},
     chat::{
         answer::{Answer, Call, Choice},
         error::Error,

@@ -4,7 +4,6 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{
-    names::ToolNames,
     reasoning::ThinkingBlock,
     wire::{self, ResponseBlock, StopDetails, UsageTokens, WireBlock, to_arguments},
 };
@@ -13,6 +12,7 @@ use crate::{
         error,
         origin::ResponseContext,
         tool_call_indices::{ToolCallIndex, ToolCallIndices},
+        tool_names::ToolNames,
     },
     chat::{
         delta::Delta,

@@ -1,7 +1,7 @@
 //! Parts of a candidate's content, as an answer in one piece and a stream both need them: text,
 //! thoughts, tool calls, images and thought signatures. ai.google.dev, *Part*.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::borrow::Cow;
 
 use serde_json::{json, value::RawValue};
 
@@ -9,7 +9,10 @@ use super::{
     signature::extra_content,
     wire::{Blob, Candidate, FunctionCall},
 };
-use crate::chat::{answer::Call, envelope, text::Text};
+use crate::{
+    api_schema::tool_names::ToolNames,
+    chat::{answer::Call, envelope, text::Text},
+};
 
 /// Content of one part.
 pub(super) enum PartContent<'a> {
@@ -25,15 +28,15 @@ pub(super) enum PartContent<'a> {
 /// Decoder of parts: the facts of the request that tool calls in its answer are read with.
 #[derive(Clone, Debug, Default)]
 pub(super) struct PartDecoder {
-    /// Tool names of the client, by the names that were sent in their place.
-    original_names: BTreeMap<String, String>,
+    /// Names of tools as they were sent, and as the client knows them.
+    names: ToolNames,
     /// The request's id. A call without an id gets one that follows from this.
     request_id: String,
 }
 
 impl PartDecoder {
-    pub(super) fn new(original_names: BTreeMap<String, String>, request_id: &str) -> Self {
-        Self { original_names, request_id: request_id.to_owned() }
+    pub(super) fn new(names: ToolNames, request_id: &str) -> Self {
+        Self { names, request_id: request_id.to_owned() }
     }
 
     /// Takes the parts out of a candidate. `calls` counts the calls of its earlier events.
@@ -80,10 +83,9 @@ impl PartDecoder {
         let name = call.name.filter(|name| !name.is_empty())?;
         let generated = || Text::new(&envelope::call_id(&self.request_id, choice, number));
         let id = call.id.filter(|id| !id.is_empty()).unwrap_or_else(generated);
-        let original = self.original_names.get(name.decode().as_ref());
         let call = Call {
             id: Some(id.clone()),
-            name: original.map_or(name, |original| Text::new(original)),
+            name: self.names.received(&name),
             arguments: arguments(call.args),
             extra_content: signature.map(extra_content),
         };

@@ -2,7 +2,7 @@
 
 use super::wire::{self, Completion, WireCall, WireChoice, WireFunction, WireMessage};
 use crate::{
-    api_schema::{error, origin::ResponseContext},
+    api_schema::{error, origin::ResponseContext, tool_names::ToolNames},
     chat::{
         answer::{Answer, Call, Choice},
         error::Error,
@@ -12,7 +12,11 @@ use crate::{
 };
 
 /// Translates an answer in one piece.
-pub(super) fn read<'a>(body: &'a [u8], origin: ResponseContext<'_>) -> Result<Answer<'a>, Error> {
+pub(super) fn read<'a>(
+    body: &'a [u8],
+    names: &ToolNames,
+    origin: ResponseContext<'_>,
+) -> Result<Answer<'a>, Error> {
     let wire: Completion<'a> =
         serde_json::from_slice(body).map_err(|_| origin.bad("is not a chat completion"))?;
     if let Some(error) = wire.error {
@@ -28,14 +32,14 @@ pub(super) fn read<'a>(body: &'a [u8], origin: ResponseContext<'_>) -> Result<An
         return Err(origin.bad("ended in an error it does not name"));
     }
     Ok(Answer {
-        choices: choices.into_iter().map(choice).collect(),
+        choices: choices.into_iter().map(|wire| choice(wire, names)).collect(),
         usage,
         system_fingerprint: wire.system_fingerprint,
         service_tier: wire.service_tier,
     })
 }
 
-fn choice(wire: WireChoice<'_>) -> Choice<'_> {
+fn choice<'a>(wire: WireChoice<'a>, names: &ToolNames) -> Choice<'a> {
     let finish = wire.finish().unwrap_or(Finish::Stop);
     let word = wire.finish_reason.filter(|word| !word.is_empty());
     let message = wire.message.or(wire.delta).unwrap_or_default();
@@ -46,6 +50,7 @@ fn choice(wire: WireChoice<'_>) -> Choice<'_> {
     if calls.is_empty() {
         calls.extend(function_call.and_then(|function| named_call(None, function)));
     }
+    calls.iter_mut().for_each(|call| call.name = names.received(&call.name));
     let silent = calls.is_empty() && message.refusal.is_none();
     let (text, thoughts) = content.map_or((None, None), |content| (content.text, content.thoughts));
     Choice {
@@ -63,8 +68,9 @@ fn choice(wire: WireChoice<'_>) -> Choice<'_> {
     }
 }
 
-fn complete_call(wire: WireCall<'_>) -> Option<Call<'_>> {
-    named_call(wire.id, wire.function?)
+fn complete_call(mut wire: WireCall<'_>) -> Option<Call<'_>> {
+    let function = wire.take_function()?;
+    named_call(wire.id, function)
 }
 
 /// Returns a call, unless its name is missing or empty.

@@ -1,26 +1,36 @@
 //! The decoder of a response: an answer in one piece, or the chunks of a stream.
 
+use std::rc::Rc;
+
 use super::{answer, stream};
 use crate::{
-    api_schema::{origin::ResponseContext, tool_call_indices::ToolCallIndices},
+    api_schema::{
+        origin::ResponseContext, tool_call_indices::ToolCallIndices, tool_names::ToolNames,
+    },
     chat::{answer::Answer, delta::Delta, error::Error},
 };
 
 /// Decoder of a response, with the state of its stream.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct OpenAiDecoder {
+    /// Names of tools as they were sent, and as the client knows them.
+    names: Rc<ToolNames>,
     /// Tool calls of a stream so far.
     calls: ToolCallIndices,
 }
 
 impl OpenAiDecoder {
+    pub(super) fn new(names: ToolNames) -> Self {
+        Self { names: Rc::new(names), calls: ToolCallIndices::default() }
+    }
+
     /// Decodes an answer in one piece.
     pub(crate) fn answer<'b>(
         &self,
         body: &'b [u8],
         origin: ResponseContext<'_>,
     ) -> Result<Answer<'b>, Error> {
-        answer::read(body, origin)
+        answer::read(body, &self.names, origin)
     }
 
     /// Decodes one event of a stream into the deltas it holds.
@@ -30,6 +40,6 @@ impl OpenAiDecoder {
         origin: ResponseContext<'_>,
         deltas: &mut Vec<Delta<'d>>,
     ) -> Result<(), Error> {
-        stream::decode_event(&mut self.calls, data, origin, deltas)
+        stream::decode_event(&mut self.calls, &self.names, data, origin, deltas)
     }
 }

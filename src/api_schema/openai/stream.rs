@@ -6,6 +6,7 @@ use crate::{
         error,
         origin::ResponseContext,
         tool_call_indices::{ToolCallIndex, ToolCallIndices},
+        tool_names::ToolNames,
     },
     chat::{delta::Delta, error::Error, text::Text},
     json::into_str,
@@ -14,6 +15,7 @@ use crate::{
 /// Decodes one event into the deltas it holds.
 pub(super) fn decode_event<'d>(
     indices: &mut ToolCallIndices,
+    names: &ToolNames,
     data: &'d [u8],
     origin: ResponseContext<'_>,
     deltas: &mut Vec<Delta<'d>>,
@@ -37,7 +39,7 @@ pub(super) fn decode_event<'d>(
         if choice.is_failed() {
             return Err(origin.bad("ended in an error it does not name"));
         }
-        decode_choice(indices, choice, deltas);
+        decode_choice(indices, names, choice, deltas);
     }
     Ok(())
 }
@@ -45,6 +47,7 @@ pub(super) fn decode_event<'d>(
 /// Decodes a choice of a chunk: its message, then its end.
 fn decode_choice<'d>(
     indices: &mut ToolCallIndices,
+    names: &ToolNames,
     wire: WireChoice<'d>,
     deltas: &mut Vec<Delta<'d>>,
 ) {
@@ -65,10 +68,9 @@ fn decode_choice<'d>(
     let calls = message.tool_calls.unwrap_or_default();
     // A `function_call` is the only call of its message.
     let legacy = message.function_call.filter(|_| calls.is_empty());
-    let legacy =
-        legacy.map(|function| WireCall { index: Some(0), id: None, function: Some(function) });
+    let legacy = legacy.map(|function| WireCall::of_function(Some(0), function));
     for call in calls.into_iter().chain(legacy) {
-        decode_call(indices, choice, call, deltas);
+        decode_call(indices, names, choice, call, deltas);
     }
     if let Some(finish) = finish {
         let native = wire.native_finish_reason.or(wire.finish_reason);
@@ -79,17 +81,18 @@ fn decode_choice<'d>(
 /// Decodes a piece of a call. Drops the arguments of a call without a name, which cannot be made.
 fn decode_call<'d>(
     indices: &mut ToolCallIndices,
+    names: &ToolNames,
     choice: usize,
-    wire: WireCall<'d>,
+    mut wire: WireCall<'d>,
     deltas: &mut Vec<Delta<'d>>,
 ) {
-    let Some(function) = wire.function else { return };
+    let Some(function) = wire.take_function() else { return };
     let arguments = function.arguments();
     let (number, id, name) = (wire.index.map(to_index), wire.id, function.name);
     let call = match indices.resolve(choice, number, id.as_ref(), name.as_ref()) {
         Some(ToolCallIndex::New(call)) => {
             let begin = |name| Delta::Call { choice, call, id, name, extra_content: None };
-            deltas.extend(name.map(begin));
+            deltas.extend(name.map(|name| begin(names.received(&name))));
             call
         }
         Some(ToolCallIndex::Known(call)) => call,
@@ -114,7 +117,14 @@ mod tests {
         let origin = ResponseContext { provider: "openai", model: "gpt", head: &head };
         let (mut indices, mut deltas) = (ToolCallIndices::default(), Vec::new());
         for event in events {
-            decode_event(&mut indices, event.as_bytes(), origin, &mut deltas).unwrap();
+            decode_event(
+                &mut indices,
+                &ToolNames::default(),
+                event.as_bytes(),
+                origin,
+                &mut deltas,
+            )
+            .unwrap();
         }
         deltas
     }
@@ -176,7 +186,7 @@ mod tests {
         let event =
             br#"{"choices":[{"delta":{"content":"a"}},{"index":1,"finish_reason":"error"}]}"#;
         let indices = &mut ToolCallIndices::default();
-        let decoded = decode_event(indices, event, origin, &mut deltas);
+        let decoded = decode_event(indices, &ToolNames::default(), event, origin, &mut deltas);
         assert!(decoded.is_err());
         assert_eq!(deltas, [Delta::Content { choice: 0, text: Text::new("a"), logprobs: None }]);
     }

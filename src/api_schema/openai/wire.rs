@@ -105,6 +105,31 @@ pub(super) struct WireCall<'a> {
     pub(super) id: Option<Text<'a>>,
     #[serde(borrow, default)]
     pub(super) function: Option<WireFunction<'a>>,
+    /// The call of a custom tool.
+    #[serde(borrow, default, deserialize_with = "lenient")]
+    custom: Option<WireCustomCall<'a>>,
+}
+
+#[derive(Deserialize)]
+struct WireCustomCall<'a> {
+    #[serde(borrow, default)]
+    name: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    input: Option<&'a RawValue>,
+}
+
+impl<'a> WireCall<'a> {
+    /// Creates a call of a function.
+    pub(super) fn of_function(index: Option<u64>, function: WireFunction<'a>) -> Self {
+        Self { index, id: None, function: Some(function), custom: None }
+    }
+
+    /// Takes the function. The input of a custom tool stands for its arguments.
+    pub(super) fn take_function(&mut self) -> Option<WireFunction<'a>> {
+        let custom = self.custom.take();
+        let custom = custom.map(|own| WireFunction { name: own.name, arguments: own.input });
+        self.function.take().or(custom)
+    }
 }
 
 #[derive(Deserialize)]
