@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, iter};
 use super::{text::Text, tools::CallForm};
 
 /// Fields of the request that every answer repeats.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Envelope {
     /// The request's id, a UUID.
     pub request_id: String,

@@ -19,6 +19,7 @@ use crate::{
         text::Text,
         tools::{AllowedTools, AllowedToolsMode, FunctionTool, Tool, ToolChoice},
     },
+    collections::set_of,
     fit::Fit,
     json::{Object, list},
 };
@@ -176,7 +177,7 @@ impl<'q> AnthropicTools<'q> {
     fn allow(&mut self, raw: &RawValue) -> Result<AnthropicToolChoice<'q>, String> {
         let problem = "tool_choice: allowed_tools needs mode, `auto` or `required`, and tools";
         let AllowedTools { mode, names } = AllowedTools::read(raw).ok_or(problem)?;
-        let names: BTreeSet<_> = names.iter().map(Text::decode).collect();
+        let names = set_of(names.iter().map(Text::decode));
         self.declared.retain(|tool| names.contains(&tool.function.name.decode()));
         match mode {
             _ if self.declared.is_empty() => Err("tool_choice: it allows none of the tools".into()),

@@ -11,6 +11,7 @@ use crate::{
         text::Text,
         tools::{AllowedTools, AllowedToolsMode, FunctionTool, ToolChoice},
     },
+    collections::set_of,
     json::{Object, list},
 };
 
@@ -134,7 +135,7 @@ impl<'a> RequestBuilder<'_, 'a> {
         param: &str,
     ) -> Vec<Text<'static>> {
         let functions = self.functions();
-        let declared: BTreeSet<_> = functions.iter().map(|(_, tool)| tool.name.decode()).collect();
+        let declared = set_of(functions.iter().map(|(_, tool)| tool.name.decode()));
         let mut sent = Vec::new();
         for name in names {
             if !declared.contains(&name.decode()) {
