@@ -102,13 +102,16 @@ impl<'a> Request<'a> {
     pub fn read(parameters: Parameters<'a>) -> (Self, Vec<Mistake>) {
         let mut reader = ParameterReader { parameters: &parameters, mistakes: Vec::new() };
         let (effort, reasoning_max_tokens) = reader.reasoning();
+        let model = reader.model();
+        let before = reader.mistakes.len();
         let mut messages = reader.messages();
+        let is_readable = reader.mistakes.len() == before;
         let unpaired_results = pair_results(&mut messages);
-        if messages.is_empty() && !unpaired_results.is_empty() {
+        if is_readable && messages.is_empty() && !unpaired_results.is_empty() {
             reader.add_invalid("messages", "messages are results of tools without their calls");
         }
         let request = Self {
-            model: reader.model(),
+            model,
             messages,
             unpaired_results,
             max_tokens: reader.max_tokens(),
