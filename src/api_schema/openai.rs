@@ -4,6 +4,7 @@
 mod answer;
 mod call_ids;
 mod conversation;
+mod custom_calls;
 mod decoder;
 mod fit;
 mod messages;

@@ -2,10 +2,10 @@
 
 use std::rc::Rc;
 
-use super::{answer, stream};
+use super::{answer, custom_calls::CustomCalls, stream};
 use crate::{
     api_schema::{
-        origin::ResponseContext, tool_call_indices::ToolCallIndices, tool_names::ToolNames,
+        origin::ResponseContext, tool_call_pieces::ToolCallPieces, tool_names::ToolNames,
     },
     chat::{answer::Answer, delta::Delta, error::Error},
 };
@@ -16,12 +16,14 @@ pub(crate) struct OpenAiDecoder {
     /// Names of tools as they were sent, and as the client knows them.
     names: Rc<ToolNames>,
     /// Tool calls of a stream so far.
-    calls: ToolCallIndices,
+    calls: ToolCallPieces,
+    custom_calls: CustomCalls,
 }
 
 impl OpenAiDecoder {
     pub(super) fn new(names: ToolNames) -> Self {
-        Self { names: Rc::new(names), calls: ToolCallIndices::default() }
+        let (calls, custom_calls) = (ToolCallPieces::default(), CustomCalls::default());
+        Self { names: Rc::new(names), calls, custom_calls }
     }
 
     /// Decodes an answer in one piece.
@@ -30,7 +32,10 @@ impl OpenAiDecoder {
         body: &'b [u8],
         origin: ResponseContext<'_>,
     ) -> Result<Answer<'b>, Error> {
-        answer::read(body, &self.names, origin)
+        let mut answer = answer::read(body, origin)?;
+        let calls = answer.choices.iter_mut().flat_map(|choice| &mut choice.calls);
+        calls.for_each(|call| call.name = self.names.received(&call.name));
+        Ok(answer)
     }
 
     /// Decodes one event of a stream into the deltas it holds.
@@ -40,6 +45,15 @@ impl OpenAiDecoder {
         origin: ResponseContext<'_>,
         deltas: &mut Vec<Delta<'d>>,
     ) -> Result<(), Error> {
-        stream::decode_event(&mut self.calls, &self.names, data, origin, deltas)
+        let (calls, custom_calls, before) = (&mut self.calls, &mut self.custom_calls, deltas.len());
+        let decoded = stream::decode_event(calls, custom_calls, data, origin, deltas);
+        if !self.names.is_empty() {
+            for delta in deltas.iter_mut().skip(before) {
+                if let Delta::Call { name, .. } = delta {
+                    *name = self.names.received(name);
+                }
+            }
+        }
+        decoded
     }
 }
