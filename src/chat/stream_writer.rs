@@ -26,6 +26,8 @@ pub struct StreamWriter {
     finish: Option<Finish>,
     /// Events written and not taken yet.
     out: Vec<u8>,
+    /// True once the client has been told something. See [`Delta::is_noticeable`].
+    begun: bool,
     ended: bool,
 }
 
@@ -54,9 +56,10 @@ impl StreamWriter {
         Self { head, envelope, ..Self::default() }
     }
 
-    /// Returns true once a client would notice the stream: content, a call, a finish, an error.
+    /// Returns true once a client would notice the stream: content, a call, a finish of another kind
+    /// than `stop`, an error.
     pub fn has_begun(&self) -> bool {
-        self.ended || self.choices.iter().any(|choice| choice.begun)
+        self.begun
     }
 
     /// Returns true if at least one choice has begun, and each that has begun is finished.
@@ -90,6 +93,7 @@ impl StreamWriter {
         if delta.is_empty() || !delta.is_within_limits() {
             return;
         }
+        self.begun |= delta.is_noticeable();
         match delta {
             Delta::Content { choice, text, logprobs } => {
                 self.write_choice(
@@ -129,6 +133,7 @@ impl StreamWriter {
         if std::mem::replace(&mut self.ended, true) {
             return;
         }
+        self.begun = true;
         let mut chunk = open_chunk(&mut self.out, &self.envelope);
         chunk.raw("choices", "[]");
         error.write(&mut chunk, &self.envelope.request_id, &AttemptLog::default());
