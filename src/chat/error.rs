@@ -62,6 +62,8 @@ pub enum Error {
     Overloaded { provider: String, retry_after: Option<Duration> },
     /// An invalid answer of the provider.
     BadAnswer { provider: String, problem: &'static str },
+    /// An answer of the provider without any content, although the model has simply stopped.
+    EmptyAnswer { provider: String },
     /// A post-processing step that failed. The client receives nothing of the answer.
     PostProcessing { place: String, problem: &'static str },
     /// A transcript without text.
@@ -102,7 +104,7 @@ impl Error {
             Self::LimitReached { .. } | Self::RateLimited { .. } => 429,
             Self::Misconfigured { .. } | Self::PostProcessing { .. } => 500,
             Self::Refused { .. } | Self::Failed { .. } | Self::BadAnswer { .. } => 502,
-            Self::Unreachable { .. } | Self::Disconnected { .. } => 502,
+            Self::Unreachable { .. } | Self::Disconnected { .. } | Self::EmptyAnswer { .. } => 502,
             Self::Overloaded { .. } | Self::Uncounted => 503,
             Self::Timeout { .. } | Self::StreamTooLong { .. } => 504,
         }
@@ -154,6 +156,7 @@ impl Error {
             Self::Transcript(TranscriptProblem::Failed) => "transcript_failed",
             Self::Refused { .. } => "provider_refused",
             Self::Failed { .. } | Self::BadAnswer { .. } => "upstream_error",
+            Self::EmptyAnswer { .. } => "empty_answer",
             Self::Unreachable { .. } | Self::Disconnected { .. } => "upstream_unreachable",
             Self::Overloaded { .. } => "overloaded",
             Self::Timeout { .. } | Self::StreamTooLong { .. } => "timeout",
@@ -242,6 +245,7 @@ impl Error {
             | Self::Disconnected { provider }
             | Self::Timeout { provider }
             | Self::Overloaded { provider, .. }
+            | Self::EmptyAnswer { provider }
             | Self::BadAnswer { provider, .. } => {
                 object.value("provider", provider);
             }
@@ -347,6 +351,9 @@ impl Error {
             Self::Overloaded { provider, .. } => write!(f, "provider `{provider}` is overloaded"),
             Self::BadAnswer { provider, problem } => {
                 write!(f, "provider `{provider}` sent an answer that {problem}")
+            }
+            Self::EmptyAnswer { provider } => {
+                write!(f, "provider `{provider}` sent an empty answer")
             }
             Self::PostProcessing { place, problem } => {
                 write!(f, "post-processing failed: {place} {problem}")

@@ -26,6 +26,8 @@ pub struct StreamWriter {
     finish: Option<Finish>,
     /// Events written and not taken yet.
     out: Vec<u8>,
+    /// True once the client has been told something. See [`Delta::is_noticeable`].
+    begun: bool,
     ended: bool,
 }
 
@@ -60,9 +62,10 @@ impl StreamWriter {
         Self { head, envelope, ..Self::default() }
     }
 
-    /// Returns true once a client would notice the stream: content, a call, a finish, an error.
+    /// Returns true once a client would notice the stream: content, a call, a finish of another kind
+    /// than `stop`, an error.
     pub fn has_begun(&self) -> bool {
-        self.ended || self.choices.iter().any(|choice| choice.begun)
+        self.begun
     }
 
     /// Returns true if at least one choice has begun, and each that has begun is finished.
@@ -96,6 +99,7 @@ impl StreamWriter {
         if delta.is_empty() || !delta.is_within_limits() {
             return;
         }
+        self.begun |= delta.is_noticeable();
         match delta {
             Delta::Content { choice, text, logprobs } => {
                 self.write_choice(
@@ -134,6 +138,7 @@ impl StreamWriter {
         if std::mem::replace(&mut self.ended, true) {
             return;
         }
+        self.begun = true;
         self.out.extend_from_slice(b"data: ");
         self.out
             .extend_from_slice(&error.to_json(&self.envelope.request_id, &AttemptLog::default()));

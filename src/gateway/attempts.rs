@@ -117,6 +117,11 @@ impl Attempts {
         &self.plan.primary.model
     }
 
+    /// Returns the lane of the exchange.
+    pub(super) fn lane(&self) -> Lane {
+        self.plan.lane
+    }
+
     /// Returns the body of the client's request.
     pub(super) fn body(&self) -> &[u8] {
         &self.body
@@ -137,7 +142,7 @@ impl Attempts {
         self.admit(PendingAdmission { index: PlanIndex::FIRST, reason: None, reply: None }, now)
     }
 
-    /// Takes in a response with status 200.
+    /// Takes in a response with status 200 that is no failure.
     pub(super) fn on_success(&self) -> Output {
         match self.plan.lane {
             Lane::Answer => Output::Pass,
@@ -169,7 +174,7 @@ impl Attempts {
         self.on_local_failure(Cause::DeadlineExceeded, ticket, 504, now)
     }
 
-    /// Takes in a response with any other status.
+    /// Takes in a response with another status, or one that a role reports as a failed attempt.
     pub(super) fn on_failure(
         &mut self,
         status: u16,

@@ -60,7 +60,8 @@ pub(super) enum ResponseBlock<'a> {
     Thinking(ThinkingBlock<'a>),
     ToolUse {
         id: Option<Text<'a>>,
-        name: Text<'a>,
+        /// Never empty.
+        name: Option<Text<'a>>,
         input: Option<&'a RawValue>,
     },
     /// A block that no client requested: of a tool that Anthropic runs, or of a later version.
@@ -84,10 +85,10 @@ impl<'a> WireBlock<'a> {
             "redacted_thinking" => {
                 ResponseBlock::Thinking(ThinkingBlock::Redacted { data: text_or_empty(self.data) })
             }
-            "tool_use" => match text(self.name).filter(|name| !name.is_empty()) {
-                Some(name) => ResponseBlock::ToolUse { id: text(self.id), name, input: self.input },
-                None => ResponseBlock::Other,
-            },
+            "tool_use" => {
+                let name = text(self.name).filter(|name| !name.is_empty());
+                ResponseBlock::ToolUse { id: text(self.id), name, input: self.input }
+            }
             _ => ResponseBlock::Other,
         }
     }
@@ -149,9 +150,4 @@ pub(super) fn to_finish(stop_reason: Option<&Text<'_>>) -> Finish {
         "refusal" => Finish::ContentFilter,
         _ => Finish::Stop,
     }
-}
-
-/// Returns the arguments of a call, `{}` for any input that is not an object.
-pub(super) fn to_arguments(input: Option<&RawValue>) -> &str {
-    input.map(RawValue::get).filter(|json| json.starts_with('{')).unwrap_or("{}")
 }
