@@ -353,6 +353,10 @@ impl Exchange {
                 Output::Wait
             }
             Ok(Endpoint::Models) => self.json(models::list(&self.gateway)),
+            Ok(Endpoint::Model(name)) => match models::find(&self.gateway, &name) {
+                Ok(body) => self.json(body),
+                Err(error) => self.refuse(&error),
+            },
             Ok(Endpoint::Health) => self.json(br#"{"status":"ok"}"#.to_vec()),
             Err(error) => self.refuse(&error),
         }

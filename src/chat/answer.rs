@@ -95,9 +95,7 @@ impl Answer<'_> {
             .value("model", &envelope.model)
             .value("request_id", &envelope.request_id);
         self.write_choices(body.key("choices"), envelope);
-        if let Some(usage) = &self.usage {
-            usage.write(body.key("usage"));
-        }
+        Usage::write(self.usage.as_ref(), body.key("usage"));
         for (key, raw) in
             [("system_fingerprint", self.system_fingerprint), ("service_tier", self.service_tier)]
         {

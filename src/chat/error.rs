@@ -32,6 +32,8 @@ pub enum Error {
     NoAccess,
     /// An unknown path.
     NoSuchPath,
+    /// A path that names a model which the gateway's region does not have.
+    NoSuchModel { model: String },
     /// A method that the path does not support.
     Method { allow: &'static str },
     /// The account's limit for a model and a window of time.
@@ -95,7 +97,7 @@ impl Error {
             Self::Rejected { status, .. } => *status,
             Self::NoAccount => 401,
             Self::NoAccess => 403,
-            Self::NoSuchPath => 404,
+            Self::NoSuchPath | Self::NoSuchModel { .. } => 404,
             Self::Transcript(TranscriptProblem::NotFound | TranscriptProblem::Deleted) => 404,
             Self::Method { .. } => 405,
             Self::Retired { .. } => 410,
@@ -143,6 +145,7 @@ impl Error {
             Self::NoAccount => "invalid_api_key",
             Self::NoAccess => "model_not_allowed",
             Self::NoSuchPath => "not_found",
+            Self::NoSuchModel { .. } => "model_not_found",
             Self::Method { .. } => "method_not_allowed",
             Self::ContextLength { .. } => "context_length_exceeded",
             Self::Retired { .. } => "model_retired",
@@ -168,6 +171,7 @@ impl Error {
         match self {
             Self::Invalid(mistakes) => mistakes.first().map(|mistake| mistake.param.as_str()),
             Self::Rejected { param, .. } => param.as_deref(),
+            Self::NoSuchModel { .. } => Some("model"),
             Self::Transcript(_) => Some("transcript_id"),
             _ => None,
         }
@@ -298,6 +302,9 @@ impl fmt::Display for Error {
             ),
             Self::NoSuchPath => {
                 f.write_str("no such path, there are POST /v1/chat/completions and GET /v1/models")
+            }
+            Self::NoSuchModel { model } => {
+                write!(f, "model {model} is not supported, GET /v1/models lists those that are")
             }
             Self::Method { allow } => write!(f, "this path takes {allow} only"),
             Self::LimitReached { model, limit, counted, retry_after } => write!(

@@ -5,7 +5,7 @@ mod reader;
 mod tool_results;
 mod unread;
 
-use std::{borrow::Cow, num::NonZeroU32};
+use std::{borrow::Cow, num::NonZeroU32, time::Duration};
 
 use self::{reader::ParameterReader, tool_results::pair_results};
 use super::{
@@ -56,6 +56,10 @@ pub struct Request<'a> {
     pub audio: bool,
     /// True if `model_region` is `global`.
     pub global: bool,
+    /// True if the first attempt is to be the only one.
+    pub fail_fast: bool,
+    /// Time for the whole exchange.
+    pub max_timeout: Option<Duration>,
 }
 
 /// Splits a client's body into its parameters.
@@ -132,6 +136,8 @@ impl<'a> Request<'a> {
             repair: reader.repair(),
             audio: reader.audio(),
             global: reader.global(),
+            fail_fast: reader.bool(Parameter::FailFast).unwrap_or_default(),
+            max_timeout: reader.max_timeout(),
             parameters: parameters.clone(),
         };
         let mistakes = reader.mistakes;

@@ -79,15 +79,9 @@ const MAX_CUSTOM_ARGUMENTS: usize = 4 << 20;
 impl StreamWriter {
     /// Creates a writer that has written nothing.
     pub fn new(envelope: Envelope) -> Self {
-        let mut head = b"data: ".to_vec();
-        let mut chunk = Object::open(&mut head);
-        chunk
-            .value("id", &envelope.completion_id())
-            .value("object", "chat.completion.chunk")
-            .value("created", &envelope.created)
-            .value("model", &envelope.model)
-            .value("request_id", &envelope.request_id)
-            .key("choices");
+        let mut head = Vec::new();
+        let mut chunk = open_chunk(&mut head, &envelope);
+        chunk.value("request_id", &envelope.request_id).key("choices");
         Self { head, envelope, ..Self::default() }
     }
 
@@ -162,15 +156,17 @@ impl StreamWriter {
         }
     }
 
-    /// Ends an interrupted stream with an error. No `[DONE]` follows: the answer is incomplete.
+    /// Ends an interrupted stream with an error: a chunk without choices, which holds the keys of the
+    /// error besides. No `[DONE]` follows: the answer is incomplete.
     pub fn fail(&mut self, error: &Error) {
         if std::mem::replace(&mut self.ended, true) {
             return;
         }
         self.begun = true;
-        self.out.extend_from_slice(b"data: ");
-        self.out
-            .extend_from_slice(&error.to_json(&self.envelope.request_id, &AttemptLog::default()));
+        let mut chunk = open_chunk(&mut self.out, &self.envelope);
+        chunk.raw("choices", "[]");
+        error.write(&mut chunk, &self.envelope.request_id, &AttemptLog::default());
+        chunk.close();
         self.out.extend_from_slice(b"\n\n");
     }
 
@@ -305,10 +301,10 @@ impl StreamWriter {
             }
         }
         self.ended = true;
-        if let Some(usage) = self.usage.filter(|_| self.envelope.include_usage) {
+        if self.envelope.include_usage {
             self.out.extend_from_slice(&self.head);
             self.out.extend_from_slice(b"[],\"usage\":");
-            usage.write(&mut self.out);
+            Usage::write(self.usage.as_ref(), &mut self.out);
             self.out.extend_from_slice(b"}\n\n");
         }
         self.out.extend_from_slice(b"data: [DONE]\n\n");
@@ -331,6 +327,18 @@ impl StreamWriter {
         }
         self.out.extend_from_slice(b",\"finish_reason\":null}]}\n\n");
     }
+}
+
+/// Opens the event of a chunk at the end of `out`.
+fn open_chunk<'o>(out: &'o mut Vec<u8>, envelope: &Envelope) -> Object<'o> {
+    out.extend_from_slice(b"data: ");
+    let mut chunk = Object::open(out);
+    chunk
+        .value("id", &envelope.completion_id())
+        .value("object", "chat.completion.chunk")
+        .value("created", &envelope.created)
+        .value("model", &envelope.model);
+    chunk
 }
 
 #[cfg(test)]

@@ -57,7 +57,7 @@ pub(super) fn read<'a>(
         annotations: None,
         audio: None,
     };
-    let usage = message.usage.map(UsageTokens::usage);
+    let usage = message.usage.and_then(UsageTokens::usage);
     Ok(Answer { choices: vec![choice], usage, system_fingerprint: None, service_tier: None })
 }
 

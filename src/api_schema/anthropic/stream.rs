@@ -162,7 +162,7 @@ impl StreamProgress {
     }
 
     fn usage(&self) -> Option<Delta<'static>> {
-        self.tokens.map(|tokens| Delta::Usage(tokens.usage()))
+        self.tokens.and_then(UsageTokens::usage).map(Delta::Usage)
     }
 
     fn open_block<'d>(
