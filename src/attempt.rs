@@ -22,12 +22,14 @@ use crate::{
         translation::{TranslatedRequest, TranslationInput},
     },
     chat::{answer::UpstreamResponse, envelope::Envelope, error::Error, replay},
+    collections::set_of,
     fit::StreamMode,
     handoff::{
         headers::{ATTEMPTS, PARAMS, REGION, REPAIR},
         ticket::{Lane, Ticket},
     },
     http_call::MAX_ANSWER,
+    json::replace_lone_surrogates,
     post_processing::{RepairReport, RepairRequest, Repairer},
     quota::{self, Counted},
     reply::Reply,
@@ -126,8 +128,11 @@ impl Attempt {
             let problem = "a request came to a region that it may not reach";
             return Err(Error::Misconfigured { problem });
         }
+        let replaced = replace_lone_surrogates(body);
+        let body = replaced.as_deref().unwrap_or(body);
         let read = ticket.inlet.reread(body)?;
-        let parameters = read.parameters().map_err(Error::Unreadable)?;
+        let mut parameters = read.parameters().map_err(Error::Unreadable)?;
+        parameters.replaces_surrogates = replaced.is_some();
         let (request, mistakes, request_model) = cluster.read(parameters, ticket.target.variant)?;
         if !mistakes.is_empty() {
             return Err(Error::Invalid(mistakes));
@@ -152,6 +157,8 @@ impl Attempt {
             created: now.as_secs(),
             // Chunks of a stream have no field for the request.
             request: if fit.stream == StreamMode::Off { fit.echo(target.name) } else { Vec::new() },
+            call_form: request.call_form,
+            custom_tools: set_of(request.custom_tools().map(|name| name.decode().into_owned())),
             include_usage: request.include_usage,
         };
         let price = target.model.price;

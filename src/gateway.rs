@@ -12,6 +12,7 @@ pub mod idle;
 pub mod models;
 pub mod plan;
 pub mod reply_source;
+mod request_head;
 pub mod stream_deadline;
 mod telemetry;
 pub mod transcript_fetch;
@@ -38,16 +39,17 @@ use crate::{
     },
     http_call::CallResult,
     inlet::Inlet,
-    messages::{betas::Betas, token_estimate},
+    messages::token_estimate,
     metrics::TelemetryEvent,
     quota::{SharedStore, service::RateLimitResponse},
     region::Region,
     reply::Reply,
-    request_id,
     summary::Summary,
     time::Timestamp,
     transcript::TranscriptRequest,
 };
+
+pub use self::request_head::RequestHead;
 
 /// Gateway of one region, which has a listener of Envoy's.
 #[derive(Clone, Debug)]
@@ -58,51 +60,6 @@ pub struct Gateway {
     pub region: Region,
     /// Store of the counts for limits.
     pub store: Rc<dyn SharedStore>,
-}
-
-/// Head of a client's request, as far as the gateway reads it.
-#[derive(Clone, Debug, Default)]
-pub struct RequestHead {
-    /// `:method`.
-    pub method: String,
-    /// `:path`, query included.
-    pub path: String,
-    /// `content-type`.
-    pub content_type: Option<String>,
-    /// `content-encoding`.
-    pub content_encoding: Option<String>,
-    /// `anthropic-beta`, as far as the names are known.
-    pub betas: Betas,
-    /// `true` if `anthropic-version` is there: the client is one of Anthropic's API.
-    pub is_anthropic: bool,
-    /// Fields of the request that are in its head.
-    pub fields: HeadFields,
-    /// Account of the caller, by the key or the token that Envoy has checked.
-    pub account: Option<String>,
-    /// Whether no body follows.
-    pub end: bool,
-}
-
-impl RequestHead {
-    /// Reads the headers of a request. Returns the request id beside the head, if there is a valid
-    /// one.
-    pub fn from_headers(headers: Vec<(String, String)>, end: bool) -> (Self, Option<String>) {
-        let (mut head, mut request_id) = (Self { end, ..Self::default() }, None);
-        for (name, value) in headers {
-            match name.as_str() {
-                ":method" => head.method = value,
-                ":path" => head.path = value,
-                "content-type" => head.content_type = Some(value),
-                "content-encoding" => head.content_encoding = Some(value),
-                "anthropic-beta" => head.betas = Betas::parse(&value),
-                "anthropic-version" => head.is_anthropic = true,
-                headers::ACCOUNT => head.account = Some(value),
-                "x-request-id" => request_id = Some(value),
-                other => head.fields.add(other, &value),
-            }
-        }
-        (head, request_id.filter(|text| request_id::is_uuid(text)))
-    }
 }
 
 /// Event of an exchange.

@@ -93,7 +93,7 @@ pub enum ParameterScope {
     Core,
     /// Some models take the parameter, according to their configuration.
     Optional,
-    /// No model takes the parameter: it is deprecated.
+    /// No model takes the parameter: it is deprecated, and sent in its new form.
     Legacy,
     /// The gateway itself takes the parameter: no provider receives it.
     Gateway,
@@ -136,6 +136,8 @@ pub struct Parameters<'a> {
     known: [Option<&'a RawValue>; COUNT],
     /// Unknown top-level keys, in the order of the request.
     pub unknown: Vec<(Cow<'a, str>, &'a RawValue)>,
+    /// True if lone surrogates in the client's body were replaced.
+    pub replaces_surrogates: bool,
     /// True for the parameters of a fallback, whose own fallbacks have no effect.
     pub is_fallback: bool,
     /// Paths of fields of another API's request that the chat API does not have.
@@ -222,6 +224,7 @@ impl<'de> Visitor<'de> for ParametersVisitor {
         let mut table = Parameters {
             known: [None; COUNT],
             unknown: Vec::new(),
+            replaces_surrogates: false,
             is_fallback: false,
             left_out: Vec::new(),
             original: None,

@@ -44,6 +44,7 @@ pub(super) fn forget_translation(fit: &mut Fit<'_>, refused: usize) {
         is_own || FITTED.contains(&name.as_ref())
     });
     fit.clamped.retain(|(name, _)| *name != Parameter::Stop.name());
+    fit.corrected.retain(|place| place == "lone_surrogates");
     fit.emulated.clear();
 }
 

@@ -5,6 +5,7 @@ use super::{
     cache_control::write_cache_control,
     decoder::AnthropicDecoder,
     fields::{write_model, write_thinking},
+    names::RULES,
     original::write_body,
     response_format::OutputFormat,
     thinking::{SAMPLING, ThinkingMode},
@@ -12,7 +13,9 @@ use super::{
     turns::AnthropicConversation,
 };
 use crate::{
-    api_schema::{stop_sequences::stop_sequences, translation::TranslationInput},
+    api_schema::{
+        stop_sequences::stop_sequences, tool_names::ToolNames, translation::TranslationInput,
+    },
     chat::parameter::Parameter,
     config::{Quirk, Target},
     fit::{Fit, StreamMode},
@@ -63,7 +66,7 @@ pub(crate) fn request(
         return ((path, body), AnthropicDecoder::of_original());
     }
     let AnthropicRequest { conversation, tools, format, thinking, .. } = request;
-    let names = tools.names(conversation);
+    let names = ToolNames::of_request(RULES, input.request);
     let mut out = Vec::with_capacity(input.request.parameters.length() + 256);
     let mut body = Object::open(&mut out);
     write_model(&mut body, target);
