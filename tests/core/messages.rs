@@ -22,6 +22,10 @@ use testkit::{
 
 const PATH: &str = "/v1/messages";
 
+/// A turn of the assistant that calls a tool.
+const CALL: &str =
+    r#"{"role":"assistant","content":[{"type":"tool_use","id":"a","name":"f","input":{}}]}"#;
+
 fn head(headers: &Value) -> RequestHead {
     play::head_for(PATH, headers)
 }
@@ -214,7 +218,7 @@ fn hostile_bodies_are_refused_or_read_at_once() {
     let nested = |depth: usize| {
         let (open, close) = (r#"{"type":"tool_result","tool_use_id":"a","content":["#, "]}");
         format!(
-            r#"{{"model":"gpt-4.1","max_tokens":9,"messages":[{{"role":"user","content":[{}{}]}}]}}"#,
+            r#"{{"model":"gpt-4.1","max_tokens":9,"messages":[{CALL},{{"role":"user","content":[{}{}]}}]}}"#,
             open.repeat(depth),
             close.repeat(depth)
         )
