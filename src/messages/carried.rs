@@ -81,7 +81,7 @@ fn join(entry: &mut Map<String, Value>, piece: Map<String, Value>) {
     for (key, value) in piece {
         match (entry.get_mut(&key), value) {
             (Some(Value::String(text)), Value::String(more)) if is_text(&key) => {
-                text.push_str(&more)
+                text.push_str(&more);
             }
             (_, Value::Null) => {}
             (_, value) => {
