@@ -1,7 +1,10 @@
 //! Inlets: the APIs in which a client may ask. Each reads its requests into chat requests, and writes
 //! what the chat API says in its own form; between the two, all inlets are the same.
 
-use std::time::{Duration, UNIX_EPOCH};
+use std::{
+    rc::Rc,
+    time::{Duration, UNIX_EPOCH},
+};
 
 use crate::{
     chat::{
@@ -12,12 +15,13 @@ use crate::{
         error::Error,
         finish::Finish,
         mistake::Unreadable,
-        parameter::Parameters,
+        parameter::{OriginalRequest, Parameters},
         request,
         stream_writer::StreamWriter,
         usage::Usage,
     },
-    messages::{self, betas::Betas, request::ChatBody, stream_writer::MessagesStreamWriter},
+    client_api::chat_body::ChatBody,
+    messages::{self, betas::Betas, stream_writer::MessagesStreamWriter},
     quota::LimitStatus,
     time::Timestamp,
 };
@@ -48,7 +52,14 @@ impl InletBody<'_> {
     pub fn parameters(&self) -> Result<Parameters<'_>, Unreadable> {
         match &self.translated {
             None => request::checked_parameters(self.body),
-            Some(chat) => chat.parameters(self.body),
+            Some(chat) => {
+                let mut parameters = chat.parameters()?;
+                let fields = serde_json::from_slice(self.body).ok();
+                let body = Some(self.body);
+                let original = fields.map(|fields| OriginalRequest { body, fields });
+                parameters.original = original.map(Rc::new);
+                Ok(parameters)
+            }
         }
     }
 

@@ -35,6 +35,7 @@
 pub mod api_schema;
 pub mod attempt;
 pub mod chat;
+pub mod client_api;
 pub mod collections;
 pub mod config;
 pub mod failover;

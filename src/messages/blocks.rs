@@ -3,10 +3,9 @@
 
 use serde_json::value::RawValue;
 
-use super::translation::MessagesTranslation;
 use crate::{
     chat::{mistake::MistakeKind, object::ObjectFields, text::Text},
-    json::Object,
+    client_api::{chat_messages::PartArray, translation::InletTranslation},
 };
 
 /// Name of a document without a title. OpenAI's servers need one.
@@ -30,62 +29,14 @@ impl<'a> MessagesBlock<'a> {
     }
 }
 
-/// Parts of a chat message, as an array in progress.
-#[derive(Debug, Default)]
-pub(super) struct PartArray {
-    json: Vec<u8>,
-    /// The text, if it is the only part and has no mark.
-    only_text: Option<Text<'static>>,
-}
-
-impl PartArray {
-    /// Returns `true` if there are no parts.
-    pub(super) fn is_empty(&self) -> bool {
-        self.json.is_empty()
-    }
-
-    /// Writes the content of a message: a string where that is enough.
-    pub(super) fn write(&self, out: &mut Vec<u8>) {
-        match &self.only_text {
-            Some(text) => out.extend_from_slice(text.json().as_bytes()),
-            None => {
-                out.push(b'[');
-                out.extend_from_slice(&self.json);
-                out.push(b']');
-            }
-        }
-    }
-
-    /// Adds a part. `fill` writes its fields.
-    fn add(&mut self, cache_control: Option<&RawValue>, fill: impl FnOnce(&mut Object<'_>)) {
-        if !self.json.is_empty() {
-            self.json.push(b',');
-        }
-        self.only_text = None;
-        let mut part = Object::open(&mut self.json);
-        fill(&mut part);
-        cache_control.map(|mark| part.raw("cache_control", mark.get()));
-        part.close();
-    }
-
-    /// Adds a text.
-    pub(super) fn add_text(&mut self, text: &Text<'_>, cache_control: Option<&RawValue>) {
-        let is_first = self.is_empty();
-        self.add(cache_control, |part| {
-            part.value("type", "text").value("text", text);
-        });
-        self.only_text = (is_first && cache_control.is_none()).then(|| text.clone().into_owned());
-    }
-}
-
 /// Translates content, a string or an array of blocks, into parts. `other` takes the blocks of types
 /// that are no parts.
 pub(super) fn add_content<'a>(
-    translation: &mut MessagesTranslation,
+    translation: &mut InletTranslation,
     path: &str,
     content: &'a RawValue,
     parts: &mut PartArray,
-    other: &mut dyn FnMut(&mut MessagesTranslation, &str, MessagesBlock<'a>),
+    other: &mut dyn FnMut(&mut InletTranslation, &str, MessagesBlock<'a>),
 ) {
     if let Some(text) = Text::from_raw(content) {
         return parts.add_text(&text, None);
@@ -104,7 +55,7 @@ pub(super) fn add_content<'a>(
 
 /// Adds nested content. Blocks that are no parts are left out.
 pub(super) fn add_nested(
-    translation: &mut MessagesTranslation,
+    translation: &mut InletTranslation,
     path: &str,
     content: &RawValue,
     parts: &mut PartArray,
@@ -113,19 +64,18 @@ pub(super) fn add_nested(
     if path.matches(".content").count() > MAX_NESTING {
         return translation.add_invalid(path, "is nested too deep");
     }
-    let mut leave_out =
-        |translation: &mut MessagesTranslation, _: &str, block: MessagesBlock<'_>| {
-            translation.leave_out("messages", &block.kind);
-        };
+    let mut leave_out = |translation: &mut InletTranslation, _: &str, block: MessagesBlock<'_>| {
+        translation.leave_out("messages", &block.kind);
+    };
     add_content(translation, path, content, parts, &mut leave_out);
 }
 
 fn add_block<'a>(
-    translation: &mut MessagesTranslation,
+    translation: &mut InletTranslation,
     path: &str,
     block: MessagesBlock<'a>,
     parts: &mut PartArray,
-    other: &mut dyn FnMut(&mut MessagesTranslation, &str, MessagesBlock<'a>),
+    other: &mut dyn FnMut(&mut InletTranslation, &str, MessagesBlock<'a>),
 ) {
     let has_citations =
         block.fields.get("citations").is_some_and(|raw| raw.get().len() > "[]".len());
@@ -146,7 +96,7 @@ fn add_block<'a>(
 }
 
 fn source<'a>(
-    translation: &mut MessagesTranslation,
+    translation: &mut InletTranslation,
     path: &str,
     block: &MessagesBlock<'a>,
 ) -> Option<ObjectFields<'a>> {
@@ -177,7 +127,7 @@ fn url_of<'a>(source: &ObjectFields<'a>) -> Option<Text<'a>> {
 const SOURCES: &str = "must be base64 with media_type and data, or url";
 
 fn add_image(
-    translation: &mut MessagesTranslation,
+    translation: &mut InletTranslation,
     path: &str,
     block: &MessagesBlock<'_>,
     parts: &mut PartArray,
@@ -206,7 +156,7 @@ fn add_file_id(file_id: &Text<'_>, block: &MessagesBlock<'_>, parts: &mut PartAr
 }
 
 fn add_document(
-    translation: &mut MessagesTranslation,
+    translation: &mut InletTranslation,
     path: &str,
     block: &MessagesBlock<'_>,
     parts: &mut PartArray,
@@ -247,7 +197,7 @@ fn file_name(title: &Text<'_>) -> Text<'static> {
 
 /// Adds a search result: its title and its source, then its texts.
 fn add_search_result(
-    translation: &mut MessagesTranslation,
+    translation: &mut InletTranslation,
     path: &str,
     block: &MessagesBlock<'_>,
     parts: &mut PartArray,

@@ -3,48 +3,25 @@
 
 use serde_json::value::RawValue;
 
-use super::{
-    blocks::{MessagesBlock, PartArray, add_content, add_nested},
-    carried::{CarriedData, is_own},
-    translation::MessagesTranslation,
+use super::blocks::{MessagesBlock, add_content, add_nested};
+use crate::{
+    chat::text::Text,
+    client_api::{
+        carried::{CarriedData, is_own},
+        chat_messages::{ChatMessages, PartArray, separate},
+        translation::InletTranslation,
+    },
+    json::Object,
 };
-use crate::{chat::text::Text, json::Object};
-
-/// Array of chat messages in progress.
-struct ChatMessages<'o> {
-    out: &'o mut Vec<u8>,
-    is_empty: bool,
-}
-
-impl ChatMessages<'_> {
-    /// Adds a message. `fill` writes its fields after the role.
-    fn add(&mut self, role: &str, fill: impl FnOnce(&mut Object<'_>)) {
-        if !std::mem::replace(&mut self.is_empty, false) {
-            self.out.push(b',');
-        }
-        let mut message = Object::open(self.out);
-        message.value("role", role);
-        fill(&mut message);
-        message.close();
-    }
-
-    /// Adds a message of parts, if there are any.
-    fn add_parts(&mut self, role: &str, parts: &PartArray) {
-        if !parts.is_empty() {
-            self.add(role, |message| parts.write(message.key("content")));
-        }
-    }
-}
 
 /// Writes the messages of a chat request.
 pub(super) fn write(
-    translation: &mut MessagesTranslation,
+    translation: &mut InletTranslation,
     system: Option<&RawValue>,
     messages: Option<&RawValue>,
     out: &mut Vec<u8>,
 ) {
-    out.push(b'[');
-    let mut chat = ChatMessages { out, is_empty: true };
+    let mut chat = ChatMessages::open(out);
     if let Some(system) = system {
         let mut parts = PartArray::default();
         add_nested(translation, "system", system, &mut parts);
@@ -56,11 +33,11 @@ pub(super) fn write(
             write_message(translation, &format!("messages[{index}]"), raw, &mut chat);
         }
     }
-    out.push(b']');
+    chat.close();
 }
 
 fn write_message(
-    translation: &mut MessagesTranslation,
+    translation: &mut InletTranslation,
     path: &str,
     raw: &RawValue,
     chat: &mut ChatMessages<'_>,
@@ -86,27 +63,26 @@ fn write_message(
 
 /// Writes a turn of the user: the results of tools, which follow their calls, then the rest.
 fn write_user(
-    translation: &mut MessagesTranslation,
+    translation: &mut InletTranslation,
     path: &str,
     content: &RawValue,
     chat: &mut ChatMessages<'_>,
 ) {
     let mut parts = PartArray::default();
-    let mut other =
-        |translation: &mut MessagesTranslation, path: &str, block: MessagesBlock<'_>| {
-            if block.kind == "tool_result" {
-                write_result(translation, path, &block, chat);
-            } else {
-                translation.leave_out("messages", &block.kind);
-            }
-        };
+    let mut other = |translation: &mut InletTranslation, path: &str, block: MessagesBlock<'_>| {
+        if block.kind == "tool_result" {
+            write_result(translation, path, &block, chat);
+        } else {
+            translation.leave_out("messages", &block.kind);
+        }
+    };
     add_content(translation, path, content, &mut parts, &mut other);
     chat.add_parts("user", &parts);
 }
 
 /// Writes the result of a call. A failure that says nothing becomes a word.
 fn write_result(
-    translation: &mut MessagesTranslation,
+    translation: &mut InletTranslation,
     path: &str,
     block: &MessagesBlock<'_>,
     chat: &mut ChatMessages<'_>,
@@ -129,16 +105,15 @@ fn write_result(
 
 /// Writes a turn of the assistant.
 fn write_assistant(
-    translation: &mut MessagesTranslation,
+    translation: &mut InletTranslation,
     path: &str,
     content: &RawValue,
     chat: &mut ChatMessages<'_>,
 ) {
     let (mut parts, mut turn) = (PartArray::default(), AssistantTurn::default());
-    let mut other =
-        |translation: &mut MessagesTranslation, path: &str, block: MessagesBlock<'_>| {
-            turn.add(translation, path, &block);
-        };
+    let mut other = |translation: &mut InletTranslation, path: &str, block: MessagesBlock<'_>| {
+        turn.add(translation, path, &block);
+    };
     add_content(translation, path, content, &mut parts, &mut other);
     if parts.is_empty() && turn.is_empty() {
         return;
@@ -176,12 +151,7 @@ impl AssistantTurn {
             && self.calls.is_empty()
     }
 
-    fn add(
-        &mut self,
-        translation: &mut MessagesTranslation,
-        path: &str,
-        block: &MessagesBlock<'_>,
-    ) {
+    fn add(&mut self, translation: &mut InletTranslation, path: &str, block: &MessagesBlock<'_>) {
         match block.kind.as_ref() {
             "thinking" => self.add_thinking(block),
             "redacted_thinking" => self.add_redacted(block),
@@ -229,7 +199,7 @@ impl AssistantTurn {
 
     fn add_call(
         &mut self,
-        translation: &mut MessagesTranslation,
+        translation: &mut InletTranslation,
         path: &str,
         block: &MessagesBlock<'_>,
     ) {
@@ -260,12 +230,5 @@ impl AssistantTurn {
             items.map(|items| message.raw(key, [b"[", items, b"]"].concat()));
         }
         self.cache_control.as_ref().map(|mark| message.raw("cache_control", mark));
-    }
-}
-
-/// Writes a comma after an item.
-fn separate(items: &mut Vec<u8>) {
-    if !items.is_empty() {
-        items.push(b',');
     }
 }
