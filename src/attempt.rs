@@ -29,6 +29,7 @@ use crate::{
         ticket::{Lane, Ticket},
     },
     http_call::MAX_ANSWER,
+    inlet,
     json::replace_lone_surrogates,
     post_processing::{RepairReport, RepairRequest, Repairer},
     quota::{self, Counted},
@@ -155,11 +156,16 @@ impl Attempt {
             request_id: ticket.request_id.clone(),
             model: target.name.to_owned(),
             created: now.as_secs(),
-            // Chunks of a stream have no field for the request.
-            request: if fit.stream == StreamMode::Off { fit.echo(target.name) } else { Vec::new() },
+            request: match inlet::echo(&request) {
+                Some(echo) => echo,
+                None if fit.stream == StreamMode::Off => fit.echo(target.name),
+                // Chunks of a stream have no field for the request.
+                None => Vec::new(),
+            },
             call_form: request.call_form,
             custom_tools: set_of(request.custom_tools().map(|name| name.decode().into_owned())),
             include_usage: request.include_usage,
+            carries_reasoning: inlet::carries_reasoning(&request),
         };
         let price = target.model.price;
         let attempt = Self {

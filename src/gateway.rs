@@ -450,7 +450,7 @@ impl Exchange {
     /// Returns the list of models, in the form of the client's API.
     fn models(&self) -> Vec<u8> {
         match self.inlet {
-            Inlet::Chat => models::list(&self.gateway),
+            Inlet::Chat | Inlet::Responses => models::list(&self.gateway),
             Inlet::Messages(_) | Inlet::TokenCount(_) => models::messages_list(&self.gateway),
         }
     }

@@ -15,14 +15,15 @@ use crate::{
         error::Error,
         finish::Finish,
         mistake::Unreadable,
-        parameter::{OriginalRequest, Parameters},
-        request,
+        parameter::{ClientApi, MissingLimit, OriginalRequest, Parameters},
+        request::{self, Request},
         stream_writer::StreamWriter,
         usage::Usage,
     },
     client_api::chat_body::ChatBody,
     messages::{self, betas::Betas, stream_writer::MessagesStreamWriter},
     quota::LimitStatus,
+    responses::{self, stream_writer::ResponsesStreamWriter},
     time::Timestamp,
 };
 
@@ -32,6 +33,8 @@ pub enum Inlet {
     /// The chat API.
     #[default]
     Chat,
+    /// The Responses API.
+    Responses,
     /// The Messages API, with the features that the client asks for.
     Messages(Betas),
     /// The count of tokens of the Messages API, whose requests are the same but for fields of the
@@ -43,8 +46,8 @@ pub enum Inlet {
 #[derive(Debug)]
 pub struct InletBody<'b> {
     body: &'b [u8],
-    /// Chat request that the body was translated into, if it was none.
-    translated: Option<ChatBody>,
+    /// Chat request that the body was translated into, with the API of the body. `None`: it was one.
+    translated: Option<(ChatBody, ClientApi)>,
 }
 
 impl InletBody<'_> {
@@ -52,12 +55,15 @@ impl InletBody<'_> {
     pub fn parameters(&self) -> Result<Parameters<'_>, Unreadable> {
         match &self.translated {
             None => request::checked_parameters(self.body),
-            Some(chat) => {
+            Some((chat, api)) => {
                 let mut parameters = chat.parameters()?;
                 let fields = serde_json::from_slice(self.body).ok();
-                let body = Some(self.body);
-                let original = fields.map(|fields| OriginalRequest { body, fields });
+                let (api, body) = (*api, Some(self.body));
+                let original = fields.map(|fields| OriginalRequest { api, body, fields });
                 parameters.original = original.map(Rc::new);
+                if api == ClientApi::Responses {
+                    parameters.missing_limit = MissingLimit::Unlimited;
+                }
                 Ok(parameters)
             }
         }
@@ -81,10 +87,13 @@ impl Inlet {
     pub fn reread<'b>(&self, body: &'b [u8]) -> Result<InletBody<'b>, Error> {
         let translated = match self {
             Self::Chat => None,
-            Self::Messages(_) => {
-                Some(messages::request::to_chat(body, &["max_tokens", "messages"])?)
+            Self::Responses => Some((responses::request::to_chat(body)?, ClientApi::Responses)),
+            Self::Messages(_) | Self::TokenCount(_) => {
+                let is_count = self.counts_tokens();
+                let required: &[_] =
+                    if is_count { &["messages"] } else { &["max_tokens", "messages"] };
+                Some((messages::request::to_chat(body, required)?, ClientApi::Messages))
             }
-            Self::TokenCount(_) => Some(messages::request::to_chat(body, &["messages"])?),
         };
         Ok(InletBody { body, translated })
     }
@@ -98,6 +107,7 @@ impl Inlet {
     ) -> Vec<u8> {
         match self {
             Self::Chat => answer.to_json(envelope, service),
+            Self::Responses => responses::answer::to_json(answer, envelope),
             Self::Messages(_) | Self::TokenCount(_) => messages::answer::to_json(answer, envelope),
         }
     }
@@ -105,7 +115,7 @@ impl Inlet {
     /// Returns the body of an answer that came in the inlet's own API.
     pub fn relay(&self, body: &[u8], envelope: &Envelope) -> Vec<u8> {
         match self {
-            Self::Chat => body.to_vec(),
+            Self::Chat | Self::Responses => body.to_vec(),
             Self::Messages(_) | Self::TokenCount(_) => {
                 messages::relay::answer(body, &envelope.model)
             }
@@ -115,7 +125,7 @@ impl Inlet {
     /// Returns the body of an error.
     pub fn error(&self, error: &Error, request_id: &str, log: &AttemptLog) -> Vec<u8> {
         match self {
-            Self::Chat => error.to_json(request_id, log),
+            Self::Chat | Self::Responses => error.to_json(request_id, log),
             Self::Messages(_) | Self::TokenCount(_) => {
                 messages::failure::to_json(error, request_id, log)
             }
@@ -126,6 +136,7 @@ impl Inlet {
     pub fn stream(&self, envelope: Envelope) -> InletStream {
         match self {
             Self::Chat => InletStream::Chat(StreamWriter::new(envelope)),
+            Self::Responses => InletStream::Responses(ResponsesStreamWriter::new(envelope)),
             Self::Messages(_) | Self::TokenCount(_) => {
                 InletStream::Messages(MessagesStreamWriter::new(envelope))
             }
@@ -135,7 +146,7 @@ impl Inlet {
     /// Returns the headers of every response about its request.
     pub fn id_header(&self, request_id: &str) -> Option<(&'static str, String)> {
         match self {
-            Self::Chat => None,
+            Self::Chat | Self::Responses => None,
             Self::Messages(_) | Self::TokenCount(_) => Some((REQUEST_ID, request_id.to_owned())),
         }
     }
@@ -149,7 +160,7 @@ impl Inlet {
         now: Timestamp,
     ) -> Vec<(&'static str, String)> {
         let mut headers = Vec::from(status.headers(model, now));
-        if *self != Self::Chat {
+        if matches!(self, Self::Messages(_) | Self::TokenCount(_)) {
             let until = UNIX_EPOCH + Duration::from_secs(now.plus(status.left(now)).as_secs());
             headers.extend([
                 ("anthropic-ratelimit-requests-limit", status.limit.to_string()),
@@ -166,7 +177,7 @@ impl Inlet {
     /// Returns the features of the Messages API that the client asks for.
     pub fn betas(self) -> Betas {
         match self {
-            Self::Chat => Betas::default(),
+            Self::Chat | Self::Responses => Betas::default(),
             Self::Messages(betas) | Self::TokenCount(betas) => betas,
         }
     }
@@ -180,6 +191,7 @@ impl Inlet {
     pub fn parse(text: Option<&str>) -> Option<Self> {
         let Some(text) = text else { return Some(Self::Chat) };
         match text.split_at_checked(1)? {
+            ("r", "") => Some(Self::Responses),
             ("m", betas) => Some(Self::Messages(Betas::parse(betas))),
             ("t", betas) => Some(Self::TokenCount(Betas::parse(betas))),
             _ => None,
@@ -190,10 +202,23 @@ impl Inlet {
     pub fn to_text(self) -> Option<String> {
         match self {
             Self::Chat => None,
+            Self::Responses => Some("r".to_owned()),
             Self::Messages(betas) => Some(format!("m{betas}")),
             Self::TokenCount(betas) => Some(format!("t{betas}")),
         }
     }
+}
+
+/// Returns the fields of a request that its answer repeats, if they are not those of the chat API.
+pub fn echo(request: &Request<'_>) -> Option<Vec<u8>> {
+    let original = request.parameters.original_in(ClientApi::Responses)?;
+    Some(responses::echo::to_json(&original.fields))
+}
+
+/// Returns `true` if the client carries reasoning to the next turn.
+pub fn carries_reasoning(request: &Request<'_>) -> bool {
+    let original = request.parameters.original_in(ClientApi::Responses);
+    original.is_some_and(|original| responses::echo::carries_reasoning(&original.fields))
 }
 
 /// Header with the id of a request. Claude API, *Errors*, "Request id".
@@ -205,6 +230,7 @@ pub const REQUEST_ID: &str = "request-id";
 pub enum InletStream {
     Chat(StreamWriter),
     Messages(MessagesStreamWriter),
+    Responses(ResponsesStreamWriter),
 }
 
 /// Calls a method that all writers have.
@@ -213,6 +239,7 @@ macro_rules! each {
         match $stream {
             Self::Chat($writer) => $call,
             Self::Messages($writer) => $call,
+            Self::Responses($writer) => $call,
         }
     };
 }
@@ -231,6 +258,14 @@ impl InletStream {
     /// Returns `true` once the stream has ended.
     pub fn has_ended(&self) -> bool {
         each!(self, writer => writer.has_ended())
+    }
+
+    /// Returns `true` if the answer is longer than the stream can hold.
+    pub fn is_too_long(&self) -> bool {
+        match self {
+            Self::Chat(_) | Self::Messages(_) => false,
+            Self::Responses(writer) => writer.is_too_long(),
+        }
     }
 
     /// Returns the last count of tokens, if there was one.
@@ -261,8 +296,8 @@ impl InletStream {
     /// Writes an event of the provider, whose deltas these are, as it is.
     pub fn relay(&mut self, data: &[u8], deltas: &[Delta<'_>]) {
         match self {
-            Self::Chat(writer) => deltas.iter().for_each(|delta| writer.write(delta)),
             Self::Messages(writer) => writer.relay(data, deltas),
+            Self::Chat(_) | Self::Responses(_) => deltas.iter().for_each(|delta| self.write(delta)),
         }
     }
 }

@@ -199,6 +199,9 @@ impl EventPipeline {
             return Ok(());
         }
         for delta in deltas.drain(..) {
+            if self.writer.is_too_long() {
+                return Err(origin.bad("is longer than 32 MiB"));
+            }
             if delta == Delta::End && !self.writer.has_begun() && !self.writer.is_finished() {
                 return Err(origin.bad("ended before it began"));
             }

@@ -93,6 +93,53 @@ impl PartArray {
     }
 }
 
+impl PartArray {
+    /// Adds an image by its URL, with the detail that the client wants.
+    pub(crate) fn add_image(
+        &mut self,
+        url: &Text<'_>,
+        detail: Option<&RawValue>,
+        cache_control: Option<&RawValue>,
+    ) {
+        self.add(cache_control, |part| {
+            part.value("type", "image_url").object("image_url", |image| {
+                image.value("url", url);
+                detail.map(|detail| image.raw("detail", detail.get()));
+            });
+        });
+    }
+
+    /// Adds a file by its URL or its data.
+    pub(crate) fn add_file(
+        &mut self,
+        name: Option<&Text<'_>>,
+        data: &Text<'_>,
+        cache_control: Option<&RawValue>,
+    ) {
+        self.add(cache_control, |part| {
+            part.value("type", "file").object("file", |file| {
+                match name {
+                    Some(name) => file.value("filename", name),
+                    None => file.value("filename", DOCUMENT_NAME),
+                };
+                file.value("file_data", data);
+            });
+        });
+    }
+
+    /// Adds a file by its id, which the translator of a provider's API may refuse.
+    pub(crate) fn add_file_id(&mut self, file_id: &Text<'_>, cache_control: Option<&RawValue>) {
+        self.add(cache_control, |part| {
+            part.value("type", "file").object("file", |file| {
+                file.value("file_id", file_id);
+            });
+        });
+    }
+}
+
+/// Name of a document without one. OpenAI's servers need one.
+const DOCUMENT_NAME: &str = "document.pdf";
+
 /// Writes a comma after an item.
 pub(crate) fn separate(items: &mut Vec<u8>) {
     if !items.is_empty() {

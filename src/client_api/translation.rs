@@ -26,6 +26,11 @@ impl InletTranslation {
         self.prefix = prefix;
     }
 
+    /// Returns `true` within the request of a fallback.
+    pub(crate) fn is_in_fallback(&self) -> bool {
+        !self.prefix.is_empty()
+    }
+
     /// Returns the mistakes, and the paths that were left out.
     pub(crate) fn into_reports(self) -> (Vec<Mistake>, Vec<String>) {
         (self.mistakes, self.left_out)

@@ -59,7 +59,7 @@ pub(super) fn find(gateway: &Gateway, name: &str, inlet: Inlet) -> Result<Vec<u8
     let listed = listed.ok_or_else(|| Error::NoSuchModel { model: printable(name) })?;
     let mut out = Vec::new();
     match inlet {
-        Inlet::Chat => listed.write(&mut out),
+        Inlet::Chat | Inlet::Responses => listed.write(&mut out),
         _ => write_messages_model(&mut out, listed.name, listed.model),
     }
     Ok(out)

@@ -8,9 +8,6 @@ use crate::{
     client_api::{chat_messages::PartArray, translation::InletTranslation},
 };
 
-/// Name of a document without a title. OpenAI's servers need one.
-const DOCUMENT_NAME: &str = "document.pdf";
-
 /// The deepest nesting of documents and results that is translated.
 const MAX_NESTING: usize = 4;
 
@@ -134,25 +131,12 @@ fn add_image(
 ) {
     let Some(source) = source(translation, path, block) else { return };
     if let Some(file_id) = source.text("file_id") {
-        return add_file_id(&file_id, block, parts);
+        return parts.add_file_id(&file_id, block.cache_control());
     }
     let Some(url) = url_of(&source) else {
         return translation.add_invalid(&format!("{path}.source"), SOURCES);
     };
-    parts.add(block.cache_control(), |part| {
-        part.value("type", "image_url").object("image_url", |image| {
-            image.value("url", &url);
-        });
-    });
-}
-
-/// Adds a file by its id, which the translator of a provider's API may refuse.
-fn add_file_id(file_id: &Text<'_>, block: &MessagesBlock<'_>, parts: &mut PartArray) {
-    parts.add(block.cache_control(), |part| {
-        part.value("type", "file").object("file", |file| {
-            file.value("file_id", file_id);
-        });
-    });
+    parts.add_image(&url, None, block.cache_control());
 }
 
 fn add_document(
@@ -164,7 +148,7 @@ fn add_document(
     let Some(source) = source(translation, path, block) else { return };
     let title = block.fields.text("title").filter(|title| !title.is_empty());
     if let Some(file_id) = source.text("file_id") {
-        return add_file_id(&file_id, block, parts);
+        return parts.add_file_id(&file_id, block.cache_control());
     }
     let kind = kind_of(&source);
     if let ("text", Some(text)) = (kind.as_str(), source.text("data")) {
@@ -180,12 +164,8 @@ fn add_document(
     let Some(url) = url_of(&source) else {
         return translation.add_invalid(&format!("{path}.source"), SOURCES);
     };
-    let name = title.map_or_else(|| Text::new(DOCUMENT_NAME), |title| file_name(&title));
-    parts.add(block.cache_control(), |part| {
-        part.value("type", "file").object("file", |file| {
-            file.value("filename", &name).value("file_data", &url);
-        });
-    });
+    let name = title.map(|title| file_name(&title));
+    parts.add_file(name.as_ref(), &url, block.cache_control());
 }
 
 /// Returns the name of a PDF with a title. Some servers look at its extension.

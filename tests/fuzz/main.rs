@@ -73,6 +73,10 @@ decoders! {
     messages_answers: answer of "answer" in "messages",
     messages_streams: stream of "stream" in "messages",
     messages_errors: error of "answer" in "messages",
+    responses_requests: request of "request" in "responses",
+    responses_answers: answer of "answer" in "responses",
+    responses_streams: stream of "stream" in "responses",
+    responses_errors: error of "answer" in "responses",
 }
 
 /// The request of a golden case, with its path if it is not the chat API's, and what it holds under a
@@ -88,8 +92,8 @@ struct Asked {
 
 impl Asked {
     fn body(&self) -> Vec<u8> {
-        match self.path {
-            Some(_) => play::messages_request(&self.parameters),
+        match &self.path {
+            Some(path) => play::request_for(path, &self.parameters),
             None => play::request(&self.parameters),
         }
     }

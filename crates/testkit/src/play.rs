@@ -268,6 +268,14 @@ pub fn messages_request(fields: &Value) -> Vec<u8> {
     fill(json!({"model": "gpt-4.1", "max_tokens": 100, "messages": messages}), fields)
 }
 
+/// A request for a path with these fields, and with those that its API needs if they name none.
+pub fn request_for(path: &str, fields: &Value) -> Vec<u8> {
+    if path.contains("/responses") {
+        return fill(json!({"model": "gpt-4.1", "input": "Hi", "store": false}), fields);
+    }
+    messages_request(fields)
+}
+
 fn fill(mut request: Value, parameters: &Value) -> Vec<u8> {
     for (name, value) in parameters.as_object().into_iter().flatten() {
         request[name] = value.clone();
