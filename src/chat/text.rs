@@ -19,6 +19,12 @@ impl<'a> Text<'a> {
         Self(to_raw_value(plain).map_or_else(|_| null_token(), Cow::Owned))
     }
 
+    /// Creates a text from characters that are escaped as in JSON.
+    pub fn from_escaped(escaped: &str) -> Self {
+        let json = RawValue::from_string(format!("\"{escaped}\""));
+        Self(json.map_or_else(|_| null_token(), Cow::Owned))
+    }
+
     /// Returns the text in `raw`, if that is a string.
     pub fn from_raw(raw: &'a RawValue) -> Option<Self> {
         raw.get().starts_with('"').then_some(Self(Cow::Borrowed(raw)))
@@ -84,10 +90,10 @@ impl<'a> Text<'a> {
             return None;
         }
         let own = if is_half { before } else { escaped };
-        let json = format!("\"{carry}{own}\"");
+        let joined = Text::from_escaped(&[carry.as_str(), own].concat());
         carry.clear();
         carry.push_str(half.filter(|_| is_half).unwrap_or_default());
-        Some(Text(RawValue::from_string(json).map_or_else(|_| null_token(), Cow::Owned)))
+        Some(joined)
     }
 
     /// Returns the unescaped characters, borrowed from the body if they have no escapes.
@@ -116,8 +122,7 @@ impl<'a> Text<'a> {
 
     /// Returns both texts as one, separated by `between`, which needs no escaping.
     pub fn join(&self, between: &str, other: &Text<'_>) -> Text<'static> {
-        let json = format!("\"{}{between}{}\"", self.escaped(), other.escaped());
-        Text(RawValue::from_string(json).map_or_else(|_| null_token(), Cow::Owned))
+        Text::from_escaped(&[self.escaped(), between, other.escaped()].concat())
     }
 
     /// Returns the concatenation of texts.
@@ -125,14 +130,34 @@ impl<'a> Text<'a> {
         if let [one] = texts {
             return one.clone();
         }
-        let all: String = texts.iter().map(Self::escaped).collect();
-        Self(RawValue::from_string(format!("\"{all}\"")).map_or_else(|_| null_token(), Cow::Owned))
+        Self::from_escaped(&texts.iter().map(Self::escaped).collect::<String>())
     }
 
     /// Returns an owned text.
     pub fn into_owned(self) -> Text<'static> {
         Text(Cow::Owned(self.0.into_owned()))
     }
+}
+
+/// Returns the first character of an escaped text, and its length there. A half of a surrogate pair
+/// is the replacement character.
+pub fn escaped_character(escaped: &str) -> Option<(char, usize)> {
+    let first = escaped.chars().next()?;
+    if first != '\\' {
+        return Some((first, first.len_utf8()));
+    }
+    Some(match escaped.chars().nth(1)? {
+        'u' => {
+            let code = escaped.get(2..6).and_then(|digits| u32::from_str_radix(digits, 16).ok())?;
+            (char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER), 6)
+        }
+        'n' => ('\n', 2),
+        'r' => ('\r', 2),
+        't' => ('\t', 2),
+        'b' => ('\u{8}', 2),
+        'f' => ('\u{c}', 2),
+        other => (other, 2),
+    })
 }
 
 /// Returns the half of a surrogate pair that a text begins with: true for the first half.

@@ -3,6 +3,7 @@
 
 use serde_json::value::RawValue;
 
+use super::reasoning_history::without_reasoning;
 use crate::{
     api_schema::translation::TranslationInput,
     chat::{
@@ -26,6 +27,7 @@ pub(super) fn write(out: &mut Vec<u8>, input: &TranslationInput<'_, '_>) {
     list(out, messages.chain(closing), |out, listed| match listed {
         ListedMessage::Request((index, message)) => {
             let legacy = LegacyFunction::read(index, message, &mut pending);
+            let message = &*without_reasoning(message, provider);
             MessageWriter { message, legacy, provider, caches }.write(out);
         }
         ListedMessage::Closing(message) => {

@@ -38,7 +38,7 @@ pub(crate) fn request(input: &TranslationInput<'_, '_>) -> ((String, Vec<u8>), O
         }
     }
     body.close();
-    (("/chat/completions".to_owned(), out), OpenAiDecoder::default())
+    (("/chat/completions".to_owned(), out), OpenAiDecoder::new(input))
 }
 
 fn max_tokens_key(provider: &Provider) -> &'static str {
