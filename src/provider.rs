@@ -27,7 +27,7 @@ use crate::{
         stream_writer::StreamWriter,
     },
     failover::Failover,
-    fit::StreamMode,
+    fit::{StreamMode, response_format::FormatMode},
     handoff::{
         headers::{ATTEMPTS, NEXT, PARAMS, REGION, REPAIR},
         ticket::{Lane, Ticket},
@@ -152,7 +152,12 @@ impl Attempt {
             stream: fit.stream,
             params: fit.report(),
             decoder,
-            repair: RepairRequest::from_request(&request),
+            repair: match fit.format {
+                FormatMode::Native => RepairRequest::from_request(&request),
+                FormatMode::JsonMode | FormatMode::Instruction => {
+                    Some(RepairRequest::for_emulated_format(&request))
+                }
+            },
             repairs: None,
             began: now,
             sent: ticket.due.map_or(now, |due| due.max(now)),

@@ -4,6 +4,7 @@
 mod answer;
 mod decoder;
 mod fit;
+mod instruction;
 mod messages;
 mod reasoning_history;
 mod reasoning_stage;

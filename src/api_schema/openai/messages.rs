@@ -3,7 +3,7 @@
 
 use serde_json::value::RawValue;
 
-use super::reasoning_history::without_reasoning;
+use super::{instruction::InstructedMessages, reasoning_history::without_reasoning};
 use crate::{
     api_schema::translation::TranslationInput,
     chat::{
@@ -22,20 +22,27 @@ pub(super) fn write(out: &mut Vec<u8>, input: &TranslationInput<'_, '_>) {
     let provider = input.target.provider;
     let caches = input.target.model.supports(Parameter::CacheControl);
     let mut pending = None;
-    let messages = input.request.messages.iter().enumerate().map(ListedMessage::Request);
+    let InstructedMessages { added, first, rest } = InstructedMessages::new(input);
+    let instruction = added.as_ref().map(ListedMessage::Instruction);
+    let messages = first.as_deref().into_iter().chain(rest).enumerate().map(ListedMessage::Request);
     let closing = closing_message(input.request, &input.target).map(ListedMessage::Closing);
-    list(out, messages.chain(closing), |out, listed| match listed {
+    let listed = instruction.into_iter().chain(messages).chain(closing);
+    list(out, listed, |out, listed| match listed {
         ListedMessage::Request((index, message)) => {
             let legacy = LegacyFunction::read(index, message, &mut pending);
             let message = &*without_reasoning(message, provider);
             MessageWriter { message, legacy, provider, caches }.write(out);
         }
-        ListedMessage::Closing(message) => {
-            let mut object = Object::open(out);
-            object.value("role", "user").value("content", message.text());
-            object.close();
-        }
+        ListedMessage::Instruction(text) => write_plain(out, "system", text),
+        ListedMessage::Closing(message) => write_plain(out, "user", &Text::new(message.text())),
     });
+}
+
+/// Writes a message that the gateway adds.
+fn write_plain(out: &mut Vec<u8>, role: &str, content: &Text<'_>) {
+    let mut object = Object::open(out);
+    object.value("role", role).value("content", content);
+    object.close();
 }
 
 /// Returns the message that closes a conversation whose last message the model refuses: that of an
@@ -64,6 +71,8 @@ pub(super) fn closing_message(
 enum ListedMessage<'q, 'a> {
     /// Message of the request, with its index.
     Request((usize, &'q Message<'a>)),
+    /// Instruction at the beginning.
+    Instruction(&'q Text<'static>),
     /// Message of the user at the end.
     Closing(ClosingMessage),
 }
