@@ -44,6 +44,7 @@ impl Failover {
         match error {
             Error::Failed { .. }
             | Error::Unreachable { .. }
+            | Error::Disconnected { .. }
             | Error::Overloaded { .. }
             | Error::BadAnswer { .. }
             // A model that is asked again gives another answer.
@@ -127,7 +128,8 @@ mod tests {
         let cases = [
             (Error::Failed { provider: provider(), status: 503 }, "retry upstream_error"),
             (Error::Unreachable { provider: provider() }, "retry upstream_unreachable"),
-            (Error::Overloaded { provider: provider() }, "retry overloaded"),
+            (Error::Disconnected { provider: provider() }, "retry upstream_unreachable"),
+            (Error::Overloaded { provider: provider(), retry_after: None }, "retry overloaded"),
             (Error::BadAnswer { provider: provider(), problem: "x" }, "retry upstream_error"),
             (
                 Error::PostProcessing { place: "content".to_owned(), problem: "x" },

@@ -11,6 +11,7 @@ pub mod idle;
 pub mod models;
 pub mod plan;
 pub mod reply_source;
+pub mod stream_deadline;
 mod telemetry;
 pub mod transcript_fetch;
 
@@ -19,7 +20,7 @@ use std::{rc::Rc, time::Duration};
 use self::{
     attempts::Attempts,
     endpoints::{Endpoint, endpoint},
-    idle::IdleTimeouts,
+    idle::{IdleTimeouts, StreamLimits},
     plan::{Plan, PlanIndex},
     reply_source::ReplySource,
     transcript_fetch::{PendingTranscript, TranscriptCall},
@@ -119,6 +120,9 @@ pub enum Input {
     TranscriptFetched(CallResult),
     /// The moment of [`Output::WakeAt`], or the end of a hedge, has come.
     WakeUp,
+    /// The deadline of [`Output::Forward`] has passed without a response. The ticket in filter state
+    /// is that of the attempt under way.
+    DeadlinePassed(Option<Box<Ticket>>),
 }
 
 /// Action that the shell takes.
@@ -143,6 +147,8 @@ pub enum Output {
         retries: usize,
         /// Time without a response after which [`Input::WakeUp`] is due.
         hedge: Option<Duration>,
+        /// Time without a response after which [`Input::DeadlinePassed`] is due.
+        deadline: Option<Duration>,
     },
     /// Hold the request, and call for a transcript. The body of the [`Output::Forward`] that follows
     /// has the transcript in it.
@@ -162,8 +168,8 @@ pub enum Output {
     },
     /// Let the response go to the client.
     Pass,
-    /// Let the response, a stream, go to the client, and watch its silences.
-    Stream(IdleTimeouts),
+    /// Let the response, a stream, go to the client, and watch its silences and its deadline.
+    Stream(Box<StreamLimits>),
 }
 
 /// Caller of an exchange, with the facts that every ticket of the exchange carries.
@@ -303,6 +309,9 @@ impl Exchange {
             Input::Response { status, source } => attempts.on_failure(status, source, clock()),
             Input::CallEnded { index, result } => attempts.on_call_ended(index, result, clock()),
             Input::WakeUp => attempts.on_wake_up(clock()),
+            Input::DeadlinePassed(ticket) => {
+                attempts.on_deadline(ticket.map(|ticket| *ticket), clock())
+            }
             Input::Head(_) | Input::Received(_) | Input::Body(_) | Input::Trailers => Output::Wait,
         }
     }

@@ -7,8 +7,8 @@
 //!
 //! From the ground up; `.ci/check-layout` refuses an import that points up:
 //!
-//! - [`time`], [`json`], [`sse`], [`region`], [`network`], [`request_id`], [`http_call`]: small parts
-//!   that know nothing of one another.
+//! - [`collections`], [`time`], [`json`], [`sse`], [`region`], [`network`], [`request_id`],
+//!   [`http_call`]: small parts that know nothing of one another.
 //! - [`chat`]: the chat API, as clients see it: requests, answers, streams and errors.
 //! - [`post_processing`]: the repair of JSON in answers and streams.
 //! - [`failover`]: the decision after a failed attempt.
@@ -18,6 +18,7 @@
 //! - [`summary`], [`metrics`], [`handoff`], [`reply`]: the facts of an exchange for logs and traces,
 //!   metrics, the contract between the roles, and replies to the client.
 //! - [`api_schema`]: the translators between the chat API and the APIs of providers.
+//! - [`attempt`]: one attempt at one provider: translation, the reading of the answer, telemetry.
 //! - [`provider`] and [`gateway`]: the two roles.
 //! - [`plugin_config`]: the configuration that Envoy passes to a role.
 //! - `shell`: the only code that knows Envoy. Everything else runs without a host.
@@ -30,7 +31,9 @@
 )]
 
 pub mod api_schema;
+pub mod attempt;
 pub mod chat;
+pub mod collections;
 pub mod config;
 pub mod failover;
 pub mod fallbacks;

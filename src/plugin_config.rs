@@ -5,6 +5,7 @@ use std::{fmt, rc::Rc};
 use serde_json::{Value, json};
 
 use crate::{
+    attempt::ProviderClusters,
     config::{
         Config, GATEWAY, Invalid, Problem,
         mistakes::Mistakes,
@@ -15,7 +16,6 @@ use crate::{
         },
     },
     gateway::Gateway,
-    provider::ProviderClusters,
     quota::SharedStore,
     region::Region,
 };

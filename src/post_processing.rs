@@ -9,14 +9,17 @@ mod format_check;
 use std::{collections::BTreeMap, rc::Rc};
 
 use self::format_check::FormatCheck;
-use crate::chat::{
-    answer::{Answer, Choice},
-    delta::Delta,
-    error::Error,
-    finish::Finish,
-    request::Request,
-    text::Text,
-    tools::ResponseFormat,
+use crate::{
+    chat::{
+        answer::{Answer, Choice},
+        delta::Delta,
+        error::Error,
+        finish::Finish,
+        request::Request,
+        text::Text,
+        tools::ResponseFormat,
+    },
+    collections::map_of,
 };
 use json_repair::{ExpectedShape, Failure, Report, RootKind, Stream};
 
@@ -143,7 +146,7 @@ fn tools_shapes(request: &Request<'_>) -> BTreeMap<String, ExpectedShape> {
         let shape = function.parameters.map(|raw| ExpectedShape::from_schema(raw.get()));
         (function.name.decode().into_owned(), shape.unwrap_or_default().with_object_root())
     });
-    shapes.collect()
+    map_of(shapes)
 }
 
 /// Returns the arguments of a call if they need repair. Empty arguments become an empty object.

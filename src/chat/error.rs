@@ -52,10 +52,14 @@ pub enum Error {
     Failed { provider: String, status: u16 },
     /// A provider that cannot be reached.
     Unreachable { provider: String },
+    /// A connection to a provider that broke off before the answer was complete.
+    Disconnected { provider: String },
     /// A provider that exceeded a deadline.
     Timeout { provider: String },
+    /// A stream that reached its deadline while it flowed.
+    StreamTooLong { limit: Duration },
     /// A provider that is overloaded.
-    Overloaded { provider: String },
+    Overloaded { provider: String, retry_after: Option<Duration> },
     /// An invalid answer of the provider.
     BadAnswer { provider: String, problem: &'static str },
     /// A post-processing step that failed. The client receives nothing of the answer.
@@ -98,9 +102,9 @@ impl Error {
             Self::LimitReached { .. } | Self::RateLimited { .. } => 429,
             Self::Misconfigured { .. } | Self::PostProcessing { .. } => 500,
             Self::Refused { .. } | Self::Failed { .. } | Self::BadAnswer { .. } => 502,
-            Self::Unreachable { .. } => 502,
+            Self::Unreachable { .. } | Self::Disconnected { .. } => 502,
             Self::Overloaded { .. } | Self::Uncounted => 503,
-            Self::Timeout { .. } => 504,
+            Self::Timeout { .. } | Self::StreamTooLong { .. } => 504,
         }
     }
 
@@ -150,9 +154,9 @@ impl Error {
             Self::Transcript(TranscriptProblem::Failed) => "transcript_failed",
             Self::Refused { .. } => "provider_refused",
             Self::Failed { .. } | Self::BadAnswer { .. } => "upstream_error",
-            Self::Unreachable { .. } => "upstream_unreachable",
+            Self::Unreachable { .. } | Self::Disconnected { .. } => "upstream_unreachable",
             Self::Overloaded { .. } => "overloaded",
-            Self::Timeout { .. } => "timeout",
+            Self::Timeout { .. } | Self::StreamTooLong { .. } => "timeout",
         }
     }
 
@@ -170,7 +174,9 @@ impl Error {
     pub fn retry_after(&self) -> Option<u64> {
         let wait = match self {
             Self::LimitReached { retry_after, .. } => Some(*retry_after),
-            Self::RateLimited { retry_after, .. } => *retry_after,
+            Self::RateLimited { retry_after, .. } | Self::Overloaded { retry_after, .. } => {
+                *retry_after
+            }
             _ => None,
         };
         wait.map(seconds)
@@ -233,8 +239,9 @@ impl Error {
             }
             Self::RateLimited { provider, .. }
             | Self::Unreachable { provider }
+            | Self::Disconnected { provider }
             | Self::Timeout { provider }
-            | Self::Overloaded { provider }
+            | Self::Overloaded { provider, .. }
             | Self::BadAnswer { provider, .. } => {
                 object.value("provider", provider);
             }
@@ -330,8 +337,14 @@ impl Error {
                 write!(f, "provider `{provider}` failed with status {status}")
             }
             Self::Unreachable { provider } => write!(f, "provider `{provider}` cannot be reached"),
+            Self::Disconnected { provider } => {
+                write!(f, "the answer of provider `{provider}` broke off before it was complete")
+            }
             Self::Timeout { provider } => write!(f, "provider `{provider}` took too long"),
-            Self::Overloaded { provider } => write!(f, "provider `{provider}` is overloaded"),
+            Self::StreamTooLong { limit } => {
+                write!(f, "the stream reached its deadline of {} s", seconds(*limit))
+            }
+            Self::Overloaded { provider, .. } => write!(f, "provider `{provider}` is overloaded"),
             Self::BadAnswer { provider, problem } => {
                 write!(f, "provider `{provider}` sent an answer that {problem}")
             }

@@ -1,12 +1,14 @@
 //! Parameters of the chat request: their names, and a table of their unread values.
 
-use std::{borrow::Cow, collections::BTreeSet, fmt};
+use std::{borrow::Cow, fmt};
 
 use serde::{
     Deserialize, Deserializer,
     de::{Error as _, MapAccess, Visitor},
 };
 use serde_json::value::RawValue;
+
+use crate::collections::set_of;
 
 macro_rules! parameters {
     ($($variant:ident = $name:literal,)*) => {
@@ -162,7 +164,7 @@ impl<'a> Parameters<'a> {
                 names.into_iter().for_each(|name| merged.remove(name));
             }
         }
-        let replaced: BTreeSet<&str> = over.unknown.iter().map(|(key, _)| key.as_ref()).collect();
+        let replaced = set_of(over.unknown.iter().map(|(key, _)| key.as_ref()));
         merged.unknown.retain(|(key, _)| !replaced.contains(key.as_ref()));
         for (slot, raw) in merged.known.iter_mut().zip(&over.known) {
             *slot = raw.or(*slot);

@@ -7,6 +7,8 @@
 mod admission;
 mod in_flight;
 
+use std::time::Duration;
+
 use self::{
     admission::{Admissions, PendingAdmission},
     in_flight::InFlight,
@@ -14,12 +16,14 @@ use self::{
 use super::{
     Caller, IdleTimeouts, Output,
     final_reply::{self, FinalReply, header},
+    idle::StreamLimits,
     plan::{Plan, PlanIndex},
     reply_source::ReplySource,
+    stream_deadline::StreamDeadline,
     transcript_fetch::PendingTranscript,
 };
 use crate::{
-    chat::{attempt_log::AttemptLog, error::Error},
+    chat::{attempt_log::AttemptLog, envelope::Envelope, error::Error},
     failover::{
         AttemptReason, BACK_OFF, Failover, Failure,
         envoy::{Cause, ReportedAttempt, TicketState},
@@ -135,11 +139,34 @@ impl Attempts {
 
     /// Takes in a response with status 200.
     pub(super) fn on_success(&self) -> Output {
-        let warm = self.caller.gateway.config.keep_warm;
         match self.plan.lane {
             Lane::Answer => Output::Pass,
-            Lane::Stream => Output::Stream(IdleTimeouts { idle: self.plan.max_idle(), warm }),
+            Lane::Stream => Output::Stream(Box::new(self.stream_limits())),
         }
+    }
+
+    /// Returns the limits of a stream.
+    fn stream_limits(&self) -> StreamLimits {
+        let Caller { gateway, request_id, started, .. } = &self.caller;
+        let timeouts = IdleTimeouts { idle: self.plan.max_idle(), warm: gateway.config.keep_warm };
+        let limit = self.plan.slowest_from(self.in_flight.routed).deadlines.stream;
+        let envelope = Envelope {
+            request_id: request_id.clone(),
+            model: self.model().to_owned(),
+            created: started.as_secs(),
+            ..Envelope::default()
+        };
+        let deadline = StreamDeadline { limit, due: started.plus(limit), envelope };
+        StreamLimits { timeouts, deadline }
+    }
+
+    /// Takes in that the total deadline of a stream without content has passed. `ticket` is the one
+    /// of the attempt under way.
+    pub(super) fn on_deadline(&mut self, ticket: Option<Ticket>, now: Timestamp) -> Output {
+        if !self.in_flight.is_routed_alone() {
+            return Output::Wait;
+        }
+        self.on_local_failure(Cause::DeadlineExceeded, ticket, 504, now)
     }
 
     /// Takes in a response with any other status.
@@ -176,9 +203,22 @@ impl Attempts {
         ticket: Option<Ticket>,
         now: Timestamp,
     ) -> Output {
+        match Cause::of_local_reply(status, details) {
+            Some(cause) => self.on_local_failure(cause, ticket, status, now),
+            None => Output::Pass,
+        }
+    }
+
+    /// Takes in a failure of an attempt through Envoy's router.
+    fn on_local_failure(
+        &mut self,
+        cause: Cause,
+        ticket: Option<Ticket>,
+        status: u16,
+        now: Timestamp,
+    ) -> Output {
         let routed = self.in_flight.routed;
         self.in_flight.end(routed);
-        let Some(cause) = Cause::of_local_reply(status, details) else { return Output::Pass };
         let Some(ticket) = ticket.filter(|_| self.plan.lane == Lane::Stream) else {
             return self.fail(routed, cause, LogEntry::Missing, now);
         };
@@ -193,7 +233,7 @@ impl Attempts {
             ReportedAttempt::Last => self.fail(index, cause, LogEntry::Guessed, now),
             ReportedAttempt::LastAsListed => {
                 let last = self.log.list().last().map_or(status, |(_, status, _)| status);
-                self.fail(index, Cause::of_call_reply(last), LogEntry::Complete, now)
+                self.fail(index, Cause::of_call_reply(last, b""), LogEntry::Complete, now)
             }
         }
     }
@@ -225,7 +265,8 @@ impl Attempts {
     ) -> Output {
         let reported = header(&headers, NEXT).map(Failover::from_header);
         if reported.is_none() && status != 200 {
-            return self.fail(index, Cause::of_call_reply(status), LogEntry::Missing, now);
+            let cause = Cause::of_call_reply(status, &body);
+            return self.fail(index, cause, LogEntry::Missing, now);
         }
         let log = header(&headers, ATTEMPTS).unwrap_or_default().to_owned();
         self.log.push_last_of(&AttemptLog::parse(log));
@@ -296,7 +337,7 @@ impl Attempts {
                 (self.ticket(Lane::Answer, planned.target(), Vec::new(), profile), 0)
             }
             Lane::Stream => {
-                let profile = self.plan.deadline_profile_from(index);
+                let profile = self.plan.slowest_from(index).deadline_profile();
                 let rest = self.plan.targets_after(index);
                 let retries = self.plan.retries_after(index);
                 (self.ticket(Lane::Stream, planned.target(), rest, profile), retries)
@@ -307,15 +348,26 @@ impl Attempts {
         if hedge.is_some() {
             self.wake_up = WakeUpReason::Hedge;
         }
-        Output::Forward { ticket, retries, hedge }
+        let deadline = self.stream_wait(index, now);
+        Output::Forward { ticket, retries, hedge, deadline }
+    }
+
+    /// Returns the time that is left for the attempts of a stream, if Envoy's router may take longer.
+    fn stream_wait(&self, index: PlanIndex, now: Timestamp) -> Option<Duration> {
+        let left = self.time_left(now);
+        let is_short = self.plan.longest_wait_from(index) + BACK_OFF > left;
+        (self.plan.lane == Lane::Stream && is_short).then_some(left)
+    }
+
+    /// Returns the time until the total deadline.
+    fn time_left(&self, now: Timestamp) -> Duration {
+        self.plan.primary.deadlines.total.saturating_sub(now.since(self.caller.started))
     }
 
     /// Makes an attempt by a call of the gateway role's own.
     fn call(&mut self, index: PlanIndex, reason: AttemptReason, now: Timestamp) -> Output {
         let Some(planned) = self.plan.get(index) else { return Output::Wait };
-        let elapsed = now.since(self.caller.started);
-        let left = self.plan.primary.deadlines.total.saturating_sub(elapsed);
-        let timeout = planned.deadlines.answer.min(left);
+        let timeout = planned.deadlines.answer.min(self.time_left(now));
         if timeout.is_zero() {
             return self.fail(index, Cause::DeadlineExceeded, LogEntry::Complete, now);
         }

@@ -1,10 +1,11 @@
 //! The start of an attempt: the ticket is read, and the request translated.
 
-use std::{rc::Rc, time::Duration};
+use std::rc::Rc;
 
-use super::{Attempt, AttemptRoute, ProviderClusters, RecentConfigs, refuse};
+use super::{RecentConfigs, refuse};
 use crate::{
     api_schema::{origin::ResponseHead, translation::TranslatedRequest},
+    attempt::{Attempt, AttemptRoute, ProviderClusters},
     chat::error::Error,
     handoff::{
         filter_state::Update,
@@ -102,13 +103,13 @@ pub fn request_headers<'h>(
 }
 
 /// Returns the head of a provider's response.
-pub fn response_head(response: &impl ResponseFacts) -> ResponseHead {
+pub fn response_head(
+    response: &impl ResponseFacts,
+    clock: impl FnOnce() -> Timestamp,
+) -> ResponseHead {
     let status = response.status();
-    let retry_after = if status == 200 { None } else { response.header("retry-after") };
-    let content_type = response.header("content-type").unwrap_or_default();
-    ResponseHead {
-        status,
-        content_type: content_type.to_ascii_lowercase(),
-        retry_after: retry_after.and_then(|wait| wait.parse().ok()).map(Duration::from_secs),
-    }
+    let header = |name: &str| response.header(name);
+    let retry_after = (status != 200).then(|| ResponseHead::retry_after(header, clock)).flatten();
+    let content_type = header("content-type").unwrap_or_default().to_ascii_lowercase();
+    ResponseHead { status, content_type, retry_after }
 }

@@ -87,16 +87,21 @@ impl GatewayFilter {
             Output::Wait => {}
             Output::Reply(reply) => self.0.borrow_mut().reply(&reply),
             Output::Pass => return ControlFlow::Break(Action::Continue),
-            Output::Stream(timeouts) => {
+            Output::Stream(limits) => {
                 let mut inner = self.0.borrow_mut();
-                let activity = inner.shared.monitor.add(inner.context, timeouts);
+                let activity = inner.shared.monitor.add(inner.context, *limits);
                 inner.response = ResponseState::Streaming(activity);
                 return ControlFlow::Break(Action::Continue);
             }
-            Output::Forward { ticket, retries, hedge } => {
+            Output::Forward { ticket, retries, hedge, deadline } => {
                 forward(&ticket, retries);
                 if let Some(hedge) = hedge {
-                    self.wake_at(host::now().plus(hedge));
+                    self.tell_at(host::now().plus(hedge), || Input::WakeUp);
+                }
+                if let Some(deadline) = deadline {
+                    self.tell_at(host::now().plus(deadline), || {
+                        Input::DeadlinePassed(read_ticket().map(Box::new))
+                    });
                 }
                 return ControlFlow::Break(Action::Continue);
             }
@@ -107,7 +112,7 @@ impl GatewayFilter {
                 };
                 self.0.borrow_mut().calls.insert(token, PendingCall::Transcript);
             }
-            Output::WakeAt(due) => self.wake_at(due),
+            Output::WakeAt(due) => self.tell_at(due, || Input::WakeUp),
             Output::AskRateLimit { request, timeout } => {
                 let Some(token) = host::ask_service(&request, timeout) else {
                     return ControlFlow::Continue(Input::RateLimitAnswered(None));
@@ -125,13 +130,13 @@ impl GatewayFilter {
         ControlFlow::Break(Action::Pause)
     }
 
-    /// Reports a moment to this exchange, if it still is there.
-    fn wake_at(&self, due: Timestamp) {
+    /// Gives an event to this exchange at a moment, if it still is there.
+    fn tell_at(&self, due: Timestamp, input: impl FnOnce() -> Input + 'static) {
         let timer = Rc::clone(&self.0.borrow().shared.timer);
         let filter = self.clone();
         timer.at(due, move || {
             if filter.activate() {
-                filter.handle(Input::WakeUp);
+                filter.handle(input());
             }
         });
     }
@@ -315,8 +320,8 @@ impl HttpContext for GatewayFilter {
         match &self.0.borrow().response {
             ResponseState::Held => return Action::Pause,
             ResponseState::Streaming(activity) => {
-                if let Some(comment) = activity.borrow_mut().on_piece(size, end) {
-                    host::set_buffer(BufferType::HttpResponseBody, 0, comment);
+                if let Some(bytes) = activity.borrow_mut().on_piece(size, end) {
+                    host::set_buffer(BufferType::HttpResponseBody, size, &bytes);
                 }
             }
             ResponseState::Open | ResponseState::Replaced => {}
@@ -333,6 +338,11 @@ fn forward(ticket: &Ticket, retries: usize) {
         host::set_header(MapType::HttpRequestHeaders, MAX_RETRIES, Some(&retries));
     }
     host::set_header(MapType::HttpRequestHeaders, ACCOUNT, None);
+}
+
+/// Returns the ticket in filter state.
+fn read_ticket() -> Option<Ticket> {
+    Ticket::parse(&host::filter_state(filter_state::TICKET)?)
 }
 
 /// Returns an id for a request that has lost the one that Envoy gave it.

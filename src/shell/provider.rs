@@ -11,14 +11,12 @@ use proxy_wasm::{
 use super::{Shared, host};
 use crate::{
     api_schema::translation::TranslatedRequest,
+    attempt::{Attempt, AttemptRoute, ProviderClusters, Step},
     handoff::{
         filter_state::{self, Update},
         headers,
     },
-    provider::{
-        Attempt, AttemptRoute, ProviderClusters, RecentConfigs, Start, Step, read_ticket,
-        request_headers, response_head,
-    },
+    provider::{RecentConfigs, Start, read_ticket, request_headers, response_head},
     reply::Reply,
     time::Timestamp,
 };
@@ -172,7 +170,7 @@ impl HttpContext for ProviderFilter {
 
     fn on_http_response_headers(&mut self, _count: usize, end: bool) -> Action {
         let Some(attempt) = &mut self.attempt else { return Action::Continue };
-        attempt.head(response_head(&host::Response));
+        attempt.head(response_head(&host::Response, host::now));
         if end { self.on_empty_response() } else { Action::Pause }
     }
 

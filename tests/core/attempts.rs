@@ -8,13 +8,13 @@ use std::{rc::Rc, time::Duration};
 
 use attache::{
     api_schema::origin::ResponseHead,
+    attempt::{Attempt, Step},
     chat::attempt_log::AttemptLog,
     config::Deadlines,
     failover::{Failover, envoy::Cause},
     gateway::{Exchange, Gateway, Input, Output, reply_source::ReplySource},
     handoff::ticket::{Lane, Ticket},
     http_call::CallResult,
-    provider::{Attempt, Step},
     region::Region::Us,
     reply::Reply,
     time::Timestamp,

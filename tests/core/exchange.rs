@@ -4,10 +4,14 @@
 #[cfg(all(target_family = "wasm", target_os = "unknown"))]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
-use std::rc::Rc;
+use std::{rc::Rc, time::Duration};
 
 use attache::{
-    gateway::{Exchange, Input, Output, RequestHead, plan::PlanIndex, reply_source::ReplySource},
+    chat::attempt_log::AttemptLog,
+    gateway::{
+        Exchange, Gateway, Input, Output, RequestHead, plan::PlanIndex, reply_source::ReplySource,
+    },
+    handoff::ticket::Ticket,
     http_call::CallResult,
     region::Region::{Eu, Us},
 };
@@ -217,6 +221,55 @@ fn there_is_one_answer_whatever_comes_in_whatever_order() {
             }
         }
     }
+}
+
+/// Returns a gateway whose streams have these times to their first content and to their end, and an
+/// exchange of it that waits for a stream.
+fn waiting_for_a_stream(total: Duration, stream: Duration) -> (Exchange, Output) {
+    let gateway = play::gateway(Us);
+    let mut config = (*gateway.config).clone();
+    for model in config.models.values_mut() {
+        (model.deadlines.total, model.deadlines.stream) = (total, stream);
+    }
+    let gateway = Rc::new(Gateway { config: Rc::new(config), ..(*gateway).clone() });
+    let mut exchange = Exchange::new(gateway, REQUEST_ID.to_owned());
+    exchange.on(Input::Head(play::client_head()), play::sent);
+    let output = exchange.on(Input::Body(play::request(&json!({"stream": true}))), play::sent);
+    (exchange, output)
+}
+
+#[test]
+fn a_stream_without_content_ends_at_the_total_deadline() {
+    let total = Duration::from_secs(30);
+    let (mut exchange, output) = waiting_for_a_stream(total, total);
+    let Output::Forward { ticket, deadline, .. } = output else { panic!("{output:?}") };
+    assert_eq!(deadline, Some(total));
+    // The first attempt has failed, and its retry is under way.
+    let attempt_log = AttemptLog::default().with_attempt("gpt-4.1", 503, Duration::from_secs(9));
+    let ticket = Ticket { rest: Vec::new(), attempt_log, ..ticket };
+    let passed = Input::DeadlinePassed(Some(Box::new(ticket)));
+    let output = exchange.on(passed, || play::sent().plus(total));
+    let Output::Reply(reply) = output else { panic!("{output:?}") };
+    assert_eq!((reply.status, &play::error(&reply)["code"]), (504, &json!("timeout")));
+    let header = reply.headers.iter().find(|(name, _)| *name == "x-attache-attempts");
+    assert_eq!(header.unwrap().1, "gpt-4.1=503/9000ms gpt-4.1=504/30000ms");
+}
+
+#[test]
+fn a_stream_that_has_begun_has_a_deadline_of_its_own() {
+    let (total, stream) = (Duration::from_secs(600), Duration::from_secs(900));
+    let (mut exchange, output) = waiting_for_a_stream(total, stream);
+    // The attempts are given up before the deadline without help.
+    assert!(matches!(output, Output::Forward { deadline: None, .. }), "{output:?}");
+    let response = Input::Response { status: 200, source: ReplySource::Provider };
+    let output = exchange.on(response, play::answered);
+    let Output::Stream(limits) = output else { panic!("{output:?}") };
+    assert_eq!((limits.deadline.limit, limits.deadline.due), (stream, play::sent().plus(stream)));
+    let event = String::from_utf8(limits.deadline.event()).unwrap();
+    let event = event.strip_prefix("data: ").and_then(|event| event.strip_suffix("\n\n")).unwrap();
+    let event: Value = serde_json::from_str(event).unwrap();
+    assert_eq!((&event["code"], &event["request_id"]), (&json!(504), &json!(REQUEST_ID)));
+    assert_eq!(exchange.on(Input::DeadlinePassed(None), play::answered), Output::Wait);
 }
 
 #[test]

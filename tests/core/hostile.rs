@@ -9,8 +9,8 @@ use std::rc::Rc;
 use attache::http_call::MAX_ANSWER;
 use attache::{
     api_schema::origin::ResponseHead,
+    attempt::Step,
     gateway::{Gateway, Output},
-    provider::Step,
     region::Region,
     sse::MAX_EVENT,
 };

@@ -7,13 +7,13 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 use std::{rc::Rc, time::Duration};
 
 use attache::{
+    attempt::{Attempt, Step},
     chat::{attempt_log::AttemptLog, request_variant::RequestVariant},
     config::Config,
     failover::{AttemptReason, Failover},
     gateway::{Exchange, Gateway, Input, Output, RequestHead, reply_source::ReplySource},
     handoff::ticket::Ticket,
     http_call::CallResult,
-    provider::{Attempt, Step},
     quota::{self, service::RateLimitResponse},
     region::Region::Us,
     reply::Reply,

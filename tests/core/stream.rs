@@ -6,8 +6,8 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 use std::rc::Rc;
 
 use attache::{
+    attempt::{Attempt, Step},
     gateway::Gateway,
-    provider::{Attempt, Step},
     region::Region,
 };
 use serde_json::{Value, json};

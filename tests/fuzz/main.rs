@@ -17,7 +17,7 @@ use std::{
 };
 
 use attache::{
-    api_schema::origin::ResponseHead, gateway::Gateway, provider::Attempt, region::Region,
+    api_schema::origin::ResponseHead, attempt::Attempt, gateway::Gateway, region::Region,
 };
 use serde_json::{Value, json};
 

@@ -11,10 +11,10 @@ use std::{
 
 use attache::{
     api_schema::{origin::ResponseHead, translation::TranslatedRequest},
+    attempt::{Attempt, ProviderCluster, Step},
     config::Config,
     gateway::{Exchange, Gateway, Input, Output, RequestHead as ClientHead},
     handoff::ticket::Ticket,
-    provider::{Attempt, ProviderCluster, Step},
     quota::{CasConflict, SharedStore},
     region::Region,
     reply::Reply,
@@ -192,7 +192,7 @@ pub fn head(answer: &Value) -> ResponseHead {
     ResponseHead {
         status: answer["status"].as_u64().unwrap_or(200).try_into().unwrap(),
         content_type: header("content-type").unwrap_or("application/json").to_owned(),
-        retry_after: header("retry-after").map(|wait| Duration::from_secs(wait.parse().unwrap())),
+        retry_after: ResponseHead::retry_after(|name| header(name).map(str::to_owned), answered),
     }
 }
 

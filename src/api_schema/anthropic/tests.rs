@@ -13,10 +13,10 @@ use serde_json::{Value, json};
 
 use crate::{
     api_schema::{origin::ResponseHead, translation::TranslatedRequest},
+    attempt::{Attempt, ProviderCluster, Step},
     chat::error::Error,
     config::Config,
     handoff::ticket::Ticket,
-    provider::{Attempt, ProviderCluster, Step},
     region::Region,
     time::Timestamp,
 };

@@ -115,7 +115,9 @@ impl<'a> GeminiResponse<'a> {
     /// Parses a response, which some servers wrap in an array. An `error` inside is returned as
     /// one.
     pub(super) fn read(body: &'a [u8], origin: ResponseContext<'_>) -> Result<Self, Error> {
-        let wrong = |_| origin.bad("is not a response of generateContent");
+        let wrong = |error: serde_json::Error| {
+            origin.unreadable(&error, "is not a response of generateContent")
+        };
         let response = if body.trim_ascii_start().starts_with(b"[") {
             let [response] = serde_json::from_slice(body).map_err(wrong)?;
             response

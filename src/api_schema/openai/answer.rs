@@ -13,8 +13,8 @@ use crate::{
 
 /// Translates an answer in one piece.
 pub(super) fn read<'a>(body: &'a [u8], origin: ResponseContext<'_>) -> Result<Answer<'a>, Error> {
-    let wire: Completion<'a> =
-        serde_json::from_slice(body).map_err(|_| origin.bad("is not a chat completion"))?;
+    let wire: Completion<'a> = serde_json::from_slice(body)
+        .map_err(|error| origin.unreadable(&error, "is not a chat completion"))?;
     if let Some(error) = wire.error {
         return Err(error::classify_embedded(origin, error));
     }

@@ -214,8 +214,8 @@ mod tests {
 
     use super::*;
     use crate::{
-        api_schema::origin::ResponseHead, config::Config, metrics::tests::RecordingHost,
-        provider::ProviderCluster, quota::NullStore, region::Region,
+        api_schema::origin::ResponseHead, attempt::ProviderCluster, config::Config,
+        metrics::tests::RecordingHost, quota::NullStore, region::Region,
     };
 
     const BODY: &[u8] =

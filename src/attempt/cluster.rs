@@ -7,6 +7,7 @@ use crate::{
         error::Error, mistake::Mistake, parameter::Parameters, request::Request,
         request_variant::RequestVariant,
     },
+    collections::map_of,
     config::{Config, Target, cluster},
     fallbacks::Fallbacks,
     quota::SharedStore,
@@ -46,40 +47,12 @@ impl ProviderClusters {
         let all = config.providers.iter().flat_map(|(name, provider)| {
             provider.base_urls.iter().map(move |(region, _)| provider_cluster(name, region))
         });
-        Self { version: config.version.clone(), by_name: all.collect() }
+        Self { version: config.version.clone(), by_name: map_of(all) }
     }
 
     /// Returns the cluster with this name.
     pub fn get(&self, name: &str) -> Option<&Rc<ProviderCluster>> {
         self.by_name.get(name)
-    }
-}
-
-/// Configurations that were in force lately. Exchanges that were planned by one of them may still
-/// have attempts to make after the next one has come.
-#[derive(Debug, Default)]
-pub struct RecentConfigs(Vec<Rc<ProviderClusters>>);
-
-impl RecentConfigs {
-    /// Number of configurations that are kept: more than an operator writes while an exchange lasts.
-    const KEPT: usize = 4;
-
-    /// Adds the newest configuration.
-    pub fn add(&mut self, clusters: &Rc<ProviderClusters>) {
-        if self.0.len() == Self::KEPT {
-            self.0.remove(0);
-        }
-        self.0.push(Rc::clone(clusters));
-    }
-
-    /// Returns the configuration of a version. Returns `current` if that version is too old, or has
-    /// not come yet.
-    pub fn get(&self, version: &str, current: &Rc<ProviderClusters>) -> Rc<ProviderClusters> {
-        if current.version == version {
-            return Rc::clone(current);
-        }
-        let found = self.0.iter().rev().find(|clusters| clusters.version == version);
-        Rc::clone(found.unwrap_or(current))
     }
 }
 

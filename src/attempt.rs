@@ -1,0 +1,375 @@
+//! One attempt, in the provider's own API schema, for the role that makes it. A chat request goes out,
+//! the provider's answer, stream or error comes back as the chat API's.
+
+mod cluster;
+mod event_template;
+mod failover;
+mod progress;
+mod stream;
+mod telemetry;
+
+use std::rc::Rc;
+
+use self::{
+    progress::AttemptProgress,
+    stream::{StreamStep, Streaming},
+};
+use crate::{
+    api_schema::{
+        Decoder, PreparedRequest,
+        origin::{ResponseContext, ResponseHead},
+        prepare, translate,
+        translation::{TranslatedRequest, TranslationInput},
+    },
+    chat::{
+        answer::UpstreamResponse, envelope::Envelope, error::Error, replay, request,
+        stream_writer::StreamWriter,
+    },
+    fit::{StreamMode, response_format::FormatMode},
+    handoff::{
+        headers::{ATTEMPTS, PARAMS, REGION, REPAIR},
+        ticket::{Lane, Ticket},
+    },
+    http_call::MAX_ANSWER,
+    post_processing::{RepairReport, RepairRequest, Repairer},
+    quota::{self, Counted},
+    reply::Reply,
+    time::Timestamp,
+};
+
+pub use self::{
+    cluster::{ProviderCluster, ProviderClusters},
+    telemetry::AttemptRoute,
+};
+
+/// Action that the shell takes for a piece of the provider's response.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Remove the piece, and wait for more. The head is still held.
+    Hold,
+    /// Replace head and body. The answer is complete.
+    Answer(Reply),
+    /// Replace head and body, and leave this ticket to the attempt that Envoy's router makes next.
+    Yield(Reply, Box<Ticket>),
+    /// Replace the head, and the piece by the beginning of a stream.
+    Begin(Reply),
+    /// Replace the piece.
+    Continue {
+        /// Bytes for the client.
+        bytes: Vec<u8>,
+        /// Reason of the error with which the stream ends, for logs and metrics.
+        reason: Option<&'static str>,
+    },
+}
+
+/// One attempt at one provider.
+#[derive(Debug)]
+pub struct Attempt {
+    cluster: Rc<ProviderCluster>,
+    ticket: Ticket,
+    envelope: Envelope,
+    stream: StreamMode,
+    /// Value of `x-attache-params`.
+    params: String,
+    decoder: Decoder,
+    /// Repair that the client has asked for.
+    repair: Option<Rc<RepairRequest>>,
+    /// Repairs since the last call of [`Self::take_repairs`].
+    repairs: Option<RepairReport>,
+    /// Moment at which the request came, and Envoy's timers started.
+    began: Timestamp,
+    /// Moment at which the request left.
+    sent: Timestamp,
+    /// Model of the client's request, if this is another.
+    request_model: Option<String>,
+    /// Models that the account may not ask in the place of this one, and the quantities whose limits
+    /// are exceeded.
+    refused: Vec<(String, Counted)>,
+    progress: AttemptProgress,
+    state: AttemptState,
+}
+
+/// State of the provider's response.
+#[derive(Debug)]
+enum AttemptState {
+    /// Nothing has come.
+    Waiting,
+    /// An answer or an error in one piece is coming.
+    Whole { head: ResponseHead, body: Vec<u8> },
+    /// A stream is coming.
+    Streaming(Box<Streaming>),
+    /// The client has everything since this moment. Whatever still comes is dropped.
+    Ended(Timestamp),
+}
+
+impl Attempt {
+    /// Creates an attempt, and translates its request. The client gets an error at once.
+    pub fn new(
+        cluster: &Rc<ProviderCluster>,
+        ticket: Ticket,
+        body: &[u8],
+        now: Timestamp,
+    ) -> Result<(Self, TranslatedRequest), Error> {
+        if !ticket.gateway_region.may_reach(cluster.region) {
+            let problem = "a request came to a region that it may not reach";
+            return Err(Error::Misconfigured { problem });
+        }
+        let parameters = request::checked_parameters(body).map_err(Error::Unreadable)?;
+        let (request, mistakes, request_model) = cluster.read(parameters, ticket.target.variant)?;
+        if !mistakes.is_empty() {
+            return Err(Error::Invalid(mistakes));
+        }
+        let target = cluster.target(&request)?;
+        let PreparedRequest { fit, schema_request } = prepare(&request, &target);
+        if !fit.refused.is_empty() {
+            return Err(Error::Invalid(fit.refused));
+        }
+        let request_id = &*ticket.request_id;
+        let input = TranslationInput { request: &request, fit: &fit, target, request_id };
+        let (outgoing, decoder) = translate(&input, &schema_request)?;
+        let envelope = Envelope {
+            request_id: ticket.request_id.clone(),
+            model: target.name.to_owned(),
+            created: now.as_secs(),
+            // Chunks of a stream have no field for the request.
+            request: if fit.stream == StreamMode::Off { fit.echo(target.name) } else { Vec::new() },
+            include_usage: request.include_usage,
+        };
+        let price = target.model.price;
+        let attempt = Self {
+            cluster: Rc::clone(cluster),
+            envelope,
+            stream: fit.stream,
+            params: fit.report(),
+            decoder,
+            repair: match fit.format {
+                FormatMode::Native => RepairRequest::from_request(&request),
+                FormatMode::JsonMode | FormatMode::Instruction => {
+                    Some(RepairRequest::for_emulated_format(&request))
+                }
+            },
+            repairs: None,
+            began: now,
+            sent: ticket.due.map_or(now, |due| due.max(now)),
+            request_model,
+            refused: Vec::new(),
+            progress: AttemptProgress { price, ..AttemptProgress::default() },
+            state: AttemptState::Waiting,
+            ticket,
+        };
+        Ok((attempt, outgoing))
+    }
+
+    /// Returns the moment at which the request may leave. `None`: at once.
+    pub fn due(&self) -> Option<Timestamp> {
+        self.ticket.due.filter(|due| *due == self.sent)
+    }
+
+    /// Returns `true` if Envoy's router makes the next attempt.
+    pub fn is_streamed(&self) -> bool {
+        self.ticket.lane == Lane::Stream
+    }
+
+    /// Returns `true` as long as the client has nothing of the response.
+    pub fn is_open(&self) -> bool {
+        match &self.state {
+            AttemptState::Ended(_) => false,
+            AttemptState::Streaming(stream) => !stream.is_released(),
+            AttemptState::Waiting | AttemptState::Whole { .. } => true,
+        }
+    }
+
+    /// Returns `true` if nothing more comes of the attempt.
+    pub fn has_ended(&self) -> bool {
+        matches!(self.state, AttemptState::Ended(_))
+    }
+
+    /// Returns the id of the exchange.
+    pub fn request_id(&self) -> &str {
+        &self.envelope.request_id
+    }
+
+    /// Returns the name of the model, as clients know it.
+    pub fn model(&self) -> &str {
+        &self.envelope.model
+    }
+
+    /// Returns the account of the caller.
+    pub fn account(&self) -> &str {
+        &self.ticket.account
+    }
+
+    /// Returns the cluster at which the attempt is made.
+    pub fn cluster(&self) -> &ProviderCluster {
+        &self.cluster
+    }
+
+    /// Takes the repairs of the answer since the last call.
+    pub fn take_repairs(&mut self) -> Option<RepairReport> {
+        self.repairs.take()
+    }
+
+    /// Takes in the head of the response. The client gets it when [`Self::body`] says so.
+    pub fn head(&mut self, head: ResponseHead) {
+        let is_stream = head.content_type.starts_with("text/event-stream");
+        self.state = if head.status == 200 && is_stream && self.stream == StreamMode::On {
+            let (decoder, envelope) = (self.decoder.clone(), self.envelope.clone());
+            let repairer = self.repair.clone().map(Repairer::new);
+            AttemptState::Streaming(Box::new(Streaming::new(head, decoder, envelope, repairer)))
+        } else {
+            AttemptState::Whole { head, body: Vec::new() }
+        };
+    }
+
+    /// Returns `true` if this many bytes of the response may stay in Envoy's buffer until more come.
+    /// An answer in one piece is only read when it is complete.
+    pub fn may_wait(&self, size: usize) -> bool {
+        let AttemptState::Whole { body, .. } = &self.state else { return false };
+        body.is_empty() && size <= MAX_ANSWER
+    }
+
+    /// Takes in a piece of the response's body, or its end. The clock is only read where time
+    /// matters, because every host call has its price.
+    pub fn body(&mut self, piece: &[u8], end: bool, clock: impl Fn() -> Timestamp) -> Step {
+        if self.has_ended() {
+            return Step::Continue { bytes: Vec::new(), reason: None };
+        }
+        let is_open = self.is_open();
+        // After the head of a stream only the end needs the time.
+        let now = if is_open { clock() } else { self.sent };
+        let result = self.read(piece, end, now);
+        if self.has_ended() {
+            self.state = AttemptState::Ended(if is_open { now } else { clock() });
+            self.charge(clock);
+        }
+        match result {
+            Ok(step) => self.complete(step, now),
+            Err(error) => self.fail(&error, now),
+        }
+    }
+
+    /// Decodes a piece of the response. The state is [`AttemptState::Ended`] after the last piece and
+    /// after an error.
+    fn read(&mut self, piece: &[u8], end: bool, now: Timestamp) -> Result<Step, Error> {
+        match std::mem::replace(&mut self.state, AttemptState::Ended(now)) {
+            // The usual answer comes in one piece and needs no copy.
+            AttemptState::Whole { head, body } if end && body.is_empty() => {
+                self.whole(&head, piece, now)
+            }
+            AttemptState::Whole { head, mut body } => {
+                body.extend_from_slice(piece);
+                if body.len() > MAX_ANSWER {
+                    return Err(self.origin(&head).bad("is longer than 32 MiB"));
+                }
+                if end {
+                    return self.whole(&head, &body, now);
+                }
+                self.state = AttemptState::Whole { head, body };
+                Ok(Step::Hold)
+            }
+            AttemptState::Streaming(stream) => self.streaming(stream, piece, end),
+            AttemptState::Waiting | AttemptState::Ended(_) => {
+                Ok(Step::Continue { bytes: Vec::new(), reason: None })
+            }
+        }
+    }
+
+    /// Charges the tokens of an attempt that has ended to the account.
+    fn charge(&self, clock: impl Fn() -> Timestamp) {
+        let Some(usage) = self.progress.usage else { return };
+        let ProviderCluster { config, store, .. } = &*self.cluster;
+        let (account, model) = (&self.ticket.account, &self.envelope.model);
+        quota::charge_tokens(config, account, model, usage.total(), &**store, clock);
+    }
+
+    /// Adds the headers about the attempt to a head that goes to the client.
+    fn complete(&mut self, mut step: Step, now: Timestamp) -> Step {
+        if matches!(step, Step::Begin(_)) {
+            self.progress.begun = Some(now);
+        }
+        if let Step::Answer(reply) | Step::Begin(reply) = &mut step {
+            self.progress.is_answered = true;
+            reply.headers.push((REGION, self.cluster.region.name().to_owned()));
+            reply.headers.push((ATTEMPTS, self.attempt_log(reply.status, now).into_header()));
+            reply.headers.extend(self.limit_headers(now));
+        }
+        step
+    }
+
+    fn whole(&mut self, head: &ResponseHead, body: &[u8], now: Timestamp) -> Result<Step, Error> {
+        let mut answer = self.decoder.answer(body, self.origin(head))?;
+        // A failed repair does not make an answer cheaper.
+        self.progress.usage = answer.usage;
+        self.progress.finish = answer.choices.first().map(|choice| choice.finish);
+        if let Some(repair) = &self.repair {
+            self.repairs = Some(repair.repair_answer(&mut answer)?);
+        }
+        let reply = match self.stream {
+            StreamMode::Off => {
+                let response_time = now.since(self.sent).as_nanos().try_into().unwrap_or(u64::MAX);
+                let service = UpstreamResponse { status: head.status, response_time };
+                let body = answer.to_json(&self.envelope, service);
+                Reply::ok(self.headers("application/json"), body)
+            }
+            _ => {
+                let mut writer = StreamWriter::new(self.envelope.clone());
+                replay::to_deltas(answer).iter().for_each(|delta| writer.write(delta));
+                Reply::ok(self.stream_headers(), writer.take_bytes())
+            }
+        };
+        // Escaping makes an answer longer.
+        if reply.body.len() > MAX_ANSWER {
+            return Err(self.origin(head).bad("is longer than 32 MiB"));
+        }
+        Ok(if self.stream == StreamMode::Off { Step::Answer(reply) } else { Step::Begin(reply) })
+    }
+
+    fn streaming(
+        &mut self,
+        mut stream: Box<Streaming>,
+        piece: &[u8],
+        end: bool,
+    ) -> Result<Step, Error> {
+        let (provider, model) = (&self.cluster.provider, &self.envelope.model);
+        let step = match stream.feed(piece, end, provider, model) {
+            StreamStep::Hold => Step::Hold,
+            StreamStep::Fail(error) => return Err(error),
+            StreamStep::Begin { bytes, reason } => {
+                let reason = reason.map(Into::into);
+                Step::Begin(Reply { reason, ..Reply::ok(self.stream_headers(), bytes) })
+            }
+            StreamStep::Continue { bytes, reason } => Step::Continue { bytes, reason },
+        };
+        self.repairs = stream.take_repair_report();
+        if stream.is_over() {
+            (self.progress.usage, self.progress.finish) = (stream.usage(), stream.finish_reason());
+        } else {
+            self.state = AttemptState::Streaming(stream);
+        }
+        Ok(step)
+    }
+
+    /// Returns the headers of an answer.
+    fn headers(&self, content_type: &str) -> Vec<(&'static str, String)> {
+        let mut headers = vec![("content-type", content_type.to_owned())];
+        if !self.params.is_empty() {
+            headers.push((PARAMS, self.params.clone()));
+        }
+        let repairs = self.repairs.as_ref().and_then(RepairReport::header);
+        headers.extend(repairs.map(|repairs| (REPAIR, repairs)));
+        headers
+    }
+
+    /// Returns the headers of a stream. `x-accel-buffering` keeps an nginx between client and gateway
+    /// from buffering the stream.
+    fn stream_headers(&self) -> Vec<(&'static str, String)> {
+        let mut headers = self.headers("text/event-stream; charset=utf-8");
+        headers.push(("cache-control", "no-cache".to_owned()));
+        headers.push(("x-accel-buffering", "no".to_owned()));
+        headers
+    }
+
+    fn origin<'o>(&'o self, head: &'o ResponseHead) -> ResponseContext<'o> {
+        ResponseContext { provider: &self.cluster.provider, model: &self.envelope.model, head }
+    }
+}
