@@ -163,7 +163,7 @@ envoy *names:
     @bash .ci/setup envoy istio
     cargo test --test envoy -- --test-threads 4 {{ names }}
 
-# The gateway with OpenAI's SDK
+# The gateway with the SDKs of OpenAI and AssemblyAI
 [group("test")]
 sdk:
     @bash .ci/setup envoy python aimock

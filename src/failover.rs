@@ -47,6 +47,7 @@ impl Failover {
             | Error::Disconnected { .. }
             | Error::Overloaded { .. }
             | Error::BadAnswer { .. }
+            | Error::EmptyAnswer { .. }
             // A model that is asked again gives another answer.
             | Error::PostProcessing { .. } => Self::RetrySame,
             Error::RateLimited { .. }
@@ -131,6 +132,7 @@ mod tests {
             (Error::Disconnected { provider: provider() }, "retry upstream_unreachable"),
             (Error::Overloaded { provider: provider(), retry_after: None }, "retry overloaded"),
             (Error::BadAnswer { provider: provider(), problem: "x" }, "retry upstream_error"),
+            (Error::EmptyAnswer { provider: provider() }, "retry empty_answer"),
             (
                 Error::PostProcessing { place: "content".to_owned(), problem: "x" },
                 "retry post_processing_failed",

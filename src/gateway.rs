@@ -29,7 +29,11 @@ use crate::{
     chat::{error::Error, parameter::Parameter, request},
     config::Config,
     failover::AttemptReason,
-    handoff::{headers, ticket::Ticket},
+    handoff::{
+        headers,
+        response_facts::ResponseFacts,
+        ticket::{Lane, Ticket},
+    },
     http_call::CallResult,
     metrics::TelemetryEvent,
     quota::{SharedStore, service::RateLimitResponse},
@@ -252,6 +256,18 @@ impl Exchange {
         Some(Summary { request_model: self.model(), provider, total, ..Summary::default() })
     }
 
+    /// Returns the source of a response with status 200. An answer in one piece may be a failed
+    /// attempt, because it may be empty. A stream that has begun is a success, and needs no host
+    /// call.
+    pub fn source_of_success(&self, response: &impl ResponseFacts) -> ReplySource {
+        match &self.state {
+            ExchangeState::Attempting(attempts) if attempts.lane() == Lane::Answer => {
+                ReplySource::of_upstream(response)
+            }
+            _ => ReplySource::Provider,
+        }
+    }
+
     /// Takes the events since the last call.
     pub fn take_telemetry(&mut self) -> Vec<TelemetryEvent> {
         if let ExchangeState::Attempting(attempts) = &mut self.state {
@@ -305,7 +321,7 @@ impl Exchange {
         match input {
             Input::RateLimitAnswered(answer) => attempts.on_rate_limit_answer(answer, clock()),
             Input::TranscriptFetched(result) => attempts.on_transcript(&result, clock()),
-            Input::Response { status: 200, .. } => attempts.on_success(),
+            Input::Response { status: 200, source: ReplySource::Provider } => attempts.on_success(),
             Input::Response { status, source } => attempts.on_failure(status, source, clock()),
             Input::CallEnded { index, result } => attempts.on_call_ended(index, result, clock()),
             Input::WakeUp => attempts.on_wake_up(clock()),
@@ -337,6 +353,10 @@ impl Exchange {
                 Output::Wait
             }
             Ok(Endpoint::Models) => self.json(models::list(&self.gateway)),
+            Ok(Endpoint::Model(name)) => match models::find(&self.gateway, &name) {
+                Ok(body) => self.json(body),
+                Err(error) => self.refuse(&error),
+            },
             Ok(Endpoint::Health) => self.json(br#"{"status":"ok"}"#.to_vec()),
             Err(error) => self.refuse(&error),
         }

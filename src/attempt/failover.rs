@@ -52,23 +52,42 @@ impl Attempt {
     /// the next attempt.
     pub(super) fn fail(&mut self, error: &Error, now: Timestamp) -> Step {
         let log = self.attempt_log(error.status(), now);
-        let mut reply = Reply::failed(error, &self.envelope.request_id, &log);
-        reply.headers.push((REGION, self.cluster.region.name().to_owned()));
-        reply.headers.extend(self.limit_headers(now));
-        let report = (NEXT, Failover::to_header(error));
+        let mut reply = self.error_reply(error, &log, now);
         match self.ticket.lane {
             Lane::Answer => {
-                reply.headers.push(report);
+                reply.headers.push((NEXT, Failover::to_header(error)));
                 Step::Answer(reply)
             }
             Lane::Stream => match self.next_ticket(Failover::after(error), log, now) {
                 None => Step::Answer(reply),
-                Some(ticket) => {
-                    reply.headers.push(report);
-                    Step::Yield(reply, Box::new(ticket))
-                }
+                Some(ticket) => yield_to(ticket, reply, error),
             },
         }
+    }
+
+    /// Returns the response after an empty answer. The client gets that answer if no attempt
+    /// follows, so the log has its status.
+    pub(super) fn fail_empty(&mut self, mut reply: Reply, now: Timestamp) -> Step {
+        let error = Error::EmptyAnswer { provider: self.cluster.provider.clone() };
+        let log = self.attempt_log(reply.status, now);
+        match self.ticket.lane {
+            Lane::Answer => reply.headers.push((NEXT, Failover::to_header(&error))),
+            Lane::Stream => {
+                let next = self.next_ticket(Failover::after(&error), log.clone(), now);
+                if let Some(ticket) = next {
+                    return yield_to(ticket, self.error_reply(&error, &log, now), &error);
+                }
+            }
+        }
+        reply.reason = Some(error.reason().into());
+        self.complete(Step::Answer(reply), now)
+    }
+
+    fn error_reply(&self, error: &Error, log: &AttemptLog, now: Timestamp) -> Reply {
+        let mut reply = Reply::failed(error, &self.envelope.request_id, log);
+        reply.headers.push((REGION, self.cluster.region.name().to_owned()));
+        reply.headers.extend(self.limit_headers(now));
+        reply
     }
 
     /// Returns the ticket of the next attempt that the account may make. A model that the exchange
@@ -117,4 +136,10 @@ impl Attempt {
         let status = self.ticket.limit_status;
         status.map(|status| status.headers(self.model(), now)).into_iter().flatten()
     }
+}
+
+/// Returns the step that leaves a ticket to the next attempt.
+fn yield_to(ticket: Ticket, mut reply: Reply, error: &Error) -> Step {
+    reply.headers.push((NEXT, Failover::to_header(error)));
+    Step::Yield(reply, Box::new(ticket))
 }

@@ -80,6 +80,9 @@ parameters! {
     PostProcessingSteps = "post_processing_steps",
     TranscriptId = "transcript_id",
     ModelRegion = "model_region",
+    ZeroDataRetention = "zero_data_retention",
+    FailFast = "fail_fast",
+    MaxTimeout = "max_timeout",
 }
 
 /// Scope of a parameter: the models that take it.
@@ -96,6 +99,10 @@ pub enum ParameterScope {
 }
 
 impl Parameter {
+    /// Parameters about all attempts of an exchange. They have no effect in an entry of `fallbacks`.
+    pub const OF_PLAN: [Self; 4] =
+        [Self::Fallbacks, Self::FallbackConfig, Self::FailFast, Self::MaxTimeout];
+
     /// Returns the scope of the parameter.
     pub fn scope(self) -> ParameterScope {
         match self {
@@ -106,6 +113,7 @@ impl Parameter {
             Self::Functions | Self::FunctionCall => ParameterScope::Legacy,
             Self::Fallbacks | Self::FallbackConfig | Self::ModelRegion => ParameterScope::Gateway,
             Self::PostProcessingSteps | Self::TranscriptId => ParameterScope::Gateway,
+            Self::FailFast | Self::MaxTimeout => ParameterScope::Gateway,
             _ => ParameterScope::Optional,
         }
     }

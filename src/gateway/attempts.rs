@@ -117,6 +117,11 @@ impl Attempts {
         &self.plan.primary.model
     }
 
+    /// Returns the lane of the exchange.
+    pub(super) fn lane(&self) -> Lane {
+        self.plan.lane
+    }
+
     /// Returns the body of the client's request.
     pub(super) fn body(&self) -> &[u8] {
         &self.body
@@ -137,7 +142,7 @@ impl Attempts {
         self.admit(PendingAdmission { index: PlanIndex::FIRST, reason: None, reply: None }, now)
     }
 
-    /// Takes in a response with status 200.
+    /// Takes in a response with status 200 that is no failure.
     pub(super) fn on_success(&self) -> Output {
         match self.plan.lane {
             Lane::Answer => Output::Pass,
@@ -149,7 +154,8 @@ impl Attempts {
     fn stream_limits(&self) -> StreamLimits {
         let Caller { gateway, request_id, started, .. } = &self.caller;
         let timeouts = IdleTimeouts { idle: self.plan.max_idle(), warm: gateway.config.keep_warm };
-        let limit = self.plan.slowest_from(self.in_flight.routed).deadlines.stream;
+        let configured = self.plan.slowest_from(self.in_flight.routed).deadlines.stream;
+        let limit = self.plan.max_timeout.map_or(configured, |own| own.min(configured));
         let envelope = Envelope {
             request_id: request_id.clone(),
             model: self.model().to_owned(),
@@ -160,7 +166,7 @@ impl Attempts {
         StreamLimits { timeouts, deadline }
     }
 
-    /// Takes in that the total deadline of a stream without content has passed. `ticket` is the one
+    /// Takes in that the deadline of an attempt without a response has passed. `ticket` is the one
     /// of the attempt under way.
     pub(super) fn on_deadline(&mut self, ticket: Option<Ticket>, now: Timestamp) -> Output {
         if !self.in_flight.is_routed_alone() {
@@ -169,7 +175,7 @@ impl Attempts {
         self.on_local_failure(Cause::DeadlineExceeded, ticket, 504, now)
     }
 
-    /// Takes in a response with any other status.
+    /// Takes in a response with another status, or one that a role reports as a failed attempt.
     pub(super) fn on_failure(
         &mut self,
         status: u16,
@@ -348,15 +354,17 @@ impl Attempts {
         if hedge.is_some() {
             self.wake_up = WakeUpReason::Hedge;
         }
-        let deadline = self.stream_wait(index, now);
+        let deadline = match self.plan.lane {
+            Lane::Answer => self.plan.max_timeout.map(|_| self.time_left(now)),
+            Lane::Stream => self.stream_wait(index, now),
+        };
         Output::Forward { ticket, retries, hedge, deadline }
     }
 
     /// Returns the time that is left for the attempts of a stream, if Envoy's router may take longer.
     fn stream_wait(&self, index: PlanIndex, now: Timestamp) -> Option<Duration> {
         let left = self.time_left(now);
-        let is_short = self.plan.longest_wait_from(index) + BACK_OFF > left;
-        (self.plan.lane == Lane::Stream && is_short).then_some(left)
+        (self.plan.longest_wait_from(index) + BACK_OFF > left).then_some(left)
     }
 
     /// Returns the time until the total deadline.

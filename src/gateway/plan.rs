@@ -22,6 +22,8 @@ pub struct Plan {
     pub hedge: Option<Duration>,
     /// The first attempt.
     pub primary: PlannedAttempt,
+    /// Client's own limit of the time for the whole exchange.
+    pub max_timeout: Option<Duration>,
     /// Whether the first attempt is followed by a retry.
     retry: bool,
     /// Attempts after those, for other models.

@@ -55,7 +55,7 @@ enum PendingCall {
 enum ResponseState {
     /// Nothing is known, or the response passes.
     Open,
-    /// The response, which is no success, is held.
+    /// The response of a failed attempt is held.
     Held,
     /// The response is a stream, which is monitored.
     Streaming(Rc<RefCell<StreamActivity>>),
@@ -227,7 +227,7 @@ impl ExchangeContext {
         (!matches!(self.response, ResponseState::Replaced)).then_some(output)
     }
 
-    /// Lets a response that is no success go to the client.
+    /// Lets the response of a failed attempt go to the client.
     fn pass(&self) {
         host::set_header(MapType::HttpResponseHeaders, NEXT, None);
         if let Some(exchange) = &self.exchange {
@@ -301,11 +301,15 @@ impl HttpContext for GatewayFilter {
             return Action::Continue;
         }
         let status = host::Response.status();
+        let source = match (status, &self.0.borrow().exchange) {
+            (200, Some(exchange)) => exchange.source_of_success(&host::Response),
+            (200, None) => ReplySource::Provider,
+            _ => ReplySource::of(&host::Response),
+        };
         // A success needs no further host call.
-        if status == 200 {
-            return self.handle(Input::Response { status, source: ReplySource::Provider });
+        if status == 200 && source == ReplySource::Provider {
+            return self.handle(Input::Response { status, source });
         }
-        let source = ReplySource::of(&host::Response);
         let action = self.handle(Input::Response { status, source });
         let mut inner = self.0.borrow_mut();
         match (action, &inner.response) {

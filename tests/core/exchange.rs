@@ -8,8 +8,10 @@ use std::{rc::Rc, time::Duration};
 
 use attache::{
     chat::attempt_log::AttemptLog,
+    config::Config,
     gateway::{
-        Exchange, Gateway, Input, Output, RequestHead, plan::PlanIndex, reply_source::ReplySource,
+        Exchange, Gateway, Input, Output, RequestHead, models, plan::PlanIndex,
+        reply_source::ReplySource,
     },
     handoff::ticket::Ticket,
     http_call::CallResult,
@@ -294,6 +296,88 @@ fn each_region_lists_the_models_it_reaches() {
             assert!(!reached.is_empty() && reached.iter().all(may), "{model}");
         }
     }
+}
+
+#[test]
+fn a_listed_model_has_what_its_entry_says() {
+    let listed = |fields: &Value| {
+        let mut document: Value =
+            serde_json::from_str(include_str!("../golden/gateway.json")).unwrap();
+        let entry = document["models"]["gpt-4.1"].as_object_mut().unwrap();
+        entry.extend(fields.as_object().unwrap().clone());
+        let config = Rc::new(Config::parse(&document).unwrap());
+        let gateway = Gateway { config, region: Us, store: Rc::new(play::Table::default()) };
+        let list: Value = serde_json::from_slice(&models::list(&gateway)).unwrap();
+        let data = list["data"].as_array().unwrap().iter();
+        data.clone().find(|model| model["id"] == "gpt-4.1").unwrap().clone()
+    };
+    let model = listed(&json!({"creator": "Maker", "description": "For tests."}));
+    assert_eq!((&model["creator"], &model["description"]), (&json!("Maker"), &json!("For tests.")));
+    let price = |input: f64| json!({"input": input, "output": 8, "cached_input": 0.5});
+    let shown = |input: f64| {
+        let global = json!({
+            "prompt": input, "completions": 8.0, "input_cache_read": 0.5, "input_cache_write": input,
+        });
+        json!({"global": global})
+    };
+    let unknown = json!({"global": {"prompt": 0, "completions": 0}, "known": false});
+    for (fields, pricing) in [
+        (json!({"price": null, "list_price": null}), unknown),
+        (json!({"price": null, "list_price": price(2.25)}), shown(2.25)),
+        (json!({"price": price(1.5), "list_price": price(2.25)}), shown(1.5)),
+    ] {
+        assert_eq!(listed(&fields)["pricing"], pricing, "{fields}");
+    }
+    for (date, seconds) in [(json!("2027-06-30"), 1_814_313_600), (json!(null), 0)] {
+        assert_eq!(listed(&json!({"retirement_date": date}))["retirement_date"], seconds);
+    }
+}
+
+#[test]
+fn one_model_is_what_the_list_has_of_it() {
+    let read = |region, path: &str| {
+        let mut exchange = Exchange::new(play::gateway(region), REQUEST_ID.to_owned());
+        let head = RequestHead {
+            method: "GET".to_owned(),
+            path: path.to_owned(),
+            account: None,
+            end: true,
+            ..play::client_head()
+        };
+        let output = exchange.on(Input::Head(head), play::sent);
+        let Output::Reply(reply) = output else { panic!("{output:?}") };
+        (reply.status, serde_json::from_slice::<Value>(&reply.body).unwrap())
+    };
+    let (_, list) = read(Us, "/v1/models");
+    for model in list["data"].as_array().unwrap() {
+        let path = format!("/v1/models/{}", model["id"].as_str().unwrap().to_uppercase());
+        assert_eq!(read(Us, &path), (200, model.clone()));
+        for (key, kind) in [
+            ("description", "s"),
+            ("creator", "s"),
+            ("retirement_date", "0"),
+            ("default_parameters", "{"),
+            ("top_provider", "{"),
+            ("pricing", "{"),
+            ("default_provider", "{"),
+            ("providers", "["),
+        ] {
+            let value = &model[key];
+            let is_right = match kind {
+                "s" => value.as_str().is_some_and(|text| !text.is_empty()),
+                "0" => value.is_u64(),
+                "{" => value.is_object(),
+                _ => value.as_array().is_some_and(|list| !list.is_empty()),
+            };
+            assert!(is_right, "{key} of {model}");
+        }
+    }
+    for (region, name) in [(Us, "nobody"), (Us, "stays-in-eu"), (Eu, "gpt-4.1"), (Us, "a%2Fb")] {
+        let (status, body) = read(region, &format!("/v1/models/{name}"));
+        let told = (status, body["error"]["code"].as_str());
+        assert_eq!(told, (404, Some("model_not_found")), "{name}");
+    }
+    assert_eq!(read(Us, "/v1/understanding").1["error"]["code"], "not_found");
 }
 
 #[test]

@@ -63,7 +63,7 @@ fn choice<'a>(
     origin: ResponseContext<'_>,
 ) -> Result<Choice<'a>, Error> {
     let mut content = CandidateContent::default();
-    for part in parts.take_parts(&mut candidate, index, 0) {
+    for part in parts.take_parts(&mut candidate, index, 0, origin)? {
         content.push(part);
     }
     let finish = match candidate.end() {

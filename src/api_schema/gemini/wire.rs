@@ -11,7 +11,7 @@ use crate::{
         error::Error,
         finish::Finish,
         text::{Text, lenient},
-        usage::Usage,
+        usage::{Usage, token_count},
     },
 };
 
@@ -93,10 +93,15 @@ pub(super) struct FunctionCall<'a> {
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct UsageMetadata {
+    #[serde(default, deserialize_with = "token_count")]
     prompt_token_count: Option<u64>,
+    #[serde(default, deserialize_with = "token_count")]
     tool_use_prompt_token_count: Option<u64>,
+    #[serde(default, deserialize_with = "token_count")]
     candidates_token_count: Option<u64>,
+    #[serde(default, deserialize_with = "token_count")]
     thoughts_token_count: Option<u64>,
+    #[serde(default, deserialize_with = "token_count")]
     cached_content_token_count: Option<u64>,
 }
 
@@ -177,8 +182,8 @@ impl UsageMetadata {
             prompt: prompt.saturating_add(tool_use),
             completion: output.saturating_add(thoughts),
             cached: cached.min(prompt),
-            cache_written: 0,
             reasoning: thoughts,
+            ..Usage::default()
         }
     }
 }

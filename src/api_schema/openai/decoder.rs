@@ -3,7 +3,7 @@
 use super::{answer, reasoning_stage::ReasoningStage, reasoning_tags::OpeningTag, stream};
 use crate::{
     api_schema::{
-        origin::ResponseContext, tool_call_indices::ToolCallIndices, translation::TranslationInput,
+        origin::ResponseContext, tool_call_pieces::ToolCallPieces, translation::TranslationInput,
     },
     chat::{answer::Answer, delta::Delta, effort::Effort, error::Error},
     config::{Provider, Quirk},
@@ -14,7 +14,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(crate) struct OpenAiDecoder {
     /// Tool calls of a stream so far.
-    calls: ToolCallIndices,
+    calls: ToolCallPieces,
     /// Stage that moves reasoning out of the content, for a server that sends it there.
     reasoning: Option<ReasoningStage>,
 }
@@ -23,7 +23,7 @@ impl OpenAiDecoder {
     /// Creates the decoder of the response to a request.
     pub(super) fn new(input: &TranslationInput<'_, '_>) -> Self {
         let reasoning = opening_tag(input).map(ReasoningStage::new);
-        Self { calls: ToolCallIndices::default(), reasoning }
+        Self { calls: ToolCallPieces::default(), reasoning }
     }
 
     /// Decodes an answer in one piece.

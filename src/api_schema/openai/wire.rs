@@ -153,6 +153,16 @@ impl WireMessage<'_> {
     }
 }
 
+impl WireCall<'_> {
+    /// Returns `true` for an entry without id, name and arguments, which some servers send as filler.
+    pub(super) fn is_empty(&self) -> bool {
+        let is_empty = |text: &Option<Text<'_>>| text.as_ref().is_none_or(Text::is_empty);
+        let function = self.function.as_ref();
+        let is_filler = |own: &WireFunction<'_>| is_empty(&own.name) && own.arguments().is_none();
+        is_empty(&self.id) && function.is_none_or(is_filler)
+    }
+}
+
 impl<'a> WireFunction<'a> {
     /// Returns the arguments as a string of JSON, or `None` if there are none. Some servers send an
     /// object instead of a string.
