@@ -13,6 +13,7 @@ use crate::chat::{
     mistake::{MAX_MISTAKES, Mistake, MistakeKind},
     parameter::{Parameter, ParameterScope},
     request::Request,
+    tools::{ResponseFormat, ToolChoice},
 };
 use crate::{
     config::{EffortWithTools, Model, Sampling, Target},
@@ -259,11 +260,11 @@ impl<'a> Fit<'a> {
         let model = target.model;
         let takes_form = match parameter {
             Parameter::ToolChoice => {
-                let form = request.tool_choice.as_ref().map(|choice| choice.form());
+                let form = request.tool_choice.as_ref().map(ToolChoice::form);
                 form.is_none_or(|form| model.tool_choices.contains(&form))
             }
             Parameter::ResponseFormat => {
-                let form = request.response_format.as_ref().and_then(|format| format.form());
+                let form = request.response_format.as_ref().and_then(ResponseFormat::form);
                 form.is_none_or(|form| self.takes_format(form, target))
             }
             _ => !is_sampling(parameter) || self.takes_sampling(model),

@@ -272,7 +272,7 @@ impl Model {
             let name = parameter.name();
             match (self.supports(parameter), is_empty) {
                 (true, true) => {
-                    entry.wrong(key, format!("at least one, as supported_parameters has `{name}`"))
+                    entry.wrong(key, format!("at least one, as supported_parameters has `{name}`"));
                 }
                 // All forms of `tool_choice` are accepted by default.
                 (false, false) if parameter != Parameter::ToolChoice => {

@@ -48,7 +48,9 @@ fn number(text: &str, allowed: std::ops::RangeInclusive<u64>) -> Option<u64> {
 
 /// Returns the days from 1970-01-01 to a date. `month` counts from 0.
 fn days_since_epoch(year: u64, month: usize, day: u64) -> Option<u64> {
-    let is_leap = |year: u64| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let is_leap = |year: u64| {
+        year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
+    };
     let february = if is_leap(year) { 29 } else { 28 };
     let lengths = [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
     let years: u64 = (1_970..year).map(|year| if is_leap(year) { 366 } else { 365 }).sum();

@@ -25,6 +25,7 @@ KINDS = [
     ("shared_data_absent", OTHER, "shared data that is not there"),
     ("current_time", OTHER, "the time"),
     ("set_header", WRITES, "a header"),
+    ("set_header_map", WRITES, "all headers, ten"),
     ("set_property", WRITES, "a property"),
     ("set_shared_data", WRITES, "shared data"),
     ("increment_metric", WRITES, "a counter"),

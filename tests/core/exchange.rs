@@ -94,10 +94,10 @@ fn a_request_stays_in_its_region_unless_it_may_leave() {
         }
         match (play::exchange(&play::gateway(region), body.to_string().as_bytes()), expected) {
             (Output::Forward { ticket, .. }, Ok(expected)) => {
-                assert_eq!(ticket.target.cluster, expected)
+                assert_eq!(ticket.target.cluster, expected);
             }
             (output, Err(expected)) => {
-                assert_eq!(play::errors(&output), [expected], "{region:?} {body}")
+                assert_eq!(play::errors(&output), [expected], "{region:?} {body}");
             }
             (output, Ok(_)) => panic!("{region:?} {body}: {output:?}"),
         }

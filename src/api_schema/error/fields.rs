@@ -77,14 +77,14 @@ impl ErrorFields {
 }
 
 /// Returns the message of the error that a router has put into its own error.
-fn behind_router<'a>(metadata: Option<&'a RawValue>) -> Option<Cow<'a, str>> {
+fn behind_router(metadata: Option<&RawValue>) -> Option<Cow<'_, str>> {
     let metadata: RouterMetadata<'_> = serde_json::from_str(metadata?.get()).ok()?;
     let raw = non_empty(metadata.raw?)?;
     let body: WireError<'_> = serde_json::from_str(&raw).unwrap_or_default();
     let inner = body.error.and_then(|error| serde_json::from_str(error.get()).ok());
     let inner: WireError<'_> = inner.unwrap_or_default();
-    let message = [inner.message, body.message, body.error].into_iter().flatten();
-    let message = message.filter_map(non_empty).next().map(|message| message.into_owned());
+    let messages = [inner.message, body.message, body.error];
+    let message = messages.into_iter().flatten().find_map(non_empty).map(Cow::into_owned);
     Some(message.map_or(raw, Cow::Owned))
 }
 

@@ -188,7 +188,7 @@ impl UsageMetadata {
     }
 }
 
-impl<'a> Candidate<'a> {
+impl Candidate<'_> {
     /// Returns the index of its choice: `index`, or the position among the candidates. An index
     /// that does not fit into `usize` becomes `usize::MAX`, which is over every bound.
     pub(super) fn choice_index(&self, position: usize) -> usize {

@@ -115,7 +115,7 @@ pub(super) struct WireFunction<'a> {
     pub(super) arguments: Option<&'a RawValue>,
 }
 
-impl<'a> Completion<'a> {
+impl Completion<'_> {
     /// Returns true for an error as older versions of vLLM send it, with `message` beside `object`.
     pub(super) fn is_vllm_error(&self) -> bool {
         self.choices.is_none() && self.object.is_some_and(|own| own.get() == "\"error\"")

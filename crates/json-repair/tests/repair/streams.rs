@@ -99,8 +99,10 @@ fn every_repairable_text_is_repaired_in_pieces() {
         let mut last = None;
         for cuts in [each, random_cuts(&case.input, &mut random), Vec::new()] {
             let out = streamed(&case.input, &cuts, root);
-            if let (Ok(_), Err(failure)) = (&whole, &out) {
-                panic!("{}: {failure:?} for {}", case.class, case.input);
+            if let (Ok((_, report)), Err(failure)) = (&whole, &out) {
+                // A stream has no way to return a second document.
+                let is_several = report.kinds().any(|kind| kind == FlawKind::SeveralValues);
+                assert!(is_several, "{}: {failure:?} for {}", case.class, case.input);
             }
             let Ok(out) = out else { continue };
             assert!(is_json(out.as_bytes()), "{}: {} => {out}", case.class, case.input);

@@ -71,6 +71,20 @@ const HEADERS: MapType = MapType::HttpRequestHeaders;
 /// A value of ten bytes.
 const VALUE: &str = "0123456789";
 
+/// The headers of a request that Envoy still finds a route for.
+const TEN_HEADERS: [(&str, &str); 10] = [
+    (":authority", "bench"),
+    (":method", "GET"),
+    (":path", "/"),
+    (":scheme", "http"),
+    ("x-forwarded-proto", "http"),
+    ("accept", "application/json"),
+    ("content-type", "application/json"),
+    ("user-agent", VALUE),
+    ("x-request-id", VALUE),
+    ("x-set", VALUE),
+];
+
 impl Filter {
     /// Makes a call. `false` if the host returns something else than the name says.
     fn call(&self, name: &str) -> Result<bool, Status> {
@@ -84,6 +98,7 @@ impl Filter {
             "shared_data" => hostcalls::get_shared_data("present")?.0.is_some(),
             "shared_data_absent" => hostcalls::get_shared_data("absent")?.0.is_none(),
             "set_header" => hostcalls::set_map_value(HEADERS, "x-set", Some(VALUE)).is_ok(),
+            "set_header_map" => hostcalls::set_map(HEADERS, TEN_HEADERS.to_vec()).is_ok(),
             "set_property" => hostcalls::set_property(vec!["set"], Some(VALUE.as_bytes())).is_ok(),
             "set_shared_data" => {
                 hostcalls::set_shared_data("set", Some(VALUE.as_bytes()), None).is_ok()
