@@ -253,11 +253,6 @@ fn what_changes_the_meaning_is_refused_by_models_that_lack_it() {
         ("kimi", json!({"tools": [tool()], "tool_choice": "required"}), "tool_choice"),
         ("kimi", json!({"n": 2}), "n"),
         ("kimi", json!({"logprobs": true}), "logprobs"),
-        (
-            "kimi",
-            json!({"response_format": {"type": "json_schema", "json_schema": {"name": "n", "schema": {}}}}),
-            "response_format",
-        ),
         ("oss", json!({"response_format": {"type": "json_object"}}), "response_format"),
         ("qwen", json!({"tools": [tool()]}), "tools"),
         ("gpt", json!({"modalities": ["text", "audio"]}), "modalities"),
