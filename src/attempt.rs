@@ -25,12 +25,14 @@ use crate::{
         answer::UpstreamResponse, envelope::Envelope, error::Error, replay, request,
         stream_writer::StreamWriter,
     },
+    collections::set_of,
     fit::{StreamMode, response_format::FormatMode},
     handoff::{
         headers::{ATTEMPTS, PARAMS, REGION, REPAIR},
         ticket::{Lane, Ticket},
     },
     http_call::MAX_ANSWER,
+    json::replace_lone_surrogates,
     post_processing::{RepairReport, RepairRequest, Repairer},
     quota::{self, Counted},
     reply::Reply,
@@ -129,7 +131,10 @@ impl Attempt {
             let problem = "a request came to a region that it may not reach";
             return Err(Error::Misconfigured { problem });
         }
-        let parameters = request::checked_parameters(body).map_err(Error::Unreadable)?;
+        let replaced = replace_lone_surrogates(body);
+        let body = replaced.as_deref().unwrap_or(body);
+        let mut parameters = request::checked_parameters(body).map_err(Error::Unreadable)?;
+        parameters.replaces_surrogates = replaced.is_some();
         let (request, mistakes, request_model) = cluster.read(parameters, ticket.target.variant)?;
         if !mistakes.is_empty() {
             return Err(Error::Invalid(mistakes));
@@ -148,6 +153,8 @@ impl Attempt {
             created: now.as_secs(),
             // Chunks of a stream have no field for the request.
             request: if fit.stream == StreamMode::Off { fit.echo(target.name) } else { Vec::new() },
+            call_form: request.call_form,
+            custom_tools: set_of(request.custom_tools().map(|name| name.decode().into_owned())),
             include_usage: request.include_usage,
         };
         let price = target.model.price;

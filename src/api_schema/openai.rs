@@ -2,10 +2,14 @@
 //! A [`Quirk`](crate::config::Quirk) is a deviation of such a server.
 
 mod answer;
+mod call_ids;
+mod conversation;
+mod custom_calls;
 mod decoder;
 mod fit;
 mod instruction;
 mod messages;
+mod moonshot_schema;
 mod reasoning_history;
 mod reasoning_stage;
 mod reasoning_tags;

@@ -141,6 +141,8 @@ pub enum Quirk {
     ReasoningTagInPrompt,
     /// `enable_thinking: false` is sent when the response is not streamed.
     ThinkingOnlyStreamed,
+    /// The schemas of tools are sent in the form that Moonshot accepts.
+    MoonshotSchemas,
     /// The model is sent in the path, `:rawPredict`, and not in the body: Claude on Vertex AI.
     RawPredict,
 }
@@ -155,7 +157,7 @@ impl Quirk {
     }
 
     /// Words in the configuration.
-    pub const WORDS: [(&'static str, Self); 12] = [
+    pub const WORDS: [(&'static str, Self); 13] = [
         ("max_tokens", Self::MaxTokens),
         ("system_for_developer", Self::SystemForDeveloper),
         ("name_in_content", Self::NameInContent),
@@ -167,6 +169,7 @@ impl Quirk {
         ("reasoning_tags", Self::ReasoningTags),
         ("reasoning_tag_in_prompt", Self::ReasoningTagInPrompt),
         ("thinking_only_streamed", Self::ThinkingOnlyStreamed),
+        ("moonshot_schemas", Self::MoonshotSchemas),
         ("raw_predict", Self::RawPredict),
     ];
 }

@@ -46,8 +46,9 @@ fn every_field_of_a_model_is_checked() {
   models.gpt-4.1.prices: unknown key, allowed: `name`, `description`, `creator`, `regions`,
     `context_length`, `max_output_tokens`, `min_output_tokens`, `input`, `supported_parameters`,
     `tool_choices`, `response_formats`, `response_format_emulation`, `reasoning_efforts`,
-    `default_reasoning_effort`, `thinking`, `prefill`, `effort_with_tools`, `sampling`,
-    `max_temperature`, `deadlines`, `fallbacks`, `hedge`, `price`, `list_price`, `retirement_date`
+    `default_reasoning_effort`, `thinking`, `prefill`, `effort_with_tools`, `custom_tools`,
+    `sampling`, `max_temperature`, `deadlines`, `fallbacks`, `hedge`, `price`, `list_price`,
+    `retirement_date`
 /models/gpt-4.1/response_format_emulation = "never"
   models.gpt-4.1.response_format_emulation: found `never`, allowed: `true` or `false`
 /models/gpt-4.1/response_format_emulation = false
