@@ -79,7 +79,7 @@ pub(super) fn is_known_cache_control(raw: &RawValue) -> bool {
 }
 
 /// Returns whether there is a mark that Claude knows.
-pub(super) fn is_known_mark(mark: &Option<&RawValue>) -> bool {
+pub(super) fn is_known_mark(mark: Option<&RawValue>) -> bool {
     mark.is_some_and(is_known_cache_control)
 }
 

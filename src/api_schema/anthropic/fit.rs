@@ -88,7 +88,7 @@ fn limit_cache_control<'q>(
 ) {
     let own = request.parameters.get(Parameter::CacheControl);
     let own = own.filter(|_| fit.value(Parameter::CacheControl).is_some());
-    let limit = MAX_MARKS - usize::from(is_known_mark(&own));
+    let limit = MAX_MARKS - usize::from(is_known_mark(own));
     let [system, turns] = conversation.cache_marks();
     let removed = CacheMarks { tools: tools.cache_marks(), system, turns }.limit(limit);
     for (name, count) in [("messages", removed.messages), ("tools", removed.tools)] {

@@ -112,7 +112,7 @@ impl<'q> AnthropicTools<'q> {
     /// Returns the cache marks of the tools.
     pub(super) fn cache_marks(&mut self) -> Vec<&mut Option<&'q RawValue>> {
         let marks = self.declared.iter_mut().map(|tool| &mut tool.cache_control);
-        marks.filter(|mark| is_known_mark(mark)).collect()
+        marks.filter(|mark| is_known_mark(**mark)).collect()
     }
 
     /// Returns whether the model must call a tool.

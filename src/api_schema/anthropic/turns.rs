@@ -166,7 +166,7 @@ fn marks_of<'b, 'q>(
     blocks: &'b mut [ContentBlock<'q>],
 ) -> impl Iterator<Item = &'b mut Option<&'q RawValue>> {
     let marks = blocks.iter_mut().map(|block| &mut block.cache_control);
-    marks.filter(|mark| is_known_mark(mark))
+    marks.filter(|mark| is_known_mark(**mark))
 }
 
 impl<'q> AnthropicTurn<'q> {
@@ -175,7 +175,7 @@ impl<'q> AnthropicTurn<'q> {
         let results = self.results.iter_mut().flat_map(|result| {
             let inner = result.content.iter_mut().flat_map(|blocks| marks_of(blocks));
             let own = std::iter::once(&mut result.cache_control);
-            inner.chain(own.filter(|mark| is_known_mark(mark)))
+            inner.chain(own.filter(|mark| is_known_mark(**mark)))
         });
         results.chain(marks_of(&mut self.blocks))
     }

@@ -13,11 +13,7 @@ pub(super) struct CustomCalls {
 
 impl CustomCalls {
     /// Returns the pieces that an entry of `tool_calls` stands for.
-    pub(super) fn to_pieces<'d>(
-        &mut self,
-        choice: usize,
-        wire: WireCall<'d>,
-    ) -> Vec<CallPiece<'d>> {
+    pub(super) fn read<'d>(&mut self, choice: usize, wire: WireCall<'d>) -> Vec<CallPiece<'d>> {
         let (number, id) = (wire.index.map(to_index), wire.id.clone());
         let is_filled = |name: &Text<'_>| !name.is_empty();
         let mut begun = None;

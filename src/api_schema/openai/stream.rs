@@ -59,7 +59,7 @@ fn decode_choice<'d>(
     let calls = take_calls(&mut message);
     decode_message(choice, message, wire.logprobs, deltas);
     for call in calls {
-        for piece in custom_calls.to_pieces(choice, call) {
+        for piece in custom_calls.read(choice, call) {
             tool_calls.place(piece, origin, deltas)?;
         }
     }

@@ -192,7 +192,7 @@ fn check_function(function: &FunctionTool<'_>) -> Result<(), (MistakeKind, Strin
 }
 
 /// Returns a message with its index.
-fn at_index<'a>((index, JsonObject(message)): (usize, JsonObject<Message<'a>>)) -> Message<'a> {
+fn at_index((index, JsonObject(message)): (usize, JsonObject<Message<'_>>)) -> Message<'_> {
     Message { index, ..message }
 }
 
