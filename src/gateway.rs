@@ -5,8 +5,8 @@
 //! a failure.
 
 mod attempts;
+mod ejections;
 mod endpoints;
-mod final_reply;
 pub mod idle;
 pub mod models;
 pub mod plan;
@@ -16,19 +16,22 @@ pub mod transcript_fetch;
 
 use std::{rc::Rc, time::Duration};
 
+pub use self::ejections::Ejections;
 use self::{
-    attempts::Attempts,
+    attempts::{Attempts, UnansweredAttempt},
     endpoints::{Endpoint, endpoint},
     idle::IdleTimeouts,
-    plan::{Plan, PlanIndex},
+    plan::{FirstDraft, Plan, PlanIndex},
     reply_source::ReplySource,
     transcript_fetch::{PendingTranscript, TranscriptCall},
 };
 use crate::{
+    api_schema::{origin::ResponseHead, translation::TranslatedRequest},
+    attempt::{Attempt, ProviderCluster, response_head},
     chat::{error::Error, parameter::Parameter, request},
     config::Config,
     failover::AttemptReason,
-    handoff::{headers, ticket::Ticket},
+    handoff::{headers, response_facts::ResponseFacts, ticket::Ticket},
     http_call::CallResult,
     metrics::TelemetryEvent,
     quota::{SharedStore, service::RateLimitResponse},
@@ -49,6 +52,16 @@ pub struct Gateway {
     pub region: Region,
     /// Store of the counts for limits.
     pub store: Rc<dyn SharedStore>,
+    /// Providers that are not asked for a while.
+    pub ejections: Ejections,
+}
+
+impl Gateway {
+    /// Returns a provider in a region.
+    fn cluster(&self, provider: &str, region: Region) -> Rc<ProviderCluster> {
+        let (config, store) = (Rc::clone(&self.config), Rc::clone(&self.store));
+        Rc::new(ProviderCluster { config, provider: provider.to_owned(), region, store })
+    }
 }
 
 /// Head of a client's request, as far as the gateway reads it.
@@ -101,7 +114,16 @@ pub enum Input {
     Trailers,
     /// The rate limit service was asked. `None`: no answer came.
     RateLimitAnswered(Option<RateLimitResponse>),
-    /// The head of a response has come through Envoy's router.
+    /// The head of a provider's response has come through Envoy's router, in the answer lane.
+    AnswerHead(ResponseHead),
+    /// A piece of that response has come, or its end.
+    AnswerPiece {
+        /// Bytes.
+        bytes: Vec<u8>,
+        /// Whether nothing follows.
+        end: bool,
+    },
+    /// The head of any other response has come through Envoy's router.
     Response {
         /// Status.
         status: u16,
@@ -135,26 +157,37 @@ pub enum Output {
         /// Timeout of the call.
         timeout: Duration,
     },
-    /// Let the request go through Envoy's router. The body is [`Exchange::request_body`].
+    /// Replace head and body of the request, and let it go through Envoy's router to a provider, whose
+    /// response comes back as [`Input::AnswerHead`] and [`Input::AnswerPiece`].
+    Send {
+        /// Ticket of the attempt, which names the cluster.
+        ticket: Rc<Ticket>,
+        /// Request.
+        request: TranslatedRequest,
+        /// Time without a response after which [`Input::WakeUp`] is due.
+        hedge: Option<Duration>,
+    },
+    /// Let the request go through Envoy's router to the provider role.
     Forward {
         /// Ticket of the attempt, which names the cluster.
         ticket: Ticket,
         /// Number of attempts that the router may add.
         retries: usize,
-        /// Time without a response after which [`Input::WakeUp`] is due.
-        hedge: Option<Duration>,
+        /// Body of the request.
+        body: RequestBody,
     },
-    /// Hold the request, and call for a transcript. The body of the [`Output::Forward`] that follows
-    /// has the transcript in it.
+    /// Hold the request, and call for a transcript.
     FetchTranscript(TranscriptCall),
     /// Hold the response, and report [`Input::WakeUp`] at this moment.
     WakeAt(Timestamp),
-    /// Hold the response, and call a cluster with [`Exchange::request_body`].
+    /// Hold the response, and call a provider.
     Call {
         /// Position of the attempt in the plan.
         index: PlanIndex,
         /// Ticket of the attempt, which names the cluster.
-        ticket: Ticket,
+        ticket: Rc<Ticket>,
+        /// Request.
+        request: TranslatedRequest,
         /// Timeout of the call.
         timeout: Duration,
         /// Reason of the attempt.
@@ -164,6 +197,15 @@ pub enum Output {
     Pass,
     /// Let the response, a stream, go to the client, and watch its silences.
     Stream(IdleTimeouts),
+}
+
+/// Body of a request that goes to the provider role.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RequestBody {
+    /// The client's body.
+    AsReceived,
+    /// The client's body with the transcript in it: [`Exchange::request_body`].
+    WithTranscript,
 }
 
 /// Caller of an exchange, with the facts that every ticket of the exchange carries.
@@ -191,7 +233,16 @@ pub struct Exchange {
     telemetry: Vec<TelemetryEvent>,
     /// Status and reason of a response that no provider role has counted.
     uncounted: Option<(u16, Option<String>)>,
+    /// The attempt whose answer the client gets, until it is counted.
+    answered: Option<Box<Attempt>>,
     state: ExchangeState,
+}
+
+/// Request that is planned.
+struct PlannedRequest {
+    plan: Plan,
+    draft: Option<FirstDraft>,
+    transcript: Option<PendingTranscript>,
 }
 
 /// Model of a request that names no known one.
@@ -206,7 +257,8 @@ enum ExchangeState {
     /// Attempts are under way.
     Attempting(Box<Attempts>),
     /// The client has its answer, or the beginning of it. So has a request for any other endpoint.
-    Over,
+    /// Calls of the attempts may still be under way.
+    Over(Option<Box<Attempts>>),
 }
 
 impl Exchange {
@@ -220,6 +272,7 @@ impl Exchange {
             last_failed: None,
             telemetry: Vec::new(),
             uncounted: None,
+            answered: None,
             state: ExchangeState::Fresh,
         }
     }
@@ -254,6 +307,44 @@ impl Exchange {
         std::mem::take(&mut self.telemetry)
     }
 
+    /// Takes the attempts without an answer that have ended since the last call.
+    fn take_unanswered(&mut self) -> Vec<UnansweredAttempt> {
+        match &mut self.state {
+            ExchangeState::Attempting(attempts) | ExchangeState::Over(Some(attempts)) => {
+                std::mem::take(&mut attempts.unanswered)
+            }
+            ExchangeState::Fresh | ExchangeState::Reading(_) | ExchangeState::Over(None) => {
+                Vec::new()
+            }
+        }
+    }
+
+    /// Returns the event of a response whose head has come through Envoy's router.
+    pub fn read_response(&self, response: &impl ResponseFacts) -> Input {
+        let status = response.status();
+        let is_direct =
+            matches!(&self.state, ExchangeState::Attempting(own) if own.reads_response());
+        let source = match status {
+            // A success needs no further host call.
+            200 => ReplySource::Provider,
+            _ if is_direct => ReplySource::of_direct(response),
+            _ => ReplySource::of(response),
+        };
+        if is_direct && source == ReplySource::Provider {
+            return Input::AnswerHead(response_head(status, |name| response.header(name)));
+        }
+        Input::Response { status, source }
+    }
+
+    /// Takes in the result of a call after the client has left.
+    pub fn on_abandoned_call(&mut self, index: PlanIndex, result: &CallResult, now: Timestamp) {
+        if let ExchangeState::Attempting(attempts) | ExchangeState::Over(Some(attempts)) =
+            &mut self.state
+        {
+            attempts.on_late_call(index, result, now);
+        }
+    }
+
     /// Takes in an event and returns the action. The clock is only read where time matters, because
     /// every host call has its price.
     pub fn on(&mut self, input: Input, clock: impl FnOnce() -> Timestamp) -> Output {
@@ -270,9 +361,13 @@ impl Exchange {
                 let output = Self::on_attempts(attempts, input, clock);
                 self.finish(output)
             }
+            (ExchangeState::Over(Some(attempts)), Input::CallEnded { index, result }) => {
+                attempts.on_late_call(index, &result, clock());
+                Output::Wait
+            }
             // A local reply to a request that never became an attempt, or a reply of the module's own.
             (_, Input::Response { .. }) => {
-                self.state = ExchangeState::Over;
+                self.state = ExchangeState::Over(None);
                 Output::Pass
             }
             _ => Output::Wait,
@@ -301,7 +396,9 @@ impl Exchange {
             Input::TranscriptFetched(result) => attempts.on_transcript(&result, clock()),
             Input::Response { status: 200, .. } => attempts.on_success(),
             Input::Response { status, source } => attempts.on_failure(status, source, clock()),
-            Input::CallEnded { index, result } => attempts.on_call_ended(index, result, clock()),
+            Input::AnswerHead(head) => attempts.on_answer_head(head),
+            Input::AnswerPiece { bytes, end } => attempts.on_answer_piece(&bytes, end, clock()),
+            Input::CallEnded { index, result } => attempts.on_call_ended(index, &result, clock()),
             Input::WakeUp => attempts.on_wake_up(clock()),
             Input::Head(_) | Input::Received(_) | Input::Body(_) | Input::Trailers => Output::Wait,
         }
@@ -312,11 +409,13 @@ impl Exchange {
         if !matches!(output, Output::Pass | Output::Stream(_) | Output::Reply(_)) {
             return output;
         }
-        let state = std::mem::replace(&mut self.state, ExchangeState::Over);
+        let state = std::mem::replace(&mut self.state, ExchangeState::Over(None));
         if let ExchangeState::Attempting(mut attempts) = state {
             attempts.model().clone_into(&mut self.model);
             self.last_failed = attempts.last_failed().cloned();
             self.telemetry.append(&mut attempts.take_telemetry());
+            self.answered = attempts.answered.take();
+            self.state = ExchangeState::Over(attempts.into_late());
         }
         output
     }
@@ -353,21 +452,21 @@ impl Exchange {
     }
 
     fn on_body(&mut self, account: String, body: Vec<u8>, now: Timestamp) -> Output {
-        let (plan, transcript) = match self.plan(&account, &body) {
+        let PlannedRequest { plan, draft, transcript } = match self.plan(&account, &body) {
             Ok(planned) => planned,
             Err(error) => return self.refuse(&error),
         };
         self.started = Some(now);
         let (gateway, request_id) = (Rc::clone(&self.gateway), self.request_id.clone());
         let caller = Caller { gateway, account, request_id, started: now };
-        let mut attempts = Attempts::new(caller, plan, body, transcript);
+        let mut attempts = Attempts::new(caller, plan, body, draft, transcript);
         let output = attempts.begin(now);
         self.state = ExchangeState::Attempting(Box::new(attempts));
         self.finish(output)
     }
 
     /// Plans a request, and the call for the transcript that it refers to.
-    fn plan(&self, account: &str, body: &[u8]) -> Result<(Plan, Option<PendingTranscript>), Error> {
+    fn plan(&self, account: &str, body: &[u8]) -> Result<PlannedRequest, Error> {
         if self.is_too_large(body.len()) {
             return Err(self.too_large());
         }
@@ -376,12 +475,13 @@ impl Exchange {
         }
         let parameters = request::parameters(body).map_err(Error::Unreadable)?;
         let with_transcript = parameters.has(Parameter::TranscriptId).then(|| parameters.clone());
-        let plan = Plan::new(&self.gateway, account, parameters).map_err(Error::Invalid)?;
+        let (plan, draft) = Plan::new(&self.gateway, account, &self.request_id, parameters)
+            .map_err(Error::Invalid)?;
         let wanted = with_transcript
             .and_then(|all| TranscriptRequest::find(body, &all, |variant| plan.includes(variant)));
         let transcript =
             wanted.map(|wanted| PendingTranscript::new(&self.gateway, wanted)).transpose()?;
-        Ok((plan, transcript))
+        Ok(PlannedRequest { plan, draft, transcript })
     }
 
     fn is_too_large(&self, size: usize) -> bool {
@@ -397,7 +497,7 @@ impl Exchange {
     }
 
     fn refuse(&mut self, error: &Error) -> Output {
-        self.state = ExchangeState::Over;
+        self.state = ExchangeState::Over(None);
         Output::Reply(Reply::error(error, &self.request_id))
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::chat::error::Error;
 
 /// The head of a provider's response.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct ResponseHead {
     /// The HTTP status.
     pub status: u16,

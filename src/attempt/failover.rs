@@ -21,9 +21,9 @@ const TOLERANCE: Duration = Duration::from_millis(20);
 impl Attempt {
     /// Takes in that Envoy has ended the attempt without a response. Returns the error, and the ticket
     /// of the next attempt, which leads nowhere if there is none. `None` if the client has the
-    /// beginning of the response, or if the gateway role made the call and knows more.
+    /// beginning of the response.
     pub fn on_response_lost(&mut self, cause: Cause, now: Timestamp) -> Option<(Error, Ticket)> {
-        if !self.is_open() || self.ticket.lane == Lane::Answer {
+        if !self.is_open() {
             return None;
         }
         self.end_early(now);
@@ -48,23 +48,20 @@ impl Attempt {
         now.since(self.began) + TOLERANCE >= self.ticket.first_content_timeout()
     }
 
-    /// Returns the response after an error: the client's answer, or a report to the role that makes
-    /// the next attempt.
+    /// Returns the response after an error: the client's answer, or a report to whoever makes the next
+    /// attempt.
     pub(super) fn fail(&mut self, error: &Error, now: Timestamp) -> Step {
         let log = self.attempt_log(error.status(), now);
         let mut reply = Reply::failed(error, &self.envelope.request_id, &log);
         reply.headers.push((REGION, self.cluster.region.name().to_owned()));
         reply.headers.extend(self.limit_headers(now));
-        let report = (NEXT, Failover::to_header(error));
+        let failover = Failover::after(error);
         match self.ticket.lane {
-            Lane::Answer => {
-                reply.headers.push(report);
-                Step::Answer(reply)
-            }
-            Lane::Stream => match self.next_ticket(Failover::after(error), log, now) {
+            Lane::Answer => Step::Fail(reply, failover),
+            Lane::Stream => match self.next_ticket(failover, log, now) {
                 None => Step::Answer(reply),
                 Some(ticket) => {
-                    reply.headers.push(report);
+                    reply.headers.push((NEXT, Failover::to_header(error)));
                     Step::Yield(reply, Box::new(ticket))
                 }
             },

@@ -1,0 +1,122 @@
+//! An attempt before it begins: its request is translated, and the reading of its answer prepared.
+
+use std::rc::Rc;
+
+use super::{Attempt, AttemptProgress, AttemptState, ProviderCluster};
+use crate::{
+    api_schema::{
+        Decoder, PreparedRequest, prepare, translate,
+        translation::{TranslatedRequest, TranslationInput},
+    },
+    chat::{envelope::Envelope, error::Error, request, request::Request},
+    config::{Price, Target},
+    fit::StreamMode,
+    handoff::ticket::Ticket,
+    post_processing::RepairRequest,
+    time::Timestamp,
+};
+
+/// Attempt that has not begun. Nothing in it borrows from the client's request.
+#[derive(Debug)]
+pub struct AttemptDraft {
+    cluster: Rc<ProviderCluster>,
+    request: TranslatedRequest,
+    decoder: Decoder,
+    stream: StreamMode,
+    /// Name of the model, as in the configuration.
+    model: String,
+    price: Option<Price>,
+    /// Value of `x-attache-params`.
+    params: String,
+    /// Effective request, for the answer.
+    echo: Vec<u8>,
+    include_usage: bool,
+    repair: Option<Rc<RepairRequest>>,
+    /// Model of the client's request, if this is another.
+    request_model: Option<String>,
+}
+
+impl AttemptDraft {
+    /// Translates the request that a ticket and the client's body describe.
+    pub fn read(
+        cluster: &Rc<ProviderCluster>,
+        ticket: &Ticket,
+        body: &[u8],
+    ) -> Result<Self, Error> {
+        let parameters = request::checked_parameters(body).map_err(Error::Unreadable)?;
+        let (request, mistakes, request_model) = cluster.read(parameters, ticket.target.variant)?;
+        if !mistakes.is_empty() {
+            return Err(Error::Invalid(mistakes));
+        }
+        let target = cluster.target(&request)?;
+        let prepared = prepare(&request, &target);
+        if !prepared.fit.refused.is_empty() {
+            return Err(Error::Invalid(prepared.fit.refused));
+        }
+        let draft = Self::new(cluster, &request, target, &prepared, &ticket.request_id)?;
+        Ok(Self { request_model, ..draft })
+    }
+
+    /// Translates a request that is fitted to its target.
+    pub(crate) fn new(
+        cluster: &Rc<ProviderCluster>,
+        request: &Request<'_>,
+        target: Target<'_>,
+        prepared: &PreparedRequest<'_>,
+        request_id: &str,
+    ) -> Result<Self, Error> {
+        let PreparedRequest { fit, schema_request } = prepared;
+        let input = TranslationInput { request, fit, target, request_id };
+        let (outgoing, decoder) = translate(&input, schema_request)?;
+        Ok(Self {
+            cluster: Rc::clone(cluster),
+            request: outgoing,
+            decoder,
+            stream: fit.stream,
+            model: target.name.to_owned(),
+            price: target.model.price,
+            params: fit.report(),
+            // Chunks of a stream have no field for the request.
+            echo: if fit.stream == StreamMode::Off { fit.echo(target.name) } else { Vec::new() },
+            include_usage: request.include_usage,
+            repair: RepairRequest::from_request(request),
+            request_model: None,
+        })
+    }
+
+    /// Begins the attempt of a ticket, unless the data may not go to the provider's region.
+    pub fn begin(
+        self,
+        ticket: Rc<Ticket>,
+        now: Timestamp,
+    ) -> Result<(Attempt, TranslatedRequest), Error> {
+        if !ticket.gateway_region.may_reach(self.cluster.region) {
+            let problem = "a request came to a region that it may not reach";
+            return Err(Error::Misconfigured { problem });
+        }
+        let envelope = Envelope {
+            request_id: ticket.request_id.clone(),
+            model: self.model,
+            created: now.as_secs(),
+            request: self.echo,
+            include_usage: self.include_usage,
+        };
+        let attempt = Attempt {
+            cluster: self.cluster,
+            envelope,
+            stream: self.stream,
+            params: self.params,
+            decoder: self.decoder,
+            repair: self.repair,
+            repairs: None,
+            began: now,
+            sent: ticket.due.map_or(now, |due| due.max(now)),
+            request_model: self.request_model,
+            refused: Vec::new(),
+            progress: AttemptProgress { price: self.price, ..AttemptProgress::default() },
+            state: AttemptState::Waiting,
+            ticket,
+        };
+        Ok((attempt, self.request))
+    }
+}
