@@ -11,12 +11,12 @@ pub mod idle;
 pub mod models;
 pub mod plan;
 pub mod reply_source;
+mod request_head;
 mod telemetry;
 pub mod transcript_fetch;
 
 use std::{rc::Rc, time::Duration};
 
-pub use self::ejections::Ejections;
 use self::{
     attempts::{Attempts, UnansweredAttempt},
     endpoints::{Endpoint, endpoint},
@@ -25,19 +25,19 @@ use self::{
     reply_source::ReplySource,
     transcript_fetch::{PendingTranscript, TranscriptCall},
 };
+pub use self::{ejections::Ejections, request_head::RequestHead};
 use crate::{
     api_schema::{origin::ResponseHead, translation::TranslatedRequest},
     attempt::{Attempt, ProviderCluster, response_head},
     chat::{error::Error, parameter::Parameter, request},
     config::Config,
     failover::AttemptReason,
-    handoff::{headers, response_facts::ResponseFacts, ticket::Ticket},
+    handoff::{response_facts::ResponseFacts, ticket::Ticket},
     http_call::CallResult,
     metrics::TelemetryEvent,
     quota::{SharedStore, service::RateLimitResponse},
     region::Region,
     reply::Reply,
-    request_id,
     summary::Summary,
     time::Timestamp,
     transcript::TranscriptRequest,
@@ -61,43 +61,6 @@ impl Gateway {
     fn cluster(&self, provider: &str, region: Region) -> Rc<ProviderCluster> {
         let (config, store) = (Rc::clone(&self.config), Rc::clone(&self.store));
         Rc::new(ProviderCluster { config, provider: provider.to_owned(), region, store })
-    }
-}
-
-/// Head of a client's request, as far as the gateway reads it.
-#[derive(Clone, Debug, Default)]
-pub struct RequestHead {
-    /// `:method`.
-    pub method: String,
-    /// `:path`, query included.
-    pub path: String,
-    /// `content-type`.
-    pub content_type: Option<String>,
-    /// `content-encoding`.
-    pub content_encoding: Option<String>,
-    /// Account of the caller, by the key or the token that Envoy has checked.
-    pub account: Option<String>,
-    /// Whether no body follows.
-    pub end: bool,
-}
-
-impl RequestHead {
-    /// Reads the headers of a request. Returns the request id beside the head, if there is a valid
-    /// one.
-    pub fn from_headers(headers: Vec<(String, String)>, end: bool) -> (Self, Option<String>) {
-        let (mut head, mut request_id) = (Self { end, ..Self::default() }, None);
-        for (name, value) in headers {
-            match name.as_str() {
-                ":method" => head.method = value,
-                ":path" => head.path = value,
-                "content-type" => head.content_type = Some(value),
-                "content-encoding" => head.content_encoding = Some(value),
-                headers::ACCOUNT => head.account = Some(value),
-                "x-request-id" => request_id = Some(value),
-                _ => {}
-            }
-        }
-        (head, request_id.filter(|text| request_id::is_uuid(text)))
     }
 }
 
