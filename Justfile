@@ -26,7 +26,7 @@ default:
 # The core, natively: the tests to run while writing
 [group("test")]
 test-quick:
-    cargo test --workspace --lib --test core
+    cargo test --workspace --lib --test core --test host_calls
 
 # All tests: the core natively and under Node, Envoy, the SDK, a browser, the compose file, the documents, a minute of soak
 [group("test")]
@@ -45,6 +45,7 @@ check:
     @bash .ci/setup wasm
     cargo fmt --check
     cargo fmt --check --manifest-path tests/limiter/Cargo.toml
+    cargo fmt --check --manifest-path tests/bench/filter/Cargo.toml
     cargo clippy --workspace --all-targets -- -D warnings
     @if grep -q RUSTC .build/wasm.env; then echo "no clippy for wasm32-wasip1: it needs rustup's target"; \
         else cargo clippy --package attache --lib --target wasm32-wasip1 -- -D warnings; fi
@@ -86,7 +87,7 @@ down:
 
 # Measures what the module costs Envoy
 [group("measure")]
-bench: filter programs limiter
+bench: filter programs limiter bench-filter
     @bash .ci/setup envoy wrk
     python3 tests/bench.py
 
@@ -110,6 +111,12 @@ crashing:
 [group("build")]
 limiter:
     cargo build --manifest-path tests/limiter/Cargo.toml --target-dir {{ quote(target / "limiter") }}
+
+# A filter that does nothing, and one that calls the host as often as it is told
+[group("build")]
+bench-filter:
+    @bash .ci/setup wasm
+    source .build/wasm.env && cargo --config wasm-pack.toml build --profile filter --manifest-path tests/bench/filter/Cargo.toml --target-dir {{ quote(target / "bench-filter") }} --target wasm32-wasip1
 
 # Packs the module as an OCI image, in the layout of a directory: .build/image
 [group("build")]
@@ -142,7 +149,7 @@ node_tests := "source .build/wasm.env && cargo --config wasm-pack.toml test --pa
 # The native tests of all packages, without those that start an Envoy
 [group("test")]
 core:
-    cargo test --workspace --lib --bins --test core --test fuzz --test repair
+    cargo test --workspace --lib --bins --test core --test fuzz --test host_calls --test repair
 
 # The tests of the core under Node
 [group("test")]
@@ -156,7 +163,7 @@ envoy *names:
     @bash .ci/setup envoy istio
     cargo test --test envoy -- --test-threads 4 {{ names }}
 
-# The gateway with OpenAI's SDK
+# The gateway with the SDKs of OpenAI and AssemblyAI
 [group("test")]
 sdk:
     @bash .ci/setup envoy python aimock

@@ -9,7 +9,8 @@ mod openai;
 pub mod origin;
 mod pending_calls;
 mod stop_sequences;
-mod tool_call_indices;
+mod tool_call_input;
+mod tool_call_pieces;
 pub mod translation;
 mod unique_names;
 

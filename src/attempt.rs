@@ -108,6 +108,21 @@ enum AttemptState {
     Ended(Timestamp),
 }
 
+/// Fault of an attempt, after which another may follow.
+#[derive(Debug)]
+enum AttemptFault {
+    /// There is no answer.
+    Error(Error),
+    /// The answer is empty. The client gets it if no attempt follows.
+    Empty(Reply),
+}
+
+impl From<Error> for AttemptFault {
+    fn from(error: Error) -> Self {
+        Self::Error(error)
+    }
+}
+
 impl Attempt {
     /// Creates an attempt, and translates its request. The client gets an error at once.
     pub fn new(
@@ -198,13 +213,14 @@ impl Attempt {
         }
         match result {
             Ok(step) => self.complete(step, now),
-            Err(error) => self.fail(&error, now),
+            Err(AttemptFault::Error(error)) => self.fail(&error, now),
+            Err(AttemptFault::Empty(reply)) => self.fail_empty(reply, now),
         }
     }
 
     /// Decodes a piece of the response. The state is [`AttemptState::Ended`] after the last piece and
     /// after an error.
-    fn read(&mut self, piece: &[u8], end: bool, now: Timestamp) -> Result<Step, Error> {
+    fn read(&mut self, piece: &[u8], end: bool, now: Timestamp) -> Result<Step, AttemptFault> {
         match std::mem::replace(&mut self.state, AttemptState::Ended(now)) {
             // The usual answer comes in one piece and needs no copy.
             AttemptState::Whole { head, body } if end && body.is_empty() => {
@@ -213,7 +229,7 @@ impl Attempt {
             AttemptState::Whole { head, mut body } => {
                 body.extend_from_slice(piece);
                 if body.len() > MAX_ANSWER {
-                    return Err(self.origin(&head).bad("is longer than 32 MiB"));
+                    return Err(self.origin(&head).bad("is longer than 32 MiB").into());
                 }
                 if end {
                     return self.whole(&head, &body, now);
@@ -242,15 +258,24 @@ impl Attempt {
             self.progress.begun = Some(now);
         }
         if let Step::Answer(reply) | Step::Begin(reply) = &mut step {
-            self.progress.is_answered = true;
-            reply.headers.push((REGION, self.cluster.region.name().to_owned()));
-            reply.headers.push((ATTEMPTS, self.attempt_log(reply.status, now).into_header()));
-            reply.headers.extend(self.limit_headers(now));
+            self.complete_reply(reply, now);
         }
         step
     }
 
-    fn whole(&mut self, head: &ResponseHead, body: &[u8], now: Timestamp) -> Result<Step, Error> {
+    fn complete_reply(&mut self, reply: &mut Reply, now: Timestamp) {
+        self.progress.is_answered = true;
+        reply.headers.push((REGION, self.cluster.region.name().to_owned()));
+        reply.headers.push((ATTEMPTS, self.attempt_log(reply.status, now).into_header()));
+        reply.headers.extend(self.limit_headers(now));
+    }
+
+    fn whole(
+        &mut self,
+        head: &ResponseHead,
+        body: &[u8],
+        now: Timestamp,
+    ) -> Result<Step, AttemptFault> {
         let mut answer = self.decoder.answer(body, self.origin(head))?;
         // A failed repair does not make an answer cheaper.
         self.progress.usage = answer.usage;
@@ -258,6 +283,7 @@ impl Attempt {
         if let Some(repair) = &self.repair {
             self.repairs = Some(repair.repair_answer(&mut answer)?);
         }
+        let is_empty = answer.is_empty();
         let reply = match self.stream {
             StreamMode::Off => {
                 let response_time = now.since(self.sent).as_nanos().try_into().unwrap_or(u64::MAX);
@@ -273,7 +299,10 @@ impl Attempt {
         };
         // Escaping makes an answer longer.
         if reply.body.len() > MAX_ANSWER {
-            return Err(self.origin(head).bad("is longer than 32 MiB"));
+            return Err(self.origin(head).bad("is longer than 32 MiB").into());
+        }
+        if is_empty {
+            return Err(AttemptFault::Empty(reply));
         }
         Ok(if self.stream == StreamMode::Off { Step::Answer(reply) } else { Step::Begin(reply) })
     }
@@ -283,16 +312,19 @@ impl Attempt {
         mut stream: Box<Streaming>,
         piece: &[u8],
         end: bool,
-    ) -> Result<Step, Error> {
+    ) -> Result<Step, AttemptFault> {
         let (provider, model) = (&self.cluster.provider, &self.envelope.model);
-        let step = match stream.feed(piece, end, provider, model) {
-            StreamStep::Hold => Step::Hold,
-            StreamStep::Fail(error) => return Err(error),
+        let result = match stream.feed(piece, end, provider, model) {
+            StreamStep::Hold => Ok(Step::Hold),
+            StreamStep::Fail(error) => return Err(error.into()),
+            StreamStep::Empty(bytes) => {
+                Err(AttemptFault::Empty(Reply::ok(self.stream_headers(), bytes)))
+            }
             StreamStep::Begin { bytes, reason } => {
                 let reason = reason.map(Into::into);
-                Step::Begin(Reply { reason, ..Reply::ok(self.stream_headers(), bytes) })
+                Ok(Step::Begin(Reply { reason, ..Reply::ok(self.stream_headers(), bytes) }))
             }
-            StreamStep::Continue { bytes, reason } => Step::Continue { bytes, reason },
+            StreamStep::Continue { bytes, reason } => Ok(Step::Continue { bytes, reason }),
         };
         self.repairs = stream.take_repair_report();
         if stream.is_over() {
@@ -300,7 +332,7 @@ impl Attempt {
         } else {
             self.state = AttemptState::Streaming(stream);
         }
-        Ok(step)
+        result
     }
 
     /// Returns the headers of an answer.

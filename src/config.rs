@@ -50,6 +50,7 @@ use self::{
     telemetry::{ACCESS_LOG, METRICS, TRACING},
     transcripts::TRANSCRIPTS,
 };
+use crate::collections::set_of;
 use crate::region::{PerRegion, Region};
 
 pub use self::{
@@ -189,9 +190,7 @@ impl Config {
 
     /// Returns the distinct deadlines of all models.
     pub fn deadline_profiles(&self) -> Vec<Deadlines> {
-        let distinct: BTreeSet<Deadlines> =
-            self.models.values().map(|model| model.deadlines).collect();
-        distinct.into_iter().collect()
+        set_of(self.models.values().map(|model| model.deadlines)).into_iter().collect()
     }
 
     /// Returns the model with a name, or with one that differs in case only, and its configured name.
@@ -228,7 +227,7 @@ impl Config {
         let deadlines = Deadlines::read(top.section("deadlines"), base);
         let names = document.value().get("models").and_then(Value::as_object);
         let names = names.into_iter().flat_map(|models| models.keys());
-        let names: BTreeSet<&str> = names.map(String::as_str).collect();
+        let names = set_of(names.map(String::as_str));
         let plans = read_entries(&top, "plans", |entry| read_plan(entry.object(), &names));
         let mut keys = BTreeSet::new();
         let jwt = top.get("jwt").map(|value| Jwt::read(value.object()));

@@ -44,8 +44,10 @@ impl Failover {
         match error {
             Error::Failed { .. }
             | Error::Unreachable { .. }
+            | Error::Disconnected { .. }
             | Error::Overloaded { .. }
             | Error::BadAnswer { .. }
+            | Error::EmptyAnswer { .. }
             // A model that is asked again gives another answer.
             | Error::PostProcessing { .. } => Self::RetrySame,
             Error::RateLimited { .. }
@@ -127,8 +129,10 @@ mod tests {
         let cases = [
             (Error::Failed { provider: provider(), status: 503 }, "retry upstream_error"),
             (Error::Unreachable { provider: provider() }, "retry upstream_unreachable"),
-            (Error::Overloaded { provider: provider() }, "retry overloaded"),
+            (Error::Disconnected { provider: provider() }, "retry upstream_unreachable"),
+            (Error::Overloaded { provider: provider(), retry_after: None }, "retry overloaded"),
             (Error::BadAnswer { provider: provider(), problem: "x" }, "retry upstream_error"),
+            (Error::EmptyAnswer { provider: provider() }, "retry empty_answer"),
             (
                 Error::PostProcessing { place: "content".to_owned(), problem: "x" },
                 "retry post_processing_failed",

@@ -80,10 +80,9 @@ impl<'a> Fallbacks<'a> {
         if !over.has(Parameter::Model) {
             return Err(Mistake::new(MistakeKind::Missing, "model", "model is required"));
         }
-        // Fallbacks of a fallback have no effect and are reported as dropped.
+        // What a fallback says of the plan has no effect and is reported as dropped.
         let mut request = parameters.clone();
-        request.remove(Parameter::Fallbacks);
-        request.remove(Parameter::FallbackConfig);
+        Parameter::OF_PLAN.into_iter().for_each(|parameter| request.remove(parameter));
         let mut merged = request.merged(&over);
         merged.is_fallback = true;
         Ok(merged)

@@ -13,6 +13,7 @@ use crate::chat::{
     mistake::{MAX_MISTAKES, Mistake, MistakeKind},
     parameter::{Parameter, ParameterScope},
     request::Request,
+    tools::{ResponseFormat, ToolChoice},
 };
 use crate::{
     config::{EffortWithTools, Model, Sampling, Target},
@@ -92,6 +93,7 @@ impl<'a> Fit<'a> {
             fit.check_inputs(index, message, target.name, model);
         }
         fit.drop_nested(request, target.provider.api_schema);
+        fit.drop_thinking(request, target.provider);
         if !target.provider.forward_unknown {
             fit.drop_unknown(request);
         }
@@ -249,11 +251,11 @@ impl<'a> Fit<'a> {
         let model = target.model;
         let takes_form = match parameter {
             Parameter::ToolChoice => {
-                let form = request.tool_choice.as_ref().map(|choice| choice.form());
+                let form = request.tool_choice.as_ref().map(ToolChoice::form);
                 form.is_none_or(|form| model.tool_choices.contains(&form))
             }
             Parameter::ResponseFormat => {
-                let form = request.response_format.as_ref().and_then(|format| format.form());
+                let form = request.response_format.as_ref().and_then(ResponseFormat::form);
                 form.is_none_or(|form| model.response_formats.contains(&form))
             }
             _ => !is_sampling(parameter) || self.takes_sampling(model),
@@ -340,7 +342,7 @@ fn effort_parameter(request: &Request<'_>) -> Parameter {
 
 /// Returns true for a parameter of the gateway that has no effect in this request.
 fn is_ignored(parameter: Parameter, request: &Request<'_>) -> bool {
-    let of_plan = matches!(parameter, Parameter::Fallbacks | Parameter::FallbackConfig);
+    let of_plan = Parameter::OF_PLAN.contains(&parameter);
     // The gateway role removes the id when it inserts the transcript.
     let is_unused = parameter == Parameter::TranscriptId && !has_tag(&request.parameters);
     is_unused || (of_plan && request.parameters.is_fallback)
@@ -374,7 +376,7 @@ fn is_default(parameter: Parameter, json: &str) -> bool {
         Parameter::Temperature | Parameter::TopP => matches!(json, "1" | "1.0"),
         Parameter::FrequencyPenalty | Parameter::PresencePenalty => matches!(json, "0" | "0.0"),
         Parameter::ParallelToolCalls => json == "true",
-        Parameter::Logprobs | Parameter::Store => json == "false",
+        Parameter::Logprobs | Parameter::Store | Parameter::ZeroDataRetention => json == "false",
         _ => false,
     }
 }

@@ -12,6 +12,7 @@ pub mod models;
 pub mod plan;
 pub mod reply_source;
 mod request_head;
+pub mod stream_deadline;
 mod telemetry;
 pub mod transcript_fetch;
 
@@ -20,7 +21,7 @@ use std::{rc::Rc, time::Duration};
 use self::{
     attempts::{Attempts, UnansweredAttempt},
     endpoints::{Endpoint, endpoint},
-    idle::IdleTimeouts,
+    idle::StreamLimits,
     plan::{FirstDraft, Plan, PlanIndex},
     reply_source::ReplySource,
     transcript_fetch::{PendingTranscript, TranscriptCall},
@@ -104,6 +105,9 @@ pub enum Input {
     TranscriptFetched(CallResult),
     /// The moment of [`Output::WakeAt`], or the end of a hedge, has come.
     WakeUp,
+    /// The deadline of [`Output::Send`] or [`Output::Forward`] has passed without a response. The
+    /// ticket in filter state is that of the attempt under way, in the stream lane.
+    DeadlinePassed(Option<Box<Ticket>>),
 }
 
 /// Action that the shell takes.
@@ -129,6 +133,8 @@ pub enum Output {
         request: TranslatedRequest,
         /// Time without a response after which [`Input::WakeUp`] is due.
         hedge: Option<Duration>,
+        /// Time without a response after which [`Input::DeadlinePassed`] is due.
+        deadline: Option<Duration>,
     },
     /// Let the request go through Envoy's router to the provider role.
     Forward {
@@ -138,6 +144,8 @@ pub enum Output {
         retries: usize,
         /// Body of the request.
         body: RequestBody,
+        /// Time without a response after which [`Input::DeadlinePassed`] is due.
+        deadline: Option<Duration>,
     },
     /// Hold the request, and call for a transcript.
     FetchTranscript(TranscriptCall),
@@ -158,8 +166,8 @@ pub enum Output {
     },
     /// Let the response go to the client.
     Pass,
-    /// Let the response, a stream, go to the client, and watch its silences.
-    Stream(IdleTimeouts),
+    /// Let the response, a stream, go to the client, and watch its silences and its deadline.
+    Stream(Box<StreamLimits>),
 }
 
 /// Body of a request that goes to the provider role.
@@ -283,18 +291,22 @@ impl Exchange {
     }
 
     /// Returns the event of a response whose head has come through Envoy's router.
-    pub fn read_response(&self, response: &impl ResponseFacts) -> Input {
+    pub fn read_response(
+        &self,
+        response: &impl ResponseFacts,
+        clock: impl FnOnce() -> Timestamp,
+    ) -> Input {
         let status = response.status();
         let is_direct =
             matches!(&self.state, ExchangeState::Attempting(own) if own.reads_response());
         let source = match status {
-            // A success needs no further host call.
+            // A success, such as a stream that has begun, needs no further host call.
             200 => ReplySource::Provider,
             _ if is_direct => ReplySource::of_direct(response),
             _ => ReplySource::of(response),
         };
         if is_direct && source == ReplySource::Provider {
-            return Input::AnswerHead(response_head(status, |name| response.header(name)));
+            return Input::AnswerHead(response_head(status, |name| response.header(name), clock));
         }
         Input::Response { status, source }
     }
@@ -357,12 +369,15 @@ impl Exchange {
         match input {
             Input::RateLimitAnswered(answer) => attempts.on_rate_limit_answer(answer, clock()),
             Input::TranscriptFetched(result) => attempts.on_transcript(&result, clock()),
-            Input::Response { status: 200, .. } => attempts.on_success(),
+            Input::Response { status: 200, source: ReplySource::Provider } => attempts.on_success(),
             Input::Response { status, source } => attempts.on_failure(status, source, clock()),
             Input::AnswerHead(head) => attempts.on_answer_head(head),
             Input::AnswerPiece { bytes, end } => attempts.on_answer_piece(&bytes, end, clock()),
             Input::CallEnded { index, result } => attempts.on_call_ended(index, &result, clock()),
             Input::WakeUp => attempts.on_wake_up(clock()),
+            Input::DeadlinePassed(ticket) => {
+                attempts.on_deadline(ticket.map(|ticket| *ticket), clock())
+            }
             Input::Head(_) | Input::Received(_) | Input::Body(_) | Input::Trailers => Output::Wait,
         }
     }
@@ -390,6 +405,10 @@ impl Exchange {
                 Output::Wait
             }
             Ok(Endpoint::Models) => self.json(models::list(&self.gateway)),
+            Ok(Endpoint::Model(name)) => match models::find(&self.gateway, &name) {
+                Ok(body) => self.json(body),
+                Err(error) => self.refuse(&error),
+            },
             Ok(Endpoint::Health) => self.json(br#"{"status":"ok"}"#.to_vec()),
             Err(error) => self.refuse(&error),
         }

@@ -7,8 +7,8 @@
 //!
 //! From the ground up; `.ci/check-layout` refuses an import that points up:
 //!
-//! - [`time`], [`json`], [`sse`], [`region`], [`network`], [`request_id`], [`http_call`]: small parts
-//!   that know nothing of one another.
+//! - [`collections`], [`time`], [`json`], [`sse`], [`region`], [`network`], [`request_id`],
+//!   [`http_call`]: small parts that know nothing of one another.
 //! - [`chat`]: the chat API, as clients see it: requests, answers, streams and errors.
 //! - [`post_processing`]: the repair of JSON in answers and streams.
 //! - [`failover`]: the decision after a failed attempt.
@@ -33,6 +33,7 @@
 pub mod api_schema;
 pub mod attempt;
 pub mod chat;
+pub mod collections;
 pub mod config;
 pub mod failover;
 pub mod fallbacks;

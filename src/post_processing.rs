@@ -5,13 +5,16 @@
 
 use std::{collections::BTreeMap, rc::Rc};
 
-use crate::chat::{
-    answer::{Answer, Choice},
-    delta::Delta,
-    error::Error,
-    request::Request,
-    text::Text,
-    tools::ResponseFormat,
+use crate::{
+    chat::{
+        answer::{Answer, Choice},
+        delta::Delta,
+        error::Error,
+        request::Request,
+        text::Text,
+        tools::ResponseFormat,
+    },
+    collections::map_of,
 };
 use json_repair::{ExpectedShape, Failure, Report, RootKind, Stream};
 
@@ -55,7 +58,7 @@ impl RepairRequest {
             let shape = function.parameters.map(|raw| ExpectedShape::from_schema(raw.get()));
             (function.name.decode().into_owned(), shape.unwrap_or_default().with_object_root())
         });
-        Some(Rc::new(Self { content, tools: tools.collect() }))
+        Some(Rc::new(Self { content, tools: map_of(tools) }))
     }
 
     /// Repairs a whole answer.

@@ -3,7 +3,7 @@
 //! WHATWG HTML, section 9.2.6. Left out on purpose: `event`, `id` and `retry` fields, because every
 //! API schema repeats the event's type inside its data.
 
-use memchr::memchr;
+use memchr::memchr2;
 
 /// The maximum length of an event, in bytes: images and long tool arguments arrive in one piece.
 pub const MAX_EVENT: usize = 4 << 20;
@@ -11,8 +11,10 @@ pub const MAX_EVENT: usize = 4 << 20;
 /// Decoder that reassembles events from chunks cut at arbitrary bytes.
 #[derive(Debug, Default)]
 pub struct SseDecoder {
-    /// Bytes after the last complete line. Invariant: holds no line end but a trailing `\r`.
+    /// Bytes after the last complete line. Invariant: holds no line end.
     rest: Vec<u8>,
+    /// True after a `\r`, which ends a line alone: a `\n` right behind it belongs to the same end.
+    after_return: bool,
     /// Lines of the event in progress, joined by `\n`. Not valid while `lines` is 0: the memory is
     /// kept for the next event.
     data: Vec<u8>,
@@ -27,12 +29,17 @@ pub struct SseDecoder {
 pub struct TooLong;
 
 impl SseDecoder {
-    /// Takes in a chunk and hands the data of each event it completes to `event`.
+    /// Takes in a chunk and hands the data of each event it completes to `event`. A line ends with
+    /// `\n`, `\r\n` or `\r`.
     pub fn feed(&mut self, chunk: &[u8], mut event: impl FnMut(&[u8])) -> Result<(), TooLong> {
         let mut chunk = self.skip_mark(chunk);
-        while let Some(end) = memchr(b'\n', chunk) {
+        if self.after_return && !chunk.is_empty() {
+            self.after_return = false;
+            chunk = chunk.strip_prefix(b"\n").unwrap_or(chunk);
+        }
+        while let Some(end) = memchr2(b'\n', b'\r', chunk) {
             let (line, tail) = chunk.split_at(end);
-            chunk = tail.get(1..).unwrap_or_default();
+            chunk = self.skip_line_end(tail);
             if self.rest.is_empty() {
                 self.line(line, &mut event)?;
             } else {
@@ -71,9 +78,8 @@ impl SseDecoder {
         Ok(())
     }
 
-    /// `line` comes without its `\n`, perhaps with the `\r` before it.
+    /// Takes in a line without its end.
     fn line(&mut self, line: &[u8], event: &mut impl FnMut(&[u8])) -> Result<(), TooLong> {
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
         if line.is_empty() {
             self.dispatch(event);
             return Ok(());
@@ -95,6 +101,19 @@ impl SseDecoder {
         self.lines += 1;
         self.data.extend_from_slice(value);
         Ok(())
+    }
+
+    /// Returns the bytes after the line end that `bytes` begins with.
+    fn skip_line_end<'c>(&mut self, bytes: &'c [u8]) -> &'c [u8] {
+        match bytes {
+            [b'\r', b'\n', after @ ..] => after,
+            [b'\r'] => {
+                self.after_return = true;
+                &[]
+            }
+            [_, after @ ..] => after,
+            [] => &[],
+        }
     }
 
     fn skip_mark<'c>(&mut self, chunk: &'c [u8]) -> &'c [u8] {
@@ -128,7 +147,8 @@ mod tests {
 
     #[test]
     fn every_cut_yields_the_same_events() {
-        for stream in [STREAM.to_owned(), STREAM.replace('\n', "\r\n")] {
+        for end in ["\n", "\r\n", "\r"] {
+            let stream = STREAM.replace('\n', end);
             let whole = events(&[stream.as_bytes()]);
             assert_eq!(whole, ["{\"é\":1}", "a\nb", "", "[DONE]", "last"]);
             for cut in 0..=stream.len() {
@@ -137,6 +157,24 @@ mod tests {
             }
             let bytes: Vec<&[u8]> = stream.as_bytes().chunks(1).collect();
             assert_eq!(events(&bytes), whole, "byte by byte");
+        }
+    }
+
+    #[test]
+    fn line_ends_may_be_mixed() {
+        let stream = b"data: a\r\rdata: b\n\rdata: c\r\n\ndata: d\r\r\ndata: e\r\n\r\n";
+        let bytes: Vec<&[u8]> = stream.chunks(1).collect();
+        for chunks in [vec![stream.as_slice()], bytes] {
+            assert_eq!(events(&chunks), ["a", "b", "c", "d", "e"]);
+        }
+    }
+
+    #[test]
+    fn an_event_leaves_at_its_blank_line_whatever_ends_it() {
+        for stream in ["data: a\n\n", "data: a\r\n\r", "data: a\r\r"] {
+            let (mut decoder, mut count) = (SseDecoder::default(), 0);
+            decoder.feed(stream.as_bytes(), |_| count += 1).unwrap();
+            assert_eq!(count, 1, "{stream:?}");
         }
     }
 

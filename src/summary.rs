@@ -122,7 +122,14 @@ mod tests {
     #[test]
     fn a_line_says_what_is_known_and_nothing_else() {
         let millis = |millis| Some(Duration::from_millis(millis));
-        let usage = Usage { prompt: 9, completion: 5, cached: 3, cache_written: 1, reasoning: 2 };
+        let usage = Usage {
+            prompt: 9,
+            completion: 5,
+            cached: 3,
+            cache_written: 1,
+            reasoning: 2,
+            ..Usage::default()
+        };
         let summary = Summary {
             request_model: "gpt-5",
             response_model: Some("claude-sonnet-4-6"),

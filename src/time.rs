@@ -1,6 +1,10 @@
 //! Timestamps, which the shell passes in.
 
+mod http_date;
+
 use std::time::Duration;
+
+pub use self::http_date::parse_http_date;
 
 /// Time since the Unix epoch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]

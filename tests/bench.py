@@ -23,6 +23,12 @@ Anthropic's or Gemini's own API, so the provider does the same work for both.
 * What a rate limit costs is the difference between two accounts at one Envoy that take turns; one of
   them has no limit. It includes what the client is told of it. Where a service counts, what a filter
   of Envoy's needs to ask the same service is not counted.
+* The rows "where the time goes" repeat the first case at Envoys that take turns and differ in one
+  layer: a plain one, one with a filter in WebAssembly that does nothing, ours without access log,
+  without metrics (the module makes its host calls, Envoy keeps no metric), without limits, and ours
+  with all layers, for an account whose requests are counted.
+* The cost of a host call is a two-hundredth of the difference between a request for which a filter
+  makes 200 calls and a request for which it makes none, at an Envoy that answers by itself.
 * Requests per second and percentiles are wrk's own. wrk, the provider and Envoy share the machine,
   so they say little about another one.
 * Start-up is from the start of the program to the first answer of its listener.
@@ -48,6 +54,8 @@ sys.dont_write_bytecode = True
 
 from bench import measure, report
 from bench.counting import counting
+from bench.host_calls import host_calls
+from bench.layers import layers
 from bench.processes import Failed, Limiter, Provider, needed
 from bench.setting import Setting
 
@@ -78,6 +86,8 @@ def arguments():
     parser.add_argument("--counting", action="store_true", help="only what rate limits cost")
     parser.add_argument("--calls", action="store_true",
                         help="only first contents and transcripts")
+    parser.add_argument("--layers", action="store_true", help="only where the time goes")
+    parser.add_argument("--host-calls", action="store_true", help="only what host calls cost")
     parser.add_argument("--repair", action="store_true", help="only what repairs cost")
     parser.add_argument("--case", metavar="TEXT", default="",
                         help="only what requests with TEXT in their name cost")
@@ -94,12 +104,15 @@ def run(options):
         raise Failed("wrk is missing: apt-get install -y wrk")
     limiter = os.environ.get("ATTACHE_LIMITER") or target / "limiter/debug/rate-limiter"
     limiter = needed(limiter, "the rate limit service")
+    idle_filter = os.environ.get("ATTACHE_BENCH_FILTER") or (
+        target / "bench-filter/wasm32-wasip1/filter/bench_filter.wasm")
     with tempfile.TemporaryDirectory(prefix="attache-bench-") as name:
         directory = Path(name)
         with Provider(directory) as provider, Limiter(limiter, directory) as service:
             setting = Setting(
                 directory, needed(envoy, "Envoy"), needed(target / "release/attache", "attache"),
-                needed(module, "the module"), provider.port, service.url)
+                needed(module, "the module"), needed(idle_filter, "the filter of the benchmark"),
+                provider.port, service.url)
             figures = measured(setting, options)
             return figures, described(setting, options)
 
@@ -112,6 +125,10 @@ def measured(setting, options):
     cases = [case for case in measure.CASES if options.case in case.name]
     if options.counting:
         return counting(setting, rounds, seconds)
+    if options.layers:
+        return layers(setting, rounds, seconds)
+    if options.host_calls:
+        return host_calls(setting, rounds, min(seconds, 2))
     if options.repair:
         return measure.repair(setting, rounds, seconds)
     if options.calls:
@@ -120,6 +137,7 @@ def measured(setting, options):
     figures = measure.costs(setting, cases, rounds, seconds)
     if options.case:
         return figures
+    figures += layers(setting, rounds, seconds) + host_calls(setting, rounds, min(seconds, 2))
     figures += counting(setting, rounds, seconds)
     figures += measure.first_content(setting, 100 if options.quick else measure.WAITS)
     figures += measure.injection(setting, rounds, seconds)

@@ -7,6 +7,7 @@ use crate::{
         error::Error, mistake::Mistake, parameter::Parameters, request::Request,
         request_variant::RequestVariant,
     },
+    collections::map_of,
     config::{Config, Target, cluster},
     fallbacks::Fallbacks,
     quota::SharedStore,
@@ -46,7 +47,7 @@ impl ProviderClusters {
         let all = config.providers.iter().flat_map(|(name, provider)| {
             provider.base_urls.iter().map(move |(region, _)| provider_cluster(name, region))
         });
-        Self { version: config.version.clone(), by_name: all.collect() }
+        Self { version: config.version.clone(), by_name: map_of(all) }
     }
 
     /// Returns the cluster with this name.

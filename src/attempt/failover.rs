@@ -52,20 +52,40 @@ impl Attempt {
     /// attempt.
     pub(super) fn fail(&mut self, error: &Error, now: Timestamp) -> Step {
         let log = self.attempt_log(error.status(), now);
-        let mut reply = Reply::failed(error, &self.envelope.request_id, &log);
-        reply.headers.push((REGION, self.cluster.region.name().to_owned()));
-        reply.headers.extend(self.limit_headers(now));
+        let reply = self.error_reply(error, &log, now);
         let failover = Failover::after(error);
         match self.ticket.lane {
             Lane::Answer => Step::Fail(reply, failover),
             Lane::Stream => match self.next_ticket(failover, log, now) {
                 None => Step::Answer(reply),
-                Some(ticket) => {
-                    reply.headers.push((NEXT, Failover::to_header(error)));
-                    Step::Yield(reply, Box::new(ticket))
-                }
+                Some(ticket) => yield_to(ticket, reply, error),
             },
         }
+    }
+
+    /// Returns the response after an empty answer. The client gets that answer if no attempt
+    /// follows, so the log has its status.
+    pub(super) fn fail_empty(&mut self, mut reply: Reply, now: Timestamp) -> Step {
+        let error = Error::EmptyAnswer { provider: self.cluster.provider.clone() };
+        let (failover, log) = (Failover::after(&error), self.attempt_log(reply.status, now));
+        if self.ticket.lane == Lane::Stream
+            && let Some(ticket) = self.next_ticket(failover, log.clone(), now)
+        {
+            return yield_to(ticket, self.error_reply(&error, &log, now), &error);
+        }
+        reply.reason = Some(error.reason().into());
+        self.complete_reply(&mut reply, now);
+        match self.ticket.lane {
+            Lane::Answer => Step::Fail(reply, failover),
+            Lane::Stream => Step::Answer(reply),
+        }
+    }
+
+    fn error_reply(&self, error: &Error, log: &AttemptLog, now: Timestamp) -> Reply {
+        let mut reply = Reply::failed(error, &self.envelope.request_id, log);
+        reply.headers.push((REGION, self.cluster.region.name().to_owned()));
+        reply.headers.extend(self.limit_headers(now));
+        reply
     }
 
     /// Returns the ticket of the next attempt that the account may make. A model that the exchange
@@ -114,4 +134,10 @@ impl Attempt {
         let status = self.ticket.limit_status;
         status.map(|status| status.headers(self.model(), now)).into_iter().flatten()
     }
+}
+
+/// Returns the step that leaves a ticket to the next attempt.
+fn yield_to(ticket: Ticket, mut reply: Reply, error: &Error) -> Step {
+    reply.headers.push((NEXT, Failover::to_header(error)));
+    Step::Yield(reply, Box::new(ticket))
 }

@@ -1,10 +1,9 @@
 //! The head of the request to a provider, and of its response.
 
-use std::time::Duration;
-
 use crate::{
     api_schema::{origin::ResponseHead, translation::TranslatedRequest},
     http_call::USER_AGENT,
+    time::Timestamp,
 };
 
 /// Returns the headers of the request to a provider. No header of the client goes along.
@@ -31,12 +30,12 @@ pub fn request_headers<'h>(
 }
 
 /// Returns the head of a provider's response. `header` reads a header.
-pub fn response_head(status: u16, header: impl Fn(&str) -> Option<String>) -> ResponseHead {
-    let retry_after = if status == 200 { None } else { header("retry-after") };
-    let content_type = header("content-type").unwrap_or_default();
-    ResponseHead {
-        status,
-        content_type: content_type.to_ascii_lowercase(),
-        retry_after: retry_after.and_then(|wait| wait.parse().ok()).map(Duration::from_secs),
-    }
+pub fn response_head(
+    status: u16,
+    header: impl Fn(&str) -> Option<String>,
+    clock: impl FnOnce() -> Timestamp,
+) -> ResponseHead {
+    let retry_after = (status != 200).then(|| ResponseHead::retry_after(&header, clock)).flatten();
+    let content_type = header("content-type").unwrap_or_default().to_ascii_lowercase();
+    ResponseHead { status, content_type, retry_after }
 }

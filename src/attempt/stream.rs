@@ -50,6 +50,8 @@ pub(super) enum StreamStep {
     Hold,
     /// The stream failed before it began.
     Fail(Error),
+    /// The stream ended without content. These are all of its bytes for the client.
+    Empty(Vec<u8>),
     /// The first bytes for the client, and the reason if the stream is interrupted after them.
     Begin { bytes: Vec<u8>, reason: Option<&'static str> },
     /// More bytes for the client, and the reason if the stream is interrupted after them.
@@ -111,6 +113,9 @@ impl Streaming {
             Err(error) => {
                 reason = Some(error.reason());
                 writer.fail(&error);
+            }
+            Ok(()) if !writer.has_begun() && writer.has_ended() => {
+                return StreamStep::Empty(writer.take_bytes());
             }
             Ok(()) if !writer.has_begun() => return StreamStep::Hold,
             Ok(()) => {}
@@ -180,7 +185,7 @@ impl EventPipeline {
         let decoded = self.decoder.decode_event(data, origin, &mut deltas);
         self.template.learn(data, &deltas);
         for delta in deltas.drain(..) {
-            if delta == Delta::End && !self.writer.has_begun() {
+            if delta == Delta::End && !self.writer.has_begun() && !self.writer.is_finished() {
                 return Err(origin.bad("ended before it began"));
             }
             self.write(delta)?;

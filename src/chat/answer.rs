@@ -73,6 +73,11 @@ pub struct UpstreamResponse {
 }
 
 impl Answer<'_> {
+    /// Returns `true` if the model has simply stopped, without any content in any choice.
+    pub fn is_empty(&self) -> bool {
+        self.choices.iter().all(Choice::is_empty)
+    }
+
     /// Returns the body of the gateway's answer.
     pub fn to_json(&self, envelope: &Envelope, service: UpstreamResponse) -> Vec<u8> {
         let said: usize = self.choices.iter().map(Choice::length).sum();
@@ -84,9 +89,7 @@ impl Answer<'_> {
             .value("model", &envelope.model)
             .value("request_id", &envelope.request_id);
         self.write_choices(body.key("choices"), envelope);
-        if let Some(usage) = &self.usage {
-            usage.write(body.key("usage"));
-        }
+        Usage::write(self.usage.as_ref(), body.key("usage"));
         for (key, raw) in
             [("system_fingerprint", self.system_fingerprint), ("service_tier", self.service_tier)]
         {
@@ -113,6 +116,16 @@ impl Answer<'_> {
 }
 
 impl Choice<'_> {
+    /// Returns `true` for a choice without text, reasoning, calls and media that has simply stopped.
+    fn is_empty(&self) -> bool {
+        let texts = [&self.content, &self.refusal, &self.reasoning];
+        let has_media = !self.images.is_empty() || self.audio.is_some();
+        self.finish == Finish::Stop
+            && self.calls.is_empty()
+            && !has_media
+            && texts.into_iter().flatten().all(Text::is_empty)
+    }
+
     /// Returns the approximate length in JSON, in bytes.
     fn length(&self) -> usize {
         let texts = [&self.content, &self.refusal, &self.reasoning];

@@ -59,6 +59,19 @@ impl Delta<'_> {
         }
     }
 
+    /// Returns `true` for a delta that tells a client something: text, reasoning, a call, media, or an
+    /// end of another kind than that the model has simply stopped.
+    pub fn is_noticeable(&self) -> bool {
+        match self {
+            Self::Content { text, .. }
+            | Self::Reasoning { text, .. }
+            | Self::Refusal { text, .. } => !text.is_empty(),
+            Self::Image { .. } | Self::Call { .. } | Self::Arguments { .. } => true,
+            Self::Finish { finish, .. } => *finish != Finish::Stop,
+            Self::ReasoningDetail { .. } | Self::Usage(_) | Self::End => false,
+        }
+    }
+
     /// Returns true for a delta whose choice and call are within [`MAX_ITEMS`].
     pub fn is_within_limits(&self) -> bool {
         let call = match self {

@@ -3,7 +3,7 @@
 use std::iter;
 
 /// Fields of the request that every answer repeats.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Envelope {
     /// The request's id, a UUID.
     pub request_id: String,

@@ -32,6 +32,8 @@ pub enum Error {
     NoAccess,
     /// An unknown path.
     NoSuchPath,
+    /// A path that names a model which the gateway's region does not have.
+    NoSuchModel { model: String },
     /// A method that the path does not support.
     Method { allow: &'static str },
     /// The account's limit for a model and a window of time.
@@ -52,12 +54,18 @@ pub enum Error {
     Failed { provider: String, status: u16 },
     /// A provider that cannot be reached.
     Unreachable { provider: String },
+    /// A connection to a provider that broke off before the answer was complete.
+    Disconnected { provider: String },
     /// A provider that exceeded a deadline.
     Timeout { provider: String },
+    /// A stream that reached its deadline while it flowed.
+    StreamTooLong { limit: Duration },
     /// A provider that is overloaded.
-    Overloaded { provider: String },
+    Overloaded { provider: String, retry_after: Option<Duration> },
     /// An invalid answer of the provider.
     BadAnswer { provider: String, problem: &'static str },
+    /// An answer of the provider without any content, although the model has simply stopped.
+    EmptyAnswer { provider: String },
     /// A post-processing step that failed. The client receives nothing of the answer.
     PostProcessing { place: String, problem: &'static str },
     /// A transcript without text.
@@ -89,7 +97,7 @@ impl Error {
             Self::Rejected { status, .. } => *status,
             Self::NoAccount => 401,
             Self::NoAccess => 403,
-            Self::NoSuchPath => 404,
+            Self::NoSuchPath | Self::NoSuchModel { .. } => 404,
             Self::Transcript(TranscriptProblem::NotFound | TranscriptProblem::Deleted) => 404,
             Self::Method { .. } => 405,
             Self::Retired { .. } => 410,
@@ -98,9 +106,9 @@ impl Error {
             Self::LimitReached { .. } | Self::RateLimited { .. } => 429,
             Self::Misconfigured { .. } | Self::PostProcessing { .. } => 500,
             Self::Refused { .. } | Self::Failed { .. } | Self::BadAnswer { .. } => 502,
-            Self::Unreachable { .. } => 502,
+            Self::Unreachable { .. } | Self::Disconnected { .. } | Self::EmptyAnswer { .. } => 502,
             Self::Overloaded { .. } | Self::Uncounted => 503,
-            Self::Timeout { .. } => 504,
+            Self::Timeout { .. } | Self::StreamTooLong { .. } => 504,
         }
     }
 
@@ -137,6 +145,7 @@ impl Error {
             Self::NoAccount => "invalid_api_key",
             Self::NoAccess => "model_not_allowed",
             Self::NoSuchPath => "not_found",
+            Self::NoSuchModel { .. } => "model_not_found",
             Self::Method { .. } => "method_not_allowed",
             Self::ContextLength { .. } => "context_length_exceeded",
             Self::Retired { .. } => "model_retired",
@@ -150,9 +159,10 @@ impl Error {
             Self::Transcript(TranscriptProblem::Failed) => "transcript_failed",
             Self::Refused { .. } => "provider_refused",
             Self::Failed { .. } | Self::BadAnswer { .. } => "upstream_error",
-            Self::Unreachable { .. } => "upstream_unreachable",
+            Self::EmptyAnswer { .. } => "empty_answer",
+            Self::Unreachable { .. } | Self::Disconnected { .. } => "upstream_unreachable",
             Self::Overloaded { .. } => "overloaded",
-            Self::Timeout { .. } => "timeout",
+            Self::Timeout { .. } | Self::StreamTooLong { .. } => "timeout",
         }
     }
 
@@ -161,6 +171,7 @@ impl Error {
         match self {
             Self::Invalid(mistakes) => mistakes.first().map(|mistake| mistake.param.as_str()),
             Self::Rejected { param, .. } => param.as_deref(),
+            Self::NoSuchModel { .. } => Some("model"),
             Self::Transcript(_) => Some("transcript_id"),
             _ => None,
         }
@@ -170,7 +181,9 @@ impl Error {
     pub fn retry_after(&self) -> Option<u64> {
         let wait = match self {
             Self::LimitReached { retry_after, .. } => Some(*retry_after),
-            Self::RateLimited { retry_after, .. } => *retry_after,
+            Self::RateLimited { retry_after, .. } | Self::Overloaded { retry_after, .. } => {
+                *retry_after
+            }
             _ => None,
         };
         wait.map(seconds)
@@ -233,8 +246,10 @@ impl Error {
             }
             Self::RateLimited { provider, .. }
             | Self::Unreachable { provider }
+            | Self::Disconnected { provider }
             | Self::Timeout { provider }
-            | Self::Overloaded { provider }
+            | Self::Overloaded { provider, .. }
+            | Self::EmptyAnswer { provider }
             | Self::BadAnswer { provider, .. } => {
                 object.value("provider", provider);
             }
@@ -288,6 +303,9 @@ impl fmt::Display for Error {
             Self::NoSuchPath => {
                 f.write_str("no such path, there are POST /v1/chat/completions and GET /v1/models")
             }
+            Self::NoSuchModel { model } => {
+                write!(f, "model {model} is not supported, GET /v1/models lists those that are")
+            }
             Self::Method { allow } => write!(f, "this path takes {allow} only"),
             Self::LimitReached { model, limit, counted, retry_after } => write!(
                 f,
@@ -330,10 +348,19 @@ impl Error {
                 write!(f, "provider `{provider}` failed with status {status}")
             }
             Self::Unreachable { provider } => write!(f, "provider `{provider}` cannot be reached"),
+            Self::Disconnected { provider } => {
+                write!(f, "the answer of provider `{provider}` broke off before it was complete")
+            }
             Self::Timeout { provider } => write!(f, "provider `{provider}` took too long"),
-            Self::Overloaded { provider } => write!(f, "provider `{provider}` is overloaded"),
+            Self::StreamTooLong { limit } => {
+                write!(f, "the stream reached its deadline of {} s", seconds(*limit))
+            }
+            Self::Overloaded { provider, .. } => write!(f, "provider `{provider}` is overloaded"),
             Self::BadAnswer { provider, problem } => {
                 write!(f, "provider `{provider}` sent an answer that {problem}")
+            }
+            Self::EmptyAnswer { provider } => {
+                write!(f, "provider `{provider}` sent an empty answer")
             }
             Self::PostProcessing { place, problem } => {
                 write!(f, "post-processing failed: {place} {problem}")

@@ -21,13 +21,8 @@ impl Finish {
         }
     }
 
-    /// The reason, given whether the model called tools: then it cannot have simply stopped, and
-    /// without calls it cannot have stopped for them.
+    /// The reason, given whether the model called tools: then it cannot have simply stopped.
     pub fn with_calls(self, calls: bool) -> Self {
-        match (self, calls) {
-            (Self::Stop, true) => Self::ToolCalls,
-            (Self::ToolCalls, false) => Self::Stop,
-            (other, _) => other,
-        }
+        if calls && self == Self::Stop { Self::ToolCalls } else { self }
     }
 }

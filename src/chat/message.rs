@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use super::{
     object::{self, JsonObject},
-    text::Text,
+    text::{Text, lenient},
 };
 use crate::json::is_empty_array;
 
@@ -60,6 +60,9 @@ pub struct Message<'a> {
     pub refusal: Option<Text<'a>>,
     #[serde(borrow, default)]
     pub reasoning_content: Option<Text<'a>>,
+    /// `reasoning_content` under the name of AssemblyAI's SDK.
+    #[serde(borrow, default, deserialize_with = "lenient")]
+    pub thinking: Option<Text<'a>>,
     /// Reasoning that a provider needs back, in the form of an earlier answer.
     #[serde(borrow, default)]
     pub reasoning_details: Option<&'a RawValue>,

@@ -1,12 +1,14 @@
 //! Parameters of the chat request: their names, and a table of their unread values.
 
-use std::{borrow::Cow, collections::BTreeSet, fmt};
+use std::{borrow::Cow, fmt};
 
 use serde::{
     Deserialize, Deserializer,
     de::{Error as _, MapAccess, Visitor},
 };
 use serde_json::value::RawValue;
+
+use crate::collections::set_of;
 
 macro_rules! parameters {
     ($($variant:ident = $name:literal,)*) => {
@@ -78,6 +80,9 @@ parameters! {
     PostProcessingSteps = "post_processing_steps",
     TranscriptId = "transcript_id",
     ModelRegion = "model_region",
+    ZeroDataRetention = "zero_data_retention",
+    FailFast = "fail_fast",
+    MaxTimeout = "max_timeout",
 }
 
 /// Scope of a parameter: the models that take it.
@@ -94,6 +99,10 @@ pub enum ParameterScope {
 }
 
 impl Parameter {
+    /// Parameters about all attempts of an exchange. They have no effect in an entry of `fallbacks`.
+    pub const OF_PLAN: [Self; 4] =
+        [Self::Fallbacks, Self::FallbackConfig, Self::FailFast, Self::MaxTimeout];
+
     /// Returns the scope of the parameter.
     pub fn scope(self) -> ParameterScope {
         match self {
@@ -104,6 +113,7 @@ impl Parameter {
             Self::Functions | Self::FunctionCall => ParameterScope::Legacy,
             Self::Fallbacks | Self::FallbackConfig | Self::ModelRegion => ParameterScope::Gateway,
             Self::PostProcessingSteps | Self::TranscriptId => ParameterScope::Gateway,
+            Self::FailFast | Self::MaxTimeout => ParameterScope::Gateway,
             _ => ParameterScope::Optional,
         }
     }
@@ -162,7 +172,7 @@ impl<'a> Parameters<'a> {
                 names.into_iter().for_each(|name| merged.remove(name));
             }
         }
-        let replaced: BTreeSet<&str> = over.unknown.iter().map(|(key, _)| key.as_ref()).collect();
+        let replaced = set_of(over.unknown.iter().map(|(key, _)| key.as_ref()));
         merged.unknown.retain(|(key, _)| !replaced.contains(key.as_ref()));
         for (slot, raw) in merged.known.iter_mut().zip(&over.known) {
             *slot = raw.or(*slot);

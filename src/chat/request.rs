@@ -4,7 +4,7 @@ mod conversation;
 mod reader;
 mod unread;
 
-use std::{borrow::Cow, num::NonZeroU32};
+use std::{borrow::Cow, num::NonZeroU32, time::Duration};
 
 use self::reader::ParameterReader;
 use super::{
@@ -50,6 +50,10 @@ pub struct Request<'a> {
     pub audio: bool,
     /// True if `model_region` is `global`.
     pub global: bool,
+    /// True if the first attempt is to be the only one.
+    pub fail_fast: bool,
+    /// Time for the whole exchange.
+    pub max_timeout: Option<Duration>,
 }
 
 /// Splits a client's body into its parameters.
@@ -105,6 +109,8 @@ impl<'a> Request<'a> {
             repair: reader.repair(),
             audio: reader.audio(),
             global: reader.global(),
+            fail_fast: reader.bool(Parameter::FailFast).unwrap_or_default(),
+            max_timeout: reader.max_timeout(),
             parameters: parameters.clone(),
         };
         let mistakes = reader.mistakes;

@@ -26,6 +26,8 @@ pub struct StreamWriter {
     finish: Option<Finish>,
     /// Events written and not taken yet.
     out: Vec<u8>,
+    /// True once the client has been told something. See [`Delta::is_noticeable`].
+    begun: bool,
     ended: bool,
 }
 
@@ -48,21 +50,16 @@ struct StreamedCall {
 impl StreamWriter {
     /// Creates a writer that has written nothing.
     pub fn new(envelope: Envelope) -> Self {
-        let mut head = b"data: ".to_vec();
-        let mut chunk = Object::open(&mut head);
-        chunk
-            .value("id", &envelope.completion_id())
-            .value("object", "chat.completion.chunk")
-            .value("created", &envelope.created)
-            .value("model", &envelope.model)
-            .value("request_id", &envelope.request_id)
-            .key("choices");
+        let mut head = Vec::new();
+        let mut chunk = open_chunk(&mut head, &envelope);
+        chunk.value("request_id", &envelope.request_id).key("choices");
         Self { head, envelope, ..Self::default() }
     }
 
-    /// Returns true once a client would notice the stream: content, a call, a finish, an error.
+    /// Returns true once a client would notice the stream: content, a call, a finish of another kind
+    /// than `stop`, an error.
     pub fn has_begun(&self) -> bool {
-        self.ended || self.choices.iter().any(|choice| choice.begun)
+        self.begun
     }
 
     /// Returns true if at least one choice has begun, and each that has begun is finished.
@@ -96,6 +93,7 @@ impl StreamWriter {
         if delta.is_empty() || !delta.is_within_limits() {
             return;
         }
+        self.begun |= delta.is_noticeable();
         match delta {
             Delta::Content { choice, text, logprobs } => {
                 self.write_choice(
@@ -129,14 +127,17 @@ impl StreamWriter {
         }
     }
 
-    /// Ends an interrupted stream with an error. No `[DONE]` follows: the answer is incomplete.
+    /// Ends an interrupted stream with an error: a chunk without choices, which holds the keys of the
+    /// error besides. No `[DONE]` follows: the answer is incomplete.
     pub fn fail(&mut self, error: &Error) {
         if std::mem::replace(&mut self.ended, true) {
             return;
         }
-        self.out.extend_from_slice(b"data: ");
-        self.out
-            .extend_from_slice(&error.to_json(&self.envelope.request_id, &AttemptLog::default()));
+        self.begun = true;
+        let mut chunk = open_chunk(&mut self.out, &self.envelope);
+        chunk.raw("choices", "[]");
+        error.write(&mut chunk, &self.envelope.request_id, &AttemptLog::default());
+        chunk.close();
         self.out.extend_from_slice(b"\n\n");
     }
 
@@ -232,10 +233,10 @@ impl StreamWriter {
             }
         }
         self.ended = true;
-        if let Some(usage) = self.usage.filter(|_| self.envelope.include_usage) {
+        if self.envelope.include_usage {
             self.out.extend_from_slice(&self.head);
             self.out.extend_from_slice(b"[],\"usage\":");
-            usage.write(&mut self.out);
+            Usage::write(self.usage.as_ref(), &mut self.out);
             self.out.extend_from_slice(b"}\n\n");
         }
         self.out.extend_from_slice(b"data: [DONE]\n\n");
@@ -258,6 +259,18 @@ impl StreamWriter {
         }
         self.out.extend_from_slice(b",\"finish_reason\":null}]}\n\n");
     }
+}
+
+/// Opens the event of a chunk at the end of `out`.
+fn open_chunk<'o>(out: &'o mut Vec<u8>, envelope: &Envelope) -> Object<'o> {
+    out.extend_from_slice(b"data: ");
+    let mut chunk = Object::open(out);
+    chunk
+        .value("id", &envelope.completion_id())
+        .value("object", "chat.completion.chunk")
+        .value("created", &envelope.created)
+        .value("model", &envelope.model);
+    chunk
 }
 
 #[cfg(test)]

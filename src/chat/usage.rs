@@ -2,11 +2,15 @@
 
 use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::{
+    Deserialize,
+    de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor},
+};
+use serde_json::value::RawValue;
 
 use crate::json::Object;
 
-/// Tokens of one answer. `cached`, `cache_written` and `reasoning` are parts of the other two.
+/// Tokens of one answer. All other counts are parts of `prompt` and `completion`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
     /// The tokens of the prompt, including cached ones.
@@ -17,8 +21,16 @@ pub struct Usage {
     pub cached: u64,
     /// The tokens of the prompt that were written to a cache.
     pub cache_written: u64,
+    /// The tokens of the prompt that were audio.
+    pub prompt_audio: u64,
     /// The tokens of the answer that were reasoning.
     pub reasoning: u64,
+    /// The tokens of the answer that were audio.
+    pub completion_audio: u64,
+    /// The tokens of a `prediction` that are in the answer.
+    pub accepted_prediction: u64,
+    /// The tokens of a `prediction` that are not in the answer.
+    pub rejected_prediction: u64,
 }
 
 impl Usage {
@@ -29,74 +41,143 @@ impl Usage {
 }
 
 impl Usage {
-    /// Writes OpenAI's names and AssemblyAI's. LLM Gateway API reference, *usage*.
-    pub fn write(&self, out: &mut Vec<u8>) {
+    /// Writes OpenAI's names and AssemblyAI's. LLM Gateway API reference, *usage*. The types of
+    /// AssemblyAI's SDK require every detail, so usage that the provider did not report is written
+    /// with counts of 0, and `reported` says so.
+    pub fn write(reported: Option<&Self>, out: &mut Vec<u8>) {
+        let usage = reported.copied().unwrap_or_default();
         let mut object = Object::open(out);
         object
-            .value("prompt_tokens", &self.prompt)
-            .value("completion_tokens", &self.completion)
-            .value("total_tokens", &self.total())
-            .value("input_tokens", &self.prompt)
-            .value("output_tokens", &self.completion)
-            .object("prompt_tokens_details", |details| {
-                details.value("cached_tokens", &self.cached);
-                if self.cache_written > 0 {
-                    details.value("cache_creation_tokens", &self.cache_written);
-                }
-            })
-            .object("completion_tokens_details", |details| {
-                details.value("reasoning_tokens", &self.reasoning);
-            });
+            .value("prompt_tokens", &usage.prompt)
+            .value("completion_tokens", &usage.completion)
+            .value("total_tokens", &usage.total())
+            .value("input_tokens", &usage.prompt)
+            .value("output_tokens", &usage.completion)
+            .object("prompt_tokens_details", |details| usage.write_prompt_details(details))
+            .object("completion_tokens_details", |details| usage.write_completion_details(details));
+        if reported.is_none() {
+            object.value("reported", &false);
+        }
         object.close();
     }
 
-    /// Reads OpenAI's form, with the additions of some servers. A value that is no object is
-    /// `None`, a count that is no number is 0: one invalid field should not invalidate an answer.
+    fn write_prompt_details(&self, details: &mut Object<'_>) {
+        details
+            .value("cached_tokens", &self.cached)
+            .value("audio_tokens", &self.prompt_audio)
+            .value("cache_write_tokens", &self.cache_written);
+        // An older name of `cache_write_tokens`.
+        if self.cache_written > 0 {
+            details.value("cache_creation_tokens", &self.cache_written);
+        }
+    }
+
+    fn write_completion_details(&self, details: &mut Object<'_>) {
+        details
+            .value("reasoning_tokens", &self.reasoning)
+            .value("audio_tokens", &self.completion_audio)
+            .value("accepted_prediction_tokens", &self.accepted_prediction)
+            .value("rejected_prediction_tokens", &self.rejected_prediction);
+    }
+
+    /// Reads OpenAI's form, with the additions of some servers. Returns `None` for a value that
+    /// counts neither prompt nor answer. A detail that is no count is 0: one invalid field should
+    /// not invalidate an answer.
     pub fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Self>, D::Error> {
         let mut counts = UsageCounts::default();
-        let is_there = UsageValue { counts: &mut counts, place: UsagePlace::Usage }
-            .deserialize(deserializer)?;
-        Ok(is_there.then(|| counts.usage()))
+        UsageValue { counts: &mut counts, place: UsagePlace::Usage }.deserialize(deserializer)?;
+        Ok(counts.usage())
     }
 }
+
+/// Reads a count of tokens. Some servers send it as a decimal number or as text. Returns `None` for
+/// anything else.
+pub fn token_count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    let json = <&RawValue>::deserialize(deserializer)?.get();
+    let text = json.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    Ok(parse_count(text.unwrap_or(json)))
+}
+
+/// Returns the count that a text holds.
+fn parse_count(text: &str) -> Option<u64> {
+    let text = text.trim();
+    text.parse().ok().or_else(|| round_count(text.parse().ok()?))
+}
+
+/// Returns the count closest to a decimal number.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is within bounds")]
+fn round_count(number: f64) -> Option<u64> {
+    (0.0..=MAX_COUNT).contains(&number).then(|| number.round() as u64)
+}
+
+/// The maximum of a decimal count: larger numbers are inexact.
+const MAX_COUNT: f64 = 9_007_199_254_740_992.0;
 
 /// Counts that a provider reports.
 #[derive(Default)]
 struct UsageCounts {
-    prompt: u64,
-    completion: u64,
+    prompt: Option<u64>,
+    completion: Option<u64>,
+    total: Option<u64>,
     cached: Option<u64>,
     /// The count of `prompt_tokens_details` where some servers put it: beside `prompt_tokens`.
     cached_beside: Option<u64>,
     /// The count of cached tokens under DeepSeek's name.
     cache_hit: Option<u64>,
     cache_written: u64,
+    prompt_audio: u64,
     reasoning: u64,
+    completion_audio: u64,
+    accepted_prediction: u64,
+    rejected_prediction: u64,
 }
 
 impl UsageCounts {
-    /// Returns the usage. A part that exceeds the whole is clamped to it.
-    fn usage(&self) -> Usage {
+    /// Returns the usage. A part that exceeds the whole is clamped to it, except for a rejected
+    /// prediction, which some servers count beside the answer.
+    fn usage(&self) -> Option<Usage> {
+        let (prompt, completion) = self.halves()?;
         let cached = self.cached.or(self.cached_beside).or(self.cache_hit).unwrap_or_default();
-        Usage {
-            prompt: self.prompt,
-            completion: self.completion,
-            cached: cached.min(self.prompt),
-            cache_written: self.cache_written.min(self.prompt),
-            reasoning: self.reasoning.min(self.completion),
+        Some(Usage {
+            prompt,
+            completion,
+            cached: cached.min(prompt),
+            cache_written: self.cache_written.min(prompt),
+            prompt_audio: self.prompt_audio.min(prompt),
+            reasoning: self.reasoning.min(completion),
+            completion_audio: self.completion_audio.min(completion),
+            accepted_prediction: self.accepted_prediction.min(completion),
+            rejected_prediction: self.rejected_prediction,
+        })
+    }
+
+    /// Returns the tokens of prompt and answer. A missing one is the rest of the total, if that is
+    /// known.
+    fn halves(&self) -> Option<(u64, u64)> {
+        let rest = |known: u64| self.total.unwrap_or_default().saturating_sub(known);
+        match (self.prompt, self.completion) {
+            (Some(prompt), Some(completion)) => Some((prompt, completion)),
+            (Some(prompt), None) => Some((prompt, rest(prompt))),
+            (None, Some(completion)) => Some((rest(completion), completion)),
+            (None, None) => None,
         }
     }
 
     fn set(&mut self, count: CountName, number: u64) {
         match count {
             // Some servers send both names, one of them with 0.
-            CountName::Prompt => self.prompt = self.prompt.max(number),
-            CountName::Completion => self.completion = self.completion.max(number),
+            CountName::Prompt => self.prompt = self.prompt.max(Some(number)),
+            CountName::Completion => self.completion = self.completion.max(Some(number)),
+            CountName::Total => self.total = Some(number),
             CountName::Cached => self.cached = Some(number),
             CountName::CachedBeside => self.cached_beside = Some(number),
             CountName::CacheHit => self.cache_hit = Some(number),
-            CountName::CacheWritten => self.cache_written = number,
+            CountName::CacheWritten => self.cache_written = self.cache_written.max(number),
+            CountName::PromptAudio => self.prompt_audio = number,
             CountName::Reasoning => self.reasoning = number,
+            CountName::CompletionAudio => self.completion_audio = number,
+            CountName::AcceptedPrediction => self.accepted_prediction = number,
+            CountName::RejectedPrediction => self.rejected_prediction = number,
         }
     }
 }
@@ -105,11 +186,16 @@ impl UsageCounts {
 enum CountName {
     Prompt,
     Completion,
+    Total,
     Cached,
     CachedBeside,
     CacheHit,
     CacheWritten,
+    PromptAudio,
     Reasoning,
+    CompletionAudio,
+    AcceptedPrediction,
+    RejectedPrediction,
 }
 
 /// Place of a value in the object.
@@ -124,20 +210,44 @@ enum UsagePlace {
 impl UsagePlace {
     /// Returns the place of the value of a key, or `None` for an unknown key.
     fn at(self, key: &str) -> Option<Self> {
-        Some(match (self, key) {
-            (Self::Usage, "prompt_tokens" | "input_tokens") => Self::Count(CountName::Prompt),
-            (Self::Usage, "completion_tokens" | "output_tokens") => {
-                Self::Count(CountName::Completion)
-            }
-            (Self::Usage, "prompt_tokens_details") => Self::PromptDetails,
-            (Self::Usage, "completion_tokens_details") => Self::CompletionDetails,
-            (Self::Usage, "cached_tokens") => Self::Count(CountName::CachedBeside),
-            (Self::Usage, "prompt_cache_hit_tokens") => Self::Count(CountName::CacheHit),
-            (Self::PromptDetails, "cached_tokens") => Self::Count(CountName::Cached),
-            (Self::PromptDetails, "cache_creation_tokens") => Self::Count(CountName::CacheWritten),
-            (Self::CompletionDetails, "reasoning_tokens") => Self::Count(CountName::Reasoning),
+        match self {
+            Self::Usage => Self::in_usage(key),
+            Self::PromptDetails => Self::in_prompt_details(key),
+            Self::CompletionDetails => Self::in_completion_details(key),
+            Self::Count(_) => None,
+        }
+    }
+
+    fn in_usage(key: &str) -> Option<Self> {
+        Some(match key {
+            "prompt_tokens_details" => Self::PromptDetails,
+            "completion_tokens_details" => Self::CompletionDetails,
+            "prompt_tokens" | "input_tokens" => Self::Count(CountName::Prompt),
+            "completion_tokens" | "output_tokens" => Self::Count(CountName::Completion),
+            "total_tokens" => Self::Count(CountName::Total),
+            "cached_tokens" => Self::Count(CountName::CachedBeside),
+            "prompt_cache_hit_tokens" => Self::Count(CountName::CacheHit),
             _ => return None,
         })
+    }
+
+    fn in_prompt_details(key: &str) -> Option<Self> {
+        Some(Self::Count(match key {
+            "cached_tokens" => CountName::Cached,
+            "cache_write_tokens" | "cache_creation_tokens" => CountName::CacheWritten,
+            "audio_tokens" => CountName::PromptAudio,
+            _ => return None,
+        }))
+    }
+
+    fn in_completion_details(key: &str) -> Option<Self> {
+        Some(Self::Count(match key {
+            "reasoning_tokens" => CountName::Reasoning,
+            "audio_tokens" => CountName::CompletionAudio,
+            "accepted_prediction_tokens" => CountName::AcceptedPrediction,
+            "rejected_prediction_tokens" => CountName::RejectedPrediction,
+            _ => return None,
+        }))
     }
 }
 
@@ -164,69 +274,80 @@ impl Visitor<'_> for UsageKey {
     }
 }
 
-/// Seed for a value at a place, which returns true for an object.
+/// Seed for a value at a place.
 struct UsageValue<'t> {
     counts: &'t mut UsageCounts,
     place: UsagePlace,
 }
 
-impl<'de> DeserializeSeed<'de> for UsageValue<'_> {
-    type Value = bool;
+impl UsageValue<'_> {
+    /// Notes the count of a value.
+    fn note(self, number: Option<u64>) {
+        if let (UsagePlace::Count(count), Some(number)) = (self.place, number) {
+            self.counts.set(count, number);
+        }
+    }
+}
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
+impl<'de> DeserializeSeed<'de> for UsageValue<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
         deserializer.deserialize_any(self)
     }
 }
 
 impl<'de> Visitor<'de> for UsageValue<'_> {
-    type Value = bool;
+    type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("anything")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<bool, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some(place) = map.next_key_seed(UsageKey(self.place))? {
             match place {
                 Some(place) => {
-                    map.next_value_seed(UsageValue { counts: &mut *self.counts, place })?
+                    map.next_value_seed(UsageValue { counts: &mut *self.counts, place })?;
                 }
-                None => map.next_value::<IgnoredAny>().map(|_| false)?,
-            };
+                None => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
         }
-        Ok(true)
+        Ok(())
     }
 
-    fn visit_u64<E>(self, number: u64) -> Result<bool, E> {
-        if let UsagePlace::Count(count) = self.place {
-            self.counts.set(count, number);
-        }
-        Ok(false)
+    fn visit_u64<E>(self, number: u64) -> Result<(), E> {
+        self.note(Some(number));
+        Ok(())
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<bool, A::Error> {
+    fn visit_f64<E>(self, number: f64) -> Result<(), E> {
+        self.note(round_count(number));
+        Ok(())
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<(), E> {
+        self.note(parse_count(text));
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
         while list.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(false)
+        Ok(())
     }
 
-    fn visit_unit<E>(self) -> Result<bool, E> {
-        Ok(false)
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<bool, E> {
-        Ok(false)
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
     }
 
-    fn visit_i64<E>(self, _: i64) -> Result<bool, E> {
-        Ok(false)
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<bool, E> {
-        Ok(false)
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<bool, E> {
-        Ok(false)
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
     }
 }
 
@@ -248,10 +369,63 @@ mod tests {
         let usage = read(json).unwrap();
         assert_eq!(usage.cached, 9);
         let mut out = Vec::new();
-        usage.write(&mut out);
+        Usage::write(Some(&usage), &mut out);
         let written: serde_json::Value = serde_json::from_slice(&out).unwrap();
         for (key, value) in [("input_tokens", 9), ("output_tokens", 2), ("total_tokens", 11)] {
             assert_eq!(written[key], value, "{key}");
+        }
+        assert!(written.get("reported").is_none());
+    }
+
+    #[test]
+    fn usage_that_is_not_reported_is_written_as_zeros_that_say_so() {
+        let mut out = Vec::new();
+        Usage::write(None, &mut out);
+        let written: serde_json::Value = serde_json::from_slice(&out).unwrap();
+        assert_eq!((&written["total_tokens"], &written["reported"]), (&0.into(), &false.into()));
+    }
+
+    #[test]
+    fn a_count_is_read_from_a_decimal_number_and_from_text() {
+        for (json, prompt, completion) in [
+            (r#"{"prompt_tokens":12.0,"completion_tokens":"4"}"#, 12, 4),
+            (r#"{"prompt_tokens":" 12 ","completion_tokens":4.4}"#, 12, 4),
+            (r#"{"prompt_tokens":"12.0","completion_tokens":1e1}"#, 12, 10),
+            (r#"{"prompt_tokens":"12","completion_tokens":null,"total_tokens":"16"}"#, 12, 4),
+            (r#"{"prompt_tokens":"many","completion_tokens":4,"total_tokens":16.0}"#, 12, 4),
+            (r#"{"prompt_tokens":12,"completion_tokens":-4,"total_tokens":null}"#, 12, 0),
+        ] {
+            let expected = Usage { prompt, completion, ..Usage::default() };
+            assert_eq!(read(json), Some(expected), "{json}");
+        }
+        for json in
+            ["\"many\"", "-1", "-0.6", "\"-1\"", "1e300", "\"inf\"", "\"NaN\"", "\"\"", "{}"]
+        {
+            let mut count = serde_json::Deserializer::from_str(json);
+            assert_eq!(token_count(&mut count).unwrap(), None, "{json}");
+            let json = format!(r#"{{"prompt_tokens":{json},"total_tokens":{json}}}"#);
+            assert_eq!(read(&json), None, "{json}");
+        }
+        for (json, number) in [("7", 7), ("7.0", 7), ("\"7\"", 7), ("\" 7.0\"", 7), ("0", 0)] {
+            let mut count = serde_json::Deserializer::from_str(json);
+            assert_eq!(token_count(&mut count).unwrap(), Some(number), "{json}");
+        }
+    }
+
+    #[test]
+    fn every_detail_is_read_and_written() {
+        let json = r#"{"prompt_tokens":90,"completion_tokens":80,"total_tokens":170,
+            "prompt_tokens_details":{"cached_tokens":1,"audio_tokens":2,"cache_write_tokens":3},
+            "completion_tokens_details":{"reasoning_tokens":4,"audio_tokens":5,
+            "accepted_prediction_tokens":6,"rejected_prediction_tokens":7}}"#;
+        let mut out = Vec::new();
+        Usage::write(read(json).as_ref(), &mut out);
+        let told: serde_json::Value = serde_json::from_str(json).unwrap();
+        let written: serde_json::Value = serde_json::from_slice(&out).unwrap();
+        for details in ["prompt_tokens_details", "completion_tokens_details"] {
+            for (key, value) in told[details].as_object().unwrap() {
+                assert_eq!(&written[details][key], value, "{key}");
+            }
         }
     }
 
@@ -260,7 +434,8 @@ mod tests {
         let usage = |cached| Usage { prompt: 7, completion: 3, cached, ..Usage::default() };
         for (odd, cached) in [
             (r#""cached_tokens":5"#, 5),
-            (r#""cached_tokens":"5""#, 0),
+            (r#""cached_tokens":"5""#, 5),
+            (r#""cached_tokens":"few""#, 0),
             (r#""cached_tokens":-5,"prompt_cache_hit_tokens":2"#, 2),
             (r#""prompt_tokens_details":[{"cached_tokens":5},1.5]"#, 0),
             (r#""prompt_tokens_details":{"cached_tokens":{"cached_tokens":5}}"#, 0),
@@ -279,6 +454,6 @@ mod tests {
         for json in ["null", "1", "-1", "1.5", "true", "\"{}\"", "[{\"prompt_tokens\":7}]"] {
             assert_eq!(read(json), None, "{json}");
         }
-        assert_eq!(read("{}"), Some(Usage::default()));
+        assert_eq!(read("{}"), None);
     }
 }

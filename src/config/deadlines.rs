@@ -20,8 +20,12 @@ object_table! {
         "idle": ValueType::Duration, defaults_to("30s");
         /// Time from the request to the end of a response that is not streamed, in each attempt.
         "answer": ValueType::Duration, defaults_to("2m");
-        /// Time for the whole exchange, all attempts included.
+        /// Time for the whole exchange, all attempts included; for a stream, the time to its first
+        /// content.
         "total": ValueType::Duration, defaults_to("5m");
+        /// Time from the request to the end of a stream, after which an event with an error ends the
+        /// stream.
+        "stream": ValueType::Duration, defaults_to("30m");
     }
 }
 
@@ -36,17 +40,31 @@ pub struct Deadlines {
     pub idle: Duration,
     /// Time from the request to the end of a response that is not streamed.
     pub answer: Duration,
-    /// Time for the whole exchange, all attempts included.
+    /// Time for the whole exchange, all attempts included. For a stream, the time to its first
+    /// content.
     pub total: Duration,
+    /// Time from the request to the end of a stream.
+    pub stream: Duration,
 }
 
 impl Deadlines {
     /// Returns the name of the deadline profile: the deadlines that Envoy keeps, in milliseconds, for
-    /// the first content, for the end of a response, and for the exchange. Envoy has routes for each
-    /// profile, and a ticket names one.
+    /// the first content, for the end of a response, and for the end of a stream. Envoy has routes for
+    /// each profile, and a ticket names one.
     pub fn profile(&self) -> String {
-        let kept = [self.first_content, self.answer.min(self.total), self.total];
+        let kept = [self.first_content, self.whole_answer(), self.cut_off()];
         kept.map(|deadline| deadline.as_millis().to_string()).join("-")
+    }
+
+    /// Returns the time after which Envoy ends an attempt whose response is not streamed.
+    pub fn whole_answer(&self) -> Duration {
+        self.answer.min(self.total)
+    }
+
+    /// Returns the time after which Envoy cuts a stream off. The module ends a stream that flows at
+    /// its deadline, with the next content, and a silent one after `idle`.
+    pub fn cut_off(&self) -> Duration {
+        self.stream.max(self.total) + self.idle
     }
 
     /// Reads `deadlines`. An absent field is inherited from `base`.
@@ -58,6 +76,7 @@ impl Deadlines {
             idle: read("idle", base.idle),
             answer: read("answer", base.answer),
             total: read("total", base.total),
+            stream: read("stream", base.stream),
         };
         if !deadlines.first_content.is_zero() && deadlines.first_content <= BACK_OFF {
             let wait = BACK_OFF.as_millis();
@@ -78,6 +97,7 @@ impl Default for Deadlines {
             idle: entry.duration("idle"),
             answer: entry.duration("answer"),
             total: entry.duration("total"),
+            stream: entry.duration("stream"),
         })
     }
 }

@@ -14,6 +14,7 @@ use super::{
         defaults_to, object_table, optional, required,
     },
 };
+use crate::collections::map_of;
 
 /// Type of a limit on requests. 0 is no access.
 pub(super) const REQUESTS: ValueType = ValueType::Rate { least: 0 };
@@ -137,7 +138,7 @@ impl LimitSettings {
             |settings: &Self, name: &str| settings.models.get(name).copied().unwrap_or_default();
         let limits = |name: &str| own(self, name).or(own(plan, name)).or(all_models).resolve();
         let names = self.models.keys().chain(plan.models.keys());
-        let models = names.map(|name| (name.clone(), limits(name))).collect();
+        let models = map_of(names.map(|name| (name.clone(), limits(name))));
         Allowance { all_models: all_models.resolve(), models }
     }
 }

@@ -32,6 +32,10 @@ object_table! {
     pub(super) static MODEL = "model" {
         /// Display name.
         "name": Text, from_catalogue("what people call it");
+        /// Description in the list of models.
+        "description": Text, optional("the name and the creator");
+        /// Company that made the model.
+        "creator": Text, optional("the provider");
         /// Endpoints per region, at least one.
         "regions": Object(&REGIONS),
             required("an object, `us`, `eu` or `global` to provider and upstream_model");
@@ -78,8 +82,10 @@ object_table! {
         /// Time without content after which the next attempt starts in parallel. The `hedge_ms` of a
         /// request replaces it.
         "hedge": ValueType::Duration, optional("never");
-        /// Price of tokens.
+        /// Price of tokens, from which costs are computed.
         "price": Object(&PRICE), optional("unknown");
+        /// Price in the list of models, unless there is a `price`: that of the model's creator.
+        "list_price": Object(&PRICE), optional("unknown");
         /// Date on which the provider retires the model.
         "retirement_date": Date, optional("unknown");
     }
@@ -133,6 +139,10 @@ impl Thinking {
 pub struct Model {
     /// Display name.
     pub name: String,
+    /// Description in the list of models.
+    pub description: Option<String>,
+    /// Company that made the model.
+    pub creator: Option<String>,
     /// Endpoints, per region.
     pub endpoints: PerRegion<Endpoint>,
     /// Maximum number of tokens of prompt and response together.
@@ -175,6 +185,8 @@ pub struct Model {
     pub hedge: Option<Duration>,
     /// Price of tokens. `None`: unknown.
     pub price: Option<Price>,
+    /// Price in the list of models, unless there is a `price`.
+    pub list_price: Option<Price>,
     /// Date on which the provider retires the model, `YYYY-MM-DD`. Listed, without any effect.
     pub retirement_date: Option<String>,
 }
@@ -196,6 +208,8 @@ impl Model {
     fn read_fields(entry: &ObjectReader<'_>, context: &ModelContext<'_>) -> Self {
         let mut model = Self {
             name: entry.string("name"),
+            description: entry.get("description").map(|value| value.string()),
+            creator: entry.get("creator").map(|value| value.string()),
             endpoints: read_endpoints(entry, context.providers),
             context_length: entry.positive("context_length"),
             max_output_tokens: entry.positive("max_output_tokens"),
@@ -220,6 +234,7 @@ impl Model {
             fallbacks: read_fallbacks(entry, context.names),
             hedge: entry.get("hedge").map(|value| value.duration()),
             price: entry.get("price").map(|value| Price::read(value.object())),
+            list_price: entry.get("list_price").map(|value| Price::read(value.object())),
             retirement_date: entry.get("retirement_date").map(|value| value.date()),
         };
         model.deadline_profile = model.deadlines.profile();
@@ -250,7 +265,7 @@ impl Model {
             let name = parameter.name();
             match (self.supports(parameter), is_empty) {
                 (true, true) => {
-                    entry.wrong(key, format!("at least one, as supported_parameters has `{name}`"))
+                    entry.wrong(key, format!("at least one, as supported_parameters has `{name}`"));
                 }
                 // All forms of `tool_choice` are accepted by default.
                 (false, false) if parameter != Parameter::ToolChoice => {

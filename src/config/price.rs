@@ -4,7 +4,7 @@ use super::{
     read::{ObjectReader, ValueReader},
     table::{ValueType, object_table, optional, required},
 };
-use crate::chat::usage::Usage;
+use crate::{chat::usage::Usage, json::Object};
 
 /// Type of a price: USD per million tokens. The maximum of one dollar per token is above every real
 /// price.
@@ -53,6 +53,18 @@ impl Price {
         Self { input, cached_input, cache_write, output }
     }
 
+    /// Writes the prices in USD per million tokens, under the names of AssemblyAI's catalogue.
+    pub fn write(&self, object: &mut Object<'_>) {
+        for (key, price) in [
+            ("prompt", self.input),
+            ("completions", self.output),
+            ("input_cache_read", self.cached_input),
+            ("input_cache_write", self.cache_write),
+        ] {
+            object.value(key, &to_usd(price));
+        }
+    }
+
     /// Returns the cost of a response, in pico-USD.
     pub fn cost(&self, usage: &Usage) -> u64 {
         let plain = usage.prompt.saturating_sub(usage.cached).saturating_sub(usage.cache_written);
@@ -65,6 +77,12 @@ impl Price {
         let cost = |(tokens, price): (u64, u64)| tokens.saturating_mul(price);
         parts.into_iter().map(cost).fold(0, u64::saturating_add)
     }
+}
+
+/// Returns USD per million tokens.
+#[expect(clippy::cast_precision_loss, reason = "a price has at most twelve digits")]
+fn to_usd(pico_usd: u64) -> f64 {
+    pico_usd as f64 / PICO_USD_PER_TOKEN
 }
 
 /// Reads a price in USD per million tokens and returns pico-USD per token.

@@ -129,10 +129,10 @@ impl<'d> ValueReader<'d> {
     #[inline(never)]
     pub fn string(&self) -> String {
         let text = self.value.as_str().filter(|text| !text.is_empty());
-        text.map(str::to_owned).unwrap_or_else(|| {
+        if text.is_none() {
             self.wrong("a string");
-            String::new()
-        })
+        }
+        text.map(str::to_owned).unwrap_or_default()
     }
 
     /// Reads `true` or `false`.

@@ -202,7 +202,7 @@ fn every_field_at_the_top_level_is_checked() {
     `5m`
 /deadlines = {"first_token": "20s"}
   deadlines.first_token: unknown key, allowed: `connect`, `first_content`, `idle`, `answer`,
-    `total`
+    `total`, `stream`
 /deadlines = {"first_content": "500ms"}
   deadlines.first_content: found `500ms`, allowed: longer than the wait before a retry, 500ms
 /deadlines = {"answer": "2s"}

@@ -23,8 +23,10 @@ pub enum Cause {
     Timeout,
     /// The total deadline of the exchange has passed.
     DeadlineExceeded,
-    /// The connection was refused, or broke before the response began.
+    /// No connection came about.
     ConnectionFailed,
+    /// The connection broke off before the provider role had passed on a response.
+    ConnectionLost,
     /// No host of the provider can be asked: all are ejected, or the name does not resolve.
     NoHost,
     /// The provider's name leads to a private address.
@@ -80,6 +82,10 @@ impl Cause {
             overflow if overflow.starts_with("overflow") => Self::BreakerOpen,
             // A connection that ends within the head of a response is no HTTP to Envoy's codec.
             protocol if protocol.starts_with("protocol_error") => Self::NotHttp,
+            // The provider role holds the head of a response, so that the response may have begun.
+            lost if LOST.iter().any(|reason| lost.replace('_', " ").starts_with(reason)) => {
+                Self::ConnectionLost
+            }
             _ => Self::ConnectionFailed,
         }
     }
@@ -88,17 +94,23 @@ impl Cause {
     pub fn of_call(result: &CallResult) -> Option<Self> {
         match result {
             CallResult::Response { .. } if result.header(SERVICE_TIME).is_some() => None,
-            CallResult::Response { status, .. } => Some(Self::of_call_reply(*status)),
+            CallResult::Response { status, body, .. } => Some(Self::of_call_reply(*status, body)),
             // A cluster holds a response until it is complete, so that none breaks off after its head.
             CallResult::Broken => Some(Self::TooLong),
             CallResult::NotSent => Some(Self::NotSent),
         }
     }
 
-    /// Returns the cause of Envoy's own reply to a call. A call has no response code details, so only
-    /// the status is known.
-    pub fn of_call_reply(status: u16) -> Self {
-        if status == 504 { Self::Timeout } else { Self::ConnectionFailed }
+    /// Returns the cause of Envoy's own reply to a call. A call has no response code details, but the
+    /// text of the reply ends with the reason of a reset.
+    pub fn of_call_reply(status: u16, text: &[u8]) -> Self {
+        let text = String::from_utf8_lossy(text);
+        let (_, reason) = text.split_once("reset reason: ").unwrap_or_default();
+        match status {
+            504 => Self::Timeout,
+            _ if LOST.iter().any(|lost| reason.starts_with(lost)) => Self::ConnectionLost,
+            _ => Self::ConnectionFailed,
+        }
     }
 
     /// Returns the cause of an attempt that ended without a response, by the address of the host that
@@ -116,7 +128,8 @@ impl Cause {
             Self::ConnectionFailed | Self::NoHost | Self::PrivateAddress | Self::NotSent => {
                 Error::Unreachable { provider }
             }
-            Self::BreakerOpen => Error::Overloaded { provider },
+            Self::ConnectionLost => Error::Disconnected { provider },
+            Self::BreakerOpen => Error::Overloaded { provider, retry_after: None },
             Self::BrokeOff => bad_answer(provider, "broke off"),
             Self::NotHttp => bad_answer(provider, "broke off, or is not HTTP"),
             Self::TooLong => bad_answer(provider, "is longer than 32 MiB"),
@@ -138,6 +151,10 @@ impl Cause {
         Failure { error, failover }
     }
 }
+
+/// Reasons of a reset of a connection that had come about. Envoy,
+/// `source/common/http/utility.cc`: `resetReasonToString`.
+const LOST: [&str; 2] = ["connection termination", "remote reset"];
 
 /// Returns `true` if Envoy's upstream address is [`UNREACHABLE_ADDRESS`].
 pub fn is_unreachable(upstream_address: &[u8]) -> bool {
@@ -247,8 +264,8 @@ mod tests {
     fn other_causes_have_their_place_in_the_table() {
         use Failover::*;
         let cases = [
-            (Cause::of_call_reply(504), 504, NextModel),
-            (Cause::of_call_reply(503), 502, RetrySame),
+            (Cause::of_call_reply(504, b""), 504, NextModel),
+            (Cause::of_call_reply(503, b""), 502, RetrySame),
             (Cause::NotSent, 502, NextModel),
             (Cause::BrokeOff, 502, RetrySame),
             (Cause::DeadlineExceeded, 504, GiveUp),
@@ -257,6 +274,25 @@ mod tests {
             let failure = cause.failure("p");
             assert_eq!((failure.error.status(), failure.failover), (status, failover), "{cause:?}");
         }
+    }
+
+    #[test]
+    fn a_connection_that_broke_off_is_told_from_one_that_was_refused() {
+        let text =
+            |reason: &str| format!("upstream connect error or disconnect. reset reason: {reason}");
+        let call = |reason: &str| Cause::of_call_reply(503, text(reason).as_bytes());
+        let router = |reason: &str| {
+            let details = format!("upstream_reset_before_response_started{{{reason}}}");
+            Cause::of_local_reply(503, &details).unwrap()
+        };
+        let lost = [call("connection termination"), router("connection_termination")];
+        assert_eq!(lost, [Cause::ConnectionLost; 2]);
+        assert_eq!([call("remote reset"), router("remote_reset")], [Cause::ConnectionLost; 2]);
+        let refused = "remote connection failure, transport failure reason: delayed connect error";
+        let failed = [call(refused), router("remote_connection_failure,reason")];
+        assert_eq!(failed, [Cause::ConnectionFailed; 2]);
+        let error = Cause::ConnectionLost.failure("p").error.to_string();
+        assert_eq!(error, "the answer of provider `p` broke off before it was complete");
     }
 
     #[test]

@@ -8,11 +8,11 @@ use super::support::{ParameterSupport, support_of};
 use super::{Fit, MAX_REPORTED, is_plain};
 use crate::{
     chat::{
-        message::{Content, Part},
+        message::{Content, Message, Part},
         parameter::Parameter,
         request::Request,
     },
-    config::ApiSchema,
+    config::{ApiSchema, Provider, Quirk},
 };
 
 /// A `cache_control` mark, by its place in the request.
@@ -57,6 +57,20 @@ impl Fit<'_> {
         let mut details = parts.filter_map(|part| part.image_url.as_ref()?.detail.as_ref());
         if details.any(|detail| detail.decode() != "auto") {
             self.dropped.push(Cow::Borrowed("image_url.detail"));
+        }
+    }
+
+    /// Reports the thoughts of earlier turns under AssemblyAI's name, `thinking`, unless the provider
+    /// receives them as `reasoning_content`.
+    pub(super) fn drop_thinking(&mut self, request: &Request<'_>, provider: &Provider) {
+        let takes_thoughts = provider.has(Quirk::ReasoningWithToolCalls);
+        let is_dropped = |message: &Message<'_>| {
+            let is_forwarded =
+                takes_thoughts && message.has_calls() && message.reasoning_content.is_none();
+            message.thinking.as_ref().is_some_and(|text| !text.is_empty()) && !is_forwarded
+        };
+        if request.messages.iter().any(is_dropped) {
+            self.dropped.push(Cow::Borrowed("messages.thinking"));
         }
     }
 

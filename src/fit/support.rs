@@ -95,6 +95,7 @@ fn anthropic(parameter: Parameter) -> ParameterSupport {
         P::PromptCacheKey | P::PromptCacheRetention | P::Store | P::Metadata => {
             ParameterSupport::Dropped
         }
+        P::ZeroDataRetention => ParameterSupport::Dropped,
         P::N | P::Logprobs | P::Modalities | P::Audio | P::WebSearchOptions => {
             ParameterSupport::Refused
         }
@@ -103,7 +104,9 @@ fn anthropic(parameter: Parameter) -> ParameterSupport {
         | P::FallbackConfig
         | P::PostProcessingSteps
         | P::TranscriptId
-        | P::ModelRegion => ParameterSupport::Emulated,
+        | P::ModelRegion
+        | P::FailFast
+        | P::MaxTimeout => ParameterSupport::Emulated,
     }
 }
 
@@ -125,12 +128,13 @@ fn gemini(parameter: Parameter) -> ParameterSupport {
         P::StreamOptions => ParameterSupport::Emulated,
         P::Fallbacks | P::FallbackConfig | P::ModelRegion => ParameterSupport::Emulated,
         P::PostProcessingSteps | P::TranscriptId => ParameterSupport::Emulated,
+        P::FailFast | P::MaxTimeout => ParameterSupport::Emulated,
         P::LogitBias | P::ParallelToolCalls | P::Prediction | P::Verbosity => {
             ParameterSupport::Dropped
         }
         P::CacheControl | P::PromptCacheKey | P::PromptCacheRetention => ParameterSupport::Dropped,
         P::Metadata | P::SafetyIdentifier | P::ServiceTier | P::Store => ParameterSupport::Dropped,
-        P::User => ParameterSupport::Dropped,
+        P::User | P::ZeroDataRetention => ParameterSupport::Dropped,
         P::Audio | P::Modalities | P::WebSearchOptions => ParameterSupport::Refused,
         P::Functions | P::FunctionCall => ParameterSupport::Refused,
     }

@@ -8,20 +8,24 @@ mod admission;
 mod answers;
 mod in_flight;
 
+use std::time::Duration;
+
 pub(super) use self::answers::UnansweredAttempt;
 use self::{
     admission::{Admissions, PendingAdmission},
     in_flight::InFlight,
 };
 use super::{
-    Caller, IdleTimeouts, Output, RequestBody,
+    Caller, Output, RequestBody,
+    idle::{IdleTimeouts, StreamLimits},
     plan::{FirstDraft, Plan, PlanIndex},
     reply_source::ReplySource,
+    stream_deadline::StreamDeadline,
     transcript_fetch::PendingTranscript,
 };
 use crate::{
     attempt::Attempt,
-    chat::{attempt_log::AttemptLog, error::Error},
+    chat::{attempt_log::AttemptLog, envelope::Envelope, error::Error},
     failover::{
         AttemptReason, BACK_OFF, Failover, Failure,
         envoy::{Cause, ReportedAttempt, TicketState},
@@ -145,16 +149,40 @@ impl Attempts {
         self.admit(PendingAdmission { index: PlanIndex::FIRST, reason: None, reply: None }, now)
     }
 
-    /// Takes in a response with status 200.
+    /// Takes in a response with status 200 that is no failure.
     pub(super) fn on_success(&self) -> Output {
-        let warm = self.caller.gateway.config.keep_warm;
         match self.plan.lane {
             Lane::Answer => Output::Pass,
-            Lane::Stream => Output::Stream(IdleTimeouts { idle: self.plan.max_idle(), warm }),
+            Lane::Stream => Output::Stream(Box::new(self.stream_limits())),
         }
     }
 
-    /// Takes in a response with any other status.
+    /// Returns the limits of a stream.
+    fn stream_limits(&self) -> StreamLimits {
+        let Caller { gateway, request_id, started, .. } = &self.caller;
+        let timeouts = IdleTimeouts { idle: self.plan.max_idle(), warm: gateway.config.keep_warm };
+        let configured = self.plan.slowest_from(self.in_flight.routed).deadlines.stream;
+        let limit = self.plan.max_timeout.map_or(configured, |own| own.min(configured));
+        let envelope = Envelope {
+            request_id: request_id.clone(),
+            model: self.model().to_owned(),
+            created: started.as_secs(),
+            ..Envelope::default()
+        };
+        let deadline = StreamDeadline { limit, due: started.plus(limit), envelope };
+        StreamLimits { timeouts, deadline }
+    }
+
+    /// Takes in that the deadline of an attempt without a response has passed. `ticket` is the one
+    /// of the attempt under way.
+    pub(super) fn on_deadline(&mut self, ticket: Option<Ticket>, now: Timestamp) -> Output {
+        if !self.in_flight.is_routed_alone() {
+            return Output::Wait;
+        }
+        self.on_local_failure(Cause::DeadlineExceeded, ticket, 504, now)
+    }
+
+    /// Takes in a response with another status, or one that a role reports as a failed attempt.
     pub(super) fn on_failure(
         &mut self,
         status: u16,
@@ -179,9 +207,22 @@ impl Attempts {
         ticket: Option<Ticket>,
         now: Timestamp,
     ) -> Output {
+        match Cause::of_local_reply(status, details) {
+            Some(cause) => self.on_local_failure(cause, ticket, status, now),
+            None => Output::Pass,
+        }
+    }
+
+    /// Takes in a failure of an attempt through Envoy's router.
+    fn on_local_failure(
+        &mut self,
+        cause: Cause,
+        ticket: Option<Ticket>,
+        status: u16,
+        now: Timestamp,
+    ) -> Output {
         let routed = self.in_flight.routed;
         self.in_flight.end(routed);
-        let Some(cause) = Cause::of_local_reply(status, details) else { return Output::Pass };
         let Some(ticket) = ticket.filter(|_| self.plan.lane == Lane::Stream) else {
             return self.fail(routed, cause, LogEntry::Missing, now);
         };
@@ -196,7 +237,7 @@ impl Attempts {
             ReportedAttempt::Last => self.fail(index, cause, LogEntry::Guessed, now),
             ReportedAttempt::LastAsListed => {
                 let last = self.log.list().last().map_or(status, |(_, status, _)| status);
-                self.fail(index, Cause::of_call_reply(last), LogEntry::Complete, now)
+                self.fail(index, Cause::of_call_reply(last, b""), LogEntry::Complete, now)
             }
         }
     }
@@ -260,15 +301,27 @@ impl Attempts {
         }
     }
 
+    /// Returns the time that is left for the attempts of a stream, if Envoy's router may take longer.
+    fn stream_wait(&self, index: PlanIndex, now: Timestamp) -> Option<Duration> {
+        let left = self.time_left(now);
+        (self.plan.longest_wait_from(index) + BACK_OFF > left).then_some(left)
+    }
+
+    /// Returns the time until the total deadline.
+    fn time_left(&self, now: Timestamp) -> Duration {
+        self.plan.primary.deadlines.total.saturating_sub(now.since(self.caller.started))
+    }
+
     /// Lets the router make an attempt, and those that follow.
     fn forward(&mut self, index: PlanIndex, body: RequestBody, now: Timestamp) -> Output {
         let Some(planned) = self.plan.get(index) else { return Output::Wait };
-        let profile = self.plan.deadline_profile_from(index);
+        let profile = self.plan.slowest_from(index).deadline_profile();
         let rest = self.plan.targets_after(index);
         let retries = self.plan.retries_after(index);
         let ticket = self.ticket(Lane::Stream, planned.target(), rest, profile);
+        let deadline = self.stream_wait(index, now);
         self.in_flight.route(index, None, now);
-        Output::Forward { ticket, retries, body }
+        Output::Forward { ticket, retries, body, deadline }
     }
 
     /// Returns the ticket of an attempt.

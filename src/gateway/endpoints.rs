@@ -3,10 +3,12 @@
 use crate::chat::error::Error;
 
 /// Endpoint of the gateway.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Endpoint {
     Chat,
     Models,
+    /// One model, by the name in the path.
+    Model(String),
     Health,
 }
 
@@ -19,10 +21,32 @@ pub(super) fn endpoint(method: &str, path: &str) -> Result<Endpoint, Error> {
         "/chat/completions" | "/chat/completions/chat/completions" => (Endpoint::Chat, "POST"),
         "/models" => (Endpoint::Models, READ),
         "/healthz" if path == below => (Endpoint::Health, READ),
-        _ => return Err(Error::NoSuchPath),
+        _ => (Endpoint::Model(model_in(below)?), READ),
     };
     let is_allowed = allow.split(", ").any(|allowed| allowed == method);
     if is_allowed { Ok(page) } else { Err(Error::Method { allow }) }
+}
+
+/// Returns the model that a path names. Its name may have slashes, as they are or percent-encoded.
+fn model_in(path: &str) -> Result<String, Error> {
+    let name = path.strip_prefix("/models/").filter(|name| !name.is_empty());
+    name.map(percent_decoded).ok_or(Error::NoSuchPath)
+}
+
+/// Returns a text with its percent-encoded bytes decoded. RFC 3986, 2.1.
+fn percent_decoded(text: &str) -> String {
+    let (mut bytes, mut rest) = (Vec::with_capacity(text.len()), text.as_bytes());
+    while let [first, after @ ..] = rest {
+        let digits = after.first_chunk::<2>().filter(|_| *first == b'%');
+        let byte = digits.and_then(|[high, low]| Some(hex_digit(*high)? << 4 | hex_digit(*low)?));
+        bytes.push(byte.unwrap_or(*first));
+        rest = if byte.is_some() { after.get(2..).unwrap_or_default() } else { after };
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn hex_digit(byte: u8) -> Option<u8> {
+    char::from(byte).to_digit(16)?.try_into().ok()
 }
 
 /// Methods of an endpoint that is read. Envoy removes the body of an answer to HEAD.
@@ -48,7 +72,7 @@ pub(super) fn check_content_encoding(value: Option<&str>) -> Result<(), Error> {
 }
 
 /// Returns the beginning of a client's text, as far as an error may repeat it.
-fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     let is_printable = |c: &char| c.is_ascii_graphic() || *c == ' ';
     text.chars().filter(is_printable).take(60).collect()
 }
@@ -63,6 +87,7 @@ mod tests {
     #[test]
     fn paths_and_methods() {
         let method = |allow| Err(Error::Method { allow });
+        let model = |name: &str| Ok(Endpoint::Model(name.to_owned()));
         let cases = [
             ("POST", "/v1/chat/completions", Ok(Endpoint::Chat)),
             ("POST", "/chat/completions", Ok(Endpoint::Chat)),
@@ -75,6 +100,15 @@ mod tests {
             ("GET", "/v1/chat/completions", method("POST")),
             ("HEAD", "/v1/chat/completions", method("POST")),
             ("POST", "/v1/models", method("GET, HEAD")),
+            ("GET", "/v1/models/gpt-5", model("gpt-5")),
+            ("HEAD", "/models/gpt-5?x=1", model("gpt-5")),
+            ("GET", "/v1/models/qwen/qwen3-32b", model("qwen/qwen3-32b")),
+            ("GET", "/v1/models/qwen%2Fqwen3-32b", model("qwen/qwen3-32b")),
+            ("GET", "/v1/models/%C3%a9%20%zz%2", model("é %zz%2")),
+            ("GET", "/v1/models/..%2Fchat%2fcompletions", model("../chat/completions")),
+            ("DELETE", "/v1/models/gpt-5", method("GET, HEAD")),
+            ("GET", "/v1/models/", Err(Error::NoSuchPath)),
+            ("POST", "/v1/understanding", Err(Error::NoSuchPath)),
             ("POST", "/v1/completions", Err(Error::NoSuchPath)),
             ("POST", "/v1/v1/chat/completions", Err(Error::NoSuchPath)),
             ("POST", "/v1/chat/completions/", Err(Error::NoSuchPath)),

@@ -1,61 +1,163 @@
-//! The list of models of the gateway's region, in OpenAI's shape, with the fields of AssemblyAI's
-//! catalogue that the configuration has.
+//! The models of the gateway's region, in OpenAI's shape, with the fields of AssemblyAI's catalogue.
 
-use super::Gateway;
-use crate::{chat::parameter::Parameter, config::Model, json::Object, region::Region};
+use std::time::SystemTime;
+
+use super::{Gateway, endpoints::printable};
+use crate::{
+    chat::{error::Error, parameter::Parameter, request::DEFAULT_MAX_TOKENS},
+    config::{Model, Price},
+    json::{self, Object},
+    region::Region,
+};
 
 /// Returns the body of `GET /v1/models`.
 pub fn list(gateway: &Gateway) -> Vec<u8> {
     let mut out = Vec::new();
     let mut body = Object::open(&mut out);
     let data = body.value("object", "list").key("data");
-    data.push(b'[');
-    let mut separator: &[u8] = b"";
-    for (id, model) in &gateway.config.models {
-        let Some(regions) = regions(gateway, model) else { continue };
-        data.extend_from_slice(separator);
-        separator = b",";
-        write(data, id, model, &regions);
-    }
-    data.push(b']');
+    let models = gateway.config.models.iter();
+    let listed = models.filter_map(|(name, model)| ListedModel::new(gateway, name, model));
+    json::list(data, listed, |out, model| model.write(out));
     body.close();
     out
 }
 
-/// Returns the regions in which the gateway reaches a model. `None` if there are none.
-fn regions(gateway: &Gateway, model: &Model) -> Option<Vec<(Region, String)>> {
-    let reached = |(region, _): &(Region, &_)| gateway.region.may_reach(*region);
-    let found: Vec<_> = model
-        .endpoints
-        .iter()
-        .filter(reached)
-        .map(|(region, endpoint)| (region, endpoint.provider.clone()))
-        .collect();
-    (!found.is_empty()).then_some(found)
+/// Returns the body of `GET /v1/models/{name}`. The case of a name makes no difference.
+pub(super) fn find(gateway: &Gateway, name: &str) -> Result<Vec<u8>, Error> {
+    let known = gateway.config.model(name);
+    let listed = known.and_then(|(name, model)| ListedModel::new(gateway, name, model));
+    let listed = listed.ok_or_else(|| Error::NoSuchModel { model: printable(name) })?;
+    let mut out = Vec::new();
+    listed.write(&mut out);
+    Ok(out)
 }
 
-fn write(out: &mut Vec<u8>, id: &str, model: &Model, regions: &[(Region, String)]) {
-    let names: Vec<&str> = regions.iter().map(|(region, _)| region.name()).collect();
-    let provider = regions.first().map(|(_, provider)| provider.as_str()).unwrap_or_default();
-    let mut supported = vec!["max_tokens"];
-    supported
-        .extend(model.supported_parameters.iter().map(|parameter| Parameter::name(*parameter)));
-    let input: Vec<&str> = model.input.iter().map(|input| input.name()).collect();
-    let mut entry = Object::open(out);
-    entry
-        .value("id", id)
-        .value("object", "model")
-        // When the model was made is not known here, and OpenAI's clients need a number.
-        .value("created", &0)
-        .value("owned_by", provider)
-        .value("name", &model.name)
-        .value("context_length", &model.context_length)
-        .value("max_output_tokens", &model.max_output_tokens)
-        .value("input_modalities", &input)
-        .value("supported_parameters", &supported)
-        .value("available_regions", &names);
-    if let Some(date) = &model.retirement_date {
-        entry.value("retirement_date", date);
+/// Model that the gateway reaches.
+struct ListedModel<'g> {
+    name: &'g str,
+    model: &'g Model,
+    /// Regions in which the gateway reaches the model.
+    regions: Vec<&'static str>,
+    /// Providers in these regions, each once.
+    providers: Vec<&'g str>,
+    /// Provider of a request that names no region.
+    default_provider: &'g str,
+}
+
+impl<'g> ListedModel<'g> {
+    /// Returns a model as it is listed. `None` if the gateway does not reach it.
+    fn new(gateway: &Gateway, name: &'g str, model: &'g Model) -> Option<Self> {
+        let reached = |(region, _): &(Region, &_)| gateway.region.may_reach(*region);
+        let endpoints = model.endpoints.iter().filter(reached);
+        let (regions, mut providers): (Vec<_>, Vec<_>) =
+            endpoints.map(|(region, own)| (region.name(), own.provider.as_str())).unzip();
+        let default_provider = *providers.first()?;
+        providers.dedup();
+        Some(Self { name, model, regions, providers, default_provider })
     }
-    entry.close();
+
+    fn write(&self, out: &mut Vec<u8>) {
+        let Self { name, model, regions, default_provider, .. } = self;
+        let mut supported = vec!["max_tokens"];
+        supported.extend(model.supported_parameters.iter().map(|own| Parameter::name(*own)));
+        let input: Vec<&str> = model.input.iter().map(|input| input.name()).collect();
+        let mut entry = Object::open(out);
+        entry
+            .value("id", name)
+            .value("object", "model")
+            // When the model was made is not known here, and OpenAI's clients need a number.
+            .value("created", &0)
+            .value("owned_by", default_provider)
+            .value("name", &model.name)
+            .value("context_length", &model.context_length)
+            .value("max_output_tokens", &model.max_output_tokens)
+            .value("input_modalities", &input)
+            .value("supported_parameters", &supported)
+            .value("available_regions", regions);
+        self.write_catalogue_fields(&mut entry);
+        entry.close();
+    }
+
+    /// Writes the fields of AssemblyAI's catalogue. Its SDK requires all of them.
+    fn write_catalogue_fields(&self, entry: &mut Object<'_>) {
+        let Self { model, default_provider, .. } = self;
+        let creator = model.creator.as_deref().unwrap_or(default_provider);
+        let description = || format!("{}, a model of {creator}", model.name);
+        entry
+            .value("description", &model.description.clone().unwrap_or_else(description))
+            .value("creator", creator)
+            .object("default_parameters", |defaults| self.write_defaults(defaults))
+            .object("top_provider", |top| {
+                // The gateway passes requests on without a moderation of its own.
+                top.value("is_moderated", &false)
+                    .value("context_length", &model.context_length)
+                    .value("max_completion_tokens", &model.max_output_tokens);
+            })
+            .object("pricing", |pricing| {
+                write_pricing(pricing, model.price.or(model.list_price).as_ref());
+            })
+            .object("default_provider", |own| write_provider(own, default_provider));
+        json::list(entry.key("providers"), &self.providers, |out, name| {
+            let mut provider = Object::open(out);
+            write_provider(&mut provider, name);
+            provider.close();
+        });
+        let retires = model.retirement_date.as_deref().and_then(unix_seconds);
+        entry.value("retirement_date", &retires.unwrap_or_default());
+    }
+
+    /// Writes the parameters of a request that has none.
+    fn write_defaults(&self, defaults: &mut Object<'_>) {
+        let model = self.model;
+        let limit = DEFAULT_MAX_TOKENS.min(model.max_output_tokens).max(model.min_output_tokens);
+        defaults.value("max_tokens", &limit);
+        if model.supports(Parameter::ReasoningEffort) {
+            defaults.value("reasoning_effort", model.default_reasoning_effort.name());
+        }
+    }
+}
+
+/// Writes the price of tokens. A model has one price in all regions, which has the key `global`. An
+/// unknown price is written as 0, and `known` says so.
+fn write_pricing(pricing: &mut Object<'_>, price: Option<&Price>) {
+    pricing.object("global", |global| match price {
+        Some(price) => price.write(global),
+        None => {
+            global.value("prompt", &0).value("completions", &0);
+        }
+    });
+    if price.is_none() {
+        pricing.value("known", &false);
+    }
+}
+
+/// Writes a provider, whose name in the configuration is its id, too.
+fn write_provider(provider: &mut Object<'_>, name: &str) {
+    provider.value("id", name).value("name", name);
+}
+
+/// Returns the beginning of a day, `YYYY-MM-DD`, in Unix seconds.
+fn unix_seconds(day: &str) -> Option<u64> {
+    let begin = humantime::parse_rfc3339(&format!("{day}T00:00:00Z")).ok()?;
+    Some(begin.duration_since(SystemTime::UNIX_EPOCH).ok()?.as_secs())
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+
+    #[test]
+    fn a_day_begins_at_midnight_utc() {
+        for (day, seconds) in [
+            ("1970-01-01", Some(0)),
+            ("2027-06-30", Some(1_814_313_600)),
+            ("1969-12-31", None),
+            ("soon", None),
+        ] {
+            assert_eq!(unix_seconds(day), seconds, "{day}");
+        }
+    }
 }

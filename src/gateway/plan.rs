@@ -23,6 +23,8 @@ pub struct Plan {
     pub hedge: Option<Duration>,
     /// The first attempt.
     pub primary: PlannedAttempt,
+    /// Client's own limit of the time for the whole exchange.
+    pub max_timeout: Option<Duration>,
     /// Whether the first attempt is followed by a retry.
     retry: bool,
     /// Attempts after those, for other models.
@@ -132,14 +134,21 @@ impl Plan {
         self.get(index).map(|own| own.variant) == self.get(next).map(|own| own.variant)
     }
 
-    /// Returns the deadline profile of an attempt and those after it. Envoy's router has one timeout
-    /// for the first content of all of them: the longest.
-    pub fn deadline_profile_from(&self, index: PlanIndex) -> &str {
+    /// Returns the attempt whose deadlines an attempt and those after it have in the stream lane.
+    /// Envoy's router has one timeout for the first content of all of them: the longest.
+    pub fn slowest_from(&self, index: PlanIndex) -> &PlannedAttempt {
         let first_content = |own: &&PlannedAttempt| own.deadlines.first_content;
         let own = self.get(index).unwrap_or(&self.primary);
         let longest = self.rest(index).max_by_key(first_content);
         let longest = longest.filter(|other| first_content(other) > first_content(&own));
-        &longest.unwrap_or(own).deadline_profile
+        longest.unwrap_or(own)
+    }
+
+    /// Returns the time within which Envoy's router ends the attempts from a position on that have no
+    /// content.
+    pub fn longest_wait_from(&self, index: PlanIndex) -> Duration {
+        let attempts = u32::try_from(self.retries_after(index) + 1).unwrap_or(u32::MAX);
+        self.slowest_from(index).deadlines.first_content.saturating_mul(attempts)
     }
 }
 

@@ -1,4 +1,4 @@
-//! The source of a response that is no success.
+//! The source of a response, for all but successful streams.
 
 use crate::{
     chat::attempt_log::AttemptLog,
@@ -41,6 +41,11 @@ impl ReplySource {
         if source != Self::Provider {
             return source;
         }
+        Self::of_upstream(response)
+    }
+
+    /// Returns the source of a response that came from an upstream.
+    pub(super) fn of_upstream(response: &impl ResponseFacts) -> Self {
         let Some(report) = response.header(NEXT) else { return Self::Provider };
         let log = AttemptLog::parse(response.header(ATTEMPTS).unwrap_or_default());
         let reason = header_reason(&report).map(str::to_owned);

@@ -57,7 +57,7 @@ enum ResponseState {
     Open,
     /// The response is the provider's own, and the core reads it.
     Read,
-    /// The response, which is no success, is held.
+    /// The response of a failed attempt is held.
     Held,
     /// The response is a stream, which is monitored.
     Streaming(Rc<RefCell<StreamActivity>>),
@@ -89,21 +89,23 @@ impl GatewayFilter {
             Output::Wait => {}
             Output::Reply(reply) => self.0.borrow_mut().reply(&reply),
             Output::Pass => return ControlFlow::Break(Action::Continue),
-            Output::Stream(timeouts) => {
+            Output::Stream(limits) => {
                 let mut inner = self.0.borrow_mut();
-                let activity = inner.shared.monitor.add(inner.context, timeouts);
+                let activity = inner.shared.monitor.add(inner.context, *limits);
                 inner.response = ResponseState::Streaming(activity);
                 return ControlFlow::Break(Action::Continue);
             }
-            Output::Send { ticket, request, hedge } => {
+            Output::Send { ticket, request, hedge, deadline } => {
                 send(&ticket, &request);
                 if let Some(hedge) = hedge {
-                    self.wake_at(host::now().plus(hedge));
+                    self.tell_at(host::now().plus(hedge), || Input::WakeUp);
                 }
+                self.watch_deadline(deadline);
                 return ControlFlow::Break(Action::Continue);
             }
-            Output::Forward { ticket, retries, body } => {
+            Output::Forward { ticket, retries, body, deadline } => {
                 self.0.borrow().forward(&ticket, retries, body);
+                self.watch_deadline(deadline);
                 return ControlFlow::Break(Action::Continue);
             }
             Output::FetchTranscript(call) => {
@@ -113,7 +115,7 @@ impl GatewayFilter {
                 };
                 self.0.borrow_mut().calls.insert(token, PendingCall::Transcript);
             }
-            Output::WakeAt(due) => self.wake_at(due),
+            Output::WakeAt(due) => self.tell_at(due, || Input::WakeUp),
             Output::AskRateLimit { request, timeout } => {
                 let Some(token) = host::ask_service(&request, timeout) else {
                     return ControlFlow::Continue(Input::RateLimitAnswered(None));
@@ -131,13 +133,22 @@ impl GatewayFilter {
         ControlFlow::Break(Action::Pause)
     }
 
-    /// Reports a moment to this exchange, if it still is there.
-    fn wake_at(&self, due: Timestamp) {
+    /// Tells this exchange that its first attempts have had no response in time.
+    fn watch_deadline(&self, deadline: Option<Duration>) {
+        if let Some(deadline) = deadline {
+            self.tell_at(host::now().plus(deadline), || {
+                Input::DeadlinePassed(read_ticket().map(Box::new))
+            });
+        }
+    }
+
+    /// Gives an event to this exchange at a moment, if it still is there.
+    fn tell_at(&self, due: Timestamp, input: impl FnOnce() -> Input + 'static) {
         let timer = Rc::clone(&self.0.borrow().shared.timer);
         let filter = self.clone();
         timer.at(due, move || {
             if filter.activate() {
-                filter.handle(Input::WakeUp);
+                filter.handle(input());
             }
         });
     }
@@ -245,7 +256,7 @@ impl ExchangeContext {
         (!matches!(self.response, ResponseState::Replaced)).then_some(output)
     }
 
-    /// Lets a response that is no success go to the client.
+    /// Lets the response of a failed attempt go to the client.
     fn pass(&self) {
         host::set_header(MapType::HttpResponseHeaders, NEXT, None);
         if let Some(exchange) = &self.exchange {
@@ -355,7 +366,7 @@ impl HttpContext for GatewayFilter {
             return Action::Continue;
         }
         let Some(exchange) = &inner.exchange else { return Action::Continue };
-        let input = exchange.read_response(&host::Response);
+        let input = exchange.read_response(&host::Response, host::now);
         if matches!(input, Input::AnswerHead(_)) {
             inner.response = ResponseState::Read;
             drop(inner);
@@ -384,8 +395,8 @@ impl HttpContext for GatewayFilter {
         match &self.0.borrow().response {
             ResponseState::Held => return Action::Pause,
             ResponseState::Streaming(activity) => {
-                if let Some(comment) = activity.borrow_mut().on_piece(size, end) {
-                    host::set_buffer(BufferType::HttpResponseBody, 0, comment);
+                if let Some(bytes) = activity.borrow_mut().on_piece(size, end) {
+                    host::set_buffer(BufferType::HttpResponseBody, size, &bytes);
                 }
             }
             ResponseState::Open | ResponseState::Read | ResponseState::Replaced => {}
@@ -410,6 +421,11 @@ fn send(ticket: &Ticket, request: &TranslatedRequest) {
     host::set_filter_state(filter_state::TICKET, &ticket.direct_route());
     let kept = [("x-forwarded-proto", "https".to_owned())];
     host::replace_request(request, WHOLE, &ticket.request_id, &kept);
+}
+
+/// Returns the ticket in filter state.
+fn read_ticket() -> Option<Ticket> {
+    Ticket::parse(&host::filter_state(filter_state::TICKET)?)
 }
 
 /// Returns an id for a request that has lost the one that Envoy gave it.

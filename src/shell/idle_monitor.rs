@@ -7,7 +7,7 @@ use proxy_wasm::hostcalls;
 
 use super::{host, timer::Timer};
 use crate::{
-    gateway::idle::{IdleTimeouts, MonitoredStreams, StreamActivity, record_silence},
+    gateway::idle::{MonitoredStreams, StreamActivity, StreamLimits, record_silence},
     metrics::Metrics,
     time::Timestamp,
 };
@@ -28,9 +28,9 @@ impl IdleMonitor {
     pub(super) fn add(
         self: &Rc<Self>,
         context: u32,
-        timeouts: IdleTimeouts,
+        limits: StreamLimits,
     ) -> Rc<RefCell<StreamActivity>> {
-        let (activity, due) = self.streams.borrow_mut().add(context, timeouts, host::now());
+        let (activity, due) = self.streams.borrow_mut().add(context, limits, host::now());
         self.schedule(due);
         activity
     }

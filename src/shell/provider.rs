@@ -154,7 +154,8 @@ impl HttpContext for ProviderFilter {
     fn on_http_response_headers(&mut self, _count: usize, end: bool) -> Action {
         let Some(attempt) = &mut self.attempt else { return Action::Continue };
         let response = host::Response;
-        attempt.head(response_head(response.status(), |name| response.header(name)));
+        let head = response_head(response.status(), |name| response.header(name), host::now);
+        attempt.head(head);
         if end { self.on_empty_response() } else { Action::Pause }
     }
 

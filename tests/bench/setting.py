@@ -21,6 +21,22 @@ COUNTED_KEY, METERED_KEY = "counted-key", "metered-key"
 # A second is long enough for any load: what is slower is counted by the Envoy itself.
 SERVICE = '\nrate_limit: {{service: "{}", timeout: 1s}}\n'
 
+# The filter of `filter` in this folder.
+IDLE = r"""\1- name: bench.filter
+\1  typed_config:
+\1    "@type": type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm
+\1    config:
+\1      vm_config: {{runtime: envoy.wasm.runtime.v8, code: {{local: {{filename: "{}"}}}}}}
+\1"""
+
+# A list whose items begin where the key does.
+ACCESS_LOG = re.compile(r"^( *)access_log:\n(?:\1[- ] .*\n)*", re.MULTILINE)
+
+# Metrics of modules have this name in Envoy. One that is rejected is not kept.
+NO_METRICS = """stats_config:
+  stats_matcher: {exclusion_list: {patterns: [{prefix: wasmcustom.}]}}
+"""
+
 # Envoy's own filter, asking the same of the same service as the module.
 ROUTER = re.compile(r"^( *)(?=- name: envoy.filters.http.router\n)", re.MULTILINE)
 ASKING = r"""\1- name: envoy.filters.http.ratelimit
@@ -46,8 +62,10 @@ class Setting:
     # What is rendered, once ports are filled in.
     template = Path(__file__).parent / "gateway.yaml"
 
-    def __init__(self, directory, envoy, attache, module, provider_port, service):
+    def __init__(self, directory, envoy, attache, module, idle_filter, provider_port, service):
         self.directory, self.envoy, self.attache = directory, envoy, attache
+        # The module of `filter` in this folder.
+        self.idle_filter = idle_filter
         # A build that ends during the run must not change what is measured.
         self.module = Path(shutil.copy(module, directory / "attache.wasm"))
         self.provider_port = provider_port
@@ -74,11 +92,35 @@ class Setting:
         """The baseline, where a filter of Envoy's asks the service about each request."""
         gateway, admin = free_ports(2)
         directory = self.plain(name, gateway, admin, PROVIDERS[0], service=True)
-        file = directory / "listeners.yaml"
-        text, count = ROUTER.subn(ASKING, file.read_text())
-        if count != 1:
-            raise Failed(f"the rendered configuration has {count} routers")
-        file.write_text(text)
+        before_router(directory, ASKING)
+        return Envoy(self.envoy, directory, gateway, admin)
+
+    def idle(self, name="idle"):
+        """The baseline, with a filter in WebAssembly that does nothing."""
+        gateway, admin = free_ports(2)
+        directory = self.plain(name, gateway, admin, PROVIDERS[0])
+        before_router(directory, IDLE.format(self.idle_filter))
+        return Envoy(self.envoy, directory, gateway, admin)
+
+    def without_log(self, name="no-log"):
+        """Ours without an access log."""
+        return self.changed(name, "listeners", lambda text: ACCESS_LOG.sub("", text))
+
+    def without_metrics(self, name="no-metrics"):
+        """Ours in an Envoy that keeps no metric of a module's."""
+        reject = lambda text: text.replace("stats_config:\n", NO_METRICS)
+        return self.changed(name, "envoy", reject)
+
+    def changed(self, name, file, change):
+        """Ours with another text in a rendered file."""
+        gateway, admin = free_ports(2)
+        directory = self.render(name, gateway, admin)
+        path = directory / f"{file}.yaml"
+        before = path.read_text()
+        after = change(before)
+        if after == before:
+            raise Failed(f"the rendered configuration has another {file}.yaml than this program knows")
+        path.write_text(after)
         return Envoy(self.envoy, directory, gateway, admin)
 
     def plain(self, name, gateway, admin, provider, service=False):
@@ -110,6 +152,15 @@ class Setting:
 
 # A route that only requests with a ticket of the module's take.
 BLOCK_OF_TICKETS = re.compile(r"^( *)- match:\n(?:\1 .*\n)*", re.MULTILINE)
+
+
+def before_router(directory, block):
+    """Puts a filter in front of Envoy's router. `block` begins and ends with the indentation `\\1`."""
+    file = directory / "listeners.yaml"
+    text, count = ROUTER.subn(block, file.read_text())
+    if count != 1:
+        raise Failed(f"the rendered configuration has {count} routers")
+    file.write_text(text)
 
 
 def plain_listeners(text):

@@ -28,6 +28,8 @@ use testkit::play::{self, REQUEST_ID};
 enum Kind {
     /// It answers.
     Good,
+    /// It answers, and says nothing.
+    Empty,
     /// It finds fault with the request.
     BadRequest,
     /// It is overloaded.
@@ -50,8 +52,9 @@ enum Kind {
 
 use Kind::*;
 
-const KINDS: [Kind; 10] = [
+const KINDS: [Kind; 11] = [
     Good,
+    Empty,
     BadRequest,
     Overloaded,
     Garbage,
@@ -67,7 +70,7 @@ impl Kind {
     /// The status that the client is told of.
     fn status(self) -> u16 {
         match self {
-            Good => 200,
+            Good | Empty => 200,
             BadRequest => 400,
             RateLimited => 429,
             Garbage | Unauthorized | Unreachable | Ejected => 502,
@@ -80,7 +83,7 @@ impl Kind {
     fn next(self) -> Failover {
         match self {
             Good | BadRequest => Failover::GiveUp,
-            Overloaded | Garbage | Unreachable => Failover::RetrySame,
+            Empty | Overloaded | Garbage | Unreachable => Failover::RetrySame,
             RateLimited | Unauthorized | Silent | Ejected | Overflow => Failover::NextModel,
         }
     }
@@ -89,7 +92,7 @@ impl Kind {
     fn said(self, lane: Lane) -> Option<(ResponseHead, Vec<u8>)> {
         let error = json!({"error": {"message": "no"}}).to_string().into_bytes();
         let status = match self {
-            Good | Garbage => 200,
+            Good | Empty | Garbage => 200,
             BadRequest => 400,
             Overloaded => 503,
             RateLimited => 429,
@@ -101,6 +104,8 @@ impl Kind {
         Some(match (self, lane) {
             (Good, Lane::Answer) => (head, ANSWER.into()),
             (Good, Lane::Stream) => (play::stream_head(), STREAM.into()),
+            (Empty, Lane::Answer) => (head, ANSWER.replace("Hi", "").into()),
+            (Empty, Lane::Stream) => (play::stream_head(), STREAM.replace("Hi", "").into()),
             (Garbage, Lane::Stream) => (play::stream_head(), b"data: {\"error\":{}}\n\n".into()),
             (Garbage, Lane::Answer) => (head, b"{".into()),
             _ => (head, error),

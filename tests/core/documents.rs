@@ -119,7 +119,7 @@ fn value(parameter: Parameter) -> Option<Value> {
         P::Seed => json!(1_u64 << 40),
         P::FrequencyPenalty | P::PresencePenalty => json!(2),
         P::LogitBias => json!({"50256": -100}),
-        P::Logprobs | P::Store | P::Stream => json!(true),
+        P::Logprobs | P::Store | P::Stream | P::ZeroDataRetention => json!(true),
         P::TopLogprobs => json!(20),
         P::ResponseFormat => json!({"type": "json_object"}),
         P::Tools => json!([{"type": "function", "function": {"name": "f", "parameters": schema}}]),

@@ -4,13 +4,16 @@
 #[cfg(all(target_family = "wasm", target_os = "unknown"))]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
-use std::rc::Rc;
+use std::{rc::Rc, time::Duration};
 
 use attache::{
+    chat::attempt_log::AttemptLog,
+    config::Config,
     gateway::{
-        Ejections, Exchange, Gateway, Input, Output, RequestHead, plan::PlanIndex,
+        Ejections, Exchange, Gateway, Input, Output, RequestHead, models, plan::PlanIndex,
         reply_source::ReplySource,
     },
+    handoff::ticket::Ticket,
     http_call::CallResult,
     region::Region::{Eu, Us},
 };
@@ -91,10 +94,10 @@ fn a_request_stays_in_its_region_unless_it_may_leave() {
         }
         match (play::exchange(&play::gateway(region), body.to_string().as_bytes()), expected) {
             (Output::Send { ticket, .. }, Ok(expected)) => {
-                assert_eq!(ticket.target.cluster, expected)
+                assert_eq!(ticket.target.cluster, expected);
             }
             (output, Err(expected)) => {
-                assert_eq!(play::errors(&output), [expected], "{region:?} {body}")
+                assert_eq!(play::errors(&output), [expected], "{region:?} {body}");
             }
             (output, Ok(_)) => panic!("{region:?} {body}: {output:?}"),
         }
@@ -249,6 +252,55 @@ fn there_is_one_answer_whatever_comes_in_whatever_order() {
     }
 }
 
+/// Returns a gateway whose streams have these times to their first content and to their end, and an
+/// exchange of it that waits for a stream.
+fn waiting_for_a_stream(total: Duration, stream: Duration) -> (Exchange, Output) {
+    let gateway = play::gateway(Us);
+    let mut config = (*gateway.config).clone();
+    for model in config.models.values_mut() {
+        (model.deadlines.total, model.deadlines.stream) = (total, stream);
+    }
+    let gateway = Rc::new(Gateway { config: Rc::new(config), ..(*gateway).clone() });
+    let mut exchange = Exchange::new(gateway, REQUEST_ID.to_owned());
+    exchange.on(Input::Head(play::client_head()), play::sent);
+    let output = exchange.on(Input::Body(play::request(&json!({"stream": true}))), play::sent);
+    (exchange, output)
+}
+
+#[test]
+fn a_stream_without_content_ends_at_the_total_deadline() {
+    let total = Duration::from_secs(30);
+    let (mut exchange, output) = waiting_for_a_stream(total, total);
+    let Output::Forward { ticket, deadline, .. } = output else { panic!("{output:?}") };
+    assert_eq!(deadline, Some(total));
+    // The first attempt has failed, and its retry is under way.
+    let attempt_log = AttemptLog::default().with_attempt("gpt-4.1", 503, Duration::from_secs(9));
+    let ticket = Ticket { rest: Vec::new(), attempt_log, ..ticket };
+    let passed = Input::DeadlinePassed(Some(Box::new(ticket)));
+    let output = exchange.on(passed, || play::sent().plus(total));
+    let Output::Reply(reply) = output else { panic!("{output:?}") };
+    assert_eq!((reply.status, &play::error(&reply)["code"]), (504, &json!("timeout")));
+    let header = reply.headers.iter().find(|(name, _)| *name == "x-attache-attempts");
+    assert_eq!(header.unwrap().1, "gpt-4.1=503/9000ms gpt-4.1=504/30000ms");
+}
+
+#[test]
+fn a_stream_that_has_begun_has_a_deadline_of_its_own() {
+    let (total, stream) = (Duration::from_secs(600), Duration::from_secs(900));
+    let (mut exchange, output) = waiting_for_a_stream(total, stream);
+    // The attempts are given up before the deadline without help.
+    assert!(matches!(output, Output::Forward { deadline: None, .. }), "{output:?}");
+    let response = Input::Response { status: 200, source: ReplySource::Provider };
+    let output = exchange.on(response, play::answered);
+    let Output::Stream(limits) = output else { panic!("{output:?}") };
+    assert_eq!((limits.deadline.limit, limits.deadline.due), (stream, play::sent().plus(stream)));
+    let event = String::from_utf8(limits.deadline.event()).unwrap();
+    let event = event.strip_prefix("data: ").and_then(|event| event.strip_suffix("\n\n")).unwrap();
+    let event: Value = serde_json::from_str(event).unwrap();
+    assert_eq!((&event["code"], &event["request_id"]), (&json!(504), &json!(REQUEST_ID)));
+    assert_eq!(exchange.on(Input::DeadlinePassed(None), play::answered), Output::Wait);
+}
+
 #[test]
 fn each_region_lists_the_models_it_reaches() {
     for (region, first, count) in [(Us, "anywhere", 18), (Eu, "stays-in-eu", 1)] {
@@ -271,6 +323,88 @@ fn each_region_lists_the_models_it_reaches() {
             assert!(!reached.is_empty() && reached.iter().all(may), "{model}");
         }
     }
+}
+
+#[test]
+fn a_listed_model_has_what_its_entry_says() {
+    let listed = |fields: &Value| {
+        let mut document: Value =
+            serde_json::from_str(include_str!("../golden/gateway.json")).unwrap();
+        let entry = document["models"]["gpt-4.1"].as_object_mut().unwrap();
+        entry.extend(fields.as_object().unwrap().clone());
+        let config = Rc::new(Config::parse(&document).unwrap());
+        let gateway = Gateway { config, ..(*play::gateway(Us)).clone() };
+        let list: Value = serde_json::from_slice(&models::list(&gateway)).unwrap();
+        let data = list["data"].as_array().unwrap().iter();
+        data.clone().find(|model| model["id"] == "gpt-4.1").unwrap().clone()
+    };
+    let model = listed(&json!({"creator": "Maker", "description": "For tests."}));
+    assert_eq!((&model["creator"], &model["description"]), (&json!("Maker"), &json!("For tests.")));
+    let price = |input: f64| json!({"input": input, "output": 8, "cached_input": 0.5});
+    let shown = |input: f64| {
+        let global = json!({
+            "prompt": input, "completions": 8.0, "input_cache_read": 0.5, "input_cache_write": input,
+        });
+        json!({"global": global})
+    };
+    let unknown = json!({"global": {"prompt": 0, "completions": 0}, "known": false});
+    for (fields, pricing) in [
+        (json!({"price": null, "list_price": null}), unknown),
+        (json!({"price": null, "list_price": price(2.25)}), shown(2.25)),
+        (json!({"price": price(1.5), "list_price": price(2.25)}), shown(1.5)),
+    ] {
+        assert_eq!(listed(&fields)["pricing"], pricing, "{fields}");
+    }
+    for (date, seconds) in [(json!("2027-06-30"), 1_814_313_600), (json!(null), 0)] {
+        assert_eq!(listed(&json!({"retirement_date": date}))["retirement_date"], seconds);
+    }
+}
+
+#[test]
+fn one_model_is_what_the_list_has_of_it() {
+    let read = |region, path: &str| {
+        let mut exchange = Exchange::new(play::gateway(region), REQUEST_ID.to_owned());
+        let head = RequestHead {
+            method: "GET".to_owned(),
+            path: path.to_owned(),
+            account: None,
+            end: true,
+            ..play::client_head()
+        };
+        let output = exchange.on(Input::Head(head), play::sent);
+        let Output::Reply(reply) = output else { panic!("{output:?}") };
+        (reply.status, serde_json::from_slice::<Value>(&reply.body).unwrap())
+    };
+    let (_, list) = read(Us, "/v1/models");
+    for model in list["data"].as_array().unwrap() {
+        let path = format!("/v1/models/{}", model["id"].as_str().unwrap().to_uppercase());
+        assert_eq!(read(Us, &path), (200, model.clone()));
+        for (key, kind) in [
+            ("description", "s"),
+            ("creator", "s"),
+            ("retirement_date", "0"),
+            ("default_parameters", "{"),
+            ("top_provider", "{"),
+            ("pricing", "{"),
+            ("default_provider", "{"),
+            ("providers", "["),
+        ] {
+            let value = &model[key];
+            let is_right = match kind {
+                "s" => value.as_str().is_some_and(|text| !text.is_empty()),
+                "0" => value.is_u64(),
+                "{" => value.is_object(),
+                _ => value.as_array().is_some_and(|list| !list.is_empty()),
+            };
+            assert!(is_right, "{key} of {model}");
+        }
+    }
+    for (region, name) in [(Us, "nobody"), (Us, "stays-in-eu"), (Eu, "gpt-4.1"), (Us, "a%2Fb")] {
+        let (status, body) = read(region, &format!("/v1/models/{name}"));
+        let told = (status, body["error"]["code"].as_str());
+        assert_eq!(told, (404, Some("model_not_found")), "{name}");
+    }
+    assert_eq!(read(Us, "/v1/understanding").1["error"]["code"], "not_found");
 }
 
 #[test]

@@ -45,7 +45,7 @@ fn more_calls_and_choices_than_anyone_makes_are_left_out() {
 
     let jumps = [0, u64::MAX, 5, u64::MAX].map(call);
     let got = streamed(&gateway, jumps.into_iter().chain([finish]));
-    assert_eq!(play::events(&got.body).len(), 1 + 6 + 3, "{:?}", play::events(&got.body));
+    assert_eq!(play::events(&got.body).len(), 1 + 6 + 2, "{:?}", play::events(&got.body));
 }
 
 #[test]

@@ -12,7 +12,9 @@ mod limits;
 mod quota;
 #[cfg(not(target_family = "wasm"))]
 mod regions;
+mod silence;
 mod stream;
+mod tool_calls;
 #[cfg(not(target_family = "wasm"))]
 mod translation;
 mod validation;

@@ -136,7 +136,7 @@ fn a_clock_that_goes_back_neither_refuses_for_long_nor_admits_twice() {
     let hour = 3_600_000;
     let fill = |table: &Table, now| {
         (0..7).for_each(|_| {
-            assert!(matches!(admit_request(table, "k", LIMIT, at(now)), Verdict::Admit(_)))
+            assert!(matches!(admit_request(table, "k", LIMIT, at(now)), Verdict::Admit(_)));
         });
     };
     // By less than a window: the one under way still counts.

@@ -458,6 +458,56 @@ fn a_depth_of_two_is_the_most() {
 }
 
 #[test]
+fn a_client_limits_the_time_and_the_attempts() {
+    let fallback = json!([{"model": "gpt-5"}]);
+    let forwarded = |parameters: Value| {
+        let output = play::exchange(&play::gateway(Us), &play::request(&parameters));
+        let (attempts, deadline, hedge) = match output {
+            Output::Forward { ticket, retries, deadline, .. } => {
+                (ticket.rest.len().max(retries), deadline, None)
+            }
+            Output::Send { hedge, deadline, .. } => (0, deadline, hedge),
+            output => panic!("{parameters}: {output:?}"),
+        };
+        (attempts, deadline.map(|deadline| deadline.as_millis()), hedge)
+    };
+    let cases = [
+        (json!({"stream": true, "fallbacks": fallback}), 2, None),
+        (json!({"stream": true, "fallbacks": fallback, "fail_fast": false}), 2, None),
+        (json!({"stream": true, "fallbacks": fallback, "fail_fast": true}), 0, None),
+        (json!({"stream": true, "max_timeout": 2.5}), 1, Some(2500)),
+        // The configured deadline is shorter.
+        (json!({"stream": true, "max_timeout": 86_400}), 1, None),
+        (json!({"max_timeout": 7}), 0, Some(7000)),
+        // A fallback has no say in it.
+        (
+            json!({"stream": true, "fallbacks": [{"model": "gpt-5", "max_timeout": 1, "fail_fast": true}]}),
+            2,
+            None,
+        ),
+    ];
+    for (parameters, attempts, timeout) in cases {
+        let shown = parameters.to_string();
+        assert_eq!(forwarded(parameters), (attempts, timeout, None), "{shown}");
+    }
+    let hedged = json!({
+        "fallbacks": fallback, "fail_fast": true, "fallback_config": {"hedge_ms": 100, "retry": true},
+    });
+    assert_eq!(forwarded(hedged).0, 0);
+    assert_wrong([(
+        json!({
+            "model": "gpt-4.1", "prompt": "Hi", "fail_fast": 1, "max_timeout": 0,
+            "zero_data_retention": "yes",
+        }),
+        &[
+            "fail_fast must be true or false",
+            "max_timeout must be a number from 0.001 to 86400",
+            "zero_data_retention must be true or false",
+        ][..],
+    )]);
+}
+
+#[test]
 fn strict_parameters_refuse_what_would_be_dropped() {
     let mut document: Value = serde_json::from_str(include_str!("../golden/gateway.json")).unwrap();
     document["strict_parameters"] = json!(true);

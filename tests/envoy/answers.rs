@@ -1,6 +1,7 @@
 //! Answers in one piece: the shape of the API, field by field.
 
 use super::claims::*;
+use hyper::header::HeaderName;
 use serde_json::{Value, json};
 use std::time::SystemTime;
 use testkit::client::Request;
@@ -60,7 +61,7 @@ fn an_answer_carries_our_headers_and_none_of_the_providers() {
     for client in [shared().us(), shared().us().over_http2()] {
         let answer = client.chat(&chat("gpt", script));
         assert_eq!(answer.status, 200, "{answer:?}");
-        let names: Vec<&str> = answer.headers.keys().map(|name| name.as_str()).collect();
+        let names: Vec<&str> = answer.headers.keys().map(HeaderName::as_str).collect();
         let ours = [
             "content-type",
             "content-length",

@@ -67,7 +67,8 @@ const fn moved(script: &'static str, status: u16) -> Failure {
     Failure { script, status, is_retried: false }
 }
 
-const IN_BOTH_LANES: [Failure; 12] = [
+const IN_BOTH_LANES: [Failure; 13] = [
+    retried("empty", 200),
     retried("status=500", 502),
     retried("status=503", 503),
     retried("status=529", 503),
@@ -136,6 +137,27 @@ fn every_failure_of_a_later_attempt_is_mended_too() {
             let some = failures(is_stream).filter(reached);
             some.for_each(|failure| play(failure, times, is_stream));
         }
+    }
+    failing().assert_unharmed();
+}
+
+#[test]
+fn an_empty_answer_reaches_the_client_if_no_attempt_follows() {
+    for is_stream in [false, true] {
+        for fallbacks in [&[][..], &["second"][..]] {
+            let answer = failing().us().chat(&request("first", "empty", is_stream, fallbacks));
+            assert_eq!((answer.status, text(&answer).as_str()), (200, ""), "{answer:?}");
+            assert_eq!(answer.header("x-attache-next"), None);
+            let made = attempts(&answer);
+            assert_eq!(made.len(), 2 + fallbacks.len(), "{made:?}");
+            assert!(made.iter().all(|(_, status)| *status == 200), "{made:?}");
+        }
+        let body = json!({"model": "first", "stream": is_stream,
+            "fallback_config": {"retry": false},
+            "messages": [{"role": "user", "content": "#script empty"}]});
+        let answer = failing().us().chat(&body);
+        assert_eq!((answer.status, text(&answer).as_str()), (200, ""), "{answer:?}");
+        assert_eq!((answer.header("x-attache-next"), attempts(&answer).len()), (None, 1));
     }
     failing().assert_unharmed();
 }

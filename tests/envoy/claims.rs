@@ -61,7 +61,8 @@ pub fn troubled() -> &'static Gateway {
     static GATEWAY: OnceLock<Gateway> = OnceLock::new();
     GATEWAY.get_or_init(|| {
         let yaml = keyless(YAML);
-        let impatient = format!("{yaml}\ndeadlines: {{total: 1s, connect: 500ms}}\n");
+        let impatient =
+            format!("{yaml}\ndeadlines: {{total: 1s, idle: 8s, stream: 2s, connect: 500ms}}\n");
         Setup::new(&impatient)
             .upstream(format!("moonshot=127.0.0.1:{}", closed_port()))
             .upstream("alibaba=nowhere.invalid:80")

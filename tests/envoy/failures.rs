@@ -220,6 +220,20 @@ fn a_stream_that_hangs_never_looks_complete() {
 }
 
 #[test]
+fn a_stream_that_flows_past_its_deadline_ends_with_an_error() {
+    let request = streamed("gpt", "#script size=4000 events=400 delay=100");
+    for client in [troubled().us(), troubled().us().over_http2()] {
+        let answer = client.chat(&request);
+        let text = answer.text();
+        let last = text.trim_end().rsplit("data: ").next().unwrap_or_default();
+        let error: Value = serde_json::from_str(last).expect("an event with an error");
+        assert_eq!(error["error"]["code"], "timeout", "{error}");
+        assert!(text.contains("\"content\"") && !text.contains("[DONE]"), "{answer:?}");
+    }
+    troubled().assert_unharmed();
+}
+
+#[test]
 fn a_connection_goes_on_after_every_error() {
     let theirs = [
         chat("gpt", "fine"),

@@ -48,6 +48,36 @@ fn a_provider_gets_its_own_key_and_no_other() {
 }
 
 #[test]
+fn the_scheme_of_a_key_has_any_case() {
+    let key = shared().secret("acme");
+    let cases = [
+        (String::new(), 200),
+        ("Bearer ".to_owned(), 200),
+        ("bearer ".to_owned(), 200),
+        ("BEARER ".to_owned(), 200),
+        ("bEARer   ".to_owned(), 200),
+        ("bearer".to_owned(), 401),
+        ("Basic ".to_owned(), 401),
+        ("bearer bearer ".to_owned(), 401),
+    ];
+    for client in [shared().us(), shared().us().over_http2()] {
+        for (scheme, status) in &cases {
+            let marker = marker();
+            let request = Request::chat(chat("gpt", &marker).to_string())
+                .header("authorization", &format!("{scheme}{key}"));
+            assert_eq!(client.without_key().send(request).status, *status, "`{scheme}`");
+            assert_eq!(shared().reached(&marker).len(), usize::from(*status == 200), "`{scheme}`");
+        }
+        for value in ["bearer", "bearer ", "bearer wrong", "BEARER wrong"] {
+            let request =
+                Request::chat(chat("gpt", "x").to_string()).header("authorization", value);
+            assert_error(&client.without_key().send(request), 401, "invalid_api_key");
+        }
+    }
+    shared().assert_unharmed();
+}
+
+#[test]
 fn a_server_without_a_key_gets_none() {
     let marker = marker();
     assert_eq!(shared().us().chat(&chat("oss", &marker)).status, 200);

@@ -18,7 +18,7 @@ fn health_needs_no_key() {
 #[test]
 fn what_can_be_read_can_be_asked_for_its_head() {
     for client in [shared().us(), shared().us().over_http2()] {
-        for path in ["/healthz", "/v1/models", "/models"] {
+        for path in ["/healthz", "/v1/models", "/models", "/v1/models/gpt", "/models/gpt"] {
             let answer = client.without_key().send(Request::get(path).method("HEAD"));
             assert_eq!((answer.status, answer.body.len()), (200, 0), "{path}: {answer:?}");
             assert_eq!(answer.header("content-type"), Some("application/json"), "{path}");
@@ -56,10 +56,41 @@ fn the_models_of_a_region_are_listed_with_what_they_can_do() {
         (&json!(128_000), &json!(4096))
     );
     assert_eq!(gpt["input_modalities"], json!(["text", "image"]));
-    assert_eq!(gpt["retirement_date"], "2027-06-30");
+    assert_eq!(gpt["retirement_date"], 1_814_313_600);
     let supported = gpt["supported_parameters"].as_array().expect("parameters");
     assert!(supported.contains(&json!("tools")) && supported.contains(&json!("max_tokens")));
     assert!(!us.to_string().contains("upstream"), "a provider's name for a model: {us}");
+}
+
+#[test]
+fn one_model_is_read_as_it_is_listed() {
+    let list = shared().us().without_key().send(Request::get("/v1/models")).json();
+    for path in ["/v1/models/gpt", "/models/gpt", "/v1/models/GPT?x=1", "/v1/models/g%70t"] {
+        for client in [shared().us(), shared().us().over_http2()] {
+            let answer = client.without_key().send(Request::get(path));
+            assert_eq!((answer.status, answer.json()), (200, list["data"][2].clone()), "{path}");
+            assert_request_id(&answer);
+        }
+    }
+    let cases = [
+        (shared().us(), "nobody", "nobody"),
+        (shared().us(), "european", "european"),
+        (shared().eu(), "kimi", "kimi"),
+        (shared().us(), "gpt-upstream", "gpt-upstream"),
+        (shared().us(), "some/model", "some/model"),
+        (shared().us(), "some%2Fmodel", "some/model"),
+        (shared().us(), "..%2fchat%2fcompletions", "../chat/completions"),
+    ];
+    for (client, path, name) in cases {
+        let request = Request::get(format!("/v1/models/{path}").as_str());
+        // The account that a client names is not one.
+        let request = request.header("x-attache-account", "acme");
+        let error = assert_error(&client.without_key().send(request), 404, "model_not_found");
+        let told = error["error"]["message"].as_str().expect("a message");
+        assert!(told.starts_with(&format!("model {name} is not supported")), "{told}");
+        assert_eq!(error["error"]["param"], "model");
+    }
+    shared().assert_unharmed();
 }
 
 #[test]
@@ -87,7 +118,9 @@ fn a_path_that_is_none_is_not_found() {
         "/v1/completions",
         "/v1/embeddings",
         "/v1/chat/completions/",
-        "/v1/models/gpt",
+        "/v1/models/",
+        "/v1/understanding",
+        "/v1/understanding/validate",
         "/v1/v1/chat/completions",
         "/V1/chat/completions",
         "/v1/healthz",
@@ -117,6 +150,7 @@ fn a_wrong_method_is_told_the_right_one() {
         ("/chat/completions", "POST"),
         ("/v1/models", "GET, HEAD"),
         ("/models", "GET, HEAD"),
+        ("/v1/models/gpt", "GET, HEAD"),
         ("/healthz", "GET, HEAD"),
     ] {
         for method in ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "HEAD"] {

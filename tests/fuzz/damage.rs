@@ -1,13 +1,13 @@
 //! What chance does to JSON, and to bytes.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use fastrand::Rng;
 
 /// Puts something else in the place of a value somewhere in a document, or drops it.
 pub fn mutate(random: &mut Rng, document: &mut Value) {
     let count = document.as_array().map_or(0, Vec::len);
-    let count = document.as_object().map_or(count, |entries| entries.len());
+    let count = document.as_object().map_or(count, Map::len);
     if count == 0 {
         *document = odd(random);
         return;
@@ -55,7 +55,7 @@ fn odd(random: &mut Rng) -> Value {
 pub fn damage(random: &mut Rng, bytes: &mut Vec<u8>) {
     for _ in 0..random.usize(..4) {
         let length = bytes.len();
-        let at = random.usize(..length + 1);
+        let at = random.usize(..=length);
         match random.usize(..7) {
             0 if at < length => bytes[at] = random.u8(..),
             1 if at < length => bytes[at] ^= 0x80,
@@ -75,7 +75,7 @@ pub fn damage(random: &mut Rng, bytes: &mut Vec<u8>) {
 pub fn pieces<'b>(random: &mut Rng, mut bytes: &'b [u8]) -> Vec<&'b [u8]> {
     let mut pieces = Vec::new();
     while !bytes.is_empty() && pieces.len() < 5 {
-        let (piece, rest) = bytes.split_at(random.usize(..bytes.len() + 1));
+        let (piece, rest) = bytes.split_at(random.usize(..=bytes.len()));
         pieces.push(piece);
         bytes = rest;
     }

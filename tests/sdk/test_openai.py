@@ -250,6 +250,17 @@ def test_models_are_listed(client, gateway):
     assert [model.id for model in eu] == ["european", "gpt", *vertex]
 
 
+def test_a_model_is_retrieved(client, gateway):
+    model = client.models.retrieve("gpt")
+    assert (model.id, model.object, model.owned_by) == ("gpt", "model", "openai")
+    assert model in client.models.list().data
+    eu = client.with_options(base_url=gateway.eu)
+    for other, name in [(client, "nobody"), (client, "a/b"), (eu, "kimi")]:
+        with pytest.raises(openai.NotFoundError) as raised:
+            other.models.retrieve(name)
+        assert (raised.value.code, raised.value.param) == ("model_not_found", "model")
+
+
 def test_headers_are_there_for_those_who_look(client):
     raw = client.chat.completions.with_raw_response.create(
         model="gpt", messages=said("hi"), seed=7, extra_body={"frobnicate": 1}

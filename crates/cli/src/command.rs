@@ -17,6 +17,7 @@ use crate::{
     catalogue::Catalogue,
     dns_check::{self, DnsReport},
     gateway_file::GatewayFile,
+    inotify::InotifyUse,
     output_dir::{self, DirUse},
     render::{
         self, RenderOptions,
@@ -216,6 +217,11 @@ fn render(arguments: &RenderArguments) -> Result<(), String> {
         warnings(&file.config, &options.base).iter().for_each(|warning| file.warn(warning));
     }
     let dir_use = if options.previous.is_some() { DirUse::Watched } else { DirUse::New };
+    // An Envoy that watches the directory has its instances already.
+    if mesh.is_none() && dir_use == DirUse::New {
+        let inotify = InotifyUse::read(Path::new("/proc"));
+        inotify.and_then(|inotify| inotify.warning(&files)).iter().for_each(|it| file.warn(it));
+    }
     output_dir::write(&dir, &files, dir_use)?;
     let shown = dir.display();
     let next = match mesh {

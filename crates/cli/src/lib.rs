@@ -3,7 +3,7 @@
 //! - [`command`]: the command line
 //! - [`gateway_file`]: the operator's file, read and checked
 //! - `catalogue`: the properties of well-known models, which complete the file
-//! - `dns_check`, `warnings`, `retirement`: problems beyond the file itself
+//! - `dns_check`, `warnings`, `retirement`, `inotify`: problems beyond the file itself
 //! - [`render`]: the configuration of Envoy or Istio
 //! - `output_dir`: the directory that Envoy watches
 //! - `yaml`: YAML as people write it
@@ -18,6 +18,7 @@ mod catalogue;
 pub mod command;
 mod dns_check;
 pub mod gateway_file;
+mod inotify;
 mod output_dir;
 pub mod render;
 mod retirement;

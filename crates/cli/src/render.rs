@@ -180,7 +180,7 @@ struct ListenerView<'c> {
     address: &'c str,
     port: u16,
     tls: Option<TlsView>,
-    /// The longest total deadline of any model.
+    /// The longest silence that any model's deadlines allow.
     longest: String,
     /// The clusters that a gateway in the region may reach.
     clusters: Vec<RoutedCluster>,
@@ -369,8 +369,9 @@ const TEMPLATES: [(&str, &str); 8] = [
 ];
 
 fn listeners<'c>(config: &'c Config, options: &RenderOptions) -> Vec<ListenerView<'c>> {
-    let longest = config.models.values().map(|model| model.deadlines.total).max();
-    let longest = seconds(longest.unwrap_or(config.deadlines.total));
+    let silence = |deadlines: Deadlines| deadlines.total.max(deadlines.idle);
+    let longest = config.models.values().map(|model| silence(model.deadlines)).max();
+    let longest = seconds(longest.unwrap_or(silence(config.deadlines)));
     let view = |(region, listener): (Region, &'c Listener)| ListenerView {
         region: region.name(),
         address: &listener.socket.address,

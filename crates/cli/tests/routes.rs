@@ -67,7 +67,7 @@ fn document() -> Value {
             "usual": model(json!({})),
             "quick": model(json!({"first_content": "2s", "total": "20s"})),
             "slow": model(json!({"first_content": "60s"})),
-            "odd": model(json!({"first_content": "2500ms", "total": "100s"})),
+            "odd": model(json!({"first_content": "2500ms", "total": "100s", "stream": "90s"})),
         },
     })
 }
@@ -121,9 +121,8 @@ fn a_ticket_matches_the_route_of_its_lane_and_its_deadlines_only() {
     for deadlines in profiles {
         let per_try = json!(seconds(deadlines.first_content));
         let answer = json!(seconds(deadlines.answer.min(deadlines.total)));
-        for (lane, timeout) in
-            [(Lane::Answer, answer), (Lane::Stream, json!(seconds(deadlines.total)))]
-        {
+        let stream = json!(seconds(deadlines.stream.max(deadlines.total) + deadlines.idle));
+        for (lane, timeout) in [(Lane::Answer, answer), (Lane::Stream, stream)] {
             let text = ticket(lane, &deadlines, "openai-us").to_text();
             let found = matching_routes(&routes, &text);
             assert_eq!(found.len(), 1, "{text}: {found:?}");

@@ -202,9 +202,9 @@ impl Coercer {
         let is_key = matches!(self.state, CoercerState::InKey { .. });
         if byte == b'"' && !escaped {
             if is_key {
-                self.end_key(out)
+                self.end_key(out);
             } else {
-                self.end_value(out)
+                self.end_value(out);
             }
             return 1;
         }

@@ -147,8 +147,7 @@ impl DocumentSearch {
             return Ok(());
         }
         let rest = source.tail(self.position + 1);
-        let is_mark = |byte: &u8| b"{[`~<\n".contains(byte);
-        let length = rest.iter().position(is_mark).unwrap_or(rest.len());
+        let length = prose_length(rest, source.is_complete);
         let word = source.bytes.get(self.position..self.position + 1 + length).unwrap_or_default();
         // A single word before JSON is a name and no prose: `json`, `const x =`.
         let word = word.trim_ascii_end();
@@ -428,6 +427,22 @@ impl DocumentSearch {
         let is_key = source.key_confidence(self.position)? == Confidence::High;
         Ok(is_key.then_some(Opening::MissingBracket(Container::Object)))
     }
+}
+
+/// Returns the length of the prose in front of the next byte that may begin a document, a fence or a
+/// tag.
+fn prose_length(rest: &[u8], is_complete: bool) -> usize {
+    let mark = rest.iter().position(|byte| b"{[`~<\n".contains(byte));
+    let prose = rest.get(..mark.unwrap_or(rest.len())).unwrap_or_default();
+    let openings = ["｛", "［", "【｛"].iter();
+    if let Some(opening) = openings.filter_map(|mark| memmem::find(prose, mark.as_bytes())).min() {
+        return opening;
+    }
+    // Headings begin with `【`, too, so that it opens an array in front of an object only.
+    let bracket = "【".as_bytes();
+    let may_open = mark.map_or(!is_complete, |mark| rest.get(mark) == Some(&b'{'));
+    let is_opening = may_open && prose.ends_with(bracket);
+    prose.len() - if is_opening { bracket.len() } else { 0 }
 }
 
 /// Returns the offset behind the closing tag of a block of reasoning.

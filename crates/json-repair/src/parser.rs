@@ -363,7 +363,7 @@ impl Parser {
             b'}' | b']' | b')' => return self.read_closing_bracket(source, byte),
             b':' | b'=' | b'<' | b'>' => return Err(StopReason::Unrepairable),
             _ if self.innermost() != Some(Container::Object) => {
-                self.state = ParserState::ExpectItem
+                self.state = ParserState::ExpectItem;
             }
             _ if matches!(byte, b'{' | b'[') => self.state = ParserState::ExpectKey,
             _ if let Some(end) = source.literal_end(self.position)? => {

@@ -31,8 +31,8 @@ pub enum FlawKind {
     CodeFence,
     /// A backslash before every quote of the document.
     Escaped,
-    /// Several documents in a row: the items of an array, or the one that was chosen. A stream has
-    /// chosen the first.
+    /// Several documents in a row: the items of an array, or the one that was chosen. In a stream,
+    /// repetitions of the first.
     SeveralValues,
     /// A comma after the last value.
     TrailingComma,

@@ -11,6 +11,7 @@ use crate::{
     report::{Failure, FlawKind, Report},
     schema::{ExpectedShape, RootKind},
     strict::is_whitespace,
+    typography::{FULL_WIDTH_LENGTH, full_width_mark},
     unescape::Unescaper,
     whole,
     work_budget::WorkBudget,
@@ -22,6 +23,9 @@ pub const MAX_BUFFERED: usize = 1 << 20;
 
 /// The minimum number of parsed bytes that are removed from the buffer at once.
 const MIN_DISCARD: usize = 1 << 12;
+
+/// The length, in bytes, up to which a document is kept, so that a repetition behind it is known.
+const MAX_COMPARED: usize = 1 << 14;
 
 /// The number of waiting bytes below which every new piece is examined at once, so that no token of
 /// usual length is delayed.
@@ -55,6 +59,8 @@ pub struct Stream {
     pub(crate) budget: WorkBudget,
     /// The number of bytes that must arrive before the buffer is examined again.
     recheck_after: usize,
+    /// The beginning of the JSON that was returned, one byte longer than [`MAX_COMPARED`] at most.
+    returned: Vec<u8>,
     state: StreamState,
 }
 
@@ -77,6 +83,8 @@ enum TrailingText {
     Whitespace,
     /// Commas and white space.
     Separators,
+    /// Another document, which the buffer keeps.
+    Document,
     /// Anything else, which was reported and is dropped.
     Dropped,
 }
@@ -90,6 +98,7 @@ impl Stream {
             buffer: Vec::new(),
             budget: WorkBudget::new(0),
             recheck_after: 0,
+            returned: Vec::new(),
             state: StreamState::Searching(DocumentSearch::new(0)),
         }
     }
@@ -145,7 +154,9 @@ impl Stream {
         }
         self.recheck_after = self.recheck_after.saturating_sub(piece.len());
         if self.recheck_after == 0 {
+            let known = out.len();
             self.advance(false, out)?;
+            self.keep_returned(out.get(known..).unwrap_or_default());
             self.recheck_after = self.next_recheck();
         }
         if self.buffer.len() > MAX_BUFFERED { Err(Failure::Unrepairable) } else { Ok(()) }
@@ -156,11 +167,19 @@ impl Stream {
         if let StreamState::Parsing { unescaper: Some(unescaper), .. } = &mut self.state {
             unescaper.finish(&mut self.buffer);
         }
+        let known = out.len();
         self.advance(true, out)?;
+        self.keep_returned(out.get(known..).unwrap_or_default());
         match &mut self.state {
             StreamState::Finished { report, trailing } => {
-                if *trailing == TrailingText::Separators {
-                    report.add(FlawKind::TrailingComma, 0);
+                match trailing {
+                    TrailingText::Separators => report.add(FlawKind::TrailingComma, 0),
+                    // The document was returned and cannot be made the first item of an array.
+                    TrailingText::Document if !repeats(&self.returned, &self.buffer, self.root) => {
+                        return Err(Failure::Unrepairable);
+                    }
+                    TrailingText::Document => report.add(FlawKind::SeveralValues, 0),
+                    TrailingText::Whitespace | TrailingText::Dropped => {}
                 }
                 Ok(std::mem::take(report))
             }
@@ -172,6 +191,12 @@ impl Stream {
                 Ok(report)
             }
         }
+    }
+
+    /// Keeps the beginning of the JSON that is returned.
+    fn keep_returned(&mut self, json: &[u8]) {
+        let room = (MAX_COMPARED + 1).saturating_sub(self.returned.len());
+        self.returned.extend(json.iter().take(room));
     }
 
     /// Searches and parses as far as the buffer allows.
@@ -253,8 +278,7 @@ impl Stream {
         self.state = StreamState::Finished { report, trailing: TrailingText::Whitespace };
     }
 
-    /// Passes on white space behind the document, and drops anything else. Another document is
-    /// reported as such.
+    /// Passes on white space behind the document, keeps another document, and drops anything else.
     fn pass_trailing_whitespace(&mut self, out: &mut Vec<u8>) {
         let StreamState::Finished { report, trailing } = &mut self.state else { return };
         let mut rest = self.buffer.as_slice();
@@ -264,24 +288,47 @@ impl Stream {
             out.extend_from_slice(whitespace);
             rest = behind;
         }
-        if *trailing != TrailingText::Dropped && !rest.is_empty() {
-            let is_separator = |byte: &u8| is_whitespace(*byte) || matches!(byte, b',' | b';');
-            *trailing = match rest.iter().find(|byte| !is_separator(byte)) {
+        if matches!(trailing, TrailingText::Whitespace | TrailingText::Separators)
+            && !rest.is_empty()
+        {
+            let behind = skip_separators(rest);
+            *trailing = match full_width_mark(behind).or(behind.first().copied()) {
                 None => TrailingText::Separators,
-                Some(first) => {
-                    let is_document = matches!(first, b'{' | b'[');
-                    let kind = if is_document {
-                        FlawKind::SeveralValues
-                    } else {
-                        FlawKind::SurroundingText
-                    };
-                    report.add(kind, 0);
+                Some(b'{' | b'[') => TrailingText::Document,
+                Some(_) => {
+                    report.add(FlawKind::SurroundingText, 0);
                     TrailingText::Dropped
                 }
             };
         }
-        self.buffer.clear();
+        if *trailing != TrailingText::Document {
+            self.buffer.clear();
+        }
     }
+}
+
+/// Returns a text without the commas, of any width, and the white space at its beginning.
+fn skip_separators(text: &[u8]) -> &[u8] {
+    let mut rest = text;
+    loop {
+        rest = rest.trim_ascii_start();
+        let length = match full_width_mark(rest).or(rest.first().copied()) {
+            Some(b',' | b';') if rest.first().is_some_and(u8::is_ascii) => 1,
+            Some(b',' | b';') => FULL_WIDTH_LENGTH,
+            _ => return rest,
+        };
+        rest = rest.get(length..).unwrap_or_default();
+    }
+}
+
+/// Returns whether the text behind a document, `first`, is the same document again.
+fn repeats(first: &[u8], behind: &[u8], root: RootKind) -> bool {
+    let again = std::str::from_utf8(skip_separators(behind))
+        .ok()
+        .and_then(|text| whole::repair(text, root).ok());
+    let value = |json: &[u8]| serde_json::from_slice::<serde_json::Value>(json).ok();
+    let first = value(first).filter(|_| first.len() <= MAX_COMPARED);
+    first.is_some() && again.is_some_and(|(json, _)| value(json.as_bytes()) == first)
 }
 
 /// Returns whether only the end of the text decides what the document that begins here is: one in a

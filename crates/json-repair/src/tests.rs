@@ -24,7 +24,7 @@ fn frequent_flaws_are_repaired() {
         &[
             (r#"{"a": 1}"#, r#"{"a": 1}"#, &[]),
             (r#"{"a": 1,}"#, r#"{"a": 1}"#, &[TrailingComma]),
-            (r#"{'a': 'b'}"#, r#"{"a": "b"}"#, &[WrongQuote]),
+            ("{'a': 'b'}", r#"{"a": "b"}"#, &[WrongQuote]),
             ("{a: 1}", r#"{"a": 1}"#, &[UnquotedText]),
             ("```json\n{\"a\": 1}\n```", r#"{"a": 1}"#, &[CodeFence]),
             ("Sure! Here you go: {\"a\": 1}", r#"{"a": 1}"#, &[SurroundingText]),
@@ -176,7 +176,7 @@ fn values_that_no_conversion_fits_stay() {
         r#"{"inner": "[1]"}"#,
         r#"{"any": "30", "other": "true"}"#,
         r#"{"count": 3.0, "size": 1}"#,
-        r#"[1]"#,
+        "[1]",
     ];
     for json in cases {
         let (out, report) = repair(json, &shape).unwrap();

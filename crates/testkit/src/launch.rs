@@ -3,7 +3,7 @@
 
 use crate::leaks::{FLUSH, Traces};
 use crate::programs::envoy;
-use crate::room::Room;
+use crate::room::{self, Room};
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -85,7 +85,7 @@ impl Launch {
                     starts += 1;
                     thread::sleep(AFTER_ABORT);
                 }
-                Started::Ended(status) => return Err(self.failure(&status.to_string())),
+                Started::Ended(status) => return Err(self.failure(&reason(status))),
             }
         }
     }
@@ -161,6 +161,14 @@ impl Launch {
             tail(&self.logs.join("envoy.log")),
             tail(&self.logs.join("envoy.err")),
         ))
+    }
+}
+
+/// Returns how a process has ended, and for an abort its usual cause.
+fn reason(status: ExitStatus) -> String {
+    match status.signal() {
+        Some(SIGABRT) => format!("{status}, {}", room::describe()),
+        _ => status.to_string(),
     }
 }
 

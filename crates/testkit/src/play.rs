@@ -153,6 +153,29 @@ pub fn receive(attempt: &mut Attempt, head: ResponseHead, pieces: &[&[u8]]) -> G
     got
 }
 
+/// What the client gets of an answer in one piece.
+pub fn answer(model: &str, said: &Value) -> Got {
+    let (mut attempt, ..) = ask(&gateway(Region::Us), &request(&json!({"model": model}))).unwrap();
+    receive(&mut attempt, head(&Value::Null), &[said.to_string().as_bytes()])
+}
+
+/// What the client gets of a stream, wherever that is cut.
+pub fn stream(model: &str, said: &Value) -> Got {
+    let gateway = gateway(Region::Us);
+    let request = request(&json!({"model": model, "stream": true}));
+    let said = provider_stream(said);
+    let received = |pieces: &[&[u8]]| {
+        let (mut attempt, ..) = ask(&gateway, &request).unwrap();
+        receive(&mut attempt, stream_head(), pieces)
+    };
+    let whole = received(&[said.as_bytes()]);
+    for cut in 0..=said.len() {
+        let (one, two) = said.as_bytes().split_at(cut);
+        assert_eq!(received(&[one, two]), whole, "cut at byte {cut}: {said}");
+    }
+    whole
+}
+
 impl Got {
     fn take(&mut self, step: Step) {
         match step {
@@ -232,7 +255,7 @@ pub fn head(answer: &Value) -> ResponseHead {
     ResponseHead {
         status: answer["status"].as_u64().unwrap_or(200).try_into().unwrap(),
         content_type: header("content-type").unwrap_or("application/json").to_owned(),
-        retry_after: header("retry-after").map(|wait| Duration::from_secs(wait.parse().unwrap())),
+        retry_after: ResponseHead::retry_after(|name| header(name).map(str::to_owned), answered),
     }
 }
 

@@ -55,6 +55,18 @@ impl Drop for Room {
     }
 }
 
+/// Returns the use of the inotify instances, in words.
+pub fn describe() -> String {
+    let (own, others) = (open("self"), used_by_others());
+    let reserved = *RESERVED.lock().unwrap_or_else(PoisonError::into_inner);
+    format!(
+        "as an Envoy does that gets no inotify instance: the user has about {} of {}; \
+         `sysctl -w fs.inotify.max_user_instances=1024` raises the limit",
+        own + others + reserved,
+        limit()
+    )
+}
+
 fn limit() -> usize {
     let limit = fs::read_to_string("/proc/sys/fs/inotify/max_user_instances");
     limit.ok().and_then(|limit| limit.trim().parse().ok()).unwrap_or(USUAL_LIMIT)

@@ -3,10 +3,15 @@
 use super::{
     names::ToolNames,
     reasoning::ThinkingBlock,
-    wire::{AnthropicMessage, ResponseBlock, UsageTokens, WireBlock, to_arguments, to_finish},
+    wire::{AnthropicMessage, ResponseBlock, UsageTokens, WireBlock, to_finish},
 };
 use crate::{
-    api_schema::{error, origin::ResponseContext},
+    api_schema::{
+        error,
+        origin::ResponseContext,
+        tool_call_input::to_arguments,
+        tool_call_pieces::{NO_CALLS, NO_NAME, NO_OBJECT},
+    },
     chat::{
         answer::{Answer, Call, Choice},
         error::Error,
@@ -21,8 +26,8 @@ pub(super) fn read<'a>(
     names: &ToolNames,
     origin: ResponseContext<'_>,
 ) -> Result<Answer<'a>, Error> {
-    let message: AnthropicMessage<'a> =
-        serde_json::from_slice(body).map_err(|_| origin.bad("is not a message"))?;
+    let message: AnthropicMessage<'a> = serde_json::from_slice(body)
+        .map_err(|error| origin.unreadable(&error, "is not a message"))?;
     if let Some(error) = message.error {
         return Err(error::classify_embedded(origin, error));
     }
@@ -31,9 +36,12 @@ pub(super) fn read<'a>(
     for raw in content {
         let block: WireBlock<'a> =
             serde_json::from_str(raw.get()).map_err(|_| origin.bad("holds no block"))?;
-        parts.add(block.decode(), names);
+        parts.add(block.decode(), names, origin)?;
     }
     let finish = to_finish(message.stop_reason.as_ref()).with_calls(!parts.calls.is_empty());
+    if finish == Finish::ToolCalls && parts.calls.is_empty() {
+        return Err(origin.bad(NO_CALLS));
+    }
     let refusal = message.stop_details.and_then(|details| details.explanation);
     let has_no_calls = parts.calls.is_empty();
     let choice = Choice {
@@ -49,7 +57,7 @@ pub(super) fn read<'a>(
         annotations: None,
         audio: None,
     };
-    let usage = message.usage.map(UsageTokens::usage);
+    let usage = message.usage.and_then(UsageTokens::usage);
     Ok(Answer { choices: vec![choice], usage, system_fingerprint: None, service_tier: None })
 }
 
@@ -64,7 +72,12 @@ struct ContentParts<'a> {
 }
 
 impl<'a> ContentParts<'a> {
-    fn add(&mut self, block: ResponseBlock<'a>, names: &ToolNames) {
+    fn add(
+        &mut self,
+        block: ResponseBlock<'a>,
+        names: &ToolNames,
+        origin: ResponseContext<'_>,
+    ) -> Result<(), Error> {
         match block {
             ResponseBlock::Text(text) if text.is_empty() => {}
             ResponseBlock::Text(text) => self.texts.push(text),
@@ -74,14 +87,19 @@ impl<'a> ContentParts<'a> {
                     self.thinking.extend((!text.is_empty()).then_some(text));
                 }
             }
-            ResponseBlock::ToolUse { id, name, input } => self.calls.push(Call {
-                id: id.filter(|id| !id.is_empty()),
-                name: names.received(&name),
-                arguments: Text::new(to_arguments(input)),
-                extra_content: None,
-            }),
+            ResponseBlock::ToolUse { id, name, input } => {
+                let name = name.ok_or_else(|| origin.bad(NO_NAME))?;
+                let arguments = to_arguments(input).ok_or_else(|| origin.bad(NO_OBJECT))?;
+                self.calls.push(Call {
+                    id: id.filter(|id| !id.is_empty()),
+                    name: names.received(&name),
+                    arguments: Text::new(&arguments),
+                    extra_content: None,
+                });
+            }
             ResponseBlock::Other => {}
         }
+        Ok(())
     }
 }
 

@@ -10,6 +10,7 @@ use self::{
     all_of::AllOfMerger,
     references::{definition, is_recursive},
 };
+use crate::collections::set_of;
 
 mod all_of;
 mod references;
@@ -51,7 +52,7 @@ pub(super) fn to_strict(raw: &RawValue) -> Option<StrictSchema> {
 /// Returns the names of the definitions.
 fn names(root: &Map<String, Value>) -> BTreeSet<String> {
     let definitions = root.get("$defs").and_then(Value::as_object);
-    definitions.into_iter().flat_map(Map::keys).cloned().collect()
+    set_of(definitions.into_iter().flat_map(Map::keys).cloned())
 }
 
 /// A schema that is being translated. Its methods return `None` where Claude cannot enforce it;

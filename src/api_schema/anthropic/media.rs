@@ -66,7 +66,7 @@ fn inline<'q>(url: &Cow<'q, str>) -> Result<Option<(String, Cow<'q, str>)>, Stri
 }
 
 /// Returns the block of a file: a PDF, a text or an image. An error is a sentence for the client.
-pub(super) fn file_block<'q>(raw: &'q RawValue) -> Result<MediaBlock<'q>, String> {
+pub(super) fn file_block(raw: &RawValue) -> Result<MediaBlock<'_>, String> {
     #[derive(Deserialize)]
     struct FileFields<'a> {
         #[serde(borrow, default)]

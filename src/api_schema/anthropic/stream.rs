@@ -6,13 +6,14 @@ use serde_json::value::RawValue;
 use super::{
     names::ToolNames,
     reasoning::ThinkingBlock,
-    wire::{self, ResponseBlock, StopDetails, UsageTokens, WireBlock, to_arguments},
+    wire::{self, ResponseBlock, StopDetails, UsageTokens, WireBlock},
 };
 use crate::{
     api_schema::{
         error,
         origin::ResponseContext,
-        tool_call_indices::{ToolCallIndex, ToolCallIndices},
+        tool_call_input::to_arguments,
+        tool_call_pieces::{CallPiece, NO_NAME, NO_OBJECT, ToolCallPieces},
     },
     chat::{
         delta::Delta,
@@ -33,9 +34,11 @@ pub(super) struct StreamProgress {
     thinking: Option<OpenThinkingBlock>,
     /// The number of `reasoning_details` items so far.
     details: usize,
-    calls: ToolCallIndices,
-    /// The open call without any `input_json_delta` yet, with the input of its block.
-    input: Option<(usize, String)>,
+    calls: ToolCallPieces,
+    /// The index and the input of the open block of a call, without any `input_json_delta` yet.
+    input: Option<(Option<usize>, String)>,
+    /// The index of the open block, if it is no part of the chat API. Its input is no call's.
+    foreign: Option<Option<usize>>,
     /// The reason why the model stopped. It is forwarded when the message is complete, because an
     /// error may come before.
     stop: Option<MessageStop>,
@@ -123,18 +126,21 @@ impl StreamProgress {
             return Err(error::classify_embedded(origin, error));
         }
         // An index that `usize` cannot hold is beyond any bound too.
-        let index = usize::try_from(event.index.unwrap_or_default()).unwrap_or(usize::MAX);
+        let index = event.index.map(|index| usize::try_from(index).unwrap_or(usize::MAX));
         match event.kind.as_ref().map(Text::decode).unwrap_or_default().as_ref() {
             "message_start" => self.begin_message(event.message, deltas),
-            "content_block_start" => self.open_block(index, event.content_block, names, deltas),
-            "content_block_delta" => deltas.extend(self.add_to_block(index, event.delta)),
-            "content_block_stop" => self.close_block(deltas),
+            "content_block_start" => {
+                self.close_block(origin, deltas)?;
+                self.open_block(index, event.content_block, names, origin, deltas)?;
+            }
+            "content_block_delta" => self.add_to_block(index, event.delta, origin, deltas)?,
+            "content_block_stop" => self.close_block(origin, deltas)?,
             "message_delta" => {
-                self.close_block(deltas);
+                self.close_block(origin, deltas)?;
                 self.count(event.usage);
                 self.note_stop(event.delta);
             }
-            "message_stop" => self.end_message(deltas),
+            "message_stop" => self.end_message(origin, deltas)?,
             "error" => return Err(origin.bad("ended in an error it does not name")),
             _ => {}
         }
@@ -156,17 +162,18 @@ impl StreamProgress {
     }
 
     fn usage(&self) -> Option<Delta<'static>> {
-        self.tokens.map(|tokens| Delta::Usage(tokens.usage()))
+        self.tokens.and_then(UsageTokens::usage).map(Delta::Usage)
     }
 
     fn open_block<'d>(
         &mut self,
-        index: usize,
+        index: Option<usize>,
         block: Option<&'d RawValue>,
         names: &ToolNames,
+        origin: ResponseContext<'_>,
         deltas: &mut Vec<Delta<'d>>,
-    ) {
-        self.close_block(deltas);
+    ) -> Result<(), Error> {
+        self.foreign = None;
         let block = block.and_then(|raw| serde_json::from_str::<WireBlock<'d>>(raw.get()).ok());
         match block.map(WireBlock::decode) {
             Some(ResponseBlock::Text(text)) => {
@@ -180,44 +187,68 @@ impl StreamProgress {
             }
             Some(ResponseBlock::Thinking(redacted)) => self.add_detail(&redacted, deltas),
             Some(ResponseBlock::ToolUse { id, name, input }) => {
-                let name = names.received(&name);
-                let index = self.calls.resolve(0, Some(index), id.as_ref(), Some(&name));
-                if let Some(ToolCallIndex::New(call)) = index {
-                    deltas.push(Delta::Call { choice: 0, call, id, name, extra_content: None });
-                }
-                let input = || to_arguments(input).to_owned();
-                self.input = index.map(|index| (index.call(), input()));
+                let name = name.ok_or_else(|| origin.bad(NO_NAME))?;
+                let name = Some(names.received(&name));
+                let input = to_arguments(input).ok_or_else(|| origin.bad(NO_OBJECT))?;
+                let piece = CallPiece { number: index, id, name, ..CallPiece::default() };
+                self.calls.place(piece, origin, deltas)?;
+                self.input = Some((index, input.into_owned()));
             }
-            Some(ResponseBlock::Other) | None => {}
+            Some(ResponseBlock::Other) | None => self.foreign = Some(index),
         }
+        Ok(())
     }
 
-    /// Adds to the open block. Returns the delta for the client, if there is one.
-    fn add_to_block<'d>(&mut self, index: usize, delta: Option<&'d RawValue>) -> Option<Delta<'d>> {
-        let delta: BlockDelta<'d> = serde_json::from_str(delta?.get()).ok()?;
+    /// Adds to the open block.
+    fn add_to_block<'d>(
+        &mut self,
+        index: Option<usize>,
+        delta: Option<&'d RawValue>,
+        origin: ResponseContext<'_>,
+        deltas: &mut Vec<Delta<'d>>,
+    ) -> Result<(), Error> {
+        let delta = delta.and_then(|raw| serde_json::from_str::<BlockDelta<'d>>(raw.get()).ok());
+        let Some(delta) = delta else { return Ok(()) };
+        let text = |raw: Option<&'d RawValue>| raw.and_then(Text::from_raw);
         match delta.kind.as_ref().map(Text::decode).unwrap_or_default().as_ref() {
             "text_delta" => {
-                let text = Text::from_raw(delta.text?)?;
-                Some(Delta::Content { choice: 0, text, logprobs: None })
+                let content = |text| Delta::Content { choice: 0, text, logprobs: None };
+                deltas.extend(text(delta.text).map(content));
             }
-            "input_json_delta" => {
-                let text = Text::from_raw(delta.partial_json?).filter(|text| !text.is_empty())?;
-                self.input = None;
-                let call = self.calls.find(0, index)?;
-                Some(Delta::Arguments { choice: 0, call, text })
-            }
+            "input_json_delta" => self.add_input(index, delta.partial_json, origin, deltas)?,
             "thinking_delta" => {
-                let text = Text::from_raw(delta.thinking?)?;
-                self.add_thinking(&text);
-                Some(Delta::Reasoning { choice: 0, text })
+                if let Some(text) = text(delta.thinking) {
+                    self.add_thinking(&text);
+                    deltas.push(Delta::Reasoning { choice: 0, text });
+                }
             }
             "signature_delta" => {
-                let signature = Text::from_raw(delta.signature?)?;
-                self.thinking.as_mut()?.signature = signature.into_owned();
-                None
+                if let (Some(open), Some(signature)) = (&mut self.thinking, text(delta.signature)) {
+                    open.signature = signature.into_owned();
+                }
             }
-            _ => None,
+            _ => {}
         }
+        Ok(())
+    }
+
+    /// Adds to the input of a call. Some servers send an object instead of a piece of its text.
+    fn add_input<'d>(
+        &mut self,
+        number: Option<usize>,
+        json: Option<&'d RawValue>,
+        origin: ResponseContext<'_>,
+        deltas: &mut Vec<Delta<'d>>,
+    ) -> Result<(), Error> {
+        let is_foreign = |open: Option<usize>| number.is_none() || number == open;
+        let Some(raw) = json.filter(|raw| raw.get() != "null") else { return Ok(()) };
+        let text = Text::from_raw(raw).unwrap_or_else(|| Text::new(raw.get()));
+        if text.is_empty() || self.foreign.is_some_and(is_foreign) {
+            return Ok(());
+        }
+        self.input = None;
+        let piece = CallPiece { number, arguments: Some(text), ..CallPiece::default() };
+        self.calls.place(piece, origin, deltas)
     }
 
     /// Adds to the open thinking block, or forgets it if it becomes too long.
@@ -231,16 +262,27 @@ impl StreamProgress {
 
     /// Closes the open block: adds the `reasoning_details` item of thinking, or the input of a
     /// call.
-    fn close_block(&mut self, deltas: &mut Vec<Delta<'_>>) {
+    fn close_block(
+        &mut self,
+        origin: ResponseContext<'_>,
+        deltas: &mut Vec<Delta<'_>>,
+    ) -> Result<(), Error> {
         if let Some(OpenThinkingBlock { text, signature }) = self.thinking.take() {
             let token = format!("\"{text}\"");
             let text = serde_json::from_str::<&RawValue>(&token).ok().and_then(Text::from_raw);
             let text = text.unwrap_or_else(|| Text::new(""));
             self.add_detail(&ThinkingBlock::Signed { text, signature }, deltas);
         }
-        if let Some((call, input)) = self.input.take() {
-            deltas.push(Delta::Arguments { choice: 0, call, text: Text::new(&input) });
-        }
+        self.foreign = None;
+        let Some((number, input)) = self.input.take() else { return Ok(()) };
+        let arguments = Some(Text::new(&input));
+        self.calls.place(
+            CallPiece { number, arguments, ..CallPiece::default() },
+            origin,
+            deltas,
+        )?;
+        self.calls.end_call(deltas);
+        Ok(())
     }
 
     fn add_detail(&mut self, thinking: &ThinkingBlock<'_>, deltas: &mut Vec<Delta<'_>>) {
@@ -262,19 +304,25 @@ impl StreamProgress {
 
     /// Ends the message. A stream without this event is incomplete, whatever came before. A message
     /// that never began ends without a finish reason.
-    fn end_message(&mut self, deltas: &mut Vec<Delta<'_>>) {
-        self.close_block(deltas);
+    fn end_message(
+        &mut self,
+        origin: ResponseContext<'_>,
+        deltas: &mut Vec<Delta<'_>>,
+    ) -> Result<(), Error> {
+        self.close_block(origin, deltas)?;
         if self.begun || !deltas.is_empty() {
             let (finish, native, refusal) = match self.stop.take() {
                 Some(stop) => (stop.finish, Some(stop.native), stop.refusal),
                 None => (Finish::Stop, None, None),
             };
+            self.calls.finish(0, finish, origin, deltas)?;
             let refusal = refusal.filter(|_| finish == Finish::ContentFilter);
             deltas.extend(refusal.map(|text| Delta::Refusal { choice: 0, text }));
             deltas.push(Delta::Finish { choice: 0, finish, native });
             deltas.extend(self.usage());
         }
         deltas.push(Delta::End);
+        Ok(())
     }
 }
 

@@ -20,6 +20,7 @@ use crate::{
         text::Text,
         tools::{FunctionTool, Tool, ToolChoice},
     },
+    collections::set_of,
     fit::Fit,
     json::{Object, list},
 };
@@ -200,7 +201,7 @@ impl<'q> AnthropicTools<'q> {
             let name = item.function.map(|function| function.name).or(item.name)?;
             Some(name.decode().into_owned())
         };
-        let names: BTreeSet<String> = allowed.tools.into_iter().filter_map(name).collect();
+        let names = set_of(allowed.tools.into_iter().filter_map(name));
         self.declared.retain(|tool| names.contains(tool.function.name.decode().as_ref()));
         match allowed.mode.as_ref() {
             _ if self.declared.is_empty() => Err("tool_choice: it allows none of the tools".into()),

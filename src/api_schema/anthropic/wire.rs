@@ -7,7 +7,7 @@ use super::reasoning::ThinkingBlock;
 use crate::chat::{
     finish::Finish,
     text::{Text, lenient},
-    usage::Usage,
+    usage::{Usage, token_count},
 };
 
 /// A whole answer, or an error with status 200.
@@ -60,7 +60,8 @@ pub(super) enum ResponseBlock<'a> {
     Thinking(ThinkingBlock<'a>),
     ToolUse {
         id: Option<Text<'a>>,
-        name: Text<'a>,
+        /// Never empty.
+        name: Option<Text<'a>>,
         input: Option<&'a RawValue>,
     },
     /// A block that no client requested: of a tool that Anthropic runs, or of a later version.
@@ -84,10 +85,10 @@ impl<'a> WireBlock<'a> {
             "redacted_thinking" => {
                 ResponseBlock::Thinking(ThinkingBlock::Redacted { data: text_or_empty(self.data) })
             }
-            "tool_use" => match text(self.name).filter(|name| !name.is_empty()) {
-                Some(name) => ResponseBlock::ToolUse { id: text(self.id), name, input: self.input },
-                None => ResponseBlock::Other,
-            },
+            "tool_use" => {
+                let name = text(self.name).filter(|name| !name.is_empty());
+                ResponseBlock::ToolUse { id: text(self.id), name, input: self.input }
+            }
             _ => ResponseBlock::Other,
         }
     }
@@ -96,9 +97,13 @@ impl<'a> WireBlock<'a> {
 /// The tokens of an answer as Claude counts them. Every field of a stream replaces the earlier one.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 pub(super) struct UsageTokens {
+    #[serde(default, deserialize_with = "token_count")]
     input_tokens: Option<u64>,
+    #[serde(default, deserialize_with = "token_count")]
     cache_creation_input_tokens: Option<u64>,
+    #[serde(default, deserialize_with = "token_count")]
     cache_read_input_tokens: Option<u64>,
+    #[serde(default, deserialize_with = "token_count")]
     output_tokens: Option<u64>,
     output_tokens_details: Option<OutputTokensDetails>,
 }
@@ -106,6 +111,7 @@ pub(super) struct UsageTokens {
 /// The parts of `output_tokens`.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 struct OutputTokensDetails {
+    #[serde(default, deserialize_with = "token_count")]
     thinking_tokens: Option<u64>,
 }
 
@@ -124,20 +130,22 @@ impl UsageTokens {
 
     /// Returns the tokens as the chat API counts them. `input_tokens` lacks those that were read
     /// from the cache or written to it (guide *Prompt caching*, "Tracking cache performance");
-    /// `output_tokens` has those of thinking.
-    pub(super) fn usage(self) -> Usage {
+    /// `output_tokens` has those of thinking. Returns `None` if neither is known.
+    pub(super) fn usage(self) -> Option<Usage> {
+        self.input_tokens.or(self.output_tokens)?;
         let cached = self.cache_read_input_tokens.unwrap_or_default();
         let cache_written = self.cache_creation_input_tokens.unwrap_or_default();
         let input = self.input_tokens.unwrap_or_default();
         let completion = self.output_tokens.unwrap_or_default();
         let details = self.output_tokens_details.unwrap_or_default();
-        Usage {
+        Some(Usage {
             prompt: input.saturating_add(cached).saturating_add(cache_written),
             completion,
             cached,
             cache_written,
             reasoning: details.thinking_tokens.unwrap_or_default().min(completion),
-        }
+            ..Usage::default()
+        })
     }
 }
 
@@ -149,9 +157,4 @@ pub(super) fn to_finish(stop_reason: Option<&Text<'_>>) -> Finish {
         "refusal" => Finish::ContentFilter,
         _ => Finish::Stop,
     }
-}
-
-/// Returns the arguments of a call, `{}` for any input that is not an object.
-pub(super) fn to_arguments(input: Option<&RawValue>) -> &str {
-    input.map(RawValue::get).filter(|json| json.starts_with('{')).unwrap_or("{}")
 }

@@ -6,7 +6,7 @@ use super::{
     logprobs,
     parts::{PartContent, PartDecoder, image_entry},
     signature::reasoning_detail,
-    wire::{Candidate, CandidateEnd, GeminiResponse, MODEL_FAILURE},
+    wire::{Candidate, CandidateEnd, GeminiResponse, MODEL_FAILURE, UsageMetadata},
 };
 use crate::{
     api_schema::origin::ResponseContext,
@@ -25,7 +25,7 @@ pub(super) fn read<'a>(
     origin: ResponseContext<'_>,
 ) -> Result<Answer<'a>, Error> {
     let mut response = GeminiResponse::read(body, origin)?;
-    let usage = response.usage().map(|usage| usage.to_usage());
+    let usage = response.usage().map(UsageMetadata::to_usage);
     if let Some(reason) = response.block_reason().cloned() {
         return Ok(Answer { choices: vec![blocked(reason)], usage, ..Answer::default() });
     }
@@ -63,7 +63,7 @@ fn choice<'a>(
     origin: ResponseContext<'_>,
 ) -> Result<Choice<'a>, Error> {
     let mut content = CandidateContent::default();
-    for part in parts.take_parts(&mut candidate, index, 0) {
+    for part in parts.take_parts(&mut candidate, index, 0, origin)? {
         content.push(part);
     }
     let finish = match candidate.end() {

@@ -77,9 +77,6 @@ impl RpcStatus<'_> {
             }
             // Cancelled at the provider: a call that the module cancels has no response.
             Error::Rejected { .. } if status == 499 => Error::Failed { provider, status },
-            Error::Rejected { message, .. } if is_context_length(&message) => {
-                Error::ContextLength { message }
-            }
             other => other,
         }
     }
@@ -102,10 +99,4 @@ impl RpcStatus<'_> {
 fn parse_duration(text: &str) -> Option<Duration> {
     let seconds: f64 = text.strip_suffix('s')?.parse().ok()?;
     Duration::try_from_secs_f64(seconds).ok()
-}
-
-/// Returns true for Google's message "The input token count (…) exceeds the maximum number of
-/// tokens allowed (…)."
-fn is_context_length(message: &str) -> bool {
-    message.contains("exceeds the maximum number of tokens allowed")
 }

@@ -73,6 +73,7 @@ pub(crate) fn fit(fit: &mut Fit<'_>, request: &Request<'_>, target: &Target<'_>)
 
 /// Clamps a seed to Gemini's 32 bits. The low half of a longer seed is kept, so that different
 /// seeds usually stay different.
+#[expect(clippy::cast_possible_truncation, reason = "the low bits are a seed too")]
 fn fit_seed(fit: &mut Fit<'_>, request: &Request<'_>) {
     let raw = request.parameters.get(Parameter::Seed);
     let seed = raw.and_then(|raw| serde_json::from_str::<i64>(raw.get()).ok()).unwrap_or_default();

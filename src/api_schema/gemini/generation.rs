@@ -1,6 +1,8 @@
 //! `generationConfig`: sampling, format and thinking of the answer. ai.google.dev,
 //! *GenerationConfig*.
 
+use std::num::NonZero;
+
 use super::{
     fit::{has_thinking_budget, non_empty_stops, thinking_budget, thinking_level},
     json_schema,
@@ -51,11 +53,11 @@ impl RequestBuilder<'_, '_> {
             Some(ResponseFormat::JsonSchema(own)) => own.schema,
         };
         config.value("responseMimeType", "application/json");
-        match schema.map(|raw| self.schemas.response_schema(raw.get())).unwrap_or(Ok(None)) {
+        match schema.map_or(Ok(None), |raw| self.schemas.response_schema(raw.get())) {
             Ok(Some(schema)) => drop(config.raw("responseJsonSchema", schema)),
             Ok(None) => {}
             Err(json_schema::TooLarge) => {
-                self.add_mistake("response_format", "its schema is too large")
+                self.add_mistake("response_format", "its schema is too large");
             }
         }
     }
@@ -69,8 +71,7 @@ impl RequestBuilder<'_, '_> {
             fit.budget.is_some() || request.effort.is_some_and(|own| own != Effort::None);
         config.object("thinkingConfig", |thinking| {
             if has_thinking_budget(self.input.target.model) {
-                let budget =
-                    fit.budget.map_or_else(|| thinking_budget(effort), |budget| budget.get());
+                let budget = fit.budget.map_or_else(|| thinking_budget(effort), NonZero::get);
                 thinking.value("thinkingBudget", &budget);
             } else {
                 thinking.value("thinkingLevel", thinking_level(effort));

@@ -286,13 +286,13 @@ impl<'q, 'a> RequestBuilder<'q, 'a> {
         match contents.pending.pair(&CallKey::of_result(message)) {
             Some(call) => call.response = Some(result_object(&texts)),
             None => {
-                self.add_mistake(format!("messages[{index}]"), "answers no tool call before it")
+                self.add_mistake(format!("messages[{index}]"), "answers no tool call before it");
             }
         }
     }
 }
 
-impl<'q, 'a> ContentsBuilder<'q, 'a> {
+impl ContentsBuilder<'_, '_> {
     /// Returns true if a call has its result. Otherwise an assistant message continues the model's
     /// turn.
     fn has_results(&self) -> bool {

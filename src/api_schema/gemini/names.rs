@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::api_schema::unique_names::UniqueNames;
+use crate::{api_schema::unique_names::UniqueNames, collections::map_of};
 
 /// The longest name of a function, in bytes. Vertex AI accepts twice that; both get the shorter.
 /// ai.google.dev, *Function calling*, *Function declarations*.
@@ -42,7 +42,7 @@ impl FunctionNames {
     /// Returns the client's names that were replaced, by their replacements.
     pub(super) fn into_originals(self) -> BTreeMap<String, String> {
         let renamed = self.sent.into_iter().filter(|(name, sent)| name != sent);
-        renamed.map(|(name, sent)| (sent, name)).collect()
+        map_of(renamed.map(|(name, sent)| (sent, name)))
     }
 }
 

@@ -3,13 +3,20 @@
 
 use std::{borrow::Cow, collections::BTreeMap};
 
-use serde_json::{json, value::RawValue};
+use serde_json::json;
 
 use super::{
     signature::extra_content,
     wire::{Blob, Candidate, FunctionCall},
 };
-use crate::chat::{answer::Call, envelope, text::Text};
+use crate::{
+    api_schema::{
+        origin::ResponseContext,
+        tool_call_input::to_arguments,
+        tool_call_pieces::{NO_NAME, NO_OBJECT},
+    },
+    chat::{answer::Call, envelope, error::Error, text::Text},
+};
 
 /// Content of one part.
 pub(super) enum PartContent<'a> {
@@ -42,15 +49,16 @@ impl PartDecoder {
         candidate: &mut Candidate<'a>,
         choice: usize,
         mut calls: usize,
-    ) -> Vec<PartContent<'a>> {
+        origin: ResponseContext<'_>,
+    ) -> Result<Vec<PartContent<'a>>, Error> {
         let parts = candidate.content.take().and_then(|content| content.parts).unwrap_or_default();
         let mut contents = Vec::with_capacity(parts.len());
         for part in parts {
             let thought = part.thought == Some(true);
             let signature = part.thought_signature.filter(|text| !text.is_empty() && !thought);
-            let call = part.function_call;
-            let call = call.and_then(|call| self.call(call, signature.as_ref(), choice, calls));
-            if let Some((id, call)) = call {
+            if let Some(call) = part.function_call {
+                let call = self.call(call, signature.as_ref(), choice, calls);
+                let (id, call) = call.map_err(|problem| origin.bad(problem))?;
                 calls += 1;
                 contents.extend(signature.map(|own| PartContent::Signature(own, Some(id))));
                 contents.push(PartContent::Call(call));
@@ -66,35 +74,30 @@ impl PartDecoder {
             }));
             contents.extend(signature.map(|own| PartContent::Signature(own, None)));
         }
-        contents
+        Ok(contents)
     }
 
-    /// Returns a call and its id, or `None` for a call without a name. Gemini 2.5 sends no ids.
+    /// Returns a call and its id, or the problem of a call that cannot be made. Gemini 2.5 sends no
+    /// ids.
     fn call<'a>(
         &self,
         call: FunctionCall<'a>,
         signature: Option<&Text<'a>>,
         choice: usize,
         number: usize,
-    ) -> Option<(Text<'a>, Call<'a>)> {
-        let name = call.name.filter(|name| !name.is_empty())?;
+    ) -> Result<(Text<'a>, Call<'a>), &'static str> {
+        let name = call.name.filter(|name| !name.is_empty()).ok_or(NO_NAME)?;
         let generated = || Text::new(&envelope::call_id(&self.request_id, choice, number));
         let id = call.id.filter(|id| !id.is_empty()).unwrap_or_else(generated);
         let original = self.original_names.get(name.decode().as_ref());
         let call = Call {
             id: Some(id.clone()),
             name: original.map_or(name, |original| Text::new(original)),
-            arguments: arguments(call.args),
+            arguments: Text::new(&compact(&to_arguments(call.args).ok_or(NO_OBJECT)?)),
             extra_content: signature.map(extra_content),
         };
-        Some((id, call))
+        Ok((id, call))
     }
-}
-
-/// Returns the arguments of a call as a string of JSON. Anything but an object becomes `{}`.
-fn arguments(args: Option<&RawValue>) -> Text<'static> {
-    let json = args.map(RawValue::get).filter(|json| json.starts_with('{'));
-    Text::new(&compact(json.unwrap_or("{}")))
 }
 
 /// Removes the white space between tokens, which some answers have.

@@ -11,7 +11,10 @@ use super::{
     wire::{Candidate, CandidateEnd, GeminiResponse, MODEL_FAILURE, UsageMetadata},
 };
 use crate::{
-    api_schema::origin::ResponseContext,
+    api_schema::{
+        origin::ResponseContext,
+        tool_call_pieces::{CallPiece, ToolCallPieces},
+    },
     chat::{
         answer::Call,
         delta::{Delta, MAX_ITEMS},
@@ -26,6 +29,7 @@ use crate::{
 #[derive(Clone, Debug, Default)]
 pub(super) struct GeminiStream {
     candidates: BTreeMap<usize, CandidateState>,
+    calls: ToolCallPieces,
     /// The usage so far.
     usage: UsageMetadata,
 }
@@ -68,12 +72,21 @@ impl GeminiStream {
             let choice = candidate.choice_index(position);
             if choice < MAX_ITEMS {
                 let state = self.candidates.entry(choice).or_default();
-                let contents = parts.take_parts(&mut candidate, choice, state.calls);
-                state.decode_candidate(candidate, contents, choice, origin, deltas)?;
+                let contents = parts.take_parts(&mut candidate, choice, state.calls, origin)?;
+                let mut output = CandidateOutput { choice, origin, calls: &mut self.calls, deltas };
+                state.decode_candidate(candidate, contents, &mut output)?;
             }
         }
         Ok(())
     }
+}
+
+/// Output of the decoding of a candidate.
+struct CandidateOutput<'o, 'd> {
+    choice: usize,
+    origin: ResponseContext<'o>,
+    calls: &'o mut ToolCallPieces,
+    deltas: &'o mut Vec<Delta<'d>>,
 }
 
 impl CandidateState {
@@ -82,17 +95,16 @@ impl CandidateState {
         &mut self,
         candidate: Candidate<'d>,
         contents: Vec<PartContent<'d>>,
-        choice: usize,
-        origin: ResponseContext<'_>,
-        deltas: &mut Vec<Delta<'d>>,
+        output: &mut CandidateOutput<'_, 'd>,
     ) -> Result<(), Error> {
+        let (choice, origin) = (output.choice, output.origin);
         let logprobs = candidate.logprobs_result.and_then(logprobs::translate);
         let mut logprobs = logprobs.map(|raw| into_str(Cow::Owned(raw)));
         for content in contents {
-            self.decode_part(content, choice, &mut logprobs, deltas);
+            self.decode_part(content, &mut logprobs, output)?;
         }
         if logprobs.is_some() {
-            deltas.push(Delta::Content { choice, text: Text::new(""), logprobs });
+            output.deltas.push(Delta::Content { choice, text: Text::new(""), logprobs });
         }
         let finish = match candidate.end() {
             None => return Ok(()),
@@ -102,7 +114,8 @@ impl CandidateState {
             Some(CandidateEnd::Failed) => Finish::Stop,
             Some(CandidateEnd::Finish(finish)) => finish,
         };
-        deltas.push(Delta::Finish { choice, finish, native: candidate.finish_reason });
+        output.calls.finish(choice, finish, origin, output.deltas)?;
+        output.deltas.push(Delta::Finish { choice, finish, native: candidate.finish_reason });
         Ok(())
     }
 
@@ -110,10 +123,11 @@ impl CandidateState {
     fn decode_part<'d>(
         &mut self,
         part: PartContent<'d>,
-        choice: usize,
         logprobs: &mut Option<Cow<'d, str>>,
-        deltas: &mut Vec<Delta<'d>>,
-    ) {
+        output: &mut CandidateOutput<'_, 'd>,
+    ) -> Result<(), Error> {
+        let CandidateOutput { choice, origin, calls, deltas } = output;
+        let choice = *choice;
         match part {
             PartContent::Thought(text) => deltas.push(Delta::Reasoning { choice, text }),
             PartContent::Text(text) => {
@@ -132,12 +146,13 @@ impl CandidateState {
             }
             PartContent::Call(Call { id, name, arguments: text, extra_content }) => {
                 self.has_content = true;
-                let call = self.calls;
                 self.calls += 1;
-                deltas.push(Delta::Call { choice, call, id, name, extra_content });
-                deltas.push(Delta::Arguments { choice, call, text });
+                let (number, name, arguments) = (None, Some(name), Some(text));
+                let piece = CallPiece { choice, number, id, name, arguments, extra_content };
+                calls.place(piece, *origin, deltas)?;
             }
         }
+        Ok(())
     }
 }
 

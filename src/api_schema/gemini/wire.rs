@@ -11,7 +11,7 @@ use crate::{
         error::Error,
         finish::Finish,
         text::{Text, lenient},
-        usage::Usage,
+        usage::{Usage, token_count},
     },
 };
 
@@ -93,10 +93,15 @@ pub(super) struct FunctionCall<'a> {
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct UsageMetadata {
+    #[serde(default, deserialize_with = "token_count")]
     prompt_token_count: Option<u64>,
+    #[serde(default, deserialize_with = "token_count")]
     tool_use_prompt_token_count: Option<u64>,
+    #[serde(default, deserialize_with = "token_count")]
     candidates_token_count: Option<u64>,
+    #[serde(default, deserialize_with = "token_count")]
     thoughts_token_count: Option<u64>,
+    #[serde(default, deserialize_with = "token_count")]
     cached_content_token_count: Option<u64>,
 }
 
@@ -115,7 +120,9 @@ impl<'a> GeminiResponse<'a> {
     /// Parses a response, which some servers wrap in an array. An `error` inside is returned as
     /// one.
     pub(super) fn read(body: &'a [u8], origin: ResponseContext<'_>) -> Result<Self, Error> {
-        let wrong = |_| origin.bad("is not a response of generateContent");
+        let wrong = |error: serde_json::Error| {
+            origin.unreadable(&error, "is not a response of generateContent")
+        };
         let response = if body.trim_ascii_start().starts_with(b"[") {
             let [response] = serde_json::from_slice(body).map_err(wrong)?;
             response
@@ -175,13 +182,13 @@ impl UsageMetadata {
             prompt: prompt.saturating_add(tool_use),
             completion: output.saturating_add(thoughts),
             cached: cached.min(prompt),
-            cache_written: 0,
             reasoning: thoughts,
+            ..Usage::default()
         }
     }
 }
 
-impl<'a> Candidate<'a> {
+impl Candidate<'_> {
     /// Returns the index of its choice: `index`, or the position among the candidates. An index
     /// that does not fit into `usize` becomes `usize::MAX`, which is over every bound.
     pub(super) fn choice_index(&self, position: usize) -> usize {

@@ -2,7 +2,11 @@
 
 use super::wire::{self, Completion, WireCall, WireChoice, WireFunction, WireMessage};
 use crate::{
-    api_schema::{error, origin::ResponseContext},
+    api_schema::{
+        error,
+        origin::ResponseContext,
+        tool_call_pieces::{NO_CALLS, NO_NAME},
+    },
     chat::{
         answer::{Answer, Call, Choice},
         error::Error,
@@ -13,8 +17,8 @@ use crate::{
 
 /// Translates an answer in one piece.
 pub(super) fn read<'a>(body: &'a [u8], origin: ResponseContext<'_>) -> Result<Answer<'a>, Error> {
-    let wire: Completion<'a> =
-        serde_json::from_slice(body).map_err(|_| origin.bad("is not a chat completion"))?;
+    let wire: Completion<'a> = serde_json::from_slice(body)
+        .map_err(|error| origin.unreadable(&error, "is not a chat completion"))?;
     if let Some(error) = wire.error {
         return Err(error::classify_embedded(origin, error));
     }
@@ -28,27 +32,26 @@ pub(super) fn read<'a>(body: &'a [u8], origin: ResponseContext<'_>) -> Result<An
         return Err(origin.bad("ended in an error it does not name"));
     }
     Ok(Answer {
-        choices: choices.into_iter().map(choice).collect(),
+        choices: choices.into_iter().map(|own| choice(own, origin)).collect::<Result<_, _>>()?,
         usage,
         system_fingerprint: wire.system_fingerprint,
         service_tier: wire.service_tier,
     })
 }
 
-fn choice(wire: WireChoice<'_>) -> Choice<'_> {
+fn choice<'a>(wire: WireChoice<'a>, origin: ResponseContext<'_>) -> Result<Choice<'a>, Error> {
     let finish = wire.finish().unwrap_or(Finish::Stop);
     let word = wire.finish_reason.filter(|word| !word.is_empty());
-    let message = wire.message.or(wire.delta).unwrap_or_default();
-    let (reasoning_details, images) = (message.details(), message.images());
-    let WireMessage { content, function_call, tool_calls, .. } = message;
-    let mut calls: Vec<Call<'_>> =
-        tool_calls.into_iter().flatten().filter_map(complete_call).collect();
-    if calls.is_empty() {
-        calls.extend(function_call.and_then(|function| named_call(None, function)));
+    let mut message = wire.message.or(wire.delta).unwrap_or_default();
+    let calls = calls(&mut message, origin)?;
+    if finish == Finish::ToolCalls && calls.is_empty() {
+        return Err(origin.bad(NO_CALLS));
     }
     let silent = calls.is_empty() && message.refusal.is_none();
+    let (reasoning_details, images) = (message.details(), message.images());
+    let content = message.content;
     let (text, thoughts) = content.map_or((None, None), |content| (content.text, content.thoughts));
-    Choice {
+    Ok(Choice {
         content: text.or_else(|| silent.then(|| Text::new(""))),
         refusal: message.refusal,
         reasoning: message.reasoning_content.or(message.reasoning).or(thoughts),
@@ -60,19 +63,67 @@ fn choice(wire: WireChoice<'_>) -> Choice<'_> {
         logprobs: wire.logprobs.map(wire::logprobs),
         annotations: message.annotations,
         audio: message.audio,
-    }
-}
-
-fn complete_call(wire: WireCall<'_>) -> Option<Call<'_>> {
-    named_call(wire.id, wire.function?)
-}
-
-/// Returns a call, unless its name is missing or empty.
-fn named_call<'a>(id: Option<Text<'a>>, function: WireFunction<'a>) -> Option<Call<'a>> {
-    Some(Call {
-        id: id.filter(|id| !id.is_empty()),
-        arguments: function.arguments().unwrap_or_else(|| Text::new("{}")),
-        name: function.name.filter(|name| !name.is_empty())?,
-        extra_content: None,
     })
+}
+
+/// Takes the calls out of a message: `tool_calls`, or else `function_call`.
+fn calls<'a>(
+    message: &mut WireMessage<'a>,
+    origin: ResponseContext<'_>,
+) -> Result<Vec<Call<'a>>, Error> {
+    let mut wires = message.tool_calls.take().unwrap_or_default();
+    if wires.iter().all(WireCall::is_empty) {
+        let legacy = message.function_call.take();
+        wires.extend(legacy.map(|own| WireCall { index: None, id: None, function: Some(own) }));
+    }
+    let mut calls = Vec::with_capacity(wires.len());
+    for wire in wires {
+        add_call(wire, &mut calls, origin)?;
+    }
+    Ok(calls.into_iter().map(WholeCall::into_call).collect())
+}
+
+/// Call of an answer in one piece, while its parts are collected.
+struct WholeCall<'a> {
+    index: Option<u64>,
+    id: Option<Text<'a>>,
+    name: Text<'a>,
+    arguments: Option<Text<'a>>,
+}
+
+/// Adds a call, or the arguments of the call before, which some servers list as an entry of their
+/// own. An entry without any field is no call.
+fn add_call<'a>(
+    wire: WireCall<'a>,
+    calls: &mut Vec<WholeCall<'a>>,
+    origin: ResponseContext<'_>,
+) -> Result<(), Error> {
+    if wire.is_empty() {
+        return Ok(());
+    }
+    let arguments = wire.function.as_ref().and_then(WireFunction::arguments);
+    let name = wire.function.and_then(|function| function.name);
+    let (index, id) = (wire.index, wire.id.filter(|id| !id.is_empty()));
+    if let Some(name) = name.filter(|name| !name.is_empty()) {
+        calls.push(WholeCall { index, id, name, arguments });
+        return Ok(());
+    }
+    let same = |call: &&mut WholeCall<'_>| {
+        let has_index = index.is_none() || index == call.index;
+        call.arguments.is_none() && has_index && (id.is_none() || id == call.id)
+    };
+    let call = calls.last_mut().filter(same).ok_or_else(|| origin.bad(NO_NAME))?;
+    call.arguments = arguments;
+    Ok(())
+}
+
+impl<'a> WholeCall<'a> {
+    fn into_call(self) -> Call<'a> {
+        Call {
+            id: self.id,
+            name: self.name,
+            arguments: self.arguments.unwrap_or_else(|| Text::new("{}")),
+            extra_content: None,
+        }
+    }
 }

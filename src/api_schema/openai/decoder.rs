@@ -2,7 +2,7 @@
 
 use super::{answer, stream};
 use crate::{
-    api_schema::{origin::ResponseContext, tool_call_indices::ToolCallIndices},
+    api_schema::{origin::ResponseContext, tool_call_pieces::ToolCallPieces},
     chat::{answer::Answer, delta::Delta, error::Error},
 };
 
@@ -10,7 +10,7 @@ use crate::{
 #[derive(Clone, Debug, Default)]
 pub(crate) struct OpenAiDecoder {
     /// Tool calls of a stream so far.
-    calls: ToolCallIndices,
+    calls: ToolCallPieces,
 }
 
 impl OpenAiDecoder {

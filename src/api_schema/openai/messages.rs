@@ -143,7 +143,8 @@ impl MessageWriter<'_, '_> {
         list(object.key("tool_calls"), calls.iter().chain(legacy), write_call);
         if provider.has(Quirk::ReasoningWithToolCalls) {
             let lost = Text::new(" ");
-            object.value("reasoning_content", message.reasoning_content.as_ref().unwrap_or(&lost));
+            let thoughts = message.reasoning_content.as_ref().or(message.thinking.as_ref());
+            object.value("reasoning_content", thoughts.unwrap_or(&lost));
         }
     }
 

@@ -1,11 +1,13 @@
 //! Decoder of a streamed answer. OpenAI's API reference, *The chat completion chunk object*.
 
-use super::wire::{self, Completion, WireCall, WireChoice, to_index};
+use serde_json::value::RawValue;
+
+use super::wire::{self, Completion, WireCall, WireChoice, WireFunction, WireMessage, to_index};
 use crate::{
     api_schema::{
         error,
         origin::ResponseContext,
-        tool_call_indices::{ToolCallIndex, ToolCallIndices},
+        tool_call_pieces::{CallPiece, ToolCallPieces},
     },
     chat::{delta::Delta, error::Error, text::Text},
     json::into_str,
@@ -13,7 +15,7 @@ use crate::{
 
 /// Decodes one event into the deltas it holds.
 pub(super) fn decode_event<'d>(
-    indices: &mut ToolCallIndices,
+    tool_calls: &mut ToolCallPieces,
     data: &'d [u8],
     origin: ResponseContext<'_>,
     deltas: &mut Vec<Delta<'d>>,
@@ -23,6 +25,7 @@ pub(super) fn decode_event<'d>(
         return Ok(());
     }
     if data == b"[DONE]" {
+        tool_calls.finish_all(origin, deltas)?;
         deltas.push(Delta::End);
         return Ok(());
     }
@@ -37,65 +40,68 @@ pub(super) fn decode_event<'d>(
         if choice.is_failed() {
             return Err(origin.bad("ended in an error it does not name"));
         }
-        decode_choice(indices, choice, deltas);
+        decode_choice(tool_calls, choice, origin, deltas)?;
     }
     Ok(())
 }
 
 /// Decodes a choice of a chunk: its message, then its end.
 fn decode_choice<'d>(
-    indices: &mut ToolCallIndices,
-    wire: WireChoice<'d>,
+    tool_calls: &mut ToolCallPieces,
+    mut wire: WireChoice<'d>,
+    origin: ResponseContext<'_>,
+    deltas: &mut Vec<Delta<'d>>,
+) -> Result<(), Error> {
+    let choice = wire.index.map_or(0, to_index);
+    deltas.extend(wire.usage.map(Delta::Usage));
+    let mut message = wire.delta.take().or(wire.message.take()).unwrap_or_default();
+    let calls = take_calls(&mut message);
+    decode_message(choice, message, wire.logprobs, deltas);
+    for call in calls {
+        tool_calls.place(to_piece(choice, call), origin, deltas)?;
+    }
+    if let Some(finish) = wire.finish() {
+        tool_calls.finish(choice, finish, origin, deltas)?;
+        let native = wire.native_finish_reason.or(wire.finish_reason);
+        deltas.push(Delta::Finish { choice, finish, native });
+    }
+    Ok(())
+}
+
+/// Decodes a message, except for its calls.
+fn decode_message<'d>(
+    choice: usize,
+    message: WireMessage<'d>,
+    logprobs: Option<&'d RawValue>,
     deltas: &mut Vec<Delta<'d>>,
 ) {
-    let choice = wire.index.map_or(0, to_index);
-    let finish = wire.finish();
-    deltas.extend(wire.usage.map(Delta::Usage));
-    let message = wire.delta.or(wire.message).unwrap_or_default();
     let (details, images) = (message.details(), message.images());
     let (text, thoughts) = message.content.map_or((None, None), |own| (own.text, own.thoughts));
     let reasoning = message.reasoning_content.or(message.reasoning).or(thoughts);
     deltas.extend(reasoning.map(|text| Delta::Reasoning { choice, text }));
     deltas.extend(details.into_iter().map(|json| Delta::ReasoningDetail { choice, json }));
     deltas.extend(message.refusal.map(|text| Delta::Refusal { choice, text }));
-    let logprobs = wire.logprobs.map(wire::logprobs).map(into_str);
+    let logprobs = logprobs.map(wire::logprobs).map(into_str);
     let text = text.or_else(|| logprobs.as_ref().map(|_| Text::new("")));
     deltas.extend(text.map(|text| Delta::Content { choice, text, logprobs }));
     deltas.extend(images.into_iter().map(|json| Delta::Image { choice, json }));
-    let calls = message.tool_calls.unwrap_or_default();
-    // A `function_call` is the only call of its message.
-    let legacy = message.function_call.filter(|_| calls.is_empty());
-    let legacy =
-        legacy.map(|function| WireCall { index: Some(0), id: None, function: Some(function) });
-    for call in calls.into_iter().chain(legacy) {
-        decode_call(indices, choice, call, deltas);
-    }
-    if let Some(finish) = finish {
-        let native = wire.native_finish_reason.or(wire.finish_reason);
-        deltas.push(Delta::Finish { choice, finish, native });
-    }
 }
 
-/// Decodes a piece of a call. Drops the arguments of a call without a name, which cannot be made.
-fn decode_call<'d>(
-    indices: &mut ToolCallIndices,
-    choice: usize,
-    wire: WireCall<'d>,
-    deltas: &mut Vec<Delta<'d>>,
-) {
-    let Some(function) = wire.function else { return };
-    let arguments = function.arguments();
-    let (number, id, name) = (wire.index.map(to_index), wire.id, function.name);
-    let call = match indices.resolve(choice, number, id.as_ref(), name.as_ref()) {
-        Some(ToolCallIndex::New(call)) => {
-            let begin = |name| Delta::Call { choice, call, id, name, extra_content: None };
-            deltas.extend(name.map(begin));
-            call
-        }
-        Some(ToolCallIndex::Known(call)) => call,
-        None => return,
-    };
-    deltas.extend(arguments.map(|text| Delta::Arguments { choice, call, text }));
+/// Takes the pieces of calls out of a message. A `function_call` is the only call of its message.
+fn take_calls<'d>(message: &mut WireMessage<'d>) -> Vec<WireCall<'d>> {
+    let mut calls = message.tool_calls.take().unwrap_or_default();
+    if calls.is_empty() {
+        let legacy = message.function_call.take();
+        calls.extend(legacy.map(|own| WireCall { index: Some(0), id: None, function: Some(own) }));
+    }
+    calls
+}
+
+fn to_piece(choice: usize, wire: WireCall<'_>) -> CallPiece<'_> {
+    let arguments = wire.function.as_ref().and_then(WireFunction::arguments);
+    let name = wire.function.and_then(|function| function.name);
+    let number = wire.index.map(to_index);
+    CallPiece { choice, number, id: wire.id, name, arguments, extra_content: None }
 }
 
 #[cfg(test)]
@@ -112,9 +118,9 @@ mod tests {
     fn decode<'d>(events: &[&'d str]) -> Vec<Delta<'d>> {
         let head = ResponseHead::default();
         let origin = ResponseContext { provider: "openai", model: "gpt", head: &head };
-        let (mut indices, mut deltas) = (ToolCallIndices::default(), Vec::new());
+        let (mut tool_calls, mut deltas) = (ToolCallPieces::default(), Vec::new());
         for event in events {
-            decode_event(&mut indices, event.as_bytes(), origin, &mut deltas).unwrap();
+            decode_event(&mut tool_calls, event.as_bytes(), origin, &mut deltas).unwrap();
         }
         deltas
     }
@@ -175,8 +181,8 @@ mod tests {
         let mut deltas = Vec::new();
         let event =
             br#"{"choices":[{"delta":{"content":"a"}},{"index":1,"finish_reason":"error"}]}"#;
-        let indices = &mut ToolCallIndices::default();
-        let decoded = decode_event(indices, event, origin, &mut deltas);
+        let tool_calls = &mut ToolCallPieces::default();
+        let decoded = decode_event(tool_calls, event, origin, &mut deltas);
         assert!(decoded.is_err());
         assert_eq!(deltas, [Delta::Content { choice: 0, text: Text::new("a"), logprobs: None }]);
     }

@@ -115,7 +115,7 @@ pub(super) struct WireFunction<'a> {
     pub(super) arguments: Option<&'a RawValue>,
 }
 
-impl<'a> Completion<'a> {
+impl Completion<'_> {
     /// Returns true for an error as older versions of vLLM send it, with `message` beside `object`.
     pub(super) fn is_vllm_error(&self) -> bool {
         self.choices.is_none() && self.object.is_some_and(|own| own.get() == "\"error\"")
@@ -150,6 +150,16 @@ impl WireMessage<'_> {
     /// Returns `images`, each with an index.
     pub(super) fn images(&self) -> Vec<String> {
         with_index(self.images.as_deref())
+    }
+}
+
+impl WireCall<'_> {
+    /// Returns `true` for an entry without id, name and arguments, which some servers send as filler.
+    pub(super) fn is_empty(&self) -> bool {
+        let is_empty = |text: &Option<Text<'_>>| text.as_ref().is_none_or(Text::is_empty);
+        let function = self.function.as_ref();
+        let is_filler = |own: &WireFunction<'_>| is_empty(&own.name) && own.arguments().is_none();
+        is_empty(&self.id) && function.is_none_or(is_filler)
     }
 }
 

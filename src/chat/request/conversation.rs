@@ -140,6 +140,7 @@ fn user_message(content: Text<'_>) -> Message<'_> {
         function_call: None,
         refusal: None,
         reasoning_content: None,
+        thinking: None,
         reasoning_details: None,
         thinking_blocks: None,
         cache_control: None,

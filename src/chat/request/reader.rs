@@ -1,6 +1,6 @@
 //! Reading of single parameters.
 
-use std::{borrow::Cow, num::NonZeroU32, ops::RangeInclusive};
+use std::{borrow::Cow, num::NonZeroU32, ops::RangeInclusive, time::Duration};
 
 use serde::Deserialize;
 
@@ -13,6 +13,9 @@ use crate::chat::{
     text::Text,
     tools::ResponseFormat,
 };
+
+/// Values of `max_timeout`, in seconds: up to the longest deadline that a configuration may have.
+const MAX_TIMEOUTS: RangeInclusive<f64> = 0.001..=86_400.0;
 
 /// Reader of parameters that collects mistakes.
 pub(super) struct ParameterReader<'p, 'a> {
@@ -163,6 +166,11 @@ impl<'a> ParameterReader<'_, 'a> {
         let expected = "an array of text and audio";
         let modalities: Option<Vec<Cow<'a, str>>> = self.get(Parameter::Modalities, expected);
         modalities.is_some_and(|names| names.iter().any(|name| name == "audio"))
+    }
+
+    pub(super) fn max_timeout(&mut self) -> Option<Duration> {
+        let seconds = self.number(Parameter::MaxTimeout, MAX_TIMEOUTS)?;
+        Some(Duration::from_secs_f64(seconds))
     }
 
     pub(super) fn global(&mut self) -> bool {

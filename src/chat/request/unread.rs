@@ -22,7 +22,9 @@ impl<'a> ParameterReader<'_, 'a> {
         self.integer(Parameter::TopK, 0..=u32::MAX);
         self.integer(Parameter::TopLogprobs, 0..=20);
         self.get::<i64>(Parameter::Seed, "an integer of 64 bits");
-        for parameter in [Parameter::ParallelToolCalls, Parameter::Store] {
+        for parameter in
+            [Parameter::ParallelToolCalls, Parameter::Store, Parameter::ZeroDataRetention]
+        {
             self.bool(parameter);
         }
         self.check_stop();

@@ -84,6 +84,7 @@ fn a_cost_is_exact() {
         cached,
         cache_written,
         reasoning: completion,
+        ..Usage::default()
     };
     let cases = [
         (json!({"input": 1.25, "output": 10}), usage(1, 0, 0, 1), 11_250_000),

@@ -35,12 +35,19 @@ fn every_field_of_a_model_is_checked() {
 /models/gpt-4.1/retirement_date = "2026-02-30"
   models.gpt-4.1.retirement_date: found `2026-02-30`, allowed: a date, `YYYY-MM-DD`
 /models/gpt-4.1/retirement_date = "2026-02-28"
+/models/gpt-4.1/description = ""
+  models.gpt-4.1.description: found `""`, allowed: a string
+/models/gpt-4.1/creator = 1
+  models.gpt-4.1.creator: found `1`, allowed: a string
+/models/gpt-4.1/list_price = {"input": 1.25}
+  models.gpt-4.1.list_price.output: missing, allowed: USD per million tokens
+/models/gpt-4.1/list_price = {"input": 1.25, "output": 10}
 /models/gpt-4.1/prices = 1
-  models.gpt-4.1.prices: unknown key, allowed: `name`, `regions`, `context_length`,
-    `max_output_tokens`, `min_output_tokens`, `input`, `supported_parameters`, `tool_choices`,
-    `response_formats`, `reasoning_efforts`, `default_reasoning_effort`, `thinking`, `prefill`,
-    `effort_with_tools`, `sampling`, `max_temperature`, `deadlines`, `fallbacks`, `hedge`, `price`,
-    `retirement_date`
+  models.gpt-4.1.prices: unknown key, allowed: `name`, `description`, `creator`, `regions`,
+    `context_length`, `max_output_tokens`, `min_output_tokens`, `input`, `supported_parameters`,
+    `tool_choices`, `response_formats`, `reasoning_efforts`, `default_reasoning_effort`,
+    `thinking`, `prefill`, `effort_with_tools`, `sampling`, `max_temperature`, `deadlines`,
+    `fallbacks`, `hedge`, `price`, `list_price`, `retirement_date`
 /models/gpt-4.1/fallbacks = ["gpt-4.1", "gpt-6"]
   models.gpt-4.1.fallbacks[1]: found `gpt-6`, allowed: `gpt-4.1`
 /models/gpt-4.1/fallbacks = ["gpt-4.1", "gpt-4.1", "gpt-4.1"]

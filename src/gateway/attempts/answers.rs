@@ -50,7 +50,8 @@ impl Attempts {
         if hedge.is_some() {
             self.wake_up = WakeUpReason::Hedge;
         }
-        Output::Send { ticket, request, hedge }
+        let deadline = self.plan.max_timeout.map(|_| self.time_left(now));
+        Output::Send { ticket, request, hedge, deadline }
     }
 
     /// Makes an attempt by a call.
@@ -61,9 +62,7 @@ impl Attempts {
         now: Timestamp,
     ) -> Output {
         let Some(planned) = self.plan.get(index) else { return Output::Wait };
-        let elapsed = now.since(self.caller.started);
-        let left = self.plan.primary.deadlines.total.saturating_sub(elapsed);
-        let timeout = planned.deadlines.answer.min(left);
+        let timeout = planned.deadlines.answer.min(self.time_left(now));
         if timeout.is_zero() {
             return self.fail(index, Cause::DeadlineExceeded, LogEntry::Complete, now);
         }
@@ -241,7 +240,7 @@ impl Attempts {
 /// Reads the response to a call.
 fn read_call(attempt: &mut Attempt, result: &CallResult, now: Timestamp) -> Step {
     let CallResult::Response { status, body, .. } = result else { return Step::Hold };
-    attempt.head(response_head(*status, |name| result.header(name).map(str::to_owned)));
+    attempt.head(response_head(*status, |name| result.header(name).map(str::to_owned), || now));
     attempt.body(body, true, || now)
 }
 

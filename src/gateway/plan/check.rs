@@ -40,7 +40,7 @@ impl Plan {
             FallbackConfig::default()
         });
         let fallbacks = plan_fallbacks(&context, &request, &mut mistakes);
-        let Some(CheckedAttempt { planned: primary, target, prepared }) =
+        let Some(CheckedAttempt { planned: mut primary, target, prepared }) =
             primary.filter(|_| mistakes.is_empty())
         else {
             return Err(mistakes);
@@ -53,11 +53,15 @@ impl Plan {
         });
         let hedge = config.hedge_ms.map(u64::from).map(Duration::from_millis);
         let PlannedFallbacks { mut attempts, default_depth } = fallbacks;
-        attempts.truncate(config.depth.map_or(default_depth, usize::from));
+        let depth = config.depth.map_or(default_depth, usize::from);
+        attempts.truncate(if request.fail_fast { 0 } else { depth });
+        let total = &mut primary.deadlines.total;
+        *total = request.max_timeout.map_or(*total, |own| own.min(*total));
         let plan = Self {
             lane: if request.stream { Lane::Stream } else { Lane::Answer },
             hedge: hedge.or(primary.hedge).filter(|hedge| !hedge.is_zero()),
-            retry: config.retry.unwrap_or(true),
+            max_timeout: request.max_timeout,
+            retry: config.retry.unwrap_or(true) && !request.fail_fast,
             fallbacks: attempts,
             primary,
         };

@@ -1,6 +1,6 @@
 //! A collector of traces: takes OTLP over HTTP, and remembers the spans.
 
-use http_body_util::{BodyExt, Empty};
+use http_body_util::{BodyExt, Collected, Empty};
 use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
 use hyper::{Request, Response};
@@ -122,7 +122,7 @@ async fn take(
     received: Arc<Mutex<Received>>,
 ) -> Result<Response<Empty<Bytes>>, Infallible> {
     let is_trace = request.uri().path() == "/v1/traces";
-    let body = request.into_body().collect().await.map(|body| body.to_bytes());
+    let body = request.into_body().collect().await.map(Collected::to_bytes);
     if let (true, Ok(body)) = (is_trace, body) {
         let mut received = received.lock().unwrap_or_else(PoisonError::into_inner);
         received.spans.extend(read(&body));

@@ -34,6 +34,11 @@ impl Metrics {
     }
 
     /// By how much each counter of ours has grown since, those that have.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "counters are whole and grow"
+    )]
     pub fn grown(&self, since: &Self) -> BTreeMap<String, u64> {
         let grown = |(series, value): (&str, f64)| (series.to_owned(), value - since.get(series));
         let grown = self.named("attache_").map(grown).filter(|(_, more)| *more != 0.0);

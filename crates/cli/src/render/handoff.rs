@@ -104,7 +104,7 @@ pub(super) struct DeadlineProfileView {
     answers: String,
     first_content: String,
     answer: String,
-    total: String,
+    cut_off: String,
 }
 
 impl From<Deadlines> for DeadlineProfileView {
@@ -114,8 +114,8 @@ impl From<Deadlines> for DeadlineProfileView {
             streams: Ticket::route_pattern(Lane::Stream, &profile),
             answers: Ticket::route_pattern(Lane::Answer, &profile),
             first_content: seconds(deadlines.first_content),
-            answer: seconds(deadlines.answer.min(deadlines.total)),
-            total: seconds(deadlines.total),
+            answer: seconds(deadlines.whole_answer()),
+            cut_off: seconds(deadlines.cut_off()),
         }
     }
 }

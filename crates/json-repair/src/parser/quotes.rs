@@ -301,7 +301,7 @@ impl Parser {
                 b'}' | b']'
                     if !comma && opened.is_none() && byte == container.closing_bracket() =>
                 {
-                    closed += 1
+                    closed += 1;
                 }
                 b'{' if comma && opened.is_none() && container != Container::Object => {
                     opened = Some(Container::Object);

@@ -35,7 +35,7 @@ impl Parser {
         match (string.role, string.pending_start) {
             (TokenRole::Key, _) => self.state = ParserState::ExpectColon,
             (TokenRole::Item, Some(start)) if self.is_followed_by_colon(source) => {
-                self.turn_item_into_key(start)
+                self.turn_item_into_key(start);
             }
             (_, pending_start) => {
                 if pending_start.is_some() {

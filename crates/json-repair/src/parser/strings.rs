@@ -239,9 +239,9 @@ impl Parser {
         let needs_escaping = std::mem::take(&mut string.needs_escaping);
         let out = self.output_for(string);
         if needs_escaping {
-            write_escaped(out, piece)
+            write_escaped(out, piece);
         } else {
-            out.extend_from_slice(piece)
+            out.extend_from_slice(piece);
         }
         self.position = to;
     }

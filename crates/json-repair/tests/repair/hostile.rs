@@ -3,7 +3,7 @@
 #[cfg(all(target_family = "wasm", target_os = "unknown"))]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
-use json_repair::{RootKind, is_json, repair};
+use json_repair::{FlawKind, RootKind, is_json, repair};
 
 use crate::{
     hostile_texts::{PIECES, hostile},
@@ -86,7 +86,11 @@ fn no_stream_panics_or_becomes_invalid() {
         let cuts = random_cuts(&input, &mut random);
         match (repair(&input, &RootKind::Any.into()), streamed(&input, &cuts, RootKind::Any)) {
             (_, Ok(json)) => assert!(is_json(json.as_bytes()), "{input:?} => {json:?}"),
-            (Ok(_), Err(_)) => lost += 1,
+            // A stream has no way to return a second document.
+            (Ok((_, report)), Err(_)) => {
+                let is_several = report.kinds().any(|kind| kind == FlawKind::SeveralValues);
+                lost += usize::from(!is_several);
+            }
             (Err(_), Err(_)) => {}
         }
     }
@@ -115,7 +119,7 @@ fn sizes_and_unusual_characters_are_repaired() {
     ];
     for (input, expected) in cases {
         let (json, _) = repair(&input, &RootKind::Any.into()).unwrap();
-        assert!(json == expected, "{:.60} => {:.60}", input, json);
+        assert!(json == expected, "{input:.60} => {json:.60}");
     }
     for json in corpus::VALID {
         assert!(is_json(json.as_bytes()));

@@ -219,3 +219,14 @@ fn prose_with_full_width_brackets_holds_no_json() {
         check(text, |json| json == Err(Failure::NoJson), "a failure");
     }
 }
+
+#[test]
+fn full_width_brackets_behind_prose_open_a_document() {
+    check_repaired(&[
+        ("答案：｛“甲”：1｝", r#"{"甲": 1}"#),
+        ("结果如下 ｛\"甲\"：［1，2］｝", r#"{"甲": [1, 2]}"#),
+        ("【说明】\n{\"甲\": 1}", r#"{"甲": 1}"#),
+        ("列表：【{“甲”：1}，{“甲”：2}】", r#"[{"甲": 1}, {"甲": 2}]"#),
+        ("列表：［{“甲”：1}，{“甲”：2}］", r#"[{"甲": 1}, {"甲": 2}]"#),
+    ]);
+}

@@ -1,8 +1,8 @@
 //! Schemas of tool arguments that Claude does not enforce.
 
-use std::collections::BTreeSet;
-
 use serde_json::{Map, Value, json, value::RawValue};
+
+use crate::collections::set_of;
 
 /// Translates the schema of a tool that is not strict into one that Claude accepts: an object,
 /// without alternatives at the top (Claude API reference, `tools.input_schema`). Returns `None` for
@@ -77,7 +77,7 @@ fn merge_part(root: &mut Map<String, Value>, part: Value) {
 /// Adds the properties of alternatives, none of them required.
 fn add_variants(root: &mut Map<String, Value>, variants: impl Iterator<Item = Value>) {
     let Some(own) = properties(root) else { return };
-    let own_names: BTreeSet<String> = own.keys().cloned().collect();
+    let own_names = set_of(own.keys().cloned());
     for variant in variants {
         let Some(more) = variant.get("properties").and_then(Value::as_object) else { continue };
         for (name, schema) in more.iter().filter(|(name, _)| !own_names.contains(*name)) {

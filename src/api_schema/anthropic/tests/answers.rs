@@ -45,7 +45,6 @@ fn blocks_become_content_calls_and_reasoning() {
                 {"type": "web_search_tool_result", "content": []}, {"type": "text_of_the_future", "text": {}}, text("a")]),
             json!({"content": "a"}),
         ),
-        (json!([{"type": "tool_use", "id": "", "name": "", "input": {}}]), json!({"content": ""})),
     ];
     for (content, expected) in cases {
         let mut said = choice(&json!({"content": content}))["message"].clone();
@@ -65,7 +64,6 @@ fn every_reason_to_stop_means_one_of_openais() {
         ("pause_turn", &text, "stop"),
         ("tool_use", &call, "tool_calls"),
         ("end_turn", &call, "tool_calls"),
-        ("tool_use", &text, "stop"),
         ("max_tokens", &text, "length"),
         ("max_tokens", &call, "length"),
         ("model_context_window_exceeded", &text, "length"),
@@ -79,6 +77,19 @@ fn every_reason_to_stop_means_one_of_openais() {
         assert_eq!(choice["native_finish_reason"], reason);
     }
     assert_eq!(choice(&json!({"stop_reason": null}))["finish_reason"], "stop");
+}
+
+#[test]
+fn a_call_that_cannot_be_made_is_no_answer() {
+    let cases = [
+        json!({"content": [{"type": "tool_use", "id": "", "name": "", "input": {}}]}),
+        json!({"content": [{"type": "tool_use", "id": "a", "name": "f", "input": [1]}]}),
+        json!({"content": [{"type": "text", "text": "a"}], "stop_reason": "tool_use"}),
+    ];
+    for fields in cases {
+        let (status, answer) = answered(200, &message(&fields));
+        assert_eq!((status, &answer["error"]["code"]), (502, &json!("upstream_error")), "{fields}");
+    }
 }
 
 #[test]
