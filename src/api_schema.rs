@@ -7,14 +7,16 @@ mod error;
 mod gemini;
 mod openai;
 pub mod origin;
-mod pending_calls;
 mod stop_sequences;
 mod tool_call_input;
 mod tool_call_pieces;
+mod tool_names;
+mod tool_results;
 pub mod translation;
 mod unique_names;
 
 use self::{
+    data_url::mislabelled_part,
     origin::ResponseContext,
     translation::{TranslatedRequest, TranslationInput},
 };
@@ -79,7 +81,20 @@ pub(crate) fn prepare<'q>(request: &'q Request<'q>, target: &Target<'_>) -> Prep
             SchemaRequest::OpenAi
         }
     };
+    report_media_types(&mut fit, request);
     PreparedRequest { fit, schema_request }
+}
+
+/// Reports the images and files whose media type is corrected, each with the type of its data.
+fn report_media_types(fit: &mut Fit<'_>, request: &Request<'_>) {
+    let corrected = request.messages.iter().flat_map(|message| {
+        let parts = message.content.parts().iter().enumerate();
+        parts.filter_map(|(number, part)| {
+            let media_type = mislabelled_part(part)?;
+            Some(format!("{}:{media_type}", message.part_path(number)))
+        })
+    });
+    fit.report_corrected(corrected);
 }
 
 /// Translates a request. Returns it with the decoder of its answer.

@@ -13,6 +13,7 @@ pub mod message;
 pub mod mistake;
 pub mod object;
 pub mod parameter;
+pub mod pending_calls;
 pub mod replay;
 pub mod request;
 pub mod request_variant;

@@ -22,12 +22,13 @@ use crate::{
 };
 
 pub mod closing_message;
+mod functions;
 mod nested;
 pub mod support;
 
 pub use self::nested::CacheControlMark;
 
-/// The maximum number of unknown keys that are reported by name.
+/// The maximum number of unknown keys that are reported by name, and of messages by index.
 const MAX_REPORTED: usize = 16;
 
 /// The parameters of a request, adapted to one model.
@@ -45,6 +46,8 @@ pub struct Fit<'a> {
     pub dropped: Vec<Cow<'a, str>>,
     /// The names of changed parameters, each with its new value.
     pub clamped: Vec<(&'static str, String)>,
+    /// The places of invalid values that are sent corrected, some with the new value.
+    pub corrected: Vec<Cow<'a, str>>,
     /// The names of parameters that the provider receives in another form.
     pub emulated: Vec<&'static str>,
     /// The reasons to refuse the request.
@@ -80,17 +83,23 @@ impl<'a> Fit<'a> {
         fit.stream = stream_mode(request, model);
         for (parameter, raw) in request.parameters.present() {
             match parameter.scope() {
-                ParameterScope::Optional | ParameterScope::Legacy => {
+                ParameterScope::Optional => {
                     fit.fit_parameter(parameter, raw.get(), request, target);
                 }
+                ParameterScope::Legacy => fit.fit_functions(parameter, raw, request, target),
                 ParameterScope::Gateway if is_ignored(parameter, request) => {
                     fit.dropped.push(Cow::Borrowed(parameter.name()));
                 }
                 ParameterScope::Core | ParameterScope::Gateway => {}
             }
         }
-        for (index, message) in request.messages.iter().enumerate() {
-            fit.check_inputs(index, message, target.name, model);
+        for message in &request.messages {
+            fit.check_inputs(message, target.name, model);
+        }
+        fit.drop_messages(&request.unpaired_results);
+        fit.report_custom_tools(request, target);
+        if request.parameters.replaces_surrogates {
+            fit.corrected.push(Cow::Borrowed("lone_surrogates"));
         }
         fit.drop_nested(request, target.provider.api_schema);
         fit.drop_thinking(request, target.provider);
@@ -129,6 +138,9 @@ impl<'a> Fit<'a> {
         }
         if !emulated.is_empty() {
             parts.push(format!("emulated={}", emulated.join(",")));
+        }
+        if !self.corrected.is_empty() {
+            parts.push(format!("corrected={}", self.corrected.join(",")));
         }
         parts.join("; ")
     }
@@ -290,7 +302,8 @@ impl<'a> Fit<'a> {
         self.kept.push((Parameter::Temperature, Cow::Owned(most)));
     }
 
-    fn check_inputs(&mut self, index: usize, message: &Message<'_>, name: &str, model: &Model) {
+    fn check_inputs(&mut self, message: &Message<'_>, name: &str, model: &Model) {
+        let index = message.index;
         let Content::Parts(parts) = &message.content else { return };
         for (number, part) in parts.iter().enumerate() {
             let Some((input, _)) = part.input() else { continue };
@@ -303,6 +316,29 @@ impl<'a> Fit<'a> {
         }
     }
 
+    /// Reports values that are sent corrected: the places of some, and the number of the others.
+    pub fn report_corrected(&mut self, mut places: impl Iterator<Item = String>) {
+        self.corrected.extend(places.by_ref().take(MAX_REPORTED).map(Cow::Owned));
+        let rest = places.count();
+        if rest > 0 {
+            self.corrected.push(Cow::Owned(format!("+{rest}")));
+        }
+    }
+
+    /// Reports messages that are left out, by their indices.
+    fn drop_messages(&mut self, indices: &[usize]) {
+        let listed = indices.iter().take(MAX_REPORTED);
+        self.dropped.extend(listed.map(|index| Cow::Owned(format!("messages[{index}]"))));
+        self.drop_unlisted(indices.len().saturating_sub(MAX_REPORTED));
+    }
+
+    /// Reports the number of dropped values that are not listed, if there are any.
+    fn drop_unlisted(&mut self, count: usize) {
+        if count > 0 {
+            self.dropped.push(Cow::Owned(format!("+{count}")));
+        }
+    }
+
     /// Drops unknown keys. Their names are the client's text: only plain ones are put in a header.
     fn drop_unknown(&mut self, request: &Request<'a>) {
         let names = request.parameters.unknown.iter().map(|(name, _)| name);
@@ -310,9 +346,7 @@ impl<'a> Fit<'a> {
         let listed: Vec<_> = plain.take(MAX_REPORTED).cloned().collect();
         let rest = names.count() - listed.len();
         self.dropped.extend(listed);
-        if rest > 0 {
-            self.dropped.push(Cow::Owned(format!("+{rest}")));
-        }
+        self.drop_unlisted(rest);
     }
 }
 

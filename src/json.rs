@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, ops::Range};
 
-use memchr::memchr2;
+use memchr::{memchr, memchr2};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -135,6 +135,61 @@ fn end_of_string(json: &[u8], start: usize) -> usize {
     json.len()
 }
 
+/// Half of a surrogate pair, by which JSON escapes a character outside of the basic plane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SurrogateHalf {
+    /// The first half.
+    High,
+    /// The second half.
+    Low,
+}
+
+impl SurrogateHalf {
+    /// The length of an escape such as `\ud83d`, in bytes.
+    pub const LENGTH: usize = 6;
+
+    /// Returns the half that JSON begins with, if that is one.
+    pub fn at_start(json: &[u8]) -> Option<Self> {
+        let digits = str::from_utf8(json.strip_prefix(b"\\u")?.get(..4)?).ok()?;
+        match u16::from_str_radix(digits, 16).ok()? {
+            0xd800..=0xdbff => Some(Self::High),
+            0xdc00..=0xdfff => Some(Self::Low),
+            _ => None,
+        }
+    }
+}
+
+/// Returns JSON with the replacement character for each half of a surrogate pair without its other
+/// half, or `None` if there is none. RFC 8259, section 8.2, leaves them to the receiver; providers
+/// refuse them.
+pub fn replace_lone_surrogates(json: &[u8]) -> Option<Vec<u8>> {
+    let mut replaced: Option<Vec<u8>> = None;
+    let mut offset = 0;
+    while let Some(found) = memchr(b'\\', json.get(offset..).unwrap_or_default()) {
+        let start = offset + found;
+        let end = start + SurrogateHalf::LENGTH;
+        let half = |at: usize| SurrogateHalf::at_start(json.get(at..).unwrap_or_default());
+        offset = match half(start) {
+            None => start + 2,
+            Some(SurrogateHalf::High) if half(end) == Some(SurrogateHalf::Low) => {
+                end + SurrogateHalf::LENGTH
+            }
+            Some(_) => {
+                let out = replaced.get_or_insert_with(|| json.to_vec());
+                out.splice(start..end, *b"\\ufffd");
+                end
+            }
+        };
+    }
+    replaced
+}
+
+/// Returns JSON with the replacement character for each lone half of a surrogate pair.
+pub fn well_formed(json: Cow<'_, str>) -> Cow<'_, str> {
+    let replaced = replace_lone_surrogates(json.as_bytes());
+    replaced.and_then(|bytes| String::from_utf8(bytes).ok()).map_or(json, Cow::Owned)
+}
+
 /// Returns line and column of a byte, from 1.
 fn place(text: &[u8], offset: usize) -> (usize, usize) {
     let before = text.get(..offset).unwrap_or(text);
@@ -169,6 +224,25 @@ mod tests {
         assert_eq!(range_within(&whole, whole.as_bytes()), Some(0..5));
         assert_eq!(range_within(&whole.clone(), whole.as_bytes()), None);
         assert_eq!(range_within(&whole, &whole.as_bytes()[1..]), None);
+    }
+
+    #[test]
+    fn a_half_of_a_character_without_its_other_half_is_replaced() {
+        let cases = [
+            (r#""\ud83d""#, Some(r#""\ufffd""#)),
+            (r#"{"\uDE00":["\ud83d\ud83d\ude00"]}"#, Some(r#"{"\ufffd":["\ufffd\ud83d\ude00"]}"#)),
+            (r#""\ud83d\n\ude00""#, Some(r#""\ufffd\n\ufffd""#)),
+            (r#""\ud83d\ude00 \u00e9 \n""#, None),
+            (r#""\\ud83d \\\\ud83d""#, None),
+            (r#""\\\ud83d""#, Some(r#""\\\ufffd""#)),
+            (r#""\ud83"#, None),
+            ("no escapes", None),
+        ];
+        for (json, expected) in cases {
+            let replaced = replace_lone_surrogates(json.as_bytes());
+            let replaced = replaced.map(|bytes| String::from_utf8(bytes).unwrap());
+            assert_eq!(replaced.as_deref(), expected, "{json}");
+        }
     }
 
     #[test]

@@ -2,9 +2,13 @@
 //! A [`Quirk`](crate::config::Quirk) is a deviation of such a server.
 
 mod answer;
+mod call_ids;
+mod conversation;
+mod custom_calls;
 mod decoder;
 mod fit;
 mod messages;
+mod moonshot_schema;
 mod request;
 mod stream;
 mod tools;

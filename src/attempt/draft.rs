@@ -9,9 +9,11 @@ use crate::{
         translation::{TranslatedRequest, TranslationInput},
     },
     chat::{envelope::Envelope, error::Error, request, request::Request},
+    collections::set_of,
     config::{Price, Target},
     fit::StreamMode,
     handoff::ticket::Ticket,
+    json::replace_lone_surrogates,
     post_processing::RepairRequest,
     time::Timestamp,
 };
@@ -23,14 +25,11 @@ pub struct AttemptDraft {
     request: TranslatedRequest,
     decoder: Decoder,
     stream: StreamMode,
-    /// Name of the model, as in the configuration.
-    model: String,
+    /// Fields of the answer, without the time.
+    envelope: Envelope,
     price: Option<Price>,
     /// Value of `x-attache-params`.
     params: String,
-    /// Effective request, for the answer.
-    echo: Vec<u8>,
-    include_usage: bool,
     repair: Option<Rc<RepairRequest>>,
     /// Model of the client's request, if this is another.
     request_model: Option<String>,
@@ -43,7 +42,10 @@ impl AttemptDraft {
         ticket: &Ticket,
         body: &[u8],
     ) -> Result<Self, Error> {
-        let parameters = request::checked_parameters(body).map_err(Error::Unreadable)?;
+        let replaced = replace_lone_surrogates(body);
+        let body = replaced.as_deref().unwrap_or(body);
+        let mut parameters = request::checked_parameters(body).map_err(Error::Unreadable)?;
+        parameters.replaces_surrogates = replaced.is_some();
         let (request, mistakes, request_model) = cluster.read(parameters, ticket.target.variant)?;
         if !mistakes.is_empty() {
             return Err(Error::Invalid(mistakes));
@@ -68,17 +70,24 @@ impl AttemptDraft {
         let PreparedRequest { fit, schema_request } = prepared;
         let input = TranslationInput { request, fit, target, request_id };
         let (outgoing, decoder) = translate(&input, schema_request)?;
+        let is_whole = fit.stream == StreamMode::Off;
         Ok(Self {
             cluster: Rc::clone(cluster),
             request: outgoing,
             decoder,
             stream: fit.stream,
-            model: target.name.to_owned(),
+            envelope: Envelope {
+                request_id: request_id.to_owned(),
+                model: target.name.to_owned(),
+                // Chunks of a stream have no field for the request.
+                request: if is_whole { fit.echo(target.name) } else { Vec::new() },
+                call_form: request.call_form,
+                custom_tools: set_of(request.custom_tools().map(|name| name.decode().into_owned())),
+                include_usage: request.include_usage,
+                ..Envelope::default()
+            },
             price: target.model.price,
             params: fit.report(),
-            // Chunks of a stream have no field for the request.
-            echo: if fit.stream == StreamMode::Off { fit.echo(target.name) } else { Vec::new() },
-            include_usage: request.include_usage,
             repair: RepairRequest::from_request(request),
             request_model: None,
         })
@@ -94,13 +103,7 @@ impl AttemptDraft {
             let problem = "a request came to a region that it may not reach";
             return Err(Error::Misconfigured { problem });
         }
-        let envelope = Envelope {
-            request_id: ticket.request_id.clone(),
-            model: self.model,
-            created: now.as_secs(),
-            request: self.echo,
-            include_usage: self.include_usage,
-        };
+        let envelope = Envelope { created: now.as_secs(), ..self.envelope };
         let attempt = Attempt {
             cluster: self.cluster,
             envelope,

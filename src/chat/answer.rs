@@ -4,7 +4,13 @@ use std::{borrow::Cow, collections::BTreeSet};
 
 use serde_json::value::RawValue;
 
-use super::{envelope::Envelope, finish::Finish, text::Text, usage::Usage};
+use super::{
+    envelope::Envelope,
+    finish::Finish,
+    text::Text,
+    tools::{CallForm, arguments_to_input},
+    usage::Usage,
+};
 use crate::json::Object;
 
 /// Answer of a provider.
@@ -153,12 +159,14 @@ impl Choice<'_> {
                 message.raw("images", format!("[{}]", self.images.join(",")));
             }
             if !self.calls.is_empty() {
-                write_calls(message.key("tool_calls"), &self.calls, index, envelope);
+                self.write_calls(message, index, envelope);
             }
             self.annotations.map(|raw| message.raw("annotations", raw.get()));
             self.audio.map(|raw| message.raw("audio", raw.get()));
         });
-        choice.value("logprobs", &self.logprobs).value("finish_reason", self.finish.name());
+        choice
+            .value("logprobs", &self.logprobs)
+            .value("finish_reason", self.finish.name_in(envelope.call_form));
         if let Some(native) = &self.native_finish {
             choice.value("native_finish_reason", native);
         }
@@ -166,9 +174,22 @@ impl Choice<'_> {
     }
 }
 
+impl Choice<'_> {
+    /// Writes the calls in the client's form. The older form has one only.
+    fn write_calls(&self, message: &mut Object<'_>, index: usize, envelope: &Envelope) {
+        let first = self.calls.first().filter(|_| envelope.call_form == CallForm::Functions);
+        let Some(call) = first else {
+            return write_tool_calls(message.key("tool_calls"), &self.calls, index, envelope);
+        };
+        message.object("function_call", |function| {
+            function.value("name", &call.name).value("arguments", &call.arguments);
+        });
+    }
+}
+
 /// Writes the tool calls. An id that occurs twice is replaced the second time, because clients
 /// match results by it.
-fn write_calls(out: &mut Vec<u8>, calls: &[Call<'_>], choice: usize, envelope: &Envelope) {
+fn write_tool_calls(out: &mut Vec<u8>, calls: &[Call<'_>], choice: usize, envelope: &Envelope) {
     let mut given = BTreeSet::new();
     out.push(b'[');
     for (index, call) in calls.iter().enumerate() {
@@ -180,9 +201,16 @@ fn write_calls(out: &mut Vec<u8>, calls: &[Call<'_>], choice: usize, envelope: &
             Some(id) => item.value("id", id),
             None => item.value("id", &envelope.call_id(choice, index)),
         };
-        item.value("type", "function").object("function", |function| {
-            function.value("name", &call.name).value("arguments", &call.arguments);
-        });
+        if envelope.is_custom(&call.name) {
+            item.value("type", "custom").object("custom", |custom| {
+                custom.value("name", &call.name);
+                custom.value("input", &arguments_to_input(&call.arguments.decode_lossy()));
+            });
+        } else {
+            item.value("type", "function").object("function", |function| {
+                function.value("name", &call.name).value("arguments", &call.arguments);
+            });
+        }
         if let Some(extra) = &call.extra_content {
             item.raw("extra_content", extra);
         }

@@ -1,6 +1,8 @@
 //! Fields around an answer: the request's id, the model, the time.
 
-use std::iter;
+use std::{collections::BTreeSet, iter};
+
+use super::{text::Text, tools::CallForm};
 
 /// Fields of the request that every answer repeats.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -13,11 +15,20 @@ pub struct Envelope {
     pub created: u64,
     /// The effective request without prompt and messages, as JSON.
     pub request: Vec<u8>,
+    /// The form in which the client reads calls.
+    pub call_form: CallForm,
+    /// The names of custom tools, whose calls have an input instead of arguments.
+    pub custom_tools: BTreeSet<String>,
     /// True if a stream ends with its usage.
     pub include_usage: bool,
 }
 
 impl Envelope {
+    /// Returns true if a tool is a custom tool.
+    pub fn is_custom(&self, name: &Text<'_>) -> bool {
+        !self.custom_tools.is_empty() && self.custom_tools.contains(name.decode().as_ref())
+    }
+
     /// Returns the completion's id, which is derived from the request's.
     pub fn completion_id(&self) -> String {
         iter::once("chatcmpl-").chain(self.request_id.split('-')).collect()

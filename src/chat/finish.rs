@@ -1,5 +1,7 @@
 //! The reason why a model stopped.
 
+use super::tools::CallForm;
+
 /// Why a model stopped. OpenAI's API reference, *The chat completion object*.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names are the API's")]
@@ -18,6 +20,14 @@ impl Finish {
             Self::Length => "length",
             Self::ToolCalls => "tool_calls",
             Self::ContentFilter => "content_filter",
+        }
+    }
+
+    /// The word in an answer with calls of a form.
+    pub fn name_in(self, form: CallForm) -> &'static str {
+        match (self, form) {
+            (Self::ToolCalls, CallForm::Functions) => "function_call",
+            _ => self.name(),
         }
     }
 

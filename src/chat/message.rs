@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use super::{
     object::{self, JsonObject},
     text::{Text, lenient},
+    tools::input_to_arguments,
 };
 use crate::json::is_empty_array;
 
@@ -45,6 +46,12 @@ const ROLES: &str = "role must be system, developer, user, assistant, tool or fu
 #[derive(Clone, Debug, Deserialize)]
 #[expect(missing_docs, reason = "the names are the API's")]
 pub struct Message<'a> {
+    /// The place in the client's `messages`, which errors and reports name.
+    #[serde(skip)]
+    pub index: usize,
+    /// The index of the message with the call that this is the result of.
+    #[serde(skip)]
+    pub answers: Option<usize>,
     pub role: Role,
     #[serde(borrow, default)]
     pub content: Content<'a>,
@@ -73,10 +80,31 @@ pub struct Message<'a> {
     pub cache_control: Option<&'a RawValue>,
 }
 
-impl Message<'_> {
+impl<'a> Message<'a> {
     /// Returns true if the message is an instruction, of role `system` or `developer`.
     pub fn is_instruction(&self) -> bool {
         matches!(self.role, Role::System | Role::Developer)
+    }
+
+    /// Returns true if the message is the result of a tool or, in the older form, of a function.
+    pub fn is_result(&self) -> bool {
+        matches!(self.role, Role::Tool | Role::Function)
+    }
+
+    /// Returns the place of a part of the content, for errors and reports.
+    pub fn part_path(&self, number: usize) -> String {
+        format!("messages[{}].content[{number}]", self.index)
+    }
+
+    /// Returns the call in the older form, if the message has one that can be read.
+    pub fn legacy_call(&self) -> Option<Function<'a>> {
+        serde_json::from_str(self.function_call?.get()).ok()
+    }
+
+    /// Returns the names of the tools and functions that the message calls.
+    pub fn called_names(&self) -> impl Iterator<Item = Text<'a>> + use<'a, '_> {
+        let calls = self.tool_calls.iter().flatten().map(|call| call.function.name.clone());
+        calls.chain(self.legacy_call().map(|function| function.name))
     }
 
     /// Returns true if the message calls a tool or, in the older form, a function.
@@ -116,7 +144,12 @@ impl<'de: 'a, 'a> Deserialize<'de> for Content<'a> {
     }
 }
 
-impl Content<'_> {
+impl<'a> Content<'a> {
+    /// Returns the parts: none for plain text.
+    pub fn parts(&self) -> &[Part<'a>] {
+        if let Self::Parts(parts) = self { parts } else { &[] }
+    }
+
     /// Returns true if the content has no text, apart from white space, and no other part.
     pub fn is_blank(&self) -> bool {
         match self {
@@ -163,6 +196,11 @@ impl<'a> Part<'a> {
         }
     }
 
+    /// Returns the fields of a file, if the part has one that can be read.
+    pub fn file_fields(&self) -> Option<FileFields<'a>> {
+        serde_json::from_str(self.file?.get()).ok()
+    }
+
     /// Returns the text of a text part or refusal.
     pub fn as_text(&self) -> Option<&Text<'a>> {
         match self.kind.as_ref() {
@@ -171,6 +209,18 @@ impl<'a> Part<'a> {
             _ => None,
         }
     }
+}
+
+/// The fields of a `file` part. OpenAI's API reference, *Create chat completion*, "File content part".
+#[derive(Clone, Debug, Deserialize)]
+#[expect(missing_docs, reason = "the names are the API's")]
+pub struct FileFields<'a> {
+    #[serde(borrow, default)]
+    pub file_data: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    pub file_id: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    pub filename: Option<Text<'a>>,
 }
 
 /// Modality of input.
@@ -227,16 +277,49 @@ impl<'de: 'a, 'a> Deserialize<'de> for ImageUrl<'a> {
 }
 
 /// Tool call of an earlier turn.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug)]
 #[expect(missing_docs, reason = "the names are the API's")]
 pub struct ToolCall<'a> {
-    #[serde(borrow)]
     pub id: Text<'a>,
-    #[serde(borrow, deserialize_with = "object::required")]
+    /// The function. For a call of a custom tool that is the one that stands for it.
     pub function: Function<'a>,
+    /// The input of a call of a custom tool.
+    pub custom_input: Option<Text<'a>>,
     /// The field in which Google's clients keep a signature: `google.thought_signature`.
-    #[serde(borrow, default)]
     pub extra_content: Option<&'a RawValue>,
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for ToolCall<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct ToolCallFields<'a> {
+            #[serde(borrow)]
+            id: Text<'a>,
+            #[serde(borrow, default, deserialize_with = "object::optional")]
+            function: Option<Function<'a>>,
+            #[serde(borrow, default, deserialize_with = "object::optional")]
+            custom: Option<CustomCall<'a>>,
+            #[serde(borrow, default)]
+            extra_content: Option<&'a RawValue>,
+        }
+        #[derive(Deserialize)]
+        struct CustomCall<'a> {
+            #[serde(borrow)]
+            name: Text<'a>,
+            #[serde(borrow)]
+            input: Text<'a>,
+        }
+        let ToolCallFields { id, function, custom, extra_content } =
+            ToolCallFields::deserialize(deserializer)?;
+        let (function, custom_input) = match (function, custom) {
+            (Some(function), _) => (function, None),
+            (None, Some(CustomCall { name, input })) => {
+                (Function { name, arguments: Some(input_to_arguments(&input)) }, Some(input))
+            }
+            (None, None) => return Err(D::Error::missing_field("function")),
+        };
+        Ok(Self { id, function, custom_input, extra_content })
+    }
 }
 
 /// Function of a tool call.

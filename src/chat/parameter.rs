@@ -92,7 +92,7 @@ pub enum ParameterScope {
     Core,
     /// Some models take the parameter, according to their configuration.
     Optional,
-    /// No model takes the parameter: it is deprecated.
+    /// No model takes the parameter: it is deprecated, and sent in its new form.
     Legacy,
     /// The gateway itself takes the parameter: no provider receives it.
     Gateway,
@@ -135,6 +135,8 @@ pub struct Parameters<'a> {
     known: [Option<&'a RawValue>; COUNT],
     /// Unknown top-level keys, in the order of the request.
     pub unknown: Vec<(Cow<'a, str>, &'a RawValue)>,
+    /// True if lone surrogates in the client's body were replaced.
+    pub replaces_surrogates: bool,
     /// True for the parameters of a fallback, whose own fallbacks have no effect.
     pub is_fallback: bool,
 }
@@ -205,8 +207,12 @@ impl<'de> Visitor<'de> for ParametersVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut table =
-            Parameters { known: [None; COUNT], unknown: Vec::new(), is_fallback: false };
+        let mut table = Parameters {
+            known: [None; COUNT],
+            unknown: Vec::new(),
+            replaces_surrogates: false,
+            is_fallback: false,
+        };
         let mut seen = [false; COUNT];
         while let Some(ParameterKey(key)) = map.next_key()? {
             let raw: &RawValue = map.next_value()?;

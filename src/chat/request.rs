@@ -2,17 +2,19 @@
 
 mod conversation;
 mod reader;
+mod tool_results;
 mod unread;
 
 use std::{borrow::Cow, num::NonZeroU32, time::Duration};
 
-use self::reader::ParameterReader;
+use self::{reader::ParameterReader, tool_results::pair_results};
 use super::{
     effort::Effort,
-    message::Message,
+    message::{Message, Part},
     mistake::{Mistake, Unreadable, truncated, without_position},
     parameter::{Parameter, Parameters},
-    tools::{ResponseFormat, Tool, ToolChoice},
+    text::Text,
+    tools::{CallForm, ResponseFormat, Tool, ToolChoice},
 };
 
 /// The default of `max_tokens`. LLM Gateway API reference, *max_tokens*.
@@ -30,6 +32,8 @@ pub struct Request<'a> {
     pub model: Cow<'a, str>,
     /// The messages, or `prompt` as a message of the user.
     pub messages: Vec<Message<'a>>,
+    /// The indices of the results that are left out of the messages: no call waits for them.
+    pub unpaired_results: Vec<usize>,
     pub max_tokens: NonZeroU32,
     pub temperature: Option<f64>,
     pub n: NonZeroU32,
@@ -41,7 +45,9 @@ pub struct Request<'a> {
     pub effort: Option<Effort>,
     /// `reasoning.max_tokens`.
     pub reasoning_max_tokens: Option<NonZeroU32>,
+    /// `tools`, or `functions` as tools.
     pub tools: Vec<Tool<'a>>,
+    pub call_form: CallForm,
     pub tool_choice: Option<ToolChoice<'a>>,
     pub response_format: Option<ResponseFormat<'a>>,
     /// True if `post_processing_steps` requests JSON repair.
@@ -84,14 +90,34 @@ impl<'a> Request<'a> {
         (request, mistakes)
     }
 
+    /// Returns the names of the custom tools.
+    pub fn custom_tools(&self) -> impl Iterator<Item = &Text<'a>> {
+        self.tools.iter().filter_map(|tool| Some(&tool.custom.as_ref()?.name))
+    }
+
+    /// Returns the parts of the results of tools.
+    pub fn result_parts(&self) -> impl Iterator<Item = &Part<'a>> {
+        let results = self.messages.iter().filter(|message| message.is_result());
+        results.flat_map(|message| message.content.parts())
+    }
+
     /// Reads the parameters that the gateway uses. An invalid value counts as absent and adds a
     /// mistake.
     pub fn read(parameters: Parameters<'a>) -> (Self, Vec<Mistake>) {
         let mut reader = ParameterReader { parameters: &parameters, mistakes: Vec::new() };
         let (effort, reasoning_max_tokens) = reader.reasoning();
+        let model = reader.model();
+        let before = reader.mistakes.len();
+        let mut messages = reader.messages();
+        let is_readable = reader.mistakes.len() == before;
+        let unpaired_results = pair_results(&mut messages);
+        if is_readable && messages.is_empty() && !unpaired_results.is_empty() {
+            reader.add_invalid("messages", "messages are results of tools without their calls");
+        }
         let request = Self {
-            model: reader.model(),
-            messages: reader.messages(),
+            model,
+            messages,
+            unpaired_results,
             max_tokens: reader.max_tokens(),
             temperature: reader.number(Parameter::Temperature, 0.0..=2.0),
             n: reader
@@ -104,6 +130,7 @@ impl<'a> Request<'a> {
             effort,
             reasoning_max_tokens,
             tools: reader.tools(),
+            call_form: reader.call_form(),
             tool_choice: reader.tool_choice(),
             response_format: reader.response_format(),
             repair: reader.repair(),

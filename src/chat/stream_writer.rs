@@ -10,6 +10,7 @@ use super::{
     error::Error,
     finish::Finish,
     text::Text,
+    tools::{CallForm, arguments_to_input},
     usage::Usage,
 };
 use crate::json::Object;
@@ -45,7 +46,35 @@ struct StreamedCall {
     /// The id that the client knows, as JSON.
     id: String,
     has_arguments: bool,
+    /// The arguments of a custom tool, whose input is written when the choice ends.
+    custom_arguments: Option<String>,
 }
+
+/// Rest of a call that is written when its choice ends.
+enum CallRest {
+    /// An empty object, for a call without arguments.
+    Arguments,
+    /// The input of a custom tool.
+    Input(Text<'static>),
+}
+
+impl StreamedCall {
+    /// Takes the rest of the call.
+    fn take_rest(&mut self) -> Option<CallRest> {
+        match self.custom_arguments.take() {
+            None => (!self.has_arguments).then_some(CallRest::Arguments),
+            Some(escaped) if escaped.is_empty() => None,
+            Some(escaped) => {
+                let arguments = Text::from_escaped(&escaped);
+                let input = arguments_to_input(&arguments.decode_lossy()).into_owned();
+                Some(CallRest::Input(Text::new(&input)))
+            }
+        }
+    }
+}
+
+/// The maximum length of the arguments of a custom tool's call, in bytes. No model writes as many.
+const MAX_CUSTOM_ARGUMENTS: usize = 4 << 20;
 
 impl StreamWriter {
     /// Creates a writer that has written nothing.
@@ -173,19 +202,33 @@ impl StreamWriter {
         name: &Text<'_>,
         extra_content: Option<&str>,
     ) {
+        let (is_custom, form) = (self.envelope.is_custom(name), self.envelope.call_form);
         let own_id = Text::new(&self.envelope.call_id(choice, call));
         let Some(own) = self.begin(choice).filter(|own| own.calls.len() == call) else { return };
         let is_free =
             |id: &&Text<'_>| !id.is_empty() && own.calls.iter().all(|other| other.id != id.json());
         let id = id.filter(is_free).unwrap_or(&own_id).json().to_owned();
         let extra = extra_content.map(|extra| format!(",\"extra_content\":{extra}"));
+        if form == CallForm::Functions {
+            own.calls.push(StreamedCall { id, has_arguments: false, custom_arguments: None });
+            return self.write_function_call(
+                choice,
+                call,
+                ["\"name\":", name.json(), ",\"arguments\":\"\""],
+            );
+        }
+        let (kind, key) = if is_custom { ("custom", "input") } else { ("function", "arguments") };
         let delta = format!(
-            "{{\"tool_calls\":[{{\"index\":{call},\"id\":{id},\"type\":\"function\",\
-             \"function\":{{\"name\":{},\"arguments\":\"\"}}{}}}]}}",
+            "{{\"tool_calls\":[{{\"index\":{call},\"id\":{id},\"type\":\"{kind}\",\
+             \"{kind}\":{{\"name\":{},\"{key}\":\"\"}}{}}}]}}",
             name.json(),
             extra.unwrap_or_default()
         );
-        own.calls.push(StreamedCall { id, has_arguments: false });
+        own.calls.push(StreamedCall {
+            id,
+            has_arguments: false,
+            custom_arguments: is_custom.then(String::new),
+        });
         self.write_delta(choice, [&delta, "", ""], None);
     }
 
@@ -194,13 +237,30 @@ impl StreamWriter {
         let own = self.choices.get_mut(choice).filter(|own| !self.ended && !own.finished);
         if let Some(own) = own.and_then(|own| own.calls.get_mut(call)) {
             own.has_arguments = true;
+            if let Some(arguments) = &mut own.custom_arguments {
+                if arguments.len() + text.escaped().len() <= MAX_CUSTOM_ARGUMENTS {
+                    arguments.push_str(text.escaped());
+                }
+                return;
+            }
             self.write_arguments_json(choice, call, text.json());
         }
     }
 
     fn write_arguments_json(&mut self, choice: usize, call: usize, json: &str) {
+        if self.envelope.call_form == CallForm::Functions {
+            return self.write_function_call(choice, call, ["\"arguments\":", json, ""]);
+        }
         let start = format!("{{\"tool_calls\":[{{\"index\":{call},\"function\":{{\"arguments\":");
         self.write_delta(choice, [&start, json, "}}]}"], None);
+    }
+
+    /// Writes fields of a call in the older form, which has one call only.
+    fn write_function_call(&mut self, choice: usize, call: usize, fields: [&str; 3]) {
+        if call == 0 {
+            let fields = fields.concat();
+            self.write_delta(choice, ["{\"function_call\":{", &fields, "}}"], None);
+        }
     }
 
     /// Writes the finish reason of a choice. A call without arguments gets an empty object first.
@@ -208,15 +268,23 @@ impl StreamWriter {
         let Some(own) = self.begin(choice) else { return };
         own.finished = true;
         let finish = finish.with_calls(!own.calls.is_empty());
-        let calls = own.calls.iter().enumerate();
-        let silent = calls.filter_map(|(call, own)| (!own.has_arguments).then_some(call));
-        for call in silent.collect::<Vec<_>>() {
-            self.write_arguments_json(choice, call, "\"{}\"");
+        let rest: Vec<_> = own.calls.iter_mut().map(StreamedCall::take_rest).collect();
+        for (call, rest) in rest.into_iter().enumerate() {
+            match rest {
+                Some(CallRest::Arguments) => self.write_arguments_json(choice, call, "\"{}\""),
+                Some(CallRest::Input(input)) => {
+                    let start =
+                        format!("{{\"tool_calls\":[{{\"index\":{call},\"custom\":{{\"input\":");
+                    self.write_delta(choice, [&start, input.json(), "}}]}"], None);
+                }
+                None => {}
+            }
         }
         self.finish.get_or_insert(finish);
         self.out.extend_from_slice(&self.head);
         let native = native.map(|native| format!(",\"native_finish_reason\":{}", native.json()));
-        let (reason, native) = (finish.name(), native.unwrap_or_default());
+        let (reason, native) =
+            (finish.name_in(self.envelope.call_form), native.unwrap_or_default());
         let tail = format!(
             "[{{\"index\":{choice},\"delta\":{{}},\"finish_reason\":\"{reason}\"{native}}}]}}\n\n"
         );
@@ -278,6 +346,8 @@ mod tests {
     #[cfg(all(target_family = "wasm", target_os = "unknown"))]
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
+    use std::collections::BTreeSet;
+
     use super::*;
 
     fn content(choice: usize, text: &str) -> Delta<'static> {
@@ -324,6 +394,57 @@ mod tests {
             Delta::End,
         ];
         assert_eq!(written(&illegal), written(&legal));
+    }
+
+    #[test]
+    fn the_input_of_a_custom_tool_comes_whole() {
+        let custom_tools = ["f".to_owned()].into();
+        let pieces = [r#"{"in"#, r#"put":"a\"b"#, "\"}"];
+        for (pieces, input) in [(&pieces[..], "a\"b"), (&["print(", "1)"], "print(1)"), (&[], "")] {
+            let envelope =
+                Envelope { custom_tools: BTreeSet::clone(&custom_tools), ..Envelope::default() };
+            let mut writer = StreamWriter::new(envelope);
+            writer.write(&call(0));
+            for piece in pieces {
+                writer.write(&Delta::Arguments { choice: 0, call: 0, text: Text::new(piece) });
+            }
+            writer.write(&finish(0));
+            let written = String::from_utf8(writer.take_bytes()).unwrap();
+            let chunks = written.lines().filter_map(|line| line.strip_prefix("data: "));
+            let inputs: String = chunks
+                .filter_map(|chunk| {
+                    let chunk: serde_json::Value = serde_json::from_str(chunk).ok()?;
+                    let call = &chunk["choices"][0]["delta"]["tool_calls"][0];
+                    assert_eq!(call.get("function"), None, "{chunk}");
+                    Some(call["custom"]["input"].as_str()?.to_owned())
+                })
+                .collect();
+            assert_eq!(inputs, input);
+        }
+    }
+
+    #[test]
+    fn a_client_that_declares_functions_reads_one_function_call() {
+        let envelope = Envelope { call_form: CallForm::Functions, ..Envelope::default() };
+        let mut writer = StreamWriter::new(envelope);
+        for delta in [call(0), arguments(0), call(1), arguments(1), finish(0), Delta::End] {
+            writer.write(&delta);
+        }
+        let written = String::from_utf8(writer.take_bytes()).unwrap();
+        let deltas = written.lines().filter_map(|line| {
+            let chunk: serde_json::Value =
+                serde_json::from_str(line.strip_prefix("data: ")?).ok()?;
+            let choice = &chunk["choices"][0];
+            Some((choice["delta"].to_string(), choice["finish_reason"].to_string()))
+        });
+        let expected = [
+            (r#"{"role":"assistant","content":""}"#, "null"),
+            (r#"{"function_call":{"name":"f","arguments":""}}"#, "null"),
+            (r#"{"function_call":{"arguments":"{}"}}"#, "null"),
+            ("{}", "\"function_call\""),
+        ];
+        let expected = expected.map(|(delta, finish)| (delta.to_owned(), finish.to_owned()));
+        assert_eq!(deltas.collect::<Vec<_>>(), expected);
     }
 
     #[test]

@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use serde_json::value::{RawValue, to_raw_value};
 
+use crate::json::{SurrogateHalf, well_formed};
+
 /// String as a JSON token, quotes and escapes included. Borrowed from a body, or owned.
 #[derive(Clone, Debug, Serialize)]
 #[serde(transparent)]
@@ -17,6 +19,12 @@ impl<'a> Text<'a> {
     /// Creates a text from plain characters.
     pub fn new(plain: &str) -> Self {
         Self(to_raw_value(plain).map_or_else(|_| null_token(), Cow::Owned))
+    }
+
+    /// Creates a text from the inside of a JSON string.
+    pub fn from_escaped(escaped: &str) -> Text<'static> {
+        let json = RawValue::from_string(format!("\"{escaped}\""));
+        Text(json.map_or_else(|_| null_token(), Cow::Owned))
     }
 
     /// Returns the text in `raw`, if that is a string.
@@ -51,24 +59,7 @@ impl<'a> Text<'a> {
         if !decoded.is_empty() || self.is_empty() {
             return decoded;
         }
-        let mut json = String::with_capacity(self.json().len());
-        let mut rest = self.json();
-        while let Some(at) = rest.find('\\') {
-            let (plain, escape) = rest.split_at(at);
-            json.push_str(plain);
-            let length = match surrogate(escape) {
-                Some(true) if surrogate(escape.get(6..).unwrap_or_default()) == Some(false) => 12,
-                Some(_) => {
-                    json.push_str("\\ufffd");
-                    rest = escape.get(6..).unwrap_or_default();
-                    continue;
-                }
-                None => 2,
-            };
-            json.push_str(escape.get(..length).unwrap_or_default());
-            rest = escape.get(length..).unwrap_or_default();
-        }
-        json.push_str(rest);
+        let json = well_formed(Cow::Borrowed(self.json()));
         Cow::Owned(serde_json::from_str(&json).unwrap_or_default())
     }
 
@@ -76,18 +67,19 @@ impl<'a> Text<'a> {
     /// `carry`, and moves a half at the end into `carry`. Returns `None` if there is no half.
     pub fn split_character(&self, carry: &mut String) -> Option<Text<'static>> {
         let escaped = self.escaped();
-        let half = escaped.len().checked_sub(6).and_then(|at| escaped.get(at..));
-        let before = escaped.get(..escaped.len().saturating_sub(6)).unwrap_or_default();
+        let start = escaped.len().saturating_sub(SurrogateHalf::LENGTH);
+        let (before, half) = (escaped.get(..start).unwrap_or_default(), escaped.get(start..));
         let slashes = before.bytes().rev().take_while(|byte| *byte == b'\\').count();
-        let is_half = half.and_then(surrogate) == Some(true) && slashes % 2 == 0;
+        let found = half.and_then(|half| SurrogateHalf::at_start(half.as_bytes()));
+        let is_half = found == Some(SurrogateHalf::High) && slashes % 2 == 0;
         if !is_half && carry.is_empty() {
             return None;
         }
         let own = if is_half { before } else { escaped };
-        let json = format!("\"{carry}{own}\"");
+        let joined = Self::from_escaped(&format!("{carry}{own}"));
         carry.clear();
         carry.push_str(half.filter(|_| is_half).unwrap_or_default());
-        Some(Text(RawValue::from_string(json).map_or_else(|_| null_token(), Cow::Owned)))
+        Some(joined)
     }
 
     /// Returns the unescaped characters, borrowed from the body if they have no escapes.
@@ -116,8 +108,7 @@ impl<'a> Text<'a> {
 
     /// Returns both texts as one, separated by `between`, which needs no escaping.
     pub fn join(&self, between: &str, other: &Text<'_>) -> Text<'static> {
-        let json = format!("\"{}{between}{}\"", self.escaped(), other.escaped());
-        Text(RawValue::from_string(json).map_or_else(|_| null_token(), Cow::Owned))
+        Self::from_escaped(&format!("{}{between}{}", self.escaped(), other.escaped()))
     }
 
     /// Returns the concatenation of texts.
@@ -126,22 +117,12 @@ impl<'a> Text<'a> {
             return one.clone();
         }
         let all: String = texts.iter().map(Self::escaped).collect();
-        Self(RawValue::from_string(format!("\"{all}\"")).map_or_else(|_| null_token(), Cow::Owned))
+        Self::from_escaped(&all)
     }
 
     /// Returns an owned text.
     pub fn into_owned(self) -> Text<'static> {
         Text(Cow::Owned(self.0.into_owned()))
-    }
-}
-
-/// Returns the half of a surrogate pair that a text begins with: true for the first half.
-fn surrogate(text: &str) -> Option<bool> {
-    let digits = text.strip_prefix("\\u")?.get(..4)?;
-    match u16::from_str_radix(digits, 16).ok()? {
-        0xd800..=0xdbff => Some(true),
-        0xdc00..=0xdfff => Some(false),
-        _ => None,
     }
 }
 

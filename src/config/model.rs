@@ -69,6 +69,9 @@ object_table! {
         /// Efforts that the model accepts in a request with tools: `any` of `reasoning_efforts`, or
         /// `none_only`, with which such a request is sent with the effort `none`.
         "effort_with_tools": word(|| words_of(&EffortWithTools::WORDS)), defaults_to("any");
+        /// Support of custom tools, whose input is plain text, with the API schema `openai`. Other
+        /// models receive such a tool as a function with one string.
+        "custom_tools": Flag, defaults_to("false");
         /// Support of `temperature`, `top_p`, `logprobs` and `top_logprobs`: `always`, or only without
         /// reasoning (`effort_none`).
         "sampling": word(|| words_of(&Sampling::WORDS)), defaults_to("always");
@@ -170,6 +173,8 @@ pub struct Model {
     pub prefill: Option<bool>,
     /// Accepted efforts in a request with tools.
     pub effort_with_tools: EffortWithTools,
+    /// Support of custom tools.
+    pub custom_tools: bool,
     /// Support of sampling parameters.
     pub sampling: Sampling,
     /// Maximum temperature.
@@ -227,6 +232,7 @@ impl Model {
             effort_with_tools: entry
                 .word("effort_with_tools", &EffortWithTools::WORDS)
                 .unwrap_or(EffortWithTools::Any),
+            custom_tools: entry.flag("custom_tools"),
             sampling: entry.word("sampling", &Sampling::WORDS).unwrap_or(Sampling::Always),
             max_temperature: entry.decimal("max_temperature"),
             deadlines: read_deadlines(entry, context.deadlines),

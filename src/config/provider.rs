@@ -135,6 +135,8 @@ pub enum Quirk {
     ReasoningDetails,
     /// `enable_thinking: false` is sent when the response is not streamed.
     ThinkingOnlyStreamed,
+    /// The schemas of tools are sent in the form that Moonshot accepts.
+    MoonshotSchemas,
     /// The model is sent in the path, `:rawPredict`, and not in the body: Claude on Vertex AI.
     RawPredict,
 }
@@ -149,7 +151,7 @@ impl Quirk {
     }
 
     /// Words in the configuration.
-    pub const WORDS: [(&'static str, Self); 10] = [
+    pub const WORDS: [(&'static str, Self); 11] = [
         ("max_tokens", Self::MaxTokens),
         ("system_for_developer", Self::SystemForDeveloper),
         ("name_in_content", Self::NameInContent),
@@ -159,6 +161,7 @@ impl Quirk {
         ("reasoning_with_tool_calls", Self::ReasoningWithToolCalls),
         ("reasoning_details", Self::ReasoningDetails),
         ("thinking_only_streamed", Self::ThinkingOnlyStreamed),
+        ("moonshot_schemas", Self::MoonshotSchemas),
         ("raw_predict", Self::RawPredict),
     ];
 }

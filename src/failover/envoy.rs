@@ -108,6 +108,8 @@ impl Cause {
         let (_, reason) = text.split_once("reset reason: ").unwrap_or_default();
         match status {
             504 => Self::Timeout,
+            // The length of an answer that ends early is wrong, too.
+            _ if reason.starts_with("protocol error") => Self::NotHttp,
             _ if LOST.iter().any(|lost| reason.starts_with(lost)) => Self::ConnectionLost,
             _ => Self::ConnectionFailed,
         }
@@ -288,6 +290,7 @@ mod tests {
         let lost = [call("connection termination"), router("connection_termination")];
         assert_eq!(lost, [Cause::ConnectionLost; 2]);
         assert_eq!([call("remote reset"), router("remote_reset")], [Cause::ConnectionLost; 2]);
+        assert_eq!([call("protocol error"), router("protocol_error")], [Cause::NotHttp; 2]);
         let refused = "remote connection failure, transport failure reason: delayed connect error";
         let failed = [call(refused), router("remote_connection_failure,reason")];
         assert_eq!(failed, [Cause::ConnectionFailed; 2]);

@@ -8,7 +8,7 @@ use super::support::{ParameterSupport, support_of};
 use super::{Fit, MAX_REPORTED, is_plain};
 use crate::{
     chat::{
-        message::{Content, Message, Part},
+        message::{Message, Part},
         parameter::Parameter,
         request::Request,
     },
@@ -40,7 +40,7 @@ impl Fit<'_> {
             let dropped =
                 |part: &Part<'_>| is_dropped(part.cache_control.map(CacheControlMark::Part));
             is_dropped(message.cache_control.map(CacheControlMark::Message))
-                || parts(&message.content).any(dropped)
+                || message.content.parts().iter().any(dropped)
         });
         let mut tools = request.tools.iter();
         let tools = tools.any(|tool| is_dropped(tool.cache_control.map(CacheControlMark::Tool)));
@@ -53,7 +53,7 @@ impl Fit<'_> {
 
     /// Reports `image_url.detail`, where it is not `auto`, for an API schema without such a field.
     pub fn drop_image_detail(&mut self, request: &Request<'_>) {
-        let parts = request.messages.iter().flat_map(|message| parts(&message.content));
+        let parts = request.messages.iter().flat_map(|message| message.content.parts());
         let mut details = parts.filter_map(|part| part.image_url.as_ref()?.detail.as_ref());
         if details.any(|detail| detail.decode() != "auto") {
             self.dropped.push(Cow::Borrowed("image_url.detail"));
@@ -102,9 +102,3 @@ impl Fit<'_> {
 
 /// The values of an object, unread.
 type UnreadObject<'a> = BTreeMap<String, &'a RawValue>;
-
-/// Returns the parts of a message: none for plain text.
-fn parts<'c, 'a>(content: &'c Content<'a>) -> impl Iterator<Item = &'c Part<'a>> {
-    let parts = if let Content::Parts(parts) = content { parts.as_slice() } else { &[] };
-    parts.iter()
-}

@@ -62,8 +62,8 @@ fn openai(parameter: Parameter) -> ParameterSupport {
         }
         // Usage is always requested; the gateway decides whether the client receives it.
         P::StreamOptions => ParameterSupport::Emulated,
-        // Replaced by tools in 2023.
-        P::Functions | P::FunctionCall => ParameterSupport::Refused,
+        // Replaced by tools in 2023, and sent as such.
+        P::Functions | P::FunctionCall => ParameterSupport::Emulated,
         ours if ours.scope() == ParameterScope::Gateway => ParameterSupport::Emulated,
         _ => ParameterSupport::Mapped,
     }
@@ -99,7 +99,7 @@ fn anthropic(parameter: Parameter) -> ParameterSupport {
         P::N | P::Logprobs | P::Modalities | P::Audio | P::WebSearchOptions => {
             ParameterSupport::Refused
         }
-        P::Functions | P::FunctionCall => ParameterSupport::Refused,
+        P::Functions | P::FunctionCall => ParameterSupport::Emulated,
         P::Fallbacks
         | P::FallbackConfig
         | P::PostProcessingSteps
@@ -136,7 +136,7 @@ fn gemini(parameter: Parameter) -> ParameterSupport {
         P::Metadata | P::SafetyIdentifier | P::ServiceTier | P::Store => ParameterSupport::Dropped,
         P::User | P::ZeroDataRetention => ParameterSupport::Dropped,
         P::Audio | P::Modalities | P::WebSearchOptions => ParameterSupport::Refused,
-        P::Functions | P::FunctionCall => ParameterSupport::Refused,
+        P::Functions | P::FunctionCall => ParameterSupport::Emulated,
     }
 }
 

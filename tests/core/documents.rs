@@ -154,6 +154,7 @@ fn told(parameter: Parameter, value: Value, schema: ApiSchema) -> ParameterSuppo
         Parameter::ToolChoice | Parameter::ParallelToolCalls => {
             body["tools"] = self::value(Parameter::Tools).unwrap();
         }
+        Parameter::FunctionCall => body["functions"] = self::value(Parameter::Functions).unwrap(),
         Parameter::Metadata => body["store"] = json!(true),
         Parameter::TopLogprobs if schema != ApiSchema::Anthropic => body["logprobs"] = json!(true),
         Parameter::MaxCompletionTokens => drop(body.as_object_mut().unwrap().remove("max_tokens")),

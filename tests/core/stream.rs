@@ -248,7 +248,8 @@ fn spread(answer: &Value) -> Value {
     for key in ["id", "created", "model", "request_id"] {
         spread[key] = answer[key].clone();
     }
-    if let Some(usage) = answer.get("usage") {
+    // A stream has usage if it was asked for, and an answer in any case.
+    if let Some(usage) = answer.get("usage").filter(|usage| usage["reported"].is_null()) {
         spread["usage"] = usage.clone();
     }
     spread

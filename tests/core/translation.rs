@@ -351,6 +351,32 @@ fn every_field_with_a_wrong_type_is_reported_at_once() {
 }
 
 #[test]
+fn half_of_a_character_is_replaced_wherever_it_stands() {
+    let message = |content: &str| {
+        format!(r#"{{"model":"MODEL","messages":[{{"role":"user","content":{content}}}]}}"#)
+    };
+    let call = r#"{"model":"MODEL","messages":[{"role":"user","content":"Hi"},{"role":"assistant","tool_calls":[{"id":"a","function":{"name":"f","arguments":"{\"x\":\"\\ud83d\"}"}}]},{"role":"tool","tool_call_id":"a","content":"\ude00"}]}"#;
+    let bodies = [
+        message(r#""cut \ud83d here""#),
+        message(r#"[{"type":"text","text":"\ud83d"}]"#),
+        call.to_owned(),
+    ];
+    for body in bodies {
+        for model in ["gpt", "claude", "gemini"] {
+            let body = body.replace("MODEL", model);
+            let (_, outgoing, _) = play::ask(&gateway(), body.as_bytes())
+                .unwrap_or_else(|reply| panic!("refused: {reply:?}"));
+            let sent: Value = serde_json::from_slice(&outgoing.body).unwrap();
+            assert!(sent.to_string().contains('\u{fffd}'), "{model}: {sent}");
+        }
+    }
+    let body = message(r#""cut \ud83d here""#).replace("MODEL", "gpt");
+    let (mut attempt, _, _) = play::ask(&gateway(), body.as_bytes()).unwrap();
+    let got = play::receive(&mut attempt, play::head(&json!({})), &[ANSWER.as_bytes()]);
+    assert_eq!(Answer(got).header("x-attache-params"), Some("corrected=lone_surrogates"));
+}
+
+#[test]
 fn messages_that_are_none() {
     let cases = [
         (json!([7]), "messages[0]"),

@@ -105,12 +105,14 @@ fn everything_a_model_lacks_is_named() {
         "model anywhere does not support response_format",
         "model anywhere does not support tools",
         "model anywhere does not support tool_choice",
-        "model anywhere does not support functions, use tools",
         "model anywhere does not support modalities",
         "model anywhere does not support audio",
         "model anywhere does not support web_search_options",
     ];
-    assert_wrong([(body, &expected[..])]);
+    let functions = json!({"model": "anywhere", "model_region": "global", "prompt": "Hi",
+        "functions": [{"name": "f"}]});
+    let no_functions = ["model anywhere does not support functions, use tools"];
+    assert_wrong([(body, &expected[..]), (functions, &no_functions)]);
 }
 
 #[test]
@@ -220,9 +222,11 @@ fn a_mistake_in_the_tools_has_its_place() {
             ),
             (json!([{"type": "function"}]), "tools[0]: function is missing"),
             (json!([{"type": "function", "function": {"name": ""}}]), "tools[0]: name is empty"),
+            (json!([{"type": "custom"}]), "tools[0]: custom is missing"),
+            (json!([{"type": "custom", "custom": {"name": ""}}]), "tools[0]: name is empty"),
             (
-                json!([{"type": "custom", "custom": {}}]),
-                "tools[0]: unknown type `custom`, there is `function`",
+                json!([{"type": "browser", "custom": {"name": "f"}}]),
+                "tools[0]: unknown type `browser`, there are `function` and `custom`",
             ),
             (
                 json!([{"type": "function", "function": {"name": "f", "parameters": []}}]),

@@ -64,7 +64,7 @@ fn the_scheme_of_a_key_has_any_case() {
         for (scheme, status) in &cases {
             let marker = marker();
             let request = Request::chat(chat("gpt", &marker).to_string())
-                .header("authorization", &format!("{scheme}{key}"));
+                .header("authorization", format!("{scheme}{key}"));
             assert_eq!(client.without_key().send(request).status, *status, "`{scheme}`");
             assert_eq!(shared().reached(&marker).len(), usize::from(*status == 200), "`{scheme}`");
         }

@@ -10,9 +10,9 @@ use testkit::voice::{CASES, body};
 
 const MODELS: [&str; 3] = ["gpt", "claude", "gemini"];
 
-/// The bodies that can be answered. Functions are from before tools.
+/// The bodies that can be answered: all of them.
 fn bodies() -> impl Iterator<Item = (&'static str, &'static str)> {
-    CASES.iter().copied().filter(|(name, _)| *name != "vapi/functions")
+    CASES.iter().copied()
 }
 
 /// The body of one case, with a script for the provider in the caller's last words.
@@ -67,11 +67,6 @@ fn what_is_left_out_of_a_call_is_told_to_the_platform_by_name() {
     assert_eq!(told("vapi/variable").as_deref(), Some(expected));
     let expected = "dropped=crmId,tier,tags,call,phoneNumber,customer,destination,__proto__,+1";
     assert_eq!(told("vapi/destructured").as_deref(), Some(expected));
-    let (_, functions) = CASES.iter().find(|(name, _)| *name == "vapi/functions").expect("a case");
-    let answer = shared().us().send(Request::chat(body(functions, "gpt", "")));
-    let error = assert_error(&answer, 400, "unsupported_parameter");
-    assert_eq!(error["error"]["message"], "model gpt does not support functions, use tools");
-    assert!(!answer.text().contains("confidential-"), "{answer:?}");
 }
 
 #[test]

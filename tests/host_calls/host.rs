@@ -21,14 +21,8 @@ pub struct Call {
     pub function: &'static str,
     /// The subject of the call, for a reader.
     pub subject: String,
-}
-
-impl Call {
-    /// Returns `true` if the host has the module allocate memory for what it returns.
-    pub fn returns_bytes(&self) -> bool {
-        let getters = ["get_buffer_", "get_header_", "get_property", "get_shared_data"];
-        getters.iter().any(|getter| self.function.starts_with(getter))
-    }
+    /// `true` if the module allocated memory for what the host returned.
+    pub returned_bytes: bool,
 }
 
 type Headers = Vec<(Vec<u8>, Vec<u8>)>;
@@ -103,7 +97,7 @@ fn called<T>(
     act: impl FnOnce(&mut State) -> T,
 ) -> T {
     STATE.with_borrow_mut(|state| {
-        state.calls.push(Call { function, subject: subject.into() });
+        state.calls.push(Call { function, subject: subject.into(), returned_bytes: false });
         act(state)
     })
 }
@@ -140,6 +134,9 @@ unsafe fn give(bytes: Option<Vec<u8>>, data: *mut *mut u8, size: *mut usize) -> 
     let Some(bytes) = bytes else { return NOT_FOUND };
     // The SDK takes null for nothing.
     let length = bytes.len();
+    STATE.with_borrow_mut(|state| {
+        state.calls.iter_mut().last().unwrap().returned_bytes = length > 0;
+    });
     let start = if length == 0 {
         ptr::null_mut()
     } else {

@@ -134,7 +134,7 @@ fn table(found: &[(&str, Vec<Call>)]) -> String {
     for function in functions {
         row(&mut text, function, found, |call| call.function == function);
     }
-    row(&mut text, "returning bytes", found, Call::returns_bytes);
+    row(&mut text, "returning bytes", found, |call| call.returned_bytes);
     row(&mut text, "all", found, |_| true);
     text + "\n"
 }
@@ -153,7 +153,7 @@ fn lists(found: &[(&str, Vec<Call>)]) -> String {
     let mut text = String::new();
     for (name, calls) in found {
         writeln!(text, "\n{name}").unwrap();
-        for Call { function, subject } in calls {
+        for Call { function, subject, .. } in calls {
             writeln!(text, "    {function} {subject}").unwrap();
         }
     }

@@ -1,7 +1,6 @@
 //! Decoding of whole answers. Claude API reference, *Messages*, "Response"; *Errors*.
 
 use super::{
-    names::ToolNames,
     reasoning::ThinkingBlock,
     wire::{AnthropicMessage, ResponseBlock, UsageTokens, WireBlock, to_finish},
 };
@@ -11,6 +10,7 @@ use crate::{
         origin::ResponseContext,
         tool_call_input::to_arguments,
         tool_call_pieces::{NO_CALLS, NO_NAME, NO_OBJECT},
+        tool_names::ToolNames,
     },
     chat::{
         answer::{Answer, Call, Choice},

@@ -2,9 +2,9 @@
 
 use std::rc::Rc;
 
-use super::{answer, names::ToolNames, stream::StreamProgress};
+use super::{answer, stream::StreamProgress};
 use crate::{
-    api_schema::origin::ResponseContext,
+    api_schema::{origin::ResponseContext, tool_names::ToolNames},
     chat::{answer::Answer, delta::Delta, error::Error},
 };
 

@@ -5,7 +5,7 @@
 use std::{borrow::Cow, num::NonZeroU32};
 
 use super::{
-    cache_control::is_known_cache_control,
+    cache_control::{CacheMarks, MAX_MARKS, is_known_cache_control, is_known_mark},
     messages::to_turns,
     request::AnthropicRequest,
     response_format::OutputFormat,
@@ -31,12 +31,13 @@ pub(crate) fn fit<'q>(
 ) -> AnthropicRequest<'q> {
     let mut mistakes = Vec::new();
     let mut conversation = to_turns(&request.messages, &mut mistakes);
-    let tools = AnthropicTools::new(request, fit, &mut mistakes);
+    let mut tools = AnthropicTools::new(request, fit, &mut mistakes);
     fit_thinking(fit, request, target, &conversation, &tools);
     fit_sampling(fit, request);
     fit_stop(fit);
     fit_user(fit);
     fit_cache_control(fit, request);
+    limit_cache_control(fit, request, &mut conversation, &mut tools);
     fit.drop_image_detail(request);
     if tools.loosen_strict() {
         fit.emulated.push("tools.strict");
@@ -75,6 +76,27 @@ fn fit_cache_control(fit: &mut Fit<'_>, request: &Request<'_>) {
         | CacheControlMark::Tool(raw)) = mark;
         is_known_cache_control(raw)
     });
+}
+
+/// Removes the marks that are one too many for Claude, and reports them. The mark of the request as a
+/// whole is one of them.
+fn limit_cache_control<'q>(
+    fit: &mut Fit<'q>,
+    request: &Request<'q>,
+    conversation: &mut AnthropicConversation<'q>,
+    tools: &mut AnthropicTools<'q>,
+) {
+    let own = request.parameters.get(Parameter::CacheControl);
+    let own = own.filter(|_| fit.value(Parameter::CacheControl).is_some());
+    let limit = MAX_MARKS - usize::from(is_known_mark(own));
+    let [system, turns] = conversation.cache_marks();
+    let removed = CacheMarks { tools: tools.cache_marks(), system, turns }.limit(limit);
+    for (name, count) in [("messages", removed.messages), ("tools", removed.tools)] {
+        let name = Cow::Owned(format!("{name}.cache_control"));
+        if count > 0 && !fit.dropped.contains(&name) {
+            fit.dropped.push(name);
+        }
+    }
 }
 
 /// Switches thinking off where Claude refuses it: when a tool must be called, when the unfinished

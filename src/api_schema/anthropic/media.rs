@@ -3,15 +3,9 @@
 
 use std::borrow::Cow;
 
-use serde::Deserialize;
-use serde_json::value::RawValue;
-
 use crate::{
     api_schema::data_url::{DataUrl, decode_base64, has_data_scheme, looks_like_base64},
-    chat::{
-        message::{ImageUrl, Part},
-        text::Text,
-    },
+    chat::message::{FileFields, ImageUrl, Part},
     json::Object,
 };
 
@@ -66,18 +60,10 @@ fn inline<'q>(url: &Cow<'q, str>) -> Result<Option<(String, Cow<'q, str>)>, Stri
 }
 
 /// Returns the block of a file: a PDF, a text or an image. An error is a sentence for the client.
-pub(super) fn file_block(raw: &RawValue) -> Result<MediaBlock<'_>, String> {
-    #[derive(Deserialize)]
-    struct FileFields<'a> {
-        #[serde(borrow, default)]
-        filename: Option<Text<'a>>,
-        #[serde(borrow, default)]
-        file_data: Option<Text<'a>>,
-    }
+fn file_block<'q>(part: &Part<'q>) -> Result<MediaBlock<'q>, String> {
     let problem =
         || "a file needs file_data, a data URL; a file_id is another provider's".to_owned();
-    let FileFields { filename, file_data } =
-        serde_json::from_str(raw.get()).map_err(|_| problem())?;
+    let FileFields { filename, file_data, .. } = part.file_fields().ok_or_else(problem)?;
     let url = file_data.ok_or_else(problem)?.into_decoded();
     let title = filename.map(|name| name.decode().into_owned()).filter(|name| !name.is_empty());
     // OpenAI's reference describes bare base64, its guide a data URL.
@@ -185,8 +171,8 @@ pub(super) fn media_block<'q>(part: &'q Part<'_>) -> Result<Option<MediaBlock<'q
     if let Some(image) = part.image_url.as_ref().filter(|_| part.kind == "image_url") {
         return image_block(image).map(Some);
     }
-    if let Some(raw) = part.file.filter(|_| part.kind == "file") {
-        return file_block(raw).map(Some);
+    if part.kind == "file" && part.file.is_some() {
+        return file_block(part).map(Some);
     }
     Ok(None)
 }

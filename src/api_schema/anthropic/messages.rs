@@ -12,14 +12,12 @@ use super::{
         AnthropicConversation, AnthropicTurn, BlockContent, ContentBlock, ToolResult, TurnRole,
     },
 };
-use crate::{
-    api_schema::pending_calls::{CallKey, PendingCalls},
-    chat::{
-        message::{Content, Function, Message, Part, Role},
-        mistake::{MAX_MISTAKES, Mistake, MistakeKind},
-        text::Text,
-        tools::arguments_to_object,
-    },
+use crate::chat::{
+    message::{Content, Function, Message, Part, Role},
+    mistake::{MAX_MISTAKES, Mistake, MistakeKind},
+    pending_calls::{CallKey, PendingCalls},
+    text::Text,
+    tools::arguments_to_object,
 };
 
 /// Translates messages. Those that Claude cannot be sent are added to the mistakes.
@@ -34,8 +32,8 @@ pub(super) fn to_turns<'q>(
         calls: PendingCalls::default(),
         mistakes,
     };
-    for (index, message) in messages.iter().enumerate() {
-        builder.add_message(&format!("messages[{index}]"), message);
+    for message in messages {
+        builder.add_message(&format!("messages[{}]", message.index), message);
     }
     builder.add_missing_results();
     let ends_in_user = messages.last().is_some_and(|message| message.role == Role::User);
@@ -140,10 +138,7 @@ impl<'q> TurnBuilder<'q, '_> {
 
     fn add_result(&mut self, path: &str, message: &'q Message<'_>) {
         let blocks = self.blocks(path, message);
-        let Some(call) = self.calls.pair(&CallKey::of_result(message)) else {
-            let problem = "no call of the assistant before it waits for this result";
-            return self.add_mistake(path, problem);
-        };
+        let Some(call) = self.calls.pair(&CallKey::of_result(message)) else { return };
         call.has_result = true;
         let (id, content) = (call.id.clone(), Some(blocks));
         let result = ToolResult { id, content, cache_control: message.cache_control };

@@ -4,13 +4,16 @@
 use super::{
     cache_control::write_cache_control,
     decoder::AnthropicDecoder,
+    names::RULES,
     response_format::OutputFormat,
     thinking::{SAMPLING, ThinkingMode},
     tools::AnthropicTools,
     turns::AnthropicConversation,
 };
 use crate::{
-    api_schema::{stop_sequences::stop_sequences, translation::TranslationInput},
+    api_schema::{
+        stop_sequences::stop_sequences, tool_names::ToolNames, translation::TranslationInput,
+    },
     chat::{effort::Effort, parameter::Parameter},
     config::{Quirk, Target},
     fit::{Fit, StreamMode},
@@ -40,7 +43,7 @@ pub(crate) fn request(
 ) -> ((String, Vec<u8>), AnthropicDecoder) {
     let AnthropicRequest { conversation, tools, format, thinking } = request;
     let (fit, target) = (input.fit, &input.target);
-    let names = tools.names(conversation);
+    let names = ToolNames::of_request(RULES, input.request);
     let mut out = Vec::with_capacity(input.request.parameters.length() + 256);
     let mut body = Object::open(&mut out);
     write_model(&mut body, target);

@@ -4,7 +4,6 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{
-    names::ToolNames,
     reasoning::ThinkingBlock,
     wire::{self, ResponseBlock, StopDetails, UsageTokens, WireBlock},
 };
@@ -14,6 +13,7 @@ use crate::{
         origin::ResponseContext,
         tool_call_input::to_arguments,
         tool_call_pieces::{CallPiece, NO_NAME, NO_OBJECT, ToolCallPieces},
+        tool_names::ToolNames,
     },
     chat::{
         delta::Delta,

@@ -1,24 +1,23 @@
 //! Tools and the choice among them. Claude API reference, *Create a Message*, `tools` and
 //! `tool_choice`; guide *Structured outputs*, "Strict tool use".
 
-use std::{borrow::Cow, collections::BTreeSet};
+use std::collections::BTreeSet;
 
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{
-    cache_control::write_cache_control,
+    cache_control::{is_known_mark, write_cache_control},
     json_schema::{self, StrictSchema},
-    names::ToolNames,
     turns::AnthropicConversation,
 };
 use crate::{
+    api_schema::tool_names::ToolNames,
     chat::{
         mistake::{MAX_MISTAKES, Mistake, MistakeKind},
         parameter::Parameter,
         request::Request,
         text::Text,
-        tools::{FunctionTool, Tool, ToolChoice},
+        tools::{AllowedTools, AllowedToolsMode, FunctionTool, Tool, ToolChoice},
     },
     collections::set_of,
     fit::Fit,
@@ -110,15 +109,15 @@ impl<'q> AnthropicTools<'q> {
         tools
     }
 
+    /// Returns the cache marks of the tools.
+    pub(super) fn cache_marks(&mut self) -> Vec<&mut Option<&'q RawValue>> {
+        let marks = self.declared.iter_mut().map(|tool| &mut tool.cache_control);
+        marks.filter(|mark| is_known_mark(**mark)).collect()
+    }
+
     /// Returns whether the model must call a tool.
     pub(super) fn require_call(&self) -> bool {
         matches!(self.choice, AnthropicToolChoice::Any | AnthropicToolChoice::Tool(_))
-    }
-
-    /// Returns the names of all tools, those of earlier calls included.
-    pub(super) fn names(&self, conversation: &AnthropicConversation<'_>) -> ToolNames {
-        let declared = self.declared.iter().map(|tool| &tool.function.name);
-        ToolNames::new(declared.chain(conversation.called_names()))
     }
 
     /// Returns whether Claude cannot enforce all schemas of the strict tools.
@@ -176,38 +175,14 @@ impl<'q> AnthropicTools<'q> {
 
     /// Removes the tools that are not allowed. Returns the choice among the others.
     fn allow(&mut self, raw: &RawValue) -> Result<AnthropicToolChoice<'q>, String> {
-        #[derive(Deserialize)]
-        struct AllowedTools<'a> {
-            #[serde(borrow)]
-            mode: Cow<'a, str>,
-            #[serde(borrow)]
-            tools: Vec<AllowedTool<'a>>,
-        }
-        #[derive(Deserialize)]
-        struct AllowedTool<'a> {
-            #[serde(borrow, default)]
-            function: Option<FunctionName<'a>>,
-            #[serde(borrow, default)]
-            name: Option<Text<'a>>,
-        }
-        #[derive(Deserialize)]
-        struct FunctionName<'a> {
-            #[serde(borrow)]
-            name: Text<'a>,
-        }
         let problem = "tool_choice: allowed_tools needs mode, `auto` or `required`, and tools";
-        let allowed: AllowedTools<'_> = serde_json::from_str(raw.get()).map_err(|_| problem)?;
-        let name = |item: AllowedTool<'_>| {
-            let name = item.function.map(|function| function.name).or(item.name)?;
-            Some(name.decode().into_owned())
-        };
-        let names = set_of(allowed.tools.into_iter().filter_map(name));
-        self.declared.retain(|tool| names.contains(tool.function.name.decode().as_ref()));
-        match allowed.mode.as_ref() {
+        let AllowedTools { mode, names } = AllowedTools::read(raw).ok_or(problem)?;
+        let names = set_of(names.iter().map(Text::decode));
+        self.declared.retain(|tool| names.contains(&tool.function.name.decode()));
+        match mode {
             _ if self.declared.is_empty() => Err("tool_choice: it allows none of the tools".into()),
-            "auto" => Ok(AnthropicToolChoice::Auto),
-            "required" => Ok(AnthropicToolChoice::Any),
-            _ => Err(problem.to_owned()),
+            AllowedToolsMode::Auto => Ok(AnthropicToolChoice::Auto),
+            AllowedToolsMode::Required => Ok(AnthropicToolChoice::Any),
         }
     }
 

@@ -7,17 +7,17 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 use super::{
-    cache_control::write_cache_control, media::MediaBlock, names::ToolNames,
-    reasoning::ThinkingBlock, thinking::ThinkingMode,
+    cache_control::{is_known_mark, write_cache_control},
+    media::MediaBlock,
+    reasoning::ThinkingBlock,
+    thinking::ThinkingMode,
 };
 use crate::{
+    api_schema::{tool_names::ToolNames, tool_results::MISSING_RESULT},
     chat::text::Text,
     fit::closing_message::ClosingMessage,
     json::{Object, list},
 };
-
-/// The content of a result that the conversation lacks.
-const MISSING_RESULT_TEXT: &str = "This call has no result.";
 
 /// A conversation in Claude's turns, not written yet.
 #[derive(Debug, Default)]
@@ -118,6 +118,13 @@ impl<'q> AnthropicConversation<'q> {
         }
     }
 
+    /// Returns the cache marks of the system prompt, and those of the turns.
+    pub(super) fn cache_marks(&mut self) -> [Vec<&mut Option<&'q RawValue>>; 2] {
+        let system = marks_of(&mut self.system).collect();
+        let turns = self.turns.iter_mut().flat_map(AnthropicTurn::cache_marks).collect();
+        [system, turns]
+    }
+
     /// Adds a turn in which the user asks the model to continue its answer.
     pub(super) fn ask_to_continue(&mut self) {
         self.turns.push(AnthropicTurn::from_user(ClosingMessage::Continue));
@@ -154,7 +161,25 @@ fn trim_end(text: &mut Text<'_>) {
     }
 }
 
-impl AnthropicTurn<'_> {
+/// Returns the marks of blocks that Claude knows.
+fn marks_of<'b, 'q>(
+    blocks: &'b mut [ContentBlock<'q>],
+) -> impl Iterator<Item = &'b mut Option<&'q RawValue>> {
+    let marks = blocks.iter_mut().map(|block| &mut block.cache_control);
+    marks.filter(|mark| is_known_mark(**mark))
+}
+
+impl<'q> AnthropicTurn<'q> {
+    /// Returns the cache marks in the order in which they are written.
+    fn cache_marks(&mut self) -> impl Iterator<Item = &mut Option<&'q RawValue>> {
+        let results = self.results.iter_mut().flat_map(|result| {
+            let inner = result.content.iter_mut().flat_map(|blocks| marks_of(blocks));
+            let own = std::iter::once(&mut result.cache_control);
+            inner.chain(own.filter(|mark| is_known_mark(**mark)))
+        });
+        results.chain(marks_of(&mut self.blocks))
+    }
+
     /// Returns an empty turn.
     pub(super) fn new(role: TurnRole) -> Self {
         Self { role, results: Vec::new(), blocks: Vec::new() }
@@ -240,7 +265,7 @@ impl ToolResult<'_> {
             Some(blocks) if blocks.is_empty() => {}
             Some(blocks) => write_blocks(result.key("content"), blocks),
             None => {
-                result.value("content", MISSING_RESULT_TEXT).value("is_error", &true);
+                result.value("content", MISSING_RESULT).value("is_error", &true);
             }
         }
         write_cache_control(&mut result, self.cache_control);

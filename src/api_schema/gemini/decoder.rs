@@ -1,10 +1,8 @@
 //! The decoder of a response: an answer in one piece, or the events of a stream.
 
-use std::collections::BTreeMap;
-
 use super::{answer, parts::PartDecoder, stream::GeminiStream};
 use crate::{
-    api_schema::origin::ResponseContext,
+    api_schema::{origin::ResponseContext, tool_names::ToolNames},
     chat::{answer::Answer, delta::Delta, error::Error},
 };
 
@@ -16,12 +14,8 @@ pub(crate) struct GeminiDecoder {
 }
 
 impl GeminiDecoder {
-    /// `original_names` holds the client's tool names, by the names that were sent in their place.
-    pub(super) fn new(original_names: BTreeMap<String, String>, request_id: &str) -> Self {
-        Self {
-            parts: PartDecoder::new(original_names, request_id),
-            stream: GeminiStream::default(),
-        }
+    pub(super) fn new(names: ToolNames, request_id: &str) -> Self {
+        Self { parts: PartDecoder::new(names, request_id), stream: GeminiStream::default() }
     }
 
     /// Decodes an answer in one piece.

@@ -3,11 +3,19 @@
 
 use std::{borrow::Cow, num::NonZeroU32};
 
-use super::closing::closing_message;
+use super::{
+    closing::closing_message,
+    media::{MediaPart, is_vertex},
+};
 use crate::{
-    api_schema::stop_sequences::stop_sequences,
+    api_schema::{
+        stop_sequences::stop_sequences,
+        tool_names::{FirstCharacter, NameRules},
+        tool_results::MOVED_MEDIA,
+    },
     chat::{
         effort::Effort,
+        message::Part,
         mistake::{Mistake, MistakeKind},
         parameter::Parameter,
         request::Request,
@@ -17,6 +25,11 @@ use crate::{
     config::{Model, Target, Thinking},
     fit::{Fit, closing_message::ClosingMessage},
 };
+
+/// The rules for names of functions. Vertex AI accepts twice the length; both get the shorter.
+/// ai.google.dev, *Function calling*, *Function declarations*.
+pub(super) const RULES: NameRules =
+    NameRules { max_length: 64, marks: "_.:-", first: FirstCharacter::LetterOrUnderscore };
 
 /// Maximum number of candidates. cloud.google.com, *GenerationConfig*, `candidateCount`.
 const MAX_CANDIDATES: u32 = 8;
@@ -50,6 +63,9 @@ pub(super) fn format_excludes_tools(request: &Request<'_>, model: &Model) -> boo
 pub(crate) fn fit(fit: &mut Fit<'_>, request: &Request<'_>, target: &Target<'_>) {
     fit.drop_cache_control(request, |_| false);
     fit.drop_image_detail(request);
+    if request.result_parts().any(|part| is_moved(part, target)) {
+        fit.emulated.push(MOVED_MEDIA);
+    }
     if closing_message(request, target) == Some(ClosingMessage::Continue) {
         fit.emulated.push("prefill");
     }
@@ -69,6 +85,17 @@ pub(crate) fn fit(fit: &mut Fit<'_>, request: &Request<'_>, target: &Target<'_>)
             _ => {}
         }
     }
+}
+
+/// Returns true if a response to a call may hold media, as for Gemini 3 and later.
+pub(super) fn takes_media_in_results(target: &Target<'_>) -> bool {
+    !has_thinking_budget(target.model)
+}
+
+/// Returns true if a part of a result is sent behind the result.
+fn is_moved(part: &Part<'_>, target: &Target<'_>) -> bool {
+    let fits = |media: MediaPart<'_>| takes_media_in_results(target) && media.fits_in_result();
+    part.as_text().is_none() && !MediaPart::read(part, is_vertex(target)).is_ok_and(fits)
 }
 
 /// Clamps a seed to Gemini's 32 bits. The low half of a longer seed is kept, so that different

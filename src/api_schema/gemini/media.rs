@@ -1,4 +1,4 @@
-//! Images, documents, audio and video: in the request itself, or by URL on Vertex AI.
+//! Images, documents, audio and video: in the request itself, or by URL.
 
 use std::borrow::Cow;
 
@@ -6,12 +6,20 @@ use serde::Deserialize;
 
 use crate::{
     api_schema::data_url::{DataUrl, is_base64},
-    chat::{message::Part, text::Text},
+    chat::{
+        message::{FileFields, Part},
+        text::Text,
+    },
+    config::Target,
     json::Object,
 };
 
 /// The image types that Gemini accepts. ai.google.dev, *Image understanding*, *Supported image formats*.
 const IMAGES: [&str; 5] = ["image/jpeg", "image/png", "image/webp", "image/heic", "image/heif"];
+
+/// The types that a response to a call may hold.
+const IN_RESULTS: [&str; 5] =
+    ["image/jpeg", "image/png", "image/webp", "application/pdf", "text/plain"];
 
 /// Media types by the extension of a file name. ai.google.dev, *Image understanding*, *Audio
 /// understanding*, *Video understanding*, *Document understanding*.
@@ -49,20 +57,8 @@ const TYPES_BY_EXTENSION: [(&str, &str); 26] = [
 pub(super) enum MediaPart<'m> {
     /// Base64 in the request itself.
     Inline { kind: Cow<'m, str>, data: Cow<'m, str> },
-    /// A URL that Vertex AI fetches.
-    File { kind: Cow<'m, str>, url: Cow<'m, str> },
-}
-
-/// The fields of a `file` part. OpenAI's API reference, *Create chat completion*, *File content
-/// part*.
-#[derive(Deserialize)]
-struct FilePart<'a> {
-    #[serde(borrow, default)]
-    file_data: Option<Text<'a>>,
-    #[serde(borrow, default)]
-    file_id: Option<Text<'a>>,
-    #[serde(borrow, default)]
-    filename: Option<Text<'a>>,
+    /// A URL that Google fetches. AI Studio finds out the type if the URL does not tell it.
+    File { kind: Option<&'static str>, url: Cow<'m, str> },
 }
 
 /// The fields of an `input_audio` part.
@@ -75,18 +71,16 @@ struct AudioPart<'a> {
 }
 
 impl<'m> MediaPart<'m> {
-    /// Reads a part that is not text. Vertex AI fetches URLs, AI Studio does not. An error is a
-    /// sentence for the client.
+    /// Reads a part that is not text. An error is a sentence for the client.
     pub(super) fn read(part: &'m Part<'_>, vertex: bool) -> Result<Self, String> {
         let media = if let Some(image) = &part.image_url {
             Self::from_url(image.url.decode(), None, vertex)
         } else if let Some(raw) = part.input_audio {
             let audio = serde_json::from_str(raw.get());
             audio.map_err(|_| "must hold data and format".to_owned()).and_then(Self::from_audio)
-        } else if let Some(raw) = part.file {
-            let file = serde_json::from_str(raw.get());
-            file.map_err(|_| "must hold file_data".to_owned())
-                .and_then(|file| Self::from_file(&file, vertex))
+        } else if part.file.is_some() {
+            let file = part.file_fields().ok_or_else(|| "must hold file_data".to_owned());
+            file.and_then(|file| Self::from_file(&file, vertex))
         } else {
             Err("is missing".to_owned())
         };
@@ -106,13 +100,25 @@ impl<'m> MediaPart<'m> {
                 json.push(b'"');
             }),
             Self::File { kind, url } => part.object("fileData", |file| {
-                file.value("mimeType", kind).value("fileUri", url);
+                kind.map(|kind| file.value("mimeType", kind));
+                file.value("fileUri", url);
             }),
         };
         part.close();
     }
 
-    /// Returns the part of a URL. The type of a file comes from its name, if it has one.
+    /// Returns true if a response to a call may hold the media. ai.google.dev, *Function calling*,
+    /// "Multimodal function responses", has no other types, and *FunctionResponsePart* no URLs.
+    pub(super) fn fits_in_result(&self) -> bool {
+        match self {
+            Self::Inline { kind, .. } => IN_RESULTS.contains(&kind.as_ref()),
+            Self::File { .. } => false,
+        }
+    }
+
+    /// Returns the part of a URL. The type of a file comes from its name, if it has one. Vertex AI
+    /// requires the type, and also takes `http` and `gs` (cloud.google.com, *FileData*). AI Studio
+    /// takes `https` only (ai.google.dev, *File input methods*, "External HTTP / Signed URLs").
     fn from_url(url: Cow<'m, str>, name: Option<&str>, vertex: bool) -> Result<Self, String> {
         let data_url = DataUrl::parse(&url).filter(|own| own.media_type.contains('/'));
         if let Some(DataUrl { media_type: kind, data }) = data_url {
@@ -121,17 +127,19 @@ impl<'m> MediaPart<'m> {
         if url.starts_with("data:") {
             return Err("must be a data URL with a type and base64".to_owned());
         }
-        let remote = ["https://", "http://", "gs://"].iter().any(|scheme| url.starts_with(scheme));
-        if !remote {
+        let has = |scheme: &&str| url.starts_with(scheme);
+        if !["https://", "http://", "gs://"].iter().any(has) {
             return Err("must be a data URL with base64".to_owned());
         }
-        if !vertex {
-            return Err("this provider fetches no URLs, send base64 in a data URL".to_owned());
+        if !vertex && !url.starts_with("https://") {
+            return Err("this provider fetches only `https` URLs".to_owned());
         }
-        let kind = name.and_then(type_by_name).or_else(|| type_by_name(&url)).ok_or_else(|| {
-            "the URL does not tell a file type, let it end in one such as `.png`".to_owned()
-        })?;
-        Ok(Self::File { kind: Cow::Borrowed(kind), url })
+        let kind = name.and_then(type_by_name).or_else(|| type_by_name(&url));
+        if vertex && kind.is_none() {
+            let problem = "the URL does not tell a file type, let it end in one such as `.png`";
+            return Err(problem.to_owned());
+        }
+        Ok(Self::File { kind, url })
     }
 
     fn from_audio(audio: AudioPart<'m>) -> Result<Self, String> {
@@ -143,7 +151,7 @@ impl<'m> MediaPart<'m> {
     }
 
     /// Returns the part of a file. Some clients send bare base64 and a file name with an extension.
-    fn from_file(file: &FilePart<'_>, vertex: bool) -> Result<Self, String> {
+    fn from_file(file: &FileFields<'_>, vertex: bool) -> Result<Self, String> {
         let name = file.filename.as_ref().map(Text::decode);
         let kind = name.as_deref().and_then(type_by_name);
         if let Some(id) = file.file_id.as_ref().map(Text::decode) {
@@ -162,7 +170,7 @@ impl<'m> MediaPart<'m> {
 
     /// Checks that the type is accepted and that the data is base64.
     fn checked(mut self) -> Result<Self, String> {
-        let (Self::Inline { kind, .. } | Self::File { kind, .. }) = &mut self;
+        let Self::Inline { kind, data } = &mut self else { return Ok(self) };
         if kind.bytes().any(|byte| byte.is_ascii_uppercase()) {
             *kind = Cow::Owned(kind.to_ascii_lowercase());
         }
@@ -172,12 +180,17 @@ impl<'m> MediaPart<'m> {
         if kind.starts_with("image/") && !IMAGES.contains(&kind.as_ref()) {
             return Err(format!("type `{kind}` is not supported, there are {}", IMAGES.join(", ")));
         }
-        match &self {
-            Self::Inline { data, .. } if data.is_empty() => Err("is empty".to_owned()),
-            Self::Inline { data, .. } if !is_base64(data) => Err("is not base64".to_owned()),
-            _ => Ok(self),
+        if data.is_empty() {
+            return Err("is empty".to_owned());
         }
+        if is_base64(data) { Ok(self) } else { Err("is not base64".to_owned()) }
     }
+}
+
+/// Returns true if the target is Vertex AI, by its path. The two differ in the URLs of files that they
+/// take.
+pub(super) fn is_vertex(target: &Target<'_>) -> bool {
+    target.base.path.ends_with("/publishers/google")
 }
 
 /// Returns the type of a file by the extension of its name or URL.

@@ -4,71 +4,30 @@
 
 use std::borrow::Cow;
 
-use serde::{Deserialize, de::IgnoredAny};
-use serde_json::value::RawValue;
-
 use super::{
     closing::closing_message,
     fit::has_thinking_budget,
-    media::MediaPart,
-    request::{RequestBuilder, is_vertex},
+    media::{MediaPart, is_vertex},
+    request::RequestBuilder,
+    results::{ContentsBuilder, PendingCall},
     signature::{PLACEHOLDER, Signatures},
-    turns::{self, TurnsWriter},
+    turns::{self, MODEL, TurnsWriter, USER},
 };
-use crate::{
-    api_schema::pending_calls::{CallKey, PendingCalls},
-    chat::{
-        message::{Content, Message, Part, Role, ToolCall},
-        text::Text,
-        tools::arguments_to_object,
-    },
-    json::{Object, too_deep},
+use crate::chat::{
+    message::{Content, Message, Part, Role, ToolCall},
+    pending_calls::CallKey,
+    text::Text,
+    tools::arguments_to_object,
 };
-
-const USER: &str = "user";
-const MODEL: &str = "model";
-
-/// Maximum depth of a result that is sent as an object. A request may have 100 levels at Google,
-/// and each level of a result counts twice.
-const MAX_DEPTH: usize = 32;
-
-/// Call whose result has not been written.
-struct PendingCall<'q, 'a> {
-    /// The client's id, or `None` for a `function_call`, which has none.
-    id: Option<&'q Text<'a>>,
-    /// Name of the function, as it is sent.
-    name: String,
-    /// The result as a JSON object.
-    response: Option<Vec<u8>>,
-}
-
-/// Fields of a `function_call`, the form that calls had before tools.
-#[derive(Deserialize)]
-struct LegacyCall<'a> {
-    #[serde(borrow)]
-    name: Text<'a>,
-    #[serde(borrow, default)]
-    arguments: Option<Text<'a>>,
-}
-
-/// Builder of `contents`, with the calls that wait for their results.
-#[derive(Default)]
-struct ContentsBuilder<'q, 'a> {
-    turns: TurnsWriter,
-    pending: PendingCalls<PendingCall<'q, 'a>>,
-}
 
 impl<'q, 'a> RequestBuilder<'q, 'a> {
     /// Returns the parts of `systemInstruction`: the texts of system and developer messages,
     /// without the trailing ones.
     pub(super) fn system_parts(&mut self) -> Option<Vec<u8>> {
         let mut parts = Vec::new();
-        let messages = self.input.request.messages.iter().enumerate();
-        for (index, message) in messages.take(self.trailing_instructions()) {
-            if !message.is_instruction() {
-                continue;
-            }
-            for text in self.texts(index, message) {
+        let messages = self.input.request.messages.iter().take(self.trailing_instructions());
+        for message in messages.filter(|message| message.is_instruction()) {
+            for text in self.texts(message) {
                 parts.push(if parts.is_empty() { b'[' } else { b',' });
                 turns::write_text_part(&mut parts, &text, None);
             }
@@ -94,17 +53,17 @@ impl<'q, 'a> RequestBuilder<'q, 'a> {
         let mut contents = ContentsBuilder::default();
         // User messages between calls and their results are written after the results.
         let mut users = Vec::new();
-        for (index, message) in self.input.request.messages.iter().enumerate() {
+        for (position, message) in self.input.request.messages.iter().enumerate() {
             match message.role {
-                Role::System | Role::Developer if index < trailing => {}
-                Role::System | Role::Developer | Role::User => users.push((index, message)),
+                Role::System | Role::Developer if position < trailing => {}
+                Role::System | Role::Developer | Role::User => users.push(message),
                 Role::Assistant => {
                     if !users.is_empty() || contents.has_results() {
                         self.write_user_side(&mut contents, &mut users);
                     }
-                    self.write_assistant(&mut contents, index, message);
+                    self.write_assistant(&mut contents, message);
                 }
-                Role::Tool | Role::Function => self.add_result(&mut contents, index, message),
+                Role::Tool | Role::Function => self.add_result(&mut contents, message),
             }
         }
         self.write_user_side(&mut contents, &mut users);
@@ -119,29 +78,29 @@ impl<'q, 'a> RequestBuilder<'q, 'a> {
     fn write_user_side(
         &mut self,
         contents: &mut ContentsBuilder<'q, 'a>,
-        users: &mut Vec<(usize, &'q Message<'a>)>,
+        users: &mut Vec<&'q Message<'a>>,
     ) {
         contents.write_results(self.has_call_ids());
-        for (index, message) in users.drain(..) {
-            self.write_user(&mut contents.turns, index, message);
+        for message in users.drain(..) {
+            self.write_user(&mut contents.turns, message);
         }
     }
 
     /// Returns true if calls have ids and require signatures, as for Gemini 3 and later.
-    fn has_call_ids(&self) -> bool {
+    pub(super) fn has_call_ids(&self) -> bool {
         !has_thinking_budget(self.input.target.model)
     }
 
     /// Returns the texts of a message, the first prefixed by the speaker's name. A part of another
     /// kind is a mistake.
-    fn texts(&mut self, index: usize, message: &Message<'a>) -> Vec<Text<'a>> {
+    fn texts(&mut self, message: &Message<'a>) -> Vec<Text<'a>> {
         let mut texts = match &message.content {
             Content::Absent => Vec::new(),
             Content::Text(text) => vec![text.clone()],
             Content::Parts(parts) => {
                 for (number, part) in parts.iter().enumerate() {
                     if part.as_text().is_none() {
-                        let param = format!("messages[{index}].content[{number}]");
+                        let param = message.part_path(number);
                         self.add_mistake(param, "only text is supported here");
                     }
                 }
@@ -155,9 +114,9 @@ impl<'q, 'a> RequestBuilder<'q, 'a> {
         texts
     }
 
-    fn write_user(&mut self, turns: &mut TurnsWriter, index: usize, message: &Message<'a>) {
+    fn write_user(&mut self, turns: &mut TurnsWriter, message: &Message<'a>) {
         let Content::Parts(parts) = &message.content else {
-            for text in self.texts(index, message) {
+            for text in self.texts(message) {
                 turns::write_text_part(turns.begin_part(USER), &text, None);
             }
             return;
@@ -177,36 +136,39 @@ impl<'q, 'a> RequestBuilder<'q, 'a> {
                     let text = named.as_ref().unwrap_or(text);
                     turns::write_text_part(turns.begin_part(USER), text, None);
                 }
-                None => self.write_media(turns, index, number, part),
+                None => {
+                    if let Some(media) = self.media(message, number, part) {
+                        media.write(turns.begin_part(USER));
+                    }
+                }
             }
         }
     }
 
-    fn write_media(
+    /// Returns the media in a part that is not text. One that cannot be sent is a mistake.
+    pub(super) fn media<'p>(
         &mut self,
-        turns: &mut TurnsWriter,
-        index: usize,
+        message: &Message<'_>,
         number: usize,
-        part: &Part<'_>,
-    ) {
-        match MediaPart::read(part, is_vertex(&self.input.target)) {
-            Ok(media) => media.write(turns.begin_part(USER)),
-            Err(problem) => {
-                let param = format!("messages[{index}].content[{number}]");
-                self.add_mistake(param, &format!("{}: {problem}", part.kind));
-            }
-        }
+        part: &'p Part<'_>,
+    ) -> Option<MediaPart<'p>> {
+        let media = MediaPart::read(part, is_vertex(&self.input.target));
+        media
+            .map_err(|problem| {
+                let problem = format!("{}: {problem}", part.kind);
+                self.add_mistake(message.part_path(number), &problem);
+            })
+            .ok()
     }
 
     /// Writes the texts of an assistant message, then its calls.
     fn write_assistant(
         &mut self,
         contents: &mut ContentsBuilder<'q, 'a>,
-        index: usize,
         message: &'q Message<'a>,
     ) {
-        let signatures = Signatures::read(message);
-        let mut texts = self.texts(index, message);
+        let (signatures, index) = (Signatures::read(message), message.index);
+        let mut texts = self.texts(message);
         texts.extend(message.refusal.clone().filter(|text| !text.is_empty()));
         let last = texts.len();
         for (number, text) in texts.iter().enumerate() {
@@ -221,8 +183,8 @@ impl<'q, 'a> RequestBuilder<'q, 'a> {
             self.write_call(contents, call, &param, signature.as_deref());
         }
         let has_calls = message.tool_calls.as_ref().is_some_and(|calls| !calls.is_empty());
-        if let Some(raw) = message.function_call.filter(|_| !has_calls) {
-            self.write_legacy_call(contents, index, raw);
+        if message.function_call.is_some() && !has_calls {
+            self.write_legacy_call(contents, message);
         }
     }
 
@@ -234,30 +196,25 @@ impl<'q, 'a> RequestBuilder<'q, 'a> {
         signature: Option<&str>,
     ) {
         let args = self.arguments_object(call.function.arguments.as_ref(), param);
-        let name = self.names.sent(&call.function.name.decode());
+        let name = self.names.sent(&call.function.name);
         let id = Some(&call.id).filter(|id| self.has_call_ids() && !id.is_empty());
         let signature = signature.or(self.placeholder(contents));
         turns::write_call_part(contents.turns.begin_part(MODEL), id, &name, &args, signature);
         let key = CallKey::Id(call.id.decode().into_owned());
-        contents.pending.push(key, PendingCall { id: Some(&call.id), name, response: None });
+        contents.pending.push(key, PendingCall::new(Some(&call.id), name));
     }
 
-    fn write_legacy_call(
-        &mut self,
-        contents: &mut ContentsBuilder<'q, 'a>,
-        index: usize,
-        raw: &RawValue,
-    ) {
-        let param = format!("messages[{index}].function_call");
-        let Ok(call) = serde_json::from_str::<LegacyCall<'_>>(raw.get()) else {
+    fn write_legacy_call(&mut self, contents: &mut ContentsBuilder<'q, 'a>, message: &Message<'a>) {
+        let param = format!("messages[{}].function_call", message.index);
+        let Some(call) = message.legacy_call() else {
             return self.add_mistake(param, "must hold name and arguments");
         };
         let args = self.arguments_object(call.arguments.as_ref(), &format!("{param}.arguments"));
-        let name = self.names.sent(&call.name.decode());
+        let name = self.names.sent(&call.name);
         let signature = self.placeholder(contents);
         turns::write_call_part(contents.turns.begin_part(MODEL), None, &name, &args, signature);
         let key = CallKey::Name(call.name.decode().into_owned());
-        contents.pending.push(key, PendingCall { id: None, name, response: None });
+        contents.pending.push(key, PendingCall::new(None, name));
     }
 
     /// Returns the placeholder signature for the first call of a step, which must have one.
@@ -274,64 +231,6 @@ impl<'q, 'a> RequestBuilder<'q, 'a> {
         });
         object.into_owned()
     }
-
-    /// Assigns a result to its call.
-    fn add_result(
-        &mut self,
-        contents: &mut ContentsBuilder<'q, 'a>,
-        index: usize,
-        message: &Message<'a>,
-    ) {
-        let texts = self.texts(index, message);
-        match contents.pending.pair(&CallKey::of_result(message)) {
-            Some(call) => call.response = Some(result_object(&texts)),
-            None => {
-                self.add_mistake(format!("messages[{index}]"), "answers no tool call before it");
-            }
-        }
-    }
-}
-
-impl ContentsBuilder<'_, '_> {
-    /// Returns true if a call has its result. Otherwise an assistant message continues the model's
-    /// turn.
-    fn has_results(&self) -> bool {
-        self.pending.calls().iter().any(|call| call.response.is_some())
-    }
-
-    /// Writes the turn with the results of the pending calls, if there are any.
-    fn write_results(&mut self, with_ids: bool) {
-        if self.pending.calls().is_empty() {
-            return;
-        }
-        self.turns.end_turn();
-        for call in self.pending.take() {
-            let mut part = Object::open(self.turns.begin_part(USER));
-            part.object("functionResponse", |response| {
-                if let Some(id) = call.id.filter(|id| with_ids && !id.is_empty()) {
-                    response.raw("id", id.json());
-                }
-                response.value("name", &call.name);
-                let missing = || br#"{"error":"the call was not answered"}"#.to_vec();
-                response.raw("response", call.response.unwrap_or_else(missing));
-            });
-            part.close();
-        }
-        self.turns.end_turn();
-    }
-}
-
-/// Returns a result as a JSON object: the result itself, if it is one and not too deep.
-/// ai.google.dev, *FunctionResponse*, `response`.
-fn result_object(texts: &[Text<'_>]) -> Vec<u8> {
-    let text = Text::concat(texts);
-    let decoded = text.decode();
-    let json = decoded.trim();
-    let is_object = json.starts_with('{') && serde_json::from_str::<IgnoredAny>(json).is_ok();
-    if is_object && too_deep(json.as_bytes(), MAX_DEPTH).is_none() {
-        return json.as_bytes().to_vec();
-    }
-    format!("{{\"output\":{}}}", text.json()).into_bytes()
 }
 
 /// Returns the speaker's name, which prefixes the message's text. The `name` of a result is that of

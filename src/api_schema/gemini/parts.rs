@@ -1,7 +1,7 @@
 //! Parts of a candidate's content, as an answer in one piece and a stream both need them: text,
 //! thoughts, tool calls, images and thought signatures. ai.google.dev, *Part*.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::borrow::Cow;
 
 use serde_json::json;
 
@@ -14,6 +14,7 @@ use crate::{
         origin::ResponseContext,
         tool_call_input::to_arguments,
         tool_call_pieces::{NO_NAME, NO_OBJECT},
+        tool_names::ToolNames,
     },
     chat::{answer::Call, envelope, error::Error, text::Text},
 };
@@ -32,15 +33,15 @@ pub(super) enum PartContent<'a> {
 /// Decoder of parts: the facts of the request that tool calls in its answer are read with.
 #[derive(Clone, Debug, Default)]
 pub(super) struct PartDecoder {
-    /// Tool names of the client, by the names that were sent in their place.
-    original_names: BTreeMap<String, String>,
+    /// Names of tools as they were sent, and as the client knows them.
+    names: ToolNames,
     /// The request's id. A call without an id gets one that follows from this.
     request_id: String,
 }
 
 impl PartDecoder {
-    pub(super) fn new(original_names: BTreeMap<String, String>, request_id: &str) -> Self {
-        Self { original_names, request_id: request_id.to_owned() }
+    pub(super) fn new(names: ToolNames, request_id: &str) -> Self {
+        Self { names, request_id: request_id.to_owned() }
     }
 
     /// Takes the parts out of a candidate. `calls` counts the calls of its earlier events.
@@ -89,10 +90,9 @@ impl PartDecoder {
         let name = call.name.filter(|name| !name.is_empty()).ok_or(NO_NAME)?;
         let generated = || Text::new(&envelope::call_id(&self.request_id, choice, number));
         let id = call.id.filter(|id| !id.is_empty()).unwrap_or_else(generated);
-        let original = self.original_names.get(name.decode().as_ref());
         let call = Call {
             id: Some(id.clone()),
-            name: original.map_or(name, |original| Text::new(original)),
+            name: self.names.received(&name),
             arguments: Text::new(&compact(&to_arguments(call.args).ok_or(NO_OBJECT)?)),
             extra_content: signature.map(extra_content),
         };

@@ -1,14 +1,13 @@
 //! The request. ai.google.dev, *Generating content*; cloud.google.com, *GenerateContentRequest*.
 //! Both APIs refuse fields that they do not know, so the body is written from scratch.
 
-use super::{decoder::GeminiDecoder, json_schema::SchemaTranslator, names::FunctionNames};
+use super::{decoder::GeminiDecoder, fit::RULES, json_schema::SchemaTranslator};
 use crate::{
-    api_schema::translation::TranslationInput,
+    api_schema::{tool_names::ToolNames, translation::TranslationInput},
     chat::{
         error::Error,
         mistake::{MAX_MISTAKES, Mistake, MistakeKind},
     },
-    config::Target,
     fit::StreamMode,
     json::Object,
 };
@@ -22,7 +21,7 @@ pub(crate) fn request(
     if !builder.mistakes.is_empty() {
         return Err(Error::Invalid(builder.mistakes));
     }
-    let decoder = GeminiDecoder::new(builder.names.into_originals(), input.request_id);
+    let decoder = GeminiDecoder::new(builder.names, input.request_id);
     Ok(((path(input), body), decoder))
 }
 
@@ -34,24 +33,18 @@ fn path(input: &TranslationInput<'_, '_>) -> String {
     }
 }
 
-/// Returns true if the target is Vertex AI, by its path. Vertex AI takes files by URL, AI Studio
-/// does not.
-pub(super) fn is_vertex(target: &Target<'_>) -> bool {
-    target.base.path.ends_with("/publishers/google")
-}
-
 /// Builder of a request's body, and of the list of its mistakes.
 pub(super) struct RequestBuilder<'q, 'a> {
     pub(super) input: &'q TranslationInput<'q, 'a>,
-    pub(super) names: FunctionNames,
+    pub(super) names: ToolNames,
     pub(super) schemas: SchemaTranslator,
     mistakes: Vec<Mistake>,
 }
 
 impl<'q, 'a> RequestBuilder<'q, 'a> {
     fn new(input: &'q TranslationInput<'q, 'a>) -> Self {
-        let (names, schemas) = (FunctionNames::default(), SchemaTranslator::default());
-        Self { input, names, schemas, mistakes: Vec::new() }
+        let names = ToolNames::of_request(RULES, input.request);
+        Self { input, names, schemas: SchemaTranslator::default(), mistakes: Vec::new() }
     }
 
     /// Records a problem with the parameter `param`, up to [`MAX_MISTAKES`].
@@ -66,7 +59,6 @@ impl<'q, 'a> RequestBuilder<'q, 'a> {
     fn body(&mut self) -> Vec<u8> {
         let mut out = Vec::with_capacity(self.input.request.parameters.length() + 256);
         let mut body = Object::open(&mut out);
-        // The names of declared tools are registered first, because the first claim to a name wins.
         let tools = self.tools();
         if let Some(parts) = self.system_parts() {
             body.object("systemInstruction", |system| {

@@ -2,15 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::{fit::format_excludes_tools, json_schema, request::RequestBuilder};
 use crate::{
     chat::{
         parameter::Parameter,
         text::Text,
-        tools::{FunctionTool, ToolChoice},
+        tools::{AllowedTools, AllowedToolsMode, FunctionTool, ToolChoice},
     },
+    collections::set_of,
     json::{Object, list},
 };
 
@@ -30,44 +31,16 @@ enum CallingMode {
     /// Requires a call.
     Any,
     /// Requires a call of one of these functions.
-    AnyOf(Vec<String>),
+    AnyOf(Vec<Text<'static>>),
     /// Permits calls of these functions only.
-    Validated(Vec<String>),
-}
-
-/// `allowed_tools`. OpenAI's API reference, *Create chat completion*, `tool_choice`.
-#[derive(Deserialize)]
-struct AllowedFunctions<'a> {
-    mode: AllowedFunctionsMode,
-    #[serde(borrow)]
-    tools: Vec<AllowedFunction<'a>>,
-}
-
-#[derive(PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum AllowedFunctionsMode {
-    Auto,
-    Required,
-}
-
-#[derive(Deserialize)]
-struct AllowedFunction<'a> {
-    #[serde(borrow)]
-    function: AllowedFunctionName<'a>,
-}
-
-#[derive(Deserialize)]
-struct AllowedFunctionName<'a> {
-    #[serde(borrow)]
-    name: Text<'a>,
+    Validated(Vec<Text<'static>>),
 }
 
 impl<'a> RequestBuilder<'_, 'a> {
-    /// Translates the tools, and registers their names.
+    /// Translates the tools.
     pub(super) fn tools(&mut self) -> GeminiTools {
         let functions = self.functions();
         let names: Vec<_> = functions.iter().map(|(_, tool)| tool.name.decode()).collect();
-        self.names.declare(names.iter().map(AsRef::as_ref));
         let mut known = BTreeSet::new();
         for ((param, _), name) in functions.iter().zip(&names) {
             if !known.insert(name) {
@@ -113,7 +86,7 @@ impl<'a> RequestBuilder<'_, 'a> {
 
     fn write_declaration(&mut self, out: &mut Vec<u8>, param: &str, function: &FunctionTool<'_>) {
         let mut declaration = Object::open(out);
-        declaration.value("name", &self.names.sent(&function.name.decode()));
+        declaration.value("name", &self.names.sent(&function.name));
         let description = function.description.as_ref().filter(|text| !text.is_empty());
         description.map(|text| declaration.raw("description", text.json()));
         // JSON Schema, whereas the field `parameters` takes a subset of OpenAPI's schema.
@@ -138,22 +111,20 @@ impl<'a> RequestBuilder<'_, 'a> {
             Some(ToolChoice::Function(name)) => {
                 CallingMode::AnyOf(self.sent_names([name], "tool_choice.function.name"))
             }
-            Some(ToolChoice::AllowedTools(raw)) => self.allowed_functions(raw.get()),
+            Some(ToolChoice::AllowedTools(raw)) => self.allowed_functions(raw),
             None => CallingMode::Auto,
         }
     }
 
-    fn allowed_functions(&mut self, json: &str) -> CallingMode {
-        let Ok(AllowedFunctions { mode, tools }) = serde_json::from_str(json) else {
+    fn allowed_functions(&mut self, raw: &RawValue) -> CallingMode {
+        let Some(AllowedTools { mode, names }) = AllowedTools::read(raw) else {
             self.add_mistake("tool_choice.allowed_tools", "must hold mode and tools");
             return CallingMode::Auto;
         };
-        let names = tools.iter().map(|tool| &tool.function.name);
-        let names = self.sent_names(names, "tool_choice.allowed_tools.tools");
-        if mode == AllowedFunctionsMode::Required {
-            CallingMode::AnyOf(names)
-        } else {
-            CallingMode::Validated(names)
+        let names = self.sent_names(&names, "tool_choice.allowed_tools.tools");
+        match mode {
+            AllowedToolsMode::Required => CallingMode::AnyOf(names),
+            AllowedToolsMode::Auto => CallingMode::Validated(names),
         }
     }
 
@@ -162,14 +133,15 @@ impl<'a> RequestBuilder<'_, 'a> {
         &mut self,
         names: impl IntoIterator<Item = &'n Text<'n>>,
         param: &str,
-    ) -> Vec<String> {
+    ) -> Vec<Text<'static>> {
+        let functions = self.functions();
+        let declared = set_of(functions.iter().map(|(_, tool)| tool.name.decode()));
         let mut sent = Vec::new();
         for name in names {
-            let name = name.decode();
-            if !self.names.knows(&name) {
-                self.add_mistake(param, &format!("there is no tool `{name}`"));
+            if !declared.contains(&name.decode()) {
+                self.add_mistake(param, &format!("there is no tool `{}`", name.decode()));
             }
-            sent.push(self.names.sent(&name));
+            sent.push(self.names.sent(name).into_owned());
         }
         sent
     }

@@ -2,6 +2,12 @@
 
 use crate::{chat::text::Text, json::Object};
 
+/// The role of the user, and of results.
+pub(super) const USER: &str = "user";
+
+/// The role of the model.
+pub(super) const MODEL: &str = "model";
+
 /// Part of a turn for which there is no message: the first turn must be the user's, and there must
 /// be one.
 const PLACEHOLDER_PART: &[u8] = br#"{"text":"."}"#;
@@ -17,9 +23,9 @@ pub(super) struct TurnsWriter {
 impl TurnsWriter {
     /// Returns the buffer, in which the caller must write one part of a turn of `role`.
     pub(super) fn begin_part(&mut self, role: &'static str) -> &mut Vec<u8> {
-        if self.out.is_empty() && role != "user" {
+        if self.out.is_empty() && role != USER {
             // The first turn must be the user's.
-            self.begin_part("user").extend_from_slice(PLACEHOLDER_PART);
+            self.begin_part(USER).extend_from_slice(PLACEHOLDER_PART);
         }
         if self.role == Some(role) {
             self.out.push(b',');
@@ -42,7 +48,7 @@ impl TurnsWriter {
     /// Returns all turns as a JSON array.
     pub(super) fn finish(mut self) -> Vec<u8> {
         if self.out.is_empty() {
-            self.begin_part("user").extend_from_slice(PLACEHOLDER_PART);
+            self.begin_part(USER).extend_from_slice(PLACEHOLDER_PART);
         }
         self.end_turn();
         self.out.push(b']');
@@ -64,7 +70,7 @@ pub(super) fn write_text_part(out: &mut Vec<u8>, text: &Text<'_>, signature: Opt
 pub(super) fn write_call_part(
     out: &mut Vec<u8>,
     id: Option<&Text<'_>>,
-    name: &str,
+    name: &Text<'_>,
     args: &str,
     signature: Option<&str>,
 ) {

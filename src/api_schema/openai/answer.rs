@@ -1,6 +1,6 @@
 //! An answer in one piece.
 
-use super::wire::{self, Completion, WireCall, WireChoice, WireFunction, WireMessage};
+use super::wire::{self, Completion, WireCall, WireChoice, WireMessage};
 use crate::{
     api_schema::{
         error,
@@ -74,7 +74,7 @@ fn calls<'a>(
     let mut wires = message.tool_calls.take().unwrap_or_default();
     if wires.iter().all(WireCall::is_empty) {
         let legacy = message.function_call.take();
-        wires.extend(legacy.map(|own| WireCall { index: None, id: None, function: Some(own) }));
+        wires.extend(legacy.map(|own| WireCall::of_function(None, own)));
     }
     let mut calls = Vec::with_capacity(wires.len());
     for wire in wires {
@@ -101,9 +101,8 @@ fn add_call<'a>(
     if wire.is_empty() {
         return Ok(());
     }
-    let arguments = wire.function.as_ref().and_then(WireFunction::arguments);
-    let name = wire.function.and_then(|function| function.name);
-    let (index, id) = (wire.index, wire.id.filter(|id| !id.is_empty()));
+    let (index, id) = (wire.index, wire.id.clone().filter(|id| !id.is_empty()));
+    let (name, arguments) = wire.into_function();
     if let Some(name) = name.filter(|name| !name.is_empty()) {
         calls.push(WholeCall { index, id, name, arguments });
         return Ok(());

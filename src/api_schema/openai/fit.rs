@@ -1,9 +1,13 @@
 //! Limits of OpenAI's API: adapts a request that fits its model, by dropping or refusing content.
 
-use super::{messages::closing_message, tools::forwards_tools};
+use super::{
+    conversation::closing_message,
+    tools::{adapts_schemas, forwards_tools},
+};
 use crate::{
+    api_schema::tool_results::MOVED_MEDIA,
     chat::{
-        message::{Content, Function, Message, Modality, Role},
+        message::{Message, Modality, Role},
         mistake::{MAX_MISTAKES, Mistake, MistakeKind},
         parameter::Parameter,
         request::Request,
@@ -13,8 +17,8 @@ use crate::{
 };
 
 /// Adapts a request to the limits of OpenAI's API. Images, files and audio are permitted in
-/// messages of users only: API reference, *Create chat completion*, `messages`. A server with
-/// `forward_unknown` may accept them elsewhere.
+/// messages of users only: API reference, *Create chat completion*, `messages`. Those of results are
+/// moved into one. A server with `forward_unknown` may accept them elsewhere.
 pub(crate) fn fit(fit: &mut Fit<'_>, request: &Request<'_>, target: &Target<'_>) {
     let (forwards, caches) =
         (target.provider.forward_unknown, target.model.supports(Parameter::CacheControl));
@@ -26,15 +30,19 @@ pub(crate) fn fit(fit: &mut Fit<'_>, request: &Request<'_>, target: &Target<'_>)
     if closing_message(request, target) == Some(ClosingMessage::Continue) {
         fit.emulated.push("prefill");
     }
-    for (index, message) in request.messages.iter().enumerate() {
-        if let Some(raw) = message.function_call
-            && serde_json::from_str::<Function<'_>>(raw.get()).is_err()
-        {
+    if !forwards && request.result_parts().any(|part| part.as_text().is_none()) {
+        fit.emulated.push(MOVED_MEDIA);
+    }
+    if adapts_schemas(request, target.provider) {
+        fit.emulated.push("tools.parameters");
+    }
+    for message in &request.messages {
+        if message.function_call.is_some() && message.legacy_call().is_none() {
             let problem = "must be an object with name and arguments";
-            refuse(fit, format!("messages[{index}].function_call"), problem);
+            refuse(fit, format!("messages[{}].function_call", message.index), problem);
         }
-        if message.role != Role::User && !forwards {
-            refuse_media(fit, index, message);
+        if message.role != Role::User && !message.is_result() && !forwards {
+            refuse_media(fit, message);
         }
     }
 }
@@ -48,12 +56,11 @@ pub(crate) fn unsupported_parameters(request: &Request<'_>) -> &'static [Paramet
 }
 
 /// Refuses images, files and audio in a message of another role.
-fn refuse_media(fit: &mut Fit<'_>, index: usize, message: &Message<'_>) {
-    let Content::Parts(parts) = &message.content else { return };
-    for (number, part) in parts.iter().enumerate() {
+fn refuse_media(fit: &mut Fit<'_>, message: &Message<'_>) {
+    for (number, part) in message.content.parts().iter().enumerate() {
         if let Some((input, _)) = part.input().filter(|(input, _)| *input != Modality::Text) {
             let problem = format!("{} input is for messages of a user only", input.name());
-            refuse(fit, format!("messages[{index}].content[{number}]"), &problem);
+            refuse(fit, message.part_path(number), &problem);
         }
     }
 }

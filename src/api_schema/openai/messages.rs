@@ -3,125 +3,130 @@
 
 use serde_json::value::RawValue;
 
+use super::{
+    call_ids::CallIds,
+    conversation::{ListedMessage, ResultMedia, listed_messages},
+    tools::takes_custom_tools,
+};
 use crate::{
-    api_schema::translation::TranslationInput,
+    api_schema::{
+        data_url::relabelled,
+        tool_names::ToolNames,
+        tool_results::{MISSING_RESULT, media_label},
+        translation::TranslationInput,
+    },
     chat::{
-        message::{Content, Function, Message, Part, Role, ToolCall},
+        message::{Content, Message, Part, Role, ToolCall},
         parameter::Parameter,
-        request::Request,
         text::Text,
     },
-    config::{Provider, Quirk, Target},
-    fit::closing_message::ClosingMessage,
+    config::{Provider, Quirk},
     json::{Object, list},
 };
 
+/// The content of a result whose images, files and audio are in the user's message behind it.
+const SEE_NEXT_MESSAGE: &str = "The result is in the next message of the user.";
+
 /// Writes all messages.
-pub(super) fn write(out: &mut Vec<u8>, input: &TranslationInput<'_, '_>) {
+pub(super) fn write(out: &mut Vec<u8>, input: &TranslationInput<'_, '_>, names: &ToolNames) {
     let provider = input.target.provider;
+    let ids = match provider.forward_unknown {
+        true => CallIds::default(),
+        false => CallIds::new(&input.request.messages),
+    };
     let caches = input.target.model.supports(Parameter::CacheControl);
-    let mut pending = None;
-    let messages = input.request.messages.iter().enumerate().map(ListedMessage::Request);
-    let closing = closing_message(input.request, &input.target).map(ListedMessage::Closing);
-    list(out, messages.chain(closing), |out, listed| match listed {
-        ListedMessage::Request((index, message)) => {
-            let legacy = LegacyFunction::read(index, message, &mut pending);
-            MessageWriter { message, legacy, provider, caches }.write(out);
-        }
-        ListedMessage::Closing(message) => {
-            let mut object = Object::open(out);
-            object.value("role", "user").value("content", message.text());
-            object.close();
-        }
-    });
+    let takes_custom_tools = takes_custom_tools(&input.target);
+    let writer = ConversationWriter { provider, names, ids, caches, takes_custom_tools };
+    list(out, listed_messages(input), |out, listed| writer.write(out, &listed));
 }
 
-/// Returns the message that closes a conversation whose last message the model refuses: that of an
-/// assistant without calls. Instructions and messages of the user without content do not count,
-/// because a server can move the former and drop the latter.
-pub(super) fn closing_message(
-    request: &Request<'_>,
-    target: &Target<'_>,
-) -> Option<ClosingMessage> {
-    if target.model.continues_assistant(target.provider.api_schema) {
-        return None;
+/// Writer of the messages of a conversation.
+struct ConversationWriter<'w> {
+    provider: &'w Provider,
+    names: &'w ToolNames,
+    ids: CallIds,
+    /// True if the model supports `cache_control`.
+    caches: bool,
+    /// True if calls of custom tools are sent as such.
+    takes_custom_tools: bool,
+}
+
+impl ConversationWriter<'_> {
+    fn write(&self, out: &mut Vec<u8>, listed: &ListedMessage<'_, '_>) {
+        let mut object = match listed {
+            ListedMessage::Request(message, legacy) => {
+                let legacy = legacy.as_ref();
+                return MessageWriter { message, legacy, result_of: None, conversation: self }
+                    .write(out);
+            }
+            ListedMessage::Result(message, id) => {
+                let result_of = Some(self.ids.sent(id));
+                return MessageWriter { message, legacy: None, result_of, conversation: self }
+                    .write(out);
+            }
+            _ => Object::open(out),
+        };
+        match listed {
+            ListedMessage::MissingResult(id) => {
+                object.value("role", "tool").value("content", MISSING_RESULT);
+                object.value("tool_call_id", &self.ids.sent(id));
+            }
+            ListedMessage::Media(media) => {
+                object.value("role", "user");
+                self.write_media(object.key("content"), media);
+            }
+            ListedMessage::Closing(message) => {
+                object.value("role", "user").value("content", message.text());
+            }
+            ListedMessage::Request(..) | ListedMessage::Result(..) => {}
+        }
+        object.close();
     }
-    let mut closing = ClosingMessage::Continue;
-    for message in request.messages.iter().rev() {
-        match message.role {
-            Role::System | Role::Developer => {}
-            Role::User if message.content.is_blank() => closing = ClosingMessage::Placeholder,
-            Role::Assistant if !message.has_calls() => return Some(closing),
-            _ => return None,
-        }
+
+    /// Writes the media of results as parts, those of each result behind the name of its function.
+    fn write_media(&self, out: &mut Vec<u8>, media: &[ResultMedia<'_, '_>]) {
+        let labels = media.iter().map(|own| media_label(&own.function));
+        let items = labels.zip(media).flat_map(|(label, own)| {
+            let parts = own.parts.iter().map(|part| MediaItem::Part(part));
+            std::iter::once(MediaItem::Label(label)).chain(parts)
+        });
+        list(out, items, |out, item| match item {
+            MediaItem::Label(label) => write_text_part(out, &label, None, None),
+            MediaItem::Part(part) => {
+                write_other_part(out, part, part.cache_control.filter(|_| self.caches));
+            }
+        });
     }
-    None
 }
 
-/// Item of the list of messages.
-enum ListedMessage<'q, 'a> {
-    /// Message of the request, with its index.
-    Request((usize, &'q Message<'a>)),
-    /// Message of the user at the end.
-    Closing(ClosingMessage),
-}
-
-/// A `function_call` or its result, translated to tools: newer servers do not support functions.
-enum LegacyFunction<'m> {
-    /// Neither is in the message.
-    None,
-    /// A call, with an id that follows from the message's index.
-    Call(ToolCall<'m>),
-    /// A result, by the id of its call.
-    Result(Text<'static>),
-}
-
-impl<'m> LegacyFunction<'m> {
-    /// `pending` holds the name and the id of the last call, until its result.
-    fn read(
-        index: usize,
-        message: &Message<'m>,
-        pending: &mut Option<(Text<'m>, Text<'static>)>,
-    ) -> Self {
-        if message.role == Role::Function {
-            let called = pending.take_if(|(name, _)| {
-                message.name.as_ref().is_some_and(|own| own.decode() == name.decode())
-            });
-            return called.map_or(Self::None, |(_, id)| Self::Result(id));
-        }
-        let has_tools = message.tool_calls.as_ref().is_some_and(|calls| !calls.is_empty());
-        let call = message.function_call.filter(|_| !has_tools);
-        let call = call.and_then(|raw| serde_json::from_str::<Function<'m>>(raw.get()).ok());
-        let Some(function) = call else { return Self::None };
-        let id = Text::new(&format!("call_of_message_{index}"));
-        *pending = Some((function.name.clone(), id.clone()));
-        Self::Call(ToolCall { id, function, extra_content: None })
-    }
+/// Item of a message with the media of results.
+enum MediaItem<'p, 'a> {
+    Label(Text<'static>),
+    Part(&'p Part<'a>),
 }
 
 /// Writer of one message.
 struct MessageWriter<'w, 'm> {
     message: &'w Message<'m>,
-    legacy: LegacyFunction<'m>,
-    provider: &'w Provider,
-    /// True if the model supports `cache_control`.
-    caches: bool,
+    /// The `function_call` as a tool call.
+    legacy: Option<&'w ToolCall<'m>>,
+    /// The id of the call that the message is the result of.
+    result_of: Option<Text<'m>>,
+    conversation: &'w ConversationWriter<'w>,
 }
 
 impl MessageWriter<'_, '_> {
     fn write(&self, out: &mut Vec<u8>) {
-        let (message, provider) = (self.message, self.provider);
+        let (message, provider) = (self.message, self.conversation.provider);
         let mut object = Object::open(out);
-        let result = matches!(self.legacy, LegacyFunction::Result(_));
-        object.value("role", if result { "tool" } else { role(message.role, provider) });
+        object.value("role", role(message.role, provider));
         let prefix = speaker_prefix(message, provider);
         self.content(object.key("content"), prefix);
         // The name of a tool's result is that of the call with its id.
-        let has_name = prefix.is_none() && !result && message.role != Role::Tool;
+        let has_name = prefix.is_none() && !message.is_result();
         non_empty_name(message).filter(|_| has_name).map(|name| object.value("name", name));
         self.calls(&mut object);
-        let id = if let LegacyFunction::Result(id) = &self.legacy { Some(id) } else { None };
-        if let Some(id) = id.or(message.tool_call_id.as_ref()) {
+        if let Some(id) = self.result_of.as_ref().or(message.tool_call_id.as_ref()) {
             object.value("tool_call_id", id);
         }
         if let Some(refusal) = &message.refusal {
@@ -131,16 +136,17 @@ impl MessageWriter<'_, '_> {
     }
 
     fn calls(&self, object: &mut Object<'_>) {
-        let (message, provider) = (self.message, self.provider);
+        let (message, provider) = (self.message, self.conversation.provider);
         let calls = message.tool_calls.as_deref().unwrap_or_default();
-        let legacy = if let LegacyFunction::Call(call) = &self.legacy { Some(call) } else { None };
         if provider.has(Quirk::ReasoningDetails) {
             message.reasoning_details.map(|raw| object.raw("reasoning_details", raw.get()));
         }
-        if calls.is_empty() && legacy.is_none() {
+        if calls.is_empty() && self.legacy.is_none() {
             return;
         }
-        list(object.key("tool_calls"), calls.iter().chain(legacy), write_call);
+        list(object.key("tool_calls"), calls.iter().chain(self.legacy), |out, call| {
+            self.write_call(out, call);
+        });
         if provider.has(Quirk::ReasoningWithToolCalls) {
             let lost = Text::new(" ");
             let thoughts = message.reasoning_content.as_ref().or(message.thinking.as_ref());
@@ -153,9 +159,10 @@ impl MessageWriter<'_, '_> {
             Content::Absent if self.may_lack_content() => out.extend_from_slice(b"null"),
             Content::Absent => out.extend_from_slice(b"\"\""),
             Content::Text(text) => write_text(out, text, prefix),
+            Content::Parts(parts) if self.moves_media(parts) => self.write_result_texts(out, parts),
             Content::Parts(parts) => {
                 let texts: Option<Vec<&Text<'_>>> = parts.iter().map(Part::as_text).collect();
-                match texts.filter(|_| self.provider.has(Quirk::TextInOneString)) {
+                match texts.filter(|_| self.conversation.provider.has(Quirk::TextInOneString)) {
                     Some(texts) => write_texts(out, &texts, prefix),
                     None => self.parts(out, parts, prefix),
                 }
@@ -163,11 +170,49 @@ impl MessageWriter<'_, '_> {
         }
     }
 
+    /// Returns true if parts of a result go into the user's message behind it.
+    fn moves_media(&self, parts: &[Part<'_>]) -> bool {
+        let moves = self.message.is_result() && !self.conversation.provider.forward_unknown;
+        moves && parts.iter().any(|part| part.as_text().is_none())
+    }
+
+    /// Writes the texts of a result without its other parts.
+    fn write_result_texts(&self, out: &mut Vec<u8>, parts: &[Part<'_>]) {
+        let texts: Vec<&Text<'_>> = parts.iter().filter_map(Part::as_text).collect();
+        match texts.as_slice() {
+            [] => crate::json::write(out, SEE_NEXT_MESSAGE),
+            texts if self.conversation.provider.has(Quirk::TextInOneString) => {
+                write_texts(out, texts, None);
+            }
+            texts => list(out, texts, |out, text| write_text_part(out, text, None, None)),
+        }
+    }
+
+    fn write_call(&self, out: &mut Vec<u8>, call: &ToolCall<'_>) {
+        let ConversationWriter { names, ids, takes_custom_tools, .. } = self.conversation;
+        let mut object = Object::open(out);
+        object.value("id", &ids.sent(&call.id));
+        if let Some(input) = call.custom_input.as_ref().filter(|_| *takes_custom_tools) {
+            object.value("type", "custom").object("custom", |custom| {
+                custom.value("name", &names.sent(&call.function.name)).value("input", input);
+            });
+            return object.close();
+        }
+        object.value("type", "function");
+        object.object("function", |function| {
+            let none = Text::new("{}");
+            let arguments = call.function.arguments.as_ref().filter(|text| !text.is_empty());
+            function.value("name", &names.sent(&call.function.name));
+            function.value("arguments", arguments.unwrap_or(&none));
+        });
+        object.close();
+    }
+
     /// Returns true if the content may be null, as beside calls or a refusal.
     fn may_lack_content(&self) -> bool {
         let Message { tool_calls, refusal, .. } = self.message;
         let calls = tool_calls.as_ref().is_some_and(|calls| !calls.is_empty());
-        calls || refusal.is_some() || matches!(self.legacy, LegacyFunction::Call(_))
+        calls || refusal.is_some() || self.legacy.is_some()
     }
 
     /// Writes the parts. The speaker's name prefixes the first text, or becomes a part of its own.
@@ -179,7 +224,7 @@ impl MessageWriter<'_, '_> {
         list(out, items, |out, item| match item {
             ContentItem::Name(name) => write_text_part(out, &Text::new(""), Some(name), None),
             ContentItem::Part((index, part)) => {
-                let mark = part.cache_control.filter(|_| self.caches);
+                let mark = part.cache_control.filter(|_| self.conversation.caches);
                 match plain_text(part) {
                     Some(text) => {
                         let prefix = prefix.filter(|_| first_text == Some(index));
@@ -206,8 +251,7 @@ fn role(role: Role, provider: &Provider) -> &'static str {
         Role::System => "system",
         Role::User => "user",
         Role::Assistant => "assistant",
-        Role::Tool => "tool",
-        Role::Function => "function",
+        Role::Tool | Role::Function => "tool",
     }
 }
 
@@ -266,23 +310,28 @@ fn write_other_part(out: &mut Vec<u8>, part: &Part<'_>, mark: Option<&RawValue>)
     }
     if let Some(image) = part.image_url.as_ref().filter(|_| kind == "image_url") {
         object.object("image_url", |fields| {
-            fields.value("url", &image.url);
+            fields.value("url", relabelled(&image.url).as_ref().unwrap_or(&image.url));
             image.detail.as_ref().map(|detail| fields.value("detail", detail));
         });
     }
-    for (key, raw) in [("input_audio", part.input_audio), ("file", part.file)] {
-        raw.filter(|_| kind == key).map(|raw| object.raw(key, raw.get()));
+    part.input_audio.filter(|_| kind == "input_audio").map(|raw| object.raw(kind, raw.get()));
+    if let Some(raw) = part.file.filter(|_| kind == "file") {
+        write_file(&mut object, part, raw);
     }
     mark.map(|mark| object.raw("cache_control", mark.get()));
     object.close();
 }
 
-fn write_call(out: &mut Vec<u8>, call: &ToolCall<'_>) {
-    let mut object = Object::open(out);
-    object.value("id", &call.id).value("type", "function").object("function", |function| {
-        let none = Text::new("{}");
-        let arguments = call.function.arguments.as_ref().filter(|text| !text.is_empty());
-        function.value("name", &call.function.name).value("arguments", arguments.unwrap_or(&none));
+/// Writes a file unchanged, or with the media type that its data have.
+fn write_file(object: &mut Object<'_>, part: &Part<'_>, raw: &RawValue) {
+    let fields = part.file_fields();
+    let data = fields.as_ref().and_then(|fields| relabelled(fields.file_data.as_ref()?));
+    let (Some(fields), Some(data)) = (fields, data) else {
+        object.raw("file", raw.get());
+        return;
+    };
+    object.object("file", |file| {
+        fields.filename.as_ref().map(|name| file.value("filename", name));
+        file.value("file_data", &data);
     });
-    object.close();
 }

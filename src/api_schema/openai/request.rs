@@ -3,10 +3,10 @@
 use super::{
     decoder::OpenAiDecoder,
     messages,
-    tools::{forwards_tools, write_tools},
+    tools::{RULES, forwards_tools, rewrites_choice, write_tool_choice, write_tools},
 };
 use crate::{
-    api_schema::translation::TranslationInput,
+    api_schema::{tool_names::ToolNames, translation::TranslationInput},
     chat::{parameter::Parameter, text::Text},
     config::{Provider, Quirk},
     fit::StreamMode,
@@ -19,13 +19,21 @@ pub(crate) fn request(input: &TranslationInput<'_, '_>) -> ((String, Vec<u8>), O
     let mut out = Vec::with_capacity(input.request.parameters.length() + 256);
     let mut body = Object::open(&mut out);
     body.value("model", &input.target.endpoint.upstream_model);
-    messages::write(body.key("messages"), input);
+    // A server that accepts unknown fields gets names and tools unchanged.
+    let names = match provider.forward_unknown {
+        true => ToolNames::default(),
+        false => ToolNames::of_request(RULES, input.request),
+    };
+    messages::write(body.key("messages"), input, &names);
     for (parameter, json) in &input.fit.kept {
         match parameter {
             Parameter::MaxTokens => body.raw(max_tokens_key(provider), json.as_bytes()),
-            // A server that accepts unknown fields gets the tools unchanged.
             Parameter::Tools if !forwards_tools(provider) => {
-                write_tools(body.key("tools"), &input.request.tools, input);
+                write_tools(body.key("tools"), input, &names);
+                continue;
+            }
+            Parameter::ToolChoice if rewrites_choice(input, &names) => {
+                write_tool_choice(&mut body, json, input, &names);
                 continue;
             }
             other => body.raw(other.name(), json.as_bytes()),
@@ -38,7 +46,7 @@ pub(crate) fn request(input: &TranslationInput<'_, '_>) -> ((String, Vec<u8>), O
         }
     }
     body.close();
-    (("/chat/completions".to_owned(), out), OpenAiDecoder::default())
+    (("/chat/completions".to_owned(), out), OpenAiDecoder::new(names))
 }
 
 fn max_tokens_key(provider: &Provider) -> &'static str {

@@ -2,13 +2,12 @@
 
 use serde_json::value::RawValue;
 
-use super::wire::{self, Completion, WireCall, WireChoice, WireFunction, WireMessage, to_index};
+use super::{
+    custom_calls::CustomCalls,
+    wire::{self, Completion, WireCall, WireChoice, WireMessage, to_index},
+};
 use crate::{
-    api_schema::{
-        error,
-        origin::ResponseContext,
-        tool_call_pieces::{CallPiece, ToolCallPieces},
-    },
+    api_schema::{error, origin::ResponseContext, tool_call_pieces::ToolCallPieces},
     chat::{delta::Delta, error::Error, text::Text},
     json::into_str,
 };
@@ -16,6 +15,7 @@ use crate::{
 /// Decodes one event into the deltas it holds.
 pub(super) fn decode_event<'d>(
     tool_calls: &mut ToolCallPieces,
+    custom_calls: &mut CustomCalls,
     data: &'d [u8],
     origin: ResponseContext<'_>,
     deltas: &mut Vec<Delta<'d>>,
@@ -40,7 +40,7 @@ pub(super) fn decode_event<'d>(
         if choice.is_failed() {
             return Err(origin.bad("ended in an error it does not name"));
         }
-        decode_choice(tool_calls, choice, origin, deltas)?;
+        decode_choice(tool_calls, custom_calls, choice, origin, deltas)?;
     }
     Ok(())
 }
@@ -48,6 +48,7 @@ pub(super) fn decode_event<'d>(
 /// Decodes a choice of a chunk: its message, then its end.
 fn decode_choice<'d>(
     tool_calls: &mut ToolCallPieces,
+    custom_calls: &mut CustomCalls,
     mut wire: WireChoice<'d>,
     origin: ResponseContext<'_>,
     deltas: &mut Vec<Delta<'d>>,
@@ -58,9 +59,12 @@ fn decode_choice<'d>(
     let calls = take_calls(&mut message);
     decode_message(choice, message, wire.logprobs, deltas);
     for call in calls {
-        tool_calls.place(to_piece(choice, call), origin, deltas)?;
+        for piece in custom_calls.read(choice, call) {
+            tool_calls.place(piece, origin, deltas)?;
+        }
     }
     if let Some(finish) = wire.finish() {
+        custom_calls.end().map_or(Ok(()), |piece| tool_calls.place(piece, origin, deltas))?;
         tool_calls.finish(choice, finish, origin, deltas)?;
         let native = wire.native_finish_reason.or(wire.finish_reason);
         deltas.push(Delta::Finish { choice, finish, native });
@@ -92,16 +96,9 @@ fn take_calls<'d>(message: &mut WireMessage<'d>) -> Vec<WireCall<'d>> {
     let mut calls = message.tool_calls.take().unwrap_or_default();
     if calls.is_empty() {
         let legacy = message.function_call.take();
-        calls.extend(legacy.map(|own| WireCall { index: Some(0), id: None, function: Some(own) }));
+        calls.extend(legacy.map(|own| WireCall::of_function(Some(0), own)));
     }
     calls
-}
-
-fn to_piece(choice: usize, wire: WireCall<'_>) -> CallPiece<'_> {
-    let arguments = wire.function.as_ref().and_then(WireFunction::arguments);
-    let name = wire.function.and_then(|function| function.name);
-    let number = wire.index.map(to_index);
-    CallPiece { choice, number, id: wire.id, name, arguments, extra_content: None }
 }
 
 #[cfg(test)]
@@ -120,7 +117,14 @@ mod tests {
         let origin = ResponseContext { provider: "openai", model: "gpt", head: &head };
         let (mut tool_calls, mut deltas) = (ToolCallPieces::default(), Vec::new());
         for event in events {
-            decode_event(&mut tool_calls, event.as_bytes(), origin, &mut deltas).unwrap();
+            decode_event(
+                &mut tool_calls,
+                &mut CustomCalls::default(),
+                event.as_bytes(),
+                origin,
+                &mut deltas,
+            )
+            .unwrap();
         }
         deltas
     }
@@ -182,7 +186,8 @@ mod tests {
         let event =
             br#"{"choices":[{"delta":{"content":"a"}},{"index":1,"finish_reason":"error"}]}"#;
         let tool_calls = &mut ToolCallPieces::default();
-        let decoded = decode_event(tool_calls, event, origin, &mut deltas);
+        let decoded =
+            decode_event(tool_calls, &mut CustomCalls::default(), event, origin, &mut deltas);
         assert!(decoded.is_err());
         assert_eq!(deltas, [Delta::Content { choice: 0, text: Text::new("a"), logprobs: None }]);
     }

@@ -10,6 +10,7 @@ use serde_json::value::{RawValue, to_raw_value};
 use crate::chat::{
     finish::Finish,
     text::{Text, lenient},
+    tools::input_to_arguments,
     usage::Usage,
 };
 
@@ -105,6 +106,34 @@ pub(super) struct WireCall<'a> {
     pub(super) id: Option<Text<'a>>,
     #[serde(borrow, default)]
     pub(super) function: Option<WireFunction<'a>>,
+    /// The call of a custom tool.
+    #[serde(borrow, default, deserialize_with = "lenient")]
+    pub(super) custom: Option<WireCustomCall<'a>>,
+}
+
+/// Call of a custom tool.
+#[derive(Deserialize)]
+pub(super) struct WireCustomCall<'a> {
+    #[serde(borrow, default)]
+    pub(super) name: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    pub(super) input: Option<Text<'a>>,
+}
+
+impl<'a> WireCall<'a> {
+    /// Creates a call of a function without an id.
+    pub(super) fn of_function(index: Option<u64>, function: WireFunction<'a>) -> Self {
+        Self { index, id: None, function: Some(function), custom: None }
+    }
+
+    /// Returns the name and the arguments. A custom tool is a function with one string, `input`.
+    pub(super) fn into_function(self) -> (Option<Text<'a>>, Option<Text<'a>>) {
+        if let Some(custom) = self.custom {
+            return (custom.name, custom.input.as_ref().map(input_to_arguments));
+        }
+        let arguments = self.function.as_ref().and_then(WireFunction::arguments);
+        (self.function.and_then(|function| function.name), arguments)
+    }
 }
 
 #[derive(Deserialize)]
@@ -159,7 +188,7 @@ impl WireCall<'_> {
         let is_empty = |text: &Option<Text<'_>>| text.as_ref().is_none_or(Text::is_empty);
         let function = self.function.as_ref();
         let is_filler = |own: &WireFunction<'_>| is_empty(&own.name) && own.arguments().is_none();
-        is_empty(&self.id) && function.is_none_or(is_filler)
+        is_empty(&self.id) && function.is_none_or(is_filler) && self.custom.is_none()
     }
 }
 

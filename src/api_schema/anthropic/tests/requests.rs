@@ -205,7 +205,7 @@ fn what_cannot_be_said_is_refused_where_it_stands() {
     let cases = [
         (
             messages(json!([{"role": "tool", "tool_call_id": "a", "content": "1"}])),
-            "messages[0]: no call of the assistant before it waits for this result",
+            "messages are results of tools without their calls",
         ),
         (
             messages(json!([{"role": "assistant", "tool_calls": [call("a", "f", "no")]}])),

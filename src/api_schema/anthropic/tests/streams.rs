@@ -162,7 +162,8 @@ fn joined(deltas: &[Value]) -> Value {
                 }
                 Value::Array(items) if key == "tool_calls" => {
                     let (item, calls) = (&items[0], slot.as_array().cloned().unwrap_or_default());
-                    let (mut calls, index) = (calls, item["index"].as_u64().unwrap() as usize);
+                    let (mut calls, index) =
+                        (calls, usize::try_from(item["index"].as_u64().unwrap()).unwrap());
                     if index == calls.len() {
                         calls.push(item.clone());
                     } else {

@@ -33,7 +33,7 @@ fn last_turn(model: &str, messages: &Value) -> (Value, String) {
         &[br#"{"candidates":[{"content":{"parts":[{"text":"a"}]},"finishReason":"STOP"}]}"#],
     );
     let report = reply.headers.iter().find(|(name, _)| *name == "x-attache-params");
-    let report = report.map(|(_, value)| value.to_string());
+    let report = report.map(|(_, value)| value.clone());
     (body["contents"].as_array().unwrap().last().unwrap().clone(), report.unwrap_or_default())
 }
 

@@ -136,11 +136,11 @@ fn content_that_cannot_be_sent_is_refused_with_its_path() {
         (calls("no"), "messages[0].tool_calls[0].function.arguments: is not JSON"),
         (
             json!({"messages": [{"role": "tool", "tool_call_id": "1", "content": "r"}]}),
-            "messages[0]: answers no tool call before it",
+            "messages are results of tools without their calls",
         ),
         (
-            image("https://x.com/a.png"),
-            "messages[0].content[0]: image_url: this provider fetches no URLs, send base64 in a data URL",
+            image("http://x.com/a.png"),
+            "messages[0].content[0]: image_url: this provider fetches only `https` URLs",
         ),
         (
             image("data:image/gif;base64,AAAA"),

@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::chat::{
+use super::{
     message::{Message, Role},
     text::Text,
 };
 
 /// A key that a call and its result share.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum CallKey {
+pub enum CallKey {
     /// The id of a tool call.
     Id(String),
     /// The name of a function that was called in the legacy form, which has no ids.
@@ -17,8 +17,16 @@ pub(super) enum CallKey {
 }
 
 impl CallKey {
+    /// Returns the keys of the calls in a message, in their order.
+    pub fn of_calls(message: &Message<'_>) -> Vec<Self> {
+        let calls = message.tool_calls.as_deref().unwrap_or_default();
+        let ids = calls.iter().map(|call| Self::Id(call.id.decode().into_owned()));
+        let legacy = message.legacy_call().map(|call| Self::Name(call.name.decode().into_owned()));
+        ids.chain(legacy).collect()
+    }
+
     /// Returns the key of the call that a message of the role `tool` or `function` answers.
-    pub(super) fn of_result(message: &Message<'_>) -> Self {
+    pub fn of_result(message: &Message<'_>) -> Self {
         let decoded = |text: &Option<Text<'_>>| {
             text.as_ref().map(Text::decode).unwrap_or_default().into_owned()
         };
@@ -29,9 +37,9 @@ impl CallKey {
     }
 }
 
-/// The calls of one assistant turn in their order, each as a wing keeps it.
+/// The calls of one assistant turn in their order, each in the form of an API schema.
 #[derive(Debug)]
-pub(super) struct PendingCalls<C> {
+pub struct PendingCalls<C> {
     calls: Vec<C>,
     /// The indexes of the calls without a result, by key, each in the order of the calls.
     waiting: BTreeMap<CallKey, VecDeque<usize>>,
@@ -45,24 +53,24 @@ impl<C> Default for PendingCalls<C> {
 
 impl<C> PendingCalls<C> {
     /// Returns the calls, those with a result included.
-    pub(super) fn calls(&self) -> &[C] {
+    pub fn calls(&self) -> &[C] {
         &self.calls
     }
 
     /// Adds a call. Several may have the same key.
-    pub(super) fn push(&mut self, key: CallKey, call: C) {
+    pub fn push(&mut self, key: CallKey, call: C) {
         self.waiting.entry(key).or_default().push_back(self.calls.len());
         self.calls.push(call);
     }
 
     /// Returns the first call with a key that no result has been paired with, and pairs it.
-    pub(super) fn pair(&mut self, key: &CallKey) -> Option<&mut C> {
+    pub fn pair(&mut self, key: &CallKey) -> Option<&mut C> {
         let index = self.waiting.get_mut(key)?.pop_front()?;
         self.calls.get_mut(index)
     }
 
     /// Removes and returns all calls: the next turn has calls of its own.
-    pub(super) fn take(&mut self) -> Vec<C> {
+    pub fn take(&mut self) -> Vec<C> {
         self.waiting.clear();
         std::mem::take(&mut self.calls)
     }
