@@ -5,12 +5,13 @@
 //! a failure.
 
 mod attempts;
+mod ejections;
 mod endpoints;
-mod final_reply;
 pub mod idle;
 pub mod models;
 pub mod plan;
 pub mod reply_source;
+mod request_head;
 pub mod stream_deadline;
 mod telemetry;
 pub mod transcript_fetch;
@@ -18,28 +19,26 @@ pub mod transcript_fetch;
 use std::{rc::Rc, time::Duration};
 
 use self::{
-    attempts::Attempts,
+    attempts::{Attempts, UnansweredAttempt},
     endpoints::{Endpoint, endpoint},
-    idle::{IdleTimeouts, StreamLimits},
-    plan::{Plan, PlanIndex},
+    idle::StreamLimits,
+    plan::{FirstDraft, Plan, PlanIndex},
     reply_source::ReplySource,
     transcript_fetch::{PendingTranscript, TranscriptCall},
 };
+pub use self::{ejections::Ejections, request_head::RequestHead};
 use crate::{
+    api_schema::{origin::ResponseHead, translation::TranslatedRequest},
+    attempt::{Attempt, ProviderCluster, response_head},
     chat::{error::Error, parameter::Parameter, request},
     config::Config,
     failover::AttemptReason,
-    handoff::{
-        headers,
-        response_facts::ResponseFacts,
-        ticket::{Lane, Ticket},
-    },
+    handoff::{response_facts::ResponseFacts, ticket::Ticket},
     http_call::CallResult,
     metrics::TelemetryEvent,
     quota::{SharedStore, service::RateLimitResponse},
     region::Region,
     reply::Reply,
-    request_id,
     summary::Summary,
     time::Timestamp,
     transcript::TranscriptRequest,
@@ -54,42 +53,15 @@ pub struct Gateway {
     pub region: Region,
     /// Store of the counts for limits.
     pub store: Rc<dyn SharedStore>,
+    /// Providers that are not asked for a while.
+    pub ejections: Ejections,
 }
 
-/// Head of a client's request, as far as the gateway reads it.
-#[derive(Clone, Debug, Default)]
-pub struct RequestHead {
-    /// `:method`.
-    pub method: String,
-    /// `:path`, query included.
-    pub path: String,
-    /// `content-type`.
-    pub content_type: Option<String>,
-    /// `content-encoding`.
-    pub content_encoding: Option<String>,
-    /// Account of the caller, by the key or the token that Envoy has checked.
-    pub account: Option<String>,
-    /// Whether no body follows.
-    pub end: bool,
-}
-
-impl RequestHead {
-    /// Reads the headers of a request. Returns the request id beside the head, if there is a valid
-    /// one.
-    pub fn from_headers(headers: Vec<(String, String)>, end: bool) -> (Self, Option<String>) {
-        let (mut head, mut request_id) = (Self { end, ..Self::default() }, None);
-        for (name, value) in headers {
-            match name.as_str() {
-                ":method" => head.method = value,
-                ":path" => head.path = value,
-                "content-type" => head.content_type = Some(value),
-                "content-encoding" => head.content_encoding = Some(value),
-                headers::ACCOUNT => head.account = Some(value),
-                "x-request-id" => request_id = Some(value),
-                _ => {}
-            }
-        }
-        (head, request_id.filter(|text| request_id::is_uuid(text)))
+impl Gateway {
+    /// Returns a provider in a region.
+    fn cluster(&self, provider: &str, region: Region) -> Rc<ProviderCluster> {
+        let (config, store) = (Rc::clone(&self.config), Rc::clone(&self.store));
+        Rc::new(ProviderCluster { config, provider: provider.to_owned(), region, store })
     }
 }
 
@@ -106,7 +78,16 @@ pub enum Input {
     Trailers,
     /// The rate limit service was asked. `None`: no answer came.
     RateLimitAnswered(Option<RateLimitResponse>),
-    /// The head of a response has come through Envoy's router.
+    /// The head of a provider's response has come through Envoy's router, in the answer lane.
+    AnswerHead(ResponseHead),
+    /// A piece of that response has come, or its end.
+    AnswerPiece {
+        /// Bytes.
+        bytes: Vec<u8>,
+        /// Whether nothing follows.
+        end: bool,
+    },
+    /// The head of any other response has come through Envoy's router.
     Response {
         /// Status.
         status: u16,
@@ -124,8 +105,8 @@ pub enum Input {
     TranscriptFetched(CallResult),
     /// The moment of [`Output::WakeAt`], or the end of a hedge, has come.
     WakeUp,
-    /// The deadline of [`Output::Forward`] has passed without a response. The ticket in filter state
-    /// is that of the attempt under way.
+    /// The deadline of [`Output::Send`] or [`Output::Forward`] has passed without a response. The
+    /// ticket in filter state is that of the attempt under way, in the stream lane.
     DeadlinePassed(Option<Box<Ticket>>),
 }
 
@@ -143,28 +124,41 @@ pub enum Output {
         /// Timeout of the call.
         timeout: Duration,
     },
-    /// Let the request go through Envoy's router. The body is [`Exchange::request_body`].
-    Forward {
+    /// Replace head and body of the request, and let it go through Envoy's router to a provider, whose
+    /// response comes back as [`Input::AnswerHead`] and [`Input::AnswerPiece`].
+    Send {
         /// Ticket of the attempt, which names the cluster.
-        ticket: Ticket,
-        /// Number of attempts that the router may add.
-        retries: usize,
+        ticket: Rc<Ticket>,
+        /// Request.
+        request: TranslatedRequest,
         /// Time without a response after which [`Input::WakeUp`] is due.
         hedge: Option<Duration>,
         /// Time without a response after which [`Input::DeadlinePassed`] is due.
         deadline: Option<Duration>,
     },
-    /// Hold the request, and call for a transcript. The body of the [`Output::Forward`] that follows
-    /// has the transcript in it.
+    /// Let the request go through Envoy's router to the provider role.
+    Forward {
+        /// Ticket of the attempt, which names the cluster.
+        ticket: Ticket,
+        /// Number of attempts that the router may add.
+        retries: usize,
+        /// Body of the request.
+        body: RequestBody,
+        /// Time without a response after which [`Input::DeadlinePassed`] is due.
+        deadline: Option<Duration>,
+    },
+    /// Hold the request, and call for a transcript.
     FetchTranscript(TranscriptCall),
     /// Hold the response, and report [`Input::WakeUp`] at this moment.
     WakeAt(Timestamp),
-    /// Hold the response, and call a cluster with [`Exchange::request_body`].
+    /// Hold the response, and call a provider.
     Call {
         /// Position of the attempt in the plan.
         index: PlanIndex,
         /// Ticket of the attempt, which names the cluster.
-        ticket: Ticket,
+        ticket: Rc<Ticket>,
+        /// Request.
+        request: TranslatedRequest,
         /// Timeout of the call.
         timeout: Duration,
         /// Reason of the attempt.
@@ -174,6 +168,15 @@ pub enum Output {
     Pass,
     /// Let the response, a stream, go to the client, and watch its silences and its deadline.
     Stream(Box<StreamLimits>),
+}
+
+/// Body of a request that goes to the provider role.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RequestBody {
+    /// The client's body.
+    AsReceived,
+    /// The client's body with the transcript in it: [`Exchange::request_body`].
+    WithTranscript,
 }
 
 /// Caller of an exchange, with the facts that every ticket of the exchange carries.
@@ -201,7 +204,16 @@ pub struct Exchange {
     telemetry: Vec<TelemetryEvent>,
     /// Status and reason of a response that no provider role has counted.
     uncounted: Option<(u16, Option<String>)>,
+    /// The attempt whose answer the client gets, until it is counted.
+    answered: Option<Box<Attempt>>,
     state: ExchangeState,
+}
+
+/// Request that is planned.
+struct PlannedRequest {
+    plan: Plan,
+    draft: Option<FirstDraft>,
+    transcript: Option<PendingTranscript>,
 }
 
 /// Model of a request that names no known one.
@@ -216,7 +228,8 @@ enum ExchangeState {
     /// Attempts are under way.
     Attempting(Box<Attempts>),
     /// The client has its answer, or the beginning of it. So has a request for any other endpoint.
-    Over,
+    /// Calls of the attempts may still be under way.
+    Over(Option<Box<Attempts>>),
 }
 
 impl Exchange {
@@ -230,6 +243,7 @@ impl Exchange {
             last_failed: None,
             telemetry: Vec::new(),
             uncounted: None,
+            answered: None,
             state: ExchangeState::Fresh,
         }
     }
@@ -256,24 +270,54 @@ impl Exchange {
         Some(Summary { request_model: self.model(), provider, total, ..Summary::default() })
     }
 
-    /// Returns the source of a response with status 200. An answer in one piece may be a failed
-    /// attempt, because it may be empty. A stream that has begun is a success, and needs no host
-    /// call.
-    pub fn source_of_success(&self, response: &impl ResponseFacts) -> ReplySource {
-        match &self.state {
-            ExchangeState::Attempting(attempts) if attempts.lane() == Lane::Answer => {
-                ReplySource::of_upstream(response)
-            }
-            _ => ReplySource::Provider,
-        }
-    }
-
     /// Takes the events since the last call.
     pub fn take_telemetry(&mut self) -> Vec<TelemetryEvent> {
         if let ExchangeState::Attempting(attempts) = &mut self.state {
             self.telemetry.append(&mut attempts.take_telemetry());
         }
         std::mem::take(&mut self.telemetry)
+    }
+
+    /// Takes the attempts without an answer that have ended since the last call.
+    fn take_unanswered(&mut self) -> Vec<UnansweredAttempt> {
+        match &mut self.state {
+            ExchangeState::Attempting(attempts) | ExchangeState::Over(Some(attempts)) => {
+                std::mem::take(&mut attempts.unanswered)
+            }
+            ExchangeState::Fresh | ExchangeState::Reading(_) | ExchangeState::Over(None) => {
+                Vec::new()
+            }
+        }
+    }
+
+    /// Returns the event of a response whose head has come through Envoy's router.
+    pub fn read_response(
+        &self,
+        response: &impl ResponseFacts,
+        clock: impl FnOnce() -> Timestamp,
+    ) -> Input {
+        let status = response.status();
+        let is_direct =
+            matches!(&self.state, ExchangeState::Attempting(own) if own.reads_response());
+        let source = match status {
+            // A success, such as a stream that has begun, needs no further host call.
+            200 => ReplySource::Provider,
+            _ if is_direct => ReplySource::of_direct(response),
+            _ => ReplySource::of(response),
+        };
+        if is_direct && source == ReplySource::Provider {
+            return Input::AnswerHead(response_head(status, |name| response.header(name), clock));
+        }
+        Input::Response { status, source }
+    }
+
+    /// Takes in the result of a call after the client has left.
+    pub fn on_abandoned_call(&mut self, index: PlanIndex, result: &CallResult, now: Timestamp) {
+        if let ExchangeState::Attempting(attempts) | ExchangeState::Over(Some(attempts)) =
+            &mut self.state
+        {
+            attempts.on_late_call(index, result, now);
+        }
     }
 
     /// Takes in an event and returns the action. The clock is only read where time matters, because
@@ -292,9 +336,13 @@ impl Exchange {
                 let output = Self::on_attempts(attempts, input, clock);
                 self.finish(output)
             }
+            (ExchangeState::Over(Some(attempts)), Input::CallEnded { index, result }) => {
+                attempts.on_late_call(index, &result, clock());
+                Output::Wait
+            }
             // A local reply to a request that never became an attempt, or a reply of the module's own.
             (_, Input::Response { .. }) => {
-                self.state = ExchangeState::Over;
+                self.state = ExchangeState::Over(None);
                 Output::Pass
             }
             _ => Output::Wait,
@@ -323,7 +371,9 @@ impl Exchange {
             Input::TranscriptFetched(result) => attempts.on_transcript(&result, clock()),
             Input::Response { status: 200, source: ReplySource::Provider } => attempts.on_success(),
             Input::Response { status, source } => attempts.on_failure(status, source, clock()),
-            Input::CallEnded { index, result } => attempts.on_call_ended(index, result, clock()),
+            Input::AnswerHead(head) => attempts.on_answer_head(head),
+            Input::AnswerPiece { bytes, end } => attempts.on_answer_piece(&bytes, end, clock()),
+            Input::CallEnded { index, result } => attempts.on_call_ended(index, &result, clock()),
             Input::WakeUp => attempts.on_wake_up(clock()),
             Input::DeadlinePassed(ticket) => {
                 attempts.on_deadline(ticket.map(|ticket| *ticket), clock())
@@ -337,11 +387,13 @@ impl Exchange {
         if !matches!(output, Output::Pass | Output::Stream(_) | Output::Reply(_)) {
             return output;
         }
-        let state = std::mem::replace(&mut self.state, ExchangeState::Over);
+        let state = std::mem::replace(&mut self.state, ExchangeState::Over(None));
         if let ExchangeState::Attempting(mut attempts) = state {
             attempts.model().clone_into(&mut self.model);
             self.last_failed = attempts.last_failed().cloned();
             self.telemetry.append(&mut attempts.take_telemetry());
+            self.answered = attempts.answered.take();
+            self.state = ExchangeState::Over(attempts.into_late());
         }
         output
     }
@@ -382,21 +434,21 @@ impl Exchange {
     }
 
     fn on_body(&mut self, account: String, body: Vec<u8>, now: Timestamp) -> Output {
-        let (plan, transcript) = match self.plan(&account, &body) {
+        let PlannedRequest { plan, draft, transcript } = match self.plan(&account, &body) {
             Ok(planned) => planned,
             Err(error) => return self.refuse(&error),
         };
         self.started = Some(now);
         let (gateway, request_id) = (Rc::clone(&self.gateway), self.request_id.clone());
         let caller = Caller { gateway, account, request_id, started: now };
-        let mut attempts = Attempts::new(caller, plan, body, transcript);
+        let mut attempts = Attempts::new(caller, plan, body, draft, transcript);
         let output = attempts.begin(now);
         self.state = ExchangeState::Attempting(Box::new(attempts));
         self.finish(output)
     }
 
     /// Plans a request, and the call for the transcript that it refers to.
-    fn plan(&self, account: &str, body: &[u8]) -> Result<(Plan, Option<PendingTranscript>), Error> {
+    fn plan(&self, account: &str, body: &[u8]) -> Result<PlannedRequest, Error> {
         if self.is_too_large(body.len()) {
             return Err(self.too_large());
         }
@@ -405,12 +457,13 @@ impl Exchange {
         }
         let parameters = request::parameters(body).map_err(Error::Unreadable)?;
         let with_transcript = parameters.has(Parameter::TranscriptId).then(|| parameters.clone());
-        let plan = Plan::new(&self.gateway, account, parameters).map_err(Error::Invalid)?;
+        let (plan, draft) = Plan::new(&self.gateway, account, &self.request_id, parameters)
+            .map_err(Error::Invalid)?;
         let wanted = with_transcript
             .and_then(|all| TranscriptRequest::find(body, &all, |variant| plan.includes(variant)));
         let transcript =
             wanted.map(|wanted| PendingTranscript::new(&self.gateway, wanted)).transpose()?;
-        Ok((plan, transcript))
+        Ok(PlannedRequest { plan, draft, transcript })
     }
 
     fn is_too_large(&self, size: usize) -> bool {
@@ -426,7 +479,7 @@ impl Exchange {
     }
 
     fn refuse(&mut self, error: &Error) -> Output {
-        self.state = ExchangeState::Over;
+        self.state = ExchangeState::Over(None);
         Output::Reply(Reply::error(error, &self.request_id))
     }
 }

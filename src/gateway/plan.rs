@@ -5,6 +5,7 @@ mod check;
 
 use std::time::Duration;
 
+pub use self::check::FirstDraft;
 use crate::{
     chat::request_variant::RequestVariant,
     config::Deadlines,

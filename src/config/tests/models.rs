@@ -85,6 +85,8 @@ fn every_word_of_a_model_is_checked() {
   models.gpt-4.1.prefill: found `1`, allowed: `true` or `false`
 /models/gpt-4.1/effort_with_tools = "low"
   models.gpt-4.1.effort_with_tools: found `low`, allowed: `any`, `none_only`
+/models/gpt-4.1/custom_tools = 1
+  models.gpt-4.1.custom_tools: found `1`, allowed: `true` or `false`
 /models/gpt-4.1/sampling = "never"
   models.gpt-4.1.sampling: found `never`, allowed: `always`, `effort_none`
 "#,
