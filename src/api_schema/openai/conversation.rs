@@ -2,7 +2,7 @@
 //! at once, and images, files and audio only come from a user: OpenAI's API reference, *Create chat
 //! completion*, `messages`.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::collections::BTreeMap;
 
 use crate::{
     api_schema::translation::TranslationInput,
@@ -20,8 +20,10 @@ use crate::{
 pub(super) enum ListedMessage<'q, 'a> {
     /// Instruction at the beginning.
     Instruction(Text<'static>),
+    /// First message of the request, with an instruction at its end.
+    Instructed(Box<Message<'a>>),
     /// Message of the request, with its `function_call` as a tool call.
-    Request(Cow<'q, Message<'a>>, Option<ToolCall<'a>>),
+    Request(&'q Message<'a>, Option<ToolCall<'a>>),
     /// Result of a call, with the id of the call.
     Result(&'q Message<'a>, Text<'a>),
     /// Result that the conversation lacks, by the id of its call.
@@ -92,7 +94,7 @@ impl<'q, 'a> ListBuilder<'q, 'a> {
         if let Some(ToolCall { id, function, .. }) = &legacy {
             self.await_result(CallKey::Name(function.name.decode().into_owned()), id, function);
         }
-        self.listed.push(ListedMessage::Request(Cow::Borrowed(message), legacy));
+        self.listed.push(ListedMessage::Request(message, legacy));
     }
 
     fn await_result(&mut self, key: CallKey, id: &Text<'a>, function: &Function<'a>) {

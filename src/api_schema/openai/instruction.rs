@@ -4,7 +4,7 @@ use super::conversation::ListedMessage;
 use crate::{
     api_schema::translation::TranslationInput,
     chat::{
-        message::{Content, Part},
+        message::{Content, Message, Part},
         text::Text,
     },
     fit::response_format::{FormatMode, format_instruction},
@@ -20,23 +20,26 @@ pub(super) fn add_instruction<'q, 'a>(
         return;
     }
     let text = Text::new(&format_instruction(input.request));
-    match listed.first_mut() {
-        Some(ListedMessage::Request(message, _)) if message.is_instruction() => {
-            let content = std::mem::take(&mut message.to_mut().content);
-            message.to_mut().content = with_instruction(content, text);
-        }
-        _ => listed.insert(0, ListedMessage::Instruction(text)),
+    if let Some(first) = listed.first_mut()
+        && let ListedMessage::Request(message, _) = first
+        && message.is_instruction()
+    {
+        *first = ListedMessage::Instructed(Box::new(with_instruction(message, text)));
+        return;
     }
+    listed.insert(0, ListedMessage::Instruction(text));
 }
 
-/// Returns a content with an instruction at its end.
-fn with_instruction<'a>(content: Content<'a>, text: Text<'static>) -> Content<'a> {
-    match content {
+/// Returns a message with an instruction at its end.
+fn with_instruction<'a>(message: &Message<'a>, text: Text<'static>) -> Message<'a> {
+    let mut own = message.clone();
+    own.content = match own.content {
         Content::Absent => Content::Text(text),
         Content::Text(before) => Content::Text(before.join("\\n\\n", &text)),
         Content::Parts(mut parts) => {
             parts.push(Part::from_text(text));
             Content::Parts(parts)
         }
-    }
+    };
+    own
 }

@@ -58,6 +58,15 @@ struct ConversationWriter<'w> {
 impl ConversationWriter<'_> {
     fn write(&self, out: &mut Vec<u8>, listed: &ListedMessage<'_, '_>) {
         let mut object = match listed {
+            ListedMessage::Instructed(message) => {
+                return MessageWriter {
+                    message,
+                    legacy: None,
+                    result_of: None,
+                    conversation: self,
+                }
+                .write(out);
+            }
             ListedMessage::Request(message, legacy) => {
                 let message = &*without_reasoning(message, self.provider);
                 let legacy = legacy.as_ref();
@@ -86,7 +95,9 @@ impl ConversationWriter<'_> {
             ListedMessage::Closing(message) => {
                 object.value("role", "user").value("content", message.text());
             }
-            ListedMessage::Request(..) | ListedMessage::Result(..) => {}
+            ListedMessage::Instructed(_)
+            | ListedMessage::Request(..)
+            | ListedMessage::Result(..) => {}
         }
         object.close();
     }
