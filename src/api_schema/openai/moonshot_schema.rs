@@ -113,7 +113,8 @@ fn rename(schema: &mut Map<String, Value>, from: &str, to: &str) {
 /// Gives all items of a tuple one schema.
 fn merge_tuple(schema: &mut Map<String, Value>) {
     let tuple = schema.remove("prefixItems").filter(|_| !schema.contains_key("items"));
-    let tuple = tuple.or_else(|| schema.remove("items").filter(Value::is_array));
+    let is_tuple = schema.get("items").is_some_and(Value::is_array);
+    let tuple = if is_tuple { schema.remove("items") } else { tuple };
     let Some(Value::Array(mut items)) = tuple else { return };
     items.dedup();
     let merged = if items.len() > 1 { json!({"anyOf": items}) } else { items.pop().into() };
