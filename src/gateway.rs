@@ -35,6 +35,7 @@ use crate::{
     failover::AttemptReason,
     handoff::{response_facts::ResponseFacts, ticket::Ticket},
     http_call::CallResult,
+    json::replace_lone_surrogates,
     metrics::TelemetryEvent,
     quota::{SharedStore, service::RateLimitResponse},
     region::Region,
@@ -457,6 +458,13 @@ impl Exchange {
         }
         let parameters = request::parameters(body).map_err(Error::Unreadable)?;
         let with_transcript = parameters.has(Parameter::TranscriptId).then(|| parameters.clone());
+        // The place of a transcript is one in the body as it was sent.
+        let corrected =
+            if with_transcript.is_none() { replace_lone_surrogates(body) } else { None };
+        let parameters = match &corrected {
+            None => parameters,
+            Some(body) => request::corrected_parameters(body).map_err(Error::Unreadable)?,
+        };
         let (plan, draft) = Plan::new(&self.gateway, account, &self.request_id, parameters)
             .map_err(Error::Invalid)?;
         let wanted = with_transcript

@@ -42,10 +42,12 @@ impl AttemptDraft {
         ticket: &Ticket,
         body: &[u8],
     ) -> Result<Self, Error> {
-        let replaced = replace_lone_surrogates(body);
-        let body = replaced.as_deref().unwrap_or(body);
-        let mut parameters = request::checked_parameters(body).map_err(Error::Unreadable)?;
-        parameters.replaces_surrogates = replaced.is_some();
+        let corrected = replace_lone_surrogates(body);
+        let parameters = match &corrected {
+            None => request::checked_parameters(body),
+            Some(body) => request::corrected_parameters(body),
+        };
+        let parameters = parameters.map_err(Error::Unreadable)?;
         let (request, mistakes, request_model) = cluster.read(parameters, ticket.target.variant)?;
         if !mistakes.is_empty() {
             return Err(Error::Invalid(mistakes));

@@ -80,6 +80,13 @@ pub fn checked_parameters(body: &[u8]) -> Result<Parameters<'_>, Unreadable> {
     })
 }
 
+/// Splits a body in which lone surrogates were replaced into its parameters.
+pub fn corrected_parameters(body: &[u8]) -> Result<Parameters<'_>, Unreadable> {
+    let mut parameters = checked_parameters(body)?;
+    parameters.replaces_surrogates = true;
+    Ok(parameters)
+}
+
 impl<'a> Request<'a> {
     /// Reads the parameters, and checks the types of those that are only forwarded.
     pub fn check(parameters: Parameters<'a>) -> (Self, Vec<Mistake>) {
