@@ -185,43 +185,48 @@ fn a_provider_whose_answers_make_no_sense_is_left_alone_after_a_while() {
     assert_eq!(play::ticket(output).target.model, "kimi-k2.5");
 }
 
-#[test]
-fn there_is_one_answer_whatever_comes_in_whatever_order() {
-    let mut random = Rng::with_seed(1);
+/// Returns an input that may come at any time.
+fn any_input(random: &mut Rng) -> Input {
     let good = play::request(&json!({}));
     let bodies: [&[u8]; 4] = [&good, b"{}", b"", b"\xff"];
     let paths = ["/v1/chat/completions", "/v1/models", "/healthz", "/x"];
     let accounts = [Some("acme"), Some("acme"), Some("visitor"), None];
+    match random.usize(..9) {
+        0 | 1 => Input::Head(RequestHead {
+            path: (*random.choice(&paths).unwrap()).to_owned(),
+            account: random.choice(&accounts).unwrap().map(str::to_owned),
+            end: random.usize(..8) == 0,
+            ..play::client_head()
+        }),
+        2 => Input::Body(bodies[random.usize(..bodies.len())].to_vec()),
+        3 if random.usize(..4) == 0 => Input::Trailers,
+        3 => Input::Body(good.clone()),
+        4 => Input::WakeUp,
+        5 => {
+            let index = PlanIndex::new(random.usize(..4));
+            Input::CallEnded { index, result: CallResult::Broken }
+        }
+        6 => Input::AnswerHead(play::head(&json!({"status": 503}))),
+        7 => Input::AnswerPiece { bytes: b"{}".to_vec(), end: random.bool() },
+        _ => {
+            let details = "no_healthy_upstream".to_owned();
+            let envoy = ReplySource::Envoy { details, ticket: None };
+            let source = random.choice([ReplySource::Provider, envoy]).unwrap();
+            Input::Response { status: 503, source }
+        }
+    }
+}
+
+#[test]
+fn there_is_one_answer_whatever_comes_in_whatever_order() {
+    let mut random = Rng::with_seed(1);
     let gateway = play::gateway(Us);
     for round in 0..2_000 {
         let fresh = Gateway { ejections: Ejections::default(), ..(*gateway).clone() };
         let mut exchange = Exchange::new(Rc::new(fresh), REQUEST_ID.to_owned());
         let (mut forwarded, mut answered, mut story) = (false, false, Vec::new());
         for _ in 0..random.usize(..12) {
-            let input = match random.usize(..9) {
-                0 | 1 => Input::Head(RequestHead {
-                    path: (*random.choice(&paths).unwrap()).to_owned(),
-                    account: random.choice(&accounts).unwrap().map(str::to_owned),
-                    end: random.usize(..8) == 0,
-                    ..play::client_head()
-                }),
-                2 => Input::Body(bodies[random.usize(..bodies.len())].to_vec()),
-                3 if random.usize(..4) == 0 => Input::Trailers,
-                3 => Input::Body(good.clone()),
-                4 => Input::WakeUp,
-                5 => {
-                    let index = PlanIndex::new(random.usize(..4));
-                    Input::CallEnded { index, result: CallResult::Broken }
-                }
-                6 => Input::AnswerHead(play::head(&json!({"status": 503}))),
-                7 => Input::AnswerPiece { bytes: b"{}".to_vec(), end: random.bool() },
-                _ => {
-                    let details = "no_healthy_upstream".to_owned();
-                    let envoy = ReplySource::Envoy { details, ticket: None };
-                    let source = random.choice([ReplySource::Provider, envoy]).unwrap();
-                    Input::Response { status: 503, source }
-                }
-            };
+            let input = any_input(&mut random);
             let is_answer = matches!(input, Input::Response { .. });
             story.push(format!("{input:?}"));
             let output = exchange.on(input, play::sent);
