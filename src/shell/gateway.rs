@@ -25,7 +25,7 @@ use crate::{
     quota::service::RateLimitResponse,
     reply::Reply,
     request_id,
-    time::Timestamp,
+    time::{Timestamp, WaitingKey},
 };
 
 /// Filter of one client request.
@@ -41,6 +41,8 @@ struct ExchangeContext {
     exchange: Option<Exchange>,
     /// Calls under way, by the host's tokens.
     calls: BTreeMap<u32, PendingCall>,
+    /// Events that wait for their moments.
+    events: Vec<WaitingKey>,
     response: ResponseState,
 }
 
@@ -68,7 +70,8 @@ enum ResponseState {
 impl GatewayFilter {
     pub(super) fn new(gateway: Rc<Gateway>, shared: Shared, context: u32) -> Self {
         let (exchange, calls, response) = (None, BTreeMap::new(), ResponseState::Open);
-        let inner = ExchangeContext { gateway, shared, context, exchange, calls, response };
+        let events = Vec::new();
+        let inner = ExchangeContext { gateway, shared, context, exchange, calls, events, response };
         Self(Rc::new(RefCell::new(inner)))
     }
 
@@ -146,11 +149,12 @@ impl GatewayFilter {
     fn tell_at(&self, due: Timestamp, input: impl FnOnce() -> Input + 'static) {
         let timer = Rc::clone(&self.0.borrow().shared.timer);
         let filter = self.clone();
-        timer.at(due, move || {
+        let event = timer.at(due, move || {
             if filter.activate() {
                 filter.handle(input());
             }
         });
+        self.0.borrow_mut().events.push(event);
     }
 
     /// Makes this exchange the one that host calls are about. `false` if it has ended.
@@ -326,6 +330,7 @@ impl Context for GatewayFilter {
 
     fn on_done(&mut self) -> bool {
         let inner = self.0.borrow();
+        inner.shared.timer.cancel(&inner.events);
         if matches!(inner.response, ResponseState::Streaming(_)) {
             inner.shared.monitor.remove(inner.context);
         }
