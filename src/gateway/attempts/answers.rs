@@ -101,14 +101,16 @@ impl Attempts {
     fn begin_attempt(&mut self, index: PlanIndex, now: Timestamp) -> Result<BegunAttempt, Error> {
         let planned = self.plan.get(index).unwrap_or(&self.plan.primary);
         let (gateway, region) = (&self.caller.gateway, planned.region);
-        let cluster = gateway.cluster(&planned.provider, region);
         let profile = planned.deadline_profile();
         let ticket = self.ticket(Lane::Answer, planned.target(), Vec::new(), profile);
         let is_own = planned.variant == RequestVariant::OWN;
         let attempted = TelemetryEvent::Attempted { gateway: gateway.region, reached: region };
         let draft = match self.draft.take().filter(|_| is_own) {
             Some(draft) => draft?,
-            None => AttemptDraft::read(&cluster, &ticket, &self.body)?,
+            None => {
+                let cluster = gateway.cluster(&planned.provider, region);
+                AttemptDraft::read(&cluster, &ticket, &self.body)?
+            }
         };
         let ticket = Rc::new(ticket);
         let (attempt, request) = draft.begin(Rc::clone(&ticket), now)?;
