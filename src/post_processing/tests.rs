@@ -2,6 +2,7 @@
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::*;
+use crate::chat::delta::samples::{call, content, finish};
 
 /// Returns the repaired deltas of a stream whose content is to be an object, a line for each
 /// that is not empty.
@@ -27,18 +28,6 @@ fn repair(deltas: Vec<Delta<'_>>) -> Result<Vec<String>, Error> {
         })?;
     }
     Ok(lines)
-}
-
-fn content(choice: usize, text: &str) -> Delta<'static> {
-    Delta::Content { choice, text: Text::new(text), logprobs: None }
-}
-
-fn finish(choice: usize) -> Delta<'static> {
-    Delta::Finish { choice, finish: Finish::Stop, native: None }
-}
-
-fn call(call: usize) -> Delta<'static> {
-    Delta::Call { choice: 0, call, id: None, name: Text::new("f"), extra_content: None }
 }
 
 fn arguments(call: usize, text: &str) -> Delta<'static> {
