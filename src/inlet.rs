@@ -1,7 +1,10 @@
 //! Inlets: the APIs in which a client may ask. Each reads its requests into chat requests, and writes
 //! what the chat API says in its own form; between the two, all inlets are the same.
 
-use std::time::{Duration, UNIX_EPOCH};
+use std::{
+    borrow::Cow,
+    time::{Duration, UNIX_EPOCH},
+};
 
 use crate::{
     chat::{
@@ -11,12 +14,12 @@ use crate::{
         envelope::Envelope,
         error::Error,
         finish::Finish,
-        mistake::Unreadable,
         parameter::Parameters,
         request,
         stream_writer::StreamWriter,
         usage::Usage,
     },
+    json::replace_lone_surrogates,
     messages::{self, betas::Betas, request::ChatBody, stream_writer::MessagesStreamWriter},
     quota::LimitStatus,
     time::Timestamp,
@@ -38,42 +41,40 @@ pub enum Inlet {
 /// Body of a request, read as a chat request.
 #[derive(Debug)]
 pub struct InletBody<'b> {
-    body: &'b [u8],
+    /// Body, in which lone surrogates are replaced: owned if there were any.
+    body: Cow<'b, [u8]>,
     /// Chat request that the body was translated into, if it was none.
     translated: Option<ChatBody>,
 }
 
 impl InletBody<'_> {
     /// Returns the parameters of the chat request.
-    pub fn parameters(&self) -> Result<Parameters<'_>, Unreadable> {
-        match &self.translated {
-            None => request::checked_parameters(self.body),
-            Some(chat) => chat.parameters(self.body),
-        }
-    }
-
-    /// Returns the parameters as they are in the body, for whoever edits the body. Messages of other
-    /// inlets have the roles and texts of the chat API.
-    pub fn parameters_in_place(&self) -> Result<Parameters<'_>, Unreadable> {
-        request::checked_parameters(self.body)
+    pub fn parameters(&self) -> Result<Parameters<'_>, Error> {
+        let mut parameters = match &self.translated {
+            None => request::checked_parameters(&self.body)?,
+            Some(chat) => chat.parameters(&self.body)?,
+        };
+        parameters.replaces_surrogates = matches!(self.body, Cow::Owned(_));
+        Ok(parameters)
     }
 }
 
 impl Inlet {
     /// Reads a client's body.
     pub fn read<'b>(&self, body: &'b [u8]) -> Result<InletBody<'b>, Error> {
-        request::check_depth(body).map_err(Error::Unreadable)?;
+        request::check_depth(body)?;
         self.reread(body)
     }
 
     /// Reads a body that was read before.
     pub fn reread<'b>(&self, body: &'b [u8]) -> Result<InletBody<'b>, Error> {
+        let body = replace_lone_surrogates(body).map_or(Cow::Borrowed(body), Cow::Owned);
         let translated = match self {
             Self::Chat => None,
             Self::Messages(_) => {
-                Some(messages::request::to_chat(body, &["max_tokens", "messages"])?)
+                Some(messages::request::to_chat(&body, &["max_tokens", "messages"])?)
             }
-            Self::TokenCount(_) => Some(messages::request::to_chat(body, &["messages"])?),
+            Self::TokenCount(_) => Some(messages::request::to_chat(&body, &["messages"])?),
         };
         Ok(InletBody { body, translated })
     }

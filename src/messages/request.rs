@@ -11,7 +11,7 @@ use crate::{
         mistake::{MistakeKind, Unreadable},
         object::ObjectFields,
         parameter::{OriginalRequest, Parameters},
-        request::{check_depth, checked_parameters},
+        request::checked_parameters,
         text::Text,
     },
     json::{Object, list},
@@ -81,11 +81,10 @@ impl ChatBody {
     }
 }
 
-/// Translates a body, which must have the `required` fields. The error lists all mistakes in it.
+/// Translates a body, whose depth is checked and which must have the `required` fields. The error lists all mistakes in it.
 pub fn to_chat(body: &[u8], required: &[&str]) -> Result<ChatBody, Error> {
-    check_depth(body).map_err(Error::Unreadable)?;
     let fields: ObjectFields<'_> =
-        serde_json::from_slice(body).map_err(|error| Error::Unreadable(Unreadable::new(&error)))?;
+        serde_json::from_slice(body).map_err(|error| Unreadable::new(&error))?;
     let mut translation = MessagesTranslation::default();
     for required in required {
         if fields.get(required).is_none() {

@@ -19,7 +19,7 @@ use crate::{
         text::Text,
     },
     config::{Model, Quirk, Thinking},
-    fit::{Fit, StreamMode},
+    fit::{Fit, StreamMode, response_format::FormatMode},
     json::{Object, list},
     messages::carried::is_foreign_block,
 };
@@ -46,6 +46,7 @@ pub(super) fn forget_translation(fit: &mut Fit<'_>, refused: usize) {
     fit.clamped.retain(|(name, _)| *name != Parameter::Stop.name());
     fit.corrected.retain(|place| place == "lone_surrogates");
     fit.emulated.clear();
+    fit.format = FormatMode::Native;
 }
 
 /// Returns `true` if the target takes the way of thinking as the client put it.
