@@ -2,8 +2,10 @@
 //! the provider's answer, stream or error comes back as the chat API's.
 
 mod cluster;
+mod draft;
 mod event_template;
 mod failover;
+mod heads;
 mod progress;
 mod stream;
 mod telemetry;
@@ -16,21 +18,18 @@ use self::{
 };
 use crate::{
     api_schema::{
-        Decoder, PreparedRequest,
+        Decoder,
         origin::{ResponseContext, ResponseHead},
-        prepare, translate,
-        translation::{TranslatedRequest, TranslationInput},
+        translation::TranslatedRequest,
     },
     chat::{answer::UpstreamResponse, envelope::Envelope, error::Error, replay},
-    collections::set_of,
+    failover::Failover,
     fit::StreamMode,
     handoff::{
         headers::{ATTEMPTS, PARAMS, REGION, REPAIR},
-        ticket::{Lane, Ticket},
+        ticket::Ticket,
     },
     http_call::MAX_ANSWER,
-    inlet,
-    json::replace_lone_surrogates,
     post_processing::{RepairReport, RepairRequest, Repairer},
     quota::{self, Counted},
     reply::Reply,
@@ -39,7 +38,8 @@ use crate::{
 
 pub use self::{
     cluster::{ProviderCluster, ProviderClusters},
-    telemetry::AttemptRoute,
+    draft::{AttemptDraft, DraftContext},
+    heads::{request_headers, response_head},
 };
 
 /// Action that the shell takes for a piece of the provider's response.
@@ -49,6 +49,9 @@ pub enum Step {
     Hold,
     /// Replace head and body. The answer is complete.
     Answer(Reply),
+    /// The attempt has failed. The gateway role decides what follows, and replaces head and body by
+    /// this reply if nothing does.
+    Fail(Reply, Failover),
     /// Replace head and body, and leave this ticket to the attempt that Envoy's router makes next.
     Yield(Reply, Box<Ticket>),
     /// Replace the head, and the piece by the beginning of a stream.
@@ -66,7 +69,7 @@ pub enum Step {
 #[derive(Debug)]
 pub struct Attempt {
     cluster: Rc<ProviderCluster>,
-    ticket: Ticket,
+    ticket: Rc<Ticket>,
     envelope: Envelope,
     stream: StreamMode,
     /// Value of `x-attache-params`.
@@ -125,76 +128,12 @@ impl Attempt {
         body: &[u8],
         now: Timestamp,
     ) -> Result<(Self, TranslatedRequest), Error> {
-        if !ticket.gateway_region.may_reach(cluster.region) {
-            let problem = "a request came to a region that it may not reach";
-            return Err(Error::Misconfigured { problem });
-        }
-        let replaced = replace_lone_surrogates(body);
-        let body = replaced.as_deref().unwrap_or(body);
-        let read = ticket.inlet.reread(body)?;
-        let mut parameters = read.parameters().map_err(Error::Unreadable)?;
-        parameters.replaces_surrogates = replaced.is_some();
-        let (request, mistakes, request_model) = cluster.read(parameters, ticket.target.variant)?;
-        if !mistakes.is_empty() {
-            return Err(Error::Invalid(mistakes));
-        }
-        let target = cluster.target(&request)?;
-        let PreparedRequest { fit, schema_request } = prepare(&request, &target);
-        if !fit.refused.is_empty() {
-            return Err(Error::Invalid(fit.refused));
-        }
-        let request_id = &*ticket.request_id;
-        let input = TranslationInput {
-            request: &request,
-            fit: &fit,
-            target,
-            request_id,
-            inlet: ticket.inlet,
-        };
-        let (outgoing, decoder) = translate(&input, &schema_request)?;
-        let envelope = Envelope {
-            request_id: ticket.request_id.clone(),
-            model: target.name.to_owned(),
-            created: now.as_secs(),
-            request: match inlet::echo(&request) {
-                Some(echo) => echo,
-                None if fit.stream == StreamMode::Off => fit.echo(target.name),
-                // Chunks of a stream have no field for the request.
-                None => Vec::new(),
-            },
-            call_form: request.call_form,
-            custom_tools: set_of(request.custom_tools().map(|name| name.decode().into_owned())),
-            include_usage: request.include_usage,
-            carries_reasoning: inlet::carries_reasoning(&request),
-        };
-        let price = target.model.price;
-        let attempt = Self {
-            cluster: Rc::clone(cluster),
-            envelope,
-            stream: fit.stream,
-            params: fit.report(),
-            decoder,
-            repair: RepairRequest::from_request(&request),
-            repairs: None,
-            began: now,
-            sent: ticket.due.map_or(now, |due| due.max(now)),
-            request_model,
-            refused: Vec::new(),
-            progress: AttemptProgress { price, ..AttemptProgress::default() },
-            state: AttemptState::Waiting,
-            ticket,
-        };
-        Ok((attempt, outgoing))
+        AttemptDraft::read(cluster, &ticket, body)?.begin(Rc::new(ticket), now)
     }
 
     /// Returns the moment at which the request may leave. `None`: at once.
     pub fn due(&self) -> Option<Timestamp> {
         self.ticket.due.filter(|due| *due == self.sent)
-    }
-
-    /// Returns `true` if Envoy's router makes the next attempt.
-    pub fn is_streamed(&self) -> bool {
-        self.ticket.lane == Lane::Stream
     }
 
     /// Returns `true` as long as the client has nothing of the response.
@@ -317,12 +256,16 @@ impl Attempt {
             self.progress.begun = Some(now);
         }
         if let Step::Answer(reply) | Step::Begin(reply) = &mut step {
-            self.progress.is_answered = true;
-            reply.headers.push((REGION, self.cluster.region.name().to_owned()));
-            reply.headers.push((ATTEMPTS, self.attempt_log(reply.status, now).into_header()));
-            reply.headers.extend(self.limit_headers(now));
+            self.complete_reply(reply, now);
         }
         step
+    }
+
+    fn complete_reply(&mut self, reply: &mut Reply, now: Timestamp) {
+        self.progress.is_answered = true;
+        reply.headers.push((REGION, self.cluster.region.name().to_owned()));
+        reply.headers.push((ATTEMPTS, self.attempt_log(reply.status, now).into_header()));
+        reply.headers.extend(self.limit_headers(now));
     }
 
     fn whole(

@@ -174,6 +174,11 @@ pub fn cluster(provider: &str, region: Region) -> String {
     [provider, "-", region.name()].concat()
 }
 
+/// Returns the name of the cluster beside a provider's, in which the module does not run.
+pub fn direct_cluster(cluster: &str) -> String {
+    [cluster, "-direct"].concat()
+}
+
 impl Config {
     /// Reads a document. Returns all its mistakes.
     pub fn parse(document: &Value) -> Result<Self, Vec<Invalid>> {

@@ -6,7 +6,7 @@
 
 use std::{borrow::Cow, num::NonZeroU32};
 
-use self::support::support_of;
+use self::{response_format::FormatMode, support::support_of};
 use crate::chat::{
     effort::Effort,
     message::{Content, Message},
@@ -24,6 +24,7 @@ use crate::{
 pub mod closing_message;
 mod functions;
 mod nested;
+pub mod response_format;
 pub mod support;
 
 pub use self::nested::CacheControlMark;
@@ -42,6 +43,8 @@ pub struct Fit<'a> {
     pub budget: Option<NonZeroU32>,
     /// The way in which the answer arrives.
     pub stream: StreamMode,
+    /// The way in which the answer gets the format that the request asks for.
+    pub format: FormatMode,
     /// The paths of dropped parameters.
     pub dropped: Vec<Cow<'a, str>>,
     /// The names of changed parameters, each with its new value.
@@ -256,6 +259,12 @@ impl<'a> Fit<'a> {
                 self.dropped.push(Cow::Borrowed("reasoning.max_tokens"));
             }
             _ if is_without_effect(parameter, json, request) => {}
+            Parameter::ResponseFormat
+                if !self.supports(parameter, request, target)
+                    && self.emulate_format(request, target) =>
+            {
+                self.kept.push((parameter, Cow::Borrowed(json)));
+            }
             _ if !self.supports(parameter, request, target) => {
                 if is_essential(parameter, request) {
                     self.refuse(parameter, target.name);
@@ -277,7 +286,7 @@ impl<'a> Fit<'a> {
             }
             Parameter::ResponseFormat => {
                 let form = request.response_format.as_ref().and_then(ResponseFormat::form);
-                form.is_none_or(|form| model.response_formats.contains(&form))
+                form.is_none_or(|form| self.takes_format(form, target))
             }
             _ => !is_sampling(parameter) || self.takes_sampling(model),
         };

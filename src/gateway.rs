@@ -5,11 +5,12 @@
 //! a failure.
 
 mod attempts;
+mod ejections;
 mod endpoints;
-mod final_reply;
 pub mod head_fields;
 pub mod idle;
 pub mod models;
+mod pages;
 pub mod plan;
 pub mod reply_source;
 mod request_head;
@@ -20,26 +21,23 @@ pub mod transcript_fetch;
 use std::{rc::Rc, time::Duration};
 
 use self::{
-    attempts::Attempts,
-    endpoints::{Endpoint, endpoint},
+    attempts::{Attempts, UnansweredAttempt},
     head_fields::HeadFields,
-    idle::{IdleTimeouts, StreamLimits},
-    plan::{Plan, PlanIndex, PlannedAttempt},
+    idle::StreamLimits,
+    plan::{FirstDraft, Plan, PlanIndex},
     reply_source::ReplySource,
     transcript_fetch::{PendingTranscript, TranscriptCall},
 };
+pub use self::{ejections::Ejections, request_head::RequestHead};
 use crate::{
-    chat::{error::Error, parameter::Parameter},
-    config::{ApiSchema, Config, Quirk, Target},
+    api_schema::{origin::ResponseHead, translation::TranslatedRequest},
+    attempt::{Attempt, DraftContext, ProviderCluster, response_head},
+    chat::{error::Error, parameter::Parameter, request},
+    config::Config,
     failover::AttemptReason,
-    handoff::{
-        headers,
-        response_facts::ResponseFacts,
-        ticket::{Lane, Ticket},
-    },
+    handoff::{response_facts::ResponseFacts, ticket::Ticket},
     http_call::CallResult,
     inlet::Inlet,
-    messages::token_estimate,
     metrics::TelemetryEvent,
     quota::{SharedStore, service::RateLimitResponse},
     region::Region,
@@ -48,8 +46,6 @@ use crate::{
     time::Timestamp,
     transcript::TranscriptRequest,
 };
-
-pub use self::request_head::RequestHead;
 
 /// Gateway of one region, which has a listener of Envoy's.
 #[derive(Clone, Debug)]
@@ -60,6 +56,16 @@ pub struct Gateway {
     pub region: Region,
     /// Store of the counts for limits.
     pub store: Rc<dyn SharedStore>,
+    /// Providers that are not asked for a while.
+    pub ejections: Ejections,
+}
+
+impl Gateway {
+    /// Returns a provider in a region.
+    fn cluster(&self, provider: &str, region: Region) -> Rc<ProviderCluster> {
+        let (config, store) = (Rc::clone(&self.config), Rc::clone(&self.store));
+        Rc::new(ProviderCluster { config, provider: provider.to_owned(), region, store })
+    }
 }
 
 /// Event of an exchange.
@@ -75,7 +81,16 @@ pub enum Input {
     Trailers,
     /// The rate limit service was asked. `None`: no answer came.
     RateLimitAnswered(Option<RateLimitResponse>),
-    /// The head of a response has come through Envoy's router.
+    /// The head of a provider's response has come through Envoy's router, in the answer lane.
+    AnswerHead(ResponseHead),
+    /// A piece of that response has come, or its end.
+    AnswerPiece {
+        /// Bytes.
+        bytes: Vec<u8>,
+        /// Whether nothing follows.
+        end: bool,
+    },
+    /// The head of any other response has come through Envoy's router.
     Response {
         /// Status.
         status: u16,
@@ -93,8 +108,8 @@ pub enum Input {
     TranscriptFetched(CallResult),
     /// The moment of [`Output::WakeAt`], or the end of a hedge, has come.
     WakeUp,
-    /// The deadline of [`Output::Forward`] has passed without a response. The ticket in filter state
-    /// is that of the attempt under way.
+    /// The deadline of [`Output::Send`] or [`Output::Forward`] has passed without a response. The
+    /// ticket in filter state is that of the attempt under way, in the stream lane.
     DeadlinePassed(Option<Box<Ticket>>),
 }
 
@@ -112,28 +127,41 @@ pub enum Output {
         /// Timeout of the call.
         timeout: Duration,
     },
-    /// Let the request go through Envoy's router. The body is [`Exchange::request_body`].
-    Forward {
+    /// Replace head and body of the request, and let it go through Envoy's router to a provider, whose
+    /// response comes back as [`Input::AnswerHead`] and [`Input::AnswerPiece`].
+    Send {
         /// Ticket of the attempt, which names the cluster.
-        ticket: Ticket,
-        /// Number of attempts that the router may add.
-        retries: usize,
+        ticket: Rc<Ticket>,
+        /// Request.
+        request: TranslatedRequest,
         /// Time without a response after which [`Input::WakeUp`] is due.
         hedge: Option<Duration>,
         /// Time without a response after which [`Input::DeadlinePassed`] is due.
         deadline: Option<Duration>,
     },
-    /// Hold the request, and call for a transcript. The body of the [`Output::Forward`] that follows
-    /// has the transcript in it.
+    /// Let the request go through Envoy's router to the provider role.
+    Forward {
+        /// Ticket of the attempt, which names the cluster.
+        ticket: Ticket,
+        /// Number of attempts that the router may add.
+        retries: usize,
+        /// Body of the request.
+        body: RequestBody,
+        /// Time without a response after which [`Input::DeadlinePassed`] is due.
+        deadline: Option<Duration>,
+    },
+    /// Hold the request, and call for a transcript.
     FetchTranscript(TranscriptCall),
     /// Hold the response, and report [`Input::WakeUp`] at this moment.
     WakeAt(Timestamp),
-    /// Hold the response, and call a cluster with [`Exchange::request_body`].
+    /// Hold the response, and call a provider.
     Call {
         /// Position of the attempt in the plan.
         index: PlanIndex,
         /// Ticket of the attempt, which names the cluster.
-        ticket: Ticket,
+        ticket: Rc<Ticket>,
+        /// Request.
+        request: TranslatedRequest,
         /// Timeout of the call.
         timeout: Duration,
         /// Reason of the attempt.
@@ -143,6 +171,15 @@ pub enum Output {
     Pass,
     /// Let the response, a stream, go to the client, and watch its silences and its deadline.
     Stream(Box<StreamLimits>),
+}
+
+/// Body of a request that goes to the provider role.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RequestBody {
+    /// The client's body.
+    AsReceived,
+    /// The client's body with fields of its head, or with the transcript: [`Exchange::request_body`].
+    Edited,
 }
 
 /// Caller of an exchange, with the facts that every ticket of the exchange carries.
@@ -162,8 +199,6 @@ pub struct Exchange {
     gateway: Rc<Gateway>,
     request_id: String,
     inlet: Inlet,
-    /// `true` if the body that attempts get is not the client's.
-    has_edited_body: bool,
     /// Model of the request, when no attempt is under way.
     model: String,
     /// Moment at which a request that can be read was complete.
@@ -174,7 +209,16 @@ pub struct Exchange {
     telemetry: Vec<TelemetryEvent>,
     /// Status and reason of a response that no provider role has counted.
     uncounted: Option<(u16, Option<String>)>,
+    /// The attempt whose answer the client gets, until it is counted.
+    answered: Option<Box<Attempt>>,
     state: ExchangeState,
+}
+
+/// Request that is planned.
+struct PlannedRequest {
+    plan: Plan,
+    draft: Option<FirstDraft>,
+    transcript: Option<PendingTranscript>,
 }
 
 /// Model of a request that names no known one.
@@ -189,7 +233,8 @@ enum ExchangeState {
     /// Attempts are under way.
     Attempting(Box<Attempts>),
     /// The client has its answer, or the beginning of it. So has a request for any other endpoint.
-    Over,
+    /// Calls of the attempts may still be under way.
+    Over(Option<Box<Attempts>>),
 }
 
 /// Body that is coming.
@@ -206,12 +251,12 @@ impl Exchange {
             gateway,
             request_id,
             inlet: Inlet::default(),
-            has_edited_body: false,
             model: NO_MODEL.to_owned(),
             started: None,
             last_failed: None,
             telemetry: Vec::new(),
             uncounted: None,
+            answered: None,
             state: ExchangeState::Fresh,
         }
     }
@@ -230,12 +275,6 @@ impl Exchange {
         if let ExchangeState::Attempting(attempts) = &self.state { attempts.body() } else { &[] }
     }
 
-    /// Returns `true` if [`Self::request_body`] is not what the client has sent, so that it has to
-    /// replace that.
-    pub fn has_edited_body(&self) -> bool {
-        self.has_edited_body
-    }
-
     /// Returns the summary of an exchange that the gateway role answers. `None` if the request could
     /// not be read.
     pub fn summary(&self, now: Timestamp) -> Option<Summary<'_>> {
@@ -244,24 +283,54 @@ impl Exchange {
         Some(Summary { request_model: self.model(), provider, total, ..Summary::default() })
     }
 
-    /// Returns the source of a response with status 200. An answer in one piece may be a failed
-    /// attempt, because it may be empty. A stream that has begun is a success, and needs no host
-    /// call.
-    pub fn source_of_success(&self, response: &impl ResponseFacts) -> ReplySource {
-        match &self.state {
-            ExchangeState::Attempting(attempts) if attempts.lane() == Lane::Answer => {
-                ReplySource::of_upstream(response)
-            }
-            _ => ReplySource::Provider,
-        }
-    }
-
     /// Takes the events since the last call.
     pub fn take_telemetry(&mut self) -> Vec<TelemetryEvent> {
         if let ExchangeState::Attempting(attempts) = &mut self.state {
             self.telemetry.append(&mut attempts.take_telemetry());
         }
         std::mem::take(&mut self.telemetry)
+    }
+
+    /// Takes the attempts without an answer that have ended since the last call.
+    fn take_unanswered(&mut self) -> Vec<UnansweredAttempt> {
+        match &mut self.state {
+            ExchangeState::Attempting(attempts) | ExchangeState::Over(Some(attempts)) => {
+                std::mem::take(&mut attempts.unanswered)
+            }
+            ExchangeState::Fresh | ExchangeState::Reading(_) | ExchangeState::Over(None) => {
+                Vec::new()
+            }
+        }
+    }
+
+    /// Returns the event of a response whose head has come through Envoy's router.
+    pub fn read_response(
+        &self,
+        response: &impl ResponseFacts,
+        clock: impl FnOnce() -> Timestamp,
+    ) -> Input {
+        let status = response.status();
+        let is_direct =
+            matches!(&self.state, ExchangeState::Attempting(own) if own.reads_response());
+        let source = match status {
+            // A success, such as a stream that has begun, needs no further host call.
+            200 => ReplySource::Provider,
+            _ if is_direct => ReplySource::of_direct(response),
+            _ => ReplySource::of(response),
+        };
+        if is_direct && source == ReplySource::Provider {
+            return Input::AnswerHead(response_head(status, |name| response.header(name), clock));
+        }
+        Input::Response { status, source }
+    }
+
+    /// Takes in the result of a call after the client has left.
+    pub fn on_abandoned_call(&mut self, index: PlanIndex, result: &CallResult, now: Timestamp) {
+        if let ExchangeState::Attempting(attempts) | ExchangeState::Over(Some(attempts)) =
+            &mut self.state
+        {
+            attempts.on_late_call(index, result, now);
+        }
     }
 
     /// Takes in an event and returns the action. The clock is only read where time matters, because
@@ -273,18 +342,24 @@ impl Exchange {
             (ExchangeState::Reading(_), Input::Received(size)) => self.on_received(size),
             (ExchangeState::Reading(awaited), Input::Body(body)) => {
                 let account = std::mem::take(&mut awaited.account);
-                let edited = awaited.fields.added_to(&body);
-                self.has_edited_body = edited.is_some();
-                self.on_body(account, edited.unwrap_or(body), clock())
+                let body = match awaited.fields.added_to(&body) {
+                    Some(edited) => (edited, RequestBody::Edited),
+                    None => (body, RequestBody::AsReceived),
+                };
+                self.on_body(account, body, clock())
             }
             (ExchangeState::Reading(_), Input::Trailers) => self.refuse(&Error::Trailers),
             (ExchangeState::Attempting(attempts), input) => {
                 let output = Self::on_attempts(attempts, input, clock);
                 self.finish(output)
             }
+            (ExchangeState::Over(Some(attempts)), Input::CallEnded { index, result }) => {
+                attempts.on_late_call(index, &result, clock());
+                Output::Wait
+            }
             // A local reply to a request that never became an attempt, or a reply of the module's own.
             (_, Input::Response { .. }) => {
-                self.state = ExchangeState::Over;
+                self.state = ExchangeState::Over(None);
                 Output::Pass
             }
             _ => Output::Wait,
@@ -295,7 +370,6 @@ impl Exchange {
     fn note(&mut self, input: &Input) {
         match input {
             Input::RateLimitAnswered(None) => self.telemetry.push(TelemetryEvent::ServiceFailed),
-            Input::TranscriptFetched(_) => self.has_edited_body = true,
             Input::Response { status, source } => {
                 self.uncounted = source.uncounted_reason().map(|reason| (*status, reason));
             }
@@ -314,7 +388,9 @@ impl Exchange {
             Input::TranscriptFetched(result) => attempts.on_transcript(&result, clock()),
             Input::Response { status: 200, source: ReplySource::Provider } => attempts.on_success(),
             Input::Response { status, source } => attempts.on_failure(status, source, clock()),
-            Input::CallEnded { index, result } => attempts.on_call_ended(index, result, clock()),
+            Input::AnswerHead(head) => attempts.on_answer_head(head),
+            Input::AnswerPiece { bytes, end } => attempts.on_answer_piece(&bytes, end, clock()),
+            Input::CallEnded { index, result } => attempts.on_call_ended(index, &result, clock()),
             Input::WakeUp => attempts.on_wake_up(clock()),
             Input::DeadlinePassed(ticket) => {
                 attempts.on_deadline(ticket.map(|ticket| *ticket), clock())
@@ -328,93 +404,59 @@ impl Exchange {
         if !matches!(output, Output::Pass | Output::Stream(_) | Output::Reply(_)) {
             return output;
         }
-        let state = std::mem::replace(&mut self.state, ExchangeState::Over);
+        let state = std::mem::replace(&mut self.state, ExchangeState::Over(None));
         if let ExchangeState::Attempting(mut attempts) = state {
             attempts.model().clone_into(&mut self.model);
             self.last_failed = attempts.last_failed().cloned();
             self.telemetry.append(&mut attempts.take_telemetry());
+            self.answered = attempts.answered.take();
+            self.state = ExchangeState::Over(attempts.into_late());
         }
         output
     }
 
     fn on_head(&mut self, head: &RequestHead) -> Output {
         self.inlet = endpoints::inlet(head);
-        match self.check_head(head) {
-            Ok(endpoint) if endpoint.has_body() => {
-                let (account, fields) = (head.account.clone().unwrap_or_default(), &head.fields);
-                let awaited = AwaitedBody { account, fields: fields.clone() };
-                self.state = ExchangeState::Reading(Box::new(awaited));
-                Output::Wait
-            }
-            Ok(Endpoint::Models) => self.json(self.models()),
-            Ok(Endpoint::Model(name)) => match models::find(&self.gateway, &name, self.inlet) {
-                Ok(body) => self.json(body),
-                Err(error) => self.refuse(&error),
-            },
-            Ok(Endpoint::Health) => self.json(br#"{"status":"ok"}"#.to_vec()),
-            Ok(_) => Output::Reply(Reply::ok(Vec::new(), Vec::new())),
+        let endpoint = match self.gateway.check_head(head) {
+            Ok(endpoint) => endpoint,
+            Err(error) => return self.refuse(&error),
+        };
+        if endpoint.has_body() {
+            let (account, fields) = (head.account.clone().unwrap_or_default(), &head.fields);
+            let awaited = AwaitedBody { account, fields: fields.clone() };
+            self.state = ExchangeState::Reading(Box::new(awaited));
+            return Output::Wait;
+        }
+        match pages::page(&self.gateway, &endpoint, self.inlet) {
+            Ok(reply) => Output::Reply(reply),
             Err(error) => self.refuse(&error),
         }
-    }
-
-    /// Returns the endpoint of a request, or the error that is known before the body comes.
-    fn check_head(&self, head: &RequestHead) -> Result<Endpoint, Error> {
-        let endpoint = endpoint(&head.method, &head.path)?;
-        if !endpoint.has_body() {
-            return Ok(endpoint);
-        }
-        let account = head.account.as_deref().ok_or(Error::NoAccount)?;
-        if !self.gateway.config.has_access(account) {
-            return Err(Error::NoAccess);
-        }
-        endpoints::check_content_type(head.content_type.as_deref())?;
-        endpoints::check_content_encoding(head.content_encoding.as_deref())?;
-        if head.end { Err(Error::NoBody) } else { Ok(endpoint) }
     }
 
     fn on_received(&mut self, size: usize) -> Output {
         if self.is_too_large(size) { self.refuse(&self.too_large()) } else { Output::Wait }
     }
 
-    fn on_body(&mut self, account: String, body: Vec<u8>, now: Timestamp) -> Output {
-        let (plan, transcript) = match self.plan(&account, &body) {
+    fn on_body(&mut self, account: String, body: (Vec<u8>, RequestBody), now: Timestamp) -> Output {
+        let planned = match self.plan(&account, &body.0) {
             Ok(planned) => planned,
             Err(error) => return self.refuse(&error),
         };
-        if self.inlet.counts_tokens() && !self.can_count(&plan) {
-            return self.estimate(&body);
+        if self.inlet.counts_tokens() && !pages::can_count(&self.gateway, &planned.plan) {
+            self.state = ExchangeState::Over(None);
+            return Output::Reply(pages::estimated_tokens(&body.0, self.inlet, &self.request_id));
         }
         self.started = Some(now);
         let (gateway, request_id) = (Rc::clone(&self.gateway), self.request_id.clone());
         let caller = Caller { gateway, account, request_id, started: now, inlet: self.inlet };
-        let mut attempts = Attempts::new(caller, plan, body, transcript);
+        let mut attempts = Attempts::new(caller, planned, body);
         let output = attempts.begin(now);
         self.state = ExchangeState::Attempting(Box::new(attempts));
         self.finish(output)
     }
 
-    /// Returns `true` if the provider of the first attempt counts tokens. Vertex AI does it elsewhere.
-    fn can_count(&self, plan: &Plan) -> bool {
-        let PlannedAttempt { model, region, .. } = &plan.primary;
-        self.gateway.config.target(model, *region).is_some_and(|Target { provider, .. }| {
-            provider.api_schema == ApiSchema::Anthropic && !provider.has(Quirk::RawPredict)
-        })
-    }
-
-    /// Answers with an estimate of the tokens of a request.
-    fn estimate(&mut self, body: &[u8]) -> Output {
-        self.state = ExchangeState::Over;
-        let headers = vec![
-            ("content-type", "application/json".to_owned()),
-            (headers::PARAMS, "emulated=count_tokens".to_owned()),
-        ];
-        let mut reply = Reply::ok(headers, token_estimate::to_json(body));
-        reply.headers.extend(self.inlet.id_header(&self.request_id));
-        Output::Reply(reply)
-    }
-
     /// Plans a request, and the call for the transcript that it refers to.
-    fn plan(&self, account: &str, body: &[u8]) -> Result<(Plan, Option<PendingTranscript>), Error> {
+    fn plan(&self, account: &str, body: &[u8]) -> Result<PlannedRequest, Error> {
         if self.is_too_large(body.len()) {
             return Err(self.too_large());
         }
@@ -422,21 +464,20 @@ impl Exchange {
             return Err(Error::NoBody);
         }
         let read = self.inlet.read(body)?;
-        let parameters = read.parameters().map_err(Error::Unreadable)?;
-        let with_transcript = match parameters.has(Parameter::TranscriptId) {
-            true => Some(read.parameters_in_place().map_err(Error::Unreadable)?),
-            false => None,
+        let parameters = read.parameters()?;
+        let has_transcript = parameters.has(Parameter::TranscriptId);
+        let request = DraftContext { request_id: &self.request_id, inlet: self.inlet };
+        let (plan, draft) =
+            Plan::new(&self.gateway, account, request, parameters).map_err(Error::Invalid)?;
+        let wanted = if has_transcript {
+            let in_place = request::checked_parameters(body)?;
+            TranscriptRequest::find(body, &in_place, |variant| plan.includes(variant))
+        } else {
+            None
         };
-        let mut plan = Plan::new(&self.gateway, account, parameters).map_err(Error::Invalid)?;
-        if self.inlet.counts_tokens() {
-            // Another model would count otherwise.
-            plan.remove_fallbacks();
-        }
-        let wanted = with_transcript
-            .and_then(|all| TranscriptRequest::find(body, &all, |variant| plan.includes(variant)));
         let transcript =
             wanted.map(|wanted| PendingTranscript::new(&self.gateway, wanted)).transpose()?;
-        Ok((plan, transcript))
+        Ok(PlannedRequest { plan, draft, transcript })
     }
 
     fn is_too_large(&self, size: usize) -> bool {
@@ -447,20 +488,8 @@ impl Exchange {
         Error::TooLarge { limit: self.gateway.config.request_body.get() }
     }
 
-    /// Returns the list of models, in the form of the client's API.
-    fn models(&self) -> Vec<u8> {
-        match self.inlet {
-            Inlet::Chat | Inlet::Responses => models::list(&self.gateway),
-            Inlet::Messages(_) | Inlet::TokenCount(_) => models::messages_list(&self.gateway),
-        }
-    }
-
-    fn json(&self, body: Vec<u8>) -> Output {
-        Output::Reply(Reply::ok(vec![("content-type", "application/json".to_owned())], body))
-    }
-
     fn refuse(&mut self, error: &Error) -> Output {
-        self.state = ExchangeState::Over;
+        self.state = ExchangeState::Over(None);
         Output::Reply(Reply::error(error, &self.request_id, self.inlet))
     }
 }

@@ -10,7 +10,7 @@ pub const USER_AGENT: &str = concat!("attache/", env!("CARGO_PKG_VERSION"));
 /// Result of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CallResult {
-    /// A complete response: the provider role's, or Envoy's own.
+    /// A complete response: the provider's, or Envoy's own.
     Response {
         /// Status.
         status: u16,
@@ -31,5 +31,11 @@ impl CallResult {
         let status = headers.iter().find(|(name, _)| name == ":status");
         let status = status.and_then(|(_, status)| status.parse().ok()).unwrap_or_default();
         Self::Response { status, headers, body }
+    }
+
+    /// Returns a header of the response.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let Self::Response { headers, .. } = self else { return None };
+        headers.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
     }
 }

@@ -2,6 +2,7 @@
 //! what the chat API says in its own form; between the two, all inlets are the same.
 
 use std::{
+    borrow::Cow,
     rc::Rc,
     time::{Duration, UNIX_EPOCH},
 };
@@ -14,13 +15,13 @@ use crate::{
         envelope::Envelope,
         error::Error,
         finish::Finish,
-        mistake::Unreadable,
         parameter::{ClientApi, MissingLimit, OriginalRequest, Parameters},
         request::{self, Request},
         stream_writer::StreamWriter,
         usage::Usage,
     },
     client_api::chat_body::ChatBody,
+    json::replace_lone_surrogates,
     messages::{self, betas::Betas, stream_writer::MessagesStreamWriter},
     quota::LimitStatus,
     responses::{self, stream_writer::ResponsesStreamWriter},
@@ -45,54 +46,58 @@ pub enum Inlet {
 /// Body of a request, read as a chat request.
 #[derive(Debug)]
 pub struct InletBody<'b> {
-    body: &'b [u8],
+    /// Body, in which lone surrogates are replaced: owned if there were any.
+    body: Cow<'b, [u8]>,
     /// Chat request that the body was translated into, with the API of the body. `None`: it was one.
     translated: Option<(ChatBody, ClientApi)>,
 }
 
 impl InletBody<'_> {
     /// Returns the parameters of the chat request.
-    pub fn parameters(&self) -> Result<Parameters<'_>, Unreadable> {
-        match &self.translated {
-            None => request::checked_parameters(self.body),
-            Some((chat, api)) => {
-                let mut parameters = chat.parameters()?;
-                let fields = serde_json::from_slice(self.body).ok();
-                let (api, body) = (*api, Some(self.body));
-                let original = fields.map(|fields| OriginalRequest { api, body, fields });
-                parameters.original = original.map(Rc::new);
-                if api == ClientApi::Responses {
-                    parameters.missing_limit = MissingLimit::Unlimited;
-                }
-                Ok(parameters)
-            }
-        }
+    pub fn parameters(&self) -> Result<Parameters<'_>, Error> {
+        let mut parameters = match &self.translated {
+            None => request::checked_parameters(&self.body)?,
+            Some((chat, api)) => self.translated_parameters(chat, *api)?,
+        };
+        parameters.replaces_surrogates = matches!(self.body, Cow::Owned(_));
+        Ok(parameters)
     }
 
-    /// Returns the parameters as they are in the body, for whoever edits the body. Messages of other
-    /// inlets have the roles and texts of the chat API.
-    pub fn parameters_in_place(&self) -> Result<Parameters<'_>, Unreadable> {
-        request::checked_parameters(self.body)
+    fn translated_parameters<'p>(
+        &'p self,
+        chat: &'p ChatBody,
+        api: ClientApi,
+    ) -> Result<Parameters<'p>, Error> {
+        let mut parameters = chat.parameters()?;
+        let fields = serde_json::from_slice(&self.body).ok();
+        let body = Some(&*self.body);
+        let original = fields.map(|fields| OriginalRequest { api, body, fields });
+        parameters.original = original.map(Rc::new);
+        if api == ClientApi::Responses {
+            parameters.missing_limit = MissingLimit::Unlimited;
+        }
+        Ok(parameters)
     }
 }
 
 impl Inlet {
     /// Reads a client's body.
     pub fn read<'b>(&self, body: &'b [u8]) -> Result<InletBody<'b>, Error> {
-        request::check_depth(body).map_err(Error::Unreadable)?;
+        request::check_depth(body)?;
         self.reread(body)
     }
 
     /// Reads a body that was read before.
     pub fn reread<'b>(&self, body: &'b [u8]) -> Result<InletBody<'b>, Error> {
+        let body = replace_lone_surrogates(body).map_or(Cow::Borrowed(body), Cow::Owned);
         let translated = match self {
             Self::Chat => None,
-            Self::Responses => Some((responses::request::to_chat(body)?, ClientApi::Responses)),
+            Self::Responses => Some((responses::request::to_chat(&body)?, ClientApi::Responses)),
             Self::Messages(_) | Self::TokenCount(_) => {
                 let is_count = self.counts_tokens();
                 let required: &[_] =
                     if is_count { &["messages"] } else { &["max_tokens", "messages"] };
-                Some((messages::request::to_chat(body, required)?, ClientApi::Messages))
+                Some((messages::request::to_chat(&body, required)?, ClientApi::Messages))
             }
         };
         Ok(InletBody { body, translated })

@@ -4,7 +4,7 @@ use std::{borrow::Cow, ops::Range};
 
 use memchr::{memchr, memchr2};
 use serde::Serialize;
-use serde_json::value::RawValue;
+use serde_json::{Value, value::RawValue};
 
 /// Writer of an object at the end of a buffer. Keys are literals of the program: they are not
 /// escaped.
@@ -188,6 +188,19 @@ pub fn replace_lone_surrogates(json: &[u8]) -> Option<Vec<u8>> {
 pub fn well_formed(json: Cow<'_, str>) -> Cow<'_, str> {
     let replaced = replace_lone_surrogates(json.as_bytes());
     replaced.and_then(|bytes| String::from_utf8(bytes).ok()).map_or(json, Cow::Owned)
+}
+
+/// Returns the type of a value, as JSON Schema names it.
+pub fn type_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(number) if number.is_f64() => "number",
+        Value::Number(_) => "integer",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    }
 }
 
 /// Returns line and column of a byte, from 1.

@@ -29,6 +29,13 @@ const TOKENS: &str = "gen_ai_client_token_usage";
 /// Event that only the gateway role knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TelemetryEvent {
+    /// An attempt of the gateway role's own has begun.
+    Attempted {
+        /// Region of the gateway.
+        gateway: Region,
+        /// Region of the provider.
+        reached: Region,
+    },
     /// An attempt failed.
     Failed {
         /// Name of the provider.
@@ -187,6 +194,9 @@ impl Metrics {
     /// Counts an event of the gateway role. `per_account` says whether accounts are told apart.
     pub fn count_event(&self, event: &TelemetryEvent, per_account: bool) {
         match event {
+            TelemetryEvent::Attempted { gateway, reached } => {
+                self.count_attempt(*gateway, *reached);
+            }
             TelemetryEvent::Failed { provider, model, reason, duration } => {
                 self.record_failure(provider, model, reason, *duration);
             }
@@ -204,11 +214,6 @@ impl Metrics {
     /// Counts a kind of flaw that was repaired in an answer.
     pub fn count_repair(&self, kind: FlawKind) {
         self.count(&format!("attache_repairs_kind_=_{}_=", kind.name()));
-    }
-
-    /// Records the time that a client waited for an answer.
-    pub fn record_answer(&self, model: &str, total: Duration) {
-        self.record_duration(self.rare_histogram(&request_name(REQUEST, model)), total);
     }
 
     /// Records the time that a client waited for an error.
@@ -354,7 +359,6 @@ pub(crate) mod tests {
             metrics.count_refusal(Some("acme"), "gpt-5", Counted::Tokens);
             metrics.count_refusal(None, "gpt-5", Counted::Requests);
             metrics.count_event(&TelemetryEvent::ServiceFailed, true);
-            metrics.record_answer("gpt-5", span);
             metrics.record_error("gpt-5", "timeout", span);
             let expected = [
                 ("attache_attempts_region_=_us_=_reached_=_global_=", 1),
@@ -370,7 +374,6 @@ pub(crate) mod tests {
                      _asked_=_gpt-5_=_by_=_openai_=_error_=_timeout_=",
                     7,
                 ),
-                ("gen_ai_server_request_duration_milliseconds_asked_=_gpt-5_=", 7),
                 (
                     "gen_ai_server_request_duration_milliseconds_asked_=_gpt-5_=_error_=_timeout_=",
                     7,

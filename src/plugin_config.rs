@@ -15,7 +15,7 @@ use crate::{
             object_table, optional, required, word,
         },
     },
-    gateway::Gateway,
+    gateway::{Ejections, Gateway},
     quota::SharedStore,
     region::Region,
 };
@@ -104,9 +104,12 @@ impl Role {
             None if is_provider => {
                 Some(Self::Provider(Rc::new(ProviderClusters::new(&config, &store))))
             }
-            Some(region) if !is_provider => {
-                Some(Self::Gateway(Rc::new(Gateway { config, region, store })))
-            }
+            Some(region) if !is_provider => Some(Self::Gateway(Rc::new(Gateway {
+                config,
+                region,
+                store,
+                ejections: Ejections::default(),
+            }))),
             _ => None,
         })
     }

@@ -1,15 +1,20 @@
-//! Post-processing of answers: `post_processing_steps: [{"type": "json-repair"}]`.
+//! Post-processing of answers: `post_processing_steps: [{"type": "json-repair"}]`, and the repair and
+//! check of an emulated `response_format`.
 //!
 //! A whole answer is repaired in place. For a stream, repair is a stage from deltas to deltas,
 //! between the provider's decoder and the stream writer.
 
+mod format_check;
+
 use std::{collections::BTreeMap, rc::Rc};
 
+use self::format_check::FormatCheck;
 use crate::{
     chat::{
         answer::{Answer, Choice},
         delta::Delta,
         error::Error,
+        finish::Finish,
         request::Request,
         text::Text,
         tools::ResponseFormat,
@@ -29,8 +34,10 @@ const MAX_STREAMED: usize = 32 << 20;
 #[derive(Debug)]
 pub struct RepairRequest {
     content: ExpectedShape,
-    /// The shape of the arguments of each tool, by name.
-    tools: BTreeMap<String, ExpectedShape>,
+    /// The check of the content. `None`: what was repaired is right.
+    check: Option<FormatCheck>,
+    /// The shape of the arguments of each tool, by name. `None`: arguments pass unchanged.
+    tools: Option<BTreeMap<String, ExpectedShape>>,
 }
 
 /// Report of the repairs in an answer.
@@ -46,19 +53,16 @@ impl RepairRequest {
         if !request.repair {
             return None;
         }
-        let content = match &request.response_format {
-            None | Some(ResponseFormat::Text) => ExpectedShape::default(),
-            Some(ResponseFormat::JsonObject) => RootKind::Object.into(),
-            Some(ResponseFormat::JsonSchema(format)) => {
-                format.schema.map(|raw| ExpectedShape::from_schema(raw.get())).unwrap_or_default()
-            }
-        };
-        let functions = request.tools.iter().filter_map(|tool| tool.function.as_ref());
-        let tools = functions.map(|function| {
-            let shape = function.parameters.map(|raw| ExpectedShape::from_schema(raw.get()));
-            (function.name.decode().into_owned(), shape.unwrap_or_default().with_object_root())
-        });
-        Some(Rc::new(Self { content, tools: map_of(tools) }))
+        let (content, tools) = (content_shape(request), tools_shapes(request));
+        Some(Rc::new(Self { content, check: None, tools: Some(tools) }))
+    }
+
+    /// Returns the shapes for a request whose `response_format` the provider does not enforce: the
+    /// content is repaired and checked in any case.
+    pub fn for_emulated_format(request: &Request<'_>) -> Rc<Self> {
+        let check = request.response_format.as_ref().and_then(FormatCheck::new);
+        let tools = request.repair.then(|| tools_shapes(request));
+        Rc::new(Self { content: content_shape(request), check, tools })
     }
 
     /// Repairs a whole answer.
@@ -67,7 +71,7 @@ impl RepairRequest {
         for (index, choice) in answer.choices.iter_mut().enumerate() {
             self.repair_content(choice, index, &mut report)?;
             for (number, call) in choice.calls.iter_mut().enumerate() {
-                let shape = self.arguments_shape(&call.name);
+                let Some(shape) = self.arguments_shape(&call.name) else { continue };
                 let name = text_name(index, Some(number));
                 if let Some(arguments) =
                     repaired_arguments(&call.arguments, &shape, name, &mut report)?
@@ -79,9 +83,11 @@ impl RepairRequest {
         Ok(report)
     }
 
-    /// Returns the shape of a tool's arguments: an object, even for an unknown tool.
-    fn arguments_shape(&self, tool: &Text<'_>) -> ExpectedShape {
-        self.tools.get(tool.decode().as_ref()).cloned().unwrap_or(RootKind::Object.into())
+    /// Returns the shape of a tool's arguments: an object, even for an unknown tool. Returns `None`
+    /// if arguments are not repaired.
+    fn arguments_shape(&self, tool: &Text<'_>) -> Option<ExpectedShape> {
+        let named = self.tools.as_ref()?.get(tool.decode().as_ref());
+        Some(named.cloned().unwrap_or(RootKind::Object.into()))
     }
 
     /// Repairs the content of a choice. Content without JSON is allowed beside tool calls.
@@ -94,19 +100,53 @@ impl RepairRequest {
         let Some(content) = choice.content.as_ref().filter(|content| !content.is_blank()) else {
             return Ok(());
         };
-        let plain = content.decode_lossy();
-        match json_repair::repair(&plain, &self.content) {
-            Ok((_, flaws)) if flaws.is_empty() => {}
-            Ok((json, flaws)) => {
-                let text = Text::new(&json);
-                report.add(text_name(index, None), &flaws);
-                choice.content = Some(text);
-            }
-            Err(Failure::NoJson) if !choice.calls.is_empty() => {}
-            Err(failure) => return Err(repair_error(&text_name(index, None), failure)),
+        let (plain, name) = (content.decode_lossy(), text_name(index, None));
+        let (json, flaws) = match json_repair::repair(&plain, &self.content) {
+            Ok(repaired) => repaired,
+            Err(Failure::NoJson) if !choice.calls.is_empty() => return Ok(()),
+            Err(failure) => return Err(repair_error(&name, failure)),
+        };
+        if choice.calls.is_empty() {
+            self.check(&json, choice.finish, &name)?;
+        }
+        if !flaws.is_empty() {
+            let text = Text::new(&json);
+            report.add(name, &flaws);
+            choice.content = Some(text);
         }
         Ok(())
     }
+
+    /// Checks the content of a choice. An answer that was cut off follows no schema.
+    fn check(&self, json: &str, finish: Finish, name: &str) -> Result<(), Error> {
+        let check = self.check.as_ref().filter(|_| finish == Finish::Stop);
+        if check.is_none_or(|check| check.accepts(json)) {
+            return Ok(());
+        }
+        let problem = "does not follow the schema of response_format";
+        Err(Error::PostProcessing { place: name.to_owned(), problem })
+    }
+}
+
+/// Returns the shape of the content that a request asks for.
+fn content_shape(request: &Request<'_>) -> ExpectedShape {
+    match &request.response_format {
+        None | Some(ResponseFormat::Text) => ExpectedShape::default(),
+        Some(ResponseFormat::JsonObject) => RootKind::Object.into(),
+        Some(ResponseFormat::JsonSchema(format)) => {
+            format.schema.map(|raw| ExpectedShape::from_schema(raw.get())).unwrap_or_default()
+        }
+    }
+}
+
+/// Returns the shape of the arguments of each tool.
+fn tools_shapes(request: &Request<'_>) -> BTreeMap<String, ExpectedShape> {
+    let functions = request.tools.iter().filter_map(|tool| tool.function.as_ref());
+    let shapes = functions.map(|function| {
+        let shape = function.parameters.map(|raw| ExpectedShape::from_schema(raw.get()));
+        (function.name.decode().into_owned(), shape.unwrap_or_default().with_object_root())
+    });
+    map_of(shapes)
 }
 
 /// Returns the arguments of a call if they need repair. Empty arguments become an empty object.
@@ -187,6 +227,7 @@ pub struct Repairer {
 #[derive(Debug, Default)]
 struct ChoiceRepair {
     finished: bool,
+    has_calls: bool,
     content: Option<TextRepair>,
     /// The arguments of calls, by the call's index.
     calls: BTreeMap<usize, TextRepair>,
@@ -199,6 +240,8 @@ struct TextRepair {
     stream: Option<Stream>,
     /// The first half of a surrogate pair whose second half is still missing, escaped.
     carry: String,
+    /// The text so far, if it is checked at its end.
+    checked: Option<String>,
 }
 
 impl Repairer {
@@ -231,8 +274,8 @@ impl Repairer {
                 self.begin_call(choice, call, name, &mut write);
                 write(&delta);
             }
-            Delta::Finish { choice, .. } => {
-                self.finish(choice, &mut write)?;
+            Delta::Finish { choice, finish, .. } => {
+                self.finish(choice, finish, &mut write)?;
                 write(&delta);
             }
             Delta::End => {
@@ -252,7 +295,7 @@ impl Repairer {
     fn content(&mut self, choice: usize, text: &Text<'_>) -> Result<Text<'static>, Error> {
         let within_limits = self.count(text);
         let own = self.choices.entry(choice).or_default();
-        let content = own.content.get_or_insert_with(|| TextRepair::new(&self.request.content));
+        let content = own.content.get_or_insert_with(|| TextRepair::of_content(&self.request));
         let repaired = within_limits.and_then(|()| content.feed(text));
         repaired.map_err(|failure| repair_error(&text_name(choice, None), failure))
     }
@@ -289,17 +332,27 @@ impl Repairer {
         if let Some(text) = own.content.as_mut().and_then(TextRepair::take_prose) {
             write(&Delta::Content { choice, text, logprobs: None });
         }
-        own.calls.insert(call, TextRepair::new(&shape));
+        own.has_calls = true;
+        own.calls.extend(shape.map(|shape| (call, TextRepair::new(&shape))));
     }
 
     /// Finishes a choice: passes on the rest of its content and of its arguments.
-    fn finish(&mut self, choice: usize, write: &mut impl FnMut(&Delta<'_>)) -> Result<(), Error> {
+    fn finish(
+        &mut self,
+        choice: usize,
+        finish: Finish,
+        write: &mut impl FnMut(&Delta<'_>),
+    ) -> Result<(), Error> {
         let own = self.choices.entry(choice).or_default();
         own.finished = true;
         let mut rest = Vec::new();
         if let Some(text) = own.content.as_mut() {
-            let text = text.finish(&text_name(choice, None), &mut self.report)?;
-            rest.extend(text.map(|text| Delta::Content { choice, text, logprobs: None }));
+            let name = text_name(choice, None);
+            let last = text.finish(&name, &mut self.report)?;
+            rest.extend(last.map(|text| Delta::Content { choice, text, logprobs: None }));
+            if let Some(json) = text.checked.as_ref().filter(|_| !own.has_calls) {
+                self.request.check(json, finish, &name)?;
+            }
         }
         for (call, text) in &mut own.calls {
             let call = *call;
@@ -314,7 +367,7 @@ impl Repairer {
     fn end(&mut self, write: &mut impl FnMut(&Delta<'_>)) -> Result<(), Error> {
         let choices = self.choices.iter().filter(|(_, own)| !own.finished);
         for choice in choices.map(|(choice, _)| *choice).collect::<Vec<_>>() {
-            self.finish(choice, write)?;
+            self.finish(choice, Finish::Stop, write)?;
         }
         Ok(())
     }
@@ -322,7 +375,12 @@ impl Repairer {
 
 impl TextRepair {
     fn new(shape: &ExpectedShape) -> Self {
-        Self { stream: Some(Stream::new(shape)), carry: String::new() }
+        Self { stream: Some(Stream::new(shape)), carry: String::new(), checked: None }
+    }
+
+    fn of_content(request: &RepairRequest) -> Self {
+        let checked = request.check.as_ref().map(|_| String::new());
+        Self { checked, ..Self::new(&request.content) }
     }
 
     fn feed(&mut self, text: &Text<'_>) -> Result<Text<'static>, Failure> {
@@ -332,7 +390,16 @@ impl TextRepair {
             Some(joined) => stream.feed(&joined.decode_lossy(), &mut out)?,
             None => stream.feed(&text.decode_lossy(), &mut out)?,
         }
-        Ok(Text::new(&String::from_utf8_lossy(&out)))
+        Ok(self.returned(&out))
+    }
+
+    /// Returns repaired bytes as a text, and keeps them for the check.
+    fn returned(&mut self, out: &[u8]) -> Text<'static> {
+        let json = String::from_utf8_lossy(out);
+        if let Some(checked) = &mut self.checked {
+            checked.push_str(&json);
+        }
+        Text::new(&json)
     }
 
     /// Returns the text that is held back, unless JSON has begun in it. Later text passes unchanged.
@@ -356,98 +423,12 @@ impl TextRepair {
                 if !is_blank {
                     return Err(repair_error(name, failure));
                 }
+                self.checked = None;
             }
         }
-        Ok(Some(Text::new(&String::from_utf8_lossy(&out))))
+        Ok(Some(self.returned(&out)))
     }
 }
 
 #[cfg(test)]
-mod tests {
-    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
-    use wasm_bindgen_test::wasm_bindgen_test as test;
-
-    use super::*;
-    use crate::chat::finish::Finish;
-
-    /// Returns the repaired deltas of a stream whose content is to be an object, a line for each
-    /// that is not empty.
-    fn repair(deltas: Vec<Delta<'_>>) -> Result<Vec<String>, Error> {
-        let request = RepairRequest { content: RootKind::Object.into(), tools: BTreeMap::new() };
-        let (mut repairer, mut lines) = (Repairer::new(Rc::new(request)), Vec::new());
-        for delta in deltas {
-            repairer.repair(delta, |delta| match delta {
-                delta if delta.is_empty() => {}
-                Delta::Content { choice, text, .. } => {
-                    lines.push(format!("{choice} content {}", text.decode()));
-                }
-                Delta::Arguments { call, text, .. } => {
-                    lines.push(format!("call {call} {}", text.decode()));
-                }
-                Delta::Call { call, .. } => lines.push(format!("call {call}")),
-                Delta::Finish { choice, .. } => lines.push(format!("{choice} finish")),
-                other => lines.push(format!("{other:?}")),
-            })?;
-        }
-        Ok(lines)
-    }
-
-    fn content(choice: usize, text: &str) -> Delta<'static> {
-        Delta::Content { choice, text: Text::new(text), logprobs: None }
-    }
-
-    fn finish(choice: usize) -> Delta<'static> {
-        Delta::Finish { choice, finish: Finish::Stop, native: None }
-    }
-
-    fn call(call: usize) -> Delta<'static> {
-        Delta::Call { choice: 0, call, id: None, name: Text::new("f"), extra_content: None }
-    }
-
-    fn arguments(call: usize, text: &str) -> Delta<'static> {
-        Delta::Arguments { choice: 0, call, text: Text::new(text) }
-    }
-
-    #[test]
-    fn a_finish_or_the_end_lets_go_what_was_held_back() {
-        let opened = || vec![content(0, "{\"a\": [1"), content(1, "{}")];
-        let (begun, rest_0, rest_1) = ("0 content {\"a\": [", "0 content 1]}", "1 content {}");
-        let mut finished = opened();
-        finished.extend([finish(0), finish(1), Delta::End]);
-        let expected = [begun, rest_0, "0 finish", rest_1, "1 finish", "End"];
-        assert_eq!(repair(finished).unwrap(), expected);
-        let mut ended = opened();
-        ended.push(Delta::End);
-        assert_eq!(repair(ended).unwrap(), [begun, rest_0, rest_1, "End"]);
-    }
-
-    #[test]
-    fn prose_beside_a_call_passes_unchanged() {
-        let deltas = vec![content(0, "Let me see."), call(0), arguments(0, "{a: 1"), finish(0)];
-        let lines = repair(deltas).unwrap();
-        assert_eq!(lines[..2], ["0 content Let me see.", "call 0"]);
-        let rest: String =
-            lines[2..].iter().filter_map(|line| line.strip_prefix("call 0 ")).collect();
-        assert_eq!(rest, "{\"a\": 1}");
-    }
-
-    #[test]
-    fn text_without_json_is_an_error_at_the_finish() {
-        assert!(repair(vec![content(0, "No.")]).is_ok());
-        let error = repair(vec![content(0, "No."), finish(0)]).unwrap_err();
-        assert!(matches!(error, Error::PostProcessing { .. }), "{error:?}");
-    }
-
-    #[test]
-    fn deltas_beyond_the_limits_or_after_the_finish_pass_unread() {
-        let deltas = vec![
-            content(0, "{}"),
-            finish(0),
-            content(0, "[}"),
-            content(usize::MAX, "[}"),
-            finish(usize::MAX),
-            arguments(usize::MAX, "[}"),
-        ];
-        assert_eq!(repair(deltas).unwrap().len(), 6);
-    }
-}
+mod tests;

@@ -7,10 +7,7 @@ use crate::{
     chat::error::Error, failover::Failover, handoff::headers::NEXT, inlet::Inlet, reply::Reply,
 };
 
-pub use self::{
-    recent_configs::RecentConfigs,
-    start::{Start, read_ticket, request_headers, response_head},
-};
+pub use self::{recent_configs::RecentConfigs, start::Start};
 
 /// Returns the response to a request that the provider cannot be sent.
 pub fn refuse(error: &Error, request_id: &str, inlet: Inlet) -> Reply {

@@ -19,7 +19,7 @@ pub struct Reply {
     pub body: Vec<u8>,
     /// The reason of an error, in a word for logs and metrics.
     pub reason: Option<Cow<'static, str>>,
-    /// The provider role's summary of the exchange, in its answer to a call.
+    /// The summary of the exchange, for the error of an attempt.
     pub summary: Option<String>,
 }
 

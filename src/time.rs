@@ -2,7 +2,7 @@
 
 mod http_date;
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 pub use self::http_date::parse_http_date;
 
@@ -42,34 +42,54 @@ pub fn millis(span: Duration) -> u64 {
     span.as_millis().try_into().unwrap_or(u64::MAX)
 }
 
-/// Values that wait for their moments. Few do at a time.
+/// Values that wait for their moments.
 #[derive(Debug)]
-pub struct WaitingList<T>(Vec<(Timestamp, T)>);
+pub struct WaitingList<T> {
+    values: BTreeMap<WaitingKey, T>,
+    /// Number of the next value.
+    next: u64,
+}
+
+/// Key of a value that waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct WaitingKey {
+    due: Timestamp,
+    number: u64,
+}
 
 impl<T> Default for WaitingList<T> {
     fn default() -> Self {
-        Self(Vec::new())
+        Self { values: BTreeMap::new(), next: 0 }
     }
 }
 
 impl<T> WaitingList<T> {
     /// Adds a value that waits for a moment.
-    pub fn add(&mut self, due: Timestamp, value: T) {
-        self.0.push((due, value));
+    pub fn add(&mut self, due: Timestamp, value: T) -> WaitingKey {
+        let key = WaitingKey { due, number: self.next };
+        self.next = self.next.wrapping_add(1);
+        self.values.insert(key, value);
+        key
     }
 
-    /// Takes the values whose moments have come, in the order in which they were added.
+    /// Removes a value that need not wait any longer.
+    pub fn remove(&mut self, key: WaitingKey) {
+        self.values.remove(&key);
+    }
+
+    /// Takes the values whose moments have come, in the order of their moments.
     pub fn take_due(&mut self, now: Timestamp) -> Vec<T> {
-        let (due, rest) = std::mem::take(&mut self.0).into_iter().partition(|(due, _)| *due <= now);
-        self.0 = rest;
-        let due: Vec<(Timestamp, T)> = due;
-        due.into_iter().map(|(_, value)| value).collect()
+        let mut due = Vec::new();
+        while let Some(first) = self.values.first_entry().filter(|first| first.key().due <= now) {
+            due.push(first.remove());
+        }
+        due
     }
 
     /// Returns the time until the next moment, at least a millisecond. `None` if no value waits.
     pub fn next_wait(&self, clock: impl FnOnce() -> Timestamp) -> Option<Duration> {
-        let next = self.0.iter().map(|(due, _)| *due).min()?;
-        Some(next.since(clock()).max(Duration::from_millis(1)))
+        let (next, _) = self.values.first_key_value()?;
+        Some(next.due.since(clock()).max(Duration::from_millis(1)))
     }
 }
 
@@ -94,5 +114,10 @@ mod tests {
         assert_eq!(list.take_due(at(200)), ['a', 'b']);
         assert_eq!(list.next_wait(|| at(900)), Some(millis(1)));
         assert_eq!(list.take_due(at(900)), ['c']);
+        let removed = list.add(at(950), 'd');
+        list.add(at(950), 'e');
+        list.remove(removed);
+        assert_eq!(list.take_due(at(990)), ['e']);
+        assert_eq!(list.next_wait(|| at(990)), None);
     }
 }

@@ -131,11 +131,22 @@ fn first_tag<'a>(parameters: &Parameters<'a>) -> Option<&'a str> {
     if let Some(prompt) = parameters.get(Parameter::Prompt) {
         return find(prompt.get());
     }
-    let messages = parameters.get(Parameter::Messages)?;
+    if let Some(messages) = parameters.get(Parameter::Messages) {
+        return find_in_messages(messages);
+    }
+    let of_responses = ["instructions", "input"].map(|key| parameters.unknown_value(key));
+    of_responses.into_iter().flatten().find_map(find_in_messages)
+}
+
+/// Returns the first tag in messages, or in a text that stands for one.
+fn find_in_messages(messages: &RawValue) -> Option<&str> {
+    if messages.get().starts_with('"') {
+        return find(messages.get());
+    }
     // A shortcut: most requests have no tag.
     let may_have = |json: &str| json.contains(TAG) || json.contains("\\u");
     let messages = Some(messages).filter(|messages| may_have(messages.get()))?;
-    let messages: Vec<JsonObject<MessageFields<'a>>> = serde_json::from_str(messages.get()).ok()?;
+    let messages: Vec<JsonObject<MessageFields<'_>>> = serde_json::from_str(messages.get()).ok()?;
     messages.into_iter().find_map(|JsonObject(said)| said.content.and_then(find_tag_in_content))
 }
 

@@ -111,8 +111,8 @@ def run(options):
         with Provider(directory) as provider, Limiter(limiter, directory) as service:
             setting = Setting(
                 directory, needed(envoy, "Envoy"), needed(target / "release/attache", "attache"),
-                needed(module, "the module"), needed(idle_filter, "the filter of the benchmark"),
-                provider.port, service.url)
+                needed(module, "the module"), provider.port, service.url,
+                needed(idle_filter, "the filter of the benchmark"))
             figures = measured(setting, options)
             return figures, described(setting, options)
 

@@ -58,7 +58,7 @@ def run(options, directory):
     release = options.target / "release"
     module = options.target / "wasm32-wasip1/filter/attache.wasm"
     with Provider(directory) as provider:
-        setting = Ours(directory, options.envoy, release / "attache", module, provider.port, None)
+        setting = Ours(directory, options.envoy, release / "attache", module, provider.port)
         with setting.ours() as envoy, Prometheus(directory, envoy.admin) as prometheus:
             load(envoy.port, options.seconds)
             # What was scraped last has to be there.

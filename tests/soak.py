@@ -95,7 +95,7 @@ def run(options):
             setting = Ours(
                 directory, needed(options.envoy, "Envoy"), needed(release / "attache", "attache"),
                 needed(options.target / "wasm32-wasip1/filter/attache.wasm", "the module"),
-                provider.port, None)
+                provider.port)
             with setting.ours() as envoy:
                 clients = Clients(envoy.port, options.seed)
                 return clients, worn_out(envoy, provider, clients, options.minutes * 60 / PAUSES)

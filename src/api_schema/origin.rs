@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// The head of a provider's response.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct ResponseHead {
     /// The HTTP status.
     pub status: u16,

@@ -21,9 +21,9 @@ const TOLERANCE: Duration = Duration::from_millis(20);
 impl Attempt {
     /// Takes in that Envoy has ended the attempt without a response. Returns the error, and the ticket
     /// of the next attempt, which leads nowhere if there is none. `None` if the client has the
-    /// beginning of the response, or if the gateway role made the call and knows more.
+    /// beginning of the response.
     pub fn on_response_lost(&mut self, cause: Cause, now: Timestamp) -> Option<(Error, Ticket)> {
-        if !self.is_open() || self.ticket.lane == Lane::Answer {
+        if !self.is_open() {
             return None;
         }
         self.end_early(now);
@@ -48,17 +48,15 @@ impl Attempt {
         now.since(self.began) + TOLERANCE >= self.ticket.first_content_timeout()
     }
 
-    /// Returns the response after an error: the client's answer, or a report to the role that makes
-    /// the next attempt.
+    /// Returns the response after an error: the client's answer, or a report to whoever makes the next
+    /// attempt.
     pub(super) fn fail(&mut self, error: &Error, now: Timestamp) -> Step {
         let log = self.attempt_log(error.status(), now);
-        let mut reply = self.error_reply(error, &log, now);
+        let reply = self.error_reply(error, &log, now);
+        let failover = Failover::after(error);
         match self.ticket.lane {
-            Lane::Answer => {
-                reply.headers.push((NEXT, Failover::to_header(error)));
-                Step::Answer(reply)
-            }
-            Lane::Stream => match self.next_ticket(Failover::after(error), log, now) {
+            Lane::Answer => Step::Fail(reply, failover),
+            Lane::Stream => match self.next_ticket(failover, log, now) {
                 None => Step::Answer(reply),
                 Some(ticket) => yield_to(ticket, reply, error),
             },
@@ -69,18 +67,18 @@ impl Attempt {
     /// follows, so the log has its status.
     pub(super) fn fail_empty(&mut self, mut reply: Reply, now: Timestamp) -> Step {
         let error = Error::EmptyAnswer { provider: self.cluster.provider.clone() };
-        let log = self.attempt_log(reply.status, now);
-        match self.ticket.lane {
-            Lane::Answer => reply.headers.push((NEXT, Failover::to_header(&error))),
-            Lane::Stream => {
-                let next = self.next_ticket(Failover::after(&error), log.clone(), now);
-                if let Some(ticket) = next {
-                    return yield_to(ticket, self.error_reply(&error, &log, now), &error);
-                }
-            }
+        let (failover, log) = (Failover::after(&error), self.attempt_log(reply.status, now));
+        if self.ticket.lane == Lane::Stream
+            && let Some(ticket) = self.next_ticket(failover, log.clone(), now)
+        {
+            return yield_to(ticket, self.error_reply(&error, &log, now), &error);
         }
         reply.reason = Some(error.reason().into());
-        self.complete(Step::Answer(reply), now)
+        self.complete_reply(&mut reply, now);
+        match self.ticket.lane {
+            Lane::Answer => Step::Fail(reply, failover),
+            Lane::Stream => Step::Answer(reply),
+        }
     }
 
     fn error_reply(&self, error: &Error, log: &AttemptLog, now: Timestamp) -> Reply {

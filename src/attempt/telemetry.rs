@@ -11,7 +11,6 @@ use crate::{
     },
     handoff::{
         filter_state::{ERROR, Update},
-        headers::SUMMARY,
         response_facts::ResponseFacts,
         ticket::Ticket,
     },
@@ -21,16 +20,6 @@ use crate::{
     time::Timestamp,
 };
 
-/// Way on which an attempt came, and on which its summary goes back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AttemptRoute {
-    /// Through Envoy's router. The attempt shares filter state with the client's request.
-    Router,
-    /// By a call of the gateway role, which gets the summary in a header, and counts the client's
-    /// answer itself.
-    Call,
-}
-
 impl Attempt {
     /// Takes in a piece of the response's body, or its end, as [`Self::body`] does, and counts what
     /// comes of it.
@@ -38,17 +27,16 @@ impl Attempt {
         &mut self,
         piece: &[u8],
         end: bool,
-        route: AttemptRoute,
         metrics: &Metrics,
         clock: impl Fn() -> Timestamp,
     ) -> (Step, Update) {
         let had_ended = self.has_ended();
-        let mut step = self.body(piece, end, clock);
-        if let Some(repairs) = self.take_repairs() {
-            repairs.kinds().for_each(|kind| metrics.count_repair(kind));
-        }
-        let update = match &mut step {
-            Step::Answer(reply) | Step::Begin(reply) => self.record_reply(metrics, route, reply),
+        let step = self.body(piece, end, clock);
+        self.count_repairs(metrics);
+        let update = match &step {
+            Step::Answer(reply) | Step::Begin(reply) | Step::Fail(reply, _) => {
+                self.record_reply(metrics, reply)
+            }
             Step::Yield(reply, ticket) => {
                 let reason = reply.reason.as_deref().unwrap_or_default();
                 self.record_hand_over(metrics, reason, ticket)
@@ -61,25 +49,37 @@ impl Attempt {
         (step, update)
     }
 
-    /// Counts an answer, the beginning of a stream, or an error. In the answer lane, only the gateway
-    /// role knows whether the client gets an error.
-    fn record_reply(&self, metrics: &Metrics, route: AttemptRoute, reply: &mut Reply) -> Update {
+    /// Counts the reply that the client gets: an answer, the beginning of a stream, or an error.
+    fn record_reply(&self, metrics: &Metrics, reply: &Reply) -> Update {
         let (model, summary) = (self.metrics(metrics), self.summary());
         let reason = reply.reason.as_deref();
         if self.has_ended() {
             self.count_end(metrics, &model, &summary, reason);
         }
-        if route == AttemptRoute::Call {
-            reply.headers.push((SUMMARY, summary.to_line()));
-            return Update::default();
+        metrics.count_request(self.cluster.region, self.model(), reply.status);
+        model.record_first_content(metrics, &summary);
+        let error = count_answer(metrics, &model, &summary, reason);
+        Update { summary: Some(summary.to_line()), error, ..Update::default() }
+    }
+
+    /// Counts the answer that the client gets from an attempt of the gateway role.
+    pub fn record_answer(&mut self, metrics: &Metrics, answer: &Reply) -> Update {
+        self.count_repairs(metrics);
+        self.record_reply(metrics, answer)
+    }
+
+    /// Counts an attempt of the gateway role of which the client gets no answer. `reason` is that of
+    /// the error, if the attempt has failed.
+    pub fn record_unanswered(&mut self, metrics: &Metrics, reason: Option<&str>) {
+        self.count_repairs(metrics);
+        self.count_end(metrics, &self.metrics(metrics), &self.summary(), reason);
+    }
+
+    /// Counts the repairs of the answer since the last call.
+    fn count_repairs(&mut self, metrics: &Metrics) {
+        if let Some(repairs) = self.take_repairs() {
+            repairs.kinds().for_each(|kind| metrics.count_repair(kind));
         }
-        let mut update = Update { summary: Some(summary.to_line()), ..Update::default() };
-        if reason.is_none() || self.is_streamed() {
-            metrics.count_request(self.cluster.region, self.model(), reply.status);
-            model.record_first_content(metrics, &summary);
-            update.error = count_answer(metrics, &model, &summary, reason);
-        }
-        update
     }
 
     /// Counts the end of a stream whose beginning the client has. `reason` is that of an error.
@@ -245,7 +245,7 @@ mod tests {
     fn respond(attempt: &mut Attempt, status: u16, metrics: &Metrics) -> (Step, Update) {
         let content_type = "application/json".to_owned();
         attempt.head(ResponseHead { status, content_type, retry_after: None });
-        attempt.advance(ANSWER, true, AttemptRoute::Router, metrics, || at(30))
+        attempt.advance(ANSWER, true, metrics, || at(30))
     }
 
     #[test]

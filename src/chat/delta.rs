@@ -104,6 +104,24 @@ pub fn recycle<'b>(mut deltas: Vec<Delta<'_>>) -> Vec<Delta<'b>> {
     deltas.into_iter().map(|_| Delta::End).collect()
 }
 
+/// Deltas for tests.
+#[cfg(test)]
+pub(crate) mod samples {
+    use super::{Delta, Finish, Text};
+
+    pub(crate) fn content(choice: usize, text: &str) -> Delta<'static> {
+        Delta::Content { choice, text: Text::new(text), logprobs: None }
+    }
+
+    pub(crate) fn finish(choice: usize) -> Delta<'static> {
+        Delta::Finish { choice, finish: Finish::Stop, native: None }
+    }
+
+    pub(crate) fn call(call: usize) -> Delta<'static> {
+        Delta::Call { choice: 0, call, id: None, name: Text::new("f"), extra_content: None }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #[cfg(all(target_family = "wasm", target_os = "unknown"))]

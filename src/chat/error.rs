@@ -87,6 +87,12 @@ pub enum TranscriptProblem {
     Failed,
 }
 
+impl From<Unreadable> for Error {
+    fn from(unreadable: Unreadable) -> Self {
+        Self::Unreadable(unreadable)
+    }
+}
+
 impl Error {
     /// Returns the HTTP status.
     pub fn status(&self) -> u16 {

@@ -183,6 +183,19 @@ pub struct Part<'a> {
 }
 
 impl<'a> Part<'a> {
+    /// Creates a text part.
+    pub fn from_text(text: Text<'a>) -> Self {
+        Self {
+            kind: Cow::Borrowed("text"),
+            text: Some(text),
+            refusal: None,
+            image_url: None,
+            input_audio: None,
+            file: None,
+            cache_control: None,
+        }
+    }
+
     /// Returns the modality of the part, and true if the field that holds it is present. Returns
     /// `None` for an unknown type.
     pub fn input(&self) -> Option<(Modality, bool)> {

@@ -349,18 +349,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-
-    fn content(choice: usize, text: &str) -> Delta<'static> {
-        Delta::Content { choice, text: Text::new(text), logprobs: None }
-    }
-
-    fn finish(choice: usize) -> Delta<'static> {
-        Delta::Finish { choice, finish: Finish::Stop, native: None }
-    }
-
-    fn call(call: usize) -> Delta<'static> {
-        Delta::Call { choice: 0, call, id: None, name: Text::new("f"), extra_content: None }
-    }
+    use crate::chat::delta::samples::{call, content, finish};
 
     fn arguments(call: usize) -> Delta<'static> {
         Delta::Arguments { choice: 0, call, text: Text::new("{}") }

@@ -126,6 +126,27 @@ impl<'a> Text<'a> {
     }
 }
 
+/// Returns the first character of an escaped text, and its length there. A half of a surrogate pair
+/// is the replacement character.
+pub fn escaped_character(escaped: &str) -> Option<(char, usize)> {
+    let first = escaped.chars().next()?;
+    if first != '\\' {
+        return Some((first, first.len_utf8()));
+    }
+    Some(match escaped.chars().nth(1)? {
+        'u' => {
+            let code = escaped.get(2..6).and_then(|digits| u32::from_str_radix(digits, 16).ok())?;
+            (char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER), 6)
+        }
+        'n' => ('\n', 2),
+        'r' => ('\r', 2),
+        't' => ('\t', 2),
+        'b' => ('\u{8}', 2),
+        'f' => ('\u{c}', 2),
+        other => (other, 2),
+    })
+}
+
 /// Returns the token for a string that cannot be JSON, which no string is.
 fn null_token() -> Cow<'static, RawValue> {
     Cow::Borrowed(RawValue::NULL)

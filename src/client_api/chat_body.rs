@@ -7,7 +7,7 @@ use crate::{
         mistake::{MistakeKind, Unreadable},
         object::ObjectFields,
         parameter::Parameters,
-        request::{check_depth, checked_parameters},
+        request::checked_parameters,
     },
     json::{Object, list},
 };
@@ -37,15 +37,15 @@ pub(crate) type WriteRequest<'w> =
     &'w dyn Fn(&mut InletTranslation, &ObjectFields<'_>, &ObjectFields<'_>, &mut Object<'_>);
 
 impl ChatBody {
-    /// Translates a body, which must have the `required` fields. The error lists all mistakes in it.
+    /// Translates a body, whose depth is checked and which must have the `required` fields. The error
+    /// lists all mistakes in it.
     pub(crate) fn translate(
         body: &[u8],
         required: &[&str],
         write_request: WriteRequest<'_>,
     ) -> Result<Self, Error> {
-        check_depth(body).map_err(Error::Unreadable)?;
-        let fields: ObjectFields<'_> = serde_json::from_slice(body)
-            .map_err(|error| Error::Unreadable(Unreadable::new(&error)))?;
+        let fields: ObjectFields<'_> =
+            serde_json::from_slice(body).map_err(|error| Unreadable::new(&error))?;
         let mut translation = InletTranslation::default();
         for required in required {
             if fields.get(required).is_none() {

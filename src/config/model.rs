@@ -55,6 +55,10 @@ object_table! {
         "tool_choices": words(|| ToolChoice::FORMS.to_vec()), optional("all of them");
         /// Forms of `response_format` that the model accepts.
         "response_formats": words(|| ResponseFormat::FORMS.to_vec()), optional("none");
+        /// Emulation of the forms of `response_format` that the model does not accept: an instruction
+        /// in the prompt, and a check and a repair of the response. `false`: such a request is
+        /// refused with 400, as it is with the API schema `gemini` in any case.
+        "response_format_emulation": Flag, defaults_to("true");
         /// Efforts that the model accepts. Another effort in a request becomes the closest of them.
         "reasoning_efforts": words(|| words_of(&efforts())), optional("none");
         /// Effort of a request that has none: one of `reasoning_efforts`.
@@ -162,6 +166,8 @@ pub struct Model {
     pub tool_choices: Vec<&'static str>,
     /// Accepted forms of `response_format`.
     pub response_formats: Vec<&'static str>,
+    /// Whether the other forms of `response_format` are emulated.
+    pub response_format_emulation: bool,
     /// Accepted efforts.
     pub reasoning_efforts: Vec<Effort>,
     /// Effort of a request that has none.
@@ -223,6 +229,7 @@ impl Model {
             supported_parameters: entry.words("supported_parameters", &parameters()),
             tool_choices: read_tool_choices(entry),
             response_formats: entry.words("response_formats", &pairs(ResponseFormat::FORMS)),
+            response_format_emulation: entry.flag("response_format_emulation"),
             reasoning_efforts: entry.words("reasoning_efforts", &efforts()),
             default_reasoning_effort: entry
                 .word("default_reasoning_effort", &efforts())

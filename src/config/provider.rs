@@ -133,6 +133,12 @@ pub enum Quirk {
     ReasoningWithToolCalls,
     /// An assistant message carries the `reasoning_details` of its response, as OpenRouter requires.
     ReasoningDetails,
+    /// Reasoning in tags at the beginning of the content, such as `<think>`, is returned as
+    /// `reasoning_content`.
+    ReasoningTags,
+    /// As [`Self::ReasoningTags`], where the chat template writes the opening tag, so that the
+    /// content begins inside of the reasoning.
+    ReasoningTagInPrompt,
     /// `enable_thinking: false` is sent when the response is not streamed.
     ThinkingOnlyStreamed,
     /// The schemas of tools are sent in the form that Moonshot accepts.
@@ -151,7 +157,7 @@ impl Quirk {
     }
 
     /// Words in the configuration.
-    pub const WORDS: [(&'static str, Self); 11] = [
+    pub const WORDS: [(&'static str, Self); 13] = [
         ("max_tokens", Self::MaxTokens),
         ("system_for_developer", Self::SystemForDeveloper),
         ("name_in_content", Self::NameInContent),
@@ -160,6 +166,8 @@ impl Quirk {
         ("no_strict_tools", Self::NoStrictTools),
         ("reasoning_with_tool_calls", Self::ReasoningWithToolCalls),
         ("reasoning_details", Self::ReasoningDetails),
+        ("reasoning_tags", Self::ReasoningTags),
+        ("reasoning_tag_in_prompt", Self::ReasoningTagInPrompt),
         ("thinking_only_streamed", Self::ThinkingOnlyStreamed),
         ("moonshot_schemas", Self::MoonshotSchemas),
         ("raw_predict", Self::RawPredict),

@@ -2,7 +2,7 @@
 //! gateway finds by its own clock.
 
 use super::{Failover, Failure};
-use crate::chat::error::Error;
+use crate::{chat::error::Error, http_call::CallResult};
 
 /// Address at which nobody listens. Envoy tries this address when no host of a provider can be
 /// asked, because its router makes another attempt after a refused connection and none where a
@@ -11,6 +11,10 @@ pub const UNREACHABLE_ADDRESS: (&str, u16) = ("127.255.255.254", 1);
 
 /// Response code details of a request for which no host could be chosen.
 pub const NO_HOST: &str = "no_healthy_upstream";
+
+/// Header that Envoy adds to a provider's response to a call, and not to a reply of its own. Envoy,
+/// *Router*: `x-envoy-upstream-service-time`.
+pub const SERVICE_TIME: &str = "x-envoy-upstream-service-time";
 
 /// Cause of a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,6 +90,17 @@ impl Cause {
         }
     }
 
+    /// Returns the cause of the failure of a call. `None`: the provider has responded.
+    pub fn of_call(result: &CallResult) -> Option<Self> {
+        match result {
+            CallResult::Response { .. } if result.header(SERVICE_TIME).is_some() => None,
+            CallResult::Response { status, body, .. } => Some(Self::of_call_reply(*status, body)),
+            // A cluster holds a response until it is complete, so that none breaks off after its head.
+            CallResult::Broken => Some(Self::TooLong),
+            CallResult::NotSent => Some(Self::NotSent),
+        }
+    }
+
     /// Returns the cause of Envoy's own reply to a call. A call has no response code details, but the
     /// text of the reply ends with the reason of a reset.
     pub fn of_call_reply(status: u16, text: &[u8]) -> Self {
@@ -119,7 +134,7 @@ impl Cause {
             Self::BreakerOpen => Error::Overloaded { provider, retry_after: None },
             Self::BrokeOff => bad_answer(provider, "broke off"),
             Self::NotHttp => bad_answer(provider, "broke off, or is not HTTP"),
-            Self::TooLong => bad_answer(provider, "is too long"),
+            Self::TooLong => bad_answer(provider, "is longer than 32 MiB"),
             Self::NoCredential(status) => Error::Refused { provider, status },
             Self::NoCluster => {
                 Error::Misconfigured { problem: "Envoy has no cluster for this model" }

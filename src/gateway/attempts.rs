@@ -5,31 +5,33 @@
 //! tokens flow, and the gateway role only acts where the router gives up before the plan ends.
 
 mod admission;
+mod answers;
 mod in_flight;
 
 use std::time::Duration;
 
+pub(super) use self::answers::UnansweredAttempt;
 use self::{
     admission::{Admissions, PendingAdmission},
     in_flight::InFlight,
 };
 use super::{
-    Caller, IdleTimeouts, Output,
-    final_reply::{self, FinalReply, header},
-    idle::StreamLimits,
-    plan::{Plan, PlanIndex},
+    Caller, Output, PlannedRequest, RequestBody,
+    idle::{IdleTimeouts, StreamLimits},
+    plan::{FirstDraft, Plan, PlanIndex},
     reply_source::ReplySource,
     stream_deadline::StreamDeadline,
     transcript_fetch::PendingTranscript,
 };
 use crate::{
+    attempt::Attempt,
     chat::{attempt_log::AttemptLog, envelope::Envelope, error::Error},
     failover::{
         AttemptReason, BACK_OFF, Failover, Failure,
         envoy::{Cause, ReportedAttempt, TicketState},
     },
     handoff::{
-        headers::{ATTEMPTS, NEXT, REGION},
+        headers::REGION,
         ticket::{AttemptTarget, Lane, Ticket},
     },
     http_call::CallResult,
@@ -44,8 +46,11 @@ use crate::{
 pub(super) struct Attempts {
     caller: Caller,
     plan: Plan,
-    /// Body of the client's request. Every attempt reads it again.
+    /// Body of the client's request. Every attempt after the first reads it again.
     body: Vec<u8>,
+    body_state: RequestBody,
+    /// Draft of the first attempt, if there is one.
+    draft: Option<FirstDraft>,
     transcript: TranscriptState,
     /// Attempts that have ended.
     log: AttemptLog,
@@ -55,6 +60,10 @@ pub(super) struct Attempts {
     /// Provider and region of the last failure that no provider role has reported.
     last_failed: Option<(String, Region)>,
     telemetry: Vec<TelemetryEvent>,
+    /// The attempt whose answer the client gets, if it is the gateway role's own.
+    pub(super) answered: Option<Box<Attempt>>,
+    /// Attempts that have ended without an answer, and are not counted yet.
+    pub(super) unanswered: Vec<UnansweredAttempt>,
 }
 
 /// State of the transcript that the body refers to.
@@ -94,14 +103,16 @@ impl Attempts {
     /// Creates the attempts of a plan. None is made.
     pub(super) fn new(
         caller: Caller,
-        plan: Plan,
-        body: Vec<u8>,
-        transcript: Option<PendingTranscript>,
+        planned: PlannedRequest,
+        (body, body_state): (Vec<u8>, RequestBody),
     ) -> Self {
+        let PlannedRequest { plan, draft, transcript } = planned;
         Self {
             caller,
             plan,
             body,
+            body_state,
+            draft,
             transcript: transcript.map_or(TranscriptState::NotNeeded, TranscriptState::Missing),
             log: AttemptLog::default(),
             admissions: Admissions::default(),
@@ -109,17 +120,14 @@ impl Attempts {
             wake_up: WakeUpReason::Nothing,
             last_failed: None,
             telemetry: Vec::new(),
+            answered: None,
+            unanswered: Vec::new(),
         }
     }
 
     /// Returns the model of the client's request.
     pub(super) fn model(&self) -> &str {
         &self.plan.primary.model
-    }
-
-    /// Returns the lane of the exchange.
-    pub(super) fn lane(&self) -> Lane {
-        self.plan.lane
     }
 
     /// Returns the body of the client's request.
@@ -141,7 +149,7 @@ impl Attempts {
     pub(super) fn begin(&mut self, now: Timestamp) -> Output {
         // Limits are for answers of models.
         if self.caller.inlet.counts_tokens() {
-            return self.forward(PlanIndex::FIRST, now);
+            return self.start(PlanIndex::FIRST, None, now);
         }
         self.admit(PendingAdmission { index: PlanIndex::FIRST, reason: None, reply: None }, now)
     }
@@ -187,17 +195,8 @@ impl Attempts {
         now: Timestamp,
     ) -> Output {
         match source {
-            ReplySource::Provider => Output::Pass,
-            ReplySource::Failed { failover, log, reason: _ } => {
-                self.log.push_last_of(&log);
-                match self.plan.lane {
-                    Lane::Answer => {
-                        self.advance(self.in_flight.routed, failover, FinalReply::Held, now)
-                    }
-                    // The router knew the plan and made no further attempt.
-                    Lane::Stream => Output::Pass,
-                }
-            }
+            // After a failure, the router knew the plan and made no further attempt.
+            ReplySource::Provider | ReplySource::Failed { .. } => Output::Pass,
             ReplySource::Envoy { details, ticket } => {
                 self.on_local_reply(status, &details, ticket.map(|ticket| *ticket), now)
             }
@@ -248,45 +247,6 @@ impl Attempts {
         }
     }
 
-    /// Takes in the result of a call.
-    pub(super) fn on_call_ended(
-        &mut self,
-        index: PlanIndex,
-        result: CallResult,
-        now: Timestamp,
-    ) -> Output {
-        match result {
-            CallResult::Response { status, headers, body } => {
-                self.on_call_response(index, status, headers, body, now)
-            }
-            CallResult::Broken => self.fail(index, Cause::BrokeOff, LogEntry::Missing, now),
-            CallResult::NotSent => self.fail(index, Cause::NotSent, LogEntry::Missing, now),
-        }
-    }
-
-    /// Takes in the response to a call: the provider role's, or Envoy's own.
-    fn on_call_response(
-        &mut self,
-        index: PlanIndex,
-        status: u16,
-        headers: Vec<(String, String)>,
-        body: Vec<u8>,
-        now: Timestamp,
-    ) -> Output {
-        let reported = header(&headers, NEXT).map(Failover::from_header);
-        if reported.is_none() && status != 200 {
-            let cause = Cause::of_call_reply(status, &body);
-            return self.fail(index, cause, LogEntry::Missing, now);
-        }
-        let log = header(&headers, ATTEMPTS).unwrap_or_default().to_owned();
-        self.log.push_last_of(&AttemptLog::parse(log));
-        let reply = final_reply::reply_from_call(status, headers, body, &self.log);
-        match reported {
-            None => Output::Reply(reply),
-            Some(failover) => self.advance(index, failover, FinalReply::Reply(reply), now),
-        }
-    }
-
     /// Takes in that the moment has come at which the exchange asked to be woken.
     pub(super) fn on_wake_up(&mut self, now: Timestamp) -> Output {
         match std::mem::replace(&mut self.wake_up, WakeUpReason::Nothing) {
@@ -315,8 +275,8 @@ impl Attempts {
         };
         match transcript.insert(&self.body, result) {
             Ok(body) => {
-                self.body = body;
-                self.forward(index, now)
+                (self.body, self.body_state) = (body, RequestBody::Edited);
+                self.route(index, now)
             }
             Err(error) => {
                 Output::Reply(Reply::error(&error, &self.caller.request_id, self.caller.inlet))
@@ -336,35 +296,16 @@ impl Attempts {
                 self.transcript = TranscriptState::Fetching(transcript, index);
                 Output::FetchTranscript(call)
             }
-            TranscriptState::NotNeeded => self.forward(index, now),
+            TranscriptState::NotNeeded => self.route(index, now),
         }
     }
 
     /// Makes an attempt through Envoy's router.
-    fn forward(&mut self, index: PlanIndex, now: Timestamp) -> Output {
-        let Some(planned) = self.plan.get(index) else { return Output::Wait };
-        let (ticket, retries) = match self.plan.lane {
-            Lane::Answer => {
-                let profile = planned.deadline_profile();
-                (self.ticket(Lane::Answer, planned.target(), Vec::new(), profile), 0)
-            }
-            Lane::Stream => {
-                let profile = self.plan.slowest_from(index).deadline_profile();
-                let rest = self.plan.targets_after(index);
-                let retries = self.plan.retries_after(index);
-                (self.ticket(Lane::Stream, planned.target(), rest, profile), retries)
-            }
-        };
-        self.in_flight.route(index, now);
-        let hedge = self.plan.hedge.filter(|_| self.plan.lane == Lane::Answer);
-        if hedge.is_some() {
-            self.wake_up = WakeUpReason::Hedge;
+    fn route(&mut self, index: PlanIndex, now: Timestamp) -> Output {
+        match self.plan.lane {
+            Lane::Answer => self.send(index, now),
+            Lane::Stream => self.forward(index, now),
         }
-        let deadline = match self.plan.lane {
-            Lane::Answer => self.plan.max_timeout.map(|_| self.time_left(now)),
-            Lane::Stream => self.stream_wait(index, now),
-        };
-        Output::Forward { ticket, retries, hedge, deadline }
     }
 
     /// Returns the time that is left for the attempts of a stream, if Envoy's router may take longer.
@@ -378,19 +319,16 @@ impl Attempts {
         self.plan.primary.deadlines.total.saturating_sub(now.since(self.caller.started))
     }
 
-    /// Makes an attempt by a call of the gateway role's own.
-    fn call(&mut self, index: PlanIndex, reason: AttemptReason, now: Timestamp) -> Output {
+    /// Lets the router make an attempt, and those that follow.
+    fn forward(&mut self, index: PlanIndex, now: Timestamp) -> Output {
         let Some(planned) = self.plan.get(index) else { return Output::Wait };
-        let timeout = planned.deadlines.answer.min(self.time_left(now));
-        if timeout.is_zero() {
-            return self.fail(index, Cause::DeadlineExceeded, LogEntry::Complete, now);
-        }
-        let profile = planned.deadline_profile();
-        let ticket = self.ticket(Lane::Answer, planned.target(), Vec::new(), profile);
-        let cluster = ticket.target.cluster.clone();
-        self.telemetry.push(TelemetryEvent::FollowUp { reason, cluster });
-        self.in_flight.begin(index, now);
-        Output::Call { index, ticket, timeout, reason }
+        let profile = self.plan.slowest_from(index).deadline_profile();
+        let rest = self.plan.targets_after(index);
+        let retries = self.plan.retries_after(index);
+        let ticket = self.ticket(Lane::Stream, planned.target(), rest, profile);
+        let deadline = self.stream_wait(index, now);
+        self.in_flight.route(index, None, now);
+        Output::Forward { ticket, retries, body: self.body_state, deadline }
     }
 
     /// Returns the ticket of an attempt.
@@ -430,7 +368,7 @@ impl Attempts {
             LogEntry::Complete => {}
         }
         let reply = self.error_reply(index, &error, now);
-        self.advance(index, failover, FinalReply::Reply(reply), now)
+        self.advance(index, failover, reply, now)
     }
 
     /// Lists a failed attempt, and counts it.
@@ -457,7 +395,7 @@ impl Attempts {
         &mut self,
         index: PlanIndex,
         failover: Failover,
-        reply: FinalReply,
+        reply: Reply,
         now: Timestamp,
     ) -> Output {
         self.in_flight.end(index);
@@ -472,7 +410,7 @@ impl Attempts {
             }
         }
         match self.next_after(index, failover) {
-            None => reply.into_output(),
+            None => Output::Reply(reply),
             Some(next) if self.plan.is_retry(index, next) => {
                 self.wake_up = WakeUpReason::Retry(next);
                 Output::WakeAt(now.plus(BACK_OFF))

@@ -1,6 +1,6 @@
 //! The gateway's endpoints: paths, methods and content types.
 
-use super::RequestHead;
+use super::{Gateway, RequestHead};
 use crate::{chat::error::Error, inlet::Inlet};
 
 /// Endpoint of the gateway.
@@ -23,6 +23,23 @@ impl Endpoint {
     /// Returns `true` for an endpoint with requests that need a body and a key.
     pub(super) fn has_body(&self) -> bool {
         matches!(self, Self::Chat | Self::Responses | Self::Messages | Self::CountTokens)
+    }
+}
+
+impl Gateway {
+    /// Returns the endpoint of a request, or the error that is known before the body comes.
+    pub(super) fn check_head(&self, head: &RequestHead) -> Result<Endpoint, Error> {
+        let endpoint = endpoint(&head.method, &head.path)?;
+        if !endpoint.has_body() {
+            return Ok(endpoint);
+        }
+        let account = head.account.as_deref().ok_or(Error::NoAccount)?;
+        if !self.config.has_access(account) {
+            return Err(Error::NoAccess);
+        }
+        check_content_type(head.content_type.as_deref())?;
+        check_content_encoding(head.content_encoding.as_deref())?;
+        if head.end { Err(Error::NoBody) } else { Ok(endpoint) }
     }
 }
 

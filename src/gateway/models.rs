@@ -11,8 +11,11 @@ use crate::{
     region::Region,
 };
 
-/// Returns the body of `GET /v1/models`.
-pub fn list(gateway: &Gateway) -> Vec<u8> {
+/// Returns the body of `GET /v1/models`, in the form of the client's API.
+pub fn list(gateway: &Gateway, inlet: Inlet) -> Vec<u8> {
+    if !matches!(inlet, Inlet::Chat | Inlet::Responses) {
+        return messages_list(gateway);
+    }
     let mut out = Vec::new();
     let mut body = Object::open(&mut out);
     let data = body.value("object", "list").key("data");
@@ -23,9 +26,9 @@ pub fn list(gateway: &Gateway) -> Vec<u8> {
     out
 }
 
-/// Returns the body of `GET /v1/models` for clients of the Messages API. Claude API reference, *List
+/// Returns the list for clients of the Messages API. Claude API reference, *List
 /// Models*.
-pub(super) fn messages_list(gateway: &Gateway) -> Vec<u8> {
+fn messages_list(gateway: &Gateway) -> Vec<u8> {
     let all = gateway.config.models.iter();
     let reached = all.filter(|(name, model)| ListedModel::new(gateway, name, model).is_some());
     let reached: Vec<_> = reached.collect();

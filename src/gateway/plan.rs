@@ -5,6 +5,7 @@ mod check;
 
 use std::time::Duration;
 
+pub use self::check::FirstDraft;
 use crate::{
     chat::request_variant::RequestVariant,
     config::Deadlines,
@@ -76,12 +77,6 @@ pub struct PlannedAttempt {
 }
 
 impl Plan {
-    /// Removes the attempts for other models than the first.
-    pub fn remove_fallbacks(&mut self) {
-        self.fallbacks.clear();
-        (self.hedge, self.lane) = (None, Lane::Answer);
-    }
-
     /// Returns the number of attempts that may follow the first.
     pub fn max_retries(&self) -> usize {
         usize::from(self.retry) + self.fallbacks.len()

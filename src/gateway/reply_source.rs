@@ -35,11 +35,11 @@ pub enum ReplySource {
 }
 
 impl ReplySource {
-    /// Returns the source of a response.
+    /// Returns the source of a response that has passed the provider role.
     pub fn of(response: &impl ResponseFacts) -> Self {
-        let details = response.details();
-        if !details.is_empty() && details != VIA_UPSTREAM {
-            return Self::of_envoy(response, details);
+        let source = Self::of_direct(response);
+        if source != Self::Provider {
+            return source;
         }
         Self::of_upstream(response)
     }
@@ -50,6 +50,14 @@ impl ReplySource {
         let log = AttemptLog::parse(response.header(ATTEMPTS).unwrap_or_default());
         let reason = header_reason(&report).map(str::to_owned);
         Self::Failed { failover: Failover::from_header(&report), log, reason }
+    }
+
+    /// Returns the source of a response whose headers are the provider's own: it says nothing of
+    /// attempts.
+    pub fn of_direct(response: &impl ResponseFacts) -> Self {
+        let details = response.details();
+        let is_envoys = !details.is_empty() && details != VIA_UPSTREAM;
+        if is_envoys { Self::of_envoy(response, details) } else { Self::Provider }
     }
 
     /// Returns the reason of an error that no provider role has counted. `None` if the provider role

@@ -2,28 +2,31 @@
 
 use std::time::Duration;
 
-use super::Exchange;
-use crate::{
-    handoff::filter_state::Update, metrics::Metrics, region::Region, reply::Reply, summary,
-    time::Timestamp,
-};
+use super::{Exchange, attempts::UnansweredAttempt};
+use crate::{handoff::filter_state::Update, metrics::Metrics, reply::Reply, time::Timestamp};
 
 impl Exchange {
     /// Counts the events since the last call.
     pub fn count_events(&mut self, metrics: &Metrics) {
         let per_account = self.gateway.config.telemetry.per_account;
         self.take_telemetry().iter().for_each(|event| metrics.count_event(event, per_account));
+        for UnansweredAttempt { mut attempt, reason } in self.take_unanswered() {
+            attempt.record_unanswered(metrics, reason.as_deref());
+        }
     }
 
     /// Counts a reply of the gateway role.
-    pub fn record_reply(&self, metrics: &Metrics, reply: &Reply, now: Timestamp) -> Update {
-        let error = match (&reply.summary, &reply.reason) {
-            (Some(line), None) => {
-                self.count_call(metrics, line, now);
-                None
-            }
-            (_, reason) => self.count_answer(metrics, reply.status, reason.as_deref(), now),
-        };
+    pub fn record_reply(
+        &mut self,
+        metrics: &Metrics,
+        reply: &Reply,
+        clock: impl FnOnce() -> Timestamp,
+    ) -> Update {
+        if let Some(mut attempt) = self.answered.take() {
+            return attempt.record_answer(metrics, reply);
+        }
+        let now = clock();
+        let error = self.count_answer(metrics, reply.status, reply.reason.as_deref(), now);
         let own = || Some(self.summary(now)?.to_line());
         Update { summary: reply.summary.clone().or_else(own), error, ..Update::default() }
     }
@@ -50,17 +53,6 @@ impl Exchange {
             metrics.record_error(self.model(), reason, total);
         }
         Some(reason.to_owned())
-    }
-
-    /// Counts an answer to a call. The summary line of the provider role says which model has answered
-    /// and where.
-    fn count_call(&self, metrics: &Metrics, line: &str, now: Timestamp) {
-        let region = summary::field(line, "region").and_then(Region::parse);
-        let model = summary::field(line, "response_model").unwrap_or_else(|| self.model());
-        metrics.count_request(region.unwrap_or(self.gateway.region), model, 200);
-        if let Some(total) = self.elapsed(now) {
-            metrics.record_answer(self.model(), total);
-        }
     }
 
     /// Returns the time since the request was complete. `None` if the request could not be read.

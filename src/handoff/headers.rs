@@ -1,21 +1,14 @@
 //! The names of headers that the two roles exchange, and of those that clients see.
 
-use super::ticket::Lane;
 use crate::config::Telemetry;
 
 /// Account of the caller. Envoy's `api_key_auth` or `jwt_authn` sets this header, over any value that
 /// a client sent.
 pub const ACCOUNT: &str = "x-attache-account";
 
-/// Ticket of an attempt that is a call. A call shares no filter state with the client's request.
-pub const TICKET: &str = "x-attache-ticket";
-
 /// Report of the provider role that its attempt failed. Written by `Failover::to_header`. Envoy's
 /// router makes another attempt after each response that has this header.
 pub const NEXT: &str = "x-attache-next";
-
-/// Summary line of an attempt that is a call.
-pub const SUMMARY: &str = "x-attache-summary";
 
 /// Attempts that have ended, for the client. Written by `AttemptLog`.
 pub const ATTEMPTS: &str = "x-attache-attempts";
@@ -50,24 +43,6 @@ pub fn trace(
 }
 
 /// Returns the value of [`MAX_RETRIES`]. `None` if the route's own number is right.
-pub fn max_retries(lane: Lane, retries: usize) -> Option<String> {
-    (lane == Lane::Stream && retries != ROUTE_RETRIES).then(|| retries.to_string())
-}
-
-/// Returns the headers of a call to a provider's cluster. The provider role there translates the
-/// request.
-pub fn of_call<'h>(
-    ticket: &'h str,
-    trace: &'h [(&'static str, String)],
-) -> Vec<(&'h str, &'h str)> {
-    let mut headers = vec![
-        (":method", "POST"),
-        (":scheme", "https"),
-        (":authority", "attache"),
-        (":path", "/v1/chat/completions"),
-        ("content-type", "application/json"),
-        (TICKET, ticket),
-    ];
-    headers.extend(trace.iter().map(|(name, value)| (*name, value.as_str())));
-    headers
+pub fn max_retries(retries: usize) -> Option<String> {
+    (retries != ROUTE_RETRIES).then(|| retries.to_string())
 }

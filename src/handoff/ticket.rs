@@ -1,14 +1,16 @@
 //! The ticket: everything one attempt has to know about its exchange, and the attempts that may
 //! follow.
 //!
-//! A ticket travels as text: from the gateway role to the provider role, and from one attempt of a
-//! stream to the next. Clients can neither see nor write one. Envoy's routes read two parts of the
-//! text: see [`Ticket::cluster_prefix`] and [`Ticket::route_pattern`].
+//! In the stream lane, a ticket travels as text: from the gateway role to the provider role, and from
+//! one attempt to the next. Clients can neither see nor write one. Envoy's routes read two parts of the
+//! text: see [`Ticket::cluster_prefix`] and [`Ticket::route_pattern`]. In the answer lane, a ticket
+//! does not leave the gateway role, and the text has these two parts only.
 
 use std::time::Duration;
 
 use crate::{
     chat::{attempt_log::AttemptLog, request_variant::RequestVariant},
+    config::direct_cluster,
     failover::{BACK_OFF, Failover},
     inlet::Inlet,
     quota::LimitStatus,
@@ -124,6 +126,19 @@ impl Ticket {
             out.extend([";", &*inlet]);
         }
         out
+    }
+
+    /// Returns the text for Envoy's routes in the answer lane, where no other role reads a ticket.
+    pub fn direct_route(&self) -> String {
+        let mut out = String::with_capacity(64);
+        out.extend(cluster_field(&self.direct_cluster()));
+        out.extend(route_field(self.lane, &self.deadline_profile));
+        out
+    }
+
+    /// Returns the cluster of an attempt in the answer lane.
+    pub fn direct_cluster(&self) -> String {
+        direct_cluster(&self.target.cluster)
     }
 
     /// Returns the beginning of every ticket for a cluster. Envoy's cluster specifier chooses the

@@ -6,7 +6,7 @@ use super::request::ENCRYPTED_REASONING;
 use crate::{chat::object::ObjectFields, json::Object};
 
 /// Repeated fields, each with its value in the response to a request without it.
-const REPEATED: [(&str, &str); 16] = [
+const REPEATED: [(&str, &str); 15] = [
     ("instructions", "null"),
     ("max_output_tokens", "null"),
     ("metadata", "{}"),
@@ -22,12 +22,10 @@ const REPEATED: [(&str, &str); 16] = [
     ("top_logprobs", "0"),
     ("top_p", "null"),
     ("user", "null"),
-    ("max_tool_calls", "null"),
 ];
 
 /// Fields that have the same value in every response.
-const SAME: &str =
-    r#""background":false,"previous_response_id":null,"store":false,"truncation":"disabled""#;
+const SAME: &str = r#""background":false,"max_tool_calls":null,"previous_response_id":null,"store":false,"truncation":"disabled""#;
 
 /// Returns the fields of a request that its response repeats, as an object in JSON.
 pub fn to_json(request: &ObjectFields<'_>) -> Vec<u8> {

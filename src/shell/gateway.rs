@@ -11,21 +11,21 @@ use proxy_wasm::{
 
 use super::{Shared, host};
 use crate::{
+    api_schema::translation::TranslatedRequest,
     gateway::{
-        Exchange, Gateway, Input, Output, RequestHead, idle::StreamActivity, plan::PlanIndex,
-        reply_source::ReplySource,
+        Exchange, Gateway, Input, Output, RequestBody, RequestHead, idle::StreamActivity,
+        plan::PlanIndex,
     },
     handoff::{
         filter_state::{self, Update},
         headers::{ACCOUNT, MAX_RETRIES, NEXT, max_retries},
-        response_facts::ResponseFacts,
         ticket::Ticket,
     },
     http_call::CallResult,
     quota::service::RateLimitResponse,
     reply::Reply,
     request_id,
-    time::Timestamp,
+    time::{Timestamp, WaitingKey},
 };
 
 /// Filter of one client request.
@@ -41,6 +41,8 @@ struct ExchangeContext {
     exchange: Option<Exchange>,
     /// Calls under way, by the host's tokens.
     calls: BTreeMap<u32, PendingCall>,
+    /// Events that wait for their moments.
+    events: Vec<WaitingKey>,
     response: ResponseState,
 }
 
@@ -55,6 +57,8 @@ enum PendingCall {
 enum ResponseState {
     /// Nothing is known, or the response passes.
     Open,
+    /// The response is the provider's own, and the core reads it.
+    Read,
     /// The response of a failed attempt is held.
     Held,
     /// The response is a stream, which is monitored.
@@ -66,7 +70,8 @@ enum ResponseState {
 impl GatewayFilter {
     pub(super) fn new(gateway: Rc<Gateway>, shared: Shared, context: u32) -> Self {
         let (exchange, calls, response) = (None, BTreeMap::new(), ResponseState::Open);
-        let inner = ExchangeContext { gateway, shared, context, exchange, calls, response };
+        let events = Vec::new();
+        let inner = ExchangeContext { gateway, shared, context, exchange, calls, events, response };
         Self(Rc::new(RefCell::new(inner)))
     }
 
@@ -93,17 +98,17 @@ impl GatewayFilter {
                 inner.response = ResponseState::Streaming(activity);
                 return ControlFlow::Break(Action::Continue);
             }
-            Output::Forward { ticket, retries, hedge, deadline } => {
-                self.0.borrow().replace_request_body();
-                forward(&ticket, retries);
+            Output::Send { ticket, request, hedge, deadline } => {
+                send(&ticket, &request);
                 if let Some(hedge) = hedge {
                     self.tell_at(host::now().plus(hedge), || Input::WakeUp);
                 }
-                if let Some(deadline) = deadline {
-                    self.tell_at(host::now().plus(deadline), || {
-                        Input::DeadlinePassed(read_ticket().map(Box::new))
-                    });
-                }
+                self.watch_deadline(deadline);
+                return ControlFlow::Break(Action::Continue);
+            }
+            Output::Forward { ticket, retries, body, deadline } => {
+                self.0.borrow().forward(&ticket, retries, body);
+                self.watch_deadline(deadline);
                 return ControlFlow::Break(Action::Continue);
             }
             Output::FetchTranscript(call) => {
@@ -118,11 +123,11 @@ impl GatewayFilter {
                 let Some(token) = host::ask_service(&request, timeout) else {
                     return ControlFlow::Continue(Input::RateLimitAnswered(None));
                 };
-                self.expect(token, host::service_answer, Self::on_service_answer);
+                self.expect_service(token);
             }
-            Output::Call { index, ticket, timeout, reason: _ } => {
+            Output::Call { index, ticket, request, timeout, reason: _ } => {
                 host::add_other_cluster(&ticket.target.cluster);
-                if self.call(index, &ticket, timeout).is_none() {
+                if self.call(index, &ticket, &request, timeout).is_none() {
                     let result = CallResult::NotSent;
                     return ControlFlow::Continue(Input::CallEnded { index, result });
                 }
@@ -131,15 +136,25 @@ impl GatewayFilter {
         ControlFlow::Break(Action::Pause)
     }
 
+    /// Tells this exchange that its first attempts have had no response in time.
+    fn watch_deadline(&self, deadline: Option<Duration>) {
+        if let Some(deadline) = deadline {
+            self.tell_at(host::now().plus(deadline), || {
+                Input::DeadlinePassed(read_ticket().map(Box::new))
+            });
+        }
+    }
+
     /// Gives an event to this exchange at a moment, if it still is there.
     fn tell_at(&self, due: Timestamp, input: impl FnOnce() -> Input + 'static) {
         let timer = Rc::clone(&self.0.borrow().shared.timer);
         let filter = self.clone();
-        timer.at(due, move || {
+        let event = timer.at(due, move || {
             if filter.activate() {
                 filter.handle(input());
             }
         });
+        self.0.borrow_mut().events.push(event);
     }
 
     /// Makes this exchange the one that host calls are about. `false` if it has ended.
@@ -148,47 +163,45 @@ impl GatewayFilter {
     }
 
     /// Calls the cluster of a ticket. `None` if Envoy does not send the call.
-    fn call(&self, index: PlanIndex, ticket: &Ticket, timeout: Duration) -> Option<()> {
+    fn call(
+        &self,
+        index: PlanIndex,
+        ticket: &Ticket,
+        request: &TranslatedRequest,
+        timeout: Duration,
+    ) -> Option<()> {
         let mut inner = self.0.borrow_mut();
-        let telemetry = &inner.gateway.config.telemetry;
-        let body = inner.exchange.as_ref()?.request_body();
-        let token = host::call(ticket, body, timeout, telemetry)?;
+        let (cluster, telemetry) = (ticket.direct_cluster(), &inner.gateway.config.telemetry);
+        let token = host::call(&cluster, request, &ticket.request_id, timeout, telemetry)?;
         inner.calls.insert(token, PendingCall::Attempt(index));
         drop(inner);
-        self.expect(token, host::call_result, move |filter, result| {
-            filter.on_call_ended(token, result);
+        let filter = self.clone();
+        self.0.borrow().shared.timer.expect(token, move |headers, body| {
+            let result = host::call_result(headers, body);
+            if filter.activate() {
+                filter.on_call_ended(token, result);
+            } else {
+                filter.0.borrow_mut().on_abandoned_call(index, &result);
+            }
         });
         Some(())
     }
 
-    /// Gives the response to a call to `then`, if the response comes to the root context, which alone
-    /// may `read` it.
-    fn expect<T>(
-        &self,
-        token: u32,
-        read: impl FnOnce(usize, usize) -> T + 'static,
-        then: impl FnOnce(&Self, T) + 'static,
-    ) {
+    /// Takes the answer of the rate limit service, if that comes to the root context, which alone may
+    /// read it.
+    fn expect_service(&self, token: u32) {
         let filter = self.clone();
-        self.0.borrow().shared.timer.expect(token, move |first, size| {
-            let response = read(first, size);
+        self.0.borrow().shared.timer.expect(token, move |status, size| {
+            let answer = host::service_answer(status, size);
             if filter.activate() {
-                then(&filter, response);
+                filter.on_service_answer(answer);
             }
         });
     }
 
     fn on_service_answer(&self, answer: Option<RateLimitResponse>) {
         let is_replaced = matches!(self.0.borrow().response, ResponseState::Replaced);
-        if self.handle(Input::RateLimitAnswered(answer)) == Action::Pause || is_replaced {
-            return;
-        }
-        let mut inner = self.0.borrow_mut();
-        if matches!(inner.response, ResponseState::Held) {
-            inner.response = ResponseState::Open;
-            inner.pass();
-            host::resume_response();
-        } else {
+        if self.handle(Input::RateLimitAnswered(answer)) == Action::Continue && !is_replaced {
             host::resume_request();
         }
     }
@@ -206,10 +219,35 @@ impl GatewayFilter {
 
     /// Lets a held request go with its transcript.
     fn on_transcript(&self, result: CallResult) {
-        if self.handle(Input::TranscriptFetched(result)) == Action::Pause {
-            return;
+        if self.handle(Input::TranscriptFetched(result)) == Action::Continue {
+            host::resume_request();
         }
-        host::resume_request();
+    }
+
+    /// Takes in the end of a response without a body, or with trailers after it. There is nothing
+    /// that a body could replace.
+    fn on_answer_end(&self) -> Action {
+        self.handle(Input::AnswerPiece { bytes: Vec::new(), end: true })
+    }
+
+    /// Takes in a piece of the provider's response, which is replaced as a whole.
+    fn on_answer_piece(&self, size: usize, end: bool) -> Action {
+        let bytes = host::buffer(BufferType::HttpResponseBody, size);
+        let output = self.0.borrow_mut().on(Input::AnswerPiece { bytes, end });
+        match output {
+            None => Action::Pause,
+            Some(Output::Reply(reply)) if end => {
+                self.0.borrow_mut().replace_response(&reply, size);
+                Action::Continue
+            }
+            Some(output) => {
+                host::set_buffer(BufferType::HttpResponseBody, size, b"");
+                match self.perform(output) {
+                    ControlFlow::Break(action) => action,
+                    ControlFlow::Continue(event) => self.handle(event),
+                }
+            }
+        }
     }
 }
 
@@ -233,22 +271,45 @@ impl ExchangeContext {
     /// Answers in the place of the response.
     fn reply(&mut self, reply: &Reply) {
         self.response = ResponseState::Replaced;
-        if let Some(exchange) = &self.exchange {
-            self.publish(&exchange.record_reply(&self.shared.metrics, reply, host::now()));
-        }
+        self.record(reply);
         host::reply(reply);
     }
 
-    /// Replaces the client's body where attempts get another.
-    fn replace_request_body(&self) {
-        let Some(exchange) = self.exchange.as_ref().filter(|own| own.has_edited_body()) else {
-            return;
-        };
-        let body = exchange.request_body();
-        let length = body.len().to_string();
-        host::set_header(MapType::HttpRequestHeaders, "content-length", Some(&length));
-        // The buffer holds the whole body: nothing is sent before the request has ended.
-        host::set_buffer(BufferType::HttpRequestBody, usize::MAX, body);
+    /// Answers by the response, whose end has come.
+    fn replace_response(&mut self, reply: &Reply, size: usize) {
+        self.response = ResponseState::Open;
+        self.record(reply);
+        host::replace_response(reply, Some(&reply.body.len().to_string()), size);
+    }
+
+    fn record(&mut self, reply: &Reply) {
+        if let Some(exchange) = &mut self.exchange {
+            let update = exchange.record_reply(&self.shared.metrics, reply, host::now);
+            self.publish(&update);
+        }
+    }
+
+    /// Counts what a call has cost whose client has left.
+    fn on_abandoned_call(&mut self, index: PlanIndex, result: &CallResult) {
+        if let Some(exchange) = &mut self.exchange {
+            exchange.on_abandoned_call(index, result, host::now());
+            exchange.count_events(&self.shared.metrics);
+        }
+    }
+
+    /// Lets the request go to the cluster that the ticket names. Envoy chooses the route again after
+    /// a header has changed, and only then.
+    fn forward(&self, ticket: &Ticket, retries: usize, body: RequestBody) {
+        host::set_filter_state(filter_state::TICKET, &ticket.to_text());
+        if let Some(retries) = max_retries(retries) {
+            host::set_header(MapType::HttpRequestHeaders, MAX_RETRIES, Some(&retries));
+        }
+        if let (RequestBody::Edited, Some(exchange)) = (body, &self.exchange) {
+            let (body, headers) = (exchange.request_body(), MapType::HttpRequestHeaders);
+            host::set_header(headers, "content-length", Some(&body.len().to_string()));
+            host::set_buffer(BufferType::HttpRequestBody, WHOLE, body);
+        }
+        host::set_header(MapType::HttpRequestHeaders, ACCOUNT, None);
     }
 
     fn publish(&self, update: &Update) {
@@ -269,6 +330,7 @@ impl Context for GatewayFilter {
 
     fn on_done(&mut self) -> bool {
         let inner = self.0.borrow();
+        inner.shared.timer.cancel(&inner.events);
         if matches!(inner.response, ResponseState::Streaming(_)) {
             inner.shared.monitor.remove(inner.context);
         }
@@ -303,21 +365,25 @@ impl HttpContext for GatewayFilter {
         self.handle(Input::Trailers)
     }
 
-    fn on_http_response_headers(&mut self, _count: usize, _end: bool) -> Action {
-        if matches!(self.0.borrow().response, ResponseState::Replaced) {
+    fn on_http_response_headers(&mut self, _count: usize, end: bool) -> Action {
+        let mut inner = self.0.borrow_mut();
+        if matches!(inner.response, ResponseState::Replaced) {
             return Action::Continue;
         }
-        let status = host::Response.status();
-        let source = match (status, &self.0.borrow().exchange) {
-            (200, Some(exchange)) => exchange.source_of_success(&host::Response),
-            (200, None) => ReplySource::Provider,
-            _ => ReplySource::of(&host::Response),
-        };
-        // A success needs no further host call.
-        if status == 200 && source == ReplySource::Provider {
-            return self.handle(Input::Response { status, source });
+        let Some(exchange) = &inner.exchange else { return Action::Continue };
+        let input = exchange.read_response(&host::Response, host::now);
+        if matches!(input, Input::AnswerHead(_)) {
+            inner.response = ResponseState::Read;
+            drop(inner);
+            let action = self.handle(input);
+            return if end { self.on_answer_end() } else { action };
         }
-        let action = self.handle(Input::Response { status, source });
+        drop(inner);
+        let is_success = matches!(input, Input::Response { status: 200, .. });
+        let action = self.handle(input);
+        if is_success {
+            return action;
+        }
         let mut inner = self.0.borrow_mut();
         match (action, &inner.response) {
             (Action::Pause, ResponseState::Open) => inner.response = ResponseState::Held,
@@ -328,6 +394,9 @@ impl HttpContext for GatewayFilter {
     }
 
     fn on_http_response_body(&mut self, size: usize, end: bool) -> Action {
+        if matches!(self.0.borrow().response, ResponseState::Read) {
+            return self.on_answer_piece(size, end);
+        }
         match &self.0.borrow().response {
             ResponseState::Held => return Action::Pause,
             ResponseState::Streaming(activity) => {
@@ -335,20 +404,28 @@ impl HttpContext for GatewayFilter {
                     host::set_buffer(BufferType::HttpResponseBody, size, &bytes);
                 }
             }
-            ResponseState::Open | ResponseState::Replaced => {}
+            ResponseState::Open | ResponseState::Read | ResponseState::Replaced => {}
+        }
+        Action::Continue
+    }
+
+    fn on_http_response_trailers(&mut self, _count: usize) -> Action {
+        if matches!(self.0.borrow().response, ResponseState::Read) {
+            return self.on_answer_end();
         }
         Action::Continue
     }
 }
 
-/// Lets the request go to the cluster that the ticket names. Envoy chooses the route again after a
-/// header has changed, and only then.
-fn forward(ticket: &Ticket, retries: usize) {
-    host::set_filter_state(filter_state::TICKET, &ticket.to_text());
-    if let Some(retries) = max_retries(ticket.lane, retries) {
-        host::set_header(MapType::HttpRequestHeaders, MAX_RETRIES, Some(&retries));
-    }
-    host::set_header(MapType::HttpRequestHeaders, ACCOUNT, None);
+/// Length of a request's body in Envoy's buffer, which holds all of it once it has ended.
+const WHOLE: usize = usize::MAX;
+
+/// Sends a request to a provider, in the place of the client's. Envoy finds no route for a request
+/// without `x-forwarded-proto`, and chooses the route again after a header has changed.
+fn send(ticket: &Ticket, request: &TranslatedRequest) {
+    host::set_filter_state(filter_state::TICKET, &ticket.direct_route());
+    let kept = [("x-forwarded-proto", "https".to_owned())];
+    host::replace_request(request, WHOLE, &ticket.request_id, &kept);
 }
 
 /// Returns the ticket in filter state.

@@ -10,13 +10,14 @@ use proxy_wasm::{
 };
 
 use crate::{
+    api_schema::translation::TranslatedRequest,
+    attempt::request_headers,
     config::{Telemetry, TranscriptKey, rate_limit::RateLimitService},
     gateway::transcript_fetch::TranscriptCall,
     handoff::{
         filter_state::{self, Update},
         headers,
         response_facts::ResponseFacts,
-        ticket::Ticket,
     },
     http_call::CallResult,
     quota::service::{self, RateLimitResponse},
@@ -84,6 +85,31 @@ pub(super) fn set_header(map: MapType, name: &str, value: Option<&str>) {
     log_failure("set a header", hostcalls::set_map_value(map, name, value));
 }
 
+/// Replaces head and body of the request by one to a provider. `size` is the body's length so far.
+pub(super) fn replace_request(
+    request: &TranslatedRequest,
+    size: usize,
+    request_id: &str,
+    further: &[(&'static str, String)],
+) {
+    let length = request.body.len().to_string();
+    let headers = request_headers(request, &length, request_id, further);
+    set_headers(MapType::HttpRequestHeaders, headers);
+    set_buffer(BufferType::HttpRequestBody, size, &request.body);
+}
+
+/// Replaces head and body of the provider's response. `size` is the body's length so far.
+pub(super) fn replace_response(reply: &Reply, length: Option<&str>, size: usize) {
+    replace_head(reply, length);
+    set_buffer(BufferType::HttpResponseBody, size, &reply.body);
+}
+
+/// Replaces the head of the provider's response. No header of the provider goes along.
+pub(super) fn replace_head(reply: &Reply, length: Option<&str>) {
+    let status = reply.status.to_string();
+    set_headers(MapType::HttpResponseHeaders, reply.head(&status, length));
+}
+
 /// Sends a local reply.
 pub(super) fn reply(reply: &Reply) {
     let headers = reply.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
@@ -134,18 +160,20 @@ impl ResponseFacts for Response {
     }
 }
 
-/// Calls the cluster of a ticket with a chat request. `None` if Envoy does not send the call.
+/// Calls a provider. `None` if Envoy does not send the call.
 pub(super) fn call(
-    ticket: &Ticket,
-    body: &[u8],
+    cluster: &str,
+    request: &TranslatedRequest,
+    request_id: &str,
     timeout: Duration,
     telemetry: &Telemetry,
 ) -> Option<u32> {
     // The headers of a request that has left are only to be had as a property.
     let trace =
         headers::trace(telemetry, |name| property(&["request", "headers", name]).map(self::text));
-    let text = ticket.to_text();
-    dispatch(&ticket.target.cluster, headers::of_call(&text, &trace), Some(body), timeout)
+    let length = request.body.len().to_string();
+    let headers = request_headers(request, &length, request_id, &trace);
+    dispatch(cluster, headers, Some(&request.body), timeout)
 }
 
 /// Calls for a transcript. `None` if Envoy does not send the call.
@@ -186,11 +214,6 @@ pub(super) fn ask_service(request: &[u8], timeout: Duration) -> Option<u32> {
 pub(super) fn service_answer(status: usize, size: usize) -> Option<RateLimitResponse> {
     let answer = (status == 0).then(|| buffer(BufferType::GrpcReceiveBuffer, size));
     answer.and_then(|answer| RateLimitResponse::parse(&answer))
-}
-
-/// Lets a held response go on.
-pub(super) fn resume_response() {
-    log_failure("resume a response", hostcalls::resume_http_response());
 }
 
 /// Lets a held request go on.

@@ -11,13 +11,13 @@ use proxy_wasm::{
 use super::{Shared, host};
 use crate::{
     api_schema::translation::TranslatedRequest,
-    attempt::{Attempt, AttemptRoute, ProviderClusters, Step},
+    attempt::{Attempt, ProviderClusters, Step, response_head},
     handoff::{
         filter_state::{self, Update},
         headers,
+        response_facts::ResponseFacts,
     },
-    provider::{RecentConfigs, Start, read_ticket, request_headers, response_head},
-    reply::Reply,
+    provider::{RecentConfigs, Start},
     time::Timestamp,
 };
 
@@ -31,24 +31,22 @@ pub(super) struct ProviderFilter {
     clusters: Rc<ProviderClusters>,
     shared: Shared,
     context: u32,
-    route: AttemptRoute,
     attempt: Option<Attempt>,
 }
 
 impl ProviderFilter {
     pub(super) fn new(clusters: Rc<ProviderClusters>, shared: Shared, context: u32) -> Self {
-        Self { clusters, shared, context, route: AttemptRoute::Router, attempt: None }
+        Self { clusters, shared, context, attempt: None }
     }
 
     /// Sends the request to the provider, in the place of the client's.
     fn on_request(&mut self, size: usize) -> Action {
-        let header = || host::header(MapType::HttpRequestHeaders, headers::TICKET);
-        let ticket;
-        (ticket, self.route) = read_ticket(host::filter_state(filter_state::TICKET), header);
+        let ticket = host::filter_state(filter_state::TICKET);
         let body = host::buffer(BufferType::HttpRequestBody, size);
         let (clusters, metrics) = (&self.clusters, &self.shared.metrics);
-        let start = RECENT
-            .with_borrow(|recent| Start::new(clusters, recent, ticket, &body, metrics, host::now));
+        let start = RECENT.with_borrow(|recent| {
+            Start::new(clusters, recent, ticket.as_deref(), &body, metrics, host::now)
+        });
         match start {
             Start::Send(attempt, request) => {
                 send(&attempt, &request, size);
@@ -87,9 +85,9 @@ impl ProviderFilter {
                 host::set_buffer(BufferType::HttpResponseBody, size, b"");
                 return Action::Pause;
             }
-            Step::Begin(reply) => replace_response(&reply, None, size),
-            Step::Answer(reply) | Step::Yield(reply, _) => {
-                replace_response(&reply, Some(&reply.body.len().to_string()), size);
+            Step::Begin(reply) => host::replace_response(&reply, None, size),
+            Step::Answer(reply) | Step::Fail(reply, _) | Step::Yield(reply, _) => {
+                host::replace_response(&reply, Some(&reply.body.len().to_string()), size);
             }
             Step::Continue { bytes, .. } => {
                 host::set_buffer(BufferType::HttpResponseBody, size, &bytes);
@@ -101,13 +99,13 @@ impl ProviderFilter {
     /// Takes in the end of a response without a body, whose body cannot be replaced.
     fn on_empty_response(&mut self) -> Action {
         match self.advance(b"", true) {
-            Some(Step::Answer(reply) | Step::Begin(reply)) => {
+            Some(Step::Answer(reply) | Step::Begin(reply) | Step::Fail(reply, _)) => {
                 host::reply(&reply);
                 Action::Pause
             }
             // Envoy's router makes the next attempt after a response, not after a local reply.
             Some(Step::Yield(reply, _)) => {
-                replace_head(&reply, Some("0"));
+                host::replace_head(&reply, Some("0"));
                 Action::Continue
             }
             Some(Step::Hold | Step::Continue { .. }) | None => Action::Continue,
@@ -117,7 +115,7 @@ impl ProviderFilter {
     /// Gives a piece of the response to the core. `None` if there is no attempt.
     fn advance(&mut self, piece: &[u8], end: bool) -> Option<Step> {
         let (attempt, metrics) = (self.attempt.as_mut()?, &self.shared.metrics);
-        let (step, update) = attempt.advance(piece, end, self.route, metrics, host::now);
+        let (step, update) = attempt.advance(piece, end, metrics, host::now);
         publish(attempt, &update);
         Some(step)
     }
@@ -131,22 +129,7 @@ fn send(attempt: &Attempt, request: &TranslatedRequest, size: usize) {
     let trace = headers::trace(&attempt.cluster().config.telemetry, |name| {
         host::header(MapType::HttpRequestHeaders, name)
     });
-    let length = request.body.len().to_string();
-    let headers = request_headers(request, &length, attempt.request_id(), &trace);
-    host::set_headers(MapType::HttpRequestHeaders, headers);
-    host::set_buffer(BufferType::HttpRequestBody, size, &request.body);
-}
-
-/// Replaces head and body of the provider's response.
-fn replace_response(reply: &Reply, length: Option<&str>, size: usize) {
-    replace_head(reply, length);
-    host::set_buffer(BufferType::HttpResponseBody, size, &reply.body);
-}
-
-/// Replaces the head of the provider's response. No header of the provider goes along.
-fn replace_head(reply: &Reply, length: Option<&str>) {
-    let status = reply.status.to_string();
-    host::set_headers(MapType::HttpResponseHeaders, reply.head(&status, length));
+    host::replace_request(request, size, attempt.request_id(), &trace);
 }
 
 impl Context for ProviderFilter {
@@ -170,7 +153,9 @@ impl HttpContext for ProviderFilter {
 
     fn on_http_response_headers(&mut self, _count: usize, end: bool) -> Action {
         let Some(attempt) = &mut self.attempt else { return Action::Continue };
-        attempt.head(response_head(&host::Response, host::now));
+        let response = host::Response;
+        let head = response_head(response.status(), |name| response.header(name), host::now);
+        attempt.head(head);
         if end { self.on_empty_response() } else { Action::Pause }
     }
 

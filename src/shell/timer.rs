@@ -13,7 +13,7 @@ use log::error;
 use proxy_wasm::hostcalls;
 
 use super::host;
-use crate::time::{Timestamp, WaitingList};
+use crate::time::{Timestamp, WaitingKey, WaitingList};
 
 type OnDue = Box<dyn FnOnce()>;
 type OnResponse = Box<dyn FnOnce(usize, usize)>;
@@ -36,11 +36,17 @@ impl Timer {
     }
 
     /// Calls `on_due` at a moment, or as soon after it as the host can.
-    pub(super) fn at(&self, due: Timestamp, on_due: impl FnOnce() + 'static) {
-        self.waiting.borrow_mut().add(due, Box::new(on_due));
+    pub(super) fn at(&self, due: Timestamp, on_due: impl FnOnce() + 'static) -> WaitingKey {
+        let key = self.waiting.borrow_mut().add(due, Box::new(on_due));
         if !self.is_at_root.get() {
             self.arm();
         }
+        key
+    }
+
+    /// Drops calls that have become needless. The host's next tick may come for nothing.
+    pub(super) fn cancel(&self, keys: &[WaitingKey]) {
+        keys.iter().for_each(|key| self.waiting.borrow_mut().remove(*key));
     }
 
     /// Gives the response to a call that has just been made to `on_response`, if the response comes to

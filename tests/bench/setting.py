@@ -62,14 +62,15 @@ class Setting:
     # What is rendered, once ports are filled in.
     template = Path(__file__).parent / "gateway.yaml"
 
-    def __init__(self, directory, envoy, attache, module, idle_filter, provider_port, service):
+    def __init__(self, directory, envoy, attache, module, provider_port, service=None,
+                 idle_filter=None):
         self.directory, self.envoy, self.attache = directory, envoy, attache
-        # The module of `filter` in this folder.
+        # The module of `filter` in this folder, for what measures it.
         self.idle_filter = idle_filter
         # A build that ends during the run must not change what is measured.
         self.module = Path(shutil.copy(module, directory / "attache.wasm"))
         self.provider_port = provider_port
-        # The URL of a rate limit service.
+        # The URL of a rate limit service, for what asks one.
         self.service = service
         for name, key in (
             ("account", CLIENT_KEY), ("counted", COUNTED_KEY), ("metered", METERED_KEY),

@@ -180,13 +180,14 @@ impl<'k> World<'k> {
                     Ok(output) => output,
                     Err(story) => return story,
                 },
+                Output::Send { ticket, .. } => self.send(&ticket),
                 Output::WakeAt(due) => {
                     assert!(due > self.now);
                     self.now = due;
                     self.tell(Input::WakeUp)
                 }
                 Output::Call { index: place, ticket, .. } => {
-                    let called = self.call(ticket);
+                    let called = self.call(&ticket);
                     self.tell(Input::CallEnded { index: place, result: called })
                 }
                 Output::Reply(reply) => return self.story(&reply),
@@ -251,26 +252,34 @@ impl<'k> World<'k> {
         self.tell(Input::Response { status: 503, source })
     }
 
-    fn call(&mut self, ticket: Ticket) -> CallResult {
-        let ticket = Ticket::parse(&ticket.to_text()).unwrap();
-        let (kind, mut attempt) = self.attempt(&ticket);
-        self.pass(kind);
-        if matches!(kind, Ejected | Overflow) {
-            return CallResult::NotSent;
+    /// Envoy's router: the one attempt of the answer lane.
+    fn send(&mut self, ticket: &Ticket) -> Output {
+        let kind = self.arrive(&ticket.target.model);
+        match kind.said(Lane::Answer) {
+            Some((head, body)) => play::respond(&mut self.exchange, head.status, &body, self.now),
+            None => self.envoys(kind.details(), ticket),
         }
-        let Some(step) = self.said(kind, &mut attempt) else {
-            assert_eq!(
-                attempt.on_response_lost(Cause::ConnectionFailed, self.now),
-                None,
-                "the gateway knows"
-            );
-            let status = if kind == Silent { 504 } else { 503 };
-            return CallResult::Response { status, headers: Vec::new(), body: b"Envoy's".to_vec() };
-        };
-        let (Step::Answer(reply) | Step::Begin(reply)) = step else { panic!("{step:?}") };
-        let text = |(name, value): (&str, String)| (name.to_owned(), value);
-        let headers = reply.headers.into_iter().map(text).collect();
-        CallResult::Response { status: reply.status, headers, body: reply.body }
+    }
+
+    fn call(&mut self, ticket: &Ticket) -> CallResult {
+        let kind = self.arrive(&ticket.target.model);
+        match kind.said(Lane::Answer) {
+            Some((head, body)) => play::called(head.status, &body),
+            None if matches!(kind, Ejected | Overflow) => CallResult::NotSent,
+            None => {
+                let status = if kind == Silent { 504 } else { 503 };
+                CallResult::Response { status, headers: Vec::new(), body: b"Envoy's".to_vec() }
+            }
+        }
+    }
+
+    /// A request of the gateway role arrives at a provider, which takes its time.
+    fn arrive(&mut self, model: &str) -> Kind {
+        let kind = *self.kinds.next().unwrap_or_else(|| panic!("too many: {:?}", self.asked));
+        let after = self.now.since(play::sent()).as_millis();
+        self.asked.push((model.to_owned(), after));
+        self.pass(kind);
+        kind
     }
 
     /// An attempt arrives in a cluster.
@@ -289,9 +298,7 @@ impl<'k> World<'k> {
 
     /// What the provider role makes of what the provider says.
     fn said(&self, kind: Kind, attempt: &mut Attempt) -> Option<Step> {
-        let body: Value = serde_json::from_slice(&self.body).unwrap();
-        let lane = if body["stream"] == true { Lane::Stream } else { Lane::Answer };
-        let (head, said) = kind.said(lane)?;
+        let (head, said) = kind.said(Lane::Stream)?;
         attempt.head(head);
         let first = attempt.body(&said, false, || self.now);
         Some(match first {

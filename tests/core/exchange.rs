@@ -10,11 +10,12 @@ use attache::{
     chat::attempt_log::AttemptLog,
     config::Config,
     gateway::{
-        Exchange, Gateway, Input, Output, RequestHead, models, plan::PlanIndex,
+        Ejections, Exchange, Gateway, Input, Output, RequestHead, models, plan::PlanIndex,
         reply_source::ReplySource,
     },
     handoff::ticket::Ticket,
     http_call::CallResult,
+    inlet::Inlet,
     region::Region::{Eu, Us},
 };
 use serde_json::{Value, json};
@@ -93,7 +94,7 @@ fn a_request_stays_in_its_region_unless_it_may_leave() {
             body["model_region"] = json!("global");
         }
         match (play::exchange(&play::gateway(region), body.to_string().as_bytes()), expected) {
-            (Output::Forward { ticket, .. }, Ok(expected)) => {
+            (Output::Send { ticket, .. }, Ok(expected)) => {
                 assert_eq!(ticket.target.cluster, expected);
             }
             (output, Err(expected)) => {
@@ -130,7 +131,7 @@ fn a_reply_of_envoy_says_what_happened_to_the_request() {
         exchange.on(Input::Head(play::client_head()), play::sent);
         let body = play::request(&json!({"fallback_config": {"retry": false}}));
         let forwarded = exchange.on(Input::Body(body), play::sent);
-        assert!(matches!(forwarded, Output::Forward { .. }), "{forwarded:?}");
+        assert!(play::is_sent(&forwarded), "{forwarded:?}");
         assert_eq!(exchange.model(), "gpt-4.1");
         let source = ReplySource::Envoy { details: details.to_owned(), ticket: None };
         let output = exchange.on(Input::Response { status, source }, play::answered);
@@ -154,47 +155,79 @@ fn an_answer_of_the_provider_passes_whatever_its_status() {
     for status in [200, 400, 429, 502, 0] {
         let mut exchange = Exchange::new(play::gateway(Us), REQUEST_ID.to_owned());
         exchange.on(Input::Head(play::client_head()), play::sent);
-        exchange.on(Input::Body(play::request(&json!({}))), play::sent);
+        exchange.on(Input::Body(play::request(&json!({"stream": true}))), play::sent);
         let input = Input::Response { status, source: ReplySource::Provider };
         let output = exchange.on(input, play::answered);
-        assert_eq!(output, Output::Pass, "{status}");
+        let passes = matches!(output, Output::Pass | Output::Stream(_));
+        assert!(passes, "{status}: {output:?}");
+    }
+}
+
+#[test]
+fn a_provider_whose_answers_make_no_sense_is_left_alone_after_a_while() {
+    let gateway = play::gateway(Us);
+    let ask = |parameters: Value| {
+        let mut exchange = Exchange::new(Rc::clone(&gateway), REQUEST_ID.to_owned());
+        exchange.on(Input::Head(play::client_head()), play::sent);
+        let output = exchange.on(Input::Body(play::request(&parameters)), play::sent);
+        (exchange, output)
+    };
+    let once = || json!({"fallback_config": {"retry": false}});
+    for _ in 0..10 {
+        let (mut exchange, output) = ask(once());
+        assert!(play::is_sent(&output), "{output:?}");
+        let output = play::respond(&mut exchange, 200, b"{\"error\":{}}", play::sent());
+        assert!(matches!(&output, Output::Reply(reply) if reply.status == 502), "{output:?}");
+    }
+    let (_, output) = ask(once());
+    let Output::Reply(reply) = output else { panic!("{output:?}") };
+    assert_eq!(play::error(&reply)["code"], "upstream_unreachable");
+    let (_, output) = ask(json!({"fallbacks": [{"model": "kimi-k2.5"}]}));
+    assert_eq!(play::ticket(output).target.model, "kimi-k2.5");
+}
+
+/// Returns an input that may come at any time.
+fn any_input(random: &mut Rng) -> Input {
+    let good = play::request(&json!({}));
+    let bodies: [&[u8]; 4] = [&good, b"{}", b"", b"\xff"];
+    let paths = ["/v1/chat/completions", "/v1/models", "/healthz", "/x"];
+    let accounts = [Some("acme"), Some("acme"), Some("visitor"), None];
+    match random.usize(..9) {
+        0 | 1 => Input::Head(RequestHead {
+            path: (*random.choice(&paths).unwrap()).to_owned(),
+            account: random.choice(&accounts).unwrap().map(str::to_owned),
+            end: random.usize(..8) == 0,
+            ..play::client_head()
+        }),
+        2 => Input::Body(bodies[random.usize(..bodies.len())].to_vec()),
+        3 if random.usize(..4) == 0 => Input::Trailers,
+        3 => Input::Body(good.clone()),
+        4 => Input::WakeUp,
+        5 => {
+            let index = PlanIndex::new(random.usize(..4));
+            Input::CallEnded { index, result: CallResult::Broken }
+        }
+        6 => Input::AnswerHead(play::head(&json!({"status": 503}))),
+        7 => Input::AnswerPiece { bytes: b"{}".to_vec(), end: random.bool() },
+        _ => {
+            let details = "no_healthy_upstream".to_owned();
+            let envoy = ReplySource::Envoy { details, ticket: None };
+            let source = random.choice([ReplySource::Provider, envoy]).unwrap();
+            Input::Response { status: 503, source }
+        }
     }
 }
 
 #[test]
 fn there_is_one_answer_whatever_comes_in_whatever_order() {
     let mut random = Rng::with_seed(1);
-    let good = play::request(&json!({}));
-    let bodies: [&[u8]; 4] = [&good, b"{}", b"", b"\xff"];
-    let paths = ["/v1/chat/completions", "/v1/models", "/healthz", "/x"];
-    let accounts = [Some("acme"), Some("acme"), Some("visitor"), None];
     let gateway = play::gateway(Us);
     for round in 0..2_000 {
-        let mut exchange = Exchange::new(Rc::clone(&gateway), REQUEST_ID.to_owned());
+        let fresh = Gateway { ejections: Ejections::default(), ..(*gateway).clone() };
+        let mut exchange = Exchange::new(Rc::new(fresh), REQUEST_ID.to_owned());
         let (mut forwarded, mut answered, mut story) = (false, false, Vec::new());
         for _ in 0..random.usize(..12) {
-            let input = match random.usize(..7) {
-                0 | 1 => Input::Head(RequestHead {
-                    path: (*random.choice(&paths).unwrap()).to_owned(),
-                    account: random.choice(&accounts).unwrap().map(str::to_owned),
-                    end: random.usize(..8) == 0,
-                    ..play::client_head()
-                }),
-                2 => Input::Body(bodies[random.usize(..bodies.len())].to_vec()),
-                3 if random.usize(..4) == 0 => Input::Trailers,
-                3 => Input::Body(good.clone()),
-                4 => Input::WakeUp,
-                5 => {
-                    let index = PlanIndex::new(random.usize(..4));
-                    Input::CallEnded { index, result: CallResult::Broken }
-                }
-                _ => {
-                    let details = "no_healthy_upstream".to_owned();
-                    let envoy = ReplySource::Envoy { details, ticket: None };
-                    let source = random.choice([ReplySource::Provider, envoy]).unwrap();
-                    Input::Response { status: 503, source }
-                }
-            };
+            let input = any_input(&mut random);
             let is_answer = matches!(input, Input::Response { .. });
             story.push(format!("{input:?}"));
             let output = exchange.on(input, play::sent);
@@ -203,7 +236,7 @@ fn there_is_one_answer_whatever_comes_in_whatever_order() {
                 // What failed is held while something else is under way.
                 Output::FetchTranscript(fetch) => panic!("nothing was to be fetched: {fetch:?}"),
                 Output::Wait => assert!(!is_answer || forwarded, "round {round}: {story:#?}"),
-                Output::Forward { .. } => {
+                Output::Send { .. } | Output::Forward { .. } => {
                     assert!(!forwarded && !answered, "round {round}: {story:#?}");
                     forwarded = true;
                 }
@@ -306,8 +339,8 @@ fn a_listed_model_has_what_its_entry_says() {
         let entry = document["models"]["gpt-4.1"].as_object_mut().unwrap();
         entry.extend(fields.as_object().unwrap().clone());
         let config = Rc::new(Config::parse(&document).unwrap());
-        let gateway = Gateway { config, region: Us, store: Rc::new(play::Table::default()) };
-        let list: Value = serde_json::from_slice(&models::list(&gateway)).unwrap();
+        let gateway = Gateway { config, ..(*play::gateway(Us)).clone() };
+        let list: Value = serde_json::from_slice(&models::list(&gateway, Inlet::Chat)).unwrap();
         let data = list["data"].as_array().unwrap().iter();
         data.clone().find(|model| model["id"] == "gpt-4.1").unwrap().clone()
     };

@@ -117,7 +117,7 @@ fn play_request(input: &Value, request: &Value) -> Value {
         show(name, json!(value));
     }
     show("body", serde_json::from_slice(&outgoing.body).unwrap());
-    let answer = json!({"body": hello()});
+    let answer = json!({"body": call_of_a_tool()});
     let pieces = [answer["body"].to_string()];
     let got = play::receive(&mut attempt, play::head(&answer), &[pieces[0].as_bytes()]);
     if let Some((_, report)) = got.headers.iter().find(|(name, _)| *name == "x-attache-params") {
@@ -129,12 +129,12 @@ fn play_request(input: &Value, request: &Value) -> Value {
     Value::Object(shown)
 }
 
-/// An answer in every API schema at once.
-fn hello() -> Value {
+/// An answer in every API schema at once: a call, which no format of the content excludes.
+fn call_of_a_tool() -> Value {
     json!({
-        "choices": [{"message": {"content": "Hello."}}],
-        "content": [{"type": "text", "text": "Hello."}],
-        "candidates": [{"content": {"parts": [{"text": "Hello."}]}, "finishReason": "STOP"}],
+        "choices": [{"message": {"tool_calls": [{"id": "c", "function": {"name": "f"}}]}}],
+        "content": [{"type": "tool_use", "id": "c", "name": "f", "input": {}}],
+        "candidates": [{"content": {"parts": [{"functionCall": {"name": "f"}}]}, "finishReason": "STOP"}],
     })
 }
 

@@ -8,12 +8,11 @@ use std::{rc::Rc, time::Duration};
 
 use attache::{
     attempt::{Attempt, Step},
-    chat::{attempt_log::AttemptLog, request_variant::RequestVariant},
+    chat::request_variant::RequestVariant,
     config::Config,
-    failover::{AttemptReason, Failover},
+    failover::AttemptReason,
     gateway::{Exchange, Gateway, Input, Output, RequestHead, reply_source::ReplySource},
     handoff::ticket::Ticket,
-    http_call::CallResult,
     quota::{self, service::RateLimitResponse},
     region::Region::Us,
     reply::Reply,
@@ -21,7 +20,7 @@ use attache::{
 };
 use serde_json::{Value, json};
 
-use testkit::play::{self, REQUEST_ID};
+use testkit::play::{self, REQUEST_ID, ticket};
 
 fn later(millis: u64) -> Timestamp {
     play::sent().plus(Duration::from_millis(millis))
@@ -44,13 +43,6 @@ fn with_fallback(stream: bool) -> Value {
     let fallbacks = [model("qwen3-32b"), model("kimi-k2.5")];
     let config = json!({"retry": false, "depth": 2});
     json!({"model": "gpt-4.1", "stream": stream, "fallbacks": fallbacks, "fallback_config": config})
-}
-
-fn ticket(output: Output) -> Ticket {
-    match output {
-        Output::Forward { ticket, .. } | Output::Call { ticket, .. } => ticket,
-        output => panic!("no attempt: {output:?}"),
-    }
 }
 
 fn reply(output: Output) -> Reply {
@@ -126,7 +118,7 @@ fn a_failure_tells_where_the_account_stands() {
     let expected = "limit=2 remaining=1 reset=59 model=gpt-4.1 service=llmgw";
     let (mut exchange, output) = ask(&gateway, &once, 0);
     let step = answered(&mut attempt(&gateway, &ticket(output), &once), 503, &json!({}), 1_000);
-    let Step::Answer(failed) = step else { panic!("{step:?}") };
+    let Step::Fail(failed, _) = step else { panic!("{step:?}") };
     assert_eq!(told(&failed.headers), expected);
     let source = ReplySource::Envoy { details: "no_healthy_upstream".to_owned(), ticket: None };
     let output = exchange.on(Input::Response { status: 503, source }, || later(1_000));
@@ -159,18 +151,13 @@ fn who_has_no_limit_is_neither_counted_nor_told() {
 fn a_retry_is_not_counted() {
     let gateway = play::gateway(Us);
     let (mut exchange, _) = ask(&gateway, &model("gpt-4.1"), 0);
-    let source = ReplySource::Failed {
-        failover: Failover::RetrySame,
-        log: AttemptLog::default(),
-        reason: None,
-    };
-    let output = exchange.on(Input::Response { status: 503, source }, || later(1));
+    let output = play::respond(&mut exchange, 503, b"{}", later(1));
     assert!(matches!(output, Output::WakeAt(_)), "{output:?}");
     let ticket = ticket(exchange.on(Input::WakeUp, || later(600)));
     assert_eq!(ticket.limit_status.map(|status| status.remaining), Some(1));
     // In a stream, the provider role goes on by itself.
     let streamed = json!({"model": "gpt-4.1", "stream": true});
-    let first = self::ticket(ask(&gateway, &streamed, 1_000).1);
+    let first = play::ticket(ask(&gateway, &streamed, 1_000).1);
     let step = answered(&mut attempt(&gateway, &first, &streamed), 503, &json!({}), 1_000);
     let Step::Yield(_, second) = step else { panic!("{step:?}") };
     assert_eq!(second.limit_status, first.limit_status);
@@ -219,12 +206,7 @@ fn each_fallback_counts_on_its_own_model() {
     let gateway = play::gateway(Us);
     exhaust(&gateway, "qwen3-32b");
     let (mut exchange, _) = ask(&gateway, &with_fallback(false), 0);
-    let source = ReplySource::Failed {
-        failover: Failover::NextModel,
-        log: AttemptLog::default(),
-        reason: None,
-    };
-    let output = exchange.on(Input::Response { status: 429, source }, || later(1));
+    let output = play::respond(&mut exchange, 429, b"{}", later(1));
     let Output::Call { index: place, ticket, reason, .. } = output else { panic!("{output:?}") };
     assert_eq!((ticket.target.model.as_str(), reason), ("kimi-k2.5", AttemptReason::Fallback));
     assert_eq!(ticket.limit_status.map(|status| status.remaining), Some(1));
@@ -233,12 +215,13 @@ fn each_fallback_counts_on_its_own_model() {
         "{}",
         ticket.attempt_log
     );
-    let headers = vec![("x-ratelimit-model".to_owned(), "kimi-k2.5".to_owned())];
-    let called = CallResult::Response { status: 200, headers, body: Vec::new() };
+    let free = json!({"choices": good()["choices"]}).to_string();
+    let called = play::called(200, free.as_bytes());
     let output = exchange.on(Input::CallEnded { index: place, result: called }, || later(2));
-    assert_eq!(told(&reply(output).headers), "model=kimi-k2.5");
+    let expected = "limit=2 remaining=1 reset=60 model=kimi-k2.5 service=llmgw";
+    assert_eq!(told(&reply(output).headers), expected);
     // The same where the provider role moves on.
-    let first = self::ticket(ask(&gateway, &with_fallback(true), 3).1);
+    let first = play::ticket(ask(&gateway, &with_fallback(true), 3).1);
     let step = answered(&mut attempt(&gateway, &first, &with_fallback(true)), 429, &json!({}), 4);
     let Step::Yield(_, second) = step else { panic!("{step:?}") };
     assert_eq!(second.target.model, "kimi-k2.5");
@@ -256,13 +239,8 @@ fn a_failure_says_more_than_a_limit_after_it() {
     exhaust(&gateway, "qwen3-32b");
     exhaust(&gateway, "kimi-k2.5");
     let (mut exchange, _) = ask(&gateway, &with_fallback(false), 0);
-    let source = ReplySource::Failed {
-        failover: Failover::RetrySame,
-        log: AttemptLog::default(),
-        reason: None,
-    };
-    let output = exchange.on(Input::Response { status: 503, source }, || later(1));
-    assert_eq!(output, Output::Pass);
+    let output = play::respond(&mut exchange, 503, b"{}", later(1));
+    assert_eq!(reply(output).status, 503);
     let ticket = ticket(ask(&gateway, &with_fallback(true), 3).1);
     let step = answered(&mut attempt(&gateway, &ticket, &with_fallback(true)), 503, &json!({}), 4);
     assert!(matches!(step, Step::Answer(reply) if reply.status == 503));
@@ -282,12 +260,7 @@ fn a_model_that_is_named_twice_counts_once() {
             let Step::Yield(_, second) = step else { panic!("{step:?}") };
             *second
         } else {
-            let source = ReplySource::Failed {
-                failover: Failover::RetrySame,
-                log: AttemptLog::default(),
-                reason: None,
-            };
-            ticket(exchange.on(Input::Response { status: 503, source }, || later(1)))
+            ticket(play::respond(&mut exchange, 503, b"{}", later(1)))
         };
         assert_eq!(second.target.variant, RequestVariant::fallback(0));
         let slot = gateway.store.get("requests/frugal/gpt-4.1").unwrap().0;
@@ -309,7 +282,7 @@ fn what_answers_cost_is_counted_and_waited_for() {
         let message = play::error(&reply)["message"].to_string();
         assert!(message.contains("takes 100 tokens in 60 s"), "{message}");
         // What was refused did not count as a request either.
-        let ticket = self::ticket(ask(&gateway, &request, 62_000).1);
+        let ticket = play::ticket(ask(&gateway, &request, 62_000).1);
         assert_eq!(ticket.limit_status.map(|status| status.remaining), Some(1));
     }
     let gateway = play::gateway(Us);
@@ -323,7 +296,7 @@ fn an_answer_that_cannot_be_repaired_has_its_cost() {
     let request = json!({"post_processing_steps": [{"type": "json-repair"}]});
     let ticket = ticket(ask(&gateway, &request, 0).1);
     let step = answered(&mut attempt(&gateway, &ticket, &request), 200, &good(), 1);
-    let Step::Answer(failed) = step else { panic!("{step:?}") };
+    let Step::Fail(failed, _) = step else { panic!("{step:?}") };
     assert_eq!(failed.status, 500);
     let slot = gateway.store.get("tokens/frugal/gpt-4.1").unwrap().0;
     assert_eq!(slot[8..], [0, 0, 0, 100]);
@@ -405,17 +378,12 @@ fn a_service_is_asked_about_each_fallback_too() {
     let output =
         exchange.on(Input::RateLimitAnswered(RateLimitResponse::parse(ADMITTED)), || later(0));
     assert_eq!(ticket(output).target.variant, RequestVariant::fallback(0));
-    let source = ReplySource::Failed {
-        failover: Failover::NextModel,
-        log: AttemptLog::default(),
-        reason: None,
-    };
-    let output = exchange.on(Input::Response { status: 429, source }, || later(1));
+    let output = play::respond(&mut exchange, 429, b"{}", later(1));
     assert!(is_about(&output, "kimi-k2.5"));
-    // The answer that is held is the best there is.
+    // The error of the attempt that was made is the best there is.
     let output =
         exchange.on(Input::RateLimitAnswered(RateLimitResponse::parse(REFUSED)), || later(2));
-    assert_eq!(output, Output::Pass);
+    assert_eq!(play::error(&reply(output))["metadata"]["limit"], Value::Null);
 }
 
 #[test]
@@ -424,7 +392,7 @@ fn a_service_that_is_silent_is_replaced_or_waited_for() {
     for expected in [200, 200, 429] {
         let (mut exchange, _) = ask(&local, &model("gpt-4.1"), 0);
         match exchange.on(Input::RateLimitAnswered(None), || later(0)) {
-            Output::Forward { .. } => assert_eq!(expected, 200),
+            Output::Send { .. } => assert_eq!(expected, 200),
             output => assert_eq!(reply(output).status, expected),
         }
     }
@@ -441,21 +409,16 @@ fn a_hedge_that_may_not_begin_leaves_the_first_alone() {
     let mut request = with_fallback(false);
     request["fallback_config"]["hedge_ms"] = json!(100);
     let (mut exchange, output) = ask(&gateway, &request, 0);
-    assert!(matches!(output, Output::Forward { hedge: Some(_), .. }), "{output:?}");
+    assert!(matches!(output, Output::Send { hedge: Some(_), .. }), "{output:?}");
     assert_eq!(exchange.on(Input::WakeUp, || later(100)), Output::Wait);
-    let input = Input::Response { status: 200, source: ReplySource::Provider };
-    assert_eq!(exchange.on(input, || later(200)), Output::Pass);
+    let output = play::respond(&mut exchange, 200, good().to_string().as_bytes(), later(200));
+    assert_eq!(reply(output).status, 200);
     // With a service, the first may fail while it is asked about the hedge.
     let gateway = with_service("local");
     let (mut exchange, _) = ask(&gateway, &request, 0);
     exchange.on(Input::RateLimitAnswered(RateLimitResponse::parse(ADMITTED)), || later(0));
     assert!(is_about(&exchange.on(Input::WakeUp, || later(100)), "qwen3-32B"));
-    let source = ReplySource::Failed {
-        failover: Failover::NextModel,
-        log: AttemptLog::default(),
-        reason: None,
-    };
-    let output = exchange.on(Input::Response { status: 429, source }, || later(101));
+    let output = play::respond(&mut exchange, 429, b"{}", later(101));
     assert_eq!(output, Output::Wait);
     let output =
         exchange.on(Input::RateLimitAnswered(RateLimitResponse::parse(REFUSED)), || later(102));

@@ -15,10 +15,7 @@ use attache::{
 };
 use serde_json::{Value, json};
 
-use testkit::{
-    golden::CASES,
-    play::{self, REQUEST_ID},
-};
+use testkit::play::{self, REQUEST_ID};
 
 const PATH: &str = "/v1/messages";
 
@@ -39,10 +36,7 @@ fn sent(body: &[u8]) -> Vec<u8> {
 
 /// The ticket with which a request goes through the router.
 fn ticket(gateway: &Rc<Gateway>, head: RequestHead, body: &[u8]) -> Ticket {
-    match play::exchange_at(gateway, head, body) {
-        Output::Forward { ticket, .. } => ticket,
-        other => panic!("{other:?}"),
-    }
+    play::ticket(play::exchange_at(gateway, head, body))
 }
 
 #[test]
@@ -89,24 +83,7 @@ fn an_answer_of_claude_passes_byte_for_byte() {
 
 #[test]
 fn every_cut_of_a_stream_yields_the_same_events() {
-    let (_, text) = CASES.iter().find(|(name, _)| *name == "messages/stream").unwrap();
-    let cases: Value = serde_json::from_str(text).unwrap();
-    let gateway = play::gateway(Region::Us);
-    for case in cases.as_array().unwrap() {
-        let mut asked = case["input"]["asked"].clone();
-        asked["stream"] = json!(true);
-        let request = play::messages_request(&asked);
-        let ask = || play::ask_at(&gateway, head(&json!({})), &request).unwrap().0;
-        let said = play::provider_stream(&case["input"]["stream"]);
-        let whole = play::receive(&mut ask(), play::stream_head(), &[said.as_bytes()]);
-        for cut in 0..=said.len() {
-            let (first, rest) = said.as_bytes().split_at(cut);
-            let got = play::receive(&mut ask(), play::stream_head(), &[first, rest]);
-            assert_eq!(got.body, whole.body, "cut at byte {cut} of {said}");
-        }
-        let bytes: Vec<&[u8]> = said.as_bytes().chunks(1).collect();
-        assert_eq!(play::receive(&mut ask(), play::stream_head(), &bytes).body, whole.body);
-    }
+    play::assert_cuts_agree("messages/stream");
 }
 
 #[test]
@@ -236,10 +213,10 @@ fn hostile_bodies_are_refused_or_read_at_once() {
         ),
     ];
     for body in refused {
-        let Output::Reply(reply) = play_body(&body) else { panic!("{:.200}", body) };
-        assert_eq!(reply.status, 400, "{:.200}", body);
+        let Output::Reply(reply) = play_body(&body) else { panic!("{body:.200}") };
+        assert_eq!(reply.status, 400, "{body:.200}");
         assert!(reply.body.len() < 64 << 10, "{} bytes", reply.body.len());
     }
     // Results within results mean nothing: they are left out.
-    assert!(matches!(play_body(&nested(3)), Output::Forward { .. }));
+    assert!(play::is_sent(&play_body(&nested(3))));
 }

@@ -3,12 +3,14 @@
 use std::rc::Rc;
 
 use attache::{
+    attempt::DraftContext,
     chat::request,
     config::Config,
     gateway::{
-        Exchange, Gateway, Input, Output, RequestHead,
+        Ejections, Exchange, Gateway, Input, RequestHead,
         plan::{Plan, PlanIndex},
     },
+    inlet::Inlet,
     region::Region::{self, Eu, Global, Us},
 };
 use serde_json::{Value, json};
@@ -23,7 +25,9 @@ fn sample() -> Rc<Config> {
 /// The clusters of all attempts of a request, in the order of the plan and on the ticket.
 fn clusters(gateway: &Gateway, body: &Value) -> Option<Vec<String>> {
     let body = body.to_string();
-    let plan = Plan::new(gateway, "demo", request::parameters(body.as_bytes()).unwrap()).ok()?;
+    let exchange = DraftContext { request_id: play::REQUEST_ID, inlet: Inlet::Chat };
+    let plan = Plan::new(gateway, "demo", exchange, request::parameters(body.as_bytes()).unwrap());
+    let (plan, _) = plan.ok()?;
     let places = (0..=plan.max_retries()).map(PlanIndex::new);
     let planned = places.map(|index| plan.get(index).unwrap());
     let mut clusters: Vec<_> = planned.map(|planned| planned.cluster.clone()).collect();
@@ -32,7 +36,7 @@ fn clusters(gateway: &Gateway, body: &Value) -> Option<Vec<String>> {
     let head = RequestHead { account: Some("demo".to_owned()), ..play::client_head() };
     exchange.on(Input::Head(head), play::sent);
     let output = exchange.on(Input::Body(body.into_bytes()), play::sent);
-    let Output::Forward { ticket, .. } = output else { panic!("{output:?}") };
+    let ticket = play::ticket(output);
     assert_eq!(ticket.gateway_region, gateway.region);
     clusters.extend(ticket.rest.into_iter().map(|target| target.cluster));
     Some(clusters)
@@ -48,6 +52,7 @@ fn no_model_and_no_chain_of_fallbacks_leads_out_of_the_region() {
             config: Rc::clone(&config),
             region: home,
             store: Rc::new(play::Table::default()),
+            ejections: Ejections::default(),
         };
         for first in &models {
             for second in &models {
@@ -87,6 +92,7 @@ fn an_operators_own_fallbacks_stay_in_the_region_too() {
             config: Rc::clone(&config),
             region: home,
             store: Rc::new(play::Table::default()),
+            ejections: Ejections::default(),
         };
         for model in config.models.keys() {
             let body = json!({"model": model, "prompt": "x"});

@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use attache::{
     config::Config,
-    gateway::{Gateway, Output},
+    gateway::{Ejections, Gateway, Output},
     region::Region::Us,
 };
 use serde_json::{Value, json};
@@ -431,7 +431,7 @@ fn fallbacks_are_checked_before_the_first_attempt() {
     for (fallbacks, expected) in cases {
         let body = play::request(&json!({"fallbacks": fallbacks, "max_tokens": 100}));
         match play::exchange(&play::gateway(Us), &body) {
-            Output::Forward { .. } => assert_eq!(expected, Vec::<&str>::new(), "{fallbacks}"),
+            Output::Send { .. } => assert_eq!(expected, Vec::<&str>::new(), "{fallbacks}"),
             output => assert_eq!(play::errors(&output), expected, "{fallbacks}"),
         }
     }
@@ -457,7 +457,7 @@ fn a_depth_of_two_is_the_most() {
     ] {
         let body = play::request(&json!({"fallback_config": config}));
         let output = play::exchange(&play::gateway(Us), &body);
-        assert_eq!(matches!(output, Output::Forward { .. }), is_right, "{config}: {output:?}");
+        assert_eq!(play::is_sent(&output), is_right, "{config}: {output:?}");
     }
 }
 
@@ -466,10 +466,14 @@ fn a_client_limits_the_time_and_the_attempts() {
     let fallback = json!([{"model": "gpt-5"}]);
     let forwarded = |parameters: Value| {
         let output = play::exchange(&play::gateway(Us), &play::request(&parameters));
-        let Output::Forward { ticket, retries, hedge, deadline } = output else {
-            panic!("{parameters}: {output:?}")
+        let (attempts, deadline, hedge) = match output {
+            Output::Forward { ticket, retries, deadline, .. } => {
+                (ticket.rest.len().max(retries), deadline, None)
+            }
+            Output::Send { hedge, deadline, .. } => (0, deadline, hedge),
+            output => panic!("{parameters}: {output:?}"),
         };
-        (ticket.rest.len().max(retries), deadline.map(|deadline| deadline.as_millis()), hedge)
+        (attempts, deadline.map(|deadline| deadline.as_millis()), hedge)
     };
     let cases = [
         (json!({"stream": true, "fallbacks": fallback}), 2, None),
@@ -512,7 +516,12 @@ fn strict_parameters_refuse_what_would_be_dropped() {
     let mut document: Value = serde_json::from_str(include_str!("../golden/gateway.json")).unwrap();
     document["strict_parameters"] = json!(true);
     let config = Rc::new(Config::parse(&document).unwrap());
-    let gateway = Rc::new(Gateway { config, region: Us, store: Rc::new(play::Table::default()) });
+    let gateway = Rc::new(Gateway {
+        config,
+        region: Us,
+        store: Rc::new(play::Table::default()),
+        ejections: Ejections::default(),
+    });
     let cases = [
         (json!({"temperature": 0.5, "seed": 1, "call": null}), vec![]),
         (
@@ -533,7 +542,7 @@ fn strict_parameters_refuse_what_would_be_dropped() {
     ];
     for (parameters, expected) in cases {
         match play::exchange(&gateway, &play::request(&parameters)) {
-            Output::Forward { .. } => assert_eq!(expected, Vec::<&str>::new(), "{parameters}"),
+            Output::Send { .. } => assert_eq!(expected, Vec::<&str>::new(), "{parameters}"),
             output => assert_eq!(play::errors(&output), expected, "{parameters}"),
         }
     }

@@ -41,8 +41,13 @@ fn an_answer_has_every_field_of_the_api_and_no_other() {
         "usage": {
             "prompt_tokens": 4, "completion_tokens": 2, "total_tokens": 6,
             "input_tokens": 4, "output_tokens": 2,
-            "prompt_tokens_details": {"cached_tokens": 0},
-            "completion_tokens_details": {"reasoning_tokens": 0},
+            "prompt_tokens_details": {
+                "cached_tokens": 0, "audio_tokens": 0, "cache_write_tokens": 0,
+            },
+            "completion_tokens_details": {
+                "reasoning_tokens": 0, "audio_tokens": 0,
+                "accepted_prediction_tokens": 0, "rejected_prediction_tokens": 0,
+            },
         },
         "system_fingerprint": "fp_5c0de0a11a",
         "service_tier": "default",

@@ -38,6 +38,12 @@ pub struct Response<'r> {
     pub pieces: &'r [&'r str],
 }
 
+impl Response<'_> {
+    pub fn is_stream(&self) -> bool {
+        self.content_type == "text/event-stream"
+    }
+}
+
 impl Envoy {
     pub fn start(file: &Value) -> Self {
         _initialize();
@@ -67,10 +73,15 @@ impl Envoy {
         host::begin();
         client_headers(account);
         send(gateway, GATEWAY, request);
-        let request = String::from_utf8(host::take_body(REQUEST_BODY)).unwrap();
-        send(provider, PROVIDER, &request);
-        let body = respond(&[provider, gateway], response);
-        for context in [provider, gateway] {
+        let mut filters = vec![gateway];
+        // The cluster for answers has no filter of the module's.
+        if response.is_stream() {
+            let request = String::from_utf8(host::take_body(REQUEST_BODY)).unwrap();
+            send(provider, PROVIDER, &request);
+            filters.insert(0, provider);
+        }
+        let body = respond(&filters, response);
+        for context in filters {
             proxy_on_done(context);
             proxy_on_log(context);
             proxy_on_delete(context);
@@ -108,10 +119,15 @@ fn respond(filters: &[u32], response: &Response<'_>) -> String {
     let headers = [(":status", "200"), ("content-type", response.content_type)];
     host::set_headers(RESPONSE_HEADERS, &headers);
     let mut chain = Chain { filters, begun: vec![false; filters.len()], body: Vec::new() };
-    for piece in response.pieces {
-        chain.pass(0, piece.as_bytes(), false);
+    if response.is_stream() {
+        for piece in response.pieces {
+            chain.pass(0, piece.as_bytes(), false);
+        }
+        chain.pass(0, b"", true);
+    } else {
+        // The cluster holds an answer until it is complete.
+        chain.pass(0, response.pieces.concat().as_bytes(), true);
     }
-    chain.pass(0, b"", true);
     String::from_utf8(chain.body).unwrap()
 }
 

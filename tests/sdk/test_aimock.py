@@ -5,6 +5,8 @@ import openai
 import pydantic
 import pytest
 
+from samples import said
+
 # OpenAI's API, the same as OpenRouter has it, Anthropic's, and Gemini's in both places.
 MODELS = ["gpt", "router", "claude", "gemini", "vertex-gemini"]
 
@@ -25,10 +27,6 @@ LOOK = {
 def client(independent):
     with openai.OpenAI(base_url=independent.us, api_key=independent.key, max_retries=0) as client:
         yield client
-
-
-def said(text):
-    return [{"role": "user", "content": text}]
 
 
 def streamed(client, **request):

@@ -10,21 +10,7 @@ import pytest
 from assemblyai.llm_gateway.v1 import LLMGateway
 from assemblyai.types import LLMGatewayError, Settings
 
-# One model of each API schema: OpenAI's, Anthropic's, Gemini's.
-SCHEMAS = ["gpt", "claude", "gemini"]
-
-LOOK = {
-    "type": "function",
-    "function": {
-        "name": "look",
-        "description": "The weather of a place.",
-        "parameters": {
-            "type": "object",
-            "properties": {"location": {"type": "string"}},
-            "required": ["location"],
-        },
-    },
-}
+from samples import LOOK, SCHEMAS, said
 
 
 def connect(url, key):
@@ -36,10 +22,6 @@ def connect(url, key):
 @pytest.fixture
 def client(gateway):
     return connect(gateway.us, gateway.key)
-
-
-def said(text):
-    return [{"role": "user", "content": text}]
 
 
 def headers(client):

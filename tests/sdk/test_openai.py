@@ -10,6 +10,8 @@ import openai
 import pydantic
 import pytest
 
+from samples import SCHEMAS, said
+
 LOOK = {
     "type": "function",
     "function": {
@@ -24,14 +26,6 @@ LOOK = {
         "strict": True,
     },
 }
-
-
-# One model of each API schema: OpenAI's, Anthropic's, Gemini's.
-SCHEMAS = ["gpt", "claude", "gemini"]
-
-
-def said(text):
-    return [{"role": "user", "content": text}]
 
 
 def is_uuid4(text):

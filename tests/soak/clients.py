@@ -123,4 +123,5 @@ def last_event(text):
     last = [line for line in text.splitlines() if line and not line.startswith(":")][-1]
     if last == "data: [DONE]":
         return DONE
-    return ERROR if last.startswith('data: {"code":') else last[:80]
+    event = json.loads(last.removeprefix("data: "))
+    return ERROR if "error" in event else last[:80]

@@ -49,9 +49,7 @@ pub(crate) fn fit<'q>(
         fit.emulated.push("tools.strict");
     }
     let format = OutputFormat::new(request, fit);
-    if format.is_emulated() {
-        fit.emulated.push("response_format");
-    }
+    format.report(fit);
     if let OutputFormat::Instruction(instruction) = &format {
         conversation.add_instruction(instruction);
     }

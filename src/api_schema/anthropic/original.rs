@@ -20,7 +20,7 @@ use crate::{
     },
     client_api::carried::is_foreign_block,
     config::{Model, Quirk, Thinking},
-    fit::{Fit, StreamMode},
+    fit::{Fit, StreamMode, response_format::FormatMode},
     json::{Object, list},
 };
 
@@ -46,6 +46,7 @@ pub(super) fn forget_translation(fit: &mut Fit<'_>, refused: usize) {
     fit.clamped.retain(|(name, _)| *name != Parameter::Stop.name());
     fit.corrected.retain(|place| place == "lone_surrogates");
     fit.emulated.clear();
+    fit.format = FormatMode::Native;
 }
 
 /// Returns `true` if the target takes the way of thinking as the client put it.

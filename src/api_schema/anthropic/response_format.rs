@@ -8,7 +8,10 @@ use crate::{
         request::Request,
         tools::{JsonSchema, ResponseFormat},
     },
-    fit::Fit,
+    fit::{
+        Fit,
+        response_format::{FormatMode, format_instruction},
+    },
     json::Object,
 };
 
@@ -23,42 +26,31 @@ pub(super) enum OutputFormat {
     Instruction(String),
 }
 
-/// The instruction that asks for a JSON object.
-const OBJECT_INSTRUCTION: &str =
-    "Respond with a single JSON object and nothing else: no prose, no code fence.";
-
 impl OutputFormat {
     /// Returns the format that a request asks for, if the model supports it.
     pub(super) fn new(request: &Request<'_>, fit: &Fit<'_>) -> Self {
         if fit.value(Parameter::ResponseFormat).is_none() {
             return Self::Any;
         }
-        match &request.response_format {
-            None | Some(ResponseFormat::Text) => Self::Any,
-            Some(
-                ResponseFormat::JsonObject
-                | ResponseFormat::JsonSchema(JsonSchema { schema: None, .. }),
-            ) => Self::Instruction(OBJECT_INSTRUCTION.to_owned()),
-            Some(ResponseFormat::JsonSchema(JsonSchema { schema: Some(raw), .. })) => {
-                json_schema::to_strict(raw).map_or_else(
-                    || {
-                        let schema = raw.get();
-                        Self::Instruction(format!(
-                            "{OBJECT_INSTRUCTION} It must follow this JSON schema: {schema}"
-                        ))
-                    },
-                    Self::Schema,
-                )
+        let Some(format) = &request.response_format else { return Self::Any };
+        let strict = match format {
+            ResponseFormat::Text => return Self::Any,
+            ResponseFormat::JsonSchema(JsonSchema { schema: Some(raw), .. })
+                if fit.format == FormatMode::Native =>
+            {
+                json_schema::to_strict(raw)
             }
-        }
+            ResponseFormat::JsonObject | ResponseFormat::JsonSchema(_) => None,
+        };
+        strict.map_or_else(|| Self::Instruction(format_instruction(request)), Self::Schema)
     }
 
-    /// Returns whether Claude does not enforce all of the format.
-    pub(super) fn is_emulated(&self) -> bool {
+    /// Reports a format that Claude does not enforce, or not all of it.
+    pub(super) fn report(&self, fit: &mut Fit<'_>) {
         match self {
-            Self::Any => false,
-            Self::Schema(strict) => strict.differs,
-            Self::Instruction(_) => true,
+            Self::Schema(strict) if strict.differs => fit.emulated.push("response_format"),
+            Self::Any | Self::Schema(_) => {}
+            Self::Instruction(_) => fit.instruct_format(FormatMode::Instruction),
         }
     }
 

@@ -72,7 +72,7 @@ fn receive(attempt: &mut Attempt, head: ResponseHead, pieces: &[&[u8]]) -> (u16,
     let mut take = |step| match step {
         Step::Hold => {}
         Step::Continue { bytes, .. } => body.extend(bytes),
-        Step::Answer(reply) | Step::Begin(reply) => {
+        Step::Answer(reply) | Step::Begin(reply) | Step::Fail(reply, _) => {
             assert_eq!(status, 0, "a second head");
             let found = reply.headers.iter().find(|(name, _)| *name == "x-attache-params");
             report = found.map(|(_, value)| value.clone()).unwrap_or_default();

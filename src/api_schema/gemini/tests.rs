@@ -118,7 +118,7 @@ fn receive(attempt: &mut Attempt, head: ResponseHead, pieces: &[&[u8]]) -> Reply
     for step in steps.into_iter().chain([attempt.body(b"", true, now)]) {
         match step {
             Step::Hold => {}
-            Step::Answer(reply) | Step::Begin(reply) => got = reply,
+            Step::Answer(reply) | Step::Begin(reply) | Step::Fail(reply, _) => got = reply,
             Step::Continue { bytes, reason } => {
                 got.body.extend_from_slice(&bytes);
                 got.reason = got.reason.or(reason.map(Into::into));

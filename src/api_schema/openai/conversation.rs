@@ -18,6 +18,10 @@ use crate::{
 
 /// Message that is sent.
 pub(super) enum ListedMessage<'q, 'a> {
+    /// Instruction at the beginning.
+    Instruction(Text<'static>),
+    /// First message of the request, with an instruction at its end.
+    Instructed(Box<Message<'a>>),
     /// Message of the request, with its `function_call` as a tool call.
     Request(&'q Message<'a>, Option<ToolCall<'a>>),
     /// Result of a call, with the id of the call.

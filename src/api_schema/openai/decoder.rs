@@ -2,12 +2,18 @@
 
 use std::rc::Rc;
 
-use super::{answer, custom_calls::CustomCalls, stream};
+use super::{
+    answer, custom_calls::CustomCalls, reasoning_stage::ReasoningStage, reasoning_tags::OpeningTag,
+    stream,
+};
 use crate::{
     api_schema::{
         origin::ResponseContext, tool_call_pieces::ToolCallPieces, tool_names::ToolNames,
+        translation::TranslationInput,
     },
-    chat::{answer::Answer, delta::Delta, error::Error},
+    chat::{answer::Answer, delta::Delta, effort::Effort, error::Error},
+    config::{Provider, Quirk},
+    fit::StreamMode,
 };
 
 /// Decoder of a response, with the state of its stream.
@@ -18,12 +24,16 @@ pub(crate) struct OpenAiDecoder {
     /// Tool calls of a stream so far.
     calls: ToolCallPieces,
     custom_calls: CustomCalls,
+    /// Stage that moves reasoning out of the content, for a server that sends it there.
+    reasoning: Option<ReasoningStage>,
 }
 
 impl OpenAiDecoder {
-    pub(super) fn new(names: ToolNames) -> Self {
+    /// Creates the decoder of the response to a request.
+    pub(super) fn new(input: &TranslationInput<'_, '_>, names: ToolNames) -> Self {
         let (calls, custom_calls) = (ToolCallPieces::default(), CustomCalls::default());
-        Self { names: Rc::new(names), calls, custom_calls }
+        let reasoning = opening_tag(input).map(ReasoningStage::new);
+        Self { names: Rc::new(names), calls, custom_calls, reasoning }
     }
 
     /// Decodes an answer in one piece.
@@ -35,6 +45,9 @@ impl OpenAiDecoder {
         let mut answer = answer::read(body, origin)?;
         let calls = answer.choices.iter_mut().flat_map(|choice| &mut choice.calls);
         calls.for_each(|call| call.name = self.names.received(&call.name));
+        if let Some(stage) = &self.reasoning {
+            answer.choices.iter_mut().for_each(|choice| stage.split_choice(choice));
+        }
         Ok(answer)
     }
 
@@ -54,6 +67,27 @@ impl OpenAiDecoder {
                 }
             }
         }
+        if let Some(stage) = &mut self.reasoning {
+            stage.split_deltas(deltas, before);
+        }
         decoded
     }
+}
+
+/// Returns the place of the tag that opens reasoning in the content, or `None` for a server that
+/// sends reasoning elsewhere. A chat template opens no tag in a request without reasoning.
+fn opening_tag(input: &TranslationInput<'_, '_>) -> Option<OpeningTag> {
+    let (provider, fit) = (input.target.provider, input.fit);
+    let thinks_in_streams_only = provider.has(Quirk::ThinkingOnlyStreamed);
+    let is_off = fit.effort == Some(Effort::None)
+        || (thinks_in_streams_only && fit.stream != StreamMode::On);
+    if provider.has(Quirk::ReasoningTagInPrompt) && !is_off {
+        return Some(OpeningTag::Prompt);
+    }
+    has_reasoning_tags(provider).then_some(OpeningTag::Content)
+}
+
+/// Returns true for a provider whose content may begin with reasoning in tags.
+pub(super) fn has_reasoning_tags(provider: &Provider) -> bool {
+    provider.has(Quirk::ReasoningTags) || provider.has(Quirk::ReasoningTagInPrompt)
 }

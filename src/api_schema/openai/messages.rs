@@ -6,6 +6,8 @@ use serde_json::value::RawValue;
 use super::{
     call_ids::CallIds,
     conversation::{ListedMessage, ResultMedia, listed_messages},
+    instruction::add_instruction,
+    reasoning_history::without_reasoning,
     tools::takes_custom_tools,
 };
 use crate::{
@@ -37,7 +39,9 @@ pub(super) fn write(out: &mut Vec<u8>, input: &TranslationInput<'_, '_>, names: 
     let caches = input.target.model.supports(Parameter::CacheControl);
     let takes_custom_tools = takes_custom_tools(&input.target);
     let writer = ConversationWriter { provider, names, ids, caches, takes_custom_tools };
-    list(out, listed_messages(input), |out, listed| writer.write(out, &listed));
+    let mut listed = listed_messages(input);
+    add_instruction(&mut listed, input);
+    list(out, listed, |out, listed| writer.write(out, &listed));
 }
 
 /// Writer of the messages of a conversation.
@@ -54,7 +58,17 @@ struct ConversationWriter<'w> {
 impl ConversationWriter<'_> {
     fn write(&self, out: &mut Vec<u8>, listed: &ListedMessage<'_, '_>) {
         let mut object = match listed {
+            ListedMessage::Instructed(message) => {
+                return MessageWriter {
+                    message,
+                    legacy: None,
+                    result_of: None,
+                    conversation: self,
+                }
+                .write(out);
+            }
             ListedMessage::Request(message, legacy) => {
+                let message = &*without_reasoning(message, self.provider);
                 let legacy = legacy.as_ref();
                 return MessageWriter { message, legacy, result_of: None, conversation: self }
                     .write(out);
@@ -75,10 +89,15 @@ impl ConversationWriter<'_> {
                 object.value("role", "user");
                 self.write_media(object.key("content"), media);
             }
+            ListedMessage::Instruction(text) => {
+                object.value("role", "system").value("content", text);
+            }
             ListedMessage::Closing(message) => {
                 object.value("role", "user").value("content", message.text());
             }
-            ListedMessage::Request(..) | ListedMessage::Result(..) => {}
+            ListedMessage::Instructed(_)
+            | ListedMessage::Request(..)
+            | ListedMessage::Result(..) => {}
         }
         object.close();
     }

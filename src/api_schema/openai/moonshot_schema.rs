@@ -4,6 +4,8 @@
 
 use serde_json::{Map, Value, json, value::RawValue};
 
+use crate::json::type_of;
+
 /// Keywords that have no effect on the arguments, and that Moonshot may refuse.
 const REMOVED: [&str; 3] = ["$schema", "$id", "$comment"];
 
@@ -113,7 +115,8 @@ fn rename(schema: &mut Map<String, Value>, from: &str, to: &str) {
 /// Gives all items of a tuple one schema.
 fn merge_tuple(schema: &mut Map<String, Value>) {
     let tuple = schema.remove("prefixItems").filter(|_| !schema.contains_key("items"));
-    let tuple = tuple.or_else(|| schema.remove("items").filter(Value::is_array));
+    let is_tuple = schema.get("items").is_some_and(Value::is_array);
+    let tuple = if is_tuple { schema.remove("items") } else { tuple };
     let Some(Value::Array(mut items)) = tuple else { return };
     items.dedup();
     let merged = if items.len() > 1 { json!({"anyOf": items}) } else { items.pop().into() };
@@ -162,18 +165,6 @@ fn inferred_types(schema: &Map<String, Value>) -> Vec<Value> {
         return vec![json!("number")];
     }
     TYPES.map(|kind| json!(kind)).to_vec()
-}
-
-fn type_of(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "boolean",
-        Value::Number(number) if number.is_f64() => "number",
-        Value::Number(_) => "integer",
-        Value::String(_) => "string",
-        Value::Array(_) => "array",
-        Value::Object(_) => "object",
-    }
 }
 
 /// Moves the keywords beside `anyOf` into those alternatives that lack them and whose type they are

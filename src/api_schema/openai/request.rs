@@ -9,7 +9,7 @@ use crate::{
     api_schema::{tool_names::ToolNames, translation::TranslationInput},
     chat::{parameter::Parameter, text::Text},
     config::{Provider, Quirk},
-    fit::StreamMode,
+    fit::{StreamMode, response_format::FormatMode},
     json::Object,
 };
 
@@ -28,6 +28,12 @@ pub(crate) fn request(input: &TranslationInput<'_, '_>) -> ((String, Vec<u8>), O
     for (parameter, json) in &input.fit.kept {
         match parameter {
             Parameter::MaxTokens => body.raw(max_tokens_key(provider), json.as_bytes()),
+            Parameter::ResponseFormat if input.fit.format != FormatMode::Native => {
+                if input.fit.format == FormatMode::JsonMode {
+                    body.raw("response_format", r#"{"type":"json_object"}"#);
+                }
+                continue;
+            }
             Parameter::Tools if !forwards_tools(provider) => {
                 write_tools(body.key("tools"), input, &names);
                 continue;
@@ -46,7 +52,7 @@ pub(crate) fn request(input: &TranslationInput<'_, '_>) -> ((String, Vec<u8>), O
         }
     }
     body.close();
-    (("/chat/completions".to_owned(), out), OpenAiDecoder::new(names))
+    (("/chat/completions".to_owned(), out), OpenAiDecoder::new(input, names))
 }
 
 fn max_tokens_key(provider: &Provider) -> &'static str {

@@ -1,6 +1,7 @@
 //! Requests as they are sent, and their reports.
 
 mod closing;
+mod reasoning_tags;
 mod tools_and_effort;
 
 use serde_json::{Value, json};
@@ -15,6 +16,11 @@ use crate::{
 
 /// Returns the configuration of a model whose entry has these fields.
 fn config(fields: &Value) -> Config {
+    Config::parse(&document(fields)).unwrap()
+}
+
+/// Returns the document of a model whose entry has these fields.
+fn document(fields: &Value) -> Value {
     let mut entry = json!({
         "name": "M",
         "regions": {"us": {"provider": "p", "upstream_model": "m"}},
@@ -28,14 +34,13 @@ fn config(fields: &Value) -> Config {
         "sampling": "effort_none",
     });
     entry.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
-    let document = json!({
+    json!({
         "listeners": {"us": {"port": 8080}},
         "plans": {"paid": {"requests_per_minute": 30}},
         "accounts": {"acme": {"plan": "paid", "key_files": ["acme.key"]}},
         "providers": {"p": {"api_schema": "openai", "base_url": {"us": "https://example.com/v1"}}},
         "models": {"m": entry},
-    });
-    Config::parse(&document).unwrap()
+    })
 }
 
 /// Returns the body of a request to a model with these fields, and the value of `x-attache-params`.

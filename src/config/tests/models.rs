@@ -45,9 +45,13 @@ fn every_field_of_a_model_is_checked() {
 /models/gpt-4.1/prices = 1
   models.gpt-4.1.prices: unknown key, allowed: `name`, `description`, `creator`, `regions`,
     `context_length`, `max_output_tokens`, `min_output_tokens`, `input`, `supported_parameters`,
-    `tool_choices`, `response_formats`, `reasoning_efforts`, `default_reasoning_effort`,
-    `thinking`, `prefill`, `effort_with_tools`, `sampling`, `max_temperature`, `deadlines`,
-    `fallbacks`, `hedge`, `price`, `list_price`, `retirement_date`
+    `tool_choices`, `response_formats`, `response_format_emulation`, `reasoning_efforts`,
+    `default_reasoning_effort`, `thinking`, `prefill`, `effort_with_tools`, `custom_tools`,
+    `sampling`, `max_temperature`, `deadlines`, `fallbacks`, `hedge`, `price`, `list_price`,
+    `retirement_date`
+/models/gpt-4.1/response_format_emulation = "never"
+  models.gpt-4.1.response_format_emulation: found `never`, allowed: `true` or `false`
+/models/gpt-4.1/response_format_emulation = false
 /models/gpt-4.1/fallbacks = ["gpt-4.1", "gpt-6"]
   models.gpt-4.1.fallbacks[1]: found `gpt-6`, allowed: `gpt-4.1`
 /models/gpt-4.1/fallbacks = ["gpt-4.1", "gpt-4.1", "gpt-4.1"]
@@ -81,6 +85,8 @@ fn every_word_of_a_model_is_checked() {
   models.gpt-4.1.prefill: found `1`, allowed: `true` or `false`
 /models/gpt-4.1/effort_with_tools = "low"
   models.gpt-4.1.effort_with_tools: found `low`, allowed: `any`, `none_only`
+/models/gpt-4.1/custom_tools = 1
+  models.gpt-4.1.custom_tools: found `1`, allowed: `true` or `false`
 /models/gpt-4.1/sampling = "never"
   models.gpt-4.1.sampling: found `never`, allowed: `always`, `effort_none`
 "#,

@@ -57,7 +57,8 @@ fn every_field_of_a_provider_is_checked() {
 /providers/openai/quirks = ["no_stream"]
   providers.openai.quirks[0]: found `no_stream`, allowed: `max_tokens`, `system_for_developer`,
     `name_in_content`, `text_in_one_string`, `no_stream_options`, `no_strict_tools`,
-    `reasoning_with_tool_calls`, `reasoning_details`, `thinking_only_streamed`, `raw_predict`
+    `reasoning_with_tool_calls`, `reasoning_details`, `reasoning_tags`, `reasoning_tag_in_prompt`,
+    `thinking_only_streamed`, `moonshot_schemas`, `raw_predict`
 /providers/openai/forward_unknown = 1
   providers.openai.forward_unknown: found `1`, allowed: `true` or `false`
 /providers/bedrock/forward_unknown = false

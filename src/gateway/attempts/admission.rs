@@ -6,7 +6,7 @@ use super::Attempts;
 use crate::{
     chat::error::Error,
     failover::{AttemptReason, Failure},
-    gateway::{Caller, Output, final_reply::FinalReply, plan::PlanIndex},
+    gateway::{Caller, Output, plan::PlanIndex},
     inlet::Inlet,
     metrics::TelemetryEvent,
     quota::{self, Counted, LimitStatus, Verdict, service::RateLimitResponse},
@@ -31,7 +31,7 @@ pub(super) struct PendingAdmission {
     /// Reason of the attempt. `None` for the one that goes through Envoy's router.
     pub(super) reason: Option<AttemptReason>,
     /// The client's answer if the account may make no attempt. `None` where nothing has failed yet.
-    pub(super) reply: Option<FinalReply>,
+    pub(super) reply: Option<Reply>,
 }
 
 impl Admissions {
@@ -151,11 +151,11 @@ impl Attempts {
             let mut reply =
                 Reply::failed(&error, &self.caller.request_id, &self.log, self.caller.inlet);
             reply.headers.extend(headers);
-            FinalReply::Reply(reply)
+            reply
         });
         match self.next_after(index, failover) {
             Some(index) => self.admit(PendingAdmission { index, reason, reply: Some(reply) }, now),
-            None => reply.into_output(),
+            None => Output::Reply(reply),
         }
     }
 }

@@ -6,8 +6,10 @@ use serde_json::value::RawValue;
 
 use super::{Plan, PlannedAttempt};
 use crate::{
-    api_schema,
+    api_schema::{self, PreparedRequest},
+    attempt::{AttemptDraft, DraftContext},
     chat::{
+        error::Error,
         mistake::{Mistake, MistakeKind},
         parameter::{Parameter, Parameters},
         request::Request,
@@ -21,12 +23,14 @@ use crate::{
 };
 
 impl Plan {
-    /// Plans a request. The error lists all mistakes of the request and of its fallbacks.
+    /// Plans a request, and drafts the first attempt if the gateway role makes it. The error lists all
+    /// mistakes of the request and of its fallbacks.
     pub fn new(
         gateway: &Gateway,
         account: &str,
+        exchange: DraftContext<'_>,
         parameters: Parameters<'_>,
-    ) -> Result<Self, Vec<Mistake>> {
+    ) -> Result<(Self, Option<FirstDraft>), Vec<Mistake>> {
         let (request, mut mistakes) = Request::check(parameters);
         let context = PlanContext { gateway, account };
         let primary = plan_attempt(&context, &request, RequestVariant::OWN, &mut mistakes);
@@ -36,25 +40,41 @@ impl Plan {
             FallbackConfig::default()
         });
         let fallbacks = plan_fallbacks(&context, &request, &mut mistakes);
-        let Some(mut primary) = primary.filter(|_| mistakes.is_empty()) else {
+        let Some(CheckedAttempt { planned: mut primary, target, prepared }) =
+            primary.filter(|_| mistakes.is_empty())
+        else {
             return Err(mistakes);
         };
+        let counts_tokens = exchange.inlet.counts_tokens();
+        let is_stream = request.stream && !counts_tokens;
+        // The body of a request with a transcript is not complete yet.
+        let is_drafted = !is_stream && !request.parameters.has(Parameter::TranscriptId);
+        let draft = is_drafted.then(|| {
+            let cluster = gateway.cluster(&primary.provider, primary.region);
+            AttemptDraft::new(&cluster, &request, target, &prepared, exchange)
+        });
         let hedge = config.hedge_ms.map(u64::from).map(Duration::from_millis);
         let PlannedFallbacks { mut attempts, default_depth } = fallbacks;
         let depth = config.depth.map_or(default_depth, usize::from);
-        attempts.truncate(if request.fail_fast { 0 } else { depth });
+        // Another model would count tokens otherwise.
+        let is_single = request.fail_fast || counts_tokens;
+        attempts.truncate(if is_single { 0 } else { depth });
         let total = &mut primary.deadlines.total;
         *total = request.max_timeout.map_or(*total, |own| own.min(*total));
-        Ok(Self {
-            lane: if request.stream { Lane::Stream } else { Lane::Answer },
+        let plan = Self {
+            lane: if is_stream { Lane::Stream } else { Lane::Answer },
             hedge: hedge.or(primary.hedge).filter(|hedge| !hedge.is_zero()),
             max_timeout: request.max_timeout,
             retry: config.retry.unwrap_or(true) && !request.fail_fast,
             fallbacks: attempts,
             primary,
-        })
+        };
+        Ok((plan, draft))
     }
 }
+
+/// Draft of the first attempt, or the error of its translation.
+pub type FirstDraft = Result<AttemptDraft, Error>;
 
 /// Caller of a request, and the gateway.
 struct PlanContext<'g> {
@@ -62,13 +82,21 @@ struct PlanContext<'g> {
     account: &'g str,
 }
 
+/// Attempt whose request is checked.
+struct CheckedAttempt<'c> {
+    planned: PlannedAttempt,
+    target: Target<'c>,
+    /// Request, fitted to the target.
+    prepared: PreparedRequest<'c>,
+}
+
 /// Plans the attempt for one request. `None` comes with a mistake.
-fn plan_attempt(
-    context: &PlanContext<'_>,
-    request: &Request<'_>,
+fn plan_attempt<'c>(
+    context: &PlanContext<'c>,
+    request: &'c Request<'c>,
     variant: RequestVariant,
     mistakes: &mut Vec<Mistake>,
-) -> Option<PlannedAttempt> {
+) -> Option<CheckedAttempt<'c>> {
     let PlanContext { gateway, account } = context;
     if request.model.is_empty() {
         return None;
@@ -83,8 +111,8 @@ fn plan_attempt(
         mistakes.push(Mistake::new(MistakeKind::NoModel, "model", NO_ACCESS));
         return None;
     }
-    check_fit(gateway, request, &target, mistakes);
-    Some(PlannedAttempt {
+    let prepared = check_fit(gateway, request, &target, mistakes);
+    let planned = PlannedAttempt {
         variant,
         model: target.name.to_owned(),
         provider: target.endpoint.provider.clone(),
@@ -93,16 +121,19 @@ fn plan_attempt(
         deadlines: target.model.deadlines,
         deadline_profile: target.model.deadline_profile.clone(),
         hedge: target.model.hedge,
-    })
+    };
+    Some(CheckedAttempt { planned, target, prepared })
 }
 
-fn check_fit(
+/// Fits a request to its target, and adds the reasons against it to the mistakes.
+fn check_fit<'q>(
     gateway: &Gateway,
-    request: &Request<'_>,
+    request: &'q Request<'q>,
     target: &Target<'_>,
     mistakes: &mut Vec<Mistake>,
-) {
-    let mut fit = api_schema::fit(request, target);
+) -> PreparedRequest<'q> {
+    let mut prepared = api_schema::prepare(request, target);
+    let fit = &mut prepared.fit;
     mistakes.append(&mut fit.refused);
     if gateway.config.strict_parameters {
         let strict = |name: &str| format!("model {} does not take {name}", target.name);
@@ -112,6 +143,7 @@ fn check_fit(
                 .map(|name| Mistake::new(MistakeKind::Unsupported, name.as_ref(), &strict(name))),
         );
     }
+    prepared
 }
 
 /// Message for an account that may not use a model. LLM Gateway, *Troubleshooting*.
@@ -220,8 +252,8 @@ fn plan_fallback<'a>(
         let problem = "transcript_id must be that of the request";
         mistakes.push(Mistake::new(MistakeKind::Invalid, "transcript_id", problem));
     }
-    let planned = plan_attempt(context, &merged, RequestVariant::fallback(index), &mut mistakes);
-    (planned, mistakes)
+    let checked = plan_attempt(context, &merged, RequestVariant::fallback(index), &mut mistakes);
+    (checked.map(|checked| checked.planned), mistakes)
 }
 
 /// Returns the value of `transcript_id` as it was sent. One transcript is fetched for all attempts.

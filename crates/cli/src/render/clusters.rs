@@ -12,6 +12,7 @@ use super::{RenderError, RenderOptions, UpstreamView, seconds, upstream_override
 use attache::{
     config::{
         BaseUrl, Config, KeyHeader, Model, Provider, TranscriptKey, Transcripts, cluster,
+        direct_cluster,
         health::{CircuitBreakers, OutlierDetection},
         jwt::{Jwks, Jwt},
     },
@@ -23,6 +24,8 @@ use attache::{
 #[derive(Serialize)]
 pub(super) struct ClusterView<'c> {
     pub(super) name: String,
+    /// The name of the cluster beside it in which the module does not run.
+    pub(super) direct: String,
     provider: &'c str,
     #[serde(flatten)]
     pub(super) upstream: UpstreamView,
@@ -35,7 +38,7 @@ pub(super) struct ClusterView<'c> {
     /// `true` if its host name must resolve to a public address.
     is_public: bool,
     key: Option<KeyView>,
-    /// `true` if the module's provider role runs in it.
+    /// `true` if the module's provider role runs in it, and not in the cluster beside it.
     translates: bool,
 }
 
@@ -203,6 +206,7 @@ impl<'c> ClusterSource<'c> {
         let breakers = CircuitBreakers::default();
         let outliers = OutlierDetection::default();
         ClusterView {
+            direct: direct_cluster(&name),
             name,
             provider,
             upstream: UpstreamView::new(url),

@@ -1,7 +1,7 @@
 //! Names and patterns of the contract between the roles, as the templates use them.
 
 use attache::{
-    config::Deadlines,
+    config::{Deadlines, direct_cluster},
     failover::envoy::UNREACHABLE_ADDRESS,
     handoff::{
         filter_state::{self, in_envoy},
@@ -82,14 +82,16 @@ pub(super) struct RoutedCluster {
 }
 
 impl RoutedCluster {
-    /// Returns these clusters and the one of exhausted plans. Empty if there are none.
+    /// Returns these clusters, those beside them, and the one of exhausted plans. Empty if there are
+    /// none.
     pub(super) fn list(names: Vec<String>) -> Vec<Self> {
         let exhausted = (!names.is_empty()).then(|| EXHAUSTED_CLUSTER.to_owned());
         let view = |name: String| {
             let ticket_prefix = Ticket::cluster_prefix(&name);
             Self { name, ticket_prefix }
         };
-        names.into_iter().chain(exhausted).map(view).collect()
+        let direct: Vec<String> = names.iter().map(|name| direct_cluster(name)).collect();
+        names.into_iter().chain(direct).chain(exhausted).map(view).collect()
     }
 }
 

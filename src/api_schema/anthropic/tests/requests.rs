@@ -322,7 +322,8 @@ fn what_became_of_parameters_is_reported() {
     ];
     for (parameters, expected) in cases {
         let (mut attempt, _) = ask(&parameters).unwrap();
-        let (_, report, _) = receive(&mut attempt, head(200, ""), &[&message(&json!({}))]);
+        let answer = message(&json!({"content": [{"type": "text", "text": "{}"}]}));
+        let (_, report, _) = receive(&mut attempt, head(200, ""), &[&answer]);
         assert_eq!(report, expected, "{parameters}");
     }
 }

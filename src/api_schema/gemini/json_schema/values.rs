@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value, json};
 
 use super::keyword_note;
+use crate::json::type_of;
 
 /// Translates the keywords of `map` whose translation depends on other keywords.
 pub(super) fn translate_values(
@@ -57,15 +58,16 @@ fn restrict_values(values: &[Value], out: &mut Map<String, Value>, notes: &mut V
     let plain: Vec<&Value> =
         values.iter().filter(|value| value.is_string() || value.is_number()).collect();
     let has = |name| values.iter().any(|value| type_of(value) == name);
+    let has_nested = has("array") || has("object");
     if plain.len() == values.len() {
         return put_enum(&plain, out);
     }
     let is_any_boolean = values.contains(&json!(true)) && values.contains(&json!(false));
     let is_taken = out.contains_key("anyOf") || out.contains_key("$ref");
-    if has("other") || is_taken || (has("boolean") && !is_any_boolean) {
+    if has_nested || is_taken || (has("boolean") && !is_any_boolean) {
         notes.push(keyword_note("enum", &json!(values)));
     }
-    if has("other") || is_taken {
+    if has_nested || is_taken {
         return;
     }
     out.shift_remove("type");
@@ -101,17 +103,6 @@ fn common_type(values: &[&Value]) -> Option<&'static str> {
         ("integer", "number") | ("number", "integer") => Some("number"),
         (common, kind) => (common == kind).then_some(kind),
     })
-}
-
-fn type_of(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "boolean",
-        Value::Number(number) if number.is_f64() => "number",
-        Value::Number(_) => "integer",
-        Value::String(_) => "string",
-        Value::Array(_) | Value::Object(_) => "other",
-    }
 }
 
 /// Permits `null` as well.

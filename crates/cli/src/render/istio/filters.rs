@@ -110,11 +110,11 @@ pub(super) fn clusters(
         .map(|cluster| (text_at(&cluster, "/name").to_owned(), cluster))
         .collect();
     let mut objects = Vec::new();
-    for ClusterView { name, .. } in views {
+    for ClusterView { name, direct, .. } in views {
         let hosts = by_name.shift_remove(&format!("{name}-hosts"));
-        let cluster = by_name.shift_remove(name);
-        if let (Some(hosts), Some(cluster)) = (hosts, cluster) {
-            objects.push(provider_object(name, hosts, cluster, mesh)?);
+        let own = [name, direct].into_iter().filter_map(|own| by_name.shift_remove(own)).collect();
+        if let Some(hosts) = hosts {
+            objects.push(provider_object(name, hosts, own, mesh)?);
         }
     }
     for cluster in by_name.into_iter().map(|(_, cluster)| cluster) {
@@ -124,12 +124,12 @@ pub(super) fn clusters(
     Ok(objects)
 }
 
-/// Returns the object of a provider in a region: its cluster with the filters, on top of Istio's
+/// Returns the object of a provider in a region: its clusters with the filters, on top of Istio's
 /// cluster with the hosts.
 fn provider_object(
     name: &str,
     mut hosts: Value,
-    mut cluster: Value,
+    own: Vec<Value>,
     mesh: &Mesh,
 ) -> Result<Value, RenderError> {
     let mut patches = Patches::new(mesh);
@@ -139,11 +139,14 @@ fn provider_object(
         "typed_extension_protocol_options": take_at(&mut hosts, "/typed_extension_protocol_options")?,
     });
     patches.push("CLUSTER", json!({"cluster": {"name": of_istio}}), "MERGE", options);
-    replace_at(&mut cluster, "/cluster_type/typed_config/clusters/0", of_istio.into())?;
-    for filter in list_at(&mut cluster, CLUSTER_FILTERS)? {
-        prepare_filter(filter, name, &mut patches)?;
+    for mut cluster in own {
+        let first = "/cluster_type/typed_config/clusters/0";
+        replace_at(&mut cluster, first, of_istio.as_str().into())?;
+        for filter in list_at(&mut cluster, CLUSTER_FILTERS)? {
+            prepare_filter(filter, name, &mut patches)?;
+        }
+        patches.push("CLUSTER", Value::Null, "ADD", cluster);
     }
-    patches.push("CLUSTER", Value::Null, "ADD", cluster);
     Ok(patches.object(&services::dns_label(name)))
 }
 
