@@ -121,7 +121,9 @@ impl OutputItem<'_> {
             Self::Reasoning { summary, carried } => {
                 let out = item.key("summary");
                 out.push(b'[');
-                summary.map(|text| write_text_part(out, "summary_text", "text", text, ""));
+                if let Some(text) = summary {
+                    write_text_part(out, "summary_text", "text", text, "");
+                }
                 out.push(b']');
                 carried.map(|data| item.value("encrypted_content", data));
             }

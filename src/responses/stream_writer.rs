@@ -5,13 +5,14 @@
 //! this order wait or are dropped. Only the first choice is written: the API has no other.
 
 mod events;
+mod open_item;
 
 use super::{
     answer::token_logprobs,
     namespaces::NamespacedTools,
     output::{
         ItemStatus, OutputCall, OutputItem, ResponseObject, ResponseOutcome, image_data,
-        text_fields, write_text_part,
+        write_text_part,
     },
 };
 use crate::{
@@ -33,7 +34,10 @@ use crate::{
     sse::MAX_EVENT,
 };
 
-use self::events::ResponseEvents;
+use self::{
+    events::ResponseEvents,
+    open_item::{OpenItem, OpenMessage, PartKind},
+};
 
 /// Writer of the events of one answer.
 #[derive(Debug, Default)]
@@ -56,67 +60,6 @@ pub struct ResponsesStreamWriter {
     late_text: String,
     usage: Option<Usage>,
     finish: Option<Finish>,
-}
-
-/// Item that has been added and is not done. Texts are escaped.
-#[derive(Debug, Default)]
-enum OpenItem {
-    #[default]
-    None,
-    Reasoning {
-        summary: String,
-    },
-    Message(OpenMessage),
-    Call {
-        call: OutputCall,
-        arguments: String,
-    },
-}
-
-/// Message with an open part.
-#[derive(Debug)]
-struct OpenMessage {
-    kind: PartKind,
-    text: String,
-    /// Log probabilities of the text's tokens in JSON, separated by commas.
-    logprobs: String,
-    /// Parts that are done, in JSON, separated by commas.
-    parts: Vec<u8>,
-    /// Number of these parts.
-    count: usize,
-}
-
-/// Kind of a message's part.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum PartKind {
-    Text,
-    Refusal,
-}
-
-impl PartKind {
-    /// Returns the type, the key of the text, and the events of a delta and of the end.
-    fn names(self) -> [&'static str; 4] {
-        match self {
-            Self::Text => {
-                ["output_text", "text", "response.output_text.delta", "response.output_text.done"]
-            }
-            Self::Refusal => {
-                ["refusal", "refusal", "response.refusal.delta", "response.refusal.done"]
-            }
-        }
-    }
-}
-
-impl OpenMessage {
-    /// Appends the open part to `out`, with its text or without.
-    fn write_part(&self, out: &mut Vec<u8>, text: &Text<'_>) {
-        let [kind, key, ..] = self.kind.names();
-        let more = match self.kind {
-            PartKind::Text => text_fields("[]", &["[", &self.logprobs, "]"].concat()),
-            PartKind::Refusal => String::new(),
-        };
-        write_text_part(out, kind, key, text, &more);
-    }
 }
 
 impl ResponsesStreamWriter {
@@ -154,15 +97,7 @@ impl ResponsesStreamWriter {
 
     /// Returns `true` if the response is longer than its last event may be.
     pub fn is_too_long(&self) -> bool {
-        let open = match &self.open {
-            OpenItem::None => 0,
-            OpenItem::Reasoning { summary } => summary.len(),
-            OpenItem::Message(message) => {
-                message.text.len() + message.logprobs.len() + message.parts.len()
-            }
-            OpenItem::Call { arguments, .. } => arguments.len(),
-        };
-        self.output.len() + open > MAX_ANSWER
+        self.output.len() + self.open.length() > MAX_ANSWER
     }
 
     /// Returns the bytes written since the last call.
@@ -511,3 +446,6 @@ fn summary_part(text: &str) -> Vec<u8> {
     write_text_part(&mut part, "summary_text", "text", &Text::from_escaped(text), "");
     part
 }
+
+#[cfg(test)]
+mod tests;

@@ -89,7 +89,9 @@ fn write_tool(out: &mut Vec<u8>, tool: &ClientTool<'_>) {
         for key in keys {
             fields.get(key).map(|raw| own.raw(key, raw.get()));
         }
-        fields.object("format").filter(|_| is_custom).map(|format| write_format(own, &format));
+        if let Some(format) = fields.object("format").filter(|_| is_custom) {
+            write_format(own, &format);
+        }
     });
     object.close();
 }

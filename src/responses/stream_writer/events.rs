@@ -1,9 +1,9 @@
 //! The form of events: each has a number, and those of an item its place.
 
-use super::super::output::{ItemStatus, OutputItem};
 use crate::{
     chat::{attempt_log::AttemptLog, envelope::Envelope, error::Error, text::Text},
     json::Object,
+    responses::output::{ItemStatus, OutputItem},
 };
 
 /// Events written and not taken yet.
