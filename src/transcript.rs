@@ -379,6 +379,21 @@ mod tests {
     }
 
     #[test]
+    fn a_tag_is_found_in_the_texts_of_the_responses_api() {
+        let text = r#"[\"T\"]"#;
+        for rest in [
+            r#""input":"a {{ transcript }}""#,
+            r#""instructions":"a {{ transcript }}","input":"b {{ transcript }}""#,
+            r#""input":[{"type":"reasoning"},{"role":"user","content":"a {{ transcript }}"}]"#,
+            r#""input":[{"content":[{"type":"input_text","text":"a {{ transcript }}"}]}]"#,
+        ] {
+            let expected =
+                request(rest).replace("\"id-1\"", "null").replacen("{{ transcript }}", text, 1);
+            assert_eq!(inserted(&request(rest)).as_deref(), Some(expected.as_str()), "{rest}");
+        }
+    }
+
+    #[test]
     fn an_answer_of_the_service_is_a_text_or_an_error() {
         let says = |status: u16, body: Value, headers: &[&str]| {
             let header = |name: &&str| ((*name).to_owned(), "1".to_owned());

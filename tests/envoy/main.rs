@@ -29,6 +29,7 @@ mod reload;
 mod repair;
 mod requests;
 mod resilience;
+mod responses;
 mod schemas;
 mod slow;
 mod smuggling;

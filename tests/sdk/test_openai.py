@@ -3,14 +3,13 @@
 import asyncio
 import json
 import time
-import urllib.request
 import uuid
 
 import openai
 import pydantic
 import pytest
 
-from samples import SCHEMAS, said
+from samples import SCHEMAS, journal_about, said
 
 LOOK = {
     "type": "function",
@@ -290,11 +289,6 @@ def test_everything_the_sdk_can_ask_for_is_taken(client):
         safety_identifier="s",
     )
     assert completion.choices[0].message.content
-
-
-def journal_about(gateway, marker):
-    with urllib.request.urlopen(gateway.journal) as page:
-        return [entry for entry in json.load(page) if marker in entry["body"]]
 
 
 def test_without_retries_a_request_is_sent_once(client, gateway):
