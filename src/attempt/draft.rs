@@ -73,6 +73,7 @@ impl AttemptDraft {
         let input = TranslationInput { request, fit, target, request_id };
         let (outgoing, decoder) = translate(&input, schema_request)?;
         let is_whole = fit.stream == StreamMode::Off;
+        let shown = cluster.config.shown_name(target.name, &request.model);
         Ok(Self {
             cluster: Rc::clone(cluster),
             request: outgoing,
@@ -80,9 +81,9 @@ impl AttemptDraft {
             stream: fit.stream,
             envelope: Envelope {
                 request_id: request_id.to_owned(),
-                model: target.name.to_owned(),
+                model: shown.to_owned(),
                 // Chunks of a stream have no field for the request.
-                request: if is_whole { fit.echo(target.name) } else { Vec::new() },
+                request: if is_whole { fit.echo(shown) } else { Vec::new() },
                 call_form: request.call_form,
                 custom_tools: set_of(request.custom_tools().map(|name| name.decode().into_owned())),
                 include_usage: request.include_usage,
