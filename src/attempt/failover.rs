@@ -82,7 +82,7 @@ impl Attempt {
     }
 
     fn error_reply(&self, error: &Error, log: &AttemptLog, now: Timestamp) -> Reply {
-        let mut reply = Reply::failed(error, &self.envelope.request_id, log);
+        let mut reply = Reply::failed(error, &self.envelope.request_id, log, self.ticket.inlet);
         reply.headers.push((REGION, self.cluster.region.name().to_owned()));
         reply.headers.extend(self.limit_headers(now));
         reply
@@ -131,8 +131,8 @@ impl Attempt {
         &self,
         now: Timestamp,
     ) -> impl Iterator<Item = (&'static str, String)> + use<> {
-        let status = self.ticket.limit_status;
-        status.map(|status| status.headers(self.model(), now)).into_iter().flatten()
+        let headers = |status| self.ticket.inlet.limit_headers(status, self.model(), now);
+        self.ticket.limit_status.as_ref().map(headers).into_iter().flatten()
     }
 }
 

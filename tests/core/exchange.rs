@@ -15,6 +15,7 @@ use attache::{
     },
     handoff::ticket::Ticket,
     http_call::CallResult,
+    inlet::Inlet,
     region::Region::{Eu, Us},
 };
 use serde_json::{Value, json};
@@ -339,7 +340,7 @@ fn a_listed_model_has_what_its_entry_says() {
         entry.extend(fields.as_object().unwrap().clone());
         let config = Rc::new(Config::parse(&document).unwrap());
         let gateway = Gateway { config, ..(*play::gateway(Us)).clone() };
-        let list: Value = serde_json::from_slice(&models::list(&gateway)).unwrap();
+        let list: Value = serde_json::from_slice(&models::list(&gateway, Inlet::Chat)).unwrap();
         let data = list["data"].as_array().unwrap().iter();
         data.clone().find(|model| model["id"] == "gpt-4.1").unwrap().clone()
     };

@@ -10,6 +10,7 @@ mod exchange;
 mod golden;
 mod hostile;
 mod limits;
+mod messages;
 mod quota;
 #[cfg(not(target_family = "wasm"))]
 mod regions;

@@ -20,6 +20,7 @@ mod istio;
 mod keys;
 mod lanes;
 mod limiter;
+mod messages;
 mod metrics;
 mod pages;
 mod playground;
