@@ -80,6 +80,7 @@ impl AttemptDraft {
         let input = TranslationInput { request, fit, target, request_id, inlet };
         let (outgoing, decoder) = translate(&input, schema_request)?;
         let is_whole = fit.stream == StreamMode::Off;
+        let shown = cluster.config.shown_name(target.name, &request.model);
         Ok(Self {
             cluster: Rc::clone(cluster),
             request: outgoing,
@@ -87,10 +88,10 @@ impl AttemptDraft {
             stream: fit.stream,
             envelope: Envelope {
                 request_id: request_id.to_owned(),
-                model: target.name.to_owned(),
+                model: shown.to_owned(),
                 request: match inlet::echo(request) {
                     Some(echo) => echo,
-                    None if is_whole => fit.echo(target.name),
+                    None if is_whole => fit.echo(shown),
                     // Chunks of a stream have no field for the request.
                     None => Vec::new(),
                 },

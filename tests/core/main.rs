@@ -1,5 +1,6 @@
 //! Both roles played against each other without a host: natively, and under Node.
 
+mod aliases;
 mod attempts;
 #[cfg(not(target_family = "wasm"))]
 mod configuration;

@@ -5,6 +5,7 @@
 #![cfg(not(target_family = "wasm"))]
 
 mod access_log;
+mod aliases;
 mod answers;
 mod attempts;
 mod bad_input;

@@ -1,5 +1,5 @@
-//! The command line: `attache check`, `attache render`, `attache models`, `attache schema` and
-//! `attache keys`.
+//! The command line: `attache check`, `attache render`, `attache models`, `attache schema`,
+//! `attache keys`, `attache init` and `attache import`.
 
 use std::{
     fs,
@@ -17,7 +17,10 @@ use crate::{
     catalogue::Catalogue,
     dns_check::{self, DnsReport},
     gateway_file::GatewayFile,
+    import,
+    init::{self, Choices},
     inotify::InotifyUse,
+    new_file::Existing,
     output_dir::{self, DirUse},
     render::{
         self, RenderOptions,
@@ -57,6 +60,57 @@ enum Command {
     },
     /// Prints the JSON Schema of gateway.yaml, with which editors complete and check the file.
     Schema,
+    /// Writes a minimal gateway.yaml and a key for clients. On a terminal, asks for what the options
+    /// leave open.
+    Init(InitArguments),
+    /// Writes a gateway.yaml from the configuration of another gateway.
+    Import {
+        #[command(subcommand)]
+        origin: ImportOrigin,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+struct InitArguments {
+    /// The provider, such as `openai`, or the base URL of a server that is compatible with OpenAI.
+    #[arg(long, value_name = "NAME|URL")]
+    provider: Option<String>,
+    /// The models, as the provider names them, separated by commas.
+    #[arg(long, value_name = "NAMES")]
+    models: Option<String>,
+    /// The region of the gateway: `us` or `eu`.
+    #[arg(long)]
+    region: Option<String>,
+    /// The port of the gateway.
+    #[arg(long)]
+    port: Option<String>,
+    /// The requests of a client per model and minute: a number, or `unlimited`.
+    #[arg(long, value_name = "RATE")]
+    requests_per_minute: Option<String>,
+    #[command(flatten)]
+    output: NewFileArguments,
+}
+
+/// The gateway that a configuration comes from.
+#[derive(Debug, Subcommand)]
+enum ImportOrigin {
+    /// LiteLLM's proxy. Prints a line for each item that is not carried over.
+    Litellm {
+        /// The config.yaml of the proxy.
+        file: PathBuf,
+        #[command(flatten)]
+        output: NewFileArguments,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+struct NewFileArguments {
+    /// The file to write.
+    #[arg(long, value_name = "FILE", default_value = "gateway.yaml")]
+    out: PathBuf,
+    /// Replaces the file if it exists.
+    #[arg(long)]
+    force: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -167,6 +221,10 @@ pub fn main() -> ExitCode {
             print!("{}", schema::text());
             Ok(())
         }
+        Command::Init(arguments) => init(arguments),
+        Command::Import { origin: ImportOrigin::Litellm { file, output } } => {
+            import::litellm(&file, &output.out, Existing::with_force(output.force))
+        }
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -250,6 +308,12 @@ fn keys(path: &Path) -> Result<(), String> {
     let keys = files.iter().filter(|file| file.path == render::keys::FILE);
     keys.for_each(|file| print!("{}", file.text));
     Ok(())
+}
+
+fn init(arguments: InitArguments) -> Result<(), String> {
+    let InitArguments { provider, models, region, port, requests_per_minute, output } = arguments;
+    let choices = Choices { provider, models, region, port, requests_per_minute };
+    init::run(choices, &output.out, Existing::with_force(output.force))
 }
 
 /// Returns the configuration that was rendered into a directory before, if any was.
