@@ -69,7 +69,7 @@ impl AssistantTurn {
     }
 
     /// Adds entries of `reasoning_details` in JSON, separated by commas.
-    pub(crate) fn add_details(&mut self, entries: &str) {
+    fn add_details(&mut self, entries: &str) {
         if !entries.trim().is_empty() {
             separate(&mut self.details);
             self.details.extend_from_slice(entries.as_bytes());

@@ -15,12 +15,7 @@ use crate::{
         chat_messages::{ChatMessages, PartArray},
         translation::InletTranslation,
     },
-    json::Object,
 };
-
-/// `format` of an entry of `reasoning_details` with reasoning that OpenAI has encrypted. OpenRouter,
-/// *Reasoning tokens*.
-const OPENAI_FORMAT: &str = "openai-responses-v1";
 
 /// Writes the messages of a chat request.
 pub(super) fn write(
@@ -80,7 +75,7 @@ impl InputMessages<'_> {
         let kind = kind.or_else(|| item.get("role").map(|_| "message".to_owned()));
         match kind.unwrap_or_default().as_str() {
             "message" => self.add_message_item(translation, path, &item),
-            "reasoning" => self.add_reasoning(&item),
+            "reasoning" => self.add_reasoning(translation, &item),
             "function_call" => self.add_call(translation, path, &item, CallKind::Function),
             "custom_tool_call" => self.add_call(translation, path, &item, CallKind::Custom),
             "function_call_output" | "custom_tool_call_output" => {
@@ -120,8 +115,9 @@ impl InputMessages<'_> {
         }
     }
 
-    /// Adds reasoning: its text, and the data that only the gateway or a provider can read.
-    fn add_reasoning(&mut self, item: &ObjectFields<'_>) {
+    /// Adds reasoning: its text, and the data that the gateway gave to the client. Data of others is left
+    /// out, because a provider refuses reasoning that was encrypted with another key.
+    fn add_reasoning(&mut self, translation: &mut InletTranslation, item: &ObjectFields<'_>) {
         for (index, text) in reasoning_texts(item).iter().enumerate() {
             if index > 0 {
                 self.turn.add_reasoning(&Text::new("\n\n"));
@@ -130,15 +126,10 @@ impl InputMessages<'_> {
         }
         let Some(data) = item.text("encrypted_content") else { return };
         if carried::is_own(&data) {
-            return self.turn.add_carried(&data);
+            self.turn.add_carried(&data);
+        } else {
+            translation.leave_out("input", "encrypted_content");
         }
-        let mut entry = Vec::new();
-        let mut detail = Object::open(&mut entry);
-        detail.value("type", "reasoning.encrypted").value("data", &data);
-        item.text("id").map(|id| detail.value("id", &id));
-        detail.value("format", OPENAI_FORMAT);
-        detail.close();
-        self.turn.add_details(std::str::from_utf8(&entry).unwrap_or_default());
     }
 
     fn add_call(

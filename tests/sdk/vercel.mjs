@@ -11,6 +11,8 @@ const { createOpenAI } = await installed("@ai-sdk/openai");
 const { z } = await installed("zod");
 
 const openai = createOpenAI({ baseURL, apiKey });
+// Without this, the SDK refers to the items of earlier turns, which the gateway does not store.
+const providerOptions = { openai: { store: false } };
 const results = {};
 
 const whole = await generateText({
@@ -38,6 +40,7 @@ const look = tool({
 });
 const agent = streamText({
     model: openai(model), prompt: "The weather in Paris?", tools: { look }, stopWhen: stepCountIs(3), maxRetries: 0,
+    providerOptions,
 });
 await agent.consumeStream();
 results.called = called;
