@@ -56,19 +56,20 @@ impl InsertionPoint {
 
 impl TranscriptRequest {
     /// Finds the transcript that a validated request refers to, if any. `is_planned` returns true for
-    /// the variants that the plan may request.
+    /// the variants that the plan may request, `prompt_fields` are those of the inlet.
     pub fn find(
         body: &[u8],
         parameters: &Parameters<'_>,
+        prompt_fields: &[&str],
         is_planned: impl Fn(RequestVariant) -> bool,
     ) -> Option<Self> {
         let raw = parameters.get(Parameter::TranscriptId)?;
         let id = serde_json::from_str(raw.get()).ok()?;
         let mut tags: Vec<&str> = Vec::new();
-        tags.extend(first_tag(parameters));
+        tags.extend(first_tag(parameters, prompt_fields));
         for (index, fallback) in fallback_entries(parameters).enumerate() {
             if is_planned(RequestVariant::fallback(index)) {
-                tags.extend(first_tag(&fallback));
+                tags.extend(first_tag(&fallback, prompt_fields));
             }
         }
         let places = tags.iter().filter_map(|tag| range_within(tag, body)).map(InsertionPoint::Tag);
@@ -116,7 +117,7 @@ pub fn without_bearer(key: &str) -> &str {
 
 /// Returns true if the request's own messages contain the tag.
 pub fn has_tag(parameters: &Parameters<'_>) -> bool {
-    first_tag(parameters).is_some()
+    first_tag(parameters, &[]).is_some()
 }
 
 /// Returns the client's fallbacks, before they are merged with the request.
@@ -126,49 +127,55 @@ fn fallback_entries<'a>(parameters: &Parameters<'a>) -> impl Iterator<Item = Par
     entries.into_iter().flatten()
 }
 
-/// Returns the first tag of the first message that contains one.
-fn first_tag<'a>(parameters: &Parameters<'a>) -> Option<&'a str> {
+/// Returns the first tag of the first prompt or message that contains one.
+fn first_tag<'a>(parameters: &Parameters<'a>, prompt_fields: &[&str]) -> Option<&'a str> {
+    let mut unknown = parameters.unknown.iter();
+    let prompt = unknown.find_map(|(key, raw)| {
+        if prompt_fields.contains(&key.as_ref()) { find_in_prompt(raw) } else { None }
+    });
+    if prompt.is_some() {
+        return prompt;
+    }
     if let Some(prompt) = parameters.get(Parameter::Prompt) {
         return find(prompt.get());
     }
-    if let Some(messages) = parameters.get(Parameter::Messages) {
-        return find_in_messages(messages);
-    }
-    let of_responses = ["instructions", "input"].map(|key| parameters.unknown_value(key));
-    of_responses.into_iter().flatten().find_map(find_in_messages)
+    find_in_prompt(parameters.get(Parameter::Messages)?)
 }
 
-/// Returns the first tag in messages, or in a text that stands for one.
-fn find_in_messages(messages: &RawValue) -> Option<&str> {
-    if messages.get().starts_with('"') {
-        return find(messages.get());
-    }
-    // A shortcut: most requests have no tag.
-    let may_have = |json: &str| json.contains(TAG) || json.contains("\\u");
-    let messages = Some(messages).filter(|messages| may_have(messages.get()))?;
-    let messages: Vec<JsonObject<MessageFields<'_>>> = serde_json::from_str(messages.get()).ok()?;
-    messages.into_iter().find_map(|JsonObject(said)| said.content.and_then(find_tag_in_content))
-}
-
-/// The content of a message.
+/// Message with content, or part with a text.
 #[derive(Deserialize)]
-struct MessageFields<'a> {
+struct PromptFields<'a> {
     #[serde(borrow, default)]
     content: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    text: Option<&'a RawValue>,
 }
 
-fn find_tag_in_content(content: &RawValue) -> Option<&str> {
-    /// The text of a part.
-    #[derive(Deserialize)]
-    struct PartFields<'a> {
-        #[serde(borrow, default)]
-        text: Option<&'a RawValue>,
+/// Returns the first tag in a text, in messages, or in parts.
+fn find_in_prompt(prompt: &RawValue) -> Option<&str> {
+    find_in_items(prompt, |PromptFields { content, text }| {
+        content.and_then(find_in_content).or_else(|| find(text?.get()))
+    })
+}
+
+/// Returns the first tag in a text, or in parts.
+fn find_in_content(content: &RawValue) -> Option<&str> {
+    find_in_items(content, |PromptFields { text, .. }| find(text?.get()))
+}
+
+fn find_in_items<'a>(
+    raw: &'a RawValue,
+    find_in_item: fn(PromptFields<'a>) -> Option<&'a str>,
+) -> Option<&'a str> {
+    if !raw.get().starts_with('[') {
+        return find(raw.get());
     }
-    if !content.get().starts_with('[') {
-        return find(content.get());
+    // A shortcut: most requests have no tag.
+    if !raw.get().contains(TAG) && !raw.get().contains("\\u") {
+        return None;
     }
-    let parts: Vec<JsonObject<PartFields<'_>>> = serde_json::from_str(content.get()).ok()?;
-    parts.into_iter().filter_map(|JsonObject(part)| part.text).find_map(|text| find(text.get()))
+    let items: Vec<JsonObject<PromptFields<'a>>> = serde_json::from_str(raw.get()).ok()?;
+    items.into_iter().find_map(|JsonObject(item)| find_in_item(item))
 }
 
 /// Returns the first tag in a JSON string. Its characters may be escaped.
@@ -315,10 +322,13 @@ mod tests {
     use super::*;
     use crate::chat::request::parameters;
 
+    /// The fields of all inlets.
+    const PROMPTS: &[&str] = &["system", "instructions", "input"];
+
     /// The body after the transcript `[T]` was put in, if one was wanted.
     fn inserted(body: &str) -> Option<String> {
         let parameters = parameters(body.as_bytes()).unwrap();
-        let wanted = TranscriptRequest::find(body.as_bytes(), &parameters, |variant| {
+        let wanted = TranscriptRequest::find(body.as_bytes(), &parameters, PROMPTS, |variant| {
             variant < RequestVariant::fallback(2)
         })?;
         let new = wanted.insert(body.as_bytes(), &Text::new("[\"T\"]"));
@@ -347,6 +357,20 @@ mod tests {
             let new: Value = serde_json::from_str(&inserted(&request(rest)).unwrap()).unwrap();
             assert_eq!(new["prompt"], expected.replace("[T]", "[\"T\"]"), "{rest}");
         }
+    }
+
+    #[test]
+    fn a_prompt_of_the_inlet_comes_before_the_messages() {
+        let messages = r#""messages":[{"role":"user","content":"{{ transcript }}"}]"#;
+        for system in [r#""a {{ transcript }}""#, r#"[{"type":"text","text":"{{ transcript }}"}]"#]
+        {
+            let body = request(&format!(r#"{messages},"system":{system}"#));
+            let expected = format!(r#""system":{}"#, system.replace(TAG, r#"[\"T\"]"#));
+            let new = inserted(&body).unwrap();
+            assert!(new.contains(&expected) && new.contains(messages), "{new}");
+        }
+        let body = request(&format!(r#"{messages},"system":"none","other":"{TAG}""#));
+        assert!(inserted(&body).unwrap().contains(r#""content":"[\"T\"]""#));
     }
 
     #[test]

@@ -188,11 +188,6 @@ impl<'a> Parameters<'a> {
         self.original.as_deref().filter(|original| original.api == api)
     }
 
-    /// Returns the value of a key that the chat API does not have.
-    pub fn unknown_value(&self, key: &str) -> Option<&'a RawValue> {
-        self.unknown.iter().find(|(own, _)| own == key).map(|(_, raw)| *raw)
-    }
-
     /// Returns the length of all values, in bytes.
     pub fn length(&self) -> usize {
         self.known.iter().flatten().map(|raw| raw.get().len()).sum()

@@ -94,6 +94,20 @@ impl PartArray {
 }
 
 impl PartArray {
+    /// Puts a word in front of the parts, or of the text if there is nothing else.
+    pub(crate) fn prepend(&mut self, word: &str) {
+        let Self { json: rest, only_text } = std::mem::take(self);
+        if let Some(text) = only_text {
+            return self.add_text(&Text::new(&[word, ": ", &text.decode()].concat()), None);
+        }
+        self.add_text(&Text::new(word), None);
+        if !rest.is_empty() {
+            self.only_text = None;
+            self.json.push(b',');
+            self.json.extend(rest);
+        }
+    }
+
     /// Adds an image by its URL, with the detail that the client wants.
     pub(crate) fn add_image(
         &mut self,

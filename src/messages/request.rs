@@ -16,6 +16,9 @@ use crate::{
 /// `safety_identifier`.
 const MAX_USER: usize = 64;
 
+/// The key of a conversation that Claude's servers keep. Claude API, *Message threads*.
+pub(super) const THREAD: &str = "thread";
+
 /// Keys that have the same name and meaning in the chat API.
 const SAME_KEYS: [&str; 7] =
     ["model", "max_tokens", "temperature", "top_p", "top_k", "stream", "cache_control"];
@@ -48,6 +51,10 @@ impl InletTranslation {
         base: &ObjectFields<'_>,
         chat: &mut Object<'_>,
     ) {
+        if fields.get(THREAD).is_some() && !self.is_in_fallback() {
+            let problem = "conversations are not kept here, send all messages without it";
+            self.add(MistakeKind::Unsupported, THREAD, problem);
+        }
         for (key, raw) in fields.iter().filter(|(_, raw)| raw.get() != "null") {
             if SAME_KEYS.contains(&key) || OWN_KEYS.contains(&key) {
                 chat.raw(key, raw.get());
