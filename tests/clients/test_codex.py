@@ -8,9 +8,9 @@ import uuid
 
 import pytest
 
-from gateways import ROOT, sent_about
+from gateways import ROOT
 
-CODEX = ROOT / ".build/clients/node_modules/@openai/codex/bin/codex.js"
+CODEX = ROOT / ".build/codex/node_modules/@openai/codex/bin/codex.js"
 
 CONFIG = """
 model = "{model}"
@@ -62,7 +62,7 @@ def test_a_file_is_written(gateway, tmp_path, model):
     assert events[-1]["type"] == "turn.completed"
     assert events[-1]["usage"]["output_tokens"] > 0
     # The second request has the call, its result, and what the provider signed.
-    first, second = sent_about(gateway, marker)
+    first, second = (entry["body"] for entry in gateway.journal_about(marker))
     assert "exited with code 0" not in first and "exited with code 0" in second
     signed = {"claude": '"signature":"EqQB', "gemini": '"thoughtSignature":"CiRz'}
     assert signed.get(model, "") in second

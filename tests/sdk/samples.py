@@ -1,7 +1,4 @@
-"""What the tests of all SDKs send, and what the provider gets of it."""
-
-import json
-import urllib.request
+"""What the tests of all SDKs send."""
 
 # One model of each API schema: OpenAI's, Anthropic's, Gemini's.
 SCHEMAS = ["gpt", "claude", "gemini"]
@@ -23,8 +20,3 @@ LOOK = {
 
 def said(text):
     return [{"role": "user", "content": text}]
-
-
-def journal_about(gateway, marker):
-    with urllib.request.urlopen(gateway.journal) as page:
-        return [entry for entry in json.load(page) if marker in entry["body"]]

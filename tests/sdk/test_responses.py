@@ -12,7 +12,7 @@ import openai
 import pydantic
 import pytest
 
-from samples import LOOK, SCHEMAS, journal_about
+from samples import LOOK, SCHEMAS
 
 TOOL = {"type": "function", "strict": False, **LOOK["function"]}
 
@@ -71,7 +71,7 @@ def test_two_turns_with_a_tool(client, gateway, model, streams):
     second = turn()
     assert second.status == "completed" and second.output_text
     # What the provider signed goes through the SDK and back.
-    sent = journal_about(gateway, marker)[1]["body"]
+    sent = gateway.journal_about(marker)[1]["body"]
     signed = {"claude": '"signature":"EqQB', "gemini": '"thoughtSignature":"CiRz'}
     assert signed.get(model, "") in sent
 
