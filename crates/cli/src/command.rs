@@ -1,7 +1,8 @@
 //! The command line: `attache check`, `attache render`, `attache models`, `attache schema`,
-//! `attache keys`, `attache init` and `attache import`.
+//! `attache keys`, `attache init`, `attache import` and `attache token`.
 
 mod rendering;
+mod token;
 
 use std::{
     io::{self, ErrorKind, Write},
@@ -12,7 +13,7 @@ use std::{
 
 use clap::{Parser, Subcommand};
 
-use self::rendering::RenderArguments;
+use self::{rendering::RenderArguments, token::TokenArguments};
 use crate::{
     catalogue::Catalogue,
     dns_check::{self, DnsReport},
@@ -58,6 +59,8 @@ enum Command {
     /// Writes a minimal gateway.yaml and a key for clients. On a terminal, asks for what the options
     /// leave open.
     Init(InitArguments),
+    /// Writes an access token of Google Cloud to the key files of providers.
+    Token(TokenArguments),
     /// Writes a gateway.yaml from the configuration of another gateway.
     Import {
         #[command(subcommand)]
@@ -120,6 +123,7 @@ pub fn main() -> ExitCode {
             Ok(())
         }
         Command::Init(arguments) => init(arguments),
+        Command::Token(arguments) => token::token(arguments),
         Command::Import { origin: ImportOrigin::Litellm { file, output } } => {
             import::litellm(&file, &output.out, Existing::with_force(output.force))
         }
