@@ -102,7 +102,7 @@ pub(crate) fn translate(
     asked: &TranslationInput<'_, '_>,
     schema_request: &SchemaRequest<'_>,
 ) -> Result<(TranslatedRequest, Decoder), Error> {
-    let mut headers: &'static [(&'static str, &'static str)] = &[];
+    let mut headers = Vec::new();
     let ((path, body), reader) = match schema_request {
         SchemaRequest::OpenAi => {
             let (request, reader) = openai::request(asked);
@@ -110,7 +110,7 @@ pub(crate) fn translate(
         }
         SchemaRequest::Anthropic(request) => {
             let (request, reader) = anthropic::request(asked, request);
-            headers = anthropic::HEADERS;
+            headers.extend(anthropic::headers(asked));
             (request, Decoder::Anthropic(reader))
         }
         SchemaRequest::Gemini => {
@@ -130,12 +130,28 @@ pub(crate) fn translate(
 }
 
 impl Decoder {
+    /// Returns `true` if the provider answers in the client's own API, so that its answer may go to the
+    /// client as it comes.
+    pub(crate) fn is_original(&self) -> bool {
+        matches!(self, Self::Anthropic(decoder) if decoder.is_original())
+    }
+
     /// Decodes a whole answer, or classifies an error.
     pub(crate) fn answer<'b>(
         &self,
         body: &'b [u8],
         origin: ResponseContext<'_>,
     ) -> Result<Answer<'b>, Error> {
+        self.check(body, origin)?;
+        match self {
+            Self::OpenAi(reader) => reader.answer(body, origin),
+            Self::Anthropic(reader) => reader.answer(body, origin),
+            Self::Gemini(reader) => reader.answer(body, origin),
+        }
+    }
+
+    /// Classifies an error. A response with status 200 and a body that may be JSON is none.
+    pub(crate) fn check(&self, body: &[u8], origin: ResponseContext<'_>) -> Result<(), Error> {
         let head = origin.head;
         origin.check_plain(body)?;
         if head.status != 200 {
@@ -147,11 +163,7 @@ impl Decoder {
         if !head.content_type.is_empty() && !head.content_type.starts_with("application/json") {
             return Err(origin.bad("is not JSON, by its content type"));
         }
-        match self {
-            Self::OpenAi(reader) => reader.answer(body, origin),
-            Self::Anthropic(reader) => reader.answer(body, origin),
-            Self::Gemini(reader) => reader.answer(body, origin),
-        }
+        Ok(())
     }
 
     /// Decodes one event of a stream into the deltas it holds. Deltas before an error are valid.

@@ -22,10 +22,7 @@ use crate::{
         origin::{ResponseContext, ResponseHead},
         translation::TranslatedRequest,
     },
-    chat::{
-        answer::UpstreamResponse, envelope::Envelope, error::Error, replay,
-        stream_writer::StreamWriter,
-    },
+    chat::{answer::UpstreamResponse, envelope::Envelope, error::Error, replay},
     failover::Failover,
     fit::StreamMode,
     handoff::{
@@ -41,7 +38,7 @@ use crate::{
 
 pub use self::{
     cluster::{ProviderCluster, ProviderClusters},
-    draft::AttemptDraft,
+    draft::{AttemptDraft, DraftContext},
     heads::{request_headers, response_head},
 };
 
@@ -158,9 +155,9 @@ impl Attempt {
         &self.envelope.request_id
     }
 
-    /// Returns the name of the model, as clients know it.
+    /// Returns the name of the model, as the operator spells it.
     pub fn model(&self) -> &str {
-        &self.envelope.model
+        &self.ticket.target.model
     }
 
     /// Returns the account of the caller.
@@ -182,9 +179,10 @@ impl Attempt {
     pub fn head(&mut self, head: ResponseHead) {
         let is_stream = head.content_type.starts_with("text/event-stream");
         self.state = if head.status == 200 && is_stream && self.stream == StreamMode::On {
-            let (decoder, envelope) = (self.decoder.clone(), self.envelope.clone());
-            let repairer = self.repair.clone().map(Repairer::new);
-            AttemptState::Streaming(Box::new(Streaming::new(head, decoder, envelope, repairer)))
+            let writer = self.ticket.inlet.stream(self.envelope.clone());
+            let (decoder, repairer) = (self.decoder.clone(), self.repair.clone());
+            let repairer = repairer.map(Repairer::new);
+            AttemptState::Streaming(Box::new(Streaming::new(head, decoder, writer, repairer)))
         } else {
             AttemptState::Whole { head, body: Vec::new() }
         };
@@ -248,8 +246,8 @@ impl Attempt {
     fn charge(&self, clock: impl Fn() -> Timestamp) {
         let Some(usage) = self.progress.usage else { return };
         let ProviderCluster { config, store, .. } = &*self.cluster;
-        let (account, model) = (&self.ticket.account, &self.envelope.model);
-        quota::charge_tokens(config, account, model, usage.total(), &**store, clock);
+        let account = &self.ticket.account;
+        quota::charge_tokens(config, account, self.model(), usage.total(), &**store, clock);
     }
 
     /// Adds the headers about the attempt to a head that goes to the client.
@@ -276,6 +274,10 @@ impl Attempt {
         body: &[u8],
         now: Timestamp,
     ) -> Result<Step, AttemptFault> {
+        if self.ticket.inlet.counts_tokens() {
+            self.decoder.check(body, self.origin(head))?;
+            return Ok(Step::Answer(Reply::ok(self.headers("application/json"), body.to_vec())));
+        }
         let mut answer = self.decoder.answer(body, self.origin(head))?;
         // A failed repair does not make an answer cheaper.
         self.progress.usage = answer.usage;
@@ -288,11 +290,15 @@ impl Attempt {
             StreamMode::Off => {
                 let response_time = now.since(self.sent).as_nanos().try_into().unwrap_or(u64::MAX);
                 let service = UpstreamResponse { status: head.status, response_time };
-                let body = answer.to_json(&self.envelope, service);
+                let inlet = self.ticket.inlet;
+                let body = match self.relays() {
+                    true => inlet.relay(body, &self.envelope),
+                    false => inlet.answer(&answer, &self.envelope, service),
+                };
                 Reply::ok(self.headers("application/json"), body)
             }
             _ => {
-                let mut writer = StreamWriter::new(self.envelope.clone());
+                let mut writer = self.ticket.inlet.stream(self.envelope.clone());
                 replay::to_deltas(answer).iter().for_each(|delta| writer.write(delta));
                 Reply::ok(self.stream_headers(), writer.take_bytes())
             }
@@ -305,6 +311,11 @@ impl Attempt {
             return Err(AttemptFault::Empty(reply));
         }
         Ok(if self.stream == StreamMode::Off { Step::Answer(reply) } else { Step::Begin(reply) })
+    }
+
+    /// Returns `true` if the provider's answer goes to the client as it comes.
+    fn relays(&self) -> bool {
+        self.decoder.is_original() && self.repair.is_none()
     }
 
     fn streaming(
@@ -338,6 +349,7 @@ impl Attempt {
     /// Returns the headers of an answer.
     fn headers(&self, content_type: &str) -> Vec<(&'static str, String)> {
         let mut headers = vec![("content-type", content_type.to_owned())];
+        headers.extend(self.ticket.inlet.id_header(&self.envelope.request_id));
         if !self.params.is_empty() {
             headers.push((PARAMS, self.params.clone()));
         }

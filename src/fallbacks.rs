@@ -1,14 +1,16 @@
 //! Fallbacks of a request: for each entry of `fallbacks`, the client's request overridden by the
 //! entry. Both roles read them from the same body, with the same result.
 
+use std::rc::Rc;
+
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::{
     chat::{
         mistake::{Mistake, MistakeKind, without_position},
-        object::JsonObject,
-        parameter::{Parameter, Parameters},
+        object::{JsonObject, ObjectFields},
+        parameter::{OriginalRequest, Parameter, Parameters},
     },
     config::Config,
     failover::MAX_DEPTH,
@@ -85,7 +87,27 @@ impl<'a> Fallbacks<'a> {
         Parameter::OF_PLAN.into_iter().for_each(|parameter| request.remove(parameter));
         let mut merged = request.merged(&over);
         merged.is_fallback = true;
+        merged.original = self.merged_original(parameters, &over, index);
         Ok(merged)
+    }
+
+    /// Returns the client's request in its own API, overridden by the entry at an index. `None` if the
+    /// entry is the operator's and overrides more than the model: it is a chat request.
+    fn merged_original(
+        &self,
+        parameters: &Parameters<'a>,
+        over: &Parameters<'a>,
+        index: usize,
+    ) -> Option<Rc<OriginalRequest<'a>>> {
+        let original = parameters.original.as_ref()?;
+        if self.source == FallbackSource::Operator {
+            let names_only_a_model = over.present().all(|(name, _)| name == Parameter::Model);
+            return names_only_a_model.then(|| Rc::clone(original));
+        }
+        let entries = original.fields.get(Parameter::Fallbacks.name())?;
+        let entries: Vec<ObjectFields<'a>> = serde_json::from_str(entries.get()).ok()?;
+        let fields = entries.get(index).map(|entry| original.fields.merged(entry));
+        fields.map(|fields| Rc::new(OriginalRequest { body: None, fields }))
     }
 }
 

@@ -109,6 +109,7 @@ impl<'a> Fit<'a> {
         if !target.provider.forward_unknown {
             fit.drop_unknown(request);
         }
+        fit.dropped.extend(request.parameters.left_out.iter().cloned().map(Cow::Owned));
         fit
     }
 

@@ -7,8 +7,10 @@
 mod attempts;
 mod ejections;
 mod endpoints;
+pub mod head_fields;
 pub mod idle;
 pub mod models;
+mod pages;
 pub mod plan;
 pub mod reply_source;
 mod request_head;
@@ -20,7 +22,7 @@ use std::{rc::Rc, time::Duration};
 
 use self::{
     attempts::{Attempts, UnansweredAttempt},
-    endpoints::{Endpoint, endpoint},
+    head_fields::HeadFields,
     idle::StreamLimits,
     plan::{FirstDraft, Plan, PlanIndex},
     reply_source::ReplySource,
@@ -29,13 +31,13 @@ use self::{
 pub use self::{ejections::Ejections, request_head::RequestHead};
 use crate::{
     api_schema::{origin::ResponseHead, translation::TranslatedRequest},
-    attempt::{Attempt, ProviderCluster, response_head},
+    attempt::{Attempt, DraftContext, ProviderCluster, response_head},
     chat::{error::Error, parameter::Parameter, request},
     config::Config,
     failover::AttemptReason,
     handoff::{response_facts::ResponseFacts, ticket::Ticket},
     http_call::CallResult,
-    json::replace_lone_surrogates,
+    inlet::Inlet,
     metrics::TelemetryEvent,
     quota::{SharedStore, service::RateLimitResponse},
     region::Region,
@@ -176,8 +178,8 @@ pub enum Output {
 pub enum RequestBody {
     /// The client's body.
     AsReceived,
-    /// The client's body with the transcript in it: [`Exchange::request_body`].
-    WithTranscript,
+    /// The client's body with fields of its head, or with the transcript: [`Exchange::request_body`].
+    Edited,
 }
 
 /// Caller of an exchange, with the facts that every ticket of the exchange carries.
@@ -188,6 +190,7 @@ struct Caller {
     request_id: String,
     /// Moment at which the request was complete.
     started: Timestamp,
+    inlet: Inlet,
 }
 
 /// One client request and its answer.
@@ -195,6 +198,7 @@ struct Caller {
 pub struct Exchange {
     gateway: Rc<Gateway>,
     request_id: String,
+    inlet: Inlet,
     /// Model of the request, when no attempt is under way.
     model: String,
     /// Moment at which a request that can be read was complete.
@@ -224,13 +228,20 @@ const NO_MODEL: &str = "none";
 enum ExchangeState {
     /// Nothing has come yet.
     Fresh,
-    /// The body of a chat request of this account is coming.
-    Reading(String),
+    /// The body of a request is coming.
+    Reading(Box<AwaitedBody>),
     /// Attempts are under way.
     Attempting(Box<Attempts>),
     /// The client has its answer, or the beginning of it. So has a request for any other endpoint.
     /// Calls of the attempts may still be under way.
     Over(Option<Box<Attempts>>),
+}
+
+/// Body that is coming.
+#[derive(Debug)]
+struct AwaitedBody {
+    account: String,
+    fields: HeadFields,
 }
 
 impl Exchange {
@@ -239,6 +250,7 @@ impl Exchange {
         Self {
             gateway,
             request_id,
+            inlet: Inlet::default(),
             model: NO_MODEL.to_owned(),
             started: None,
             last_failed: None,
@@ -328,8 +340,12 @@ impl Exchange {
         match (&mut self.state, input) {
             (ExchangeState::Fresh, Input::Head(head)) => self.on_head(&head),
             (ExchangeState::Reading(_), Input::Received(size)) => self.on_received(size),
-            (ExchangeState::Reading(account), Input::Body(body)) => {
-                let account = std::mem::take(account);
+            (ExchangeState::Reading(awaited), Input::Body(body)) => {
+                let account = std::mem::take(&mut awaited.account);
+                let body = match awaited.fields.added_to(&body) {
+                    Some(edited) => (edited, RequestBody::Edited),
+                    None => (body, RequestBody::AsReceived),
+                };
                 self.on_body(account, body, clock())
             }
             (ExchangeState::Reading(_), Input::Trailers) => self.refuse(&Error::Trailers),
@@ -400,49 +416,40 @@ impl Exchange {
     }
 
     fn on_head(&mut self, head: &RequestHead) -> Output {
-        match self.check_head(head) {
-            Ok(Endpoint::Chat) => {
-                self.state = ExchangeState::Reading(head.account.clone().unwrap_or_default());
-                Output::Wait
-            }
-            Ok(Endpoint::Models) => self.json(models::list(&self.gateway)),
-            Ok(Endpoint::Model(name)) => match models::find(&self.gateway, &name) {
-                Ok(body) => self.json(body),
-                Err(error) => self.refuse(&error),
-            },
-            Ok(Endpoint::Health) => self.json(br#"{"status":"ok"}"#.to_vec()),
+        self.inlet = endpoints::inlet(head);
+        let endpoint = match self.gateway.check_head(head) {
+            Ok(endpoint) => endpoint,
+            Err(error) => return self.refuse(&error),
+        };
+        if endpoint.has_body() {
+            let (account, fields) = (head.account.clone().unwrap_or_default(), &head.fields);
+            let awaited = AwaitedBody { account, fields: fields.clone() };
+            self.state = ExchangeState::Reading(Box::new(awaited));
+            return Output::Wait;
+        }
+        match pages::page(&self.gateway, &endpoint, self.inlet) {
+            Ok(reply) => Output::Reply(reply),
             Err(error) => self.refuse(&error),
         }
-    }
-
-    /// Returns the endpoint of a request, or the error that is known before the body comes.
-    fn check_head(&self, head: &RequestHead) -> Result<Endpoint, Error> {
-        let endpoint = endpoint(&head.method, &head.path)?;
-        if endpoint != Endpoint::Chat {
-            return Ok(endpoint);
-        }
-        let account = head.account.as_deref().ok_or(Error::NoAccount)?;
-        if !self.gateway.config.has_access(account) {
-            return Err(Error::NoAccess);
-        }
-        endpoints::check_content_type(head.content_type.as_deref())?;
-        endpoints::check_content_encoding(head.content_encoding.as_deref())?;
-        if head.end { Err(Error::NoBody) } else { Ok(endpoint) }
     }
 
     fn on_received(&mut self, size: usize) -> Output {
         if self.is_too_large(size) { self.refuse(&self.too_large()) } else { Output::Wait }
     }
 
-    fn on_body(&mut self, account: String, body: Vec<u8>, now: Timestamp) -> Output {
-        let PlannedRequest { plan, draft, transcript } = match self.plan(&account, &body) {
+    fn on_body(&mut self, account: String, body: (Vec<u8>, RequestBody), now: Timestamp) -> Output {
+        let planned = match self.plan(&account, &body.0) {
             Ok(planned) => planned,
             Err(error) => return self.refuse(&error),
         };
+        if self.inlet.counts_tokens() && !pages::can_count(&self.gateway, &planned.plan) {
+            self.state = ExchangeState::Over(None);
+            return Output::Reply(pages::estimated_tokens(&body.0, self.inlet, &self.request_id));
+        }
         self.started = Some(now);
         let (gateway, request_id) = (Rc::clone(&self.gateway), self.request_id.clone());
-        let caller = Caller { gateway, account, request_id, started: now };
-        let mut attempts = Attempts::new(caller, plan, body, draft, transcript);
+        let caller = Caller { gateway, account, request_id, started: now, inlet: self.inlet };
+        let mut attempts = Attempts::new(caller, planned, body);
         let output = attempts.begin(now);
         self.state = ExchangeState::Attempting(Box::new(attempts));
         self.finish(output)
@@ -456,19 +463,18 @@ impl Exchange {
         if body.is_empty() {
             return Err(Error::NoBody);
         }
-        let parameters = request::parameters(body).map_err(Error::Unreadable)?;
-        let with_transcript = parameters.has(Parameter::TranscriptId).then(|| parameters.clone());
-        // The place of a transcript is one in the body as it was sent.
-        let corrected =
-            if with_transcript.is_none() { replace_lone_surrogates(body) } else { None };
-        let parameters = match &corrected {
-            None => parameters,
-            Some(body) => request::corrected_parameters(body).map_err(Error::Unreadable)?,
+        let read = self.inlet.read(body)?;
+        let parameters = read.parameters()?;
+        let has_transcript = parameters.has(Parameter::TranscriptId);
+        let request = DraftContext { request_id: &self.request_id, inlet: self.inlet };
+        let (plan, draft) =
+            Plan::new(&self.gateway, account, request, parameters).map_err(Error::Invalid)?;
+        let wanted = if has_transcript {
+            let in_place = request::checked_parameters(body)?;
+            TranscriptRequest::find(body, &in_place, |variant| plan.includes(variant))
+        } else {
+            None
         };
-        let (plan, draft) = Plan::new(&self.gateway, account, &self.request_id, parameters)
-            .map_err(Error::Invalid)?;
-        let wanted = with_transcript
-            .and_then(|all| TranscriptRequest::find(body, &all, |variant| plan.includes(variant)));
         let transcript =
             wanted.map(|wanted| PendingTranscript::new(&self.gateway, wanted)).transpose()?;
         Ok(PlannedRequest { plan, draft, transcript })
@@ -482,12 +488,8 @@ impl Exchange {
         Error::TooLarge { limit: self.gateway.config.request_body.get() }
     }
 
-    fn json(&self, body: Vec<u8>) -> Output {
-        Output::Reply(Reply::ok(vec![("content-type", "application/json".to_owned())], body))
-    }
-
     fn refuse(&mut self, error: &Error) -> Output {
         self.state = ExchangeState::Over(None);
-        Output::Reply(Reply::error(error, &self.request_id))
+        Output::Reply(Reply::error(error, &self.request_id, self.inlet))
     }
 }

@@ -10,11 +10,13 @@
 //! - [`collections`], [`time`], [`json`], [`sse`], [`region`], [`network`], [`request_id`],
 //!   [`http_call`]: small parts that know nothing of one another.
 //! - [`chat`]: the chat API, as clients see it: requests, answers, streams and errors.
+//! - [`messages`]: the Messages API, as a way into the chat API and out of it.
 //! - [`post_processing`]: the repair of JSON in answers and streams.
 //! - [`failover`]: the decision after a failed attempt.
 //! - [`config`]: the operator's file.
 //! - [`transcript`], [`fit`], [`fallbacks`], [`quota`]: transcripts in prompts, the fit of a request to
 //!   one model, the requests of fallbacks, rate limits.
+//! - [`inlet`]: the APIs in which a client may ask.
 //! - [`summary`], [`metrics`], [`handoff`], [`reply`]: the facts of an exchange for logs and traces,
 //!   metrics, the contract between the roles, and replies to the client.
 //! - [`api_schema`]: the translators between the chat API and the APIs of providers.
@@ -41,7 +43,9 @@ pub mod fit;
 pub mod gateway;
 pub mod handoff;
 pub mod http_call;
+pub mod inlet;
 pub mod json;
+pub mod messages;
 pub mod metrics;
 pub mod network;
 pub mod plugin_config;

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use crate::{
     chat::{attempt_log::AttemptLog, error::Error},
     handoff::headers::ATTEMPTS,
+    inlet::Inlet,
 };
 
 /// Head and body of a reply.
@@ -24,12 +25,13 @@ pub struct Reply {
 
 impl Reply {
     /// Creates the reply for an error.
-    pub fn error(error: &Error, request_id: &str) -> Self {
+    pub fn error(error: &Error, request_id: &str, inlet: Inlet) -> Self {
         let mut headers = vec![("content-type", "application/json".to_owned())];
         headers.extend(error.retry_after().map(|wait| ("retry-after", wait.to_string())));
         headers.extend(error.allow().map(|allow| ("allow", allow.to_owned())));
-        let (body, reason) =
-            (error.to_json(request_id, &AttemptLog::default()), Some(error.reason().into()));
+        headers.extend(inlet.id_header(request_id));
+        let body = inlet.error(error, request_id, &AttemptLog::default());
+        let reason = Some(error.reason().into());
         Self { status: error.status(), headers, body, reason, summary: None }
     }
 
@@ -42,9 +44,9 @@ impl Reply {
     }
 
     /// Creates the answer for an error, with the attempts that led to it.
-    pub fn failed(error: &Error, request_id: &str, log: &AttemptLog) -> Self {
-        let mut reply = Self::error(error, request_id);
-        reply.body = error.to_json(request_id, log);
+    pub fn failed(error: &Error, request_id: &str, log: &AttemptLog, inlet: Inlet) -> Self {
+        let mut reply = Self::error(error, request_id, inlet);
+        reply.body = inlet.error(error, request_id, log);
         reply.headers.push((ATTEMPTS, log.to_string()));
         reply
     }

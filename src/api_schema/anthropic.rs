@@ -8,6 +8,8 @@
 //! | `messages`, `turns` | the conversation: its translation, and the turns that are sent |
 //! | `tools`, `names` | tools, and names that Claude accepts for them |
 //! | `media`, `reasoning`, `cache_control` | blocks besides text, and marks for the prompt cache |
+//! | `fields` | fields that depend on the target |
+//! | `original` | requests that came in this API |
 //! | `thinking` | the ways in which Claude thinks before it answers |
 //! | `response_format`, `json_schema` | structured outputs |
 //! | `decoder` | the decoder of one attempt, over `answer` and `stream` |
@@ -16,11 +18,13 @@
 mod answer;
 mod cache_control;
 mod decoder;
+mod fields;
 mod fit;
 mod json_schema;
 mod media;
 mod messages;
 mod names;
+mod original;
 mod reasoning;
 mod request;
 mod response_format;
@@ -36,5 +40,5 @@ mod tests;
 pub(crate) use self::{
     decoder::AnthropicDecoder,
     fit::fit,
-    request::{AnthropicRequest, HEADERS, request},
+    request::{AnthropicRequest, headers, request},
 };

@@ -1,6 +1,6 @@
 //! The input and the output of a request translation.
 
-use crate::{chat::request::Request, config::Target, fit::Fit};
+use crate::{chat::request::Request, config::Target, fit::Fit, inlet::Inlet};
 
 /// A request and its surroundings, ready to be translated.
 pub(crate) struct TranslationInput<'q, 'a> {
@@ -8,6 +8,7 @@ pub(crate) struct TranslationInput<'q, 'a> {
     pub(crate) fit: &'q Fit<'a>,
     pub(crate) target: Target<'q>,
     pub(crate) request_id: &'q str,
+    pub(crate) inlet: Inlet,
 }
 
 /// A translated request as Envoy sends it to the provider.
@@ -20,7 +21,7 @@ pub struct TranslatedRequest {
     /// The value of `accept`.
     pub accept: &'static str,
     /// Further headers that the API schema requires.
-    pub headers: &'static [(&'static str, &'static str)],
+    pub headers: Vec<(&'static str, String)>,
     /// The body, in JSON.
     pub body: Vec<u8>,
 }

@@ -8,12 +8,12 @@ use crate::{
         Decoder, PreparedRequest, prepare, translate,
         translation::{TranslatedRequest, TranslationInput},
     },
-    chat::{envelope::Envelope, error::Error, request, request::Request},
+    chat::{envelope::Envelope, error::Error, request::Request},
     collections::set_of,
     config::{Price, Target},
     fit::{StreamMode, response_format::FormatMode},
     handoff::ticket::Ticket,
-    json::replace_lone_surrogates,
+    inlet::Inlet,
     post_processing::RepairRequest,
     time::Timestamp,
 };
@@ -35,6 +35,15 @@ pub struct AttemptDraft {
     request_model: Option<String>,
 }
 
+/// Facts of an exchange that a draft needs.
+#[derive(Clone, Copy, Debug)]
+pub struct DraftContext<'r> {
+    /// Id of the exchange.
+    pub request_id: &'r str,
+    /// API in which the client asks.
+    pub inlet: Inlet,
+}
+
 impl AttemptDraft {
     /// Translates the request that a ticket and the client's body describe.
     pub fn read(
@@ -42,13 +51,9 @@ impl AttemptDraft {
         ticket: &Ticket,
         body: &[u8],
     ) -> Result<Self, Error> {
-        let corrected = replace_lone_surrogates(body);
-        let parameters = match &corrected {
-            None => request::checked_parameters(body),
-            Some(body) => request::corrected_parameters(body),
-        };
-        let parameters = parameters.map_err(Error::Unreadable)?;
-        let (request, mistakes, request_model) = cluster.read(parameters, ticket.target.variant)?;
+        let read = ticket.inlet.reread(body)?;
+        let (request, mistakes, request_model) =
+            cluster.read(read.parameters()?, ticket.target.variant)?;
         if !mistakes.is_empty() {
             return Err(Error::Invalid(mistakes));
         }
@@ -57,7 +62,8 @@ impl AttemptDraft {
         if !prepared.fit.refused.is_empty() {
             return Err(Error::Invalid(prepared.fit.refused));
         }
-        let draft = Self::new(cluster, &request, target, &prepared, &ticket.request_id)?;
+        let context = DraftContext { request_id: &ticket.request_id, inlet: ticket.inlet };
+        let draft = Self::new(cluster, &request, target, &prepared, context)?;
         Ok(Self { request_model, ..draft })
     }
 
@@ -67,12 +73,14 @@ impl AttemptDraft {
         request: &Request<'_>,
         target: Target<'_>,
         prepared: &PreparedRequest<'_>,
-        request_id: &str,
+        context: DraftContext<'_>,
     ) -> Result<Self, Error> {
+        let DraftContext { request_id, inlet } = context;
         let PreparedRequest { fit, schema_request } = prepared;
-        let input = TranslationInput { request, fit, target, request_id };
+        let input = TranslationInput { request, fit, target, request_id, inlet };
         let (outgoing, decoder) = translate(&input, schema_request)?;
         let is_whole = fit.stream == StreamMode::Off;
+        let shown = cluster.config.shown_name(target.name, &request.model);
         Ok(Self {
             cluster: Rc::clone(cluster),
             request: outgoing,
@@ -80,9 +88,9 @@ impl AttemptDraft {
             stream: fit.stream,
             envelope: Envelope {
                 request_id: request_id.to_owned(),
-                model: target.name.to_owned(),
+                model: shown.to_owned(),
                 // Chunks of a stream have no field for the request.
-                request: if is_whole { fit.echo(target.name) } else { Vec::new() },
+                request: if is_whole { fit.echo(shown) } else { Vec::new() },
                 call_form: request.call_form,
                 custom_tools: set_of(request.custom_tools().map(|name| name.decode().into_owned())),
                 include_usage: request.include_usage,

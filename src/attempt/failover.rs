@@ -82,7 +82,7 @@ impl Attempt {
     }
 
     fn error_reply(&self, error: &Error, log: &AttemptLog, now: Timestamp) -> Reply {
-        let mut reply = Reply::failed(error, &self.envelope.request_id, log);
+        let mut reply = Reply::failed(error, &self.envelope.request_id, log, self.ticket.inlet);
         reply.headers.push((REGION, self.cluster.region.name().to_owned()));
         reply.headers.extend(self.limit_headers(now));
         reply
@@ -123,7 +123,7 @@ impl Attempt {
 
     /// Returns the attempts that have ended, with this one.
     pub(super) fn attempt_log(&self, status: u16, now: Timestamp) -> AttemptLog {
-        self.ticket.attempt_log.with_attempt(&self.envelope.model, status, now.since(self.sent))
+        self.ticket.attempt_log.with_attempt(self.model(), status, now.since(self.sent))
     }
 
     /// Returns the headers about the account's limit for the model.
@@ -131,8 +131,8 @@ impl Attempt {
         &self,
         now: Timestamp,
     ) -> impl Iterator<Item = (&'static str, String)> + use<> {
-        let status = self.ticket.limit_status;
-        status.map(|status| status.headers(self.model(), now)).into_iter().flatten()
+        let headers = |status| self.ticket.inlet.limit_headers(status, self.model(), now);
+        self.ticket.limit_status.as_ref().map(headers).into_iter().flatten()
     }
 }
 

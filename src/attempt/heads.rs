@@ -24,7 +24,7 @@ pub fn request_headers<'h>(
         ("user-agent", USER_AGENT),
         ("x-request-id", request_id),
     ];
-    headers.extend(request.headers);
+    headers.extend(request.headers.iter().map(|(name, value)| (*name, value.as_str())));
     headers.extend(trace.iter().map(|(name, value)| (*name, value.as_str())));
     headers
 }

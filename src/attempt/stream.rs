@@ -9,12 +9,11 @@ use crate::{
     },
     chat::{
         delta::{self, Delta},
-        envelope::Envelope,
         error::Error,
         finish::Finish,
-        stream_writer::StreamWriter,
         usage::Usage,
     },
+    inlet::InletStream,
     post_processing::{RepairReport, Repairer},
     sse,
 };
@@ -41,7 +40,7 @@ struct EventPipeline {
     /// The deltas of one event. Empty between events: kept for its memory.
     deltas: Vec<Delta<'static>>,
     repairer: Option<Repairer>,
-    writer: StreamWriter,
+    writer: InletStream,
 }
 
 /// Effect of a piece of a stream on the client's response.
@@ -63,10 +62,10 @@ impl Streaming {
     pub(super) fn new(
         head: ResponseHead,
         decoder: Decoder,
-        envelope: Envelope,
+        writer: InletStream,
         repairer: Option<Repairer>,
     ) -> Self {
-        let (template, writer) = (EventTemplate::default(), StreamWriter::new(envelope));
+        let template = EventTemplate::default();
         let pipeline = EventPipeline { template, decoder, deltas: Vec::new(), repairer, writer };
         let (sse, start) = (sse::SseDecoder::default(), Some(Vec::new()));
         Self { head, sse, pipeline, start, released: false }
@@ -179,11 +178,26 @@ impl EventPipeline {
     /// Translates an event of the provider into events for the client.
     fn translate(&mut self, data: &[u8], origin: ResponseContext<'_>) -> Result<(), Error> {
         if let Some(content) = self.template.content(data) {
+            if self.relays() {
+                self.writer.relay(data, &[content]);
+                return Ok(());
+            }
             return self.write(content);
         }
         let mut deltas = delta::recycle(std::mem::take(&mut self.deltas));
         let decoded = self.decoder.decode_event(data, origin, &mut deltas);
         self.template.learn(data, &deltas);
+        if self.relays() {
+            decoded?;
+            let is_begun = deltas.iter().any(|delta| delta.choice().is_some());
+            let has_answer = is_begun || self.writer.has_begun() || self.writer.is_finished();
+            if deltas.contains(&Delta::End) && !has_answer {
+                return Err(origin.bad("ended before it began"));
+            }
+            self.writer.relay(data, &deltas);
+            self.deltas = delta::recycle(deltas);
+            return Ok(());
+        }
         for delta in deltas.drain(..) {
             if delta == Delta::End && !self.writer.has_begun() && !self.writer.is_finished() {
                 return Err(origin.bad("ended before it began"));
@@ -192,6 +206,11 @@ impl EventPipeline {
         }
         self.deltas = delta::recycle(deltas);
         decoded
+    }
+
+    /// Returns `true` if the provider's events go to the client as they come.
+    fn relays(&self) -> bool {
+        self.decoder.is_original() && self.repairer.is_none()
     }
 
     /// Ends the client's stream at the end of the provider's, which need not have a last event.

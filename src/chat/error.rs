@@ -87,6 +87,12 @@ pub enum TranscriptProblem {
     Failed,
 }
 
+impl From<Unreadable> for Error {
+    fn from(unreadable: Unreadable) -> Self {
+        Self::Unreadable(unreadable)
+    }
+}
+
 impl Error {
     /// Returns the HTTP status.
     pub fn status(&self) -> u16 {
@@ -226,7 +232,8 @@ impl Error {
             });
     }
 
-    fn metadata(&self, made: &AttemptLog) -> Vec<u8> {
+    /// Returns the facts of the error beside its message, an object in JSON.
+    pub fn metadata(&self, made: &AttemptLog) -> Vec<u8> {
         let mut out = Vec::new();
         let mut object = Object::open(&mut out);
         match self {

@@ -52,6 +52,14 @@ pub struct Unreadable {
     pub position: (usize, usize),
 }
 
+impl Unreadable {
+    /// Returns the reason in an error of the JSON parser.
+    pub fn new(error: &serde_json::Error) -> Self {
+        let position = (error.line(), error.column());
+        Self { problem: truncated(&without_position(error)), position }
+    }
+}
+
 /// Returns the message of a serde_json error without the line and column, which count inside a
 /// fragment.
 pub(crate) fn without_position(error: &serde_json::Error) -> String {

@@ -1,11 +1,15 @@
-//! Structs that are read from JSON objects only: serde reads them from arrays too.
+//! Structs that are read from JSON objects only: serde reads them from arrays too. Objects of which
+//! every field is kept.
 
-use std::{fmt, marker::PhantomData};
+use std::{borrow::Cow, collections::BTreeSet, fmt, marker::PhantomData};
 
 use serde::{
     Deserialize, Deserializer,
-    de::{MapAccess, Visitor, value::MapAccessDeserializer},
+    de::{Error as _, MapAccess, Visitor, value::MapAccessDeserializer},
 };
+use serde_json::value::RawValue;
+
+use super::text::Text;
 
 /// A `T` that was read from an object.
 #[derive(Clone, Copy, Debug)]
@@ -44,6 +48,76 @@ where
     let objects: Option<Vec<JsonObject<T>>> = Option::deserialize(deserializer)?;
     Ok(objects.map(|objects| objects.into_iter().map(|JsonObject(value)| value).collect()))
 }
+
+/// Fields of an object, unread and in their order. Each key is there once.
+#[derive(Clone, Debug, Default)]
+pub struct ObjectFields<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+
+impl<'a> ObjectFields<'a> {
+    /// Returns the value of a key. `null` counts as absent.
+    pub fn get(&self, key: &str) -> Option<&'a RawValue> {
+        let found = self.0.iter().find(|(own, _)| own == key);
+        found.map(|(_, raw)| *raw).filter(|raw| raw.get() != "null")
+    }
+
+    /// Reads an object. `None` for any other value.
+    pub fn read(raw: &'a RawValue) -> Option<Self> {
+        serde_json::from_str(raw.get()).ok()
+    }
+
+    /// Returns the value of a key, if that is a string.
+    pub fn text(&self, key: &str) -> Option<Text<'a>> {
+        self.get(key).and_then(Text::from_raw)
+    }
+
+    /// Returns the value of a key, if that is an object.
+    pub fn object(&self, key: &str) -> Option<Self> {
+        self.get(key).and_then(Self::read)
+    }
+
+    /// Returns keys and values, `null` included.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &'a RawValue)> {
+        self.0.iter().map(|(key, raw)| (key.as_ref(), *raw))
+    }
+
+    /// Returns these fields, overridden by those of `over`.
+    pub fn merged(&self, over: &Self) -> Self {
+        let kept = self.0.iter().filter(|(key, _)| over.0.iter().all(|(other, _)| other != key));
+        Self(kept.chain(&over.0).cloned().collect())
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for ObjectFields<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(FieldsVisitor)
+    }
+}
+
+struct FieldsVisitor;
+
+impl<'de> Visitor<'de> for FieldsVisitor {
+    type Value = ObjectFields<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let (mut fields, mut seen) = (Vec::new(), BTreeSet::new());
+        while let Some(ObjectKey(key)) = map.next_key()? {
+            // Two readers of a duplicate key could disagree about its value.
+            if !seen.insert(key.clone()) {
+                return Err(A::Error::custom(format!("duplicate key `{key}`")));
+            }
+            fields.push((key, map.next_value()?));
+        }
+        Ok(ObjectFields(fields))
+    }
+}
+
+/// Key of an object, borrowed unless it has escapes.
+#[derive(Deserialize)]
+pub(super) struct ObjectKey<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
 
 struct ObjectVisitor<T>(PhantomData<T>);
 

@@ -1,6 +1,6 @@
 //! Parameters of the chat request: their names, and a table of their unread values.
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, fmt, rc::Rc};
 
 use serde::{
     Deserialize, Deserializer,
@@ -8,6 +8,7 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
+use super::object::{ObjectFields, ObjectKey};
 use crate::collections::set_of;
 
 macro_rules! parameters {
@@ -139,6 +140,19 @@ pub struct Parameters<'a> {
     pub replaces_surrogates: bool,
     /// True for the parameters of a fallback, whose own fallbacks have no effect.
     pub is_fallback: bool,
+    /// Paths of fields of another API's request that the chat API does not have.
+    pub left_out: Vec<String>,
+    /// The client's request in its own API, for a provider that has the same API.
+    pub original: Option<Rc<OriginalRequest<'a>>>,
+}
+
+/// Request of a client in an API other than the chat API, unread.
+#[derive(Clone, Debug)]
+pub struct OriginalRequest<'a> {
+    /// The body. `None` for the request of a fallback, which no body holds as a whole.
+    pub body: Option<&'a [u8]>,
+    /// The fields of the body, overridden by those of the fallback.
+    pub fields: ObjectFields<'a>,
 }
 
 impl<'a> Parameters<'a> {
@@ -212,9 +226,11 @@ impl<'de> Visitor<'de> for ParametersVisitor {
             unknown: Vec::new(),
             replaces_surrogates: false,
             is_fallback: false,
+            left_out: Vec::new(),
+            original: None,
         };
         let mut seen = [false; COUNT];
-        while let Some(ParameterKey(key)) = map.next_key()? {
+        while let Some(ObjectKey(key)) = map.next_key()? {
             let raw: &RawValue = map.next_value()?;
             let Some(parameter) = Parameter::parse(&key) else {
                 if raw.get() != "null" {
@@ -233,10 +249,6 @@ impl<'de> Visitor<'de> for ParametersVisitor {
         Ok(table)
     }
 }
-
-/// A key, borrowed unless it has escapes.
-#[derive(Deserialize)]
-struct ParameterKey<'a>(#[serde(borrow)] Cow<'a, str>);
 
 #[cfg(test)]
 mod tests {

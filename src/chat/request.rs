@@ -11,7 +11,7 @@ use self::{reader::ParameterReader, tool_results::pair_results};
 use super::{
     effort::Effort,
     message::{Message, Part},
-    mistake::{Mistake, Unreadable, truncated, without_position},
+    mistake::{Mistake, Unreadable},
     parameter::{Parameter, Parameters},
     text::Text,
     tools::{CallForm, ResponseFormat, Tool, ToolChoice},
@@ -64,27 +64,21 @@ pub struct Request<'a> {
 
 /// Splits a client's body into its parameters.
 pub fn parameters(body: &[u8]) -> Result<Parameters<'_>, Unreadable> {
-    if let Some(place) = crate::json::too_deep(body, MAX_DEPTH) {
-        let problem = format!("nested deeper than {MAX_DEPTH} levels");
-        return Err(Unreadable { problem, position: place });
-    }
+    check_depth(body)?;
     checked_parameters(body)
+}
+
+/// Refuses a body that is nested too deep.
+pub fn check_depth(body: &[u8]) -> Result<(), Unreadable> {
+    let Some(position) = crate::json::too_deep(body, MAX_DEPTH) else { return Ok(()) };
+    let problem = format!("nested deeper than {MAX_DEPTH} levels");
+    Err(Unreadable { problem, position })
 }
 
 /// Splits a body into its parameters, without the check of its depth: for a body that has passed
 /// it.
 pub fn checked_parameters(body: &[u8]) -> Result<Parameters<'_>, Unreadable> {
-    serde_json::from_slice(body).map_err(|error| {
-        let place = (error.line(), error.column());
-        Unreadable { problem: truncated(&without_position(&error)), position: place }
-    })
-}
-
-/// Splits a body in which lone surrogates were replaced into its parameters.
-pub fn corrected_parameters(body: &[u8]) -> Result<Parameters<'_>, Unreadable> {
-    let mut parameters = checked_parameters(body)?;
-    parameters.replaces_surrogates = true;
-    Ok(parameters)
+    serde_json::from_slice(body).map_err(|error| Unreadable::new(&error))
 }
 
 impl<'a> Request<'a> {

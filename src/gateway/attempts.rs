@@ -16,7 +16,7 @@ use self::{
     in_flight::InFlight,
 };
 use super::{
-    Caller, Output, RequestBody,
+    Caller, Output, PlannedRequest, RequestBody,
     idle::{IdleTimeouts, StreamLimits},
     plan::{FirstDraft, Plan, PlanIndex},
     reply_source::ReplySource,
@@ -48,6 +48,7 @@ pub(super) struct Attempts {
     plan: Plan,
     /// Body of the client's request. Every attempt after the first reads it again.
     body: Vec<u8>,
+    body_state: RequestBody,
     /// Draft of the first attempt, if there is one.
     draft: Option<FirstDraft>,
     transcript: TranscriptState,
@@ -102,15 +103,15 @@ impl Attempts {
     /// Creates the attempts of a plan. None is made.
     pub(super) fn new(
         caller: Caller,
-        plan: Plan,
-        body: Vec<u8>,
-        draft: Option<FirstDraft>,
-        transcript: Option<PendingTranscript>,
+        planned: PlannedRequest,
+        (body, body_state): (Vec<u8>, RequestBody),
     ) -> Self {
+        let PlannedRequest { plan, draft, transcript } = planned;
         Self {
             caller,
             plan,
             body,
+            body_state,
             draft,
             transcript: transcript.map_or(TranscriptState::NotNeeded, TranscriptState::Missing),
             log: AttemptLog::default(),
@@ -146,6 +147,10 @@ impl Attempts {
 
     /// Makes the first attempt that the account may make.
     pub(super) fn begin(&mut self, now: Timestamp) -> Output {
+        // Limits are for answers of models.
+        if self.caller.inlet.counts_tokens() {
+            return self.start(PlanIndex::FIRST, None, now);
+        }
         self.admit(PendingAdmission { index: PlanIndex::FIRST, reason: None, reply: None }, now)
     }
 
@@ -159,17 +164,17 @@ impl Attempts {
 
     /// Returns the limits of a stream.
     fn stream_limits(&self) -> StreamLimits {
-        let Caller { gateway, request_id, started, .. } = &self.caller;
+        let Caller { gateway, request_id, started, inlet, .. } = &self.caller;
         let timeouts = IdleTimeouts { idle: self.plan.max_idle(), warm: gateway.config.keep_warm };
         let configured = self.plan.slowest_from(self.in_flight.routed).deadlines.stream;
         let limit = self.plan.max_timeout.map_or(configured, |own| own.min(configured));
         let envelope = Envelope {
             request_id: request_id.clone(),
-            model: self.model().to_owned(),
+            model: self.plan.shown_model.clone(),
             created: started.as_secs(),
             ..Envelope::default()
         };
-        let deadline = StreamDeadline { limit, due: started.plus(limit), envelope };
+        let deadline = StreamDeadline { limit, due: started.plus(limit), envelope, inlet: *inlet };
         StreamLimits { timeouts, deadline }
     }
 
@@ -270,10 +275,12 @@ impl Attempts {
         };
         match transcript.insert(&self.body, result) {
             Ok(body) => {
-                self.body = body;
-                self.route(index, RequestBody::WithTranscript, now)
+                (self.body, self.body_state) = (body, RequestBody::Edited);
+                self.route(index, now)
             }
-            Err(error) => Output::Reply(Reply::error(&error, &self.caller.request_id)),
+            Err(error) => {
+                Output::Reply(Reply::error(&error, &self.caller.request_id, self.caller.inlet))
+            }
         }
     }
 
@@ -289,15 +296,15 @@ impl Attempts {
                 self.transcript = TranscriptState::Fetching(transcript, index);
                 Output::FetchTranscript(call)
             }
-            TranscriptState::NotNeeded => self.route(index, RequestBody::AsReceived, now),
+            TranscriptState::NotNeeded => self.route(index, now),
         }
     }
 
     /// Makes an attempt through Envoy's router.
-    fn route(&mut self, index: PlanIndex, body: RequestBody, now: Timestamp) -> Output {
+    fn route(&mut self, index: PlanIndex, now: Timestamp) -> Output {
         match self.plan.lane {
             Lane::Answer => self.send(index, now),
-            Lane::Stream => self.forward(index, body, now),
+            Lane::Stream => self.forward(index, now),
         }
     }
 
@@ -313,7 +320,7 @@ impl Attempts {
     }
 
     /// Lets the router make an attempt, and those that follow.
-    fn forward(&mut self, index: PlanIndex, body: RequestBody, now: Timestamp) -> Output {
+    fn forward(&mut self, index: PlanIndex, now: Timestamp) -> Output {
         let Some(planned) = self.plan.get(index) else { return Output::Wait };
         let profile = self.plan.slowest_from(index).deadline_profile();
         let rest = self.plan.targets_after(index);
@@ -321,7 +328,7 @@ impl Attempts {
         let ticket = self.ticket(Lane::Stream, planned.target(), rest, profile);
         let deadline = self.stream_wait(index, now);
         self.in_flight.route(index, None, now);
-        Output::Forward { ticket, retries, body, deadline }
+        Output::Forward { ticket, retries, body: self.body_state, deadline }
     }
 
     /// Returns the ticket of an attempt.
@@ -332,7 +339,7 @@ impl Attempts {
         rest: Vec<AttemptTarget>,
         deadline_profile: &str,
     ) -> Ticket {
-        let Caller { gateway, account, request_id, started } = &self.caller;
+        let Caller { gateway, account, request_id, started, inlet } = &self.caller;
         Ticket {
             lane,
             deadline_profile: deadline_profile.to_owned(),
@@ -346,6 +353,7 @@ impl Attempts {
             due: None,
             account: account.clone(),
             attempt_log: self.log.clone(),
+            inlet: *inlet,
         }
     }
 
@@ -375,10 +383,10 @@ impl Attempts {
 
     /// Returns the client's answer if no attempt follows the failed one.
     fn error_reply(&self, index: PlanIndex, error: &Error, now: Timestamp) -> Reply {
-        let mut reply = Reply::failed(error, &self.caller.request_id, &self.log);
+        let mut reply = Reply::failed(error, &self.caller.request_id, &self.log, self.caller.inlet);
         reply.headers.push((REGION, self.plan.primary.region.name().to_owned()));
         let model = self.plan.get(index).map_or("", |planned| &planned.model);
-        reply.headers.extend(self.admissions.limit_headers(model, now));
+        reply.headers.extend(self.admissions.limit_headers(model, self.caller.inlet, now));
         reply
     }
 

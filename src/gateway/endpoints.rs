@@ -1,15 +1,58 @@
 //! The gateway's endpoints: paths, methods and content types.
 
-use crate::chat::error::Error;
+use super::{Gateway, RequestHead};
+use crate::{chat::error::Error, inlet::Inlet};
 
 /// Endpoint of the gateway.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Endpoint {
     Chat,
+    Messages,
+    /// Counts the tokens of a request of the Messages API.
+    CountTokens,
     Models,
     /// One model, by the name in the path.
     Model(String),
     Health,
+    /// The base URL itself, which Claude Code asks for before its first request.
+    Root,
+}
+
+impl Endpoint {
+    /// Returns `true` for an endpoint with requests that need a body and a key.
+    pub(super) fn has_body(&self) -> bool {
+        matches!(self, Self::Chat | Self::Messages | Self::CountTokens)
+    }
+}
+
+impl Gateway {
+    /// Returns the endpoint of a request, or the error that is known before the body comes.
+    pub(super) fn check_head(&self, head: &RequestHead) -> Result<Endpoint, Error> {
+        let endpoint = endpoint(&head.method, &head.path)?;
+        if !endpoint.has_body() {
+            return Ok(endpoint);
+        }
+        let account = head.account.as_deref().ok_or(Error::NoAccount)?;
+        if !self.config.has_access(account) {
+            return Err(Error::NoAccess);
+        }
+        check_content_type(head.content_type.as_deref())?;
+        check_content_encoding(head.content_encoding.as_deref())?;
+        if head.end { Err(Error::NoBody) } else { Ok(endpoint) }
+    }
+}
+
+/// Returns the API of a request: by its path, and for paths of more than one API by its headers.
+pub(super) fn inlet(head: &RequestHead) -> Inlet {
+    let below = head.path.strip_prefix("/v1").unwrap_or(&head.path);
+    let is_messages = below.starts_with("/messages");
+    if below.starts_with("/messages/count_tokens") {
+        return Inlet::TokenCount(head.betas);
+    }
+    if is_messages || (below.starts_with("/models") && head.is_anthropic) {
+        return Inlet::Messages(head.betas);
+    }
+    Inlet::Chat
 }
 
 /// Returns the endpoint of a method and a path. Voice platforms append `/chat/completions` to any base
@@ -19,7 +62,10 @@ pub(super) fn endpoint(method: &str, path: &str) -> Result<Endpoint, Error> {
     let below = path.strip_prefix("/v1").unwrap_or(path);
     let (page, allow) = match below {
         "/chat/completions" | "/chat/completions/chat/completions" => (Endpoint::Chat, "POST"),
+        "/messages" => (Endpoint::Messages, "POST"),
+        "/messages/count_tokens" => (Endpoint::CountTokens, "POST"),
         "/models" => (Endpoint::Models, READ),
+        "/" if method == "HEAD" => (Endpoint::Root, READ),
         "/healthz" if path == below => (Endpoint::Health, READ),
         _ => (Endpoint::Model(model_in(below)?), READ),
     };
@@ -97,6 +143,13 @@ mod tests {
             ("GET", "/healthz", Ok(Endpoint::Health)),
             ("HEAD", "/healthz", Ok(Endpoint::Health)),
             ("HEAD", "/v1/models", Ok(Endpoint::Models)),
+            ("POST", "/v1/messages?beta=true", Ok(Endpoint::Messages)),
+            ("POST", "/messages", Ok(Endpoint::Messages)),
+            ("POST", "/v1/messages/count_tokens?beta=true", Ok(Endpoint::CountTokens)),
+            ("GET", "/v1/messages", method("POST")),
+            ("HEAD", "/", Ok(Endpoint::Root)),
+            ("GET", "/", Err(Error::NoSuchPath)),
+            ("POST", "/v1/messages/batches", Err(Error::NoSuchPath)),
             ("GET", "/v1/chat/completions", method("POST")),
             ("HEAD", "/v1/chat/completions", method("POST")),
             ("POST", "/v1/models", method("GET, HEAD")),

@@ -198,14 +198,15 @@ mod tests {
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
     use super::*;
-    use crate::chat::envelope::Envelope;
+    use crate::{chat::envelope::Envelope, inlet::Inlet};
 
     const IDLE: Duration = Duration::from_secs(3);
 
     fn limits(idle: Duration, limit: Duration) -> StreamLimits {
         let timeouts = IdleTimeouts { idle, warm: Duration::from_secs(1) };
         let envelope = Envelope::default();
-        let deadline = StreamDeadline { limit, due: at(0).plus(limit), envelope };
+        let deadline =
+            StreamDeadline { limit, due: at(0).plus(limit), envelope, inlet: Inlet::Chat };
         StreamLimits { timeouts, deadline }
     }
 

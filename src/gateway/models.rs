@@ -6,35 +6,76 @@ use super::{Gateway, endpoints::printable};
 use crate::{
     chat::{error::Error, parameter::Parameter, request::DEFAULT_MAX_TOKENS},
     config::{Model, Price},
+    inlet::Inlet,
     json::{self, Object},
     region::Region,
 };
 
-/// Returns the body of `GET /v1/models`.
-pub fn list(gateway: &Gateway) -> Vec<u8> {
+/// Returns the body of `GET /v1/models`, in the form of the client's API.
+pub fn list(gateway: &Gateway, inlet: Inlet) -> Vec<u8> {
+    if inlet != Inlet::Chat {
+        return messages_list(gateway);
+    }
     let mut out = Vec::new();
     let mut body = Object::open(&mut out);
     let data = body.value("object", "list").key("data");
-    let models = gateway.config.models.iter();
-    let listed = models.filter_map(|(name, model)| ListedModel::new(gateway, name, model));
-    json::list(data, listed, |out, model| model.write(out));
+    json::list(data, all_listed(gateway), |out, model| model.write(out));
     body.close();
     out
 }
 
+/// Returns the models that the gateway reaches, by their names and their aliases without a wildcard.
+fn all_listed(gateway: &Gateway) -> Vec<ListedModel<'_>> {
+    let config = &gateway.config;
+    let names = config.models.keys().map(String::as_str);
+    let names = names.chain(config.aliases.exact().map(|alias| alias.name.as_str()));
+    names.filter_map(|name| ListedModel::new(gateway, name)).collect()
+}
+
+/// Returns the list for clients of the Messages API. Claude API reference, *List
+/// Models*.
+fn messages_list(gateway: &Gateway) -> Vec<u8> {
+    let listed = all_listed(gateway);
+    let mut out = Vec::new();
+    let mut body = Object::open(&mut out);
+    json::list(body.key("data"), &listed, |out, model| {
+        write_messages_model(out, model.name, model.model);
+    });
+    let id = |entry: Option<&ListedModel<'_>>| entry.map(|model| model.name.to_owned());
+    body.value("has_more", &false).value("first_id", &id(listed.first()));
+    body.value("last_id", &id(listed.last()));
+    body.close();
+    out
+}
+
+/// Writes a model for clients of the Messages API. The time at which a model was made is not known
+/// here: the epoch stands for that.
+fn write_messages_model(out: &mut Vec<u8>, name: &str, model: &Model) {
+    let mut entry = Object::open(out);
+    entry.value("type", "model").value("id", name).value("display_name", &model.name);
+    entry.value("created_at", "1970-01-01T00:00:00Z");
+    entry.value("max_input_tokens", &model.context_length);
+    entry.value("max_tokens", &model.max_output_tokens);
+    entry.close();
+}
+
 /// Returns the body of `GET /v1/models/{name}`. The case of a name makes no difference.
-pub(super) fn find(gateway: &Gateway, name: &str) -> Result<Vec<u8>, Error> {
-    let known = gateway.config.model(name);
-    let listed = known.and_then(|(name, model)| ListedModel::new(gateway, name, model));
+pub(super) fn find(gateway: &Gateway, name: &str, inlet: Inlet) -> Result<Vec<u8>, Error> {
+    let listed = ListedModel::new(gateway, name);
     let listed = listed.ok_or_else(|| Error::NoSuchModel { model: printable(name) })?;
     let mut out = Vec::new();
-    listed.write(&mut out);
+    match inlet {
+        Inlet::Chat => listed.write(&mut out),
+        _ => write_messages_model(&mut out, listed.name, listed.model),
+    }
     Ok(out)
 }
 
 /// Model that the gateway reaches.
 struct ListedModel<'g> {
     name: &'g str,
+    /// Model that the name stands for, if it is an alias.
+    alias_of: Option<&'g str>,
     model: &'g Model,
     /// Regions in which the gateway reaches the model.
     regions: Vec<&'static str>,
@@ -45,19 +86,22 @@ struct ListedModel<'g> {
 }
 
 impl<'g> ListedModel<'g> {
-    /// Returns a model as it is listed. `None` if the gateway does not reach it.
-    fn new(gateway: &Gateway, name: &'g str, model: &'g Model) -> Option<Self> {
+    /// Returns the model with a name as it is listed. `None` if the gateway does not reach it.
+    fn new(gateway: &'g Gateway, name: &'g str) -> Option<Self> {
+        let (own_name, model) = gateway.config.model(name)?;
+        let name = gateway.config.shown_name(own_name, name);
+        let alias_of = Some(own_name).filter(|own_name| *own_name != name);
         let reached = |(region, _): &(Region, &_)| gateway.region.may_reach(*region);
         let endpoints = model.endpoints.iter().filter(reached);
         let (regions, mut providers): (Vec<_>, Vec<_>) =
             endpoints.map(|(region, own)| (region.name(), own.provider.as_str())).unzip();
         let default_provider = *providers.first()?;
         providers.dedup();
-        Some(Self { name, model, regions, providers, default_provider })
+        Some(Self { name, alias_of, model, regions, providers, default_provider })
     }
 
     fn write(&self, out: &mut Vec<u8>) {
-        let Self { name, model, regions, default_provider, .. } = self;
+        let Self { name, alias_of, model, regions, default_provider, .. } = self;
         let mut supported = vec!["max_tokens"];
         supported.extend(model.supported_parameters.iter().map(|own| Parameter::name(*own)));
         let input: Vec<&str> = model.input.iter().map(|input| input.name()).collect();
@@ -74,6 +118,9 @@ impl<'g> ListedModel<'g> {
             .value("input_modalities", &input)
             .value("supported_parameters", &supported)
             .value("available_regions", regions);
+        if let Some(own_name) = alias_of {
+            entry.value("alias_of", own_name);
+        }
         self.write_catalogue_fields(&mut entry);
         entry.close();
     }

@@ -1,6 +1,7 @@
 //! The head of a client's request.
 
-use crate::{handoff::headers, request_id};
+use super::head_fields::HeadFields;
+use crate::{handoff::headers, messages::betas::Betas, request_id};
 
 /// Head of a client's request, as far as the gateway reads it.
 #[derive(Clone, Debug, Default)]
@@ -13,6 +14,12 @@ pub struct RequestHead {
     pub content_type: Option<String>,
     /// `content-encoding`.
     pub content_encoding: Option<String>,
+    /// `anthropic-beta`, as far as the names are known.
+    pub betas: Betas,
+    /// `true` if `anthropic-version` is there: the client is one of Anthropic's API.
+    pub is_anthropic: bool,
+    /// Fields of the request that are in its head.
+    pub fields: HeadFields,
     /// Account of the caller, by the key or the token that Envoy has checked.
     pub account: Option<String>,
     /// Whether no body follows.
@@ -30,9 +37,11 @@ impl RequestHead {
                 ":path" => head.path = value,
                 "content-type" => head.content_type = Some(value),
                 "content-encoding" => head.content_encoding = Some(value),
+                "anthropic-beta" => head.betas = Betas::parse(&value),
+                "anthropic-version" => head.is_anthropic = true,
                 headers::ACCOUNT => head.account = Some(value),
                 "x-request-id" => request_id = Some(value),
-                _ => {}
+                other => head.fields.add(other, &value),
             }
         }
         (head, request_id.filter(|text| request_id::is_uuid(text)))

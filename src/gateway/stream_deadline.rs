@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use crate::{
-    chat::{envelope::Envelope, error::Error, stream_writer::StreamWriter},
+    chat::{envelope::Envelope, error::Error},
+    inlet::Inlet,
     time::Timestamp,
 };
 
@@ -17,12 +18,14 @@ pub struct StreamDeadline {
     pub due: Timestamp,
     /// Fields of the stream's events.
     pub envelope: Envelope,
+    /// API of the client.
+    pub inlet: Inlet,
 }
 
 impl StreamDeadline {
     /// Returns the event that ends the stream.
     pub fn event(&self) -> Vec<u8> {
-        let mut writer = StreamWriter::new(self.envelope.clone());
+        let mut writer = self.inlet.stream(self.envelope.clone());
         writer.fail(&Error::StreamTooLong { limit: self.limit });
         writer.take_bytes()
     }

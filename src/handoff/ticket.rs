@@ -12,6 +12,7 @@ use crate::{
     chat::{attempt_log::AttemptLog, request_variant::RequestVariant},
     config::direct_cluster,
     failover::{BACK_OFF, Failover},
+    inlet::Inlet,
     quota::LimitStatus,
     region::Region,
     time::Timestamp,
@@ -70,6 +71,8 @@ pub struct Ticket {
     pub limit_status: Option<LimitStatus>,
     /// Attempts that have ended.
     pub attempt_log: AttemptLog,
+    /// API in which the client asks.
+    pub inlet: Inlet,
 }
 
 impl Ticket {
@@ -98,6 +101,7 @@ impl Ticket {
             account: fields.next()?.to_owned(),
             limit_status: LimitStatus::parse(fields.next()?),
             attempt_log: AttemptLog::parse(fields.next()?.to_owned()),
+            inlet: Inlet::parse(fields.next())?,
         })
     }
 
@@ -118,6 +122,9 @@ impl Ticket {
         out.extend([";", &self.account, ";"]);
         out.extend(self.limit_status.map(|status| status.to_string()));
         out.extend([";", self.attempt_log.as_str()]);
+        if let Some(inlet) = self.inlet.to_text() {
+            out.extend([";", &*inlet]);
+        }
         out
     }
 
@@ -248,6 +255,7 @@ mod tests {
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
     use super::*;
+    use crate::messages::betas::Betas;
 
     const FALLBACK: RequestVariant = RequestVariant::fallback(0);
 
@@ -273,6 +281,7 @@ mod tests {
             account: "acme".to_owned(),
             limit_status: LimitStatus::parse("30/29/60000"),
             attempt_log: AttemptLog::default(),
+            inlet: Inlet::Chat,
         }
     }
 
@@ -285,7 +294,10 @@ mod tests {
         let made = AttemptLog::default().with_attempt("gpt-5", 503, Duration::from_millis(12));
         let late = Ticket { due: Some(at(17)), attempt_log: made, ..ticket() };
         let bare = Ticket { lane: Lane::Answer, rest: Vec::new(), limit_status: None, ..ticket() };
-        for ticket in [ticket(), late, bare] {
+        let betas = Betas::parse("effort-2025-11-24,context-1m-2025-08-07");
+        let asked = [Betas::default(), betas].map(Inlet::Messages);
+        let [plain, with_betas] = asked.map(|inlet| Ticket { inlet, ..ticket() });
+        for ticket in [ticket(), late, bare, plain, with_betas] {
             let text = ticket.to_text();
             assert_eq!(Ticket::parse(&text), Some(ticket), "{text}");
         }
@@ -302,6 +314,7 @@ mod tests {
             "c;s0-0-0;v;id;5;eu;0;;;;;",
             "c;s0-0-0;v;id;5;eu;0:m;x;;;;",
             "c;s0-0-0;v;id;5;eu;0:m;;",
+            "c;s0-0-0;v;id;5;eu;0:m;;;;;;x",
         ] {
             assert_eq!(Ticket::parse(text), None, "{text}");
         }

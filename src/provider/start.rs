@@ -8,6 +8,7 @@ use crate::{
     attempt::{Attempt, ProviderClusters},
     chat::error::Error,
     handoff::{filter_state::Update, ticket::Ticket},
+    inlet::Inlet,
     metrics::Metrics,
     reply::Reply,
     time::Timestamp,
@@ -39,17 +40,18 @@ impl Start {
         });
         let Some((cluster, ticket)) = found else {
             let problem = "a request came to a provider without a ticket";
-            let reply = Reply::error(&Error::Misconfigured { problem }, "");
+            let reply = Reply::error(&Error::Misconfigured { problem }, "", Inlet::default());
             return Self::Refuse(reply, Update::default());
         };
-        let (request_id, gateway_region) = (ticket.request_id.clone(), ticket.gateway_region);
+        let Ticket { gateway_region, inlet, .. } = ticket;
+        let request_id = ticket.request_id.clone();
         match Attempt::new(&cluster, ticket, body, clock()) {
             Ok((attempt, request)) => {
                 metrics.count_attempt(gateway_region, cluster.region);
                 Self::Send(Box::new(attempt), request)
             }
             Err(error) => {
-                let reply = refuse(&error, &request_id);
+                let reply = refuse(&error, &request_id, inlet);
                 metrics.count_error(error.reason());
                 metrics.count_request(cluster.region, "none", reply.status);
                 let error = Some(error.reason().to_owned());

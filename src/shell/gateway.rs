@@ -304,7 +304,7 @@ impl ExchangeContext {
         if let Some(retries) = max_retries(retries) {
             host::set_header(MapType::HttpRequestHeaders, MAX_RETRIES, Some(&retries));
         }
-        if let (RequestBody::WithTranscript, Some(exchange)) = (body, &self.exchange) {
+        if let (RequestBody::Edited, Some(exchange)) = (body, &self.exchange) {
             let (body, headers) = (exchange.request_body(), MapType::HttpRequestHeaders);
             host::set_header(headers, "content-length", Some(&body.len().to_string()));
             host::set_buffer(BufferType::HttpRequestBody, WHOLE, body);

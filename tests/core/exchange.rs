@@ -15,6 +15,7 @@ use attache::{
     },
     handoff::ticket::Ticket,
     http_call::CallResult,
+    inlet::Inlet,
     region::Region::{Eu, Us},
 };
 use serde_json::{Value, json};
@@ -308,7 +309,7 @@ fn a_stream_that_has_begun_has_a_deadline_of_its_own() {
 
 #[test]
 fn each_region_lists_the_models_it_reaches() {
-    for (region, first, count) in [(Us, "anywhere", 18), (Eu, "stays-in-eu", 1)] {
+    for (region, first, count) in [(Us, "anywhere", 19), (Eu, "stays-in-eu", 1)] {
         let mut exchange = Exchange::new(play::gateway(region), REQUEST_ID.to_owned());
         let head = RequestHead {
             method: "GET".to_owned(),
@@ -339,7 +340,7 @@ fn a_listed_model_has_what_its_entry_says() {
         entry.extend(fields.as_object().unwrap().clone());
         let config = Rc::new(Config::parse(&document).unwrap());
         let gateway = Gateway { config, ..(*play::gateway(Us)).clone() };
-        let list: Value = serde_json::from_slice(&models::list(&gateway)).unwrap();
+        let list: Value = serde_json::from_slice(&models::list(&gateway, Inlet::Chat)).unwrap();
         let data = list["data"].as_array().unwrap().iter();
         data.clone().find(|model| model["id"] == "gpt-4.1").unwrap().clone()
     };

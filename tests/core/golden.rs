@@ -6,12 +6,15 @@
 //! - `stream`: what a provider streams; the output is what the client gets, and with
 //!   `in_one_piece` the same answer unstreamed, which must say the same.
 //!
-//! `asked` are parameters of the request behind an answer or a stream.
+//! `asked` are parameters of the request behind an answer or a stream. With `path`, the request is
+//! one of the Messages API, with these `headers`.
 
 #[cfg(all(target_family = "wasm", target_os = "unknown"))]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
-use attache::region::Region;
+use attache::{
+    api_schema::translation::TranslatedRequest, attempt::Attempt, region::Region, reply::Reply,
+};
 use serde_json::{Map, Value, json};
 
 use testkit::{
@@ -36,7 +39,7 @@ fn every_case_gives_its_output() {
 #[cfg(not(target_family = "wasm"))]
 fn every_file_is_a_case() {
     let named: Vec<String> = CASES.iter().map(|(name, _)| format!("{name}.json")).collect();
-    for schema in ["openai", "anthropic", "gemini"] {
+    for schema in ["openai", "anthropic", "gemini", "messages"] {
         let folder = format!("{}/tests/golden/{schema}", env!("CARGO_MANIFEST_DIR"));
         for file in std::fs::read_dir(folder).unwrap() {
             let name = format!("{schema}/{}", file.unwrap().file_name().to_str().unwrap());
@@ -80,16 +83,27 @@ fn play_pair(pair: &mut Value) {
     let input = &pair["input"];
     let parts = ["request", "answer", "stream"].map(|part| input.get(part));
     pair["output"] = match parts {
-        [Some(request), None, None] => play_request(request),
+        [Some(request), None, None] => play_request(input, request),
         [None, Some(answer), None] => play_answer(input, answer),
         [None, None, Some(stream)] => play_stream(input, stream),
         _ => panic!("not one of request, answer and stream: {input}"),
     };
 }
 
-fn play_request(request: &Value) -> Value {
-    let body = play::request(request);
-    let (mut attempt, outgoing, cluster) = match play::ask(&play::gateway(Region::Us), &body) {
+/// Sends a request with these parameters by the path of the case.
+fn ask(input: &Value, parameters: &Value) -> Result<(Attempt, TranslatedRequest, String), Reply> {
+    let gateway = play::gateway(Region::Us);
+    match input["path"].as_str() {
+        None => play::ask(&gateway, &play::request(parameters)),
+        Some(path) => {
+            let head = play::head_for(path, &input["headers"]);
+            play::ask_at(&gateway, head, &play::messages_request(parameters))
+        }
+    }
+}
+
+fn play_request(input: &Value, request: &Value) -> Value {
+    let (mut attempt, outgoing, cluster) = match ask(input, request) {
         Ok(asked) => asked,
         Err(reply) => return Got::from(reply).show(),
     };
@@ -109,7 +123,7 @@ fn play_request(request: &Value) -> Value {
     if let Some((_, report)) = got.headers.iter().find(|(name, _)| *name == "x-attache-params") {
         show("x-attache-params", json!(report));
     }
-    if !got.is_stream() {
+    if !got.is_stream() && input.get("path").is_none() {
         show("echo", got.show()["body"]["request"].clone());
     }
     Value::Object(shown)
@@ -125,8 +139,7 @@ fn call_of_a_tool() -> Value {
 }
 
 fn play_answer(input: &Value, answer: &Value) -> Value {
-    let body = play::request(&input["asked"]);
-    let (mut attempt, ..) = play::ask(&play::gateway(Region::Us), &body).unwrap();
+    let (mut attempt, ..) = ask(input, &input["asked"]).unwrap();
     let said = answer["body"].as_str().map_or_else(|| answer["body"].to_string(), str::to_owned);
     play::receive(&mut attempt, play::head(answer), &[said.as_bytes()]).show()
 }
@@ -134,8 +147,7 @@ fn play_answer(input: &Value, answer: &Value) -> Value {
 fn play_stream(input: &Value, stream: &Value) -> Value {
     let mut asked = input["asked"].clone();
     asked["stream"] = json!(true);
-    let body = play::request(&asked);
-    let (mut attempt, ..) = play::ask(&play::gateway(Region::Us), &body).unwrap();
+    let (mut attempt, ..) = ask(input, &asked).unwrap();
     let said = play::provider_stream(stream);
     play::receive(&mut attempt, play::stream_head(), &[said.as_bytes()]).show()
 }

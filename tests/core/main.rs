@@ -1,5 +1,6 @@
 //! Both roles played against each other without a host: natively, and under Node.
 
+mod aliases;
 mod attempts;
 #[cfg(not(target_family = "wasm"))]
 mod configuration;
@@ -9,6 +10,7 @@ mod exchange;
 mod golden;
 mod hostile;
 mod limits;
+mod messages;
 mod quota;
 #[cfg(not(target_family = "wasm"))]
 mod regions;

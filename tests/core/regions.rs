@@ -3,12 +3,14 @@
 use std::rc::Rc;
 
 use attache::{
+    attempt::DraftContext,
     chat::request,
     config::Config,
     gateway::{
         Ejections, Exchange, Gateway, Input, RequestHead,
         plan::{Plan, PlanIndex},
     },
+    inlet::Inlet,
     region::Region::{self, Eu, Global, Us},
 };
 use serde_json::{Value, json};
@@ -23,8 +25,8 @@ fn sample() -> Rc<Config> {
 /// The clusters of all attempts of a request, in the order of the plan and on the ticket.
 fn clusters(gateway: &Gateway, body: &Value) -> Option<Vec<String>> {
     let body = body.to_string();
-    let plan =
-        Plan::new(gateway, "demo", play::REQUEST_ID, request::parameters(body.as_bytes()).unwrap());
+    let exchange = DraftContext { request_id: play::REQUEST_ID, inlet: Inlet::Chat };
+    let plan = Plan::new(gateway, "demo", exchange, request::parameters(body.as_bytes()).unwrap());
     let (plan, _) = plan.ok()?;
     let places = (0..=plan.max_retries()).map(PlanIndex::new);
     let planned = places.map(|index| plan.get(index).unwrap());

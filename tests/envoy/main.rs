@@ -5,6 +5,7 @@
 #![cfg(not(target_family = "wasm"))]
 
 mod access_log;
+mod aliases;
 mod answers;
 mod attempts;
 mod bad_input;
@@ -19,6 +20,7 @@ mod istio;
 mod keys;
 mod lanes;
 mod limiter;
+mod messages;
 mod metrics;
 mod pages;
 mod playground;

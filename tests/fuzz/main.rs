@@ -17,7 +17,11 @@ use std::{
 };
 
 use attache::{
-    api_schema::origin::ResponseHead, attempt::Attempt, gateway::Gateway, region::Region,
+    api_schema::{origin::ResponseHead, translation::TranslatedRequest},
+    attempt::Attempt,
+    gateway::Gateway,
+    region::Region,
+    reply::Reply,
 };
 use serde_json::{Value, json};
 
@@ -65,10 +69,42 @@ decoders! {
     gemini_answers: answer of "answer" in "gemini",
     gemini_streams: stream of "stream" in "gemini",
     gemini_errors: error of "answer" in "gemini",
+    messages_requests: request of "request" in "messages",
+    messages_answers: answer of "answer" in "messages",
+    messages_streams: stream of "stream" in "messages",
+    messages_errors: error of "answer" in "messages",
 }
 
-/// The request of a golden case, and what it holds under a key.
-type Case = (Value, Value);
+/// The request of a golden case, with its path if it is not the chat API's, and what it holds under a
+/// key.
+type Case = (Asked, Value);
+
+/// A request of a client.
+#[derive(Clone)]
+struct Asked {
+    path: Option<String>,
+    parameters: Value,
+}
+
+impl Asked {
+    fn body(&self) -> Vec<u8> {
+        match self.path {
+            Some(_) => play::messages_request(&self.parameters),
+            None => play::request(&self.parameters),
+        }
+    }
+
+    fn send(
+        &self,
+        gateway: &Rc<Gateway>,
+        body: &[u8],
+    ) -> Result<(Attempt, TranslatedRequest, String), Reply> {
+        match &self.path {
+            Some(path) => play::ask_at(gateway, play::head_for(path, &Value::Null), body),
+            None => play::ask(gateway, body),
+        }
+    }
+}
 
 fn cases(schema: &str, key: &str) -> Vec<Case> {
     let mut found = Vec::new();
@@ -76,9 +112,11 @@ fn cases(schema: &str, key: &str) -> Vec<Case> {
         let document: Value = serde_json::from_str(text).unwrap();
         let pairs = document.as_array().cloned().unwrap_or_else(|| vec![document]);
         let inputs = pairs.iter().map(|pair| &pair["input"]);
-        found.extend(
-            inputs.filter_map(|input| Some((input["asked"].clone(), input.get(key)?.clone()))),
-        );
+        let asked = |input: &Value| {
+            let path = input["path"].as_str().map(str::to_owned);
+            Asked { path, parameters: input["asked"].clone() }
+        };
+        found.extend(inputs.filter_map(|input| Some((asked(input), input.get(key)?.clone()))));
     }
     found
 }
@@ -121,20 +159,20 @@ impl Drop for ShowSeed<'_> {
 
 /// A client's request becomes a provider's, or is refused.
 fn request(random: &mut Rng, gateway: &Rc<Gateway>, cases: &[Case]) {
-    let (_, mut parameters) = random.choice(cases).unwrap().clone();
+    let (asked, mut parameters) = random.choice(cases).unwrap().clone();
     for _ in 0..=random.usize(..2) {
         mutate(random, &mut parameters);
     }
-    let mut body = match parameters.is_object() {
-        true => play::request(&parameters),
-        false => parameters.to_string().into_bytes(),
+    let asked = Asked { parameters, ..asked };
+    let mut body = match asked.parameters.is_object() {
+        true => asked.body(),
+        false => asked.parameters.to_string().into_bytes(),
     };
     if random.usize(..3) == 0 {
         damage(random, &mut body);
     }
     let shown = String::from_utf8_lossy(&body).into_owned();
-    let asked = bounded(body.len(), &shown, || play::ask(gateway, &body));
-    match asked {
+    match bounded(body.len(), &shown, || asked.send(gateway, &body)) {
         Ok((_, outgoing, _)) => {
             let sent: Value = serde_json::from_slice(&outgoing.body)
                 .unwrap_or_else(|error| panic!("{error} in what leaves for {shown}"));
@@ -207,18 +245,18 @@ fn ask(
     random: &mut Rng,
     gateway: &Rc<Gateway>,
     cases: &[Case],
-    own: &Value,
+    own: &Asked,
     more: &Value,
 ) -> Attempt {
     let mut asked =
         if random.usize(..8) == 0 { &random.choice(cases).unwrap().0 } else { own }.clone();
-    if asked.is_null() {
-        asked = json!({});
+    if asked.parameters.is_null() {
+        asked.parameters = json!({});
     }
     for (name, value) in more.as_object().unwrap() {
-        asked[name] = value.clone();
+        asked.parameters[name] = value.clone();
     }
-    let (attempt, ..) = play::ask(gateway, &play::request(&asked)).unwrap();
+    let (attempt, ..) = asked.send(gateway, &asked.body()).unwrap();
     attempt
 }
 
@@ -249,7 +287,8 @@ fn check(got: &Got, said: usize, what: &str) {
     if got.is_stream() {
         let events = play::events(body);
         let last = events.last().unwrap();
-        assert!(*last == json!("[DONE]") || last.get("error").is_some(), "{last} for {what}");
+        let is_end = *last == json!("[DONE]") || last["type"] == "message_stop";
+        assert!(is_end || last.get("error").is_some(), "{last} for {what}");
     } else {
         let body: Value = serde_json::from_slice(body).unwrap();
         assert_eq!(body.get("error").is_some(), status != 200, "{body} for {what}");

@@ -7,6 +7,7 @@ use attache::{
     chat::{attempt_log::AttemptLog, request_variant::RequestVariant},
     config::{Config, Deadlines},
     handoff::ticket::{AttemptTarget, EXHAUSTED_CLUSTER, Lane, Ticket},
+    inlet::Inlet,
     quota::LimitStatus,
     region::Region,
     time::Timestamp,
@@ -37,6 +38,7 @@ fn ticket(lane: Lane, deadlines: &Deadlines, cluster: &str) -> Ticket {
         account: "demo".to_owned(),
         limit_status: LimitStatus::parse("30/29/1750000060000"),
         attempt_log: AttemptLog::default().with_attempt("gpt-5", 503, Duration::from_millis(20)),
+        inlet: Inlet::Chat,
     }
 }
 

@@ -159,11 +159,14 @@ impl std::fmt::Debug for Answer {
     }
 }
 
-/// The data of one event as our own gateway writes it: one line of data, or a comment.
+/// The data of one event as our own gateway writes it: one line of data, perhaps after a line with its
+/// type, or a comment.
 fn data_of(event: &str) -> Option<String> {
     if event.starts_with(':') {
         return None;
     }
+    let typed = event.strip_prefix("event: ").and_then(|rest| rest.split_once('\n'));
+    let event = typed.map_or(event, |(_, data)| data);
     let data = event.strip_prefix("data: ").unwrap_or_else(|| panic!("no event: `{event}`"));
     assert!(!data.contains('\n'), "more than one line: `{event}`");
     Some(data.to_owned())

@@ -62,14 +62,28 @@ pub fn client_head() -> ClientHead {
         content_type: Some("application/json".to_owned()),
         content_encoding: None,
         account: Some("acme".to_owned()),
-        end: false,
+        ..ClientHead::default()
     }
+}
+
+/// A request for another path, with its headers, of the same account.
+pub fn head_for(path: &str, headers: &Value) -> ClientHead {
+    let headers = headers.as_object().into_iter().flatten();
+    let headers = headers.map(|(name, value)| (name.clone(), value.as_str().unwrap().to_owned()));
+    let (head, _) = ClientHead::from_headers(headers.collect(), false);
+    let ClientHead { method, content_type, account, .. } = client_head();
+    ClientHead { method, content_type, account, path: path.to_owned(), ..head }
 }
 
 /// What the gateway role does with a body.
 pub fn exchange(gateway: &Rc<Gateway>, body: &[u8]) -> Output {
+    exchange_at(gateway, client_head(), body)
+}
+
+/// What the gateway role does with a head and a body.
+pub fn exchange_at(gateway: &Rc<Gateway>, head: ClientHead, body: &[u8]) -> Output {
     let mut exchange = Exchange::new(Rc::clone(gateway), REQUEST_ID.to_owned());
-    assert_eq!(exchange.on(Input::Head(client_head()), sent), Output::Wait);
+    assert_eq!(exchange.on(Input::Head(head), sent), Output::Wait);
     exchange.on(Input::Body(body.to_vec()), sent)
 }
 
@@ -78,7 +92,16 @@ pub fn ask(
     gateway: &Rc<Gateway>,
     body: &[u8],
 ) -> Result<(Attempt, TranslatedRequest, String), Reply> {
-    let (ticket, drafted) = match exchange(gateway, body) {
+    ask_at(gateway, client_head(), body)
+}
+
+/// A request with a head of its own on its way.
+pub fn ask_at(
+    gateway: &Rc<Gateway>,
+    head: ClientHead,
+    body: &[u8],
+) -> Result<(Attempt, TranslatedRequest, String), Reply> {
+    let (ticket, drafted) = match exchange_at(gateway, head, body) {
         Output::Send { ticket, request, .. } => ((*ticket).clone(), Some(request)),
         Output::Forward { ticket, .. } => (ticket, None),
         Output::Reply(reply) => return Err(reply),
@@ -86,14 +109,14 @@ pub fn ask(
     };
     // What fails is told to the client, not tried again: that has tests of its own.
     let ticket = Ticket { rest: Vec::new(), ..ticket };
-    let cluster = ticket.target.cluster.clone();
+    let (cluster, inlet) = (ticket.target.cluster.clone(), ticket.inlet);
     match Attempt::new(&site(gateway, &cluster), ticket, body, sent()) {
         Ok((attempt, outgoing)) => {
             // The plan's fit and a second reading of the body come to the same request.
             assert!(drafted.is_none_or(|drafted| drafted == outgoing), "{outgoing:?}");
             Ok((attempt, outgoing, cluster))
         }
-        Err(error) => Err(Reply::error(&error, REQUEST_ID)),
+        Err(error) => Err(Reply::error(&error, REQUEST_ID, inlet)),
     }
 }
 
@@ -227,7 +250,7 @@ impl From<Reply> for Got {
     }
 }
 
-/// The data of each event of a client's stream, which may hold nothing else.
+/// The data of each event of a client's stream, which may hold nothing else but the type of the data.
 pub fn events(stream: &[u8]) -> Vec<Value> {
     let text = std::str::from_utf8(stream).unwrap();
     let body = text.strip_suffix("\n\n").unwrap_or_else(|| panic!("no blank line ends {text:?}"));
@@ -235,9 +258,18 @@ pub fn events(stream: &[u8]) -> Vec<Value> {
         .map(|event| match event.strip_prefix("data: ") {
             Some("[DONE]") => json!("[DONE]"),
             Some(data) => serde_json::from_str(data).unwrap_or_else(|e| panic!("{e}: {data}")),
-            None => panic!("an event with more than one line of data: {event:?}"),
+            None => typed_event(event),
         })
         .collect()
+}
+
+/// The data of an event of the Messages API, whose type comes twice.
+fn typed_event(event: &str) -> Value {
+    let typed = event.strip_prefix("event: ").and_then(|rest| rest.split_once("\ndata: "));
+    let Some((kind, data)) = typed else { panic!("neither data nor a typed event: {event:?}") };
+    let data: Value = serde_json::from_str(data).unwrap_or_else(|e| panic!("{e}: {data}"));
+    assert_eq!(data["type"], kind, "{event:?}");
+    data
 }
 
 /// A provider's stream from a list: strings stand as they are, anything else is an event's data.
@@ -267,7 +299,16 @@ pub fn stream_head() -> ResponseHead {
 
 /// A chat request with these parameters, and with a model and messages if they name none.
 pub fn request(parameters: &Value) -> Vec<u8> {
-    let mut request = json!({"model": "gpt-4.1", "messages": [{"role": "user", "content": "Hi"}]});
+    fill(json!({"model": "gpt-4.1", "messages": [{"role": "user", "content": "Hi"}]}), parameters)
+}
+
+/// A request of the Messages API with these fields, and with those that it needs if they name none.
+pub fn messages_request(fields: &Value) -> Vec<u8> {
+    let messages = json!([{"role": "user", "content": "Hi"}]);
+    fill(json!({"model": "gpt-4.1", "max_tokens": 100, "messages": messages}), fields)
+}
+
+fn fill(mut request: Value, parameters: &Value) -> Vec<u8> {
     for (name, value) in parameters.as_object().into_iter().flatten() {
         request[name] = value.clone();
     }

@@ -14,11 +14,23 @@ pub(crate) struct AnthropicDecoder {
     /// The names of tools as they were sent, and as the client knows them.
     names: Rc<ToolNames>,
     progress: Box<StreamProgress>,
+    /// `true` if the client asked in Claude's own API.
+    is_original: bool,
 }
 
 impl AnthropicDecoder {
     pub(super) fn new(names: ToolNames) -> Self {
-        Self { names: Rc::new(names), progress: Box::default() }
+        Self { names: Rc::new(names), progress: Box::default(), is_original: false }
+    }
+
+    /// Creates a decoder for a request that came in Claude's own API.
+    pub(super) fn of_original() -> Self {
+        Self { is_original: true, ..Self::new(ToolNames::default()) }
+    }
+
+    /// Returns `true` if the answer may go to the client as it comes.
+    pub(crate) fn is_original(&self) -> bool {
+        self.is_original
     }
 
     /// Decodes a whole answer.

@@ -7,6 +7,7 @@ use std::{borrow::Cow, num::NonZeroU32};
 use super::{
     cache_control::{CacheMarks, MAX_MARKS, is_known_cache_control, is_known_mark},
     messages::to_turns,
+    original::{self, forget_translation},
     request::AnthropicRequest,
     response_format::OutputFormat,
     thinking::{BUDGETS, MIN_BUDGET, SAMPLING, ThinkingMode, thinks_by_default},
@@ -29,7 +30,7 @@ pub(crate) fn fit<'q>(
     request: &'q Request<'q>,
     target: &Target<'_>,
 ) -> AnthropicRequest<'q> {
-    let mut mistakes = Vec::new();
+    let (mut mistakes, refused) = (Vec::new(), fit.refused.len());
     let mut conversation = to_turns(&request.messages, &mut mistakes);
     let mut tools = AnthropicTools::new(request, fit, &mut mistakes);
     fit_thinking(fit, request, target, &conversation, &tools);
@@ -55,7 +56,12 @@ pub(crate) fn fit<'q>(
     // The fit to the model has reported some of the mistakes already.
     mistakes.retain(|own| fit.refused.iter().all(|other| other.param != own.param));
     fit.refused.append(&mut mistakes);
-    AnthropicRequest { conversation, tools, format, thinking }
+    let mut keeps_thinking = false;
+    if let Some(original) = &request.parameters.original {
+        forget_translation(fit, refused);
+        keeps_thinking = original::keeps_thinking(original, request, fit, target.model);
+    }
+    AnthropicRequest { conversation, tools, format, thinking, keeps_thinking }
 }
 
 /// Returns whether the model can continue an answer that the conversation ends in. None does while

@@ -4,7 +4,9 @@
 use super::{
     cache_control::write_cache_control,
     decoder::AnthropicDecoder,
+    fields::{write_model, write_thinking},
     names::RULES,
+    original::write_body,
     response_format::OutputFormat,
     thinking::{SAMPLING, ThinkingMode},
     tools::AnthropicTools,
@@ -14,18 +16,18 @@ use crate::{
     api_schema::{
         stop_sequences::stop_sequences, tool_names::ToolNames, translation::TranslationInput,
     },
-    chat::{effort::Effort, parameter::Parameter},
+    chat::parameter::Parameter,
     config::{Quirk, Target},
     fit::{Fit, StreamMode},
     json::{Object, list},
 };
 
-/// The version of the API on Vertex AI, which is sent in the body: Vertex AI, *Claude models*.
-const VERTEX_VERSION: &str = "vertex-2023-10-16";
+/// The version of the API: Claude API, *Versioning*. Later versions take no sampling parameters for
+/// any model.
+const VERSION: &str = "2023-06-01";
 
-/// The headers of every request: Claude API, *Versioning*. Later versions take no sampling
-/// parameters for any model.
-pub(crate) const HEADERS: &[(&str, &str)] = &[("anthropic-version", "2023-06-01")];
+/// The path of the count of tokens: Claude API reference, *Count tokens in a Message*.
+const COUNT_PATH: &str = "/messages/count_tokens";
 
 /// A request that the fit has translated and that is not written yet.
 #[derive(Debug)]
@@ -34,6 +36,18 @@ pub(crate) struct AnthropicRequest<'q> {
     pub(super) tools: AnthropicTools<'q>,
     pub(super) format: OutputFormat,
     pub(super) thinking: ThinkingMode,
+    /// `true` for a request in Claude's own API whose way of thinking the target takes as it is.
+    pub(super) keeps_thinking: bool,
+}
+
+/// Returns the headers of a request. Features that the client asks for go along with its own fields.
+pub(crate) fn headers(input: &TranslationInput<'_, '_>) -> Vec<(&'static str, String)> {
+    let mut headers = vec![("anthropic-version", VERSION.to_owned())];
+    let betas = input.inlet.betas();
+    if !betas.is_empty() && input.request.parameters.original.is_some() {
+        headers.push(("anthropic-beta", betas.to_string()));
+    }
+    headers
 }
 
 /// Writes a request. Returns its path below the base URL, its body, and the decoder of its answer.
@@ -41,8 +55,17 @@ pub(crate) fn request(
     input: &TranslationInput<'_, '_>,
     request: &AnthropicRequest<'_>,
 ) -> ((String, Vec<u8>), AnthropicDecoder) {
-    let AnthropicRequest { conversation, tools, format, thinking } = request;
     let (fit, target) = (input.fit, &input.target);
+    if let Some(original) = &input.request.parameters.original {
+        let thinking = (!request.keeps_thinking).then_some((request.thinking, &request.format));
+        let body = write_body(input, original, thinking);
+        let path = match input.inlet.counts_tokens() {
+            true => COUNT_PATH.to_owned(),
+            false => path(target, fit.stream),
+        };
+        return ((path, body), AnthropicDecoder::of_original());
+    }
+    let AnthropicRequest { conversation, tools, format, thinking, .. } = request;
     let names = ToolNames::of_request(RULES, input.request);
     let mut out = Vec::with_capacity(input.request.parameters.length() + 256);
     let mut body = Object::open(&mut out);
@@ -66,15 +89,6 @@ fn path(target: &Target<'_>, stream: StreamMode) -> String {
     format!("/models/{}:{method}", target.endpoint.upstream_model)
 }
 
-/// Writes the model, or on Vertex AI, whose path names the model, the version of the API.
-fn write_model(body: &mut Object<'_>, target: &Target<'_>) {
-    if target.provider.has(Quirk::RawPredict) {
-        body.value("anthropic_version", VERTEX_VERSION);
-    } else {
-        body.value("model", &target.endpoint.upstream_model);
-    }
-}
-
 fn write_sampling(body: &mut Object<'_>, fit: &Fit<'_>) {
     for parameter in SAMPLING {
         fit.value(parameter).map(|json| body.raw(parameter.name(), json));
@@ -84,45 +98,6 @@ fn write_sampling(body: &mut Object<'_>, fit: &Fit<'_>) {
             out.extend_from_slice(sequence.json().as_bytes());
         });
     }
-}
-
-/// Writes the way of thinking and the format of the answer, which share `output_config`. The
-/// display is given because the newest models omit the text of their thinking by default (guide
-/// *Adaptive thinking*).
-fn write_thinking(body: &mut Object<'_>, thinking: ThinkingMode, format: &OutputFormat) {
-    match thinking {
-        ThinkingMode::Budget(budget) => {
-            body.object("thinking", |thinking| {
-                thinking.value("type", "enabled").value("budget_tokens", &budget);
-            });
-        }
-        ThinkingMode::Adaptive(_) => {
-            body.object("thinking", |thinking| {
-                thinking.value("type", "adaptive").value("display", "summarized");
-            });
-        }
-        ThinkingMode::Disabled => {
-            body.object("thinking", |thinking| {
-                thinking.value("type", "disabled");
-            });
-        }
-        ThinkingMode::None | ThinkingMode::Effort(_) => {}
-    }
-    let effort = match thinking {
-        ThinkingMode::Adaptive(effort) | ThinkingMode::Effort(effort) => Some(effort),
-        ThinkingMode::None | ThinkingMode::Disabled | ThinkingMode::Budget(_) => None,
-    };
-    if effort.is_some() || matches!(format, OutputFormat::Schema(_)) {
-        body.object("output_config", |output| {
-            effort.map(|effort| output.value("effort", effort_name(effort)));
-            format.write(output);
-        });
-    }
-}
-
-/// Returns Claude's name of an effort. Its lowest is `low`.
-fn effort_name(effort: Effort) -> &'static str {
-    if effort <= Effort::Low { "low" } else { effort.name() }
 }
 
 fn write_rest(body: &mut Object<'_>, input: &TranslationInput<'_, '_>) {

@@ -10,6 +10,7 @@ use crate::{
     api_schema::{self, PreparedRequest, translation::TranslationInput},
     chat::request::{Request, parameters},
     config::Config,
+    inlet::Inlet,
     region::Region,
 };
 
@@ -52,7 +53,8 @@ fn sent(fields: &Value, request: &Value) -> (Value, String) {
     let target = config.target("m", Region::Us).unwrap();
     let PreparedRequest { fit, schema_request } = api_schema::prepare(&request, &target);
     assert_eq!(fit.refused, [], "{body}");
-    let input = TranslationInput { request: &request, fit: &fit, target, request_id: "id" };
+    let (request_id, inlet) = ("id", Inlet::Chat);
+    let input = TranslationInput { request: &request, fit: &fit, target, request_id, inlet };
     let (translated, _) = api_schema::translate(&input, &schema_request).unwrap();
     (serde_json::from_slice(&translated.body).unwrap(), fit.report())
 }

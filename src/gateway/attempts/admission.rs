@@ -7,6 +7,7 @@ use crate::{
     chat::error::Error,
     failover::{AttemptReason, Failure},
     gateway::{Caller, Output, plan::PlanIndex},
+    inlet::Inlet,
     metrics::TelemetryEvent,
     quota::{self, Counted, LimitStatus, Verdict, service::RateLimitResponse},
     reply::Reply,
@@ -48,10 +49,11 @@ impl Admissions {
     pub(super) fn limit_headers(
         &self,
         model: &str,
+        inlet: Inlet,
         now: Timestamp,
     ) -> impl Iterator<Item = (&'static str, String)> + use<> {
         let status = self.limit_status(model);
-        status.map(|status| status.headers(model, now)).into_iter().flatten()
+        status.map(|status| inlet.limit_headers(&status, model, now)).into_iter().flatten()
     }
 }
 
@@ -146,7 +148,8 @@ impl Attempts {
         let model = self.plan.get(index).map_or("", |planned| &planned.model);
         self.log = self.log.with_attempt(model, error.status(), Duration::ZERO);
         let reply = reply.unwrap_or_else(|| {
-            let mut reply = Reply::failed(&error, &self.caller.request_id, &self.log);
+            let mut reply =
+                Reply::failed(&error, &self.caller.request_id, &self.log, self.caller.inlet);
             reply.headers.extend(headers);
             reply
         });

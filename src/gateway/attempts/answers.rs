@@ -9,7 +9,7 @@ use crate::{
     attempt::{Attempt, AttemptDraft, Step, response_head},
     chat::{attempt_log::AttemptLog, error::Error, request_variant::RequestVariant},
     failover::{AttemptReason, Failure, envoy::Cause},
-    gateway::{Gateway, Output, plan::PlanIndex},
+    gateway::{Caller, Gateway, Output, plan::PlanIndex},
     handoff::{
         headers::ATTEMPTS,
         ticket::{Lane, Ticket},
@@ -121,10 +121,10 @@ impl Attempts {
     /// Goes on after an attempt whose request cannot be translated.
     fn on_untranslated(&mut self, index: PlanIndex, error: Error, now: Timestamp) -> Output {
         let Failure { error, failover } = error.into();
-        let request_id = &self.caller.request_id;
+        let Caller { request_id, inlet, .. } = &self.caller;
         let reply = match index {
-            PlanIndex::FIRST => Reply::error(&error, request_id),
-            _ => Reply::failed(&error, request_id, &self.log),
+            PlanIndex::FIRST => Reply::error(&error, request_id, *inlet),
+            _ => Reply::failed(&error, request_id, &self.log, *inlet),
         };
         self.advance(index, failover, reply, now)
     }

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use super::{Plan, PlannedAttempt};
 use crate::{
     api_schema::{self, PreparedRequest},
-    attempt::AttemptDraft,
+    attempt::{AttemptDraft, DraftContext},
     chat::{
         error::Error,
         mistake::{Mistake, MistakeKind},
@@ -28,7 +28,7 @@ impl Plan {
     pub fn new(
         gateway: &Gateway,
         account: &str,
-        request_id: &str,
+        exchange: DraftContext<'_>,
         parameters: Parameters<'_>,
     ) -> Result<(Self, Option<FirstDraft>), Vec<Mistake>> {
         let (request, mut mistakes) = Request::check(parameters);
@@ -45,22 +45,27 @@ impl Plan {
         else {
             return Err(mistakes);
         };
+        let counts_tokens = exchange.inlet.counts_tokens();
+        let is_stream = request.stream && !counts_tokens;
         // The body of a request with a transcript is not complete yet.
-        let is_drafted = !request.stream && !request.parameters.has(Parameter::TranscriptId);
+        let is_drafted = !is_stream && !request.parameters.has(Parameter::TranscriptId);
         let draft = is_drafted.then(|| {
             let cluster = gateway.cluster(&primary.provider, primary.region);
-            AttemptDraft::new(&cluster, &request, target, &prepared, request_id)
+            AttemptDraft::new(&cluster, &request, target, &prepared, exchange)
         });
         let hedge = config.hedge_ms.map(u64::from).map(Duration::from_millis);
         let PlannedFallbacks { mut attempts, default_depth } = fallbacks;
         let depth = config.depth.map_or(default_depth, usize::from);
-        attempts.truncate(if request.fail_fast { 0 } else { depth });
+        // Another model would count tokens otherwise.
+        let is_single = request.fail_fast || counts_tokens;
+        attempts.truncate(if is_single { 0 } else { depth });
         let total = &mut primary.deadlines.total;
         *total = request.max_timeout.map_or(*total, |own| own.min(*total));
         let plan = Self {
-            lane: if request.stream { Lane::Stream } else { Lane::Answer },
+            lane: if is_stream { Lane::Stream } else { Lane::Answer },
             hedge: hedge.or(primary.hedge).filter(|hedge| !hedge.is_zero()),
             max_timeout: request.max_timeout,
+            shown_model: gateway.config.shown_name(&primary.model, &request.model).to_owned(),
             retry: config.retry.unwrap_or(true) && !request.fail_fast,
             fallbacks: attempts,
             primary,

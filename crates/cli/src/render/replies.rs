@@ -8,6 +8,8 @@ pub(super) struct LocalReplyView {
     op: &'static str,
     status: u16,
     kind: &'static str,
+    /// The type of the error in the Messages API.
+    messages_kind: &'static str,
     code: &'static str,
     message: String,
 }
@@ -17,7 +19,7 @@ pub(super) fn replies() -> Vec<LocalReplyView> {
     let invalid = "invalid_request_error";
     let reply = |op, status, kind, code, message: &str| {
         let message = message.to_owned();
-        LocalReplyView { op, status, kind, code, message }
+        LocalReplyView { op, status, kind, messages_kind: messages_kind(status), code, message }
     };
     vec![
         reply(
@@ -38,4 +40,16 @@ pub(super) fn replies() -> Vec<LocalReplyView> {
         reply("GE", 500, "server_error", "internal_error", "the gateway failed"),
         reply("GE", 400, invalid, "invalid_request", "the request is not valid HTTP"),
     ]
+}
+
+/// Returns the type of an error in the Messages API.
+fn messages_kind(status: u16) -> &'static str {
+    match status {
+        401 => "authentication_error",
+        413 => "request_too_large",
+        503 => "overloaded_error",
+        408 | 504 => "timeout_error",
+        500.. => "api_error",
+        _ => "invalid_request_error",
+    }
 }

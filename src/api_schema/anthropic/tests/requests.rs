@@ -338,7 +338,7 @@ fn the_path_and_the_head_are_the_providers() {
     for (model, stream, path) in cases {
         let (_, outgoing) = ask(&json!({"model": model, "stream": stream})).unwrap();
         assert_eq!(outgoing.path, path);
-        assert_eq!(outgoing.headers, [("anthropic-version", "2023-06-01")]);
+        assert_eq!(outgoing.headers, [("anthropic-version", "2023-06-01".to_owned())]);
         let body: Value = serde_json::from_slice(&outgoing.body).unwrap();
         let version = body.get("anthropic_version").and_then(Value::as_str);
         let named = body.get("model").and_then(Value::as_str);

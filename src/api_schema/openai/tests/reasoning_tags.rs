@@ -212,7 +212,8 @@ fn answered(quirks: &Value, request: &Value) -> (Option<String>, Option<String>)
     let (request, _) = Request::check(parameters(body.as_bytes()).unwrap());
     let target = config.target("m", Region::Us).unwrap();
     let PreparedRequest { fit, schema_request } = api_schema::prepare(&request, &target);
-    let input = TranslationInput { request: &request, fit: &fit, target, request_id: "id" };
+    let inlet = Inlet::Chat;
+    let input = TranslationInput { request: &request, fit: &fit, target, request_id: "id", inlet };
     let (_, decoder) = api_schema::translate(&input, &schema_request).unwrap();
     let head = ResponseHead { status: 200, ..ResponseHead::default() };
     let origin = ResponseContext { provider: "p", model: "m", head: &head };

@@ -1,0 +1,258 @@
+//! Inlets: the APIs in which a client may ask. Each reads its requests into chat requests, and writes
+//! what the chat API says in its own form; between the two, all inlets are the same.
+
+use std::{
+    borrow::Cow,
+    time::{Duration, UNIX_EPOCH},
+};
+
+use crate::{
+    chat::{
+        answer::{Answer, UpstreamResponse},
+        attempt_log::AttemptLog,
+        delta::Delta,
+        envelope::Envelope,
+        error::Error,
+        finish::Finish,
+        parameter::Parameters,
+        request,
+        stream_writer::StreamWriter,
+        usage::Usage,
+    },
+    json::replace_lone_surrogates,
+    messages::{self, betas::Betas, request::ChatBody, stream_writer::MessagesStreamWriter},
+    quota::LimitStatus,
+    time::Timestamp,
+};
+
+/// API in which a client asks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Inlet {
+    /// The chat API.
+    #[default]
+    Chat,
+    /// The Messages API, with the features that the client asks for.
+    Messages(Betas),
+    /// The count of tokens of the Messages API, whose requests are the same but for fields of the
+    /// answer.
+    TokenCount(Betas),
+}
+
+/// Body of a request, read as a chat request.
+#[derive(Debug)]
+pub struct InletBody<'b> {
+    /// Body, in which lone surrogates are replaced: owned if there were any.
+    body: Cow<'b, [u8]>,
+    /// Chat request that the body was translated into, if it was none.
+    translated: Option<ChatBody>,
+}
+
+impl InletBody<'_> {
+    /// Returns the parameters of the chat request.
+    pub fn parameters(&self) -> Result<Parameters<'_>, Error> {
+        let mut parameters = match &self.translated {
+            None => request::checked_parameters(&self.body)?,
+            Some(chat) => chat.parameters(&self.body)?,
+        };
+        parameters.replaces_surrogates = matches!(self.body, Cow::Owned(_));
+        Ok(parameters)
+    }
+}
+
+impl Inlet {
+    /// Reads a client's body.
+    pub fn read<'b>(&self, body: &'b [u8]) -> Result<InletBody<'b>, Error> {
+        request::check_depth(body)?;
+        self.reread(body)
+    }
+
+    /// Reads a body that was read before.
+    pub fn reread<'b>(&self, body: &'b [u8]) -> Result<InletBody<'b>, Error> {
+        let body = replace_lone_surrogates(body).map_or(Cow::Borrowed(body), Cow::Owned);
+        let translated = match self {
+            Self::Chat => None,
+            Self::Messages(_) => {
+                Some(messages::request::to_chat(&body, &["max_tokens", "messages"])?)
+            }
+            Self::TokenCount(_) => Some(messages::request::to_chat(&body, &["messages"])?),
+        };
+        Ok(InletBody { body, translated })
+    }
+
+    /// Returns the body of an answer.
+    pub fn answer(
+        &self,
+        answer: &Answer<'_>,
+        envelope: &Envelope,
+        service: UpstreamResponse,
+    ) -> Vec<u8> {
+        match self {
+            Self::Chat => answer.to_json(envelope, service),
+            Self::Messages(_) | Self::TokenCount(_) => messages::answer::to_json(answer, envelope),
+        }
+    }
+
+    /// Returns the body of an answer that came in the inlet's own API.
+    pub fn relay(&self, body: &[u8], envelope: &Envelope) -> Vec<u8> {
+        match self {
+            Self::Chat => body.to_vec(),
+            Self::Messages(_) | Self::TokenCount(_) => {
+                messages::relay::answer(body, &envelope.model)
+            }
+        }
+    }
+
+    /// Returns the body of an error.
+    pub fn error(&self, error: &Error, request_id: &str, log: &AttemptLog) -> Vec<u8> {
+        match self {
+            Self::Chat => error.to_json(request_id, log),
+            Self::Messages(_) | Self::TokenCount(_) => {
+                messages::failure::to_json(error, request_id, log)
+            }
+        }
+    }
+
+    /// Returns the writer of a stream.
+    pub fn stream(&self, envelope: Envelope) -> InletStream {
+        match self {
+            Self::Chat => InletStream::Chat(StreamWriter::new(envelope)),
+            Self::Messages(_) | Self::TokenCount(_) => {
+                InletStream::Messages(MessagesStreamWriter::new(envelope))
+            }
+        }
+    }
+
+    /// Returns the headers of every response about its request.
+    pub fn id_header(&self, request_id: &str) -> Option<(&'static str, String)> {
+        match self {
+            Self::Chat => None,
+            Self::Messages(_) | Self::TokenCount(_) => Some((REQUEST_ID, request_id.to_owned())),
+        }
+    }
+
+    /// Returns the headers about an account's limit for a model. Claude API, *Rate limits*, "Response
+    /// headers".
+    pub fn limit_headers(
+        &self,
+        status: &LimitStatus,
+        model: &str,
+        now: Timestamp,
+    ) -> Vec<(&'static str, String)> {
+        let mut headers = Vec::from(status.headers(model, now));
+        if *self != Self::Chat {
+            let until = UNIX_EPOCH + Duration::from_secs(now.plus(status.left(now)).as_secs());
+            headers.extend([
+                ("anthropic-ratelimit-requests-limit", status.limit.to_string()),
+                ("anthropic-ratelimit-requests-remaining", status.remaining.to_string()),
+                (
+                    "anthropic-ratelimit-requests-reset",
+                    humantime::format_rfc3339_seconds(until).to_string(),
+                ),
+            ]);
+        }
+        headers
+    }
+
+    /// Returns the features of the Messages API that the client asks for.
+    pub fn betas(self) -> Betas {
+        match self {
+            Self::Chat => Betas::default(),
+            Self::Messages(betas) | Self::TokenCount(betas) => betas,
+        }
+    }
+
+    /// Returns `true` if an answer is a count of the request's tokens.
+    pub fn counts_tokens(self) -> bool {
+        matches!(self, Self::TokenCount(_))
+    }
+
+    /// Reads the word that [`Self::to_text`] wrote. No word: the chat API.
+    pub fn parse(text: Option<&str>) -> Option<Self> {
+        let Some(text) = text else { return Some(Self::Chat) };
+        match text.split_at_checked(1)? {
+            ("m", betas) => Some(Self::Messages(Betas::parse(betas))),
+            ("t", betas) => Some(Self::TokenCount(Betas::parse(betas))),
+            _ => None,
+        }
+    }
+
+    /// Returns a word for tickets. `None` for the chat API.
+    pub fn to_text(self) -> Option<String> {
+        match self {
+            Self::Chat => None,
+            Self::Messages(betas) => Some(format!("m{betas}")),
+            Self::TokenCount(betas) => Some(format!("t{betas}")),
+        }
+    }
+}
+
+/// Header with the id of a request. Claude API, *Errors*, "Request id".
+pub const REQUEST_ID: &str = "request-id";
+
+/// Writer of a stream, in the API of an inlet.
+#[derive(Debug)]
+#[expect(missing_docs, reason = "the names are those of the inlets")]
+pub enum InletStream {
+    Chat(StreamWriter),
+    Messages(MessagesStreamWriter),
+}
+
+/// Calls a method that all writers have.
+macro_rules! each {
+    ($stream:expr, $writer:ident => $call:expr) => {
+        match $stream {
+            Self::Chat($writer) => $call,
+            Self::Messages($writer) => $call,
+        }
+    };
+}
+
+impl InletStream {
+    /// Returns `true` once a client would notice the stream.
+    pub fn has_begun(&self) -> bool {
+        each!(self, writer => writer.has_begun())
+    }
+
+    /// Returns `true` if nothing of the answer is missing but its end.
+    pub fn is_finished(&self) -> bool {
+        each!(self, writer => writer.is_finished())
+    }
+
+    /// Returns `true` once the stream has ended.
+    pub fn has_ended(&self) -> bool {
+        each!(self, writer => writer.has_ended())
+    }
+
+    /// Returns the last count of tokens, if there was one.
+    pub fn usage(&self) -> Option<Usage> {
+        each!(self, writer => writer.usage())
+    }
+
+    /// Returns the finish reason, once there is one.
+    pub fn finish_reason(&self) -> Option<Finish> {
+        each!(self, writer => writer.finish_reason())
+    }
+
+    /// Returns the bytes written since the last call.
+    pub fn take_bytes(&mut self) -> Vec<u8> {
+        each!(self, writer => writer.take_bytes())
+    }
+
+    /// Writes the events of a delta.
+    pub fn write(&mut self, delta: &Delta<'_>) {
+        each!(self, writer => writer.write(delta));
+    }
+
+    /// Ends an interrupted stream with an error.
+    pub fn fail(&mut self, error: &Error) {
+        each!(self, writer => writer.fail(error));
+    }
+
+    /// Writes an event of the provider, whose deltas these are, as it is.
+    pub fn relay(&mut self, data: &[u8], deltas: &[Delta<'_>]) {
+        match self {
+            Self::Chat(writer) => deltas.iter().for_each(|delta| writer.write(delta)),
+            Self::Messages(writer) => writer.relay(data, deltas),
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! An estimate of the tokens of a request, for models whose providers do not count them.
+
+use serde_json::value::RawValue;
+
+use crate::{chat::object::ObjectFields, json::Object};
+
+/// Fields that a model reads.
+const READ_FIELDS: [&str; 3] = ["system", "messages", "tools"];
+
+/// Characters of English text and of code for each token. Claude API, *Glossary*: "approximately 3.5
+/// English characters".
+const CHARACTERS: u64 = 4;
+
+/// Tokens of an image or of a page: the most that Claude counts for one. Claude API, *Vision*.
+const MEDIA: u64 = 1600;
+
+/// Length from which a string without white space counts as an image or a document in base64.
+const MIN_MEDIA: usize = 1024;
+
+/// Returns the body of an answer with an estimate.
+pub fn to_json(body: &[u8]) -> Vec<u8> {
+    let fields: ObjectFields<'_> = serde_json::from_slice(body).unwrap_or_default();
+    let read = READ_FIELDS.iter().filter_map(|key| fields.get(key));
+    let tokens: u64 = read.map(RawValue::get).map(tokens_of).sum();
+    let mut out = Vec::new();
+    let mut answer = Object::open(&mut out);
+    answer.value("input_tokens", &tokens);
+    answer.close();
+    out
+}
+
+/// Returns the tokens of all strings in a JSON text, keys included.
+fn tokens_of(json: &str) -> u64 {
+    let (mut tokens, mut rest) = (0_u64, json);
+    while let Some((_, after)) = rest.split_once('"') {
+        let end = end_of_string(after);
+        let (string, tail) = after.split_at(end);
+        tokens = tokens.saturating_add(string_tokens(string));
+        rest = tail.get(1..).unwrap_or_default();
+    }
+    tokens
+}
+
+/// Returns the length of a string up to its closing quote.
+fn end_of_string(text: &str) -> usize {
+    let mut is_escaped = false;
+    let end = text.bytes().position(|byte| {
+        let is_end = byte == b'"' && !is_escaped;
+        is_escaped = byte == b'\\' && !is_escaped;
+        is_end
+    });
+    end.unwrap_or(text.len())
+}
+
+fn string_tokens(string: &str) -> u64 {
+    let is_media =
+        string.len() >= MIN_MEDIA && !string.bytes().any(|byte| b" \\\n".contains(&byte));
+    if is_media {
+        return MEDIA;
+    }
+    let ascii = string.bytes().filter(u8::is_ascii).count() as u64;
+    let other = string.chars().filter(|c| !c.is_ascii()).count() as u64;
+    ascii.div_ceil(CHARACTERS).saturating_add(other)
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+
+    #[test]
+    fn text_counts_by_its_length_and_an_image_as_one() {
+        let image = "A".repeat(5000);
+        let cases = [
+            (r#"{"messages":"abcdefgh","model":"long name"}"#.to_owned(), 2),
+            (r#"{"system":"a\"bc","messages":["äöü"]}"#.to_owned(), 5),
+            (format!(r#"{{"messages":["{image}","ab"]}}"#), 1601),
+            ("{}".to_owned(), 0),
+            ("x".to_owned(), 0),
+        ];
+        for (body, tokens) in cases {
+            let expected = format!("{{\"input_tokens\":{tokens}}}");
+            assert_eq!(String::from_utf8(to_json(body.as_bytes())).unwrap(), expected, "{body}");
+        }
+    }
+}
