@@ -195,6 +195,12 @@ compose: filter programs
     @bash .ci/setup envoy docker
     .build/docker/bin/python tests/compose.py --target {{ quote(target) }}
 
+# Checks the Helm chart: its objects, their schemas, and what Envoy Gateway makes of them
+[group("test")]
+helm: command
+    @bash .ci/setup istio docker helm
+    .build/docker/bin/python tests/helm.py --command "$ATTACHE_COMMAND"
+
 # Tests whether the quick tests fail when the code of a file is wrong: all of .cargo/mutants.toml, or `just mutants --re src/failover.rs`
 [group("test")]
 mutants *options:
