@@ -142,7 +142,7 @@ pub struct Parameters<'a> {
     pub is_fallback: bool,
     /// Paths of fields of another API's request that the chat API does not have.
     pub left_out: Vec<String>,
-    /// Whether a request without a limit for its answer has the default of the chat API.
+    /// Limit of the answer if the request names none.
     pub missing_limit: MissingLimit,
     /// The client's request in its own API, for a provider that has the same API.
     pub original: Option<Rc<OriginalRequest<'a>>>,
