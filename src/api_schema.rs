@@ -7,6 +7,7 @@ mod error;
 mod gemini;
 mod openai;
 pub mod origin;
+mod raw_items;
 mod stop_sequences;
 mod tool_call_input;
 mod tool_call_pieces;
