@@ -11,6 +11,7 @@ mod gemini;
 mod gzip;
 mod journal;
 mod openai;
+mod openai_responses;
 mod playback;
 mod reply;
 mod request;
