@@ -6,6 +6,7 @@ mod data_url;
 mod error;
 mod gemini;
 mod openai;
+mod openai_responses;
 pub mod origin;
 mod raw_items;
 mod stop_sequences;
@@ -32,6 +33,8 @@ use crate::{
 pub(crate) enum Decoder {
     /// OpenAI's chat completions.
     OpenAi(openai::OpenAiDecoder),
+    /// OpenAI's Responses.
+    OpenAiResponses(openai_responses::OpenAiResponsesDecoder),
     /// Anthropic's Messages.
     Anthropic(anthropic::AnthropicDecoder),
     /// Gemini's `generateContent`.
@@ -50,6 +53,8 @@ pub(crate) struct PreparedRequest<'q> {
 pub(crate) enum SchemaRequest<'q> {
     /// The fit reads nothing that the translation needs again.
     OpenAi,
+    /// The fit reads nothing that the translation needs again.
+    OpenAiResponses,
     /// The fit depends on the translated conversation and tools.
     Anthropic(Box<anthropic::AnthropicRequest<'q>>),
     /// The fit reads nothing that the translation needs again.
@@ -63,10 +68,10 @@ pub fn fit<'q>(request: &'q Request<'q>, target: &Target<'_>) -> Fit<'q> {
 
 /// Fits a request, and keeps the rest of the work for [`translate`].
 pub(crate) fn prepare<'q>(request: &'q Request<'q>, target: &Target<'_>) -> PreparedRequest<'q> {
-    let schema = target.provider.api_schema;
+    let schema = target.endpoint.api_schema;
     let unsupported = match schema {
         ApiSchema::OpenAi => openai::unsupported_parameters(request),
-        ApiSchema::Anthropic | ApiSchema::Gemini => &[],
+        ApiSchema::OpenAiResponses | ApiSchema::Anthropic | ApiSchema::Gemini => &[],
     };
     let mut fit = Fit::new(request, target, unsupported);
     let schema_request = match schema {
@@ -80,6 +85,10 @@ pub(crate) fn prepare<'q>(request: &'q Request<'q>, target: &Target<'_>) -> Prep
         ApiSchema::OpenAi => {
             openai::fit(&mut fit, request, target);
             SchemaRequest::OpenAi
+        }
+        ApiSchema::OpenAiResponses => {
+            openai_responses::fit(&mut fit, request, target);
+            SchemaRequest::OpenAiResponses
         }
     };
     report_media_types(&mut fit, request);
@@ -108,6 +117,10 @@ pub(crate) fn translate(
         SchemaRequest::OpenAi => {
             let (request, reader) = openai::request(asked);
             (request, Decoder::OpenAi(reader))
+        }
+        SchemaRequest::OpenAiResponses => {
+            let (request, reader) = openai_responses::request(asked);
+            (request, Decoder::OpenAiResponses(reader))
         }
         SchemaRequest::Anthropic(request) => {
             let (request, reader) = anthropic::request(asked, request);
@@ -146,6 +159,7 @@ impl Decoder {
         self.check(body, origin)?;
         match self {
             Self::OpenAi(reader) => reader.answer(body, origin),
+            Self::OpenAiResponses(reader) => reader.answer(body, origin),
             Self::Anthropic(reader) => reader.answer(body, origin),
             Self::Gemini(reader) => reader.answer(body, origin),
         }
@@ -157,8 +171,8 @@ impl Decoder {
         origin.check_plain(body)?;
         if head.status != 200 {
             return Err(match self {
-                Self::OpenAi(_) | Self::Anthropic(_) => error::classify(origin, body),
                 Self::Gemini(_) => gemini::classify(origin, body),
+                _ => error::classify(origin, body),
             });
         }
         if !head.content_type.is_empty() && !head.content_type.starts_with("application/json") {
@@ -176,6 +190,7 @@ impl Decoder {
     ) -> Result<(), Error> {
         match self {
             Self::OpenAi(decoder) => decoder.decode_event(data, origin, deltas),
+            Self::OpenAiResponses(decoder) => decoder.decode_event(data, origin, deltas),
             Self::Anthropic(decoder) => decoder.decode_event(data, origin, deltas),
             Self::Gemini(decoder) => decoder.decode_event(data, origin, deltas),
         }

@@ -80,9 +80,13 @@ impl Fit<'_> {
         // A forwarded budget keeps the unknown keys beside it.
         let is_whole = self.value(Parameter::Reasoning).is_some()
             && support_of(Parameter::Reasoning, schema) == ParameterSupport::Mapped;
+        let of_reasoning = match schema {
+            ApiSchema::OpenAiResponses => &["effort", "max_tokens", "summary", "exclude"][..],
+            _ => &["effort", "max_tokens"],
+        };
         for (parameter, known) in [
             (Parameter::StreamOptions, &["include_usage"][..]),
-            (Parameter::Reasoning, &["effort", "max_tokens"]),
+            (Parameter::Reasoning, of_reasoning),
             (Parameter::FallbackConfig, &["retry", "depth", "hedge_ms"]),
         ] {
             let raw = request.parameters.get(parameter);

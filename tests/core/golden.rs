@@ -39,7 +39,7 @@ fn every_case_gives_its_output() {
 #[cfg(not(target_family = "wasm"))]
 fn every_file_is_a_case() {
     let named: Vec<String> = CASES.iter().map(|(name, _)| format!("{name}.json")).collect();
-    for schema in ["openai", "anthropic", "gemini", "messages"] {
+    for schema in ["openai", "openai-responses", "anthropic", "gemini", "messages"] {
         let folder = format!("{}/tests/golden/{schema}", env!("CARGO_MANIFEST_DIR"));
         for file in std::fs::read_dir(folder).unwrap() {
             let name = format!("{schema}/{}", file.unwrap().file_name().to_str().unwrap());
@@ -133,6 +133,8 @@ fn play_request(input: &Value, request: &Value) -> Value {
 fn call_of_a_tool() -> Value {
     json!({
         "choices": [{"message": {"tool_calls": [{"id": "c", "function": {"name": "f"}}]}}],
+        "status": "completed",
+        "output": [{"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"}],
         "content": [{"type": "tool_use", "id": "c", "name": "f", "input": {}}],
         "candidates": [{"content": {"parts": [{"functionCall": {"name": "f"}}]}, "finishReason": "STOP"}],
     })
