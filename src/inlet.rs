@@ -19,6 +19,7 @@ use crate::{
         stream_writer::StreamWriter,
         usage::Usage,
     },
+    embeddings,
     json::replace_lone_surrogates,
     messages::{self, betas::Betas, request::ChatBody, stream_writer::MessagesStreamWriter},
     quota::LimitStatus,
@@ -36,6 +37,8 @@ pub enum Inlet {
     /// The count of tokens of the Messages API, whose requests are the same but for fields of the
     /// answer.
     TokenCount(Betas),
+    /// The API of embeddings.
+    Embeddings,
 }
 
 /// Body of a request, read as a chat request.
@@ -45,6 +48,7 @@ pub struct InletBody<'b> {
     body: Cow<'b, [u8]>,
     /// Chat request that the body was translated into, if it was none.
     translated: Option<ChatBody>,
+    inlet: Inlet,
 }
 
 impl InletBody<'_> {
@@ -55,7 +59,10 @@ impl InletBody<'_> {
             Some(chat) => chat.parameters(&self.body)?,
         };
         parameters.replaces_surrogates = matches!(self.body, Cow::Owned(_));
-        Ok(parameters)
+        Ok(match self.inlet {
+            Inlet::Embeddings => embeddings::request::adapt(parameters),
+            Inlet::Chat | Inlet::Messages(_) | Inlet::TokenCount(_) => parameters,
+        })
     }
 }
 
@@ -70,13 +77,13 @@ impl Inlet {
     pub fn reread<'b>(&self, body: &'b [u8]) -> Result<InletBody<'b>, Error> {
         let body = replace_lone_surrogates(body).map_or(Cow::Borrowed(body), Cow::Owned);
         let translated = match self {
-            Self::Chat => None,
+            Self::Chat | Self::Embeddings => None,
             Self::Messages(_) => {
                 Some(messages::request::to_chat(&body, &["max_tokens", "messages"])?)
             }
             Self::TokenCount(_) => Some(messages::request::to_chat(&body, &["messages"])?),
         };
-        Ok(InletBody { body, translated })
+        Ok(InletBody { body, translated, inlet: *self })
     }
 
     /// Returns the body of an answer.
@@ -87,7 +94,7 @@ impl Inlet {
         service: UpstreamResponse,
     ) -> Vec<u8> {
         match self {
-            Self::Chat => answer.to_json(envelope, service),
+            Self::Chat | Self::Embeddings => answer.to_json(envelope, service),
             Self::Messages(_) | Self::TokenCount(_) => messages::answer::to_json(answer, envelope),
         }
     }
@@ -95,7 +102,7 @@ impl Inlet {
     /// Returns the body of an answer that came in the inlet's own API.
     pub fn relay(&self, body: &[u8], envelope: &Envelope) -> Vec<u8> {
         match self {
-            Self::Chat => body.to_vec(),
+            Self::Chat | Self::Embeddings => body.to_vec(),
             Self::Messages(_) | Self::TokenCount(_) => {
                 messages::relay::answer(body, &envelope.model)
             }
@@ -105,7 +112,7 @@ impl Inlet {
     /// Returns the body of an error.
     pub fn error(&self, error: &Error, request_id: &str, log: &AttemptLog) -> Vec<u8> {
         match self {
-            Self::Chat => error.to_json(request_id, log),
+            Self::Chat | Self::Embeddings => error.to_json(request_id, log),
             Self::Messages(_) | Self::TokenCount(_) => {
                 messages::failure::to_json(error, request_id, log)
             }
@@ -115,7 +122,7 @@ impl Inlet {
     /// Returns the writer of a stream.
     pub fn stream(&self, envelope: Envelope) -> InletStream {
         match self {
-            Self::Chat => InletStream::Chat(StreamWriter::new(envelope)),
+            Self::Chat | Self::Embeddings => InletStream::Chat(StreamWriter::new(envelope)),
             Self::Messages(_) | Self::TokenCount(_) => {
                 InletStream::Messages(MessagesStreamWriter::new(envelope))
             }
@@ -125,7 +132,7 @@ impl Inlet {
     /// Returns the headers of every response about its request.
     pub fn id_header(&self, request_id: &str) -> Option<(&'static str, String)> {
         match self {
-            Self::Chat => None,
+            Self::Chat | Self::Embeddings => None,
             Self::Messages(_) | Self::TokenCount(_) => Some((REQUEST_ID, request_id.to_owned())),
         }
     }
@@ -139,7 +146,7 @@ impl Inlet {
         now: Timestamp,
     ) -> Vec<(&'static str, String)> {
         let mut headers = Vec::from(status.headers(model, now));
-        if *self != Self::Chat {
+        if matches!(self, Self::Messages(_) | Self::TokenCount(_)) {
             let until = UNIX_EPOCH + Duration::from_secs(now.plus(status.left(now)).as_secs());
             headers.extend([
                 ("anthropic-ratelimit-requests-limit", status.limit.to_string()),
@@ -156,7 +163,7 @@ impl Inlet {
     /// Returns the features of the Messages API that the client asks for.
     pub fn betas(self) -> Betas {
         match self {
-            Self::Chat => Betas::default(),
+            Self::Chat | Self::Embeddings => Betas::default(),
             Self::Messages(betas) | Self::TokenCount(betas) => betas,
         }
     }
@@ -170,6 +177,7 @@ impl Inlet {
     pub fn parse(text: Option<&str>) -> Option<Self> {
         let Some(text) = text else { return Some(Self::Chat) };
         match text.split_at_checked(1)? {
+            ("e", "") => Some(Self::Embeddings),
             ("m", betas) => Some(Self::Messages(Betas::parse(betas))),
             ("t", betas) => Some(Self::TokenCount(Betas::parse(betas))),
             _ => None,
@@ -180,6 +188,7 @@ impl Inlet {
     pub fn to_text(self) -> Option<String> {
         match self {
             Self::Chat => None,
+            Self::Embeddings => Some("e".to_owned()),
             Self::Messages(betas) => Some(format!("m{betas}")),
             Self::TokenCount(betas) => Some(format!("t{betas}")),
         }

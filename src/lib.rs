@@ -12,6 +12,7 @@
 //! - [`chat`]: the chat API, as clients see it: requests, answers, streams and errors.
 //! - [`messages`]: the Messages API, as a way into the chat API and out of it.
 //! - [`post_processing`]: the repair of JSON in answers and streams.
+//! - [`embeddings`]: the API of embeddings, beside the chat API.
 //! - [`failover`]: the decision after a failed attempt.
 //! - [`config`]: the operator's file.
 //! - [`transcript`], [`fit`], [`fallbacks`], [`quota`]: transcripts in prompts, the fit of a request to
@@ -37,6 +38,7 @@ pub mod attempt;
 pub mod chat;
 pub mod collections;
 pub mod config;
+pub mod embeddings;
 pub mod failover;
 pub mod fallbacks;
 pub mod fit;

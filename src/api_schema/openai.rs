@@ -6,6 +6,7 @@ mod call_ids;
 mod conversation;
 mod custom_calls;
 mod decoder;
+mod embeddings;
 mod fit;
 mod instruction;
 mod messages;
@@ -23,6 +24,7 @@ mod tests;
 
 pub(crate) use self::{
     decoder::OpenAiDecoder,
+    embeddings::{embeddings, embeddings_request},
     fit::{fit, unsupported_parameters},
     request::request,
 };

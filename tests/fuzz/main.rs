@@ -73,6 +73,9 @@ decoders! {
     messages_answers: answer of "answer" in "messages",
     messages_streams: stream of "stream" in "messages",
     messages_errors: error of "answer" in "messages",
+    embeddings_requests: request of "request" in "embeddings",
+    embeddings_answers: answer of "answer" in "embeddings",
+    embeddings_errors: error of "answer" in "embeddings",
 }
 
 /// The request of a golden case, with its path if it is not the chat API's, and what it holds under a
@@ -88,7 +91,8 @@ struct Asked {
 
 impl Asked {
     fn body(&self) -> Vec<u8> {
-        match self.path {
+        match self.path.as_deref() {
+            Some("/v1/embeddings") => play::embeddings_request(&self.parameters),
             Some(_) => play::messages_request(&self.parameters),
             None => play::request(&self.parameters),
         }

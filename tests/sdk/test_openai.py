@@ -51,6 +51,22 @@ def test_an_answer_is_a_chat_completion(client, model):
     assert completion.model_extra["http_status_code"] == 200
 
 
+@pytest.mark.parametrize("model", ["vectors", "vectors-gemini"])
+def test_embeddings_come_in_the_form_that_was_asked_for(client, model):
+    # The SDK asks for base64 by itself and decodes it.
+    for form in [{}, {"encoding_format": "float"}]:
+        answer = client.embeddings.create(model=model, input=["one two", "three"], **form)
+        assert answer.object == "list"
+        assert answer.model == model
+        assert [entry.index for entry in answer.data] == [0, 1]
+        assert [entry.embedding for entry in answer.data] == [[0, -2, 0.5], [1, -2, 0.5]]
+        assert answer.usage.prompt_tokens == answer.usage.total_tokens == 3
+    single = client.embeddings.create(model=model, input="one", dimensions=3)
+    assert [entry.embedding for entry in single.data] == [[0, -2, 0.5]]
+    with pytest.raises(openai.BadRequestError, match="serves chat only"):
+        client.embeddings.create(model="claude", input="one")
+
+
 @pytest.mark.parametrize("model", [*SCHEMAS, "kimi", "oss", "qwen"])
 def test_every_model_streams(client, model):
     stream = client.chat.completions.create(

@@ -27,6 +27,8 @@ cases! {
     "anthropic/stream-text",
     "anthropic/stream-thinking",
     "anthropic/stream-tool-calls",
+    "embeddings/answer",
+    "embeddings/request",
     "gemini/answer-finish-reasons",
     "gemini/answer-images",
     "gemini/answer-logprobs",

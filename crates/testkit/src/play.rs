@@ -308,6 +308,11 @@ pub fn messages_request(fields: &Value) -> Vec<u8> {
     fill(json!({"model": "gpt-4.1", "max_tokens": 100, "messages": messages}), fields)
 }
 
+/// A request for embeddings with these fields, and with those that it needs if they name none.
+pub fn embeddings_request(fields: &Value) -> Vec<u8> {
+    fill(json!({"model": "text-embedding-3-small", "input": "Hi"}), fields)
+}
+
 fn fill(mut request: Value, parameters: &Value) -> Vec<u8> {
     for (name, value) in parameters.as_object().into_iter().flatten() {
         request[name] = value.clone();
