@@ -8,6 +8,7 @@
 //! - `dns_check`, `warnings`, `retirement`, `inotify`: problems beyond the file itself
 //! - [`render`]: the configuration of Envoy or Istio
 //! - `output_dir`: the directory that Envoy watches
+//! - `token`: access tokens of Google Cloud in key files
 //! - `yaml`: YAML as people write it
 
 #![forbid(unsafe_code)]
@@ -31,6 +32,7 @@ pub mod render;
 mod retirement;
 pub mod schema;
 mod served_model;
+mod token;
 mod warnings;
 mod yaml;
 

@@ -74,7 +74,7 @@ pub(super) fn import(text: &str, environment: Environment<'_>) -> Result<Importe
         settings::top_level(&source, &mut remarks),
         access(&models),
         providers.section(),
-        models.section(&lookup),
+        models.sections(&lookup),
     ];
     if let Value::Object(fields) = &mut document {
         fields.extend(parts.into_iter().flatten());

@@ -11,9 +11,13 @@ use super::{
 };
 use crate::served_model::{FieldOrigin, MAX_NAME, ServedModel, valid_name};
 
-/// Entries of `models`, in the order of their deployments.
+/// Entries of `models`, in the order of their deployments, and `aliases`.
 #[derive(Debug, Default)]
-pub(super) struct ImportedModels(Vec<ImportedModel>);
+pub(super) struct ImportedModels {
+    models: Vec<ImportedModel>,
+    /// Names of entries by the further names of models.
+    aliases: Map<String, Value>,
+}
 
 /// Entry of `models`.
 #[derive(Clone, Debug)]
@@ -38,7 +42,7 @@ const MAX_FALLBACKS: usize = 2;
 
 impl ImportedModels {
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.models.is_empty()
     }
 
     /// Adds the entries of a deployment, and remarks about it.
@@ -100,14 +104,13 @@ impl ImportedModels {
             let served =
                 ServedModel { upstream_model: (*name).to_owned(), ..served(deployment, assigned) };
             let own = ImportedModel { name: (*name).to_owned(), ..imported(deployment, served) };
-            self.0.push(own);
+            self.models.push(own);
         }
-        let advice = format!(
-            "became {} models of the catalogue (`attache models`); clients send their names without a \
-             prefix",
-            names.len()
-        );
-        Remark::new(path, advice)
+        let count = names.len();
+        for name in names.into_iter().map(str::to_owned).collect::<Vec<_>>() {
+            self.add_name(&deployment.group.replace('*', &name), &name);
+        }
+        Remark::new(path, format!("became {count} models of the catalogue, see `attache models`"))
     }
 
     fn add_model(
@@ -127,7 +130,7 @@ impl ImportedModels {
             );
             remarks.push(Remark::new(path, advice));
             self.add_fallbacks(&deployment.group, vec![name.clone()]);
-        } else if name != deployment.group {
+        } else if self.add_name(&deployment.group, &name) == Naming::Refused {
             remarks.push(Remark::new(path, renamed(&name)));
         }
         let model = imported(deployment, served(deployment, assigned));
@@ -137,79 +140,113 @@ impl ImportedModels {
             let advice = "not in the model catalogue: check its limits and `supported_parameters`";
             remarks.push(Remark::new(format!("{}.litellm_params.model", deployment.path), advice));
         }
-        self.0.push(model);
+        self.models.push(model);
     }
 
-    /// Adds a further name of a model. Returns `None` if there is no such model.
-    pub(super) fn add_alias(&mut self, alias: &str, group: &str) -> Option<String> {
-        let model = self.group(group).next()?.clone();
-        let name = self.unused_name(alias);
-        self.0.push(ImportedModel { name: name.clone(), group: alias.to_owned(), ..model });
-        Some(name)
+    /// Adds a further name of a model. An error is the advice about a name that is left out.
+    pub(super) fn add_alias(&mut self, alias: &str, group: &str) -> Result<(), String> {
+        let Some(name) = self.name_of(group) else {
+            return Err(format!("left out: there is no model `{group}`"));
+        };
+        match self.add_name(alias, &name) {
+            Naming::Accepted => Ok(()),
+            Naming::Refused => Err(format!("left out: {ALIASES}, and no other model's name")),
+        }
+    }
+
+    /// Makes a name lead to an entry, by an alias unless it is the entry's own.
+    fn add_name(&mut self, alias: &str, name: &str) -> Naming {
+        let is_allowed = |c: char| c.is_ascii_alphanumeric() || "-_.:@/".contains(c);
+        let has_length = (1..=MAX_ALIAS).contains(&alias.len());
+        if alias == name {
+            Naming::Accepted
+        } else if !has_length || !alias.chars().all(is_allowed) || self.is_used(alias) {
+            Naming::Refused
+        } else {
+            self.aliases.insert(alias.to_owned(), json!(name));
+            Naming::Accepted
+        }
+    }
+
+    /// Returns whether an entry or an alias has a name, in upper or lower case.
+    fn is_used(&self, name: &str) -> bool {
+        let mut names = self.models.iter().map(|own| &own.name).chain(self.aliases.keys());
+        names.any(|own| own.eq_ignore_ascii_case(name))
     }
 
     /// Adds fallbacks to a group, by the names of entries. Returns those that are too many.
     pub(super) fn add_fallbacks(&mut self, group: &str, names: Vec<String>) -> Vec<String> {
-        let same = self.names_of_same_model(group);
-        let Some(model) = self.0.iter_mut().find(|model| model.group == group) else {
+        let own = self.name_of(group);
+        let Some(model) = self.models.iter_mut().find(|model| Some(&model.name) == own.as_ref())
+        else {
             return Vec::new();
         };
         for name in names {
-            if !same.contains(&name) && !model.fallbacks.contains(&name) {
+            if name != model.name && !model.fallbacks.contains(&name) {
                 model.fallbacks.push(name);
             }
         }
         model.fallbacks.split_off(MAX_FALLBACKS.min(model.fallbacks.len()))
     }
 
-    /// Returns the names of the entries that are the same model as the first of a group.
-    fn names_of_same_model(&self, group: &str) -> Vec<String> {
-        let Some(first) = self.group(group).next() else { return Vec::new() };
-        let same = self.0.iter().filter(|model| model.served == first.served);
-        same.map(|model| model.name.clone()).collect()
-    }
-
     /// Returns the groups whose models have no fallbacks yet.
     pub(super) fn groups_without_fallbacks(&self) -> Vec<String> {
-        let models = self.0.iter().filter(|model| model.fallbacks.is_empty());
+        let models = self.models.iter().filter(|model| model.fallbacks.is_empty());
         models.map(|model| model.group.clone()).collect()
     }
 
-    /// Returns the name of a group's first entry.
+    /// Returns the name of a group's first entry, or of the entry that an alias leads to.
     pub(super) fn name_of(&self, group: &str) -> Option<String> {
-        self.group(group).next().map(|model| model.name.clone())
+        let own = self.group(group).next().map(|model| model.name.clone());
+        own.or_else(|| self.aliases.get(group).and_then(Value::as_str).map(str::to_owned))
     }
 
     fn group<'m>(&'m self, group: &'m str) -> impl Iterator<Item = &'m ImportedModel> {
-        self.0.iter().filter(move |model| model.group == group)
+        self.models.iter().filter(move |model| model.group == group)
     }
 
     /// Returns a valid name that no entry has yet.
     fn unused_name(&self, group: &str) -> String {
         let name = valid_name(group);
-        let is_used = |name: &str| self.0.iter().any(|own| own.name.eq_ignore_ascii_case(name));
-        if !is_used(&name) {
+        if !self.is_used(&name) {
             return name;
         }
         let front = name.get(..(MAX_NAME - 4).min(name.len())).unwrap_or_default();
         let mut numbered = (2..).map(|number: u32| format!("{front}-{number}"));
-        numbered.find(|name| !is_used(name)).unwrap_or_default()
+        numbered.find(|name| !self.is_used(name)).unwrap_or_default()
     }
 
     /// Returns the limits of the models that have any.
     pub(super) fn limits(&self) -> Map<String, Value> {
-        let limited = self.0.iter().filter(|model| !model.limits.is_empty());
+        let limited = self.models.iter().filter(|model| !model.limits.is_empty());
         limited.map(|model| (model.name.clone(), Value::Object(model.limits.clone()))).collect()
     }
 
-    /// Returns the section `models`.
-    pub(super) fn section(&self, lookup: &Lookup) -> Map<String, Value> {
-        let entries = self.0.iter();
+    /// Returns the sections `models` and `aliases`.
+    pub(super) fn sections(&self, lookup: &Lookup) -> Map<String, Value> {
+        let entries = self.models.iter();
         let entries: Map<String, Value> =
             entries.map(|model| (model.name.clone(), Value::Object(model.entry(lookup)))).collect();
-        Map::from_iter([("models".to_owned(), Value::Object(entries))])
+        let mut sections = Map::from_iter([("models".to_owned(), Value::Object(entries))]);
+        if !self.aliases.is_empty() {
+            sections.insert("aliases".to_owned(), Value::Object(self.aliases.clone()));
+        }
+        sections
     }
 }
+
+/// Result of giving a name to an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Naming {
+    Accepted,
+    Refused,
+}
+
+/// Longest alias.
+const MAX_ALIAS: usize = 128;
+
+/// Allowed aliases, in messages.
+const ALIASES: &str = "further names have letters, digits and `-_.:@/`";
 
 impl ImportedModel {
     fn entry(&self, lookup: &Lookup) -> Map<String, Value> {
@@ -225,9 +262,9 @@ impl ImportedModel {
     }
 }
 
-/// Returns the advice for a name that an entry cannot have.
-pub(super) fn renamed(name: &str) -> String {
-    format!("became `{name}`, which clients must send: names have letters, digits and `-_.`")
+/// Returns the advice for a name that neither an entry nor an alias can have.
+fn renamed(name: &str) -> String {
+    format!("became `{name}`, which clients must send: names have letters, digits and `-_.:@/`")
 }
 
 /// Returns whether a deployment stands for several models.

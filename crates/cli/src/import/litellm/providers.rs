@@ -130,7 +130,7 @@ pub(super) fn key_advice(key: Option<&Setting>, file: &str) -> String {
         Some(Setting::Text(_)) => {
             format!("not copied, because keys are in files of their own: write it to `{file}`")
         }
-        None => format!("write an OAuth access token to `{file}`, and a new one before it expires"),
+        None => format!("an access token: run `attache token --watch --out {file}`"),
     }
 }
 

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::{
     ACCOUNT,
     advice::{Remark, joined},
-    models::{ImportedModels, renamed},
+    models::ImportedModels,
     providers::key_advice,
     source::{Setting, Source, object},
     values::{deadlines, whole_number},
@@ -44,12 +44,8 @@ fn add_aliases(
     for (alias, target) in aliases {
         let path = joined(path, alias);
         let group = target.get("model").unwrap_or(target).as_str().unwrap_or_default();
-        match models.add_alias(alias, group) {
-            None => {
-                remarks.push(Remark::new(path, format!("left out: there is no model `{group}`")));
-            }
-            Some(name) if name != *alias => remarks.push(Remark::new(path, renamed(&name))),
-            Some(_) => {}
+        if let Err(advice) = models.add_alias(alias, group) {
+            remarks.push(Remark::new(path, advice));
         }
     }
 }

@@ -76,7 +76,8 @@ fn every_model_has_an_entry_or_a_remark() {
         let Imported { document, remarks } = imported(&text);
         for (index, deployment) in source["model_list"].as_array().unwrap().iter().enumerate() {
             let path = format!("model_list[{index}]");
-            let has_entry = document["models"].get(deployment["model_name"].as_str().unwrap_or(""));
+            let name = deployment["model_name"].as_str().unwrap_or_default();
+            let has_entry = document["models"].get(name).or_else(|| document["aliases"].get(name));
             let has_remark = remarks.iter().any(|remark| remark.to_string().starts_with(&path));
             assert!(has_entry.is_some() || has_remark, "{}: {path}", case.display());
         }
