@@ -117,7 +117,7 @@ fn a_path_that_is_none_is_not_found() {
         "/",
         "/v1",
         "/v1/completions",
-        "/v1/embeddings",
+        "/v1/images/generations",
         "/v1/chat/completions/",
         "/v1/models/",
         "/v1/understanding",
