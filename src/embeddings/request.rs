@@ -144,12 +144,12 @@ impl<'a> FieldReader<'_, 'a> {
 const WRONG_INPUT: &str =
     "must be a string, an array of strings, an array of tokens, or an array of such arrays";
 
-/// Whether a value is a token: a whole number.
+/// Returns `true` for a token: a whole number.
 fn is_token(raw: &RawValue) -> bool {
     raw.get().bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// Whether a value is an array of tokens, at least one.
+/// Returns `true` for an array of tokens, at least one.
 fn is_tokens(raw: &RawValue) -> bool {
     let tokens: Vec<&RawValue> = serde_json::from_str(raw.get()).unwrap_or_default();
     !tokens.is_empty() && tokens.into_iter().all(is_token)
