@@ -31,7 +31,7 @@ test-quick:
 # All tests: the core natively and under Node, Envoy, the SDK, a browser, the compose file, the documents, a minute of soak
 [group("test")]
 test:
-    @bash .ci/setup wasm envoy node python aimock istio browser docker
+    @bash .ci/setup wasm envoy node python aimock anthropic istio browser docker
     @JUST={{ quote(just_executable()) }} .ci/parts \
         "build-tests limiter programs" "filter crashing build-node"
     @JUST={{ quote(just_executable()) }} .ci/parts \
@@ -163,10 +163,16 @@ envoy *names:
     @bash .ci/setup envoy istio
     cargo test --test envoy -- --test-threads 4 {{ names }}
 
-# The gateway with the SDKs of OpenAI and AssemblyAI
+# Claude Code at work, with models of each API schema
+[group("test")]
+clients: filter command
+    @bash .ci/setup envoy python clients
+    .build/python/bin/pytest -p no:cacheprovider tests/clients
+
+# The gateway with the SDKs of OpenAI, AssemblyAI and Anthropic
 [group("test")]
 sdk:
-    @bash .ci/setup envoy python aimock
+    @bash .ci/setup envoy python aimock anthropic
     .build/python/bin/pytest -p no:cacheprovider tests/sdk
 
 # The playground in headless Chromium; says so where there is none

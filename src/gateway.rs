@@ -471,7 +471,8 @@ impl Exchange {
             Plan::new(&self.gateway, account, request, parameters).map_err(Error::Invalid)?;
         let wanted = if has_transcript {
             let in_place = request::checked_parameters(body)?;
-            TranscriptRequest::find(body, &in_place, |variant| plan.includes(variant))
+            let fields = self.inlet.prompt_fields();
+            TranscriptRequest::find(body, &in_place, fields, |variant| plan.includes(variant))
         } else {
             None
         };

@@ -21,7 +21,7 @@ use crate::{
     },
     json::replace_lone_surrogates,
     messages::{self, betas::Betas, request::ChatBody, stream_writer::MessagesStreamWriter},
-    quota::LimitStatus,
+    quota::{Counted, LimitStatus},
     time::Timestamp,
 };
 
@@ -130,27 +130,61 @@ impl Inlet {
         }
     }
 
-    /// Returns the headers about an account's limit for a model. Claude API, *Rate limits*, "Response
-    /// headers".
+    /// Returns the headers about an account's limit for a model.
     pub fn limit_headers(
-        &self,
+        self,
         status: &LimitStatus,
+        counted: Counted,
         model: &str,
         now: Timestamp,
     ) -> Vec<(&'static str, String)> {
         let mut headers = Vec::from(status.headers(model, now));
-        if *self != Self::Chat {
-            let until = UNIX_EPOCH + Duration::from_secs(now.plus(status.left(now)).as_secs());
-            headers.extend([
-                ("anthropic-ratelimit-requests-limit", status.limit.to_string()),
-                ("anthropic-ratelimit-requests-remaining", status.remaining.to_string()),
-                (
-                    "anthropic-ratelimit-requests-reset",
-                    humantime::format_rfc3339_seconds(until).to_string(),
-                ),
-            ]);
-        }
+        headers.extend(self.further_limit_headers(status, counted, now));
         headers
+    }
+
+    /// Returns the headers that the inlet's own API has about a limit. Claude API, *Rate limits*,
+    /// "Response headers".
+    pub fn further_limit_headers(
+        self,
+        status: &LimitStatus,
+        counted: Counted,
+        now: Timestamp,
+    ) -> impl Iterator<Item = (&'static str, String)> + use<> {
+        let names = match (self, counted) {
+            (Self::Chat, _) => None,
+            (_, Counted::Requests) => Some([
+                "anthropic-ratelimit-requests-limit",
+                "anthropic-ratelimit-requests-remaining",
+                "anthropic-ratelimit-requests-reset",
+            ]),
+            (_, Counted::Tokens) => Some([
+                "anthropic-ratelimit-tokens-limit",
+                "anthropic-ratelimit-tokens-remaining",
+                "anthropic-ratelimit-tokens-reset",
+            ]),
+        };
+        let LimitStatus { limit, remaining, .. } = *status;
+        let until = UNIX_EPOCH + Duration::from_secs(now.plus(status.left(now)).as_secs());
+        let values = names.map(|names| {
+            let reset = humantime::format_rfc3339_seconds(until).to_string();
+            names.into_iter().zip([limit.to_string(), remaining.to_string(), reset])
+        });
+        values.into_iter().flatten()
+    }
+
+    /// Returns `true` if answers tell of the limit of tokens.
+    pub fn tells_token_limit(self) -> bool {
+        self != Self::Chat
+    }
+
+    /// Returns the fields, besides those of the chat API, in which a transcript may be put. They come
+    /// before the messages.
+    pub fn prompt_fields(self) -> &'static [&'static str] {
+        match self {
+            Self::Chat => &[],
+            Self::Messages(_) | Self::TokenCount(_) => &["system"],
+        }
     }
 
     /// Returns the features of the Messages API that the client asks for.

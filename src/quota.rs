@@ -144,14 +144,11 @@ pub fn admit(
     store: &dyn SharedStore,
     now: Timestamp,
 ) -> Verdict {
-    let limits = config.limits(account, model);
-    if let Rate::UpTo(limit) = limits.tokens {
-        let status = limit_status(store, &key(Counted::Tokens, account, model), limit, now);
-        if status.remaining == 0 {
-            return Verdict::Refuse { status, exceeded: Counted::Tokens };
-        }
+    let tokens = token_status(config, account, model, store, now);
+    if let Some(status) = tokens.filter(|status| status.remaining == 0) {
+        return Verdict::Refuse { status, exceeded: Counted::Tokens };
     }
-    match (limits.requests, &config.rate_limit) {
+    match (config.limits(account, model).requests, &config.rate_limit) {
         (Rate::Unlimited, _) => Verdict::Unlimited,
         (Rate::UpTo(limit), Some(RateLimitService { domain, .. })) => {
             Verdict::Ask(service::request(domain, account, model, limit))
@@ -217,6 +214,18 @@ pub fn charge_tokens(
         let tokens = tokens.try_into().unwrap_or(u32::MAX);
         charge(store, &key(Counted::Tokens, account, model), tokens, now());
     }
+}
+
+/// Returns the state of an account's limit of tokens for a model. `None`: no limit.
+pub fn token_status(
+    config: &Config,
+    account: &str,
+    model: &str,
+    store: &dyn SharedStore,
+    now: Timestamp,
+) -> Option<LimitStatus> {
+    let Rate::UpTo(limit) = config.limits(account, model).tokens else { return None };
+    Some(limit_status(store, &key(Counted::Tokens, account, model), limit, now))
 }
 
 /// Returns the key of a count. Names contain no `/`, so no two pairs share a key.

@@ -56,19 +56,20 @@ impl InsertionPoint {
 
 impl TranscriptRequest {
     /// Finds the transcript that a validated request refers to, if any. `is_planned` returns true for
-    /// the variants that the plan may request.
+    /// the variants that the plan may request, `prompt_fields` are those of the inlet.
     pub fn find(
         body: &[u8],
         parameters: &Parameters<'_>,
+        prompt_fields: &[&str],
         is_planned: impl Fn(RequestVariant) -> bool,
     ) -> Option<Self> {
         let raw = parameters.get(Parameter::TranscriptId)?;
         let id = serde_json::from_str(raw.get()).ok()?;
         let mut tags: Vec<&str> = Vec::new();
-        tags.extend(first_tag(parameters));
+        tags.extend(first_tag(parameters, prompt_fields));
         for (index, fallback) in fallback_entries(parameters).enumerate() {
             if is_planned(RequestVariant::fallback(index)) {
-                tags.extend(first_tag(&fallback));
+                tags.extend(first_tag(&fallback, prompt_fields));
             }
         }
         let places = tags.iter().filter_map(|tag| range_within(tag, body)).map(InsertionPoint::Tag);
@@ -116,7 +117,7 @@ pub fn without_bearer(key: &str) -> &str {
 
 /// Returns true if the request's own messages contain the tag.
 pub fn has_tag(parameters: &Parameters<'_>) -> bool {
-    first_tag(parameters).is_some()
+    first_tag(parameters, &[]).is_some()
 }
 
 /// Returns the client's fallbacks, before they are merged with the request.
@@ -126,8 +127,15 @@ fn fallback_entries<'a>(parameters: &Parameters<'a>) -> impl Iterator<Item = Par
     entries.into_iter().flatten()
 }
 
-/// Returns the first tag of the first message that contains one.
-fn first_tag<'a>(parameters: &Parameters<'a>) -> Option<&'a str> {
+/// Returns the first tag of the first prompt or message that contains one.
+fn first_tag<'a>(parameters: &Parameters<'a>, prompt_fields: &[&str]) -> Option<&'a str> {
+    let mut unknown = parameters.unknown.iter();
+    let prompt = unknown.find_map(|(key, raw)| {
+        if prompt_fields.contains(&key.as_ref()) { find_tag_in_content(raw) } else { None }
+    });
+    if prompt.is_some() {
+        return prompt;
+    }
     if let Some(prompt) = parameters.get(Parameter::Prompt) {
         return find(prompt.get());
     }
@@ -307,9 +315,10 @@ mod tests {
     /// The body after the transcript `[T]` was put in, if one was wanted.
     fn inserted(body: &str) -> Option<String> {
         let parameters = parameters(body.as_bytes()).unwrap();
-        let wanted = TranscriptRequest::find(body.as_bytes(), &parameters, |variant| {
-            variant < RequestVariant::fallback(2)
-        })?;
+        let wanted =
+            TranscriptRequest::find(body.as_bytes(), &parameters, &["system"], |variant| {
+                variant < RequestVariant::fallback(2)
+            })?;
         let new = wanted.insert(body.as_bytes(), &Text::new("[\"T\"]"));
         let value: Value = serde_json::from_slice(&new).unwrap();
         assert_eq!(value["transcript_id"], Value::Null);
@@ -336,6 +345,20 @@ mod tests {
             let new: Value = serde_json::from_str(&inserted(&request(rest)).unwrap()).unwrap();
             assert_eq!(new["prompt"], expected.replace("[T]", "[\"T\"]"), "{rest}");
         }
+    }
+
+    #[test]
+    fn a_prompt_of_the_inlet_comes_before_the_messages() {
+        let messages = r#""messages":[{"role":"user","content":"{{ transcript }}"}]"#;
+        for system in [r#""a {{ transcript }}""#, r#"[{"type":"text","text":"{{ transcript }}"}]"#]
+        {
+            let body = request(&format!(r#"{messages},"system":{system}"#));
+            let expected = format!(r#""system":{}"#, system.replace(TAG, r#"[\"T\"]"#));
+            let new = inserted(&body).unwrap();
+            assert!(new.contains(&expected) && new.contains(messages), "{new}");
+        }
+        let body = request(&format!(r#"{messages},"system":"none","other":"{TAG}""#));
+        assert!(inserted(&body).unwrap().contains(r#""content":"[\"T\"]""#));
     }
 
     #[test]

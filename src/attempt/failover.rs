@@ -126,13 +126,23 @@ impl Attempt {
         self.ticket.attempt_log.with_attempt(self.model(), status, now.since(self.sent))
     }
 
-    /// Returns the headers about the account's limit for the model.
-    pub(super) fn limit_headers(
-        &self,
-        now: Timestamp,
-    ) -> impl Iterator<Item = (&'static str, String)> + use<> {
-        let headers = |status| self.ticket.inlet.limit_headers(status, self.model(), now);
-        self.ticket.limit_status.as_ref().map(headers).into_iter().flatten()
+    /// Returns the headers about the account's limits for the model.
+    pub(super) fn limit_headers(&self, now: Timestamp) -> Vec<(&'static str, String)> {
+        let Ticket { inlet, account, limit_status, .. } = &*self.ticket;
+        let requests = limit_status
+            .as_ref()
+            .map(|status| inlet.limit_headers(status, Counted::Requests, self.model(), now));
+        let mut headers = requests.unwrap_or_default();
+        if inlet.tells_token_limit() {
+            let ProviderCluster { config, store, .. } = &*self.cluster;
+            let status = quota::token_status(config, account, self.model(), &**store, now);
+            headers.extend(
+                status
+                    .into_iter()
+                    .flat_map(|status| inlet.further_limit_headers(&status, Counted::Tokens, now)),
+            );
+        }
+        headers
     }
 }
 

@@ -37,7 +37,7 @@ impl RequestHead {
                 ":path" => head.path = value,
                 "content-type" => head.content_type = Some(value),
                 "content-encoding" => head.content_encoding = Some(value),
-                "anthropic-beta" => head.betas = Betas::parse(&value),
+                "anthropic-beta" => head.betas.add(&value),
                 "anthropic-version" => head.is_anthropic = true,
                 headers::ACCOUNT => head.account = Some(value),
                 "x-request-id" => request_id = Some(value),

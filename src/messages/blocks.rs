@@ -76,6 +76,20 @@ impl PartArray {
         });
         self.only_text = (is_first && cache_control.is_none()).then(|| text.clone().into_owned());
     }
+
+    /// Puts a word in front of the parts, or of the text if there is nothing else.
+    pub(super) fn prepend(&mut self, word: &str) {
+        let Self { json: rest, only_text } = std::mem::take(self);
+        if let Some(text) = only_text {
+            return self.add_text(&Text::new(&[word, ": ", &text.decode()].concat()), None);
+        }
+        self.add_text(&Text::new(word), None);
+        if !rest.is_empty() {
+            self.only_text = None;
+            self.json.push(b',');
+            self.json.extend(rest);
+        }
+    }
 }
 
 /// Translates content, a string or an array of blocks, into parts. `other` takes the blocks of types

@@ -104,7 +104,7 @@ fn write_user(
     chat.add_parts("user", &parts);
 }
 
-/// Writes the result of a call. A failure that says nothing becomes a word.
+/// Writes the result of a call. The chat API has no field for a failure, so the text begins with a word.
 fn write_result(
     translation: &mut MessagesTranslation,
     path: &str,
@@ -116,9 +116,11 @@ fn write_result(
     if let Some(content) = block.fields.get("content") {
         add_nested(translation, &[path, ".content"].concat(), content, &mut parts);
     }
-    let has_failed = block.fields.get("is_error").is_some_and(|raw| raw.get() == "true");
+    if block.fields.get("is_error").is_some_and(|raw| raw.get() == "true") {
+        parts.prepend("Error");
+    }
     if parts.is_empty() {
-        parts.add_text(&Text::new(if has_failed { "Error" } else { "" }), None);
+        parts.add_text(&Text::new(""), None);
     }
     chat.add("tool", |message| {
         message.value("tool_call_id", &id);

@@ -1,5 +1,6 @@
 //! Errors in the form of the Messages API. Claude API, *Errors*.
 
+use super::request::THREAD;
 use crate::{
     chat::{attempt_log::AttemptLog, error::Error},
     json::Object,
@@ -19,9 +20,20 @@ pub fn write(body: &mut Object<'_>, error: &Error, request_id: &str, log: &Attem
     body.value("type", "error")
         .object("error", |fields| {
             fields.value("type", kind(error)).value("message", &error.to_string());
+            // By this code, clients learn that they have to send whole conversations.
+            if is_about_thread(error) {
+                fields.object("details", |details| {
+                    details.value("error_code", "thread_unsupported_request");
+                });
+            }
         })
         .value("request_id", request_id)
         .raw("metadata", error.metadata(log));
+}
+
+fn is_about_thread(error: &Error) -> bool {
+    let Error::Invalid(mistakes) = error else { return false };
+    mistakes.iter().any(|mistake| mistake.param == THREAD)
 }
 
 /// Returns `error.type`.

@@ -21,6 +21,9 @@ use crate::{
 /// `safety_identifier`.
 const MAX_USER: usize = 64;
 
+/// The key of a conversation that Claude's servers keep. Claude API, *Message threads*.
+pub(super) const THREAD: &str = "thread";
+
 /// Keys that have the same name and meaning in the chat API.
 const SAME_KEYS: [&str; 15] = [
     "model",
@@ -86,6 +89,10 @@ pub fn to_chat(body: &[u8], required: &[&str]) -> Result<ChatBody, Error> {
     let fields: ObjectFields<'_> =
         serde_json::from_slice(body).map_err(|error| Unreadable::new(&error))?;
     let mut translation = MessagesTranslation::default();
+    if fields.get(THREAD).is_some() {
+        let problem = "conversations are not kept here, send all messages without it";
+        translation.add(MistakeKind::Unsupported, THREAD, problem);
+    }
     for required in required {
         if fields.get(required).is_none() {
             translation.add(MistakeKind::Missing, required, "is required");

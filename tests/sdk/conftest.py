@@ -1,7 +1,6 @@
 """Gateways for the official SDK: a real Envoy with the module, and behind one a scripted provider,
 behind the other an independent one. `testkit` starts and stops them."""
 
-import os
 import pathlib
 import sys
 import time
@@ -10,34 +9,12 @@ import urllib.request
 import openai
 import pytest
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-TARGET = ROOT / os.environ.get("CARGO_TARGET_DIR", "target")
-os.environ.setdefault("ATTACHE_TESTKIT", str(TARGET / "debug/testkit"))
-sys.path.insert(0, str(ROOT / "tests"))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from bench.processes import Process, Testkit, free_ports, needed
+from bench.processes import Process, free_ports, needed
+from gateways import ROOT, Gateway
 
 AIMOCK = ROOT / ".build/aimock/node_modules/@copilotkit/aimock/dist/cli.js"
-
-
-class Gateway(Testkit):
-    """A gateway with the configuration of the tests: its URLs `us` and `eu`, and two keys."""
-
-    def __init__(self, directory, *upstream):
-        config = ROOT / "tests/envoy/gateway.yaml"
-        super().__init__(directory / "testkit.log", "up", "--config", config, *upstream)
-
-    def wait(self):
-        super().wait()
-        self.us = f"http://127.0.0.1:{self.ready['us']}/v1"
-        self.eu = f"http://127.0.0.1:{self.ready['eu']}/v1"
-        self.key, self.visitor = (self.ready["keys"][name] for name in ("acme", "visitor"))
-        self.journal = f"http://127.0.0.1:{self.ready['provider']}/__journal"
-
-    def end(self):
-        """Stops it. `testkit` fails if the module broke or a key leaked."""
-        super().end()
-        assert self.popen.returncode == 0, self.complaint()
 
 
 class Aimock(Process):

@@ -53,7 +53,8 @@ impl Admissions {
         now: Timestamp,
     ) -> impl Iterator<Item = (&'static str, String)> + use<> {
         let status = self.limit_status(model);
-        status.map(|status| inlet.limit_headers(&status, model, now)).into_iter().flatten()
+        let headers = |status| inlet.limit_headers(&status, Counted::Requests, model, now);
+        status.map(headers).into_iter().flatten()
     }
 }
 
@@ -123,7 +124,7 @@ impl Attempts {
         now: Timestamp,
     ) -> Output {
         let (account, model) = (self.caller.account.clone(), model.to_owned());
-        let headers = status.headers(&model, now).to_vec();
+        let headers = self.caller.inlet.limit_headers(&status, exceeded, &model, now);
         let (limit, counted, retry_after) = (status.limit, exceeded.name(), status.left(now));
         self.telemetry.push(TelemetryEvent::Refused { account, model: model.clone(), exceeded });
         let error = Error::LimitReached { model, limit, counted, retry_after };

@@ -2,9 +2,10 @@
 
 use super::request::{Asked, Delivery, Output};
 use super::sample::sample;
-use super::script::Script;
+use super::script::{Script, ScriptedCall};
 use super::text::{Text, count_words};
-use serde::Serialize;
+use serde::{Serialize, Serializer, ser::Error};
+use serde_json::value::RawValue;
 
 /// When every answer was made, in seconds since 1970: 2026-11-01. Constant, so that answers can be
 /// compared.
@@ -39,13 +40,16 @@ pub struct Call<'a> {
     /// Name of the tool.
     pub name: &'a str,
     /// What it is called with.
-    pub arguments: Arguments,
+    pub arguments: Arguments<'a>,
 }
 
-/// Arguments of every tool call.
-#[derive(Clone, Copy, Debug, Serialize)]
-pub struct Arguments {
-    location: &'static str,
+/// Arguments of a tool call.
+#[derive(Clone, Copy, Debug)]
+pub enum Arguments<'a> {
+    /// A place, if no script says otherwise.
+    Location(&'static str),
+    /// JSON of the script.
+    Given(&'a str),
 }
 
 /// Words, where a vendor counts tokens.
@@ -94,11 +98,24 @@ impl<'a> Answer<'a> {
     }
 }
 
-impl Arguments {
+impl Arguments<'_> {
     /// The JSON text, in the two or three pieces it is streamed in.
     pub fn to_text(self) -> Text {
-        let json = format!(r#"{{"location":"{}"}}"#, self.location);
-        Text::even(json, 3)
+        Text::even(self.to_json(), 3)
+    }
+
+    fn to_json(self) -> String {
+        match self {
+            Self::Location(place) => format!(r#"{{"location":"{place}"}}"#),
+            Self::Given(json) => json.to_owned(),
+        }
+    }
+}
+
+impl Serialize for Arguments<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let raw = RawValue::from_string(self.to_json()).map_err(S::Error::custom)?;
+        raw.serialize(serializer)
     }
 }
 
@@ -140,8 +157,13 @@ fn sentence(asked: &Asked) -> String {
 
 /// Calls as the script asks for, or one if the talk is of the weather and no tool has spoken yet:
 /// after its result a call would make the loop of an agent endless.
-fn calls<'a>(asked: &'a Asked, script: &Script) -> Vec<Call<'a>> {
+fn calls<'a>(asked: &'a Asked, script: &'a Script) -> Vec<Call<'a>> {
     const CITIES: [&str; 4] = ["Paris", "London", "Tokyo", "Lima"];
+    if let Some(ScriptedCall { tool, arguments }) = &script.call {
+        let is_due = !asked.conversation.after_tools && asked.tools.iter().any(|own| own == tool);
+        let call = Call { name: tool, arguments: Arguments::Given(arguments) };
+        return is_due.then_some(call).into_iter().collect();
+    }
     let count = match script.calls {
         Some(count) => count,
         None if script.text.is_some() || script.empty => 0,
@@ -152,7 +174,7 @@ fn calls<'a>(asked: &'a Asked, script: &Script) -> Vec<Call<'a>> {
     let names = offered.chain(unoffered).cycle();
     let places = CITIES.into_iter().cycle();
     let calls = names.zip(places).take(count);
-    calls.map(|(name, location)| Call { name, arguments: Arguments { location } }).collect()
+    calls.map(|(name, location)| Call { name, arguments: Arguments::Location(location) }).collect()
 }
 
 fn wants_weather(asked: &Asked) -> bool {
@@ -224,6 +246,17 @@ mod tests {
         assert_eq!(said(&asked, "tool").1, ["look"]);
         asked.tools.clear();
         assert_eq!(said(&asked, "tools=2").1, ["get_weather", "get_weather"]);
+    }
+
+    #[test]
+    fn a_scripted_call_is_made_once_and_of_an_offered_tool_only() {
+        let mut asked = asked("hello");
+        let script = script::parse("call=ask:eyJhIjoxfQ").unwrap().remove(0);
+        let answer = Answer::new(&asked, &script, 1);
+        assert_eq!(serde_json::to_string(&answer.calls[0].arguments).unwrap(), r#"{"a":1}"#);
+        assert_eq!(said(&asked, "call=write:e30").1.len(), 0);
+        asked.conversation.after_tools = true;
+        assert_eq!(said(&asked, "call=ask:e30").1.len(), 0);
     }
 
     #[test]

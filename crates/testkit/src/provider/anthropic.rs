@@ -28,6 +28,21 @@ pub fn read<'a>(path: &'a str, body: &'a [u8]) -> serde_json::Result<Asked<'a>> 
     })
 }
 
+/// The body of a count: words, where Claude counts tokens. API reference, *Count tokens in a Message*.
+pub fn count(body: &[u8]) -> serde_json::Result<Vec<u8>> {
+    let CountRequest { system, messages } = serde_json::from_slice(body)?;
+    let count = json!({"input_tokens": hear(system, messages).words});
+    serde_json::to_vec(&count)
+}
+
+#[derive(Deserialize)]
+struct CountRequest<'a> {
+    #[serde(borrow)]
+    system: Option<Content<'a>>,
+    #[serde(borrow)]
+    messages: Vec<Turn<'a>>,
+}
+
 #[derive(Deserialize)]
 struct Request<'a> {
     #[serde(borrow)]
@@ -135,14 +150,14 @@ impl<'a> Message<'a> {
 enum Block<'a> {
     Thinking { thinking: &'a str, signature: &'a str },
     Text { text: &'a str },
-    ToolUse { id: String, name: &'a str, input: Input },
+    ToolUse { id: String, name: &'a str, input: Input<'a> },
 }
 
 /// The arguments of a call, which a stream begins with `{}`.
 #[derive(Serialize)]
 #[serde(untagged)]
-enum Input {
-    Whole(Arguments),
+enum Input<'a> {
+    Whole(Arguments<'a>),
     Nothing {},
 }
 
@@ -171,7 +186,7 @@ fn blocks<'a>(answer: &'a Answer) -> Vec<Block<'a>> {
     blocks
 }
 
-fn tool_use<'a>(answer: &Answer<'a>, index: usize, input: Input) -> Block<'a> {
+fn tool_use<'a>(answer: &Answer<'a>, index: usize, input: Input<'a>) -> Block<'a> {
     Block::ToolUse {
         id: answer.call_id(index, "toolu_01", 22),
         name: answer.calls[index].name,

@@ -224,7 +224,7 @@ struct FunctionCall<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<String>,
     name: &'a str,
-    args: Arguments,
+    args: Arguments<'a>,
 }
 
 impl<'a> OutPart<'a> {

@@ -39,6 +39,9 @@ pub struct Script {
     pub reasoning: Option<String>,
     /// `tool` for one, or `tools=N`: tool calls, even if no tool is offered.
     pub calls: Option<usize>,
+    /// `call=NAME:ARGUMENTS`, the latter in base64url: a call of this tool where it is offered, until a
+    /// tool has spoken.
+    pub call: Option<ScriptedCall>,
     /// `empty`: no text and no calls, only the finish.
     pub empty: bool,
     /// `finish=reason`, in the vendor's words.
@@ -59,6 +62,15 @@ pub struct Script {
     pub crlf: bool,
     /// `gzip`: the body is compressed, asked for or not.
     pub gzip: bool,
+}
+
+/// A tool call given by the script.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScriptedCall {
+    /// Name of the tool.
+    pub tool: String,
+    /// Arguments, in JSON.
+    pub arguments: String,
 }
 
 /// A body given by the script.
@@ -164,6 +176,7 @@ impl Script {
             "size" => self.size = Some(value.parse().ok()?),
             "reasoning" => self.reasoning = Some(spaced(value)),
             "tools" => self.calls = Some(value.parse().ok()?),
+            "call" => self.call = Some(scripted_call(value)?),
             "finish" => self.finish = Some(value.to_owned()),
             "head-delay" => self.head_delay = milliseconds(value)?,
             "delay" => self.delay = milliseconds(value)?,
@@ -186,6 +199,13 @@ fn status(value: &str) -> Option<StatusCode> {
 fn header(value: &str) -> Option<(HeaderName, HeaderValue)> {
     let (name, value) = value.split_once(':')?;
     Some((name.parse().ok()?, value.parse().ok()?))
+}
+
+fn scripted_call(value: &str) -> Option<ScriptedCall> {
+    let (tool, arguments) = value.split_once(':')?;
+    let arguments = String::from_utf8(base64url(arguments)?).ok()?;
+    serde_json::from_str::<serde_json::Value>(&arguments).ok()?;
+    Some(ScriptedCall { tool: tool.to_owned(), arguments })
 }
 
 fn spaced(value: &str) -> String {
@@ -249,7 +269,9 @@ mod tests {
 
     #[test]
     fn a_word_that_means_nothing_is_named() {
-        for word in ["explode", "cut", "cut=x", "chunk=0", "status=99", "status=100", "sse=+"] {
+        for word in
+            ["explode", "cut", "cut=x", "chunk=0", "status=99", "status=100", "sse=+", "call=a:YQ"]
+        {
             let unreadable = parse(&format!("ping {word} gzip")).unwrap_err();
             assert_eq!(unreadable, Unreadable(word.to_owned()));
         }

@@ -1,5 +1,6 @@
 //! Connections and routes.
 
+use super::anthropic;
 use super::journal::Journal;
 use super::playback::{Aborted, Playback};
 use super::reply::Reply;
@@ -118,6 +119,12 @@ impl Server {
         }
         if let Some(reply) = transcripts::reply(head).filter(|_| head.method == Method::GET) {
             return reply;
+        }
+        if head.method == Method::POST && path.ends_with("/messages/count_tokens") {
+            return match anthropic::count(body) {
+                Ok(count) => Reply::plain(StatusCode::OK, "application/json", count),
+                Err(error) => Reply::refused(ApiSchema::Anthropic, error.to_string()),
+            };
         }
         let Some(schema) = ApiSchema::at(path).filter(|_| head.method == Method::POST) else {
             return Reply::plain(StatusCode::NOT_FOUND, "text/plain", "no such path\n");
