@@ -13,7 +13,7 @@ use crate::{
 
 /// Returns the body of `GET /v1/models`, in the form of the client's API.
 pub fn list(gateway: &Gateway, inlet: Inlet) -> Vec<u8> {
-    if inlet != Inlet::Chat {
+    if !matches!(inlet, Inlet::Chat | Inlet::Responses) {
         return messages_list(gateway);
     }
     let mut out = Vec::new();
@@ -66,7 +66,7 @@ pub(super) fn find(gateway: &Gateway, name: &str, inlet: Inlet) -> Result<Vec<u8
     let listed = listed.ok_or_else(|| Error::NoSuchModel { model: printable(name) })?;
     let mut out = Vec::new();
     match inlet {
-        Inlet::Chat => listed.write(&mut out),
+        Inlet::Chat | Inlet::Responses => listed.write(&mut out),
         _ => write_messages_model(&mut out, listed.name, listed.model),
     }
     Ok(out)

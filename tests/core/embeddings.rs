@@ -24,7 +24,7 @@ fn ask(gateway: &Rc<Gateway>, fields: &Value) -> (Exchange, Output) {
     let head = play::head_for(PATH, &Value::Null);
     let head = RequestHead { account: Some("frugal".to_owned()), ..head };
     exchange.on(Input::Head(head), play::sent);
-    let output = exchange.on(Input::Body(play::embeddings_request(fields)), play::sent);
+    let output = exchange.on(Input::Body(play::request_for(PATH, fields)), play::sent);
     (exchange, output)
 }
 
@@ -136,7 +136,7 @@ fn lone_surrogates_are_replaced_and_reported() {
 fn an_answer_may_be_cut_anywhere() {
     let head = || play::head_for(PATH, &Value::Null);
     let request =
-        play::embeddings_request(&json!({"input": ["a", "b"], "encoding_format": "base64"}));
+        play::request_for(PATH, &json!({"input": ["a", "b"], "encoding_format": "base64"}));
     let said = br#"{"data":[{"index":1,"embedding":[-2e0]},{"index":0,"embedding":[0.5]}]}"#;
     let received = |pieces: &[&[u8]]| {
         let (mut attempt, ..) = play::ask_at(&play::gateway(Us), head(), &request).unwrap();
@@ -183,7 +183,7 @@ fn hostile_bodies_are_refused_with_a_short_answer() {
 #[test]
 fn an_answer_that_is_too_long_is_an_error() {
     let head = play::head_for(PATH, &Value::Null);
-    let request = play::embeddings_request(&json!({}));
+    let request = play::request_for(PATH, &json!({}));
     let (mut attempt, ..) = play::ask_at(&play::gateway(Us), head, &request).unwrap();
     let said = format!(r#"{{"data":[{{"embedding":"{}"}}]}}"#, "A".repeat(MAX_ANSWER - 50));
     let got = play::receive(&mut attempt, play::head(&Value::Null), &[said.as_bytes()]);

@@ -15,6 +15,7 @@ mod messages;
 mod quota;
 #[cfg(not(target_family = "wasm"))]
 mod regions;
+mod responses;
 mod silence;
 mod stream;
 mod tool_calls;

@@ -31,6 +31,7 @@ mod reload;
 mod repair;
 mod requests;
 mod resilience;
+mod responses;
 mod schemas;
 mod slow;
 mod smuggling;
