@@ -3,6 +3,7 @@
 
 mod anthropic;
 mod data_url;
+mod embeddings;
 mod error;
 mod gemini;
 mod openai;
@@ -19,12 +20,14 @@ mod unique_names;
 
 use self::{
     data_url::mislabelled_part,
+    embeddings::EmbeddingsDecoder,
     origin::ResponseContext,
     translation::{TranslatedRequest, TranslationInput},
 };
 use crate::{
     chat::{answer::Answer, delta::Delta, error::Error, request::Request},
     config::{ApiSchema, Target},
+    embeddings::{answer::Embeddings, request::EmbeddingsRequest},
     fit::{Fit, StreamMode},
 };
 
@@ -39,6 +42,8 @@ pub(crate) enum Decoder {
     Anthropic(anthropic::AnthropicDecoder),
     /// Gemini's `generateContent`.
     Gemini(gemini::GeminiDecoder),
+    /// Embeddings, in any of the schemas that have them.
+    Embeddings(EmbeddingsDecoder),
 }
 
 /// A request that is fitted to its model and its API schema, and not written yet.
@@ -59,6 +64,8 @@ pub(crate) enum SchemaRequest<'q> {
     Anthropic(Box<anthropic::AnthropicRequest<'q>>),
     /// The fit reads nothing that the translation needs again.
     Gemini,
+    /// The request is one for embeddings.
+    Embeddings(EmbeddingsRequest<'q>),
 }
 
 /// Fits a request to a target: to its model, and to its provider's API schema.
@@ -68,6 +75,9 @@ pub fn fit<'q>(request: &'q Request<'q>, target: &Target<'_>) -> Fit<'q> {
 
 /// Fits a request, and keeps the rest of the work for [`translate`].
 pub(crate) fn prepare<'q>(request: &'q Request<'q>, target: &Target<'_>) -> PreparedRequest<'q> {
+    if request.parameters.embeddings.is_some() {
+        return embeddings::prepare(request, target);
+    }
     let schema = target.endpoint.api_schema;
     let unsupported = match schema {
         ApiSchema::OpenAi => openai::unsupported_parameters(request),
@@ -131,6 +141,7 @@ pub(crate) fn translate(
             let (request, reader) = gemini::request(asked)?;
             (request, Decoder::Gemini(reader))
         }
+        SchemaRequest::Embeddings(own) => embeddings::request(asked, own),
     };
     let streams = asked.fit.stream == StreamMode::On;
     let outgoing = TranslatedRequest {
@@ -162,7 +173,19 @@ impl Decoder {
             Self::OpenAiResponses(reader) => reader.answer(body, origin),
             Self::Anthropic(reader) => reader.answer(body, origin),
             Self::Gemini(reader) => reader.answer(body, origin),
+            Self::Embeddings(_) => Err(origin.bad(NO_COMPLETION)),
         }
+    }
+
+    /// Decodes a whole answer with embeddings, or classifies an error. `None` for an answer of
+    /// another kind.
+    pub(crate) fn embeddings<'b>(
+        &self,
+        body: &'b [u8],
+        origin: ResponseContext<'_>,
+    ) -> Option<Result<Embeddings<'b>, Error>> {
+        let Self::Embeddings(decoder) = self else { return None };
+        Some(self.check(body, origin).and_then(|()| decoder.answer(body, origin)))
     }
 
     /// Classifies an error. A response with status 200 and a body that may be JSON is none.
@@ -170,10 +193,13 @@ impl Decoder {
         let head = origin.head;
         origin.check_plain(body)?;
         if head.status != 200 {
-            return Err(match self {
-                Self::Gemini(_) => gemini::classify(origin, body),
-                _ => error::classify(origin, body),
-            });
+            let is_gemini = match self {
+                Self::OpenAi(_) | Self::OpenAiResponses(_) | Self::Anthropic(_) => false,
+                Self::Gemini(_) => true,
+                Self::Embeddings(decoder) => decoder.api_schema == ApiSchema::Gemini,
+            };
+            let classify = if is_gemini { gemini::classify } else { error::classify };
+            return Err(classify(origin, body));
         }
         if !head.content_type.is_empty() && !head.content_type.starts_with("application/json") {
             return Err(origin.bad("is not JSON, by its content type"));
@@ -193,6 +219,10 @@ impl Decoder {
             Self::OpenAiResponses(decoder) => decoder.decode_event(data, origin, deltas),
             Self::Anthropic(decoder) => decoder.decode_event(data, origin, deltas),
             Self::Gemini(decoder) => decoder.decode_event(data, origin, deltas),
+            Self::Embeddings(_) => Err(origin.bad(NO_COMPLETION)),
         }
     }
 }
+
+/// Problem of an answer with embeddings in the place of a completion.
+const NO_COMPLETION: &str = "is not a completion";

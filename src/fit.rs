@@ -81,7 +81,7 @@ impl<'a> Fit<'a> {
     ) -> Self {
         let model = target.model;
         let mut fit = Self { unsupported, ..Self::default() };
-        fit.fit_max_tokens(request, model);
+        fit.fit_max_tokens(request, target);
         fit.fit_effort(request, target);
         fit.stream = stream_mode(request, model);
         for (parameter, raw) in request.parameters.present() {
@@ -101,16 +101,32 @@ impl<'a> Fit<'a> {
         }
         fit.drop_messages(&request.unpaired_results);
         fit.report_custom_tools(request, target);
-        if request.parameters.replaces_surrogates {
-            fit.corrected.push(Cow::Borrowed("lone_surrogates"));
-        }
         fit.drop_nested(request, target.endpoint.api_schema);
         fit.drop_thinking(request, target.provider);
-        if !target.provider.forward_unknown {
-            fit.drop_unknown(request);
-        }
-        fit.dropped.extend(request.parameters.left_out.iter().cloned().map(Cow::Owned));
+        fit.report_body(request, target);
         fit
+    }
+
+    /// Fits a request for embeddings to its target. `refused` are the mistakes in its input.
+    pub fn of_embeddings(
+        request: &Request<'a>,
+        target: &Target<'_>,
+        refused: Vec<Mistake>,
+    ) -> Self {
+        let mut fit = Self { refused, ..Self::default() };
+        fit.report_body(request, target);
+        fit
+    }
+
+    /// Reports what a body has besides parameters of the chat API.
+    fn report_body(&mut self, request: &Request<'a>, target: &Target<'_>) {
+        if request.parameters.replaces_surrogates {
+            self.corrected.push(Cow::Borrowed("lone_surrogates"));
+        }
+        if !target.provider.forward_unknown {
+            self.drop_unknown(request);
+        }
+        self.dropped.extend(request.parameters.left_out.iter().cloned().map(Cow::Owned));
     }
 
     /// Returns the effective request without prompt and messages: `request` in the answer.
@@ -184,8 +200,16 @@ impl<'a> Fit<'a> {
         }
     }
 
-    fn fit_max_tokens(&mut self, request: &Request<'a>, model: &Model) {
-        let requested = request.max_tokens;
+    /// Fits the limit of the answer. Claude requires one; every other API schema has the model's own.
+    fn fit_max_tokens(&mut self, request: &Request<'a>, target: &Target<'_>) {
+        let model = target.model;
+        let Some(requested) = request.max_tokens else {
+            if target.provider.api_schema == ApiSchema::Anthropic {
+                let most = model.max_output_tokens.to_string();
+                self.kept.push((Parameter::MaxTokens, Cow::Owned(most)));
+            }
+            return;
+        };
         if requested >= model.context_length {
             let message = "model context limit exceeded";
             self.refused.push(Mistake::new(MistakeKind::Invalid, "max_tokens", message));

@@ -10,8 +10,11 @@
 //! - [`collections`], [`time`], [`json`], [`sse`], [`region`], [`network`], [`request_id`],
 //!   [`http_call`]: small parts that know nothing of one another.
 //! - [`chat`]: the chat API, as clients see it: requests, answers, streams and errors.
-//! - [`messages`]: the Messages API, as a way into the chat API and out of it.
+//! - [`client_api`]: what the client APIs beside the chat API share.
+//! - [`messages`], [`responses`]: the Messages API and the Responses API, as ways into the chat API
+//!   and out of it.
 //! - [`post_processing`]: the repair of JSON in answers and streams.
+//! - [`embeddings`]: the API of embeddings, beside the chat API.
 //! - [`failover`]: the decision after a failed attempt.
 //! - [`config`]: the operator's file.
 //! - [`transcript`], [`fit`], [`fallbacks`], [`quota`]: transcripts in prompts, the fit of a request to
@@ -35,8 +38,10 @@
 pub mod api_schema;
 pub mod attempt;
 pub mod chat;
+pub mod client_api;
 pub mod collections;
 pub mod config;
+pub mod embeddings;
 pub mod failover;
 pub mod fallbacks;
 pub mod fit;
@@ -55,6 +60,7 @@ pub mod quota;
 pub mod region;
 pub mod reply;
 pub mod request_id;
+pub mod responses;
 pub mod sse;
 pub mod summary;
 pub mod time;

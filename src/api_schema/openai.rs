@@ -6,6 +6,7 @@ mod call_ids;
 mod conversation;
 mod custom_calls;
 mod decoder;
+mod embeddings;
 mod fit;
 mod instruction;
 mod messages;
@@ -34,6 +35,7 @@ pub(super) use self::{
 };
 pub(crate) use self::{
     decoder::OpenAiDecoder,
+    embeddings::{embeddings, embeddings_request},
     fit::{fit, unsupported_parameters},
     request::request,
 };

@@ -13,7 +13,7 @@ use crate::{
     config::{Price, Target},
     fit::{StreamMode, response_format::FormatMode},
     handoff::ticket::Ticket,
-    inlet::Inlet,
+    inlet::{self, Inlet},
     post_processing::RepairRequest,
     time::Timestamp,
 };
@@ -89,11 +89,16 @@ impl AttemptDraft {
             envelope: Envelope {
                 request_id: request_id.to_owned(),
                 model: shown.to_owned(),
-                // Chunks of a stream have no field for the request.
-                request: if is_whole { fit.echo(shown) } else { Vec::new() },
+                request: match inlet::echo(request) {
+                    Some(echo) => echo,
+                    None if is_whole => fit.echo(shown),
+                    // Chunks of a stream have no field for the request.
+                    None => Vec::new(),
+                },
                 call_form: request.call_form,
                 custom_tools: set_of(request.custom_tools().map(|name| name.decode().into_owned())),
                 include_usage: request.include_usage,
+                carries_reasoning: inlet::carries_reasoning(request),
                 ..Envelope::default()
             },
             price: target.model.price,

@@ -9,7 +9,7 @@ use super::{Fit, MAX_REPORTED, is_plain};
 use crate::{
     chat::{
         message::{Message, Part},
-        parameter::Parameter,
+        parameter::{ClientApi, Parameter},
         request::Request,
     },
     config::{ApiSchema, Provider, Quirk},
@@ -80,13 +80,18 @@ impl Fit<'_> {
         // A forwarded budget keeps the unknown keys beside it.
         let is_whole = self.value(Parameter::Reasoning).is_some()
             && support_of(Parameter::Reasoning, schema) == ParameterSupport::Mapped;
-        let of_reasoning = match schema {
-            ApiSchema::OpenAiResponses => &["effort", "max_tokens", "summary", "exclude"][..],
+        let asks_in_responses = request.parameters.original_in(ClientApi::Responses).is_some();
+        let reasoning: &[&str] = match schema {
+            ApiSchema::OpenAiResponses => &["effort", "max_tokens", "summary", "exclude"],
+            // Claude and Gemini give thoughts to whoever asks for an effort.
+            ApiSchema::Anthropic | ApiSchema::Gemini if asks_in_responses => {
+                &["effort", "max_tokens", "summary"]
+            }
             _ => &["effort", "max_tokens"],
         };
         for (parameter, known) in [
             (Parameter::StreamOptions, &["include_usage"][..]),
-            (Parameter::Reasoning, of_reasoning),
+            (Parameter::Reasoning, reasoning),
             (Parameter::FallbackConfig, &["retry", "depth", "hedge_ms"]),
         ] {
             let raw = request.parameters.get(parameter);

@@ -3,14 +3,10 @@
 
 use serde_json::value::RawValue;
 
-use super::translation::MessagesTranslation;
 use crate::{
     chat::{mistake::MistakeKind, object::ObjectFields, text::Text},
-    json::Object,
+    client_api::{chat_messages::PartArray, translation::InletTranslation},
 };
-
-/// Name of a document without a title. OpenAI's servers need one.
-const DOCUMENT_NAME: &str = "document.pdf";
 
 /// The deepest nesting of documents and results that is translated.
 const MAX_NESTING: usize = 4;
@@ -30,76 +26,14 @@ impl<'a> MessagesBlock<'a> {
     }
 }
 
-/// Parts of a chat message, as an array in progress.
-#[derive(Debug, Default)]
-pub(super) struct PartArray {
-    json: Vec<u8>,
-    /// The text, if it is the only part and has no mark.
-    only_text: Option<Text<'static>>,
-}
-
-impl PartArray {
-    /// Returns `true` if there are no parts.
-    pub(super) fn is_empty(&self) -> bool {
-        self.json.is_empty()
-    }
-
-    /// Writes the content of a message: a string where that is enough.
-    pub(super) fn write(&self, out: &mut Vec<u8>) {
-        match &self.only_text {
-            Some(text) => out.extend_from_slice(text.json().as_bytes()),
-            None => {
-                out.push(b'[');
-                out.extend_from_slice(&self.json);
-                out.push(b']');
-            }
-        }
-    }
-
-    /// Adds a part. `fill` writes its fields.
-    fn add(&mut self, cache_control: Option<&RawValue>, fill: impl FnOnce(&mut Object<'_>)) {
-        if !self.json.is_empty() {
-            self.json.push(b',');
-        }
-        self.only_text = None;
-        let mut part = Object::open(&mut self.json);
-        fill(&mut part);
-        cache_control.map(|mark| part.raw("cache_control", mark.get()));
-        part.close();
-    }
-
-    /// Adds a text.
-    pub(super) fn add_text(&mut self, text: &Text<'_>, cache_control: Option<&RawValue>) {
-        let is_first = self.is_empty();
-        self.add(cache_control, |part| {
-            part.value("type", "text").value("text", text);
-        });
-        self.only_text = (is_first && cache_control.is_none()).then(|| text.clone().into_owned());
-    }
-
-    /// Puts a word in front of the parts, or of the text if there is nothing else.
-    pub(super) fn prepend(&mut self, word: &str) {
-        let Self { json: rest, only_text } = std::mem::take(self);
-        if let Some(text) = only_text {
-            return self.add_text(&Text::new(&[word, ": ", &text.decode()].concat()), None);
-        }
-        self.add_text(&Text::new(word), None);
-        if !rest.is_empty() {
-            self.only_text = None;
-            self.json.push(b',');
-            self.json.extend(rest);
-        }
-    }
-}
-
 /// Translates content, a string or an array of blocks, into parts. `other` takes the blocks of types
 /// that are no parts.
 pub(super) fn add_content<'a>(
-    translation: &mut MessagesTranslation,
+    translation: &mut InletTranslation,
     path: &str,
     content: &'a RawValue,
     parts: &mut PartArray,
-    other: &mut dyn FnMut(&mut MessagesTranslation, &str, MessagesBlock<'a>),
+    other: &mut dyn FnMut(&mut InletTranslation, &str, MessagesBlock<'a>),
 ) {
     if let Some(text) = Text::from_raw(content) {
         return parts.add_text(&text, None);
@@ -118,7 +52,7 @@ pub(super) fn add_content<'a>(
 
 /// Adds nested content. Blocks that are no parts are left out.
 pub(super) fn add_nested(
-    translation: &mut MessagesTranslation,
+    translation: &mut InletTranslation,
     path: &str,
     content: &RawValue,
     parts: &mut PartArray,
@@ -127,19 +61,18 @@ pub(super) fn add_nested(
     if path.matches(".content").count() > MAX_NESTING {
         return translation.add_invalid(path, "is nested too deep");
     }
-    let mut leave_out =
-        |translation: &mut MessagesTranslation, _: &str, block: MessagesBlock<'_>| {
-            translation.leave_out("messages", &block.kind);
-        };
+    let mut leave_out = |translation: &mut InletTranslation, _: &str, block: MessagesBlock<'_>| {
+        translation.leave_out("messages", &block.kind);
+    };
     add_content(translation, path, content, parts, &mut leave_out);
 }
 
 fn add_block<'a>(
-    translation: &mut MessagesTranslation,
+    translation: &mut InletTranslation,
     path: &str,
     block: MessagesBlock<'a>,
     parts: &mut PartArray,
-    other: &mut dyn FnMut(&mut MessagesTranslation, &str, MessagesBlock<'a>),
+    other: &mut dyn FnMut(&mut InletTranslation, &str, MessagesBlock<'a>),
 ) {
     let has_citations =
         block.fields.get("citations").is_some_and(|raw| raw.get().len() > "[]".len());
@@ -160,7 +93,7 @@ fn add_block<'a>(
 }
 
 fn source<'a>(
-    translation: &mut MessagesTranslation,
+    translation: &mut InletTranslation,
     path: &str,
     block: &MessagesBlock<'a>,
 ) -> Option<ObjectFields<'a>> {
@@ -191,36 +124,23 @@ fn url_of<'a>(source: &ObjectFields<'a>) -> Option<Text<'a>> {
 const SOURCES: &str = "must be base64 with media_type and data, or url";
 
 fn add_image(
-    translation: &mut MessagesTranslation,
+    translation: &mut InletTranslation,
     path: &str,
     block: &MessagesBlock<'_>,
     parts: &mut PartArray,
 ) {
     let Some(source) = source(translation, path, block) else { return };
     if let Some(file_id) = source.text("file_id") {
-        return add_file_id(&file_id, block, parts);
+        return parts.add_file_id(&file_id, block.cache_control());
     }
     let Some(url) = url_of(&source) else {
         return translation.add_invalid(&format!("{path}.source"), SOURCES);
     };
-    parts.add(block.cache_control(), |part| {
-        part.value("type", "image_url").object("image_url", |image| {
-            image.value("url", &url);
-        });
-    });
-}
-
-/// Adds a file by its id, which the translator of a provider's API may refuse.
-fn add_file_id(file_id: &Text<'_>, block: &MessagesBlock<'_>, parts: &mut PartArray) {
-    parts.add(block.cache_control(), |part| {
-        part.value("type", "file").object("file", |file| {
-            file.value("file_id", file_id);
-        });
-    });
+    parts.add_image(&url, None, block.cache_control());
 }
 
 fn add_document(
-    translation: &mut MessagesTranslation,
+    translation: &mut InletTranslation,
     path: &str,
     block: &MessagesBlock<'_>,
     parts: &mut PartArray,
@@ -228,7 +148,7 @@ fn add_document(
     let Some(source) = source(translation, path, block) else { return };
     let title = block.fields.text("title").filter(|title| !title.is_empty());
     if let Some(file_id) = source.text("file_id") {
-        return add_file_id(&file_id, block, parts);
+        return parts.add_file_id(&file_id, block.cache_control());
     }
     let kind = kind_of(&source);
     if let ("text", Some(text)) = (kind.as_str(), source.text("data")) {
@@ -244,12 +164,8 @@ fn add_document(
     let Some(url) = url_of(&source) else {
         return translation.add_invalid(&format!("{path}.source"), SOURCES);
     };
-    let name = title.map_or_else(|| Text::new(DOCUMENT_NAME), |title| file_name(&title));
-    parts.add(block.cache_control(), |part| {
-        part.value("type", "file").object("file", |file| {
-            file.value("filename", &name).value("file_data", &url);
-        });
-    });
+    let name = title.map(|title| file_name(&title));
+    parts.add_file(name.as_ref(), &url, block.cache_control());
 }
 
 /// Returns the name of a PDF with a title. Some servers look at its extension.
@@ -261,7 +177,7 @@ fn file_name(title: &Text<'_>) -> Text<'static> {
 
 /// Adds a search result: its title and its source, then its texts.
 fn add_search_result(
-    translation: &mut MessagesTranslation,
+    translation: &mut InletTranslation,
     path: &str,
     block: &MessagesBlock<'_>,
     parts: &mut PartArray,

@@ -3,15 +3,15 @@
 
 use serde_json::value::RawValue;
 
-use super::translation::MessagesTranslation;
 use crate::{
     chat::{mistake::MistakeKind, object::ObjectFields},
+    client_api::translation::InletTranslation,
     json::{Object, list},
 };
 
 /// Writes the tools of a request, and the choice among them.
 pub(super) fn write(
-    translation: &mut MessagesTranslation,
+    translation: &mut InletTranslation,
     fields: &ObjectFields<'_>,
     chat: &mut Object<'_>,
 ) {
@@ -28,7 +28,7 @@ pub(super) fn write(
 
 /// Returns the tools that the client runs. Tools that Anthropic runs or defines are left out.
 fn client_tools<'a>(
-    translation: &mut MessagesTranslation,
+    translation: &mut InletTranslation,
     raw: &'a RawValue,
 ) -> Vec<ObjectFields<'a>> {
     let mut tools = Vec::new();
@@ -66,7 +66,7 @@ fn write_tool(out: &mut Vec<u8>, tool: &ObjectFields<'_>) {
     object.close();
 }
 
-fn write_choice(translation: &mut MessagesTranslation, raw: &RawValue, chat: &mut Object<'_>) {
+fn write_choice(translation: &mut InletTranslation, raw: &RawValue, chat: &mut Object<'_>) {
     let expected = "an object with type auto, any, tool or none";
     let Some(choice) = translation.read_object("tool_choice", raw, expected) else { return };
     let kind = choice.text("type").map(|kind| kind.decode().into_owned()).unwrap_or_default();

@@ -6,6 +6,7 @@ mod attempts;
 mod configuration;
 #[cfg(not(target_family = "wasm"))]
 mod documents;
+mod embeddings;
 mod exchange;
 mod golden;
 mod hostile;
@@ -14,6 +15,7 @@ mod messages;
 mod quota;
 #[cfg(not(target_family = "wasm"))]
 mod regions;
+mod responses;
 mod silence;
 mod stream;
 mod tool_calls;

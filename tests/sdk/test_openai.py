@@ -3,7 +3,6 @@
 import asyncio
 import json
 import time
-import urllib.request
 import uuid
 
 import openai
@@ -49,6 +48,22 @@ def test_an_answer_is_a_chat_completion(client, model):
     assert completion.model_extra["request_id"] == completion._request_id
     assert completion.model_extra["request"]["temperature"] == 0.5
     assert completion.model_extra["http_status_code"] == 200
+
+
+@pytest.mark.parametrize("model", ["vectors", "vectors-gemini"])
+def test_embeddings_come_in_the_form_that_was_asked_for(client, model):
+    # The SDK asks for base64 by itself and decodes it.
+    for form in [{}, {"encoding_format": "float"}]:
+        answer = client.embeddings.create(model=model, input=["one two", "three"], **form)
+        assert answer.object == "list"
+        assert answer.model == model
+        assert [entry.index for entry in answer.data] == [0, 1]
+        assert [entry.embedding for entry in answer.data] == [[0, -2, 0.5], [1, -2, 0.5]]
+        assert answer.usage.prompt_tokens == answer.usage.total_tokens == 3
+    single = client.embeddings.create(model=model, input="one", dimensions=3)
+    assert [entry.embedding for entry in single.data] == [[0, -2, 0.5]]
+    with pytest.raises(openai.BadRequestError, match="serves chat only"):
+        client.embeddings.create(model="claude", input="one")
 
 
 @pytest.mark.parametrize("model", [*SCHEMAS, "kimi", "oss", "qwen"])
@@ -111,7 +126,7 @@ def test_two_turns_with_a_tool(client, gateway, model, streams):
     assert second.finish_reason == "stop"
     assert second.message.content
     # What the provider signed goes through the SDK and back.
-    sent = journal_about(gateway, marker)[1]["body"]
+    sent = gateway.journal_about(marker)[1]["body"]
     signed = {"claude": '"signature":"EqQB', "gemini": '"thoughtSignature":"CiRz',
               "responses": '"encrypted_content":"gAAA'}
     assert signed.get(model, "") in sent
@@ -239,7 +254,7 @@ def test_models_are_listed(client, gateway):
     models = client.models.list()
     vertex = ["vertex-claude", "vertex-gemini"]
     ours = ["claude", "gemini", "gpt", "kimi", "oss", "qwen", "responses", "router"]
-    names = [*ours, *vertex, "worldly"]
+    names = [*ours, "vectors", "vectors-gemini", *vertex, "worldly"]
     assert [model.id for model in models] == names
     assert models.data[2].owned_by == "openai"
     eu = client.with_options(base_url=gateway.eu).models.list()
@@ -294,11 +309,6 @@ def test_everything_the_sdk_can_ask_for_is_taken(client):
     assert completion.choices[0].message.content
 
 
-def journal_about(gateway, marker):
-    with urllib.request.urlopen(gateway.journal) as page:
-        return [entry for entry in json.load(page) if marker in entry["body"]]
-
-
 def test_without_retries_a_request_is_sent_once(client, gateway):
     marker = uuid.uuid4().hex
     with pytest.raises(openai.RateLimitError) as raised:
@@ -306,7 +316,7 @@ def test_without_retries_a_request_is_sent_once(client, gateway):
             model="gpt", messages=said(f"{marker} #script status=429 retry-after=7")
         )
     assert raised.value.response.headers["retry-after"] == "7"
-    assert len(journal_about(gateway, marker)) == 1
+    assert len(gateway.journal_about(marker)) == 1
 
 
 def test_the_sdk_waits_as_long_as_the_provider_says(client, gateway):
@@ -317,7 +327,7 @@ def test_the_sdk_waits_as_long_as_the_provider_says(client, gateway):
             model="gpt", messages=said(f"{marker} #script status=429 retry-after=2")
         )
     assert 1.4 < time.monotonic() - started < 10
-    assert len(journal_about(gateway, marker)) == 2
+    assert len(gateway.journal_about(marker)) == 2
 
 
 def test_the_async_client(gateway):

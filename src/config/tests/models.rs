@@ -46,12 +46,18 @@ fn every_field_of_a_model_is_checked() {
   models.gpt-4.1.list_price.output: missing, allowed: USD per million tokens
 /models/gpt-4.1/list_price = {"input": 1.25, "output": 10}
 /models/gpt-4.1/prices = 1
-  models.gpt-4.1.prices: unknown key, allowed: `name`, `description`, `creator`, `regions`,
+  models.gpt-4.1.prices: unknown key, allowed: `kind`, `name`, `description`, `creator`, `regions`,
     `context_length`, `max_output_tokens`, `min_output_tokens`, `input`, `supported_parameters`,
     `tool_choices`, `response_formats`, `response_format_emulation`, `reasoning_efforts`,
     `default_reasoning_effort`, `thinking`, `prefill`, `effort_with_tools`, `custom_tools`,
     `sampling`, `max_temperature`, `deadlines`, `fallbacks`, `hedge`, `price`, `list_price`,
     `retirement_date`
+/models/gpt-4.1/kind = "images"
+  models.gpt-4.1.kind: found `images`, allowed: `chat`, `embeddings`
+/models/gpt-4.1/kind = "embeddings"
+/models/gpt-4.1 = {"kind": "embeddings", "name": "E", "context_length": 1, "regions": {"eu": {"provider": "bedrock", "upstream_model": "m"}}}
+  models.gpt-4.1.regions: found an object, allowed: providers with embeddings: API schema `openai`
+    or `gemini`
 /models/gpt-4.1/response_format_emulation = "never"
   models.gpt-4.1.response_format_emulation: found `never`, allowed: `true` or `false`
 /models/gpt-4.1/response_format_emulation = false

@@ -6,6 +6,7 @@
 
 mod answer;
 mod anthropic;
+mod embeddings;
 mod events;
 mod gemini;
 mod gzip;

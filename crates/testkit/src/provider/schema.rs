@@ -3,7 +3,7 @@
 use super::answer::{Answer, token};
 use super::events::Events;
 use super::request::Asked;
-use super::{anthropic, gemini, openai, openai_responses};
+use super::{anthropic, embeddings, gemini, openai, openai_responses};
 use hyper::StatusCode;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 
@@ -42,6 +42,9 @@ impl Fault {
 impl ApiSchema {
     /// The schema spoken at `path`, which is without its query.
     pub fn at(path: &str) -> Option<Self> {
+        if let Some(schema) = embeddings::schema_at(path) {
+            return Some(schema);
+        }
         let ends = |suffixes: &[&str]| suffixes.iter().any(|suffix| path.ends_with(suffix));
         if ends(&["/chat/completions"]) {
             Some(Self::OpenAi)
@@ -58,6 +61,9 @@ impl ApiSchema {
 
     /// Reads a request.
     pub fn read<'a>(self, path: &'a str, body: &'a [u8]) -> serde_json::Result<Asked<'a>> {
+        if embeddings::schema_at(path).is_some() {
+            return embeddings::read(path, body);
+        }
         match self {
             Self::OpenAi => openai::read(body),
             Self::OpenAiResponses => openai_responses::read(body),
@@ -68,6 +74,9 @@ impl ApiSchema {
 
     /// The answer as one document.
     pub fn whole(self, answer: &Answer) -> Vec<u8> {
+        if let Some(document) = embeddings::whole(self, answer) {
+            return document;
+        }
         match self {
             Self::OpenAi => openai::whole(answer),
             Self::OpenAiResponses => openai_responses::whole(answer),
@@ -170,7 +179,9 @@ mod tests {
                 Some(ApiSchema::Anthropic),
             ),
             ("/v1beta/models/gemini-2.5-pro:generateContent", Some(ApiSchema::Gemini)),
-            ("/v1/embeddings", None),
+            ("/v1/embeddings", Some(ApiSchema::OpenAi)),
+            ("/v1beta/models/m:embedContent", Some(ApiSchema::Gemini)),
+            ("/v1/images", None),
         ] {
             assert_eq!(ApiSchema::at(path), schema, "{path}");
         }

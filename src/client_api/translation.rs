@@ -13,26 +13,31 @@ const MAX_LEFT_OUT: usize = 16;
 
 /// Translation in progress.
 #[derive(Debug, Default)]
-pub(super) struct MessagesTranslation {
+pub(crate) struct InletTranslation {
     /// The beginning of every path: empty, or the place of a fallback.
     prefix: String,
     mistakes: Vec<Mistake>,
     left_out: Vec<String>,
 }
 
-impl MessagesTranslation {
+impl InletTranslation {
     /// Sets the beginning of the paths that follow.
-    pub(super) fn set_prefix(&mut self, prefix: String) {
+    pub(crate) fn set_prefix(&mut self, prefix: String) {
         self.prefix = prefix;
     }
 
+    /// Returns `true` within the request of a fallback.
+    pub(crate) fn is_in_fallback(&self) -> bool {
+        !self.prefix.is_empty()
+    }
+
     /// Returns the mistakes, and the paths that were left out.
-    pub(super) fn into_reports(self) -> (Vec<Mistake>, Vec<String>) {
+    pub(crate) fn into_reports(self) -> (Vec<Mistake>, Vec<String>) {
         (self.mistakes, self.left_out)
     }
 
     /// Adds a mistake. Its message begins with the path.
-    pub(super) fn add(&mut self, kind: MistakeKind, path: &str, problem: &str) {
+    pub(crate) fn add(&mut self, kind: MistakeKind, path: &str, problem: &str) {
         if self.mistakes.len() < MAX_MISTAKES {
             let path = [&self.prefix, path].concat();
             let message = format!("{path}: {problem}");
@@ -41,13 +46,13 @@ impl MessagesTranslation {
     }
 
     /// Adds an invalid value.
-    pub(super) fn add_invalid(&mut self, path: &str, problem: &str) {
+    pub(crate) fn add_invalid(&mut self, path: &str, problem: &str) {
         self.add(MistakeKind::Invalid, path, problem);
     }
 
     /// Reports a field that the chat API does not have. `name` is the client's text: it is listed only
     /// if it is plain.
-    pub(super) fn leave_out(&mut self, parent: &str, name: &str) {
+    pub(crate) fn leave_out(&mut self, parent: &str, name: &str) {
         let safe = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
         let is_plain = (1..=64).contains(&name.len()) && name.bytes().all(safe);
         let path = match (parent, is_plain) {
@@ -62,7 +67,7 @@ impl MessagesTranslation {
     }
 
     /// Reads an object, or adds a mistake that says what it must be.
-    pub(super) fn read_object<'a>(
+    pub(crate) fn read_object<'a>(
         &mut self,
         path: &str,
         raw: &'a RawValue,
@@ -76,7 +81,7 @@ impl MessagesTranslation {
     }
 
     /// Reads an array, or adds a mistake that says what it must be.
-    pub(super) fn read_list<'a>(
+    pub(crate) fn read_list<'a>(
         &mut self,
         path: &str,
         raw: &'a RawValue,
@@ -89,7 +94,7 @@ impl MessagesTranslation {
     }
 
     /// Reads a text, or adds a mistake that it is missing.
-    pub(super) fn read_text<'a>(
+    pub(crate) fn read_text<'a>(
         &mut self,
         path: &str,
         fields: &ObjectFields<'a>,
@@ -100,5 +105,14 @@ impl MessagesTranslation {
             self.add(MistakeKind::Missing, path, &[key, " is missing"].concat());
         }
         text
+    }
+
+    /// Returns the object in a field, or adds a mistake.
+    pub(crate) fn read_field<'a>(
+        &mut self,
+        fields: &ObjectFields<'a>,
+        key: &str,
+    ) -> Option<ObjectFields<'a>> {
+        fields.get(key).and_then(|raw| self.read_object(key, raw, "an object"))
     }
 }
