@@ -195,11 +195,11 @@ compose: filter programs
     @bash .ci/setup envoy docker
     .build/docker/bin/python tests/compose.py --target {{ quote(target) }}
 
-# Checks the Helm chart: its objects, their schemas, and what Envoy Gateway makes of them
+# Checks the Helm chart: its objects, their schemas, and an Envoy with what Envoy Gateway makes of them
 [group("test")]
-helm: command
-    @bash .ci/setup istio docker helm
-    .build/docker/bin/python tests/helm.py --command "$ATTACHE_COMMAND"
+helm: filter command
+    @bash .ci/setup envoy istio docker helm
+    .build/docker/bin/python tests/helm.py --command "$ATTACHE_COMMAND" --module "$ATTACHE_MODULE"
 
 # Tests whether the quick tests fail when the code of a file is wrong: all of .cargo/mutants.toml, or `just mutants --re src/failover.rs`
 [group("test")]

@@ -3,21 +3,26 @@
 
 The objects of `attache render` must pass through the chart unchanged, apart from labels and values.
 Everything that the chart makes is checked against the schemas of Istio, Kubernetes, the Gateway API and
-Envoy Gateway, in which no unknown field is allowed. Envoy Gateway's own translation (`egctl`) must turn
-its objects into the listeners and clusters that `attache render` has written.
+Envoy Gateway, in which no unknown field is allowed. Envoy Gateway's own translation (`egctl`) turns its
+objects into listeners and clusters, with which an Envoy must answer requests.
 """
 
 import argparse
+import contextlib
 import copy
 import json
-import os
+import re
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
+from urllib.request import Request
 
 import jsonschema
+from bench.processes import Process, get, send
 from ruamel.yaml import YAML
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -64,8 +69,8 @@ def main():
             check_tokens(options, rendered, schemas)
             print(f"helm: {target}: objects, values and schemas are right", flush=True)
         check_refusals(options, Path(directory))
-        check_translation(options, Rendered(options, Path(directory) / "eg", "envoy-gateway", []))
-    print("helm: Envoy Gateway translates its objects to the rendered listeners and clusters")
+        check_gateway(options, Path(directory))
+    print("helm: Envoy answers with the listeners and clusters that Envoy Gateway makes")
 
 
 def arguments():
@@ -73,6 +78,9 @@ def arguments():
     parser.add_argument("--tools", type=Path, default=ROOT / ".build/helm", help="helm, egctl, crds")
     parser.add_argument("--istio", type=Path, default=ROOT / ".build/istio", help="schemas for Node")
     parser.add_argument("--command", type=Path, default=ROOT / "target/debug/attache")
+    parser.add_argument("--envoy", type=Path, default=ROOT / ".build/bin/envoy")
+    parser.add_argument("--module", type=Path,
+                        default=ROOT / "target/wasm32-wasip1/filter/attache.wasm")
     return parser.parse_args()
 
 
@@ -323,39 +331,139 @@ def strict(schema):
 # --- Envoy Gateway's own translation ---
 
 
-def check_translation(options, rendered):
-    """What Envoy Gateway makes of the objects contains what `attache render` has written."""
-    made = template(options, rendered)
-    with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
-        YAML().dump_all([gateway_class(), *map(plain, made), *secrets()], file)
-        file.flush()
-        done = subprocess.run(
-            [options.tools / "egctl", "x", "translate", "--from", "gateway-api", "--to",
-             "gateway-api,xds", "--type", "all", "--output", "json", "--file", file.name],
-            capture_output=True, text=True)
-    if done.returncode:
-        fail(done.stderr[-3000:])
-    result = json.loads(done.stdout)
-    if os.environ.get("ATTACHE_KEEP"):
-        Path(os.environ["ATTACHE_KEEP"]).write_text(done.stdout)
-    print(list(result))
+class Translation:
+    """What Envoy Gateway makes of the chart's objects."""
+
+    def __init__(self, options, objects):
+        with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+            # JSON is YAML.
+            file.write("".join(f"---\n{json.dumps(each)}\n" for each in [GATEWAY_CLASS, *objects]))
+            file.flush()
+            done = subprocess.run(
+                [options.tools / "egctl", "x", "translate", "--from", "gateway-api", "--to",
+                 "gateway-api,xds", "--type", "all", "--output", "json", "--file", file.name],
+                capture_output=True, text=True)
+        if done.returncode:
+            fail(done.stderr[-3000:])
+        self.result = json.loads(done.stdout)
+        [envoy] = self.result["xds"].values()
+        dumps = {dump["@type"].rpartition(".")[2]: dump for dump in envoy["configs"]}
+        self.bootstrap = dumps["BootstrapConfigDump"]["bootstrap"]
+        clusters = dumps["ClustersConfigDump"]["dynamicActiveClusters"]
+        self.clusters = {each["cluster"]["name"]: each["cluster"] for each in clusters}
+        listeners = dumps["ListenersConfigDump"]["dynamicListeners"]
+        listeners = (each["activeState"]["listener"] for each in listeners)
+        self.listeners = {each["name"]: each for each in listeners
+                          if not each["name"].startswith("envoy-gateway-proxy-ready")}
 
 
-def gateway_class():
-    return {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "GatewayClass",
-            "metadata": {"name": "eg"},
-            "spec": {"controllerName": "gateway.envoyproxy.io/gatewayclass-controller"}}
+GATEWAY_CLASS = {
+    "apiVersion": "gateway.networking.k8s.io/v1", "kind": "GatewayClass", "metadata": {"name": "eg"},
+    "spec": {"controllerName": "gateway.envoyproxy.io/gatewayclass-controller"},
+}
 
 
-def secrets():
-    return []
+def check_gateway(options, directory):
+    """Envoy with what Envoy Gateway makes of the chart's objects answers requests."""
+    files = directory / "operator"
+    (files / "secrets").mkdir(parents=True)
+    text = GATEWAY.read_text()
+    (files / "gateway.yaml").write_text(text)
+    for name in set(re.findall(r"secrets/([\w.-]+)", text)):
+        (files / "secrets" / name).write_text(f"key-of-{name}")
+    with Provider(options, directory) as provider:
+        flags = ["--upstream", f"*=127.0.0.1:{provider.port}"]
+        rendered = Rendered(options, directory / "eg", "envoy-gateway", flags, files / "gateway.yaml")
+        objects = template(options, rendered)
+        translation = Translation(options, objects)
+        patched = {patch["name"] for each in objects if each["kind"] == "EnvoyPatchPolicy"
+                   for patch in each["spec"]["jsonPatches"]}
+        expect(set(translation.clusters) | set(translation.listeners), patched)
+        tags = [tag["tagName"] for tag in translation.bootstrap["statsConfig"]["statsTags"]]
+        expect({"region", "model", "gen_ai.token.type"} - set(tags), set())
+        pod = mounted(options, directory / "pod", files, objects)
+        with Envoy(options, directory, translation, pod) as envoy:
+            for listener, model in [("http-us", "gpt-4.1"), ("http-eu", "claude-sonnet-4-6")]:
+                ask(envoy, listener, model)
+
+
+def mounted(options, pod, files, objects):
+    """The volumes of a pod."""
+    for name in ("accounts", "secrets", "module"):
+        (pod / name).mkdir(parents=True)
+    keys = subprocess.run([options.command, "keys", files / "gateway.yaml"], check=True,
+                          capture_output=True, text=True)
+    (pod / "accounts/keys.yaml").write_text(keys.stdout)
+    for name, secret in the(objects, "ConfigMap")["data"].items():
+        (pod / "secrets" / name).write_text(secret.replace("/etc/attache", str(pod)))
+    for key in (files / "secrets").iterdir():
+        shutil.copy(key, pod / "secrets")
+    shutil.copy(options.module, pod / "module/plugin.wasm")
+    return pod
+
+
+def ask(envoy, listener, model):
+    """A plain request and a stream, with the demo's key and without."""
+    port = envoy.ports[listener]
+    for stream in (False, True):
+        body = {"model": model, "stream": stream,
+                "messages": [{"role": "user", "content": "#script text=fine"}]}
+        for key, wanted in [("key-of-demo.key", 200), ("another", 401)]:
+            status, text = send(Request(
+                f"http://127.0.0.1:{port}/v1/chat/completions", json.dumps(body).encode(),
+                {"authorization": f"Bearer {key}", "content-type": "application/json"}))
+            if status != wanted or ("fine" in text) != (wanted == 200):
+                fail(f"{model} at {listener} answers {status} {text}\n{envoy.complaint()}")
+
+
+class Provider(Process):
+    """The scripted provider."""
+
+    stdout = stdin = subprocess.PIPE
+
+    def __init__(self, options, directory):
+        testkit = options.command.with_name("testkit")
+        super().__init__([testkit, "provider"], directory / "provider.log")
+
+    def wait(self):
+        self.port = json.loads(self.popen.stdout.readline())["provider"]
+
+
+class Envoy(Process):
+    """Envoy with the listeners and clusters of a translation, as a pod's Envoy would have them."""
+
+    def __init__(self, options, directory, translation, pod):
+        self.ports = {}
+        for name, listener in translation.listeners.items():
+            address = listener["address"]["socketAddress"]
+            with socket.socket() as free:
+                free.bind(("127.0.0.1", 0))
+                address["address"], address["portValue"] = free.getsockname()
+            self.ports[name.rpartition("/")[2]] = address["portValue"]
+        parts = {"listeners": translation.listeners, "clusters": translation.clusters}
+        resources = {name: [untyped(each) for each in part.values()] for name, part in parts.items()}
+        config = {"static_resources": resources, "node": {"id": "pod", "cluster": "pods"}}
+        (directory / "envoy.json").write_text(json.dumps(config).replace("/etc/attache", str(pod)))
+        super().__init__([options.envoy, "--config-path", directory / "envoy.json",
+                          "--disable-hot-restart", "--concurrency", 1], directory / "envoy.log")
+
+    def wait(self):
+        for _ in range(600):
+            if self.popen.poll() is not None:
+                break
+            with contextlib.suppress(OSError):
+                if all(get(port, "/healthz")[0] == 200 for port in self.ports.values()):
+                    return
+            time.sleep(0.1)
+        fail(f"Envoy is not ready:\n{self.complaint()}")
 
 
 # --- Helpers ---
 
 
-def plain(value):
-    return json.loads(json.dumps(value))
+def untyped(each):
+    """A resource without the type that a dump adds."""
+    return {key: value for key, value in each.items() if key != "@type"}
 
 
 def name_of(each):
