@@ -33,8 +33,7 @@ object_table! {
         "provider": Name("providers"), required_name();
         /// Name of the model in the provider's API: letters, digits and `-_.:@/`.
         "upstream_model": UpstreamName, required("what the provider calls the model");
-        /// API schema in which the provider is asked for the model, if the provider has both of
-        /// OpenAI's.
+        /// API schema of the requests for the model, if the provider has both of OpenAI's.
         "api_schema": word(|| words_of(&ApiSchema::OPENAI_WORDS)), optional("that of the provider");
     }
 }
@@ -46,7 +45,7 @@ pub struct Endpoint {
     pub provider: String,
     /// Name of the model in the provider's API.
     pub upstream_model: String,
-    /// API schema in which the provider is asked for the model.
+    /// API schema of the requests for the model.
     pub api_schema: ApiSchema,
 }
 

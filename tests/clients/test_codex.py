@@ -49,7 +49,7 @@ def codex(gateway, directory, model, prompt, headers="{}"):
     return [json.loads(line) for line in run.stdout.splitlines() if line.startswith("{")]
 
 
-@pytest.mark.parametrize("model", ["claude", "gpt", "gemini"])
+@pytest.mark.parametrize("model", ["claude", "gpt", "responses", "gemini"])
 def test_a_file_is_written(gateway, tmp_path, model):
     marker = uuid.uuid4().hex
     script = f"#script {scripted_command(f'printf {marker} > hello.txt')} reasoning=hm"

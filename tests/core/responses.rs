@@ -95,6 +95,15 @@ fn reasoning_comes_back_to_the_provider_as_it_left() {
             "/contents/1/parts",
             "/candidates/0/content/parts",
         ),
+        (
+            "gpt-5.5",
+            json!({"object": "response", "status": "completed", "output": [
+                {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "gAAA"},
+                {"type": "function_call", "id": "fc_1", "call_id": "call_1", "name": "f",
+                    "arguments": "{}", "status": "completed"}]}),
+            "/input/1/encrypted_content",
+            "/output/0/encrypted_content",
+        ),
     ];
     for (model, said, sent_at, said_at) in cases {
         let mut fields = carried.clone();

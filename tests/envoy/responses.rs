@@ -7,8 +7,12 @@ use testkit::envoy::marker;
 use testkit::play;
 
 /// The models of the gateway, one for each API schema, with the provider's name of each.
-const MODELS: [(&str, &str); 3] =
-    [("gpt", "gpt-upstream"), ("claude", "claude-upstream"), ("gemini", "gemini-3-upstream")];
+const MODELS: [(&str, &str); 4] = [
+    ("gpt", "gpt-upstream"),
+    ("responses", "responses-upstream"),
+    ("claude", "claude-upstream"),
+    ("gemini", "gemini-3-upstream"),
+];
 
 /// A request with one text, in one attempt.
 fn response(model: &str, text: &str) -> Value {

@@ -72,7 +72,8 @@ def test_two_turns_with_a_tool(client, gateway, model, streams):
     assert second.status == "completed" and second.output_text
     # What the provider signed goes through the SDK and back.
     sent = gateway.journal_about(marker)[1]["body"]
-    signed = {"claude": '"signature":"EqQB', "gemini": '"thoughtSignature":"CiRz'}
+    signed = {"claude": '"signature":"EqQB', "gemini": '"thoughtSignature":"CiRz',
+              "responses": '"encrypted_content":"gAAA'}
     assert signed.get(model, "") in sent
 
 

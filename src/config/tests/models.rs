@@ -52,6 +52,14 @@ fn every_field_of_a_model_is_checked() {
     `default_reasoning_effort`, `thinking`, `prefill`, `effort_with_tools`, `custom_tools`,
     `sampling`, `max_temperature`, `deadlines`, `fallbacks`, `hedge`, `price`, `list_price`,
     `retirement_date`
+"#,
+    );
+}
+
+#[test]
+fn the_kind_and_the_next_models_are_checked() {
+    assert_messages(
+        r#"
 /models/gpt-4.1/kind = "images"
   models.gpt-4.1.kind: found `images`, allowed: `chat`, `embeddings`
 /models/gpt-4.1/kind = "embeddings"
