@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use super::{
     blocks::{MessagesBlock, PartArray, add_content, add_nested},
     carried::{CarriedData, is_own},
-    translation::MessagesTranslation,
+    translation::{MessagesTranslation, PathStep},
 };
 use crate::{chat::text::Text, json::Object};
 
@@ -47,74 +47,75 @@ pub(super) fn write(
     let mut chat = ChatMessages { out, is_empty: true };
     if let Some(system) = system {
         let mut parts = PartArray::default();
-        add_nested(translation, "system", system, &mut parts);
+        translation.within(PathStep::Key("system"), |own| add_nested(own, system, &mut parts));
         chat.add_parts("system", &parts);
     }
     if let Some(raw) = messages {
         let all = translation.read_list("messages", raw, "an array of messages");
-        for (index, raw) in all.into_iter().enumerate() {
-            write_message(translation, &format!("messages[{index}]"), raw, &mut chat);
-        }
+        translation.within(PathStep::Key("messages"), |messages| {
+            for (index, raw) in all.into_iter().enumerate() {
+                messages.within(PathStep::Index(index), |own| write_message(own, raw, &mut chat));
+            }
+        });
     }
     out.push(b']');
 }
 
 fn write_message(
     translation: &mut MessagesTranslation,
-    path: &str,
     raw: &RawValue,
     chat: &mut ChatMessages<'_>,
 ) {
     let expected = "an object with role and content";
-    let Some(message) = translation.read_object(path, raw, expected) else { return };
+    let Some(message) = translation.read_object("", raw, expected) else { return };
     let (Some(role), Some(content)) = (message.text("role"), message.get("content")) else {
-        return translation.add_invalid(path, &["must be ", expected].concat());
+        return translation.add_invalid("", &["must be ", expected].concat());
     };
-    let content_path = [path, ".content"].concat();
-    match role.decode().as_ref() {
-        "user" => write_user(translation, &content_path, content, chat),
-        "assistant" => write_assistant(translation, &content_path, content, chat),
+    let mut is_known = true;
+    translation.within(PathStep::Key("content"), |own| match role.decode().as_ref() {
+        "user" => write_user(own, content, chat),
+        "assistant" => write_assistant(own, content, chat),
         // Claude takes instructions within a conversation since Opus 4.8.
         "system" => {
             let mut parts = PartArray::default();
-            add_nested(translation, &content_path, content, &mut parts);
+            add_nested(own, content, &mut parts);
             chat.add_parts("system", &parts);
         }
-        _ => translation.add_invalid(&[path, ".role"].concat(), "must be user or assistant"),
+        _ => is_known = false,
+    });
+    if !is_known {
+        translation.add_invalid("role", "must be user or assistant");
     }
 }
 
 /// Writes a turn of the user: the results of tools, which follow their calls, then the rest.
 fn write_user(
     translation: &mut MessagesTranslation,
-    path: &str,
     content: &RawValue,
     chat: &mut ChatMessages<'_>,
 ) {
     let mut parts = PartArray::default();
-    let mut other =
-        |translation: &mut MessagesTranslation, path: &str, block: MessagesBlock<'_>| {
-            if block.kind == "tool_result" {
-                write_result(translation, path, &block, chat);
-            } else {
-                translation.leave_out("messages", &block.kind);
-            }
-        };
-    add_content(translation, path, content, &mut parts, &mut other);
+    let mut other = |translation: &mut MessagesTranslation, block: MessagesBlock<'_>| {
+        if block.kind == "tool_result" {
+            write_result(translation, &block, chat);
+        } else {
+            translation.leave_out("messages", &block.kind);
+        }
+    };
+    add_content(translation, content, &mut parts, &mut other);
     chat.add_parts("user", &parts);
 }
 
 /// Writes the result of a call. The chat API has no field for a failure, so the text begins with a word.
 fn write_result(
     translation: &mut MessagesTranslation,
-    path: &str,
     block: &MessagesBlock<'_>,
     chat: &mut ChatMessages<'_>,
 ) {
-    let Some(id) = translation.read_text(path, &block.fields, "tool_use_id") else { return };
+    let Some(id) = translation.read_text("", &block.fields, "tool_use_id") else { return };
     let mut parts = PartArray::default();
     if let Some(content) = block.fields.get("content") {
-        add_nested(translation, &[path, ".content"].concat(), content, &mut parts);
+        translation.within(PathStep::Key("content"), |own| add_nested(own, content, &mut parts));
     }
     if block.fields.get("is_error").is_some_and(|raw| raw.get() == "true") {
         parts.prepend("Error");
@@ -132,16 +133,14 @@ fn write_result(
 /// Writes a turn of the assistant.
 fn write_assistant(
     translation: &mut MessagesTranslation,
-    path: &str,
     content: &RawValue,
     chat: &mut ChatMessages<'_>,
 ) {
     let (mut parts, mut turn) = (PartArray::default(), AssistantTurn::default());
-    let mut other =
-        |translation: &mut MessagesTranslation, path: &str, block: MessagesBlock<'_>| {
-            turn.add(translation, path, &block);
-        };
-    add_content(translation, path, content, &mut parts, &mut other);
+    let mut other = |translation: &mut MessagesTranslation, block: MessagesBlock<'_>| {
+        turn.add(translation, &block);
+    };
+    add_content(translation, content, &mut parts, &mut other);
     if parts.is_empty() && turn.is_empty() {
         return;
     }
@@ -178,16 +177,11 @@ impl AssistantTurn {
             && self.calls.is_empty()
     }
 
-    fn add(
-        &mut self,
-        translation: &mut MessagesTranslation,
-        path: &str,
-        block: &MessagesBlock<'_>,
-    ) {
+    fn add(&mut self, translation: &mut MessagesTranslation, block: &MessagesBlock<'_>) {
         match block.kind.as_ref() {
             "thinking" => self.add_thinking(block),
             "redacted_thinking" => self.add_redacted(block),
-            "tool_use" => self.add_call(translation, path, block),
+            "tool_use" => self.add_call(translation, block),
             other => translation.leave_out("messages", other),
         }
     }
@@ -229,13 +223,8 @@ impl AssistantTurn {
         }
     }
 
-    fn add_call(
-        &mut self,
-        translation: &mut MessagesTranslation,
-        path: &str,
-        block: &MessagesBlock<'_>,
-    ) {
-        let texts = ["id", "name"].map(|key| translation.read_text(path, &block.fields, key));
+    fn add_call(&mut self, translation: &mut MessagesTranslation, block: &MessagesBlock<'_>) {
+        let texts = ["id", "name"].map(|key| translation.read_text("", &block.fields, key));
         let [Some(id), Some(name)] = texts else { return };
         let arguments = Text::new(block.fields.get("input").map_or("{}", RawValue::get));
         let extra_content = self.extra_content.take();

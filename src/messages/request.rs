@@ -4,7 +4,10 @@ use std::rc::Rc;
 
 use serde_json::value::RawValue;
 
-use super::{conversation, tools, translation::MessagesTranslation};
+use super::{
+    conversation, tools,
+    translation::{MessagesTranslation, PathStep},
+};
 use crate::{
     chat::{
         error::Error,
@@ -147,12 +150,14 @@ impl MessagesTranslation {
         let Some(raw) = fields.get("fallbacks") else { return };
         let entries = self.read_list("fallbacks", raw, "an array of objects");
         list(chat.key("fallbacks"), entries.into_iter().enumerate(), |out, (index, raw)| {
-            let entry = self.read_object(&format!("fallbacks[{index}]"), raw, "an object");
-            self.set_prefix(format!("fallbacks[{index}]."));
-            let mut over = Object::open(out);
-            self.write_request(&entry.unwrap_or_default(), fields, &mut over);
-            over.close();
-            self.set_prefix(String::new());
+            self.within(PathStep::Key("fallbacks"), |all| {
+                all.within(PathStep::Index(index), |own| {
+                    let entry = own.read_object("", raw, "an object").unwrap_or_default();
+                    let mut over = Object::open(out);
+                    own.write_request(&entry, fields, &mut over);
+                    over.close();
+                });
+            });
         });
     }
 

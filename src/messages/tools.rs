@@ -3,9 +3,9 @@
 
 use serde_json::value::RawValue;
 
-use super::translation::MessagesTranslation;
+use super::translation::{MessagesTranslation, PathStep};
 use crate::{
-    chat::{mistake::MistakeKind, object::ObjectFields},
+    chat::{mistake::MistakeKind, object::ObjectFields, text::Text},
     json::{Object, list},
 };
 
@@ -34,19 +34,30 @@ fn client_tools<'a>(
     let mut tools = Vec::new();
     let all = translation.read_list("tools", raw, "an array of tools");
     for (index, raw) in all.into_iter().enumerate() {
-        let path = format!("tools[{index}]");
-        let tool = translation.read_object(&path, raw, "a tool with name and input_schema");
-        let Some(tool) = tool else { continue };
-        let kind = tool.text("type").map(|kind| kind.decode().into_owned()).unwrap_or_default();
-        if !matches!(kind.as_str(), "" | "custom") {
-            translation.leave_out("tools", &kind);
-        } else if tool.get("input_schema").is_none() {
-            translation.add(MistakeKind::Missing, &format!("{path}.input_schema"), "is required");
-        } else if translation.read_text(&path, &tool, "name").is_some() {
-            tools.push(tool);
-        }
+        let tool = translation.within(PathStep::Key("tools"), |all| {
+            all.within(PathStep::Index(index), |own| client_tool(own, raw))
+        });
+        tools.extend(tool);
     }
     tools
+}
+
+fn client_tool<'a>(
+    translation: &mut MessagesTranslation,
+    raw: &'a RawValue,
+) -> Option<ObjectFields<'a>> {
+    let tool = translation.read_object("", raw, "a tool with name and input_schema")?;
+    let kind = tool.text("type");
+    let kind = kind.as_ref().map(Text::decode).unwrap_or_default();
+    if !matches!(kind.as_ref(), "" | "custom") {
+        translation.leave_out("tools", &kind);
+        return None;
+    }
+    if tool.get("input_schema").is_none() {
+        translation.add(MistakeKind::Missing, "input_schema", "is required");
+        return None;
+    }
+    translation.read_text("", &tool, "name").map(|_| tool)
 }
 
 fn write_tool(out: &mut Vec<u8>, tool: &ObjectFields<'_>) {
