@@ -31,7 +31,7 @@ test-quick:
 # All tests: the core natively and under Node, Envoy, the SDK, a browser, the compose file, the documents, a minute of soak
 [group("test")]
 test:
-    @bash .ci/setup wasm envoy node python aimock anthropic istio browser docker
+    @bash .ci/setup wasm envoy node python aimock anthropic vercel istio browser docker
     @JUST={{ quote(just_executable()) }} .ci/parts \
         "build-tests limiter programs" "filter crashing build-node"
     @JUST={{ quote(just_executable()) }} .ci/parts \
@@ -163,16 +163,16 @@ envoy *names:
     @bash .ci/setup envoy istio
     cargo test --test envoy -- --test-threads 4 {{ names }}
 
-# Claude Code at work, with models of each API schema
+# Claude Code and Codex at work, with models of each API schema
 [group("test")]
 clients: filter command
     @bash .ci/setup envoy python clients
     .build/python/bin/pytest -p no:cacheprovider tests/clients
 
-# The gateway with the SDKs of OpenAI, AssemblyAI and Anthropic
+# The gateway with the SDKs of OpenAI, AssemblyAI, Anthropic and Vercel
 [group("test")]
 sdk:
-    @bash .ci/setup envoy python aimock anthropic
+    @bash .ci/setup envoy python aimock anthropic vercel
     .build/python/bin/pytest -p no:cacheprovider tests/sdk
 
 # The playground in headless Chromium; says so where there is none
@@ -194,6 +194,12 @@ documents: filter programs
 compose: filter programs
     @bash .ci/setup envoy docker
     .build/docker/bin/python tests/compose.py --target {{ quote(target) }}
+
+# Checks the Helm chart: its objects, their schemas, and an Envoy with what Envoy Gateway makes of them
+[group("test")]
+helm: filter command
+    @bash .ci/setup envoy istio docker helm
+    .build/docker/bin/python tests/helm.py --command "$ATTACHE_COMMAND" --module "$ATTACHE_MODULE"
 
 # Tests whether the quick tests fail when the code of a file is wrong: all of .cargo/mutants.toml, or `just mutants --re src/failover.rs`
 [group("test")]

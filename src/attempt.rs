@@ -155,9 +155,9 @@ impl Attempt {
         &self.envelope.request_id
     }
 
-    /// Returns the name of the model, as clients know it.
+    /// Returns the name of the model, as the operator spells it.
     pub fn model(&self) -> &str {
-        &self.envelope.model
+        &self.ticket.target.model
     }
 
     /// Returns the account of the caller.
@@ -246,8 +246,8 @@ impl Attempt {
     fn charge(&self, clock: impl Fn() -> Timestamp) {
         let Some(usage) = self.progress.usage else { return };
         let ProviderCluster { config, store, .. } = &*self.cluster;
-        let (account, model) = (&self.ticket.account, &self.envelope.model);
-        quota::charge_tokens(config, account, model, usage.total(), &**store, clock);
+        let account = &self.ticket.account;
+        quota::charge_tokens(config, account, self.model(), usage.total(), &**store, clock);
     }
 
     /// Adds the headers about the attempt to a head that goes to the client.

@@ -5,6 +5,7 @@
 //! it. [`GATEWAY`] is the table of the whole file.
 
 pub mod account;
+pub mod alias;
 pub mod base_url;
 pub mod deadlines;
 pub mod endpoint;
@@ -34,6 +35,7 @@ use serde_json::Value;
 
 use self::{
     account::{ACCOUNT, AccountContext, read_account, read_plan},
+    alias::Aliases,
     deadlines::DEADLINES,
     jwt::{JWT, Jwt},
     limits::{Limits, PLAN, Rate},
@@ -44,7 +46,7 @@ use self::{
     rate_limit::{RATE_LIMIT, RateLimitService},
     read::{ObjectReader, ValueReader},
     table::{
-        ValueType::{self, Entries, Flag, Object},
+        ValueType::{self, Entries, Flag, Names, Object},
         defaults_to, object_table, optional, required,
     },
     telemetry::{ACCESS_LOG, METRICS, TRACING},
@@ -97,6 +99,8 @@ object_table! {
         "rate_limit": Object(&RATE_LIMIT), optional("each Envoy counts separately");
         /// Models that clients may request, by the name in a request's `model`.
         "models": Entries(&MODEL), required("an object, name to entry");
+        /// Further names of models, with up to 4 wildcards `*`.
+        "aliases": Names("models"), optional("none");
         /// Service that the transcript of a request's `transcript_id` is fetched from.
         "transcripts": Object(&TRANSCRIPTS), optional("no transcripts");
         /// Access log.
@@ -137,6 +141,8 @@ pub struct Config {
     pub providers: BTreeMap<String, Provider>,
     /// Models by name.
     pub models: BTreeMap<String, Model>,
+    /// Further names of models.
+    pub aliases: Aliases,
     /// Service that transcripts are fetched from. `None`: requests that need one are refused.
     pub transcripts: Option<Transcripts>,
     /// Authentication by JSON Web Token. `None`: by key only.
@@ -193,15 +199,28 @@ impl Config {
         set_of(self.models.values().map(|model| model.deadlines)).into_iter().collect()
     }
 
-    /// Returns the model with a name, or with one that differs in case only, and its configured name.
+    /// Returns the model with a name, or with one that differs in case only, or with an alias, and its
+    /// configured name.
+    #[inline(never)]
     pub fn model(&self, name: &str) -> Option<(&str, &Model)> {
         let entry = self.models.get_key_value(name);
         let entry = entry
-            .or_else(|| self.models.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)));
+            .or_else(|| self.models.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)))
+            .or_else(|| self.models.get_key_value(&self.aliases.get(name)?.model));
         entry.map(|(name, model)| (name.as_str(), model))
     }
 
-    /// Returns the target of attempts at a model in a region.
+    /// Returns the name of a model in answers to a client that has asked for it by a name: that one,
+    /// as the operator spells it.
+    #[inline(never)]
+    pub fn shown_name<'n>(&'n self, model: &'n str, asked: &'n str) -> &'n str {
+        if asked.eq_ignore_ascii_case(model) {
+            return model;
+        }
+        self.aliases.get(asked).map_or(asked, |alias| alias.shown_name(asked))
+    }
+
+    /// Returns the target of attempts at a model, by any of its names, in a region.
     pub fn target(&self, model: &str, region: Region) -> Option<Target<'_>> {
         let (name, model) = self.model(model)?;
         let endpoint = model.endpoints.get(region)?;
@@ -237,6 +256,7 @@ impl Config {
         });
         let providers =
             read_entries(&top, "providers", |entry| Provider::read(entry.object(), &keys));
+        let aliases = top.get("aliases").map(|value| Aliases::read(&value, &names));
         let names: Vec<&str> = names.into_iter().collect();
         let admin = read_admin(&top);
         let context = ModelContext { names: &names, providers: &providers, deadlines };
@@ -251,6 +271,7 @@ impl Config {
             keep_warm: top.duration("keep_warm"),
             rate_limit: top.get("rate_limit").map(|value| RateLimitService::read(value.object())),
             models: read_entries(&top, "models", |entry| Model::read(entry, &context)),
+            aliases: aliases.unwrap_or_default(),
             transcripts: top
                 .get("transcripts")
                 .map(|value| Transcripts::read(value.object(), &keys)),

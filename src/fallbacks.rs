@@ -10,7 +10,7 @@ use crate::{
     chat::{
         mistake::{Mistake, MistakeKind, without_position},
         object::{JsonObject, ObjectFields},
-        parameter::{OriginalRequest, Parameter, Parameters},
+        parameter::{ClientApi, OriginalRequest, Parameter, Parameters},
     },
     config::Config,
     failover::MAX_DEPTH,
@@ -92,7 +92,8 @@ impl<'a> Fallbacks<'a> {
     }
 
     /// Returns the client's request in its own API, overridden by the entry at an index. `None` if the
-    /// entry is the operator's and overrides more than the model: it is a chat request.
+    /// entry is the operator's and overrides more of a request that a provider may get as it is than
+    /// the model: the entry is a chat request.
     fn merged_original(
         &self,
         parameters: &Parameters<'a>,
@@ -102,12 +103,13 @@ impl<'a> Fallbacks<'a> {
         let original = parameters.original.as_ref()?;
         if self.source == FallbackSource::Operator {
             let names_only_a_model = over.present().all(|(name, _)| name == Parameter::Model);
-            return names_only_a_model.then(|| Rc::clone(original));
+            let is_usable = names_only_a_model || original.api == ClientApi::Responses;
+            return is_usable.then(|| Rc::clone(original));
         }
         let entries = original.fields.get(Parameter::Fallbacks.name())?;
         let entries: Vec<ObjectFields<'a>> = serde_json::from_str(entries.get()).ok()?;
         let fields = entries.get(index).map(|entry| original.fields.merged(entry));
-        fields.map(|fields| Rc::new(OriginalRequest { body: None, fields }))
+        fields.map(|fields| Rc::new(OriginalRequest { api: original.api, body: None, fields }))
     }
 }
 

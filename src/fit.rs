@@ -16,7 +16,7 @@ use crate::chat::{
     tools::{ResponseFormat, ToolChoice},
 };
 use crate::{
-    config::{EffortWithTools, Model, Sampling, Target},
+    config::{ApiSchema, EffortWithTools, Model, Sampling, Target},
     json::{Object, is_empty_array},
     transcript::has_tag,
 };
@@ -81,7 +81,7 @@ impl<'a> Fit<'a> {
     ) -> Self {
         let model = target.model;
         let mut fit = Self { unsupported, ..Self::default() };
-        fit.fit_max_tokens(request, model);
+        fit.fit_max_tokens(request, target);
         fit.fit_effort(request, model);
         fit.stream = stream_mode(request, model);
         for (parameter, raw) in request.parameters.present() {
@@ -184,8 +184,16 @@ impl<'a> Fit<'a> {
         }
     }
 
-    fn fit_max_tokens(&mut self, request: &Request<'a>, model: &Model) {
-        let requested = request.max_tokens;
+    /// Fits the limit of the answer. Claude requires one; every other API schema has the model's own.
+    fn fit_max_tokens(&mut self, request: &Request<'a>, target: &Target<'_>) {
+        let model = target.model;
+        let Some(requested) = request.max_tokens else {
+            if target.provider.api_schema == ApiSchema::Anthropic {
+                let most = model.max_output_tokens.to_string();
+                self.kept.push((Parameter::MaxTokens, Cow::Owned(most)));
+            }
+            return;
+        };
         if requested >= model.context_length {
             let message = "model context limit exceeded";
             self.refused.push(Mistake::new(MistakeKind::Invalid, "max_tokens", message));

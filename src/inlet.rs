@@ -3,6 +3,7 @@
 
 use std::{
     borrow::Cow,
+    rc::Rc,
     time::{Duration, UNIX_EPOCH},
 };
 
@@ -14,14 +15,16 @@ use crate::{
         envelope::Envelope,
         error::Error,
         finish::Finish,
-        parameter::Parameters,
-        request,
+        parameter::{ClientApi, MissingLimit, OriginalRequest, Parameters},
+        request::{self, Request},
         stream_writer::StreamWriter,
         usage::Usage,
     },
+    client_api::chat_body::ChatBody,
     json::replace_lone_surrogates,
-    messages::{self, betas::Betas, request::ChatBody, stream_writer::MessagesStreamWriter},
+    messages::{self, betas::Betas, stream_writer::MessagesStreamWriter},
     quota::{Counted, LimitStatus},
+    responses::{self, stream_writer::ResponsesStreamWriter},
     time::Timestamp,
 };
 
@@ -31,6 +34,8 @@ pub enum Inlet {
     /// The chat API.
     #[default]
     Chat,
+    /// The Responses API.
+    Responses,
     /// The Messages API, with the features that the client asks for.
     Messages(Betas),
     /// The count of tokens of the Messages API, whose requests are the same but for fields of the
@@ -43,8 +48,8 @@ pub enum Inlet {
 pub struct InletBody<'b> {
     /// Body, in which lone surrogates are replaced: owned if there were any.
     body: Cow<'b, [u8]>,
-    /// Chat request that the body was translated into, if it was none.
-    translated: Option<ChatBody>,
+    /// Chat request that the body was translated into, with the API of the body. `None`: it was one.
+    translated: Option<(ChatBody, ClientApi)>,
 }
 
 impl InletBody<'_> {
@@ -52,9 +57,25 @@ impl InletBody<'_> {
     pub fn parameters(&self) -> Result<Parameters<'_>, Error> {
         let mut parameters = match &self.translated {
             None => request::checked_parameters(&self.body)?,
-            Some(chat) => chat.parameters(&self.body)?,
+            Some((chat, api)) => self.translated_parameters(chat, *api)?,
         };
         parameters.replaces_surrogates = matches!(self.body, Cow::Owned(_));
+        Ok(parameters)
+    }
+
+    fn translated_parameters<'p>(
+        &'p self,
+        chat: &'p ChatBody,
+        api: ClientApi,
+    ) -> Result<Parameters<'p>, Error> {
+        let mut parameters = chat.parameters()?;
+        let fields = serde_json::from_slice(&self.body).ok();
+        let body = Some(&*self.body);
+        let original = fields.map(|fields| OriginalRequest { api, body, fields });
+        parameters.original = original.map(Rc::new);
+        if api == ClientApi::Responses {
+            parameters.missing_limit = MissingLimit::Unlimited;
+        }
         Ok(parameters)
     }
 }
@@ -71,10 +92,13 @@ impl Inlet {
         let body = replace_lone_surrogates(body).map_or(Cow::Borrowed(body), Cow::Owned);
         let translated = match self {
             Self::Chat => None,
-            Self::Messages(_) => {
-                Some(messages::request::to_chat(&body, &["max_tokens", "messages"])?)
+            Self::Responses => Some((responses::request::to_chat(&body)?, ClientApi::Responses)),
+            Self::Messages(_) | Self::TokenCount(_) => {
+                let is_count = self.counts_tokens();
+                let required: &[_] =
+                    if is_count { &["messages"] } else { &["max_tokens", "messages"] };
+                Some((messages::request::to_chat(&body, required)?, ClientApi::Messages))
             }
-            Self::TokenCount(_) => Some(messages::request::to_chat(&body, &["messages"])?),
         };
         Ok(InletBody { body, translated })
     }
@@ -88,6 +112,7 @@ impl Inlet {
     ) -> Vec<u8> {
         match self {
             Self::Chat => answer.to_json(envelope, service),
+            Self::Responses => responses::answer::to_json(answer, envelope),
             Self::Messages(_) | Self::TokenCount(_) => messages::answer::to_json(answer, envelope),
         }
     }
@@ -95,7 +120,7 @@ impl Inlet {
     /// Returns the body of an answer that came in the inlet's own API.
     pub fn relay(&self, body: &[u8], envelope: &Envelope) -> Vec<u8> {
         match self {
-            Self::Chat => body.to_vec(),
+            Self::Chat | Self::Responses => body.to_vec(),
             Self::Messages(_) | Self::TokenCount(_) => {
                 messages::relay::answer(body, &envelope.model)
             }
@@ -105,7 +130,7 @@ impl Inlet {
     /// Returns the body of an error.
     pub fn error(&self, error: &Error, request_id: &str, log: &AttemptLog) -> Vec<u8> {
         match self {
-            Self::Chat => error.to_json(request_id, log),
+            Self::Chat | Self::Responses => error.to_json(request_id, log),
             Self::Messages(_) | Self::TokenCount(_) => {
                 messages::failure::to_json(error, request_id, log)
             }
@@ -116,6 +141,7 @@ impl Inlet {
     pub fn stream(&self, envelope: Envelope) -> InletStream {
         match self {
             Self::Chat => InletStream::Chat(StreamWriter::new(envelope)),
+            Self::Responses => InletStream::Responses(ResponsesStreamWriter::new(envelope)),
             Self::Messages(_) | Self::TokenCount(_) => {
                 InletStream::Messages(MessagesStreamWriter::new(envelope))
             }
@@ -125,7 +151,7 @@ impl Inlet {
     /// Returns the headers of every response about its request.
     pub fn id_header(&self, request_id: &str) -> Option<(&'static str, String)> {
         match self {
-            Self::Chat => None,
+            Self::Chat | Self::Responses => None,
             Self::Messages(_) | Self::TokenCount(_) => Some((REQUEST_ID, request_id.to_owned())),
         }
     }
@@ -152,7 +178,7 @@ impl Inlet {
         now: Timestamp,
     ) -> impl Iterator<Item = (&'static str, String)> + use<> {
         let names = match (self, counted) {
-            (Self::Chat, _) => None,
+            (Self::Chat | Self::Responses, _) => None,
             (_, Counted::Requests) => Some([
                 "anthropic-ratelimit-requests-limit",
                 "anthropic-ratelimit-requests-remaining",
@@ -175,7 +201,7 @@ impl Inlet {
 
     /// Returns `true` if answers tell of the limit of tokens.
     pub fn tells_token_limit(self) -> bool {
-        self != Self::Chat
+        !matches!(self, Self::Chat | Self::Responses)
     }
 
     /// Returns the fields, besides those of the chat API, in which a transcript may be put. They come
@@ -183,6 +209,7 @@ impl Inlet {
     pub fn prompt_fields(self) -> &'static [&'static str] {
         match self {
             Self::Chat => &[],
+            Self::Responses => &["instructions", "input"],
             Self::Messages(_) | Self::TokenCount(_) => &["system"],
         }
     }
@@ -190,7 +217,7 @@ impl Inlet {
     /// Returns the features of the Messages API that the client asks for.
     pub fn betas(self) -> Betas {
         match self {
-            Self::Chat => Betas::default(),
+            Self::Chat | Self::Responses => Betas::default(),
             Self::Messages(betas) | Self::TokenCount(betas) => betas,
         }
     }
@@ -204,6 +231,7 @@ impl Inlet {
     pub fn parse(text: Option<&str>) -> Option<Self> {
         let Some(text) = text else { return Some(Self::Chat) };
         match text.split_at_checked(1)? {
+            ("r", "") => Some(Self::Responses),
             ("m", betas) => Some(Self::Messages(Betas::parse(betas))),
             ("t", betas) => Some(Self::TokenCount(Betas::parse(betas))),
             _ => None,
@@ -214,10 +242,23 @@ impl Inlet {
     pub fn to_text(self) -> Option<String> {
         match self {
             Self::Chat => None,
+            Self::Responses => Some("r".to_owned()),
             Self::Messages(betas) => Some(format!("m{betas}")),
             Self::TokenCount(betas) => Some(format!("t{betas}")),
         }
     }
+}
+
+/// Returns the fields of a request that its answer repeats, if they are not those of the chat API.
+pub fn echo(request: &Request<'_>) -> Option<Vec<u8>> {
+    let original = request.parameters.original_in(ClientApi::Responses)?;
+    Some(responses::echo::to_json(&original.fields))
+}
+
+/// Returns `true` if the client carries reasoning to the next turn.
+pub fn carries_reasoning(request: &Request<'_>) -> bool {
+    let original = request.parameters.original_in(ClientApi::Responses);
+    original.is_some_and(|original| responses::echo::carries_reasoning(&original.fields))
 }
 
 /// Header with the id of a request. Claude API, *Errors*, "Request id".
@@ -229,6 +270,7 @@ pub const REQUEST_ID: &str = "request-id";
 pub enum InletStream {
     Chat(StreamWriter),
     Messages(MessagesStreamWriter),
+    Responses(ResponsesStreamWriter),
 }
 
 /// Calls a method that all writers have.
@@ -237,6 +279,7 @@ macro_rules! each {
         match $stream {
             Self::Chat($writer) => $call,
             Self::Messages($writer) => $call,
+            Self::Responses($writer) => $call,
         }
     };
 }
@@ -255,6 +298,14 @@ impl InletStream {
     /// Returns `true` once the stream has ended.
     pub fn has_ended(&self) -> bool {
         each!(self, writer => writer.has_ended())
+    }
+
+    /// Returns `true` if the answer is longer than the stream can hold.
+    pub fn is_too_long(&self) -> bool {
+        match self {
+            Self::Chat(_) | Self::Messages(_) => false,
+            Self::Responses(writer) => writer.is_too_long(),
+        }
     }
 
     /// Returns the last count of tokens, if there was one.
@@ -285,8 +336,8 @@ impl InletStream {
     /// Writes an event of the provider, whose deltas these are, as it is.
     pub fn relay(&mut self, data: &[u8], deltas: &[Delta<'_>]) {
         match self {
-            Self::Chat(writer) => deltas.iter().for_each(|delta| writer.write(delta)),
             Self::Messages(writer) => writer.relay(data, deltas),
+            Self::Chat(_) | Self::Responses(_) => deltas.iter().for_each(|delta| self.write(delta)),
         }
     }
 }

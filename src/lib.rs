@@ -10,7 +10,9 @@
 //! - [`collections`], [`time`], [`json`], [`sse`], [`region`], [`network`], [`request_id`],
 //!   [`http_call`]: small parts that know nothing of one another.
 //! - [`chat`]: the chat API, as clients see it: requests, answers, streams and errors.
-//! - [`messages`]: the Messages API, as a way into the chat API and out of it.
+//! - [`client_api`]: what the client APIs beside the chat API share.
+//! - [`messages`], [`responses`]: the Messages API and the Responses API, as ways into the chat API
+//!   and out of it.
 //! - [`post_processing`]: the repair of JSON in answers and streams.
 //! - [`failover`]: the decision after a failed attempt.
 //! - [`config`]: the operator's file.
@@ -35,6 +37,7 @@
 pub mod api_schema;
 pub mod attempt;
 pub mod chat;
+pub mod client_api;
 pub mod collections;
 pub mod config;
 pub mod failover;
@@ -55,6 +58,7 @@ pub mod quota;
 pub mod region;
 pub mod reply;
 pub mod request_id;
+pub mod responses;
 pub mod sse;
 pub mod summary;
 pub mod time;

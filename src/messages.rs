@@ -5,8 +5,7 @@
 //! | Module | Holds |
 //! |---|---|
 //! | `request` | the translation of a whole request |
-//! | `conversation`, `blocks`, `tools`, `translation` | the translation of its parts |
-//! | `carried` | data of other providers that clients carry from one turn to the next |
+//! | `conversation`, `blocks`, `tools` | the translation of its parts |
 //! | `answer`, `stream_writer`, `tokens` | answers, streams and their counts of tokens |
 //! | `token_estimate` | counts of tokens where the provider has none |
 //! | `relay` | answers that come in this API and pass as they are |
@@ -15,7 +14,6 @@
 pub mod answer;
 pub mod betas;
 mod blocks;
-pub mod carried;
 mod conversation;
 pub mod failure;
 pub mod relay;
@@ -24,4 +22,3 @@ pub mod stream_writer;
 pub mod token_estimate;
 mod tokens;
 mod tools;
-mod translation;

@@ -131,7 +131,7 @@ fn fallback_entries<'a>(parameters: &Parameters<'a>) -> impl Iterator<Item = Par
 fn first_tag<'a>(parameters: &Parameters<'a>, prompt_fields: &[&str]) -> Option<&'a str> {
     let mut unknown = parameters.unknown.iter();
     let prompt = unknown.find_map(|(key, raw)| {
-        if prompt_fields.contains(&key.as_ref()) { find_tag_in_content(raw) } else { None }
+        if prompt_fields.contains(&key.as_ref()) { find_in_prompt(raw) } else { None }
     });
     if prompt.is_some() {
         return prompt;
@@ -139,33 +139,43 @@ fn first_tag<'a>(parameters: &Parameters<'a>, prompt_fields: &[&str]) -> Option<
     if let Some(prompt) = parameters.get(Parameter::Prompt) {
         return find(prompt.get());
     }
-    let messages = parameters.get(Parameter::Messages)?;
-    // A shortcut: most requests have no tag.
-    let may_have = |json: &str| json.contains(TAG) || json.contains("\\u");
-    let messages = Some(messages).filter(|messages| may_have(messages.get()))?;
-    let messages: Vec<JsonObject<MessageFields<'a>>> = serde_json::from_str(messages.get()).ok()?;
-    messages.into_iter().find_map(|JsonObject(said)| said.content.and_then(find_tag_in_content))
+    find_in_prompt(parameters.get(Parameter::Messages)?)
 }
 
-/// The content of a message.
+/// Message with content, or part with a text.
 #[derive(Deserialize)]
-struct MessageFields<'a> {
+struct PromptFields<'a> {
     #[serde(borrow, default)]
     content: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    text: Option<&'a RawValue>,
 }
 
-fn find_tag_in_content(content: &RawValue) -> Option<&str> {
-    /// The text of a part.
-    #[derive(Deserialize)]
-    struct PartFields<'a> {
-        #[serde(borrow, default)]
-        text: Option<&'a RawValue>,
+/// Returns the first tag in a text, in messages, or in parts.
+fn find_in_prompt(prompt: &RawValue) -> Option<&str> {
+    find_in_items(prompt, |PromptFields { content, text }| {
+        content.and_then(find_in_content).or_else(|| find(text?.get()))
+    })
+}
+
+/// Returns the first tag in a text, or in parts.
+fn find_in_content(content: &RawValue) -> Option<&str> {
+    find_in_items(content, |PromptFields { text, .. }| find(text?.get()))
+}
+
+fn find_in_items<'a>(
+    raw: &'a RawValue,
+    find_in_item: fn(PromptFields<'a>) -> Option<&'a str>,
+) -> Option<&'a str> {
+    if !raw.get().starts_with('[') {
+        return find(raw.get());
     }
-    if !content.get().starts_with('[') {
-        return find(content.get());
+    // A shortcut: most requests have no tag.
+    if !raw.get().contains(TAG) && !raw.get().contains("\\u") {
+        return None;
     }
-    let parts: Vec<JsonObject<PartFields<'_>>> = serde_json::from_str(content.get()).ok()?;
-    parts.into_iter().filter_map(|JsonObject(part)| part.text).find_map(|text| find(text.get()))
+    let items: Vec<JsonObject<PromptFields<'a>>> = serde_json::from_str(raw.get()).ok()?;
+    items.into_iter().find_map(|JsonObject(item)| find_in_item(item))
 }
 
 /// Returns the first tag in a JSON string. Its characters may be escaped.
@@ -312,13 +322,15 @@ mod tests {
     use super::*;
     use crate::chat::request::parameters;
 
+    /// The fields of all inlets.
+    const PROMPTS: &[&str] = &["system", "instructions", "input"];
+
     /// The body after the transcript `[T]` was put in, if one was wanted.
     fn inserted(body: &str) -> Option<String> {
         let parameters = parameters(body.as_bytes()).unwrap();
-        let wanted =
-            TranscriptRequest::find(body.as_bytes(), &parameters, &["system"], |variant| {
-                variant < RequestVariant::fallback(2)
-            })?;
+        let wanted = TranscriptRequest::find(body.as_bytes(), &parameters, PROMPTS, |variant| {
+            variant < RequestVariant::fallback(2)
+        })?;
         let new = wanted.insert(body.as_bytes(), &Text::new("[\"T\"]"));
         let value: Value = serde_json::from_slice(&new).unwrap();
         assert_eq!(value["transcript_id"], Value::Null);
@@ -388,6 +400,21 @@ mod tests {
             .replacen("{{ transcript }}", text, 1)
             .replace("1 {{ transcript }}", &format!("1 {text}"));
         assert_eq!(inserted(&request(rest)).as_deref(), Some(expected.as_str()));
+    }
+
+    #[test]
+    fn a_tag_is_found_in_the_texts_of_the_responses_api() {
+        let text = r#"[\"T\"]"#;
+        for rest in [
+            r#""input":"a {{ transcript }}""#,
+            r#""instructions":"a {{ transcript }}","input":"b {{ transcript }}""#,
+            r#""input":[{"type":"reasoning"},{"role":"user","content":"a {{ transcript }}"}]"#,
+            r#""input":[{"content":[{"type":"input_text","text":"a {{ transcript }}"}]}]"#,
+        ] {
+            let expected =
+                request(rest).replace("\"id-1\"", "null").replacen("{{ transcript }}", text, 1);
+            assert_eq!(inserted(&request(rest)).as_deref(), Some(expected.as_str()), "{rest}");
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@ package, so what it is given is only read; Prometheus comes from Debian.
 import argparse
 import ctypes
 import fcntl
+import http.server
 import json
 import os
 import shutil
@@ -19,6 +20,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.parse
 from pathlib import Path
@@ -96,8 +98,9 @@ def run(options, directory):
         look(containers)
         containers["configuration"].finish()
         ask(8080, "claude-sonnet-4-6", key)
+        check_tokens(containers["tokens"], directory / "volumes/attache/secrets/vertex.key")
     run_image(programs, directory)
-    print("compose: configuration, envoy, provider and the image of the gateway run as they should")
+    print("compose: configuration, envoy, provider, tokens and the image of the gateway run as they should")
 
 
 def ask(port, model, key):
@@ -107,6 +110,39 @@ def ask(port, model, key):
         {"authorization": f"Bearer {key}", "content-type": "application/json"}))
     if status != 200 or json.loads(text)["choices"][0]["message"]["content"] != "fine":
         raise Failed(f"{model} answers {status} {text}")
+
+
+def check_tokens(container, file):
+    """The container that writes tokens, with a metadata server of the test's own."""
+    with MetadataServer() as address:
+        container.service["environment"]["GCE_METADATA_HOST"] = address
+        with container:
+            until(lambda: file.read_text() == "a-token", "the token", container)
+
+
+class MetadataServer:
+    """Google's metadata server, which has one token."""
+
+    class Answer(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            is_right = self.headers["metadata-flavor"] == "Google"
+            body = b'{"access_token": "a-token", "expires_in": 3599, "token_type": "Bearer"}'
+            self.send_response(200 if is_right else 403)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    def __enter__(self):
+        self.server = http.server.HTTPServer(("127.0.0.1", 0), self.Answer)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        return f"127.0.0.1:{self.server.server_port}"
+
+    def __exit__(self, *_):
+        self.server.shutdown()
+        self.server.server_close()
 
 
 def look(containers):

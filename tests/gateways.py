@@ -1,7 +1,9 @@
 """The gateway that clients of others are tested with: a real Envoy with the module."""
 
+import json
 import os
 import pathlib
+import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 TARGET = ROOT / os.environ.get("CARGO_TARGET_DIR", "target")
@@ -24,6 +26,11 @@ class Gateway(Testkit):
         self.eu = f"http://127.0.0.1:{self.ready['eu']}/v1"
         self.key, self.visitor = (self.ready["keys"][name] for name in ("acme", "visitor"))
         self.journal = f"http://127.0.0.1:{self.ready['provider']}/__journal"
+
+    def journal_about(self, marker):
+        """The requests that the provider got about a marker, in their order."""
+        with urllib.request.urlopen(self.journal) as page:
+            return [entry for entry in json.load(page) if marker in entry["body"]]
 
     def end(self):
         """Stops it. `testkit` fails if the module broke or a key leaked."""

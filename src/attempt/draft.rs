@@ -13,7 +13,7 @@ use crate::{
     config::{Price, Target},
     fit::{StreamMode, response_format::FormatMode},
     handoff::ticket::Ticket,
-    inlet::Inlet,
+    inlet::{self, Inlet},
     post_processing::RepairRequest,
     time::Timestamp,
 };
@@ -80,6 +80,7 @@ impl AttemptDraft {
         let input = TranslationInput { request, fit, target, request_id, inlet };
         let (outgoing, decoder) = translate(&input, schema_request)?;
         let is_whole = fit.stream == StreamMode::Off;
+        let shown = cluster.config.shown_name(target.name, &request.model);
         Ok(Self {
             cluster: Rc::clone(cluster),
             request: outgoing,
@@ -87,12 +88,17 @@ impl AttemptDraft {
             stream: fit.stream,
             envelope: Envelope {
                 request_id: request_id.to_owned(),
-                model: target.name.to_owned(),
-                // Chunks of a stream have no field for the request.
-                request: if is_whole { fit.echo(target.name) } else { Vec::new() },
+                model: shown.to_owned(),
+                request: match inlet::echo(request) {
+                    Some(echo) => echo,
+                    None if is_whole => fit.echo(shown),
+                    // Chunks of a stream have no field for the request.
+                    None => Vec::new(),
+                },
                 call_form: request.call_form,
                 custom_tools: set_of(request.custom_tools().map(|name| name.decode().into_owned())),
                 include_usage: request.include_usage,
+                carries_reasoning: inlet::carries_reasoning(request),
                 ..Envelope::default()
             },
             price: target.model.price,

@@ -123,7 +123,7 @@ impl Attempt {
 
     /// Returns the attempts that have ended, with this one.
     pub(super) fn attempt_log(&self, status: u16, now: Timestamp) -> AttemptLog {
-        self.ticket.attempt_log.with_attempt(&self.envelope.model, status, now.since(self.sent))
+        self.ticket.attempt_log.with_attempt(self.model(), status, now.since(self.sent))
     }
 
     /// Returns the headers about the account's limits for the model.

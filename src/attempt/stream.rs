@@ -141,6 +141,9 @@ impl Streaming {
         let mut event = |data: &[u8]| {
             if decoded.is_ok() && !pipeline.writer.has_ended() {
                 decoded = pipeline.translate(data, origin);
+                if decoded.is_ok() && pipeline.writer.is_too_long() {
+                    decoded = Err(origin.bad("is longer than 32 MiB"));
+                }
             }
         };
         let fed = sse.feed(piece, &mut event);

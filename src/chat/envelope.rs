@@ -13,7 +13,7 @@ pub struct Envelope {
     pub model: String,
     /// The time at which the answer began, in Unix seconds.
     pub created: u64,
-    /// The effective request without prompt and messages, as JSON.
+    /// The fields of the request that the answer repeats, as JSON.
     pub request: Vec<u8>,
     /// The form in which the client reads calls.
     pub call_form: CallForm,
@@ -21,6 +21,8 @@ pub struct Envelope {
     pub custom_tools: BTreeSet<String>,
     /// True if a stream ends with its usage.
     pub include_usage: bool,
+    /// True if the client carries the reasoning to the next turn in a form that it cannot read.
+    pub carries_reasoning: bool,
 }
 
 impl Envelope {

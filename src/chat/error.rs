@@ -222,14 +222,17 @@ impl Error {
             .value("message", &headline)
             .value("request_id", request_id)
             .raw("metadata", &metadata)
-            .object("error", |error| {
-                error
-                    .value("message", &self.to_string())
-                    .value("type", self.kind())
-                    .value("param", &self.param())
-                    .value("code", self.code())
-                    .raw("metadata", &metadata);
-            });
+            .object("error", |error| self.write_inner(error, made));
+    }
+
+    /// Writes the keys of `error`, which OpenAI's clients read.
+    pub fn write_inner(&self, error: &mut Object<'_>, made: &AttemptLog) {
+        error
+            .value("message", &self.to_string())
+            .value("type", self.kind())
+            .value("param", &self.param())
+            .value("code", self.code())
+            .raw("metadata", self.metadata(made));
     }
 
     /// Returns the facts of the error beside its message, an object in JSON.

@@ -142,13 +142,35 @@ pub struct Parameters<'a> {
     pub is_fallback: bool,
     /// Paths of fields of another API's request that the chat API does not have.
     pub left_out: Vec<String>,
+    /// Whether a request without a limit for its answer has the default of the chat API.
+    pub missing_limit: MissingLimit,
     /// The client's request in its own API, for a provider that has the same API.
     pub original: Option<Rc<OriginalRequest<'a>>>,
+}
+
+/// Limit of an answer whose request names none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MissingLimit {
+    /// The default of the chat API.
+    Default,
+    /// None: as many tokens as the model writes.
+    Unlimited,
+}
+
+/// API other than the chat API in which a client asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientApi {
+    /// Anthropic's Messages API.
+    Messages,
+    /// OpenAI's Responses API.
+    Responses,
 }
 
 /// Request of a client in an API other than the chat API, unread.
 #[derive(Clone, Debug)]
 pub struct OriginalRequest<'a> {
+    /// The API.
+    pub api: ClientApi,
     /// The body. `None` for the request of a fallback, which no body holds as a whole.
     pub body: Option<&'a [u8]>,
     /// The fields of the body, overridden by those of the fallback.
@@ -159,6 +181,11 @@ impl<'a> Parameters<'a> {
     /// Returns the value of a parameter, if present.
     pub fn get(&self, parameter: Parameter) -> Option<&'a RawValue> {
         self.known.get(parameter as usize).copied().flatten()
+    }
+
+    /// Returns the client's request in an API, if the client asked in that one.
+    pub fn original_in(&self, api: ClientApi) -> Option<&OriginalRequest<'a>> {
+        self.original.as_deref().filter(|original| original.api == api)
     }
 
     /// Returns the length of all values, in bytes.
@@ -227,6 +254,7 @@ impl<'de> Visitor<'de> for ParametersVisitor {
             replaces_surrogates: false,
             is_fallback: false,
             left_out: Vec::new(),
+            missing_limit: MissingLimit::Default,
             original: None,
         };
         let mut seen = [false; COUNT];

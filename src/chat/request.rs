@@ -34,7 +34,8 @@ pub struct Request<'a> {
     pub messages: Vec<Message<'a>>,
     /// The indices of the results that are left out of the messages: no call waits for them.
     pub unpaired_results: Vec<usize>,
-    pub max_tokens: NonZeroU32,
+    /// `None`: as many as the model writes.
+    pub max_tokens: Option<NonZeroU32>,
     pub temperature: Option<f64>,
     pub n: NonZeroU32,
     pub logprobs: bool,

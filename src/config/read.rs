@@ -78,7 +78,10 @@ impl<'d> ValueReader<'d> {
             self.wrong("an object, name to entry");
             return Vec::new();
         };
-        let value_type = ValueType::Object(self.table());
+        let value_type = match self.value_type {
+            ValueType::Names(of) => ValueType::Name(of),
+            _ => ValueType::Object(self.table()),
+        };
         let child =
             |name: &str, value| Self { value, path: joined(&self.path, name), value_type, ..*self };
         fields.iter().map(|(name, value)| (name.as_str(), child(name, value))).collect()

@@ -82,6 +82,8 @@ pub enum ValueType {
     UpstreamName,
     /// Name of an entry in a top-level object.
     Name(&'static str),
+    /// Object that maps names of the operator's choice to names of entries in a top-level object.
+    Names(&'static str),
     /// Whole number within bounds, both included.
     Number {
         /// Smallest value.

@@ -9,7 +9,7 @@ use super::{Fit, MAX_REPORTED, is_plain};
 use crate::{
     chat::{
         message::{Message, Part},
-        parameter::Parameter,
+        parameter::{ClientApi, Parameter},
         request::Request,
     },
     config::{ApiSchema, Provider, Quirk},
@@ -80,9 +80,16 @@ impl Fit<'_> {
         // A forwarded budget keeps the unknown keys beside it.
         let is_whole = self.value(Parameter::Reasoning).is_some()
             && support_of(Parameter::Reasoning, schema) == ParameterSupport::Mapped;
+        // Claude and Gemini give thoughts to whoever asks for an effort.
+        let gives_summary = schema != ApiSchema::OpenAi
+            && request.parameters.original_in(ClientApi::Responses).is_some();
+        let reasoning: &[&str] = match gives_summary {
+            true => &["effort", "max_tokens", "summary"],
+            false => &["effort", "max_tokens"],
+        };
         for (parameter, known) in [
             (Parameter::StreamOptions, &["include_usage"][..]),
-            (Parameter::Reasoning, &["effort", "max_tokens"]),
+            (Parameter::Reasoning, reasoning),
             (Parameter::FallbackConfig, &["retry", "depth", "hedge_ms"]),
         ] {
             let raw = request.parameters.get(parameter);

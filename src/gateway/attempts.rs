@@ -170,7 +170,7 @@ impl Attempts {
         let limit = self.plan.max_timeout.map_or(configured, |own| own.min(configured));
         let envelope = Envelope {
             request_id: request_id.clone(),
-            model: self.model().to_owned(),
+            model: self.plan.shown_model.clone(),
             created: started.as_secs(),
             ..Envelope::default()
         };

@@ -7,6 +7,7 @@ use crate::{chat::error::Error, inlet::Inlet};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Endpoint {
     Chat,
+    Responses,
     Messages,
     /// Counts the tokens of a request of the Messages API.
     CountTokens,
@@ -21,7 +22,7 @@ pub(super) enum Endpoint {
 impl Endpoint {
     /// Returns `true` for an endpoint with requests that need a body and a key.
     pub(super) fn has_body(&self) -> bool {
-        matches!(self, Self::Chat | Self::Messages | Self::CountTokens)
+        matches!(self, Self::Chat | Self::Responses | Self::Messages | Self::CountTokens)
     }
 }
 
@@ -52,7 +53,7 @@ pub(super) fn inlet(head: &RequestHead) -> Inlet {
     if is_messages || (below.starts_with("/models") && head.is_anthropic) {
         return Inlet::Messages(head.betas);
     }
-    Inlet::Chat
+    if below.starts_with("/responses") { Inlet::Responses } else { Inlet::Chat }
 }
 
 /// Returns the endpoint of a method and a path. Voice platforms append `/chat/completions` to any base
@@ -62,6 +63,7 @@ pub(super) fn endpoint(method: &str, path: &str) -> Result<Endpoint, Error> {
     let below = path.strip_prefix("/v1").unwrap_or(path);
     let (page, allow) = match below {
         "/chat/completions" | "/chat/completions/chat/completions" => (Endpoint::Chat, "POST"),
+        "/responses" => (Endpoint::Responses, "POST"),
         "/messages" => (Endpoint::Messages, "POST"),
         "/messages/count_tokens" => (Endpoint::CountTokens, "POST"),
         "/models" => (Endpoint::Models, READ),
@@ -145,6 +147,10 @@ mod tests {
             ("HEAD", "/v1/models", Ok(Endpoint::Models)),
             ("POST", "/v1/messages?beta=true", Ok(Endpoint::Messages)),
             ("POST", "/messages", Ok(Endpoint::Messages)),
+            ("POST", "/v1/responses?x=1", Ok(Endpoint::Responses)),
+            ("POST", "/responses", Ok(Endpoint::Responses)),
+            ("GET", "/v1/responses", method("POST")),
+            ("GET", "/v1/responses/resp_1", Err(Error::NoSuchPath)),
             ("POST", "/v1/messages/count_tokens?beta=true", Ok(Endpoint::CountTokens)),
             ("GET", "/v1/messages", method("POST")),
             ("HEAD", "/", Ok(Endpoint::Root)),

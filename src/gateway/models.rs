@@ -13,33 +13,37 @@ use crate::{
 
 /// Returns the body of `GET /v1/models`, in the form of the client's API.
 pub fn list(gateway: &Gateway, inlet: Inlet) -> Vec<u8> {
-    if inlet != Inlet::Chat {
+    if !matches!(inlet, Inlet::Chat | Inlet::Responses) {
         return messages_list(gateway);
     }
     let mut out = Vec::new();
     let mut body = Object::open(&mut out);
     let data = body.value("object", "list").key("data");
-    let models = gateway.config.models.iter();
-    let listed = models.filter_map(|(name, model)| ListedModel::new(gateway, name, model));
-    json::list(data, listed, |out, model| model.write(out));
+    json::list(data, all_listed(gateway), |out, model| model.write(out));
     body.close();
     out
+}
+
+/// Returns the models that the gateway reaches, by their names and their aliases without a wildcard.
+fn all_listed(gateway: &Gateway) -> Vec<ListedModel<'_>> {
+    let config = &gateway.config;
+    let names = config.models.keys().map(String::as_str);
+    let names = names.chain(config.aliases.exact().map(|alias| alias.name.as_str()));
+    names.filter_map(|name| ListedModel::new(gateway, name)).collect()
 }
 
 /// Returns the list for clients of the Messages API. Claude API reference, *List
 /// Models*.
 fn messages_list(gateway: &Gateway) -> Vec<u8> {
-    let all = gateway.config.models.iter();
-    let reached = all.filter(|(name, model)| ListedModel::new(gateway, name, model).is_some());
-    let reached: Vec<_> = reached.collect();
+    let listed = all_listed(gateway);
     let mut out = Vec::new();
     let mut body = Object::open(&mut out);
-    json::list(body.key("data"), &reached, |out, (name, model)| {
-        write_messages_model(out, name, model);
+    json::list(body.key("data"), &listed, |out, model| {
+        write_messages_model(out, model.name, model.model);
     });
-    let id = |entry: Option<&(&String, &Model)>| entry.map(|(name, _)| (*name).clone());
-    body.value("has_more", &false).value("first_id", &id(reached.first()));
-    body.value("last_id", &id(reached.last()));
+    let id = |entry: Option<&ListedModel<'_>>| entry.map(|model| model.name.to_owned());
+    body.value("has_more", &false).value("first_id", &id(listed.first()));
+    body.value("last_id", &id(listed.last()));
     body.close();
     out
 }
@@ -57,12 +61,11 @@ fn write_messages_model(out: &mut Vec<u8>, name: &str, model: &Model) {
 
 /// Returns the body of `GET /v1/models/{name}`. The case of a name makes no difference.
 pub(super) fn find(gateway: &Gateway, name: &str, inlet: Inlet) -> Result<Vec<u8>, Error> {
-    let known = gateway.config.model(name);
-    let listed = known.and_then(|(name, model)| ListedModel::new(gateway, name, model));
+    let listed = ListedModel::new(gateway, name);
     let listed = listed.ok_or_else(|| Error::NoSuchModel { model: printable(name) })?;
     let mut out = Vec::new();
     match inlet {
-        Inlet::Chat => listed.write(&mut out),
+        Inlet::Chat | Inlet::Responses => listed.write(&mut out),
         _ => write_messages_model(&mut out, listed.name, listed.model),
     }
     Ok(out)
@@ -71,6 +74,8 @@ pub(super) fn find(gateway: &Gateway, name: &str, inlet: Inlet) -> Result<Vec<u8
 /// Model that the gateway reaches.
 struct ListedModel<'g> {
     name: &'g str,
+    /// Model that the name stands for, if it is an alias.
+    alias_of: Option<&'g str>,
     model: &'g Model,
     /// Regions in which the gateway reaches the model.
     regions: Vec<&'static str>,
@@ -81,19 +86,22 @@ struct ListedModel<'g> {
 }
 
 impl<'g> ListedModel<'g> {
-    /// Returns a model as it is listed. `None` if the gateway does not reach it.
-    fn new(gateway: &Gateway, name: &'g str, model: &'g Model) -> Option<Self> {
+    /// Returns the model with a name as it is listed. `None` if the gateway does not reach it.
+    fn new(gateway: &'g Gateway, name: &'g str) -> Option<Self> {
+        let (own_name, model) = gateway.config.model(name)?;
+        let name = gateway.config.shown_name(own_name, name);
+        let alias_of = Some(own_name).filter(|own_name| *own_name != name);
         let reached = |(region, _): &(Region, &_)| gateway.region.may_reach(*region);
         let endpoints = model.endpoints.iter().filter(reached);
         let (regions, mut providers): (Vec<_>, Vec<_>) =
             endpoints.map(|(region, own)| (region.name(), own.provider.as_str())).unzip();
         let default_provider = *providers.first()?;
         providers.dedup();
-        Some(Self { name, model, regions, providers, default_provider })
+        Some(Self { name, alias_of, model, regions, providers, default_provider })
     }
 
     fn write(&self, out: &mut Vec<u8>) {
-        let Self { name, model, regions, default_provider, .. } = self;
+        let Self { name, alias_of, model, regions, default_provider, .. } = self;
         let mut supported = vec!["max_tokens"];
         supported.extend(model.supported_parameters.iter().map(|own| Parameter::name(*own)));
         let input: Vec<&str> = model.input.iter().map(|input| input.name()).collect();
@@ -110,6 +118,9 @@ impl<'g> ListedModel<'g> {
             .value("input_modalities", &input)
             .value("supported_parameters", &supported)
             .value("available_regions", regions);
+        if let Some(own_name) = alias_of {
+            entry.value("alias_of", own_name);
+        }
         self.write_catalogue_fields(&mut entry);
         entry.close();
     }

@@ -21,9 +21,7 @@ pub(super) fn page(gateway: &Gateway, endpoint: &Endpoint, inlet: Inlet) -> Resu
         Endpoint::Models => models::list(gateway, inlet),
         Endpoint::Model(name) => models::find(gateway, name, inlet)?,
         Endpoint::Health => br#"{"status":"ok"}"#.to_vec(),
-        Endpoint::Root | Endpoint::Chat | Endpoint::Messages | Endpoint::CountTokens => {
-            return Ok(Reply::ok(Vec::new(), Vec::new()));
-        }
+        _ => return Ok(Reply::ok(Vec::new(), Vec::new())),
     };
     Ok(json(body))
 }

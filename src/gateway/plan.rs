@@ -21,6 +21,8 @@ pub struct Plan {
     pub lane: Lane,
     /// Time without content after which the next attempt begins beside the first.
     pub hedge: Option<Duration>,
+    /// Name of the requested model in answers.
+    pub shown_model: String,
     /// The first attempt.
     pub primary: PlannedAttempt,
     /// Client's own limit of the time for the whole exchange.

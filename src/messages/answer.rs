@@ -2,10 +2,7 @@
 
 use std::{borrow::Cow, collections::BTreeSet};
 
-use super::{
-    carried::{CarriedData, UNSIGNED, joined_details},
-    tokens::write_usage,
-};
+use super::tokens::write_usage;
 use crate::{
     chat::{
         answer::{Answer, Call, Choice},
@@ -15,6 +12,7 @@ use crate::{
         text::Text,
         tools::arguments_to_object,
     },
+    client_api::carried::{CarriedData, UNSIGNED, joined_details},
     json::Object,
 };
 

@@ -6,7 +6,6 @@
 
 use super::{
     answer::{ThinkingDetail, image_source, message_id, stop_reason, tool_use_id},
-    carried::{CarriedData, UNSIGNED, joined_details},
     failure, relay,
     tokens::write_usage,
 };
@@ -20,13 +19,13 @@ use crate::{
         text::Text,
         usage::Usage,
     },
+    client_api::{
+        call_queue::{CallQueue, WaitingCall},
+        carried::{CarriedData, UNSIGNED, joined_details},
+    },
     json::Object,
     sse::MAX_EVENT,
 };
-
-mod calls;
-
-use self::calls::{CallQueue, WaitingCall};
 
 /// Writer of the events of one answer.
 #[derive(Debug, Default)]

@@ -3,15 +3,15 @@
 
 use serde_json::value::RawValue;
 
-use super::translation::{MessagesTranslation, PathStep};
 use crate::{
-    chat::{mistake::MistakeKind, object::ObjectFields, text::Text},
+    chat::{mistake::MistakeKind, object::ObjectFields},
+    client_api::translation::InletTranslation,
     json::{Object, list},
 };
 
 /// Writes the tools of a request, and the choice among them.
 pub(super) fn write(
-    translation: &mut MessagesTranslation,
+    translation: &mut InletTranslation,
     fields: &ObjectFields<'_>,
     chat: &mut Object<'_>,
 ) {
@@ -28,36 +28,25 @@ pub(super) fn write(
 
 /// Returns the tools that the client runs. Tools that Anthropic runs or defines are left out.
 fn client_tools<'a>(
-    translation: &mut MessagesTranslation,
+    translation: &mut InletTranslation,
     raw: &'a RawValue,
 ) -> Vec<ObjectFields<'a>> {
     let mut tools = Vec::new();
     let all = translation.read_list("tools", raw, "an array of tools");
     for (index, raw) in all.into_iter().enumerate() {
-        let tool = translation.within(PathStep::Key("tools"), |all| {
-            all.within(PathStep::Index(index), |own| client_tool(own, raw))
-        });
-        tools.extend(tool);
+        let path = format!("tools[{index}]");
+        let tool = translation.read_object(&path, raw, "a tool with name and input_schema");
+        let Some(tool) = tool else { continue };
+        let kind = tool.text("type").map(|kind| kind.decode().into_owned()).unwrap_or_default();
+        if !matches!(kind.as_str(), "" | "custom") {
+            translation.leave_out("tools", &kind);
+        } else if tool.get("input_schema").is_none() {
+            translation.add(MistakeKind::Missing, &format!("{path}.input_schema"), "is required");
+        } else if translation.read_text(&path, &tool, "name").is_some() {
+            tools.push(tool);
+        }
     }
     tools
-}
-
-fn client_tool<'a>(
-    translation: &mut MessagesTranslation,
-    raw: &'a RawValue,
-) -> Option<ObjectFields<'a>> {
-    let tool = translation.read_object("", raw, "a tool with name and input_schema")?;
-    let kind = tool.text("type");
-    let kind = kind.as_ref().map(Text::decode).unwrap_or_default();
-    if !matches!(kind.as_ref(), "" | "custom") {
-        translation.leave_out("tools", &kind);
-        return None;
-    }
-    if tool.get("input_schema").is_none() {
-        translation.add(MistakeKind::Missing, "input_schema", "is required");
-        return None;
-    }
-    translation.read_text("", &tool, "name").map(|_| tool)
 }
 
 fn write_tool(out: &mut Vec<u8>, tool: &ObjectFields<'_>) {
@@ -77,7 +66,7 @@ fn write_tool(out: &mut Vec<u8>, tool: &ObjectFields<'_>) {
     object.close();
 }
 
-fn write_choice(translation: &mut MessagesTranslation, raw: &RawValue, chat: &mut Object<'_>) {
+fn write_choice(translation: &mut InletTranslation, raw: &RawValue, chat: &mut Object<'_>) {
     let expected = "an object with type auto, any, tool or none";
     let Some(choice) = translation.read_object("tool_choice", raw, expected) else { return };
     let kind = choice.text("type").map(|kind| kind.decode().into_owned()).unwrap_or_default();

@@ -97,6 +97,8 @@ fn the_schema_refuses_wrong_files() {
         ("/providers/openai/base_url/us", json!("https://user:password@example.com")),
         ("/providers/openai/quirks", json!(["max_tokens", "max_tokens"])),
         ("/rate_limit", json!({"service": "http://limits.internal/path"})),
+        ("/aliases", json!({"a b": "gpt-4.1"})),
+        ("/aliases", json!({"gpt-*": 4.1})),
         ("/models/gpt-4.1/regions/us/upstream_model", json!("m?key=1")),
         ("/models/gpt-4.1/input", json!(["text", "pdf"])),
         ("/models/gpt-4.1/max_temperature", json!(2.1)),

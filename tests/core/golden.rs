@@ -7,7 +7,7 @@
 //!   `in_one_piece` the same answer unstreamed, which must say the same.
 //!
 //! `asked` are parameters of the request behind an answer or a stream. With `path`, the request is
-//! one of the Messages API, with these `headers`.
+//! one of another client API, with these `headers`.
 
 #[cfg(all(target_family = "wasm", target_os = "unknown"))]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -39,7 +39,7 @@ fn every_case_gives_its_output() {
 #[cfg(not(target_family = "wasm"))]
 fn every_file_is_a_case() {
     let named: Vec<String> = CASES.iter().map(|(name, _)| format!("{name}.json")).collect();
-    for schema in ["openai", "anthropic", "gemini", "messages"] {
+    for schema in ["openai", "anthropic", "gemini", "messages", "responses"] {
         let folder = format!("{}/tests/golden/{schema}", env!("CARGO_MANIFEST_DIR"));
         for file in std::fs::read_dir(folder).unwrap() {
             let name = format!("{schema}/{}", file.unwrap().file_name().to_str().unwrap());
@@ -97,7 +97,7 @@ fn ask(input: &Value, parameters: &Value) -> Result<(Attempt, TranslatedRequest,
         None => play::ask(&gateway, &play::request(parameters)),
         Some(path) => {
             let head = play::head_for(path, &input["headers"]);
-            play::ask_at(&gateway, head, &play::messages_request(parameters))
+            play::ask_at(&gateway, head, &play::request_for(path, parameters))
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Both roles played against each other without a host: natively, and under Node.
 
+mod aliases;
 mod attempts;
 #[cfg(not(target_family = "wasm"))]
 mod configuration;
@@ -13,6 +14,7 @@ mod messages;
 mod quota;
 #[cfg(not(target_family = "wasm"))]
 mod regions;
+mod responses;
 mod silence;
 mod stream;
 mod tool_calls;

@@ -15,10 +15,7 @@ use attache::{
 };
 use serde_json::{Value, json};
 
-use testkit::{
-    golden::CASES,
-    play::{self, REQUEST_ID},
-};
+use testkit::play::{self, REQUEST_ID};
 
 const PATH: &str = "/v1/messages";
 
@@ -86,24 +83,7 @@ fn an_answer_of_claude_passes_byte_for_byte() {
 
 #[test]
 fn every_cut_of_a_stream_yields_the_same_events() {
-    let (_, text) = CASES.iter().find(|(name, _)| *name == "messages/stream").unwrap();
-    let cases: Value = serde_json::from_str(text).unwrap();
-    let gateway = play::gateway(Region::Us);
-    for case in cases.as_array().unwrap() {
-        let mut asked = case["input"]["asked"].clone();
-        asked["stream"] = json!(true);
-        let request = play::messages_request(&asked);
-        let ask = || play::ask_at(&gateway, head(&json!({})), &request).unwrap().0;
-        let said = play::provider_stream(&case["input"]["stream"]);
-        let whole = play::receive(&mut ask(), play::stream_head(), &[said.as_bytes()]);
-        for cut in 0..=said.len() {
-            let (first, rest) = said.as_bytes().split_at(cut);
-            let got = play::receive(&mut ask(), play::stream_head(), &[first, rest]);
-            assert_eq!(got.body, whole.body, "cut at byte {cut} of {said}");
-        }
-        let bytes: Vec<&[u8]> = said.as_bytes().chunks(1).collect();
-        assert_eq!(play::receive(&mut ask(), play::stream_head(), &bytes).body, whole.body);
-    }
+    play::assert_cuts_agree("messages/stream");
 }
 
 #[test]

@@ -5,6 +5,7 @@
 #![cfg(not(target_family = "wasm"))]
 
 mod access_log;
+mod aliases;
 mod answers;
 mod attempts;
 mod bad_input;
@@ -29,6 +30,7 @@ mod reload;
 mod repair;
 mod requests;
 mod resilience;
+mod responses;
 mod schemas;
 mod slow;
 mod smuggling;

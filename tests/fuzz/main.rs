@@ -40,8 +40,16 @@ const ROUNDS: u64 = if cfg!(target_family = "wasm") { 100 } else { 2_000 };
 /// character of one byte that is escaped becomes six.
 const GROWTH: usize = 6;
 
+/// How often a stream of the Responses API says a text: in its deltas, at the end of the text, of its
+/// part and of its item, and in the response as a whole.
+const COPIES: usize = 5;
+
+/// The last events of streams, besides `[DONE]` and errors.
+const LAST_EVENTS: [&str; 4] =
+    ["message_stop", "response.completed", "response.incomplete", "response.failed"];
+
 /// What surrounds a piece of text in the client's stream: a chunk with its ids.
-const FRAME: usize = 1024;
+const FRAME: usize = 2048;
 
 /// The most memory that may be in use for each byte that was sent, and however few those are: a
 /// value of one byte takes some words where it is read, and a chunk its frame.
@@ -73,6 +81,10 @@ decoders! {
     messages_answers: answer of "answer" in "messages",
     messages_streams: stream of "stream" in "messages",
     messages_errors: error of "answer" in "messages",
+    responses_requests: request of "request" in "responses",
+    responses_answers: answer of "answer" in "responses",
+    responses_streams: stream of "stream" in "responses",
+    responses_errors: error of "answer" in "responses",
 }
 
 /// The request of a golden case, with its path if it is not the chat API's, and what it holds under a
@@ -88,10 +100,14 @@ struct Asked {
 
 impl Asked {
     fn body(&self) -> Vec<u8> {
-        match self.path {
-            Some(_) => play::messages_request(&self.parameters),
+        match &self.path {
+            Some(path) => play::request_for(path, &self.parameters),
             None => play::request(&self.parameters),
         }
+    }
+
+    fn is_response(&self) -> bool {
+        self.path.as_ref().is_some_and(|path| path.contains("/responses"))
     }
 
     fn send(
@@ -181,7 +197,7 @@ fn request(random: &mut Rng, gateway: &Rc<Gateway>, cases: &[Case]) {
         }
         Err(reply) => {
             assert!((400..=501).contains(&reply.status), "{} for {shown}", reply.status);
-            check(&Got::from(reply), body.len() * 4, &shown);
+            check(&Got::from(reply), body.len() * 4, 1, &shown);
         }
     }
 }
@@ -197,7 +213,7 @@ fn answer(random: &mut Rng, gateway: &Rc<Gateway>, cases: &[Case]) {
     ];
     let way = random.choice(&ways).unwrap();
     let mut attempt = ask(random, gateway, cases, &own, way);
-    receive(random, &mut attempt, play::head(&answer), &said);
+    receive(random, &mut attempt, &own, play::head(&answer), &said);
 }
 
 /// An error becomes the chat API's.
@@ -208,7 +224,7 @@ fn error(random: &mut Rng, gateway: &Rc<Gateway>, cases: &[Case]) {
     let mut attempt = ask(random, gateway, cases, &own, &way);
     let status = [400, 401, 403, 404, 408, 413, 422, 429, 500, 503, 529, 302, 204, 0, 65535];
     let head = ResponseHead { status: *random.choice(&status).unwrap(), ..play::head(&answer) };
-    let got = receive(random, &mut attempt, head, &said);
+    let got = receive(random, &mut attempt, &own, head, &said);
     assert_ne!(got.status, 200, "{}", String::from_utf8_lossy(&said));
 }
 
@@ -225,7 +241,10 @@ fn stream(random: &mut Rng, gateway: &Rc<Gateway>, cases: &[Case]) {
     }
     let more = json!({"stream": true, "stream_options": {"include_usage": true}});
     let mut attempt = ask(random, gateway, cases, &own, &more);
-    receive(random, &mut attempt, play::stream_head(), &said);
+    let got = receive(random, &mut attempt, &own, play::stream_head(), &said);
+    if own.is_response() && got.is_stream() {
+        play::assert_response_events(&play::events(&got.body));
+    }
 }
 
 /// A provider's body, mutated, and now and then damaged too.
@@ -261,11 +280,18 @@ fn ask(
 }
 
 /// What the client gets of what a provider says, which is checked.
-fn receive(random: &mut Rng, attempt: &mut Attempt, head: ResponseHead, said: &[u8]) -> Got {
+fn receive(
+    random: &mut Rng,
+    attempt: &mut Attempt,
+    own: &Asked,
+    head: ResponseHead,
+    said: &[u8],
+) -> Got {
     let shown = String::from_utf8_lossy(said);
     let pieces = pieces(random, said);
     let got = bounded(said.len(), &shown, || play::receive(attempt, head, &pieces));
-    check(&got, said.len(), &shown);
+    let copies = if own.is_response() { COPIES } else { 1 };
+    check(&got, said.len(), copies, &shown);
     got
 }
 
@@ -278,19 +304,20 @@ fn bounded<T>(sent: usize, what: &str, act: impl FnOnce() -> T) -> T {
 }
 
 /// Whether an answer is one a client can read.
-fn check(got: &Got, said: usize, what: &str) {
+fn check(got: &Got, said: usize, copies: usize, what: &str) {
     let (status, body) = (got.status, &got.body);
     assert!((200..600).contains(&status), "status {status} for {what}");
     let frames = body.windows(6).filter(|window| window == b"data: ").count() + 1;
-    let most = said * GROWTH + frames * FRAME;
+    let most = said * GROWTH * copies + frames * FRAME;
     assert!(body.len() <= most, "{} bytes for {said} of {what}", body.len());
     if got.is_stream() {
         let events = play::events(body);
         let last = events.last().unwrap();
-        let is_end = *last == json!("[DONE]") || last["type"] == "message_stop";
+        let kind = last["type"].as_str().unwrap_or_default();
+        let is_end = *last == json!("[DONE]") || LAST_EVENTS.contains(&kind);
         assert!(is_end || last.get("error").is_some(), "{last} for {what}");
     } else {
         let body: Value = serde_json::from_slice(body).unwrap();
-        assert_eq!(body.get("error").is_some(), status != 200, "{body} for {what}");
+        assert_eq!(!body["error"].is_null(), status != 200, "{body} for {what}");
     }
 }

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import time
-import urllib.request
 import uuid
 
 import openai
@@ -111,7 +110,7 @@ def test_two_turns_with_a_tool(client, gateway, model, streams):
     assert second.finish_reason == "stop"
     assert second.message.content
     # What the provider signed goes through the SDK and back.
-    sent = journal_about(gateway, marker)[1]["body"]
+    sent = gateway.journal_about(marker)[1]["body"]
     signed = {"claude": '"signature":"EqQB', "gemini": '"thoughtSignature":"CiRz'}
     assert signed.get(model, "") in sent
 
@@ -292,11 +291,6 @@ def test_everything_the_sdk_can_ask_for_is_taken(client):
     assert completion.choices[0].message.content
 
 
-def journal_about(gateway, marker):
-    with urllib.request.urlopen(gateway.journal) as page:
-        return [entry for entry in json.load(page) if marker in entry["body"]]
-
-
 def test_without_retries_a_request_is_sent_once(client, gateway):
     marker = uuid.uuid4().hex
     with pytest.raises(openai.RateLimitError) as raised:
@@ -304,7 +298,7 @@ def test_without_retries_a_request_is_sent_once(client, gateway):
             model="gpt", messages=said(f"{marker} #script status=429 retry-after=7")
         )
     assert raised.value.response.headers["retry-after"] == "7"
-    assert len(journal_about(gateway, marker)) == 1
+    assert len(gateway.journal_about(marker)) == 1
 
 
 def test_the_sdk_waits_as_long_as_the_provider_says(client, gateway):
@@ -315,7 +309,7 @@ def test_the_sdk_waits_as_long_as_the_provider_says(client, gateway):
             model="gpt", messages=said(f"{marker} #script status=429 retry-after=2")
         )
     assert 1.4 < time.monotonic() - started < 10
-    assert len(journal_about(gateway, marker)) == 2
+    assert len(gateway.journal_about(marker)) == 2
 
 
 def test_the_async_client(gateway):

@@ -100,6 +100,23 @@ impl Catalogue {
         added
     }
 
+    /// Returns the name and the fields of the model that a provider serves under a name, such as
+    /// `us.anthropic.claude-sonnet-4-6` or `gpt-5-2025-08-07`.
+    pub(crate) fn find(&self, upstream_model: &str) -> Option<(&str, &Map<String, Value>)> {
+        let bare = bare_name(upstream_model);
+        let matches = |model: &&CatalogueModel| {
+            model.name.eq_ignore_ascii_case(bare) || undated(&model.name, &[8]) == bare
+        };
+        let found = self.model(upstream_model).or_else(|| self.models.iter().find(matches))?;
+        Some((&found.name, &found.fields))
+    }
+
+    /// Returns the names of the models of a family.
+    pub(crate) fn family<'c>(&'c self, family: &'c str) -> impl Iterator<Item = &'c str> {
+        let models = self.models.iter().filter(move |model| model.family == family);
+        models.map(|model| model.name.as_str())
+    }
+
     fn model(&self, name: &str) -> Option<&CatalogueModel> {
         self.models.iter().find(|model| model.name == name)
     }
@@ -128,6 +145,37 @@ impl CatalogueModel {
         let fields = fields.filter(|(field, _)| !own.contains_key(*field) && applies(field, own));
         fields.map(|(field, value)| (field.clone(), value.clone())).collect()
     }
+}
+
+/// Returns a name in a provider's API without the words that providers put around it: a path and
+/// regions in front, a version or a date behind.
+fn bare_name(upstream_model: &str) -> &str {
+    let (_, mut name) = upstream_model.rsplit_once('/').unwrap_or(("", upstream_model));
+    let is_word = |word: &str| word.bytes().all(|byte| byte.is_ascii_alphabetic());
+    while let Some((_, rest)) = name.split_once('.').filter(|(word, _)| is_word(word)) {
+        name = rest;
+    }
+    let (name, version) = name.split_once([':', '@']).unwrap_or((name, ""));
+    let version = if version.is_empty() { "" } else { "-1" };
+    let name = name.strip_suffix(version).unwrap_or(name);
+    let name = name.strip_suffix("-v1").unwrap_or(name);
+    undated(name, &[2, 2, 4])
+}
+
+/// Returns a name without the date behind it, whose groups of digits have these lengths, from the end.
+fn undated<'n>(name: &'n str, lengths: &[usize]) -> &'n str {
+    let mut rest = name;
+    for length in lengths {
+        match rest.rsplit_once('-') {
+            Some((front, group)) if group.len() == *length && is_number(group) => rest = front,
+            _ => return name,
+        }
+    }
+    rest
+}
+
+fn is_number(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// Returns whether a field goes with the `supported_parameters` of an operator's entry.

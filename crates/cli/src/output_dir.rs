@@ -56,7 +56,7 @@ fn write_all(dir: &Path, files: &[&RenderedFile]) -> Result<(), String> {
 
 /// Writes a file in one step, so that Envoy never reads a part of one. Only its owner may read the
 /// file, because some hold keys of accounts.
-fn write_atomically(path: &Path, text: &str) -> io::Result<()> {
+pub(crate) fn write_atomically(path: &Path, text: &str) -> io::Result<()> {
     fs::create_dir_all(path.parent().unwrap_or(Path::new("/")))?;
     let fresh = path.with_extension("new");
     let mut options = fs::OpenOptions::new();

@@ -4,11 +4,14 @@
 //! values that they refer to.
 
 mod clusters;
+pub mod envoy_gateway;
 mod handoff;
 pub mod istio;
 mod jwt;
 pub mod keys;
+pub mod objects;
 mod playground;
+pub mod pods;
 mod replies;
 mod telemetry;
 #[cfg(test)]
@@ -64,6 +67,8 @@ pub struct RenderOptions {
     pub upstreams: BTreeMap<String, String>,
     /// The configuration that was rendered into the directory before.
     pub previous: Option<Config>,
+    /// Providers whose keys are tokens that a container of the same pod writes.
+    pub token_providers: Vec<String>,
 }
 
 /// A file of Envoy's configuration.

@@ -108,6 +108,11 @@ fn value(value_type: ValueType) -> Map<String, Value> {
             "additionalProperties": {"$ref": reference(table)},
             "minProperties": 1,
         }),
+        ValueType::Names(_) => json!({
+            "type": "object",
+            "propertyNames": {"pattern": ALIAS},
+            "additionalProperties": {"type": "string", "minLength": 1},
+        }),
         ValueType::ByModel(table) => {
             json!({"type": "object", "additionalProperties": {"$ref": reference(table)}})
         }
@@ -142,6 +147,9 @@ fn nullable(mut schema: Map<String, Value>) -> Map<String, Value> {
 
 /// Pattern of names of entries.
 const NAME: &str = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$";
+
+/// Pattern of aliases.
+const ALIAS: &str = "^[A-Za-z0-9_.:@/*-]{1,128}$";
 
 /// Pattern of URLs: no user, no query and no fragment.
 const URL: &str = "^[Hh][Tt][Tt][Pp][Ss]?://[^/@?#][^@?#]*$";

@@ -104,4 +104,12 @@ cases! {
     "openai/stream-tool-calls",
     "openai/stream-tool-calls-odd",
     "openai/stream-usage",
+    "responses/answer",
+    "responses/request-conversation",
+    "responses/request-fields",
+    "responses/request-media",
+    "responses/request-mistakes",
+    "responses/request-reasoning",
+    "responses/request-tools",
+    "responses/stream",
 }

@@ -24,6 +24,8 @@ use attache::{
 };
 use serde_json::{Map, Value, json};
 
+use crate::golden::CASES;
+
 /// The id of every request.
 pub const REQUEST_ID: &str = "7f3c1e52-9b1d-4e6a-8c2f-0d4b5a697887";
 
@@ -250,6 +252,62 @@ impl From<Reply> for Got {
     }
 }
 
+/// Asserts that the client's stream is the same wherever the provider's is cut, for each case of a
+/// golden file.
+pub fn assert_cuts_agree(name: &str) {
+    let (_, text) = CASES.iter().find(|(own, _)| *own == name).unwrap();
+    let cases: Value = serde_json::from_str(text).unwrap();
+    let gateway = gateway(Region::Us);
+    for case in cases.as_array().unwrap() {
+        let (path, mut asked) =
+            (case["input"]["path"].as_str().unwrap(), case["input"]["asked"].clone());
+        asked["stream"] = json!(true);
+        let request = request_for(path, &asked);
+        let ask = || ask_at(&gateway, head_for(path, &json!({})), &request).unwrap().0;
+        let said = provider_stream(&case["input"]["stream"]);
+        let whole = receive(&mut ask(), stream_head(), &[said.as_bytes()]);
+        for cut in 0..=said.len() {
+            let (first, rest) = said.as_bytes().split_at(cut);
+            let got = receive(&mut ask(), stream_head(), &[first, rest]);
+            assert_eq!(got.body, whole.body, "cut at byte {cut} of {said}");
+        }
+        let bytes: Vec<&[u8]> = said.as_bytes().chunks(1).collect();
+        assert_eq!(receive(&mut ask(), stream_head(), &bytes).body, whole.body);
+    }
+}
+
+/// Asserts that events are a legal stream of the Responses API: numbered, with items that do not
+/// overlap, and with a last event that has all of them.
+pub fn assert_response_events(events: &[Value]) {
+    let (mut open, mut done) = (None, Vec::new());
+    for (number, event) in events.iter().enumerate() {
+        assert_eq!(event["sequence_number"], number, "{event}");
+        match event["type"].as_str().unwrap() {
+            "response.output_item.added" => {
+                assert_eq!(open.replace(event["item"]["id"].clone()), None, "{event}");
+                assert_eq!(event["output_index"], done.len(), "{event}");
+            }
+            "response.output_item.done" => {
+                assert_eq!(open.take().as_ref(), Some(&event["item"]["id"]), "{event}");
+                done.push(event["item"].clone());
+            }
+            _ if event.get("item_id").is_some() => {
+                assert_eq!(open.as_ref(), Some(&event["item_id"]), "{event}");
+                assert_eq!(event["output_index"], done.len(), "{event}");
+            }
+            _ => {}
+        }
+    }
+    let last = events.last().unwrap();
+    match last["type"].as_str().unwrap() {
+        "response.completed" | "response.incomplete" => {
+            assert_eq!(open, None, "{last}");
+            assert_eq!(last["response"]["output"], Value::Array(done), "{last}");
+        }
+        kind => assert_eq!(kind, "response.failed", "{last}"),
+    }
+}
+
 /// The data of each event of a client's stream, which may hold nothing else but the type of the data.
 pub fn events(stream: &[u8]) -> Vec<Value> {
     let text = std::str::from_utf8(stream).unwrap();
@@ -263,7 +321,7 @@ pub fn events(stream: &[u8]) -> Vec<Value> {
         .collect()
 }
 
-/// The data of an event of the Messages API, whose type comes twice.
+/// The data of a typed event, whose type comes twice.
 fn typed_event(event: &str) -> Value {
     let typed = event.strip_prefix("event: ").and_then(|rest| rest.split_once("\ndata: "));
     let Some((kind, data)) = typed else { panic!("neither data nor a typed event: {event:?}") };
@@ -306,6 +364,14 @@ pub fn request(parameters: &Value) -> Vec<u8> {
 pub fn messages_request(fields: &Value) -> Vec<u8> {
     let messages = json!([{"role": "user", "content": "Hi"}]);
     fill(json!({"model": "gpt-4.1", "max_tokens": 100, "messages": messages}), fields)
+}
+
+/// A request for a path with these fields, and with those that its API needs if they name none.
+pub fn request_for(path: &str, fields: &Value) -> Vec<u8> {
+    if path.contains("/responses") {
+        return fill(json!({"model": "gpt-4.1", "input": "Hi", "store": false}), fields);
+    }
+    messages_request(fields)
 }
 
 fn fill(mut request: Value, parameters: &Value) -> Vec<u8> {

@@ -16,7 +16,12 @@ use super::{
 };
 use crate::{
     api_schema::stop_sequences::stop_sequences,
-    chat::{effort::Effort, parameter::Parameter, request::Request, text::Text},
+    chat::{
+        effort::Effort,
+        parameter::{ClientApi, Parameter},
+        request::Request,
+        text::Text,
+    },
     config::Target,
     fit::{CacheControlMark, Fit},
 };
@@ -57,7 +62,7 @@ pub(crate) fn fit<'q>(
     mistakes.retain(|own| fit.refused.iter().all(|other| other.param != own.param));
     fit.refused.append(&mut mistakes);
     let mut keeps_thinking = false;
-    if let Some(original) = &request.parameters.original {
+    if let Some(original) = request.parameters.original_in(ClientApi::Messages) {
         forget_translation(fit, refused);
         keeps_thinking = original::keeps_thinking(original, request, fit, target.model);
     }

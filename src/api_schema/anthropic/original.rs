@@ -18,10 +18,10 @@ use crate::{
         request::Request,
         text::Text,
     },
+    client_api::carried::is_foreign_block,
     config::{Model, Quirk, Thinking},
     fit::{Fit, StreamMode, response_format::FormatMode},
     json::{Object, list},
-    messages::carried::is_foreign_block,
 };
 
 /// Parameters of a chat request whose changes apply to the original too.

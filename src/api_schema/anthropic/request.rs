@@ -16,7 +16,7 @@ use crate::{
     api_schema::{
         stop_sequences::stop_sequences, tool_names::ToolNames, translation::TranslationInput,
     },
-    chat::parameter::Parameter,
+    chat::parameter::{ClientApi, Parameter},
     config::{Quirk, Target},
     fit::{Fit, StreamMode},
     json::{Object, list},
@@ -44,7 +44,7 @@ pub(crate) struct AnthropicRequest<'q> {
 pub(crate) fn headers(input: &TranslationInput<'_, '_>) -> Vec<(&'static str, String)> {
     let mut headers = vec![("anthropic-version", VERSION.to_owned())];
     let betas = input.inlet.betas();
-    if !betas.is_empty() && input.request.parameters.original.is_some() {
+    if !betas.is_empty() && input.request.parameters.original_in(ClientApi::Messages).is_some() {
         headers.push(("anthropic-beta", betas.to_string()));
     }
     headers
@@ -56,7 +56,7 @@ pub(crate) fn request(
     request: &AnthropicRequest<'_>,
 ) -> ((String, Vec<u8>), AnthropicDecoder) {
     let (fit, target) = (input.fit, &input.target);
-    if let Some(original) = &input.request.parameters.original {
+    if let Some(original) = input.request.parameters.original_in(ClientApi::Messages) {
         let thinking = (!request.keeps_thinking).then_some((request.thinking, &request.format));
         let body = write_body(input, original, thinking);
         let path = match input.inlet.counts_tokens() {

@@ -9,7 +9,7 @@ use crate::chat::{
     effort::Effort,
     mistake::{MAX_MISTAKES, Mistake, MistakeKind, without_position},
     object::JsonObject,
-    parameter::{Parameter, Parameters},
+    parameter::{MissingLimit, Parameter, Parameters},
     text::Text,
     tools::ResponseFormat,
 };
@@ -111,11 +111,15 @@ impl<'a> ParameterReader<'_, 'a> {
     }
 
     /// Returns `max_completion_tokens` or `max_tokens`. The first one, which is the newer name, has
-    /// priority: clients send both for old servers.
-    pub(super) fn max_tokens(&mut self) -> NonZeroU32 {
+    /// priority: clients send both for old servers. `None`: no limit.
+    pub(super) fn max_tokens(&mut self) -> Option<NonZeroU32> {
         let old = self.integer(Parameter::MaxTokens, 1..=u32::MAX);
         let new = self.integer(Parameter::MaxCompletionTokens, 1..=u32::MAX);
-        new.or(old).and_then(NonZeroU32::new).unwrap_or(DEFAULT_MAX_TOKENS)
+        let missing = match self.parameters.missing_limit {
+            MissingLimit::Default => Some(DEFAULT_MAX_TOKENS),
+            MissingLimit::Unlimited => None,
+        };
+        new.or(old).and_then(NonZeroU32::new).or(missing)
     }
 
     pub(super) fn response_format(&mut self) -> Option<ResponseFormat<'a>> {

@@ -65,6 +65,7 @@ impl Plan {
             lane: if is_stream { Lane::Stream } else { Lane::Answer },
             hedge: hedge.or(primary.hedge).filter(|hedge| !hedge.is_zero()),
             max_timeout: request.max_timeout,
+            shown_model: gateway.config.shown_name(&primary.model, &request.model).to_owned(),
             retry: config.retry.unwrap_or(true) && !request.fail_fast,
             fallbacks: attempts,
             primary,

@@ -44,6 +44,7 @@ pub fn complete() -> Value {
             "deadlines": deadlines,
             "price": {"input": 1, "output": 2},
         }},
+        "aliases": {"alias": "m", "m-*": "m"},
         "transcripts": {"base_url": urls, "key_file": "transcripts.key"},
         "access_log": {"separate_fields": true},
         "metrics": {"per_account": false},

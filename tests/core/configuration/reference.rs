@@ -75,6 +75,7 @@ fn type_name(value_type: ValueType) -> String {
         ValueType::Duration => "duration".to_owned(),
         ValueType::Date => "`YYYY-MM-DD`".to_owned(),
         ValueType::Name(of) => format!("name in `{of}`"),
+        ValueType::Names(of) => format!("name to name in `{of}`"),
         ValueType::Number { least, most: u32::MAX } => format!("whole number, at least {least}"),
         ValueType::Number { least, most } => format!("whole number, {least} to {most}"),
         ValueType::Decimal { least, most } => format!("number, {least} to {most}"),

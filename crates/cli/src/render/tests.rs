@@ -3,7 +3,9 @@ use std::{collections::BTreeSet, fs};
 use tempfile::TempDir;
 
 use super::{
+    envoy_gateway::ManagedGateway,
     istio::{Mesh, Workload},
+    objects::ObjectNames,
     *,
 };
 use crate::gateway_file;
@@ -39,26 +41,46 @@ models: {gpt-4.1: {regions: {us: {provider: p, upstream_model: gpt-4.1}}}}
         render(&self.config, &self.document, options)
     }
 
-    /// Returns the `EnvoyFilter` patches of Istio's objects for a module.
-    fn istio_patches(&self, workload: Workload, module: &str) -> Vec<Document> {
+    /// Returns the objects of Istio.
+    fn istio(&self, workload: Workload, module: &str, options: &RenderOptions) -> Vec<Document> {
         let mesh = Mesh {
             workload,
             labels: [("app".to_owned(), "gateway".to_owned())].into(),
-            namespace: "attache".to_owned(),
-            name: "attache".to_owned(),
+            names: names(),
             module: module.to_owned(),
             ca_file: None,
         };
-        let files = istio::render(&self.config, &self.document, &self.options(), &mesh).unwrap();
-        let texts = files.iter().flat_map(|file| file.text.split("---\n").skip(1));
-        let mut objects = texts.map(|text| serde_saphyr::from_str::<Document>(text).unwrap());
-        let mut patches = Vec::new();
-        for object in &mut objects {
-            let own = object["spec"]["configPatches"].as_array().into_iter().flatten();
-            patches.extend(own.cloned());
-        }
-        patches
+        objects(istio::render(&self.config, &self.document, options, &mesh).unwrap())
     }
+
+    /// Returns the `EnvoyFilter` patches of Istio's objects for a module.
+    fn istio_patches(&self, workload: Workload, module: &str) -> Vec<Document> {
+        let objects = self.istio(workload, module, &self.options());
+        let patches = objects.iter().map(|object| object["spec"]["configPatches"].as_array());
+        patches.flatten().flatten().cloned().collect()
+    }
+
+    /// Returns the objects of Envoy Gateway, by kind and name.
+    fn envoy_gateway(&self, module: &str, options: &RenderOptions) -> BTreeMap<String, Document> {
+        let gateway =
+            ManagedGateway { names: names(), class: "eg".to_owned(), module: module.to_owned() };
+        let files = envoy_gateway::render(&self.config, &self.document, options, &gateway);
+        let named = |object: Document| {
+            let (kind, name) = (object["kind"].as_str(), object["metadata"]["name"].as_str());
+            (format!("{} {}", kind.unwrap(), name.unwrap()), object)
+        };
+        objects(files.unwrap()).into_iter().map(named).collect()
+    }
+}
+
+/// Returns the objects in files.
+fn objects(files: Vec<RenderedFile>) -> Vec<Document> {
+    let texts = files.iter().flat_map(|file| file.text.split("---\n").skip(1));
+    texts.map(|text| serde_saphyr::from_str::<Document>(text).unwrap()).collect()
+}
+
+fn names() -> ObjectNames {
+    ObjectNames { namespace: "attache".to_owned(), prefix: "attache".to_owned() }
 }
 
 #[test]
@@ -117,5 +139,76 @@ fn istios_agent_fetches_a_module_of_a_url_for_both_roles() {
             let text = Document::from(patches).to_string();
             assert_eq!(text.matches(module).count(), 2, "{workload:?}: {module}");
         }
+    }
+}
+
+#[test]
+fn envoy_gateway_gets_the_clusters_and_the_filters_of_the_listener() {
+    let rendering = Rendering::new();
+    let objects = rendering.envoy_gateway("oci://registry/attache:1", &rendering.options());
+    let kinds: Vec<&str> = objects.keys().map(String::as_str).collect();
+    let expected = [
+        "ConfigMap attache-secrets",
+        "EnvoyPatchPolicy attache-gateway-us",
+        "EnvoyPatchPolicy attache-nobody",
+        "EnvoyPatchPolicy attache-p-us",
+        "EnvoyProxy attache-pods",
+        "Gateway attache-clients",
+        "HTTPRoute attache-clients",
+    ];
+    assert_eq!(kinds, expected);
+    let patches =
+        objects["EnvoyPatchPolicy attache-p-us"]["spec"]["jsonPatches"].as_array().unwrap();
+    let names: Vec<_> = patches.iter().map(|patch| patch["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["p-us-hosts", "p-us", "p-us-direct"]);
+    for patch in patches {
+        assert_eq!(patch["operation"]["path"], "");
+        assert_eq!(patch["operation"]["value"]["name"], patch["name"]);
+    }
+    let spec = &objects["EnvoyPatchPolicy attache-gateway-us"]["spec"];
+    assert_eq!(spec["targetRef"]["name"], "attache-clients");
+    let patch = &spec["jsonPatches"][0];
+    assert_eq!(patch["name"], "attache/attache-clients/http-us");
+    assert_eq!(patch["operation"]["path"], "/default_filter_chain/filters");
+    let filters = &patch["operation"]["value"][0]["typed_config"]["http_filters"];
+    let module = filters.as_array().unwrap().iter().find(|one| one["name"] == "attache.gateway");
+    let code = &module.unwrap()["typed_config"]["config"]["vm_config"]["code"]["local"];
+    assert_eq!(code["filename"], "/etc/attache/module/plugin.wasm");
+    let deployment = &objects["EnvoyProxy attache-pods"]["spec"]["provider"]["kubernetes"];
+    let volumes = deployment["envoyDeployment"]["pod"]["volumes"].as_array().unwrap();
+    assert_eq!(volumes.last().unwrap()["image"]["reference"], "registry/attache:1");
+}
+
+#[test]
+fn envoy_gateway_has_the_filters_of_a_tls_listener_in_a_chain_of_its_own() {
+    let mut rendering = Rendering::new();
+    rendering.document["listeners"]["us"]["tls"] =
+        serde_json::json!({"certificate_file": "us.pem", "private_key_file": "us.key"});
+    rendering.config = Config::parse(&rendering.document).unwrap();
+    let objects = rendering.envoy_gateway("/opt/attache.wasm", &rendering.options());
+    let listener = &objects["Gateway attache-clients"]["spec"]["listeners"][0];
+    assert_eq!(listener["protocol"], "HTTPS");
+    assert_eq!(listener["tls"]["certificateRefs"][0]["name"], "attache-tls-us");
+    let patch = &objects["EnvoyPatchPolicy attache-gateway-us"]["spec"]["jsonPatches"][0];
+    assert_eq!(patch["name"], "attache/attache-clients/https-us");
+    assert_eq!(patch["operation"]["path"], "/filter_chains/0/filters");
+    let pods = objects["EnvoyProxy attache-pods"].to_string();
+    assert!(!pods.contains("module"), "a module in the image needs no volume");
+}
+
+#[test]
+fn a_provider_with_tokens_has_its_key_in_their_directory() {
+    let rendering = Rendering::new();
+    let token_providers = vec!["p".to_owned()];
+    let options = RenderOptions { token_providers, ..rendering.options() };
+    let istio = rendering.istio(Workload::Gateway, "/etc/attache/m.wasm", &options);
+    let eg = rendering.envoy_gateway("/etc/attache/m.wasm", &options);
+    for objects in [istio, eg.into_values().collect()] {
+        let secrets = objects.iter().find(|one| one["metadata"]["name"] == "attache-secrets");
+        let secret = secrets.unwrap()["data"]["p.yaml"].as_str().unwrap();
+        assert!(secret.contains("/etc/attache/tokens/p.key"), "{secret}");
+        let all = Document::from(objects).to_string();
+        let watched = "\"watched_directory\":{\"path\":\"/etc/attache/tokens\"}";
+        assert_eq!(all.matches(watched).count(), 2, "both clusters read a new token");
     }
 }

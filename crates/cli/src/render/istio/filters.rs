@@ -2,18 +2,22 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{
-    Mesh, ObjectKind, POD_DIR, Workload, list_at, replace_at, services, take_at, text_at, value_at,
+use super::{Mesh, ObjectKind, Workload, services};
+use crate::render::{
+    RenderError,
+    clusters::ClusterView,
+    objects::dns_label,
+    pods::{
+        CONNECTION_MANAGER_AT, LISTENER_FILTERS, list_at, replace_at, take_at, text_at, value_at,
+        watch_accounts,
+    },
 };
-use crate::render::{RenderError, clusters::ClusterView};
 
 const ENVOY_FILTER: ObjectKind =
-    ObjectKind::of_istio("networking.istio.io/v1alpha3", "EnvoyFilter");
+    ObjectKind::with_spec("networking.istio.io/v1alpha3", "EnvoyFilter");
 
 const CONNECTION_MANAGER: &str = "envoy.filters.network.http_connection_manager";
 const ROUTER: &str = "envoy.filters.http.router";
-const CONNECTION_MANAGER_AT: &str = "/filter_chains/0/filters/0";
-const LISTENER_FILTERS: &str = "/filter_chains/0/filters/0/typed_config/http_filters";
 const LISTENER_ROUTES: &str =
     "/filter_chains/0/filters/0/typed_config/route_config/virtual_hosts/0/routes";
 const CLUSTER_FILTERS: &str = "/typed_extension_protocol_options/\
@@ -147,7 +151,7 @@ fn provider_object(
         }
         patches.push("CLUSTER", Value::Null, "ADD", cluster);
     }
-    Ok(patches.object(&services::dns_label(name)))
+    Ok(patches.object(&dns_label(name)))
 }
 
 /// Changes a filter's references to files into those of a pod. `at` is the name of its listener or
@@ -158,18 +162,10 @@ fn prepare_filter(
     patches: &mut Patches<'_>,
 ) -> Result<(), RenderError> {
     match text_at(filter, "/name") {
-        // Kubernetes updates a Secret by changing a symbolic link beside the file.
-        "envoy.filters.http.api_key_auth" => {
-            let source = json!({
-                "path": format!("{POD_DIR}/accounts/keys.yaml"),
-                "watched_directory": {"path": format!("{POD_DIR}/accounts")},
-            });
-            replace_at(filter, "/config_discovery/config_source/path_config_source", source)
-        }
         "attache.gateway" | "attache.provider" if patches.mesh.fetches_module() => {
             fetch_module(filter, at, patches)
         }
-        _ => Ok(()),
+        _ => watch_accounts(filter),
     }
 }
 

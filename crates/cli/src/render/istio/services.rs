@@ -4,16 +4,16 @@
 use serde_json::{Value, json};
 
 use super::{Mesh, ObjectKind};
-use crate::render::clusters::ClusterView;
+use crate::render::{clusters::ClusterView, objects::dns_label};
 use attache::{
     config::{Config, Listener},
     region::Region,
 };
 
-const SERVICE_ENTRY: ObjectKind = ObjectKind::of_istio("networking.istio.io/v1", "ServiceEntry");
+const SERVICE_ENTRY: ObjectKind = ObjectKind::with_spec("networking.istio.io/v1", "ServiceEntry");
 const DESTINATION_RULE: ObjectKind =
-    ObjectKind::of_istio("networking.istio.io/v1", "DestinationRule");
-const GATEWAY: ObjectKind = ObjectKind::of_istio("networking.istio.io/v1", "Gateway");
+    ObjectKind::with_spec("networking.istio.io/v1", "DestinationRule");
+const GATEWAY: ObjectKind = ObjectKind::with_spec("networking.istio.io/v1", "Gateway");
 
 /// The port of a service. Services have names of their own, so that other traffic of the pods to a
 /// provider's host is not affected.
@@ -21,7 +21,7 @@ const PORT: u16 = 80;
 
 /// Returns the host name of a service in the mesh.
 fn service_host(cluster: &str, mesh: &Mesh) -> String {
-    format!("{}.{}.internal", dns_label(cluster), mesh.name)
+    format!("{}.{}.internal", dns_label(cluster), mesh.names.prefix)
 }
 
 /// Returns Istio's name of a service's cluster.
@@ -98,49 +98,11 @@ pub(super) fn gateway(config: &Config, mesh: &Mesh) -> Value {
         if listener.tls.is_none() {
             return json!({"port": port, "hosts": ["*"]});
         }
-        let secret = format!("{}-tls-{region}", mesh.name);
+        let secret = mesh.names.name(&format!("tls-{region}"));
         let tls = json!({"mode": "SIMPLE", "credentialName": secret});
         json!({"port": port, "hosts": ["*"], "tls": tls})
     };
     let servers: Vec<Value> = config.listeners.iter().map(server).collect();
     let spec = json!({"selector": mesh.labels, "servers": servers});
     mesh.object(&GATEWAY, "clients", spec)
-}
-
-/// Returns a name as a DNS label. A name that is changed or cut gets a checksum, so that labels differ.
-pub(super) fn dns_label(name: &str) -> String {
-    let kept = |letter: char| match letter.to_ascii_lowercase() {
-        letter @ ('a'..='z' | '0'..='9') => letter,
-        _ => '-',
-    };
-    let label: String = name.chars().map(kept).take(40).collect();
-    let label = label.trim_matches('-');
-    if label == name { name.to_owned() } else { format!("{label}-{:08x}", checksum(name)) }
-}
-
-/// Returns the FNV-1a hash of a text, 32 bits.
-fn checksum(text: &str) -> u32 {
-    let step = |hash: u32, byte: u8| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193);
-    text.bytes().fold(0x811c_9dc5, step)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::dns_label;
-
-    #[test]
-    fn every_name_becomes_a_label_of_its_own() {
-        let long = "a".repeat(64);
-        let names = ["openai-us", "Open_AI-us", "open.ai-us", "open-ai-us", "_jwks", "jwks", &long];
-        let labels = names.map(dns_label);
-        assert_eq!(labels[0], "openai-us");
-        for label in &labels {
-            let is_legal =
-                |byte: u8| byte == b'-' || byte.is_ascii_lowercase() || byte.is_ascii_digit();
-            assert!(label.bytes().all(is_legal) && label.len() < 64, "{label}");
-            assert!(!label.starts_with('-') && !label.ends_with('-'), "{label}");
-        }
-        let different: std::collections::BTreeSet<_> = labels.iter().collect();
-        assert_eq!(different.len(), names.len(), "{labels:?}");
-    }
 }

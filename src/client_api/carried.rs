@@ -13,11 +13,11 @@ use crate::chat::text::Text;
 const PREFIX: &str = "attache.";
 
 /// Signature of thinking that no provider has signed.
-pub(super) const UNSIGNED: &str = "attache.unsigned";
+pub(crate) const UNSIGNED: &str = "attache.unsigned";
 
 /// Data that a client carries.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum CarriedData<'a> {
+pub(crate) enum CarriedData<'a> {
     /// Entries of `reasoning_details`, an array in JSON.
     Details(&'a str),
     /// `extra_content` of the next call, an object in JSON.
@@ -26,7 +26,7 @@ pub(super) enum CarriedData<'a> {
 
 impl CarriedData<'_> {
     /// Returns the data of a redacted block.
-    pub(super) fn to_data(&self) -> String {
+    pub(crate) fn to_data(&self) -> String {
         match self {
             Self::Details(json) => [PREFIX, "details.", json].concat(),
             Self::ExtraContent(json) => [PREFIX, "call.", json].concat(),
@@ -36,7 +36,7 @@ impl CarriedData<'_> {
 
 impl<'a> CarriedData<'a> {
     /// Reads what [`Self::to_data`] wrote. `None` for any other data.
-    pub(super) fn parse(data: &'a str) -> Option<Self> {
+    pub(crate) fn parse(data: &'a str) -> Option<Self> {
         let carried = data.strip_prefix(PREFIX)?;
         let details = carried.strip_prefix("details.").filter(|json| is_json(json, '['));
         let extra = || carried.strip_prefix("call.").filter(|json| is_json(json, '{'));
@@ -55,13 +55,13 @@ pub fn is_foreign_block(json: &str) -> bool {
 }
 
 /// Returns `true` for a signature or data that the gateway wrote.
-pub(super) fn is_own(text: &Text<'_>) -> bool {
+pub(crate) fn is_own(text: &Text<'_>) -> bool {
     text.escaped().starts_with(PREFIX)
 }
 
 /// Returns entries of `reasoning_details` as one array. Pieces of a stream that have the same `index`
 /// become one entry, as OpenAI's SDKs join them.
-pub(super) fn joined_details(details: &[String]) -> String {
+pub(crate) fn joined_details(details: &[String]) -> String {
     let mut entries: Vec<Map<String, Value>> = Vec::new();
     let pieces = details.iter().filter_map(|json| serde_json::from_str::<Map<_, _>>(json).ok());
     for piece in pieces {

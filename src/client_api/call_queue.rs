@@ -5,7 +5,7 @@ use crate::{chat::text::Text, sse::MAX_EVENT};
 
 /// Calls of a stream.
 #[derive(Debug, Default)]
-pub(super) struct CallQueue {
+pub(crate) struct CallQueue {
     /// Ids of all calls, by their indices.
     ids: Vec<String>,
     /// Calls that wait for the end of the one before, in order. They are the last of `ids`.
@@ -18,31 +18,31 @@ pub(super) struct CallQueue {
 
 /// Call that has not been written.
 #[derive(Debug)]
-pub(super) struct WaitingCall {
+pub(crate) struct WaitingCall {
     /// Id that the client gets.
-    pub(super) id: String,
+    pub(crate) id: String,
     /// Name of the tool, as JSON.
-    pub(super) name: Text<'static>,
+    pub(crate) name: Text<'static>,
     /// Data that the provider needs back.
-    pub(super) extra_content: Option<String>,
+    pub(crate) extra_content: Option<String>,
     /// Arguments that have come, escaped.
-    pub(super) arguments: String,
+    pub(crate) arguments: String,
 }
 
 impl CallQueue {
     /// Returns `true` if there are no calls.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.ids.is_empty()
     }
 
     /// Returns `true` if no call waits, and the arguments of the last one are complete.
-    pub(super) fn is_complete(&self) -> bool {
+    pub(crate) fn is_complete(&self) -> bool {
         self.waiting.is_empty() && self.open.as_ref().is_none_or(ArgumentScan::is_complete)
     }
 
     /// Adds a call, unless its index is not the next one. An id that is missing, or that another call
     /// has, is replaced by `own_id`: clients match results by it.
-    pub(super) fn push(&mut self, call: usize, mut waiting: WaitingCall, own_id: String) {
+    pub(crate) fn push(&mut self, call: usize, mut waiting: WaitingCall, own_id: String) {
         if self.ids.len() != call {
             return;
         }
@@ -54,13 +54,13 @@ impl CallQueue {
     }
 
     /// Returns the next call if the one before is complete.
-    pub(super) fn next_ready(&mut self) -> Option<WaitingCall> {
+    pub(crate) fn next_ready(&mut self) -> Option<WaitingCall> {
         let is_ready = self.open.as_ref().is_none_or(ArgumentScan::is_complete);
         if is_ready || self.length > MAX_EVENT { self.next() } else { None }
     }
 
     /// Returns the next call, which is open from now on.
-    pub(super) fn next(&mut self) -> Option<WaitingCall> {
+    pub(crate) fn next(&mut self) -> Option<WaitingCall> {
         if self.waiting.is_empty() {
             return None;
         }
@@ -73,7 +73,7 @@ impl CallQueue {
     }
 
     /// Takes in arguments. Returns `true` if they are those of the open call.
-    pub(super) fn add_arguments(&mut self, call: usize, text: &Text<'_>) -> bool {
+    pub(crate) fn add_arguments(&mut self, call: usize, text: &Text<'_>) -> bool {
         let first = self.ids.len().saturating_sub(self.waiting.len());
         match call.checked_sub(first) {
             Some(position) => {

@@ -1,0 +1,451 @@
+//! Writes an answer as a stream of typed events. OpenAI's API reference, *Streaming events*.
+//!
+//! The writer alone decides what a legal stream is: the response that is created and in progress, each
+//! item with its events, then the response as a whole. Items do not overlap. Deltas that would break
+//! this order wait or are dropped. Only the first choice is written: the API has no other.
+
+mod events;
+mod open_item;
+
+use super::{
+    answer::token_logprobs,
+    namespaces::NamespacedTools,
+    output::{
+        ItemStatus, OutputCall, OutputItem, ResponseObject, ResponseOutcome, image_data,
+        write_text_part,
+    },
+};
+use crate::{
+    chat::{
+        delta::{Delta, MAX_ITEMS},
+        envelope::Envelope,
+        error::Error,
+        finish::Finish,
+        text::Text,
+        usage::Usage,
+    },
+    client_api::{
+        assistant_turn::CallKind,
+        call_queue::{CallQueue, WaitingCall},
+        carried::{CarriedData, joined_details},
+        chat_messages::separate,
+    },
+    http_call::MAX_ANSWER,
+    sse::MAX_EVENT,
+};
+
+use self::{
+    events::ResponseEvents,
+    open_item::{OpenItem, OpenMessage, PartKind},
+};
+
+/// Writer of the events of one answer.
+#[derive(Debug, Default)]
+pub struct ResponsesStreamWriter {
+    envelope: Envelope,
+    namespaced: NamespacedTools,
+    events: ResponseEvents,
+    /// `true` once the response has been created.
+    opened: bool,
+    /// `true` once the client has been told something. See [`Delta::is_noticeable`].
+    begun: bool,
+    ended: bool,
+    open: OpenItem,
+    /// Items that are done, in JSON, separated by commas.
+    output: Vec<u8>,
+    /// Entries of `reasoning_details` for the next reasoning item, and their length.
+    details: (Vec<String>, usize),
+    calls: CallQueue,
+    /// Text that came before the arguments of the open call were complete, escaped.
+    late_text: String,
+    usage: Option<Usage>,
+    finish: Option<Finish>,
+}
+
+impl ResponsesStreamWriter {
+    /// Creates a writer that has written nothing.
+    pub fn new(envelope: Envelope) -> Self {
+        let namespaced = NamespacedTools::read(&envelope.request);
+        Self { envelope, namespaced, ..Self::default() }
+    }
+
+    /// Returns `true` once a client would notice the stream: content, a call, a finish of another kind
+    /// than `stop`, an error.
+    pub fn has_begun(&self) -> bool {
+        self.begun
+    }
+
+    /// Returns `true` if the answer is complete but for its usage.
+    pub fn is_finished(&self) -> bool {
+        self.finish.is_some()
+    }
+
+    /// Returns `true` once the stream has ended.
+    pub fn has_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// Returns the last count of tokens, if there was one.
+    pub fn usage(&self) -> Option<Usage> {
+        self.usage
+    }
+
+    /// Returns the finish reason, once there is one.
+    pub fn finish_reason(&self) -> Option<Finish> {
+        self.finish
+    }
+
+    /// Returns `true` if the response is longer than its last event may be.
+    pub fn is_too_long(&self) -> bool {
+        self.output.len() + self.open.length() > MAX_ANSWER
+    }
+
+    /// Returns the bytes written since the last call.
+    pub fn take_bytes(&mut self) -> Vec<u8> {
+        self.events.take_bytes()
+    }
+
+    /// Writes the events of a delta.
+    pub fn write(&mut self, delta: &Delta<'_>) {
+        if delta.is_empty() || self.ended || delta.choice().is_some_and(|choice| choice > 0) {
+            return;
+        }
+        self.begun |= delta.is_noticeable();
+        match delta {
+            Delta::Usage(usage) => return self.usage = Some(*usage),
+            Delta::End => return self.write_end(),
+            _ if self.finish.is_some() => return,
+            _ => self.begin(),
+        }
+        match delta {
+            Delta::Content { text, logprobs, .. } => {
+                self.write_text(PartKind::Text, text, logprobs.as_deref());
+            }
+            Delta::Refusal { text, .. } => self.write_text(PartKind::Refusal, text, None),
+            Delta::Reasoning { text, .. } => self.write_reasoning(text),
+            Delta::ReasoningDetail { json, .. } => self.keep_detail(json),
+            Delta::Image { json, .. } => self.write_image(json),
+            Delta::Call { call, id, name, extra_content, .. } => {
+                self.write_call(*call, id.as_ref(), name, extra_content.as_ref());
+            }
+            Delta::Arguments { call, text, .. } => self.write_arguments(*call, text),
+            Delta::Finish { finish, .. } => self.write_finish(*finish),
+            Delta::Usage(_) | Delta::End => {}
+        }
+    }
+
+    /// Ends an interrupted stream with an error.
+    pub fn fail(&mut self, error: &Error) {
+        if std::mem::replace(&mut self.ended, true) {
+            return;
+        }
+        self.begun = true;
+        self.events.write_error(error);
+        self.write_response("response.failed", ResponseOutcome::Failed(error));
+    }
+
+    /// Begins the response, if that has not happened.
+    fn begin(&mut self) {
+        if !std::mem::replace(&mut self.opened, true) {
+            self.write_response("response.created", ResponseOutcome::InProgress);
+            self.write_response("response.in_progress", ResponseOutcome::InProgress);
+        }
+    }
+
+    fn write_response(&mut self, kind: &str, outcome: ResponseOutcome<'_>) {
+        let is_over = !matches!(outcome, ResponseOutcome::InProgress);
+        let usage = self.usage.filter(|_| is_over);
+        let (envelope, output) = (&self.envelope, self.output.as_slice());
+        let mut object = Vec::with_capacity(output.len() + envelope.request.len() + 1024);
+        ResponseObject { envelope, outcome, output, usage }.write(&mut object);
+        self.events.write(kind, &[b",\"response\":", &object]);
+    }
+
+    /// Adds an item without its content, after the end of the one before.
+    fn add_item(&mut self, item: &OutputItem<'_>) {
+        self.close_item(ItemStatus::Completed);
+        self.events.add_item(item, &self.envelope);
+    }
+
+    /// Writes the end of an item.
+    fn end_item(&mut self, item: &OutputItem<'_>, status: ItemStatus) {
+        separate(&mut self.output);
+        let start = self.output.len();
+        item.write(&mut self.output, self.events.item_id(), status);
+        self.events.end_item(self.output.get(start..).unwrap_or_default());
+    }
+
+    /// Ends the open item.
+    fn close_item(&mut self, status: ItemStatus) {
+        match std::mem::take(&mut self.open) {
+            OpenItem::None => {}
+            OpenItem::Reasoning { summary } => self.close_reasoning(&Text::from_escaped(&summary)),
+            OpenItem::Message(mut message) => {
+                self.close_part(&mut message);
+                self.end_item(&OutputItem::Message { parts: &message.parts }, status);
+            }
+            OpenItem::Call { call, arguments } => self.close_call(&call, &arguments, status),
+        }
+    }
+
+    /// Writes a text, unless that would end a call whose arguments are not complete: a repair holds
+    /// the end of a text back beyond the beginning of a call.
+    fn write_text(&mut self, kind: PartKind, text: &Text<'_>, logprobs: Option<&str>) {
+        if matches!(self.open, OpenItem::Call { .. }) && !self.calls.is_complete() {
+            if self.late_text.len() + text.escaped().len() <= MAX_EVENT {
+                self.late_text.push_str(text.escaped());
+            }
+            return;
+        }
+        self.open_part(kind);
+        let OpenItem::Message(message) = &mut self.open else { return };
+        let [_, _, delta, _] = kind.names();
+        message.text.push_str(text.escaped());
+        let logprobs = logprobs.and_then(token_logprobs).unwrap_or("[]");
+        let tokens = logprobs.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+        if let Some(tokens) = tokens.filter(|tokens| !tokens.trim().is_empty()) {
+            let separator = if message.logprobs.is_empty() { "" } else { "," };
+            message.logprobs.extend([separator, tokens]);
+        }
+        match kind {
+            PartKind::Text => self.events.write_delta(delta, text, &[",\"logprobs\":", logprobs]),
+            PartKind::Refusal => self.events.write_delta(delta, text, &[]),
+        }
+    }
+
+    /// Opens a part of a kind, and a message if there is none.
+    fn open_part(&mut self, kind: PartKind) {
+        match &self.open {
+            OpenItem::Message(message) if message.kind == kind => return,
+            OpenItem::Message(_) => {}
+            _ => {
+                self.write_waiting();
+                self.add_item(&OutputItem::Message { parts: b"" });
+            }
+        }
+        let (mut parts, mut count) = (Vec::new(), 0);
+        if let OpenItem::Message(mut before) = std::mem::take(&mut self.open) {
+            self.close_part(&mut before);
+            (parts, count) = (before.parts, before.count);
+        }
+        let (text, logprobs) = (String::new(), String::new());
+        let message = OpenMessage { kind, text, logprobs, parts, count };
+        let mut part = Vec::new();
+        message.write_part(&mut part, &Text::new(""));
+        self.events.set_part("content_index", count);
+        self.events.write_part("response.content_part.added", &part);
+        self.open = OpenItem::Message(message);
+    }
+
+    /// Writes the end of a part, which then is done.
+    fn close_part(&mut self, message: &mut OpenMessage) {
+        let text = Text::from_escaped(&std::mem::take(&mut message.text));
+        let [_, key, _, done] = message.kind.names();
+        let logprobs = match message.kind {
+            PartKind::Text => [",\"logprobs\":[", &message.logprobs, "]"].concat(),
+            PartKind::Refusal => String::new(),
+        };
+        self.events.write_text(done, key, &text, &logprobs);
+        separate(&mut message.parts);
+        let start = message.parts.len();
+        let mut part = Vec::new();
+        message.write_part(&mut part, &text);
+        message.parts.extend_from_slice(&part);
+        let part = message.parts.get(start..).unwrap_or_default();
+        self.events.write_part("response.content_part.done", part);
+        message.count += 1;
+    }
+
+    fn write_reasoning(&mut self, text: &Text<'_>) {
+        if !matches!(self.open, OpenItem::Reasoning { .. }) {
+            self.write_waiting();
+            self.add_item(&OutputItem::Reasoning { summary: None, carried: None });
+            self.open = OpenItem::Reasoning { summary: String::new() };
+            self.events.set_part("summary_index", 0);
+            self.events.write_part("response.reasoning_summary_part.added", &summary_part(""));
+        }
+        if let OpenItem::Reasoning { summary } = &mut self.open {
+            summary.push_str(text.escaped());
+            self.events.write_delta("response.reasoning_summary_text.delta", text, &[]);
+        }
+    }
+
+    fn close_reasoning(&mut self, summary: &Text<'_>) {
+        self.events.write_text("response.reasoning_summary_text.done", "text", summary, "");
+        let part = summary_part(summary.escaped());
+        self.events.write_part("response.reasoning_summary_part.done", &part);
+        let carried = self.take_details();
+        let item = OutputItem::Reasoning { summary: Some(summary), carried: carried.as_deref() };
+        self.end_item(&item, ItemStatus::Completed);
+    }
+
+    /// Keeps an entry of `reasoning_details` until the end of the reasoning.
+    fn keep_detail(&mut self, json: &str) {
+        let (details, length) = &mut self.details;
+        if details.len() < MAX_ITEMS && *length + json.len() <= MAX_EVENT {
+            *length += json.len();
+            details.push(json.to_owned());
+        }
+    }
+
+    /// Takes the entries as data for the next turn, if the client carries any.
+    fn take_details(&mut self) -> Option<String> {
+        let (details, _) = std::mem::take(&mut self.details);
+        let is_carried = self.envelope.carries_reasoning && !details.is_empty();
+        is_carried.then(|| CarriedData::Details(&joined_details(&details)).to_data())
+    }
+
+    /// Writes reasoning that has data only.
+    fn write_carried(&mut self, data: &str) {
+        self.add_item(&OutputItem::Reasoning { summary: None, carried: None });
+        let item = OutputItem::Reasoning { summary: None, carried: Some(data) };
+        self.end_item(&item, ItemStatus::Completed);
+    }
+
+    fn write_image(&mut self, json: &str) {
+        let Some(data) = image_data(json) else { return };
+        self.write_waiting();
+        self.add_item(&OutputItem::Image { data: "" });
+        self.end_item(&OutputItem::Image { data: &data }, ItemStatus::Completed);
+    }
+
+    /// Begins a call, once the arguments of the call before are complete.
+    fn write_call(
+        &mut self,
+        call: usize,
+        id: Option<&Text<'_>>,
+        name: &Text<'_>,
+        extra_content: Option<&String>,
+    ) {
+        let own_id = self.envelope.call_id(0, call);
+        let id = id.map(|id| id.decode().into_owned()).unwrap_or_default();
+        let extra_content = extra_content.filter(|_| self.envelope.carries_reasoning).cloned();
+        let name = name.clone().into_owned();
+        let waiting = WaitingCall { id, name, extra_content, arguments: String::new() };
+        self.calls.push(call, waiting, own_id);
+        self.open_ready_calls();
+    }
+
+    /// Opens the calls that wait, up to the first whose arguments are not complete.
+    fn open_ready_calls(&mut self) {
+        while let Some(call) = self.calls.next_ready() {
+            self.open_call(call);
+        }
+        if self.calls.is_complete() {
+            self.write_late_text();
+        }
+    }
+
+    fn open_call(&mut self, waiting: WaitingCall) {
+        self.write_details();
+        if let Some(extra) = &waiting.extra_content {
+            self.write_carried(&CarriedData::ExtraContent(extra).to_data());
+        }
+        let WaitingCall { id, name, arguments, .. } = waiting;
+        let call = OutputCall::new(id, &name, &self.envelope, &self.namespaced);
+        self.add_item(&OutputItem::Call { call: &call, text: &Text::new("") });
+        let is_function = call.kind == CallKind::Function;
+        if is_function && !arguments.is_empty() {
+            self.write_arguments_delta(&Text::from_escaped(&arguments));
+        }
+        self.open = OpenItem::Call { call, arguments };
+    }
+
+    fn write_arguments(&mut self, call: usize, text: &Text<'_>) {
+        if self.calls.add_arguments(call, text)
+            && let OpenItem::Call { call, arguments } = &mut self.open
+        {
+            arguments.push_str(text.escaped());
+            if call.kind == CallKind::Function {
+                self.write_arguments_delta(text);
+            }
+        }
+        self.open_ready_calls();
+    }
+
+    fn write_arguments_delta(&mut self, text: &Text<'_>) {
+        self.events.write_delta("response.function_call_arguments.delta", text, &[]);
+    }
+
+    /// Writes the end of a call. The input of a custom tool comes as one delta, because it is known
+    /// when the arguments are complete.
+    fn close_call(&mut self, call: &OutputCall, arguments: &str, status: ItemStatus) {
+        let text = call.text_of(&Text::from_escaped(arguments));
+        let done = match call.kind {
+            CallKind::Function if arguments.is_empty() => {
+                self.write_arguments_delta(&text);
+                "response.function_call_arguments.done"
+            }
+            CallKind::Function => "response.function_call_arguments.done",
+            CallKind::Custom => {
+                self.events.write_delta("response.custom_tool_call_input.delta", &text, &[]);
+                "response.custom_tool_call_input.done"
+            }
+        };
+        self.events.write_text(done, call.kind.text_key(), &text, "");
+        self.end_item(&OutputItem::Call { call, text: &text }, status);
+    }
+
+    /// Writes what waits for the end of the reasoning and of the calls before.
+    fn write_waiting(&mut self) {
+        while let Some(call) = self.calls.next() {
+            self.open_call(call);
+        }
+        self.write_late_text();
+        self.write_details();
+    }
+
+    /// Writes the entries of `reasoning_details` that do not belong to open reasoning.
+    fn write_details(&mut self) {
+        self.close_item(ItemStatus::Completed);
+        if let Some(data) = self.take_details() {
+            self.write_carried(&data);
+        }
+    }
+
+    fn write_late_text(&mut self) {
+        let text = Text::from_escaped(&std::mem::take(&mut self.late_text));
+        if !text.is_empty() {
+            self.close_item(ItemStatus::Completed);
+            self.write_text(PartKind::Text, &text, None);
+        }
+    }
+
+    fn write_finish(&mut self, finish: Finish) {
+        while let Some(call) = self.calls.next() {
+            self.open_call(call);
+        }
+        self.write_late_text();
+        let finish = finish.with_calls(!self.calls.is_empty());
+        self.close_item(ItemStatus::of_last(finish));
+        self.write_details();
+        self.finish = Some(finish);
+    }
+
+    fn write_end(&mut self) {
+        self.ended = true;
+        if !self.opened {
+            return;
+        }
+        if self.finish.is_none() {
+            self.write_finish(Finish::Stop);
+        }
+        let finish = self.finish.unwrap_or(Finish::Stop);
+        let outcome = ResponseOutcome::Finished(finish);
+        let kind = match outcome.status() {
+            "incomplete" => "response.incomplete",
+            _ => "response.completed",
+        };
+        self.write_response(kind, outcome);
+    }
+}
+
+/// Returns the part of a summary. The text is escaped.
+fn summary_part(text: &str) -> Vec<u8> {
+    let mut part = Vec::new();
+    write_text_part(&mut part, "summary_text", "text", &Text::from_escaped(text), "");
+    part
+}
+
+#[cfg(test)]
+mod tests;
