@@ -3,10 +3,13 @@
 
 mod anthropic;
 mod data_url;
+mod embeddings;
 mod error;
 mod gemini;
 mod openai;
+mod openai_responses;
 pub mod origin;
+mod raw_items;
 mod stop_sequences;
 mod tool_call_input;
 mod tool_call_pieces;
@@ -17,12 +20,14 @@ mod unique_names;
 
 use self::{
     data_url::mislabelled_part,
+    embeddings::EmbeddingsDecoder,
     origin::ResponseContext,
     translation::{TranslatedRequest, TranslationInput},
 };
 use crate::{
     chat::{answer::Answer, delta::Delta, error::Error, request::Request},
     config::{ApiSchema, Target},
+    embeddings::{answer::Embeddings, request::EmbeddingsRequest},
     fit::{Fit, StreamMode},
 };
 
@@ -31,10 +36,14 @@ use crate::{
 pub(crate) enum Decoder {
     /// OpenAI's chat completions.
     OpenAi(openai::OpenAiDecoder),
+    /// OpenAI's Responses.
+    OpenAiResponses(openai_responses::OpenAiResponsesDecoder),
     /// Anthropic's Messages.
     Anthropic(anthropic::AnthropicDecoder),
     /// Gemini's `generateContent`.
     Gemini(gemini::GeminiDecoder),
+    /// Embeddings, in any of the schemas that have them.
+    Embeddings(EmbeddingsDecoder),
 }
 
 /// A request that is fitted to its model and its API schema, and not written yet.
@@ -49,10 +58,14 @@ pub(crate) struct PreparedRequest<'q> {
 pub(crate) enum SchemaRequest<'q> {
     /// The fit reads nothing that the translation needs again.
     OpenAi,
+    /// The fit reads nothing that the translation needs again.
+    OpenAiResponses,
     /// The fit depends on the translated conversation and tools.
     Anthropic(Box<anthropic::AnthropicRequest<'q>>),
     /// The fit reads nothing that the translation needs again.
     Gemini,
+    /// The request is one for embeddings.
+    Embeddings(EmbeddingsRequest<'q>),
 }
 
 /// Fits a request to a target: to its model, and to its provider's API schema.
@@ -62,10 +75,13 @@ pub fn fit<'q>(request: &'q Request<'q>, target: &Target<'_>) -> Fit<'q> {
 
 /// Fits a request, and keeps the rest of the work for [`translate`].
 pub(crate) fn prepare<'q>(request: &'q Request<'q>, target: &Target<'_>) -> PreparedRequest<'q> {
-    let schema = target.provider.api_schema;
+    if request.parameters.embeddings.is_some() {
+        return embeddings::prepare(request, target);
+    }
+    let schema = target.endpoint.api_schema;
     let unsupported = match schema {
         ApiSchema::OpenAi => openai::unsupported_parameters(request),
-        ApiSchema::Anthropic | ApiSchema::Gemini => &[],
+        ApiSchema::OpenAiResponses | ApiSchema::Anthropic | ApiSchema::Gemini => &[],
     };
     let mut fit = Fit::new(request, target, unsupported);
     let schema_request = match schema {
@@ -79,6 +95,10 @@ pub(crate) fn prepare<'q>(request: &'q Request<'q>, target: &Target<'_>) -> Prep
         ApiSchema::OpenAi => {
             openai::fit(&mut fit, request, target);
             SchemaRequest::OpenAi
+        }
+        ApiSchema::OpenAiResponses => {
+            openai_responses::fit(&mut fit, request, target);
+            SchemaRequest::OpenAiResponses
         }
     };
     report_media_types(&mut fit, request);
@@ -108,6 +128,10 @@ pub(crate) fn translate(
             let (request, reader) = openai::request(asked);
             (request, Decoder::OpenAi(reader))
         }
+        SchemaRequest::OpenAiResponses => {
+            let (request, reader) = openai_responses::request(asked);
+            (request, Decoder::OpenAiResponses(reader))
+        }
         SchemaRequest::Anthropic(request) => {
             let (request, reader) = anthropic::request(asked, request);
             headers.extend(anthropic::headers(asked));
@@ -117,6 +141,7 @@ pub(crate) fn translate(
             let (request, reader) = gemini::request(asked)?;
             (request, Decoder::Gemini(reader))
         }
+        SchemaRequest::Embeddings(own) => embeddings::request(asked, own),
     };
     let streams = asked.fit.stream == StreamMode::On;
     let outgoing = TranslatedRequest {
@@ -145,9 +170,22 @@ impl Decoder {
         self.check(body, origin)?;
         match self {
             Self::OpenAi(reader) => reader.answer(body, origin),
+            Self::OpenAiResponses(reader) => reader.answer(body, origin),
             Self::Anthropic(reader) => reader.answer(body, origin),
             Self::Gemini(reader) => reader.answer(body, origin),
+            Self::Embeddings(_) => Err(origin.bad(NO_COMPLETION)),
         }
+    }
+
+    /// Decodes a whole answer with embeddings, or classifies an error. `None` for an answer of
+    /// another kind.
+    pub(crate) fn embeddings<'b>(
+        &self,
+        body: &'b [u8],
+        origin: ResponseContext<'_>,
+    ) -> Option<Result<Embeddings<'b>, Error>> {
+        let Self::Embeddings(decoder) = self else { return None };
+        Some(self.check(body, origin).and_then(|()| decoder.answer(body, origin)))
     }
 
     /// Classifies an error. A response with status 200 and a body that may be JSON is none.
@@ -155,10 +193,13 @@ impl Decoder {
         let head = origin.head;
         origin.check_plain(body)?;
         if head.status != 200 {
-            return Err(match self {
-                Self::OpenAi(_) | Self::Anthropic(_) => error::classify(origin, body),
-                Self::Gemini(_) => gemini::classify(origin, body),
-            });
+            let is_gemini = match self {
+                Self::OpenAi(_) | Self::OpenAiResponses(_) | Self::Anthropic(_) => false,
+                Self::Gemini(_) => true,
+                Self::Embeddings(decoder) => decoder.api_schema == ApiSchema::Gemini,
+            };
+            let classify = if is_gemini { gemini::classify } else { error::classify };
+            return Err(classify(origin, body));
         }
         if !head.content_type.is_empty() && !head.content_type.starts_with("application/json") {
             return Err(origin.bad("is not JSON, by its content type"));
@@ -175,8 +216,13 @@ impl Decoder {
     ) -> Result<(), Error> {
         match self {
             Self::OpenAi(decoder) => decoder.decode_event(data, origin, deltas),
+            Self::OpenAiResponses(decoder) => decoder.decode_event(data, origin, deltas),
             Self::Anthropic(decoder) => decoder.decode_event(data, origin, deltas),
             Self::Gemini(decoder) => decoder.decode_event(data, origin, deltas),
+            Self::Embeddings(_) => Err(origin.bad(NO_COMPLETION)),
         }
     }
 }
+
+/// Problem of an answer with embeddings in the place of a completion.
+const NO_COMPLETION: &str = "is not a completion";

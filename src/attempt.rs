@@ -23,6 +23,7 @@ use crate::{
         translation::TranslatedRequest,
     },
     chat::{answer::UpstreamResponse, envelope::Envelope, error::Error, replay},
+    embeddings::answer::Embeddings,
     failover::Failover,
     fit::StreamMode,
     handoff::{
@@ -64,6 +65,9 @@ pub enum Step {
         reason: Option<&'static str>,
     },
 }
+
+/// Problem of an answer above [`MAX_ANSWER`].
+const TOO_LONG: &str = "is longer than 32 MiB";
 
 /// One attempt at one provider.
 #[derive(Debug)]
@@ -227,7 +231,7 @@ impl Attempt {
             AttemptState::Whole { head, mut body } => {
                 body.extend_from_slice(piece);
                 if body.len() > MAX_ANSWER {
-                    return Err(self.origin(&head).bad("is longer than 32 MiB").into());
+                    return Err(self.origin(&head).bad(TOO_LONG).into());
                 }
                 if end {
                     return self.whole(&head, &body, now);
@@ -278,6 +282,9 @@ impl Attempt {
             self.decoder.check(body, self.origin(head))?;
             return Ok(Step::Answer(Reply::ok(self.headers("application/json"), body.to_vec())));
         }
+        if let Some(embeddings) = self.decoder.embeddings(body, self.origin(head)) {
+            return self.embeddings(&embeddings?, head);
+        }
         let mut answer = self.decoder.answer(body, self.origin(head))?;
         // A failed repair does not make an answer cheaper.
         self.progress.usage = answer.usage;
@@ -305,12 +312,25 @@ impl Attempt {
         };
         // Escaping makes an answer longer.
         if reply.body.len() > MAX_ANSWER {
-            return Err(self.origin(head).bad("is longer than 32 MiB").into());
+            return Err(self.origin(head).bad(TOO_LONG).into());
         }
         if is_empty {
             return Err(AttemptFault::Empty(reply));
         }
         Ok(if self.stream == StreamMode::Off { Step::Answer(reply) } else { Step::Begin(reply) })
+    }
+
+    fn embeddings(
+        &mut self,
+        answer: &Embeddings<'_>,
+        head: &ResponseHead,
+    ) -> Result<Step, AttemptFault> {
+        self.progress.usage = answer.usage;
+        let body = answer.to_json(&self.envelope);
+        if body.len() > MAX_ANSWER {
+            return Err(self.origin(head).bad(TOO_LONG).into());
+        }
+        Ok(Step::Answer(Reply::ok(self.headers("application/json"), body)))
     }
 
     /// Returns `true` if the provider's answer goes to the client as it comes.

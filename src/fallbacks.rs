@@ -13,6 +13,7 @@ use crate::{
         parameter::{ClientApi, OriginalRequest, Parameter, Parameters},
     },
     config::Config,
+    embeddings,
     failover::MAX_DEPTH,
 };
 
@@ -86,6 +87,9 @@ impl<'a> Fallbacks<'a> {
         let mut request = parameters.clone();
         Parameter::OF_PLAN.into_iter().for_each(|parameter| request.remove(parameter));
         let mut merged = request.merged(&over);
+        if merged.embeddings.is_some() {
+            merged = embeddings::request::adapt(merged);
+        }
         merged.is_fallback = true;
         merged.original = self.merged_original(parameters, &over, index);
         Ok(merged)

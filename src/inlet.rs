@@ -21,6 +21,7 @@ use crate::{
         usage::Usage,
     },
     client_api::chat_body::ChatBody,
+    embeddings,
     json::replace_lone_surrogates,
     messages::{self, betas::Betas, stream_writer::MessagesStreamWriter},
     quota::{Counted, LimitStatus},
@@ -41,6 +42,8 @@ pub enum Inlet {
     /// The count of tokens of the Messages API, whose requests are the same but for fields of the
     /// answer.
     TokenCount(Betas),
+    /// The API of embeddings.
+    Embeddings,
 }
 
 /// Body of a request, read as a chat request.
@@ -50,6 +53,7 @@ pub struct InletBody<'b> {
     body: Cow<'b, [u8]>,
     /// Chat request that the body was translated into, with the API of the body. `None`: it was one.
     translated: Option<(ChatBody, ClientApi)>,
+    inlet: Inlet,
 }
 
 impl InletBody<'_> {
@@ -60,7 +64,10 @@ impl InletBody<'_> {
             Some((chat, api)) => self.translated_parameters(chat, *api)?,
         };
         parameters.replaces_surrogates = matches!(self.body, Cow::Owned(_));
-        Ok(parameters)
+        Ok(match self.inlet {
+            Inlet::Embeddings => embeddings::request::adapt(parameters),
+            _ => parameters,
+        })
     }
 
     fn translated_parameters<'p>(
@@ -91,7 +98,7 @@ impl Inlet {
     pub fn reread<'b>(&self, body: &'b [u8]) -> Result<InletBody<'b>, Error> {
         let body = replace_lone_surrogates(body).map_or(Cow::Borrowed(body), Cow::Owned);
         let translated = match self {
-            Self::Chat => None,
+            Self::Chat | Self::Embeddings => None,
             Self::Responses => Some((responses::request::to_chat(&body)?, ClientApi::Responses)),
             Self::Messages(_) | Self::TokenCount(_) => {
                 let is_count = self.counts_tokens();
@@ -100,7 +107,7 @@ impl Inlet {
                 Some((messages::request::to_chat(&body, required)?, ClientApi::Messages))
             }
         };
-        Ok(InletBody { body, translated })
+        Ok(InletBody { body, translated, inlet: *self })
     }
 
     /// Returns the body of an answer.
@@ -111,7 +118,7 @@ impl Inlet {
         service: UpstreamResponse,
     ) -> Vec<u8> {
         match self {
-            Self::Chat => answer.to_json(envelope, service),
+            Self::Chat | Self::Embeddings => answer.to_json(envelope, service),
             Self::Responses => responses::answer::to_json(answer, envelope),
             Self::Messages(_) | Self::TokenCount(_) => messages::answer::to_json(answer, envelope),
         }
@@ -120,7 +127,7 @@ impl Inlet {
     /// Returns the body of an answer that came in the inlet's own API.
     pub fn relay(&self, body: &[u8], envelope: &Envelope) -> Vec<u8> {
         match self {
-            Self::Chat | Self::Responses => body.to_vec(),
+            Self::Chat | Self::Responses | Self::Embeddings => body.to_vec(),
             Self::Messages(_) | Self::TokenCount(_) => {
                 messages::relay::answer(body, &envelope.model)
             }
@@ -130,7 +137,7 @@ impl Inlet {
     /// Returns the body of an error.
     pub fn error(&self, error: &Error, request_id: &str, log: &AttemptLog) -> Vec<u8> {
         match self {
-            Self::Chat | Self::Responses => error.to_json(request_id, log),
+            Self::Chat | Self::Responses | Self::Embeddings => error.to_json(request_id, log),
             Self::Messages(_) | Self::TokenCount(_) => {
                 messages::failure::to_json(error, request_id, log)
             }
@@ -140,7 +147,7 @@ impl Inlet {
     /// Returns the writer of a stream.
     pub fn stream(&self, envelope: Envelope) -> InletStream {
         match self {
-            Self::Chat => InletStream::Chat(StreamWriter::new(envelope)),
+            Self::Chat | Self::Embeddings => InletStream::Chat(StreamWriter::new(envelope)),
             Self::Responses => InletStream::Responses(ResponsesStreamWriter::new(envelope)),
             Self::Messages(_) | Self::TokenCount(_) => {
                 InletStream::Messages(MessagesStreamWriter::new(envelope))
@@ -151,7 +158,7 @@ impl Inlet {
     /// Returns the headers of every response about its request.
     pub fn id_header(&self, request_id: &str) -> Option<(&'static str, String)> {
         match self {
-            Self::Chat | Self::Responses => None,
+            Self::Chat | Self::Responses | Self::Embeddings => None,
             Self::Messages(_) | Self::TokenCount(_) => Some((REQUEST_ID, request_id.to_owned())),
         }
     }
@@ -178,7 +185,7 @@ impl Inlet {
         now: Timestamp,
     ) -> impl Iterator<Item = (&'static str, String)> + use<> {
         let names = match (self, counted) {
-            (Self::Chat | Self::Responses, _) => None,
+            (Self::Chat | Self::Responses | Self::Embeddings, _) => None,
             (_, Counted::Requests) => Some([
                 "anthropic-ratelimit-requests-limit",
                 "anthropic-ratelimit-requests-remaining",
@@ -201,14 +208,14 @@ impl Inlet {
 
     /// Returns `true` if answers tell of the limit of tokens.
     pub fn tells_token_limit(self) -> bool {
-        !matches!(self, Self::Chat | Self::Responses)
+        matches!(self, Self::Messages(_) | Self::TokenCount(_))
     }
 
     /// Returns the fields, besides those of the chat API, in which a transcript may be put. They come
     /// before the messages.
     pub fn prompt_fields(self) -> &'static [&'static str] {
         match self {
-            Self::Chat => &[],
+            Self::Chat | Self::Embeddings => &[],
             Self::Responses => &["instructions", "input"],
             Self::Messages(_) | Self::TokenCount(_) => &["system"],
         }
@@ -217,7 +224,7 @@ impl Inlet {
     /// Returns the features of the Messages API that the client asks for.
     pub fn betas(self) -> Betas {
         match self {
-            Self::Chat | Self::Responses => Betas::default(),
+            Self::Chat | Self::Responses | Self::Embeddings => Betas::default(),
             Self::Messages(betas) | Self::TokenCount(betas) => betas,
         }
     }
@@ -231,6 +238,7 @@ impl Inlet {
     pub fn parse(text: Option<&str>) -> Option<Self> {
         let Some(text) = text else { return Some(Self::Chat) };
         match text.split_at_checked(1)? {
+            ("e", "") => Some(Self::Embeddings),
             ("r", "") => Some(Self::Responses),
             ("m", betas) => Some(Self::Messages(Betas::parse(betas))),
             ("t", betas) => Some(Self::TokenCount(Betas::parse(betas))),
@@ -242,6 +250,7 @@ impl Inlet {
     pub fn to_text(self) -> Option<String> {
         match self {
             Self::Chat => None,
+            Self::Embeddings => Some("e".to_owned()),
             Self::Responses => Some("r".to_owned()),
             Self::Messages(betas) => Some(format!("m{betas}")),
             Self::TokenCount(betas) => Some(format!("t{betas}")),

@@ -14,6 +14,7 @@
 //! - [`messages`], [`responses`]: the Messages API and the Responses API, as ways into the chat API
 //!   and out of it.
 //! - [`post_processing`]: the repair of JSON in answers and streams.
+//! - [`embeddings`]: the API of embeddings, beside the chat API.
 //! - [`failover`]: the decision after a failed attempt.
 //! - [`config`]: the operator's file.
 //! - [`transcript`], [`fit`], [`fallbacks`], [`quota`]: transcripts in prompts, the fit of a request to
@@ -40,6 +41,7 @@ pub mod chat;
 pub mod client_api;
 pub mod collections;
 pub mod config;
+pub mod embeddings;
 pub mod failover;
 pub mod fallbacks;
 pub mod fit;

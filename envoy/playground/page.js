@@ -93,6 +93,7 @@ async function loadModels() {
   try {
     const response = await fetch(new URL("v1/models", document.baseURI), { credentials: "omit" });
     models = list(object(await response.json()).data).map(object);
+    models = models.filter((model) => model.kind !== "embeddings");
     problem.hidden = models.length > 0;
     problem.textContent = "the gateway lists no models";
   } catch (error) {

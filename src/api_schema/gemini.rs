@@ -4,6 +4,7 @@
 mod answer;
 mod closing;
 mod decoder;
+mod embeddings;
 mod error;
 mod fit;
 mod generation;
@@ -23,4 +24,10 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use self::{decoder::GeminiDecoder, error::classify, fit::fit, request::request};
+pub(crate) use self::{
+    decoder::GeminiDecoder,
+    embeddings::{embeddings, embeddings_request},
+    error::classify,
+    fit::fit,
+    request::request,
+};

@@ -142,7 +142,9 @@ pub struct Parameters<'a> {
     pub is_fallback: bool,
     /// Paths of fields of another API's request that the chat API does not have.
     pub left_out: Vec<String>,
-    /// Whether a request without a limit for its answer has the default of the chat API.
+    /// Fields of a request for embeddings that chat requests do not have. `None`: a chat request.
+    pub embeddings: Option<Vec<(Cow<'a, str>, &'a RawValue)>>,
+    /// Limit of the answer if the request names none.
     pub missing_limit: MissingLimit,
     /// The client's request in its own API, for a provider that has the same API.
     pub original: Option<Rc<OriginalRequest<'a>>>,
@@ -254,6 +256,7 @@ impl<'de> Visitor<'de> for ParametersVisitor {
             replaces_surrogates: false,
             is_fallback: false,
             left_out: Vec::new(),
+            embeddings: None,
             missing_limit: MissingLimit::Default,
             original: None,
         };

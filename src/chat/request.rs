@@ -30,7 +30,7 @@ pub struct Request<'a> {
     /// All parameters, unread.
     pub parameters: Parameters<'a>,
     pub model: Cow<'a, str>,
-    /// The messages, or `prompt` as a message of the user.
+    /// The messages, or `prompt` as a message of the user. A request for embeddings has none.
     pub messages: Vec<Message<'a>>,
     /// The indices of the results that are left out of the messages: no call waits for them.
     pub unpaired_results: Vec<usize>,
@@ -110,7 +110,10 @@ impl<'a> Request<'a> {
         let (effort, reasoning_max_tokens) = reader.reasoning();
         let model = reader.model();
         let before = reader.mistakes.len();
-        let mut messages = reader.messages();
+        let mut messages = match parameters.embeddings {
+            None => reader.messages(),
+            Some(_) => Vec::new(),
+        };
         let is_readable = reader.mistakes.len() == before;
         let unpaired_results = pair_results(&mut messages);
         if is_readable && messages.is_empty() && !unpaired_results.is_empty() {

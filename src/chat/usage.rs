@@ -80,6 +80,13 @@ impl Usage {
             .value("rejected_prediction_tokens", &self.rejected_prediction);
     }
 
+    /// Returns the usage in OpenAI's form that a value holds.
+    pub fn from_raw(raw: &RawValue) -> Option<Self> {
+        // The same parser as that of answers, whose code is there already.
+        let mut json = serde_json::Deserializer::from_slice(raw.get().as_bytes());
+        Self::read(&mut json).ok().flatten()
+    }
+
     /// Reads OpenAI's form, with the additions of some servers. Returns `None` for a value that
     /// counts neither prompt nor answer. A detail that is no count is 0: one invalid field should
     /// not invalidate an answer.
@@ -220,8 +227,8 @@ impl UsagePlace {
 
     fn in_usage(key: &str) -> Option<Self> {
         Some(match key {
-            "prompt_tokens_details" => Self::PromptDetails,
-            "completion_tokens_details" => Self::CompletionDetails,
+            "prompt_tokens_details" | "input_tokens_details" => Self::PromptDetails,
+            "completion_tokens_details" | "output_tokens_details" => Self::CompletionDetails,
             "prompt_tokens" | "input_tokens" => Self::Count(CountName::Prompt),
             "completion_tokens" | "output_tokens" => Self::Count(CountName::Completion),
             "total_tokens" => Self::Count(CountName::Total),

@@ -85,8 +85,8 @@ impl Alias {
         (wildcards == 0, self.name.len() - wildcards)
     }
 
-    /// Whether some name matches two equally specific aliases with wildcards. Such a name begins with
-    /// the longer head, ends in the longer tail, and has the rest of both aliases in between.
+    /// Returns `true` if some name matches both aliases, which are equally specific. Such a name begins
+    /// with the longer head, ends in the longer tail, and has the rest of both in between.
     fn ties(&self, other: &Self) -> bool {
         let (one, two) = (self.name.as_bytes(), other.name.as_bytes());
         self.specificity() == other.specificity()
@@ -95,13 +95,13 @@ impl Alias {
     }
 }
 
-/// Whether pairs of bytes are equal up to the first wildcard.
+/// Returns `true` if pairs of bytes are equal up to the first wildcard.
 fn agree<'b>(pairs: impl Iterator<Item = (&'b u8, &'b u8)>) -> bool {
     let is_literal = |(one, two): &(&u8, &u8)| **one != WILDCARD && **two != WILDCARD;
     pairs.take_while(is_literal).all(|(one, two)| one.eq_ignore_ascii_case(two))
 }
 
-/// Whether a name matches a pattern.
+/// Returns `true` if a name matches a pattern.
 fn matches(mut pattern: &[u8], mut name: &[u8]) -> bool {
     // What follows the last wildcard, and the name from there: the wildcard may stand for more.
     let mut last: Option<(&[u8], &[u8])> = None;
@@ -134,7 +134,7 @@ const MAX_LENGTH: usize = 128;
 /// Allowed names of aliases, in messages.
 const NAMES: &str = "up to 128 letters, digits and `-_.:@/`, with up to 4 `*`";
 
-/// Whether a text may name a model in a request. Answers repeat it.
+/// Returns `true` if a text may name a model in a request. Answers repeat it.
 fn is_name(name: &str, is_allowed: impl Fn(u8) -> bool) -> bool {
     (1..=MAX_LENGTH).contains(&name.len()) && name.bytes().all(is_allowed)
 }

@@ -30,6 +30,9 @@ use crate::{
 object_table! {
     /// Model that clients may request.
     pub(super) static MODEL = "model" {
+        /// Requests that the model serves: `chat`, or `embeddings` with the API schemas `openai` and
+        /// `gemini`.
+        "kind": word(|| words_of(&ModelKind::WORDS)), defaults_to("chat");
         /// Display name.
         "name": Text, from_catalogue("what people call it");
         /// Description in the list of models.
@@ -43,7 +46,8 @@ object_table! {
         "context_length": ValueType::POSITIVE, from_catalogue("a number of tokens");
         /// Maximum number of tokens of a response, up to `context_length`. A higher `max_tokens` of a
         /// request is lowered to it.
-        "max_output_tokens": ValueType::POSITIVE, from_catalogue("a number of tokens");
+        "max_output_tokens": ValueType::POSITIVE,
+            optional("required for `chat` if the catalogue lacks the model");
         /// Lowest limit that the provider accepts, up to `max_output_tokens`. A lower `max_tokens` of
         /// a request is raised to it.
         "min_output_tokens": ValueType::POSITIVE, defaults_to("1");
@@ -71,9 +75,10 @@ object_table! {
         /// Without it, the gateway adds a message of the user to such a conversation.
         "prefill": Flag, optional("`false` with the API schema `anthropic`, `true` with the others");
         /// Efforts that the model accepts in a request with tools: `any` of `reasoning_efforts`, or
-        /// `none_only`, with which such a request is sent with the effort `none`.
+        /// `none_only`, with which such a request is sent with the effort `none`. The API schema
+        /// `openai-responses` has no such limit.
         "effort_with_tools": word(|| words_of(&EffortWithTools::WORDS)), defaults_to("any");
-        /// Support of custom tools, whose input is plain text, with the API schema `openai`. Other
+        /// Support of custom tools, whose input is plain text, with OpenAI's API schemas. Other
         /// models receive such a tool as a function with one string.
         "custom_tools": Flag, defaults_to("false");
         /// Support of `temperature`, `top_p`, `logprobs` and `top_logprobs`: `always`, or only without
@@ -95,6 +100,28 @@ object_table! {
         "list_price": Object(&PRICE), optional("unknown");
         /// Date on which the provider retires the model.
         "retirement_date": Date, optional("unknown");
+    }
+}
+
+/// Kind of the requests that a model serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ModelKind {
+    /// Messages, answered with a message.
+    Chat,
+    /// Inputs, answered with vectors.
+    Embeddings,
+}
+
+impl ModelKind {
+    const WORDS: [(&'static str, Self); 2] =
+        [("chat", Self::Chat), ("embeddings", Self::Embeddings)];
+
+    /// Returns the word for the kind.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Chat => "chat",
+            Self::Embeddings => "embeddings",
+        }
     }
 }
 
@@ -144,6 +171,8 @@ impl Thinking {
 /// Model that clients may request.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Model {
+    /// Requests that the model serves.
+    pub kind: ModelKind,
     /// Display name.
     pub name: String,
     /// Description in the list of models.
@@ -211,19 +240,22 @@ impl Model {
         // A wrong value would cause further mistakes in the checks of values against each other.
         if value.mistake_count() == before {
             model.check(&entry);
+            model.check_schemas(&entry, context);
         }
         entry.finish();
         model
     }
 
     fn read_fields(entry: &ObjectReader<'_>, context: &ModelContext<'_>) -> Self {
+        let kind = entry.word("kind", &ModelKind::WORDS).unwrap_or(ModelKind::Chat);
         let mut model = Self {
+            kind,
             name: entry.string("name"),
             description: entry.get("description").map(|value| value.string()),
             creator: entry.get("creator").map(|value| value.string()),
             endpoints: read_endpoints(entry, context.providers),
             context_length: entry.positive("context_length"),
-            max_output_tokens: entry.positive("max_output_tokens"),
+            max_output_tokens: read_max_output_tokens(entry, kind),
             min_output_tokens: entry.positive("min_output_tokens"),
             input: read_input(entry),
             supported_parameters: entry.words("supported_parameters", &parameters()),
@@ -266,6 +298,19 @@ impl Model {
         }
         self.check_forms(entry);
         self.check_efforts(entry);
+    }
+
+    /// Checks that the providers have an API for the model's kind.
+    fn check_schemas(&self, entry: &ObjectReader<'_>, context: &ModelContext<'_>) {
+        let providers = self.endpoints.iter();
+        let mut schemas = providers
+            .filter_map(|(_, endpoint)| context.providers.get(&endpoint.provider))
+            .map(|provider| provider.api_schema);
+        if self.kind == ModelKind::Embeddings
+            && schemas.any(|schema| schema == ApiSchema::Anthropic)
+        {
+            entry.wrong("regions", "providers with embeddings: API schema `openai` or `gemini`");
+        }
     }
 
     fn check_forms(&self, entry: &ObjectReader<'_>) {
@@ -324,6 +369,15 @@ pub(super) struct ModelContext<'c> {
     pub(super) providers: &'c BTreeMap<String, Provider>,
     /// Deadlines at the top level.
     pub(super) deadlines: Deadlines,
+}
+
+/// Reads `max_output_tokens`, which has no meaning for embeddings.
+fn read_max_output_tokens(entry: &ObjectReader<'_>, kind: ModelKind) -> NonZeroU32 {
+    let tokens = match kind {
+        ModelKind::Chat => entry.get_required("max_output_tokens", "a number of tokens"),
+        ModelKind::Embeddings => entry.get("max_output_tokens"),
+    };
+    tokens.map_or(NonZeroU32::MIN, |tokens| tokens.positive())
 }
 
 fn read_deadlines(entry: &ObjectReader<'_>, base: Deadlines) -> Deadlines {

@@ -9,6 +9,7 @@ pub(super) enum Endpoint {
     Chat,
     Responses,
     Messages,
+    Embeddings,
     /// Counts the tokens of a request of the Messages API.
     CountTokens,
     Models,
@@ -22,7 +23,7 @@ pub(super) enum Endpoint {
 impl Endpoint {
     /// Returns `true` for an endpoint with requests that need a body and a key.
     pub(super) fn has_body(&self) -> bool {
-        matches!(self, Self::Chat | Self::Responses | Self::Messages | Self::CountTokens)
+        !matches!(self, Self::Models | Self::Model(_) | Self::Health | Self::Root)
     }
 }
 
@@ -46,6 +47,9 @@ impl Gateway {
 /// Returns the API of a request: by its path, and for paths of more than one API by its headers.
 pub(super) fn inlet(head: &RequestHead) -> Inlet {
     let below = head.path.strip_prefix("/v1").unwrap_or(&head.path);
+    if below.starts_with("/embeddings") {
+        return Inlet::Embeddings;
+    }
     let is_messages = below.starts_with("/messages");
     if below.starts_with("/messages/count_tokens") {
         return Inlet::TokenCount(head.betas);
@@ -65,6 +69,7 @@ pub(super) fn endpoint(method: &str, path: &str) -> Result<Endpoint, Error> {
         "/chat/completions" | "/chat/completions/chat/completions" => (Endpoint::Chat, "POST"),
         "/responses" => (Endpoint::Responses, "POST"),
         "/messages" => (Endpoint::Messages, "POST"),
+        "/embeddings" => (Endpoint::Embeddings, "POST"),
         "/messages/count_tokens" => (Endpoint::CountTokens, "POST"),
         "/models" => (Endpoint::Models, READ),
         "/" if method == "HEAD" => (Endpoint::Root, READ),
@@ -141,6 +146,10 @@ mod tests {
             ("POST", "/chat/completions", Ok(Endpoint::Chat)),
             ("POST", "/chat/completions/chat/completions", Ok(Endpoint::Chat)),
             ("POST", "/v1/chat/completions/chat/completions?x=1", Ok(Endpoint::Chat)),
+            ("POST", "/v1/embeddings", Ok(Endpoint::Embeddings)),
+            ("POST", "/embeddings?x=1", Ok(Endpoint::Embeddings)),
+            ("GET", "/v1/embeddings", method("POST")),
+            ("POST", "/v1/embeddings/", Err(Error::NoSuchPath)),
             ("GET", "/v1/models", Ok(Endpoint::Models)),
             ("GET", "/healthz", Ok(Endpoint::Health)),
             ("HEAD", "/healthz", Ok(Endpoint::Health)),

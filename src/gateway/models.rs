@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use super::{Gateway, endpoints::printable};
 use crate::{
     chat::{error::Error, parameter::Parameter, request::DEFAULT_MAX_TOKENS},
-    config::{Model, Price},
+    config::{Model, ModelKind, Price},
     inlet::Inlet,
     json::{self, Object},
     region::Region,
@@ -35,7 +35,8 @@ fn all_listed(gateway: &Gateway) -> Vec<ListedModel<'_>> {
 /// Returns the list for clients of the Messages API. Claude API reference, *List
 /// Models*.
 fn messages_list(gateway: &Gateway) -> Vec<u8> {
-    let listed = all_listed(gateway);
+    let mut listed = all_listed(gateway);
+    listed.retain(|listed| listed.model.kind == ModelKind::Chat);
     let mut out = Vec::new();
     let mut body = Object::open(&mut out);
     json::list(body.key("data"), &listed, |out, model| {
@@ -102,7 +103,10 @@ impl<'g> ListedModel<'g> {
 
     fn write(&self, out: &mut Vec<u8>) {
         let Self { name, alias_of, model, regions, default_provider, .. } = self;
-        let mut supported = vec!["max_tokens"];
+        let mut supported = match model.kind {
+            ModelKind::Chat => vec!["max_tokens"],
+            ModelKind::Embeddings => vec!["dimensions", "encoding_format"],
+        };
         supported.extend(model.supported_parameters.iter().map(|own| Parameter::name(*own)));
         let input: Vec<&str> = model.input.iter().map(|input| input.name()).collect();
         let mut entry = Object::open(out);
@@ -113,6 +117,7 @@ impl<'g> ListedModel<'g> {
             .value("created", &0)
             .value("owned_by", default_provider)
             .value("name", &model.name)
+            .value("kind", model.kind.name())
             .value("context_length", &model.context_length)
             .value("max_output_tokens", &model.max_output_tokens)
             .value("input_modalities", &input)
@@ -156,6 +161,9 @@ impl<'g> ListedModel<'g> {
     /// Writes the parameters of a request that has none.
     fn write_defaults(&self, defaults: &mut Object<'_>) {
         let model = self.model;
+        if model.kind == ModelKind::Embeddings {
+            return;
+        }
         let limit = DEFAULT_MAX_TOKENS.min(model.max_output_tokens).max(model.min_output_tokens);
         defaults.value("max_tokens", &limit);
         if model.supports(Parameter::ReasoningEffort) {

@@ -39,7 +39,9 @@ fn every_case_gives_its_output() {
 #[cfg(not(target_family = "wasm"))]
 fn every_file_is_a_case() {
     let named: Vec<String> = CASES.iter().map(|(name, _)| format!("{name}.json")).collect();
-    for schema in ["openai", "anthropic", "gemini", "messages", "responses"] {
+    let folders = ["openai", "openai-responses", "anthropic", "gemini"];
+    let inlets = ["messages", "responses", "embeddings"];
+    for schema in folders.into_iter().chain(inlets) {
         let folder = format!("{}/tests/golden/{schema}", env!("CARGO_MANIFEST_DIR"));
         for file in std::fs::read_dir(folder).unwrap() {
             let name = format!("{schema}/{}", file.unwrap().file_name().to_str().unwrap());
@@ -116,8 +118,9 @@ fn play_request(input: &Value, request: &Value) -> Value {
     for (name, value) in outgoing.headers {
         show(name, json!(value));
     }
-    show("body", serde_json::from_slice(&outgoing.body).unwrap());
-    let answer = json!({"body": call_of_a_tool()});
+    let sent: Value = serde_json::from_slice(&outgoing.body).unwrap();
+    let answer = json!({"body": any_answer(&sent)});
+    show("body", sent);
     let pieces = [answer["body"].to_string()];
     let got = play::receive(&mut attempt, play::head(&answer), &[pieces[0].as_bytes()]);
     if let Some((_, report)) = got.headers.iter().find(|(name, _)| *name == "x-attache-params") {
@@ -129,10 +132,17 @@ fn play_request(input: &Value, request: &Value) -> Value {
     Value::Object(shown)
 }
 
-/// An answer in every API schema at once: a call, which no format of the content excludes.
-fn call_of_a_tool() -> Value {
+/// An answer in every API schema at once: a call, which no format of the content excludes, or a
+/// vector for each input.
+fn any_answer(sent: &Value) -> Value {
+    let inputs = [&sent["input"], &sent["requests"]].into_iter().find_map(Value::as_array);
+    let inputs = inputs.filter(|inputs| !inputs[0].is_number()).map_or(1, Vec::len);
     json!({
+        "data": vec![json!({"embedding": [0.5]}); inputs],
+        "embeddings": vec![json!({"values": [0.5]}); inputs],
         "choices": [{"message": {"tool_calls": [{"id": "c", "function": {"name": "f"}}]}}],
+        "status": "completed",
+        "output": [{"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"}],
         "content": [{"type": "tool_use", "id": "c", "name": "f", "input": {}}],
         "candidates": [{"content": {"parts": [{"functionCall": {"name": "f"}}]}, "finishReason": "STOP"}],
     })

@@ -6,6 +6,7 @@ mod attempts;
 mod configuration;
 #[cfg(not(target_family = "wasm"))]
 mod documents;
+mod embeddings;
 mod exchange;
 mod golden;
 mod hostile;

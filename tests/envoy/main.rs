@@ -13,6 +13,7 @@ mod chaos;
 mod claims;
 mod configuration;
 mod custom;
+mod embeddings;
 mod failures;
 mod headers;
 mod image;

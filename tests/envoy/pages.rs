@@ -41,8 +41,9 @@ fn the_models_of_a_region_are_listed_with_what_they_can_do() {
     let us = list(shared().us(), "/v1/models");
     assert_eq!(us["object"], "list");
     let both = ["vertex-claude", "vertex-gemini"];
-    let here = ["claude", "gemini", "gpt", "kimi", "oss", "qwen", "router"];
-    assert_eq!(names(&us), [&here[..], &both, &["worldly"]].concat());
+    let here = ["claude", "gemini", "gpt", "kimi", "oss", "qwen", "responses", "router"];
+    let vectors = ["vectors", "vectors-gemini"];
+    assert_eq!(names(&us), [&here[..], &vectors, &both, &["worldly"]].concat());
     let eu = list(shared().eu(), "/v1/models?limit=1");
     assert_eq!(names(&eu), [&["european", "gpt"][..], &both].concat());
     assert_eq!(list(shared().us(), "/models"), us);
@@ -116,7 +117,7 @@ fn a_path_that_is_none_is_not_found() {
         "/",
         "/v1",
         "/v1/completions",
-        "/v1/embeddings",
+        "/v1/images/generations",
         "/v1/chat/completions/",
         "/v1/models/",
         "/v1/understanding",

@@ -69,6 +69,10 @@ decoders! {
     openai_answers: answer of "answer" in "openai",
     openai_streams: stream of "stream" in "openai",
     openai_errors: error of "answer" in "openai",
+    openai_responses_requests: request of "request" in "openai-responses",
+    openai_responses_answers: answer of "answer" in "openai-responses",
+    openai_responses_streams: stream of "stream" in "openai-responses",
+    openai_responses_errors: error of "answer" in "openai-responses",
     anthropic_requests: request of "request" in "anthropic",
     anthropic_answers: answer of "answer" in "anthropic",
     anthropic_streams: stream of "stream" in "anthropic",
@@ -81,6 +85,9 @@ decoders! {
     messages_answers: answer of "answer" in "messages",
     messages_streams: stream of "stream" in "messages",
     messages_errors: error of "answer" in "messages",
+    embeddings_requests: request of "request" in "embeddings",
+    embeddings_answers: answer of "answer" in "embeddings",
+    embeddings_errors: error of "answer" in "embeddings",
     responses_requests: request of "request" in "responses",
     responses_answers: answer of "answer" in "responses",
     responses_streams: stream of "stream" in "responses",
@@ -124,7 +131,7 @@ impl Asked {
 
 fn cases(schema: &str, key: &str) -> Vec<Case> {
     let mut found = Vec::new();
-    for (_, text) in CASES.iter().filter(|(name, _)| name.starts_with(schema)) {
+    for (_, text) in CASES.iter().filter(|(name, _)| folder(name) == schema) {
         let document: Value = serde_json::from_str(text).unwrap();
         let pairs = document.as_array().cloned().unwrap_or_else(|| vec![document]);
         let inputs = pairs.iter().map(|pair| &pair["input"]);
@@ -135,6 +142,11 @@ fn cases(schema: &str, key: &str) -> Vec<Case> {
         found.extend(inputs.filter_map(|input| Some((asked(input), input.get(key)?.clone()))));
     }
     found
+}
+
+/// The folder of a golden case: an API schema.
+fn folder(name: &str) -> &str {
+    name.split_once('/').unwrap().0
 }
 
 /// Plays rounds, each with a seed of its own, until there were enough or the time is up.
@@ -192,7 +204,8 @@ fn request(random: &mut Rng, gateway: &Rc<Gateway>, cases: &[Case]) {
         Ok((_, outgoing, _)) => {
             let sent: Value = serde_json::from_slice(&outgoing.body)
                 .unwrap_or_else(|error| panic!("{error} in what leaves for {shown}"));
-            assert!(sent["messages"].is_array() || sent["contents"].is_array(), "{shown}");
+            let conversation = ["messages", "contents", "input"].map(|key| sent[key].is_array());
+            assert!(conversation.contains(&true), "{shown}");
             assert!(outgoing.body.len() < body.len() * GROWTH + FRAME, "{shown}");
         }
         Err(reply) => {

@@ -50,6 +50,22 @@ def test_an_answer_is_a_chat_completion(client, model):
     assert completion.model_extra["http_status_code"] == 200
 
 
+@pytest.mark.parametrize("model", ["vectors", "vectors-gemini"])
+def test_embeddings_come_in_the_form_that_was_asked_for(client, model):
+    # The SDK asks for base64 by itself and decodes it.
+    for form in [{}, {"encoding_format": "float"}]:
+        answer = client.embeddings.create(model=model, input=["one two", "three"], **form)
+        assert answer.object == "list"
+        assert answer.model == model
+        assert [entry.index for entry in answer.data] == [0, 1]
+        assert [entry.embedding for entry in answer.data] == [[0, -2, 0.5], [1, -2, 0.5]]
+        assert answer.usage.prompt_tokens == answer.usage.total_tokens == 3
+    single = client.embeddings.create(model=model, input="one", dimensions=3)
+    assert [entry.embedding for entry in single.data] == [[0, -2, 0.5]]
+    with pytest.raises(openai.BadRequestError, match="serves chat only"):
+        client.embeddings.create(model="claude", input="one")
+
+
 @pytest.mark.parametrize("model", [*SCHEMAS, "kimi", "oss", "qwen"])
 def test_every_model_streams(client, model):
     stream = client.chat.completions.create(
@@ -111,7 +127,8 @@ def test_two_turns_with_a_tool(client, gateway, model, streams):
     assert second.message.content
     # What the provider signed goes through the SDK and back.
     sent = gateway.journal_about(marker)[1]["body"]
-    signed = {"claude": '"signature":"EqQB', "gemini": '"thoughtSignature":"CiRz'}
+    signed = {"claude": '"signature":"EqQB', "gemini": '"thoughtSignature":"CiRz',
+              "responses": '"encrypted_content":"gAAA'}
     assert signed.get(model, "") in sent
 
 
@@ -236,7 +253,8 @@ def test_a_stream_that_breaks_off_raises(client, model, events, code):
 def test_models_are_listed(client, gateway):
     models = client.models.list()
     vertex = ["vertex-claude", "vertex-gemini"]
-    names = ["claude", "gemini", "gpt", "kimi", "oss", "qwen", "router", *vertex, "worldly"]
+    ours = ["claude", "gemini", "gpt", "kimi", "oss", "qwen", "responses", "router"]
+    names = [*ours, "vectors", "vectors-gemini", *vertex, "worldly"]
     assert [model.id for model in models] == names
     assert models.data[2].owned_by == "openai"
     eu = client.with_options(base_url=gateway.eu).models.list()

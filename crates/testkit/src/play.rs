@@ -371,6 +371,9 @@ pub fn request_for(path: &str, fields: &Value) -> Vec<u8> {
     if path.contains("/responses") {
         return fill(json!({"model": "gpt-4.1", "input": "Hi", "store": false}), fields);
     }
+    if path.contains("/embeddings") {
+        return fill(json!({"model": "text-embedding-3-small", "input": "Hi"}), fields);
+    }
     messages_request(fields)
 }
 

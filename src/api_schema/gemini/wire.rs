@@ -143,11 +143,16 @@ impl<'a> GeminiResponse<'a> {
 
     /// Returns the usage so far, or `None` for an event whose metadata holds no counts.
     pub(super) fn usage(&self) -> Option<UsageMetadata> {
-        self.usage_metadata.filter(|usage| usage.counts().iter().any(Option::is_some))
+        self.usage_metadata.and_then(UsageMetadata::known)
     }
 }
 
 impl UsageMetadata {
+    /// Returns these counts, or `None` if there is none.
+    pub(super) fn known(self) -> Option<Self> {
+        self.counts().iter().any(Option::is_some).then_some(self)
+    }
+
     fn counts(&self) -> [Option<u64>; 5] {
         [
             self.prompt_token_count,

@@ -7,6 +7,7 @@ use super::*;
 fn the_documented_examples_are_valid() {
     let pages = [
         include_str!("../../../docs/configuration.md"),
+        include_str!("../../../docs/embeddings.md"),
         include_str!("../../../docs/assemblyai-voice-agent.md"),
         include_str!("../../../docs/vapi.md"),
     ];

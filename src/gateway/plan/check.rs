@@ -15,7 +15,7 @@ use crate::{
         request::Request,
         request_variant::RequestVariant,
     },
-    config::{Target, limits::Rate},
+    config::{ModelKind, Target, limits::Rate},
     fallbacks::{FallbackConfig, FallbackSource, Fallbacks},
     gateway::Gateway,
     handoff::ticket::Lane,
@@ -112,6 +112,11 @@ fn plan_attempt<'c>(
         mistakes.push(Mistake::new(MistakeKind::NoModel, "model", NO_ACCESS));
         return None;
     }
+    if let Some(problem) = wrong_kind(request, target.model.kind) {
+        let problem = format!("model {} {problem}", target.name);
+        mistakes.push(Mistake::new(MistakeKind::Invalid, "model", &problem));
+        return None;
+    }
     let prepared = check_fit(gateway, request, &target, mistakes);
     let planned = PlannedAttempt {
         variant,
@@ -124,6 +129,15 @@ fn plan_attempt<'c>(
         hedge: target.model.hedge,
     };
     Some(CheckedAttempt { planned, target, prepared })
+}
+
+/// Returns the problem of a request that models of a kind do not serve.
+fn wrong_kind(request: &Request<'_>, kind: ModelKind) -> Option<&'static str> {
+    match (&request.parameters.embeddings, kind) {
+        (None, ModelKind::Embeddings) => Some("serves embeddings only, use /v1/embeddings"),
+        (Some(_), ModelKind::Chat) => Some("serves chat only, it has no embeddings"),
+        (None, ModelKind::Chat) | (Some(_), ModelKind::Embeddings) => None,
+    }
 }
 
 /// Fits a request to its target, and adds the reasons against it to the mistakes.

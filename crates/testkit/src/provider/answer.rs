@@ -31,6 +31,8 @@ pub struct Answer<'a> {
     pub finish: Option<&'a str>,
     /// What it would cost.
     pub usage: Usage,
+    /// What kind of answer it is.
+    pub output: &'a Output,
     serial: u64,
 }
 
@@ -83,6 +85,7 @@ impl<'a> Answer<'a> {
             calls,
             finish,
             usage,
+            output: &asked.output,
             serial,
         }
     }
@@ -136,6 +139,7 @@ fn text(asked: &Asked, script: &Script, calls: &[Call]) -> Text {
         (Output::Prose, None) => Text::words(sentence(asked)),
         (Output::Prose, Some(events)) => Text::repeated(&sentence(asked), events),
         (Output::Json, _) => in_events(Text::members(r#"{"answer":"x"}"#.to_owned()), script),
+        (Output::Vector | Output::Vectors(_), _) => Text::default(),
         (Output::Schema(schema), _) => in_events(Text::members(sample(schema).to_string()), script),
     }
 }

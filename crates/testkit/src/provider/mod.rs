@@ -6,11 +6,13 @@
 
 mod answer;
 mod anthropic;
+mod embeddings;
 mod events;
 mod gemini;
 mod gzip;
 mod journal;
 mod openai;
+mod openai_responses;
 mod playback;
 mod reply;
 mod request;

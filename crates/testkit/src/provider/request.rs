@@ -40,6 +40,10 @@ pub enum Output {
     Json,
     /// JSON that satisfies a schema.
     Schema(Value),
+    /// The vector of a single input.
+    Vector,
+    /// A list of so many vectors.
+    Vectors(usize),
 }
 
 /// What matters of the messages of a request.
