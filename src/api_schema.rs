@@ -7,7 +7,9 @@ mod embeddings;
 mod error;
 mod gemini;
 mod openai;
+mod openai_responses;
 pub mod origin;
+mod raw_items;
 mod stop_sequences;
 mod tool_call_input;
 mod tool_call_pieces;
@@ -34,6 +36,8 @@ use crate::{
 pub(crate) enum Decoder {
     /// OpenAI's chat completions.
     OpenAi(openai::OpenAiDecoder),
+    /// OpenAI's Responses.
+    OpenAiResponses(openai_responses::OpenAiResponsesDecoder),
     /// Anthropic's Messages.
     Anthropic(anthropic::AnthropicDecoder),
     /// Gemini's `generateContent`.
@@ -54,6 +58,8 @@ pub(crate) struct PreparedRequest<'q> {
 pub(crate) enum SchemaRequest<'q> {
     /// The fit reads nothing that the translation needs again.
     OpenAi,
+    /// The fit reads nothing that the translation needs again.
+    OpenAiResponses,
     /// The fit depends on the translated conversation and tools.
     Anthropic(Box<anthropic::AnthropicRequest<'q>>),
     /// The fit reads nothing that the translation needs again.
@@ -72,10 +78,10 @@ pub(crate) fn prepare<'q>(request: &'q Request<'q>, target: &Target<'_>) -> Prep
     if request.parameters.embeddings.is_some() {
         return embeddings::prepare(request, target);
     }
-    let schema = target.provider.api_schema;
+    let schema = target.endpoint.api_schema;
     let unsupported = match schema {
         ApiSchema::OpenAi => openai::unsupported_parameters(request),
-        ApiSchema::Anthropic | ApiSchema::Gemini => &[],
+        ApiSchema::OpenAiResponses | ApiSchema::Anthropic | ApiSchema::Gemini => &[],
     };
     let mut fit = Fit::new(request, target, unsupported);
     let schema_request = match schema {
@@ -89,6 +95,10 @@ pub(crate) fn prepare<'q>(request: &'q Request<'q>, target: &Target<'_>) -> Prep
         ApiSchema::OpenAi => {
             openai::fit(&mut fit, request, target);
             SchemaRequest::OpenAi
+        }
+        ApiSchema::OpenAiResponses => {
+            openai_responses::fit(&mut fit, request, target);
+            SchemaRequest::OpenAiResponses
         }
     };
     report_media_types(&mut fit, request);
@@ -117,6 +127,10 @@ pub(crate) fn translate(
         SchemaRequest::OpenAi => {
             let (request, reader) = openai::request(asked);
             (request, Decoder::OpenAi(reader))
+        }
+        SchemaRequest::OpenAiResponses => {
+            let (request, reader) = openai_responses::request(asked);
+            (request, Decoder::OpenAiResponses(reader))
         }
         SchemaRequest::Anthropic(request) => {
             let (request, reader) = anthropic::request(asked, request);
@@ -156,6 +170,7 @@ impl Decoder {
         self.check(body, origin)?;
         match self {
             Self::OpenAi(reader) => reader.answer(body, origin),
+            Self::OpenAiResponses(reader) => reader.answer(body, origin),
             Self::Anthropic(reader) => reader.answer(body, origin),
             Self::Gemini(reader) => reader.answer(body, origin),
             Self::Embeddings(_) => Err(origin.bad(NO_COMPLETION)),
@@ -179,7 +194,7 @@ impl Decoder {
         origin.check_plain(body)?;
         if head.status != 200 {
             let is_gemini = match self {
-                Self::OpenAi(_) | Self::Anthropic(_) => false,
+                Self::OpenAi(_) | Self::OpenAiResponses(_) | Self::Anthropic(_) => false,
                 Self::Gemini(_) => true,
                 Self::Embeddings(decoder) => decoder.api_schema == ApiSchema::Gemini,
             };
@@ -201,6 +216,7 @@ impl Decoder {
     ) -> Result<(), Error> {
         match self {
             Self::OpenAi(decoder) => decoder.decode_event(data, origin, deltas),
+            Self::OpenAiResponses(decoder) => decoder.decode_event(data, origin, deltas),
             Self::Anthropic(decoder) => decoder.decode_event(data, origin, deltas),
             Self::Gemini(decoder) => decoder.decode_event(data, origin, deltas),
             Self::Embeddings(_) => Err(origin.bad(NO_COMPLETION)),

@@ -82,7 +82,7 @@ impl<'a> Fit<'a> {
         let model = target.model;
         let mut fit = Self { unsupported, ..Self::default() };
         fit.fit_max_tokens(request, target);
-        fit.fit_effort(request, model);
+        fit.fit_effort(request, target);
         fit.stream = stream_mode(request, model);
         for (parameter, raw) in request.parameters.present() {
             match parameter.scope() {
@@ -101,7 +101,7 @@ impl<'a> Fit<'a> {
         }
         fit.drop_messages(&request.unpaired_results);
         fit.report_custom_tools(request, target);
-        fit.drop_nested(request, target.provider.api_schema);
+        fit.drop_nested(request, target.endpoint.api_schema);
         fit.drop_thinking(request, target.provider);
         fit.report_body(request, target);
         fit
@@ -222,8 +222,9 @@ impl<'a> Fit<'a> {
     }
 
     /// Fits the reasoning effort: an effort that the model lacks becomes the closest one it has.
-    fn fit_effort(&mut self, request: &Request<'a>, model: &Model) {
-        if excludes_reasoning(request, model) {
+    fn fit_effort(&mut self, request: &Request<'a>, target: &Target<'_>) {
+        let model = target.model;
+        if excludes_reasoning(request, target) {
             return self.disable_reasoning(request, model);
         }
         let Some(requested) = request.effort else { return };
@@ -239,7 +240,7 @@ impl<'a> Fit<'a> {
         // A forwarded `reasoning` contains the effort.
         let inside = named == Parameter::Reasoning
             && request.reasoning_max_tokens.is_some()
-            && model.supports(Parameter::Reasoning);
+            && takes_budget(target);
         if let Some(effort) = self.effort.filter(|_| !inside) {
             let json = Cow::Owned(format!("\"{}\"", effort.name()));
             self.kept.push((Parameter::ReasoningEffort, json));
@@ -270,7 +271,7 @@ impl<'a> Fit<'a> {
             // The effort is forwarded as `reasoning_effort`.
             Parameter::Reasoning if request.reasoning_max_tokens.is_none() => {}
             Parameter::Reasoning
-                if !model.supports(parameter) || excludes_reasoning(request, model) =>
+                if !takes_budget(target) || excludes_reasoning(request, target) =>
             {
                 self.dropped.push(Cow::Borrowed("reasoning.max_tokens"));
             }
@@ -309,7 +310,7 @@ impl<'a> Fit<'a> {
         takes_form
             && !self.unsupported.contains(&parameter)
             && model.supports(parameter)
-            && support_of(parameter, target.provider.api_schema).is_forwarded()
+            && support_of(parameter, target.endpoint.api_schema).is_forwarded()
     }
 
     /// Returns true if the model takes sampling parameters at the forwarded effort.
@@ -393,9 +394,18 @@ fn stream_mode(request: &Request<'_>, model: &Model) -> StreamMode {
     }
 }
 
-/// Returns true if the model does not reason in an answer to the request, because it has tools.
-fn excludes_reasoning(request: &Request<'_>, model: &Model) -> bool {
-    model.effort_with_tools == EffortWithTools::NoneOnly && !request.tools.is_empty()
+/// Returns true if the model does not reason in an answer to the request, because it has tools. That
+/// is a rule of Chat Completions only.
+fn excludes_reasoning(request: &Request<'_>, target: &Target<'_>) -> bool {
+    target.model.effort_with_tools == EffortWithTools::NoneOnly
+        && target.endpoint.api_schema != ApiSchema::OpenAiResponses
+        && !request.tools.is_empty()
+}
+
+/// Returns true if the provider takes a budget for reasoning, in tokens.
+fn takes_budget(target: &Target<'_>) -> bool {
+    let support = support_of(Parameter::Reasoning, target.endpoint.api_schema);
+    target.model.supports(Parameter::Reasoning) && support.is_forwarded()
 }
 
 /// Returns the parameter that names the effort: `reasoning`, if `reasoning_effort` is absent and

@@ -98,6 +98,13 @@ pub fn range_within(part: &str, whole: &[u8]) -> Option<Range<usize>> {
     (whole.get(range.clone()) == Some(part.as_bytes())).then_some(range)
 }
 
+/// Puts JSON on one line, as an event of a stream requires. Line breaks can only stand between tokens.
+pub fn put_on_one_line(json: &mut [u8]) {
+    for byte in json.iter_mut().filter(|byte| **byte < b' ') {
+        *byte = b' ';
+    }
+}
+
 /// Returns true for an array without items.
 pub fn is_empty_array(json: &str) -> bool {
     json.strip_prefix('[').is_some_and(|rest| rest.trim_start() == "]")

@@ -55,17 +55,12 @@ pub(super) fn answer_fields<'b>(
     }
 }
 
-/// Returns the items of an array. Anything else has none.
-pub(super) fn items(raw: Option<&RawValue>) -> Vec<&RawValue> {
-    raw.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default()
-}
-
 /// Fits a request to its target.
 #[inline(never)]
 pub(super) fn prepare<'q>(request: &'q Request<'q>, target: &Target<'_>) -> PreparedRequest<'q> {
     let (own, mistakes) = EmbeddingsRequest::read(&request.parameters);
     let mut fit = Fit::of_embeddings(request, target, mistakes);
-    let is_gemini = target.provider.api_schema == ApiSchema::Gemini;
+    let is_gemini = target.endpoint.api_schema == ApiSchema::Gemini;
     if is_gemini && own.input.is_some() && own.texts.is_none() {
         let problem = format!("model {} does not support input of tokens", target.name);
         fit.refused.push(Mistake::new(MistakeKind::Unsupported, "input", &problem));
@@ -84,10 +79,10 @@ pub(super) fn request(
     input: &TranslationInput<'_, '_>,
     own: &EmbeddingsRequest<'_>,
 ) -> ((String, Vec<u8>), Decoder) {
-    let api_schema = input.target.provider.api_schema;
+    let api_schema = input.target.endpoint.api_schema;
     let request = match api_schema {
         ApiSchema::Gemini => gemini::embeddings_request(input, own),
-        ApiSchema::OpenAi | ApiSchema::Anthropic => openai::embeddings_request(input, own),
+        _ => openai::embeddings_request(input, own),
     };
     let (inputs, encoding) = (own.count, own.encoding);
     (request, Decoder::Embeddings(EmbeddingsDecoder { api_schema, inputs, encoding }))
@@ -103,7 +98,7 @@ impl EmbeddingsDecoder {
     ) -> Result<Embeddings<'b>, Error> {
         let answer = match self.api_schema {
             ApiSchema::Gemini => gemini::embeddings(body, origin)?,
-            ApiSchema::OpenAi | ApiSchema::Anthropic => openai::embeddings(body, origin)?,
+            _ => openai::embeddings(body, origin)?,
         };
         let incomplete = || origin.bad("does not have one vector for each input");
         let mut vectors = vec![None; self.inputs];

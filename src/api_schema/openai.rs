@@ -22,6 +22,17 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
+/// Rules of OpenAI that hold in each of its API schemas.
+pub(super) use self::{
+    call_ids::CallIds,
+    conversation::{ListedMessage, listed_messages},
+    custom_calls::CustomCalls,
+    fit::{fit_conversation, refuse_parts},
+    instruction::add_instruction,
+    messages::{non_empty_name, plain_text, write_texts},
+    tools::{RULES, kind_of, takes_custom_tools},
+    wire::{WireCall, WireCustomCall, WireFunction, raw, to_index},
+};
 pub(crate) use self::{
     decoder::OpenAiDecoder,
     embeddings::{embeddings, embeddings_request},

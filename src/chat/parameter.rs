@@ -144,7 +144,7 @@ pub struct Parameters<'a> {
     pub left_out: Vec<String>,
     /// Fields of a request for embeddings that chat requests do not have. `None`: a chat request.
     pub embeddings: Option<Vec<(Cow<'a, str>, &'a RawValue)>>,
-    /// Whether a request without a limit for its answer has the default of the chat API.
+    /// Limit of the answer if the request names none.
     pub missing_limit: MissingLimit,
     /// The client's request in its own API, for a provider that has the same API.
     pub original: Option<Rc<OriginalRequest<'a>>>,

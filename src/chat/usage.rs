@@ -227,8 +227,8 @@ impl UsagePlace {
 
     fn in_usage(key: &str) -> Option<Self> {
         Some(match key {
-            "prompt_tokens_details" => Self::PromptDetails,
-            "completion_tokens_details" => Self::CompletionDetails,
+            "prompt_tokens_details" | "input_tokens_details" => Self::PromptDetails,
+            "completion_tokens_details" | "output_tokens_details" => Self::CompletionDetails,
             "prompt_tokens" | "input_tokens" => Self::Count(CountName::Prompt),
             "completion_tokens" | "output_tokens" => Self::Count(CountName::Completion),
             "total_tokens" => Self::Count(CountName::Total),

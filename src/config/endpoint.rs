@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Provider,
+    ApiSchema, Provider,
     mistakes::one_of,
     read::{ObjectReader, ValueReader},
     table::{
         ValueType::{Name, Object, UpstreamName},
-        object_table, optional, required, required_name,
+        object_table, optional, required, required_name, word, words_of,
     },
 };
 use crate::region::{PerRegion, Region};
@@ -33,6 +33,9 @@ object_table! {
         "provider": Name("providers"), required_name();
         /// Name of the model in the provider's API: letters, digits and `-_.:@/`.
         "upstream_model": UpstreamName, required("what the provider calls the model");
+        /// API schema in which the provider is asked for the model, if the provider has both of
+        /// OpenAI's.
+        "api_schema": word(|| words_of(&ApiSchema::OPENAI_WORDS)), optional("that of the provider");
     }
 }
 
@@ -43,6 +46,8 @@ pub struct Endpoint {
     pub provider: String,
     /// Name of the model in the provider's API.
     pub upstream_model: String,
+    /// API schema in which the provider is asked for the model.
+    pub api_schema: ApiSchema,
 }
 
 /// Reads `regions`.
@@ -73,8 +78,22 @@ fn read_endpoint(
         name.wrong(format!("a provider whose base_url has `{}`: {there}", region.name()));
     }
     let upstream_model = entry.get("upstream_model").map(|name| read_upstream_name(&name));
+    let api_schema = read_api_schema(&entry, providers.get(&provider));
     entry.finish();
-    Endpoint { provider, upstream_model: upstream_model.unwrap_or_default() }
+    Endpoint { provider, upstream_model: upstream_model.unwrap_or_default(), api_schema }
+}
+
+/// Reads the API schema of an endpoint. Without one, it is that of the provider.
+fn read_api_schema(entry: &ObjectReader<'_>, provider: Option<&Provider>) -> ApiSchema {
+    let own = entry.word("api_schema", &ApiSchema::OPENAI_WORDS);
+    let Some(provider) = provider else { return own.unwrap_or(ApiSchema::OpenAi) };
+    let is_other = own.is_some_and(|own| own != provider.api_schema);
+    if is_other && !provider.takes_both_of_openai() {
+        let schema = provider.api_schema.name();
+        let reason = "the provider has quirks, forward_unknown or another API";
+        entry.wrong("api_schema", format!("only `{schema}`, because {reason}"));
+    }
+    own.unwrap_or(provider.api_schema)
 }
 
 /// Reads the name of a model at its provider. Some providers have the name in their URLs' paths.

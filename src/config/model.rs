@@ -75,9 +75,10 @@ object_table! {
         /// Without it, the gateway adds a message of the user to such a conversation.
         "prefill": Flag, optional("`false` with the API schema `anthropic`, `true` with the others");
         /// Efforts that the model accepts in a request with tools: `any` of `reasoning_efforts`, or
-        /// `none_only`, with which such a request is sent with the effort `none`.
+        /// `none_only`, with which such a request is sent with the effort `none`. The API schema
+        /// `openai-responses` has no such limit.
         "effort_with_tools": word(|| words_of(&EffortWithTools::WORDS)), defaults_to("any");
-        /// Support of custom tools, whose input is plain text, with the API schema `openai`. Other
+        /// Support of custom tools, whose input is plain text, with OpenAI's API schemas. Other
         /// models receive such a tool as a function with one string.
         "custom_tools": Flag, defaults_to("false");
         /// Support of `temperature`, `top_p`, `logprobs` and `top_logprobs`: `always`, or only without

@@ -18,7 +18,7 @@ object_table! {
     pub(super) static PROVIDER = "provider" {
         /// API schema that the provider speaks.
         "api_schema": word(|| words_of(&ApiSchema::WORDS)),
-            required("`openai`, `anthropic` or `gemini`");
+            required("`openai`, `openai-responses`, `anthropic` or `gemini`");
         /// Accepts URLs with `http`, private hosts, and names that resolve to private addresses.
         "allow_private": Flag, defaults_to("false");
         /// Base URL per region, at least one.
@@ -56,6 +56,8 @@ object_table! {
 pub enum ApiSchema {
     /// `POST {base_url}/chat/completions`.
     OpenAi,
+    /// `POST {base_url}/responses`.
+    OpenAiResponses,
     /// `POST {base_url}/messages`.
     Anthropic,
     /// `POST {base_url}/models/{model}:generateContent`. On Vertex AI the base URL ends in
@@ -64,8 +66,24 @@ pub enum ApiSchema {
 }
 
 impl ApiSchema {
-    const WORDS: [(&'static str, Self); 3] =
-        [("openai", Self::OpenAi), ("anthropic", Self::Anthropic), ("gemini", Self::Gemini)];
+    const WORDS: [(&'static str, Self); 4] = [
+        ("openai", Self::OpenAi),
+        ("openai-responses", Self::OpenAiResponses),
+        ("anthropic", Self::Anthropic),
+        ("gemini", Self::Gemini),
+    ];
+
+    /// All API schemas.
+    pub const ALL: [Self; 4] = [Self::OpenAi, Self::OpenAiResponses, Self::Anthropic, Self::Gemini];
+
+    /// Words of OpenAI's own API schemas, of which one provider may have both.
+    pub(super) const OPENAI_WORDS: [(&'static str, Self); 2] =
+        [("openai", Self::OpenAi), ("openai-responses", Self::OpenAiResponses)];
+
+    /// Whether the API schema is one of OpenAI's own.
+    pub fn is_of_openai(self) -> bool {
+        matches!(self, Self::OpenAi | Self::OpenAiResponses)
+    }
 
     /// Returns the word in the configuration.
     pub fn name(self) -> &'static str {
@@ -106,7 +124,7 @@ impl KeyHeader {
 
     fn default_for(schema: ApiSchema) -> Self {
         match schema {
-            ApiSchema::OpenAi => Self::Authorization,
+            ApiSchema::OpenAi | ApiSchema::OpenAiResponses => Self::Authorization,
             ApiSchema::Anthropic => Self::XApiKey,
             ApiSchema::Gemini => Self::XGoogApiKey,
         }
@@ -222,9 +240,10 @@ impl Provider {
 
     /// Checks values against each other.
     fn check(&self, entry: &ObjectReader<'_>) {
-        let is_whole = |url: &BaseUrl| url.path.ends_with("/chat/completions");
-        if self.base_urls.iter().any(|(_, url)| is_whole(url)) {
-            entry.wrong("base_url", "URLs without `/chat/completions`, which goes after them");
+        for path in ["/chat/completions", "/responses"] {
+            if self.base_urls.iter().any(|(_, url)| url.path.ends_with(path)) {
+                entry.wrong("base_url", format!("URLs without `{path}`, which goes after them"));
+            }
         }
         let only =
             |schema: ApiSchema| format!("nothing, it is for `api_schema: {}` only", schema.name());
@@ -235,6 +254,12 @@ impl Provider {
         if self.api_schema != ApiSchema::OpenAi && self.forward_unknown {
             entry.wrong("forward_unknown", only(ApiSchema::OpenAi));
         }
+    }
+
+    /// Whether the provider may be asked in either of OpenAI's API schemas. Quirks and
+    /// `forward_unknown` are rules of one.
+    pub(super) fn takes_both_of_openai(&self) -> bool {
+        self.api_schema.is_of_openai() && self.quirks.is_empty() && !self.forward_unknown
     }
 
     /// Whether the provider has a quirk.

@@ -12,7 +12,7 @@ use crate::{
         request::Request,
         tools::{CallForm, ToolChoice},
     },
-    config::{ApiSchema, Target},
+    config::Target,
     json::{Object, list},
 };
 
@@ -42,7 +42,7 @@ impl<'a> Fit<'a> {
         self.emulated.push(parameter.name());
         // An answer in the older form has room for one call.
         let single = Parameter::ParallelToolCalls;
-        let is_known = support_of(single, target.provider.api_schema).is_forwarded();
+        let is_known = support_of(single, target.endpoint.api_schema).is_forwarded();
         if new_form == Parameter::Tools && is_known && target.model.supports(single) {
             self.kept.retain(|(kept, _)| *kept != single);
             self.kept.push((single, Cow::Borrowed("false")));
@@ -54,7 +54,7 @@ impl Fit<'_> {
     /// Reports custom tools that the model receives as functions.
     pub(super) fn report_custom_tools(&mut self, request: &Request<'_>, target: &Target<'_>) {
         let is_native = target.provider.forward_unknown
-            || (target.model.custom_tools && target.provider.api_schema == ApiSchema::OpenAi);
+            || (target.model.custom_tools && target.endpoint.api_schema.is_of_openai());
         if !is_native && request.custom_tools().next().is_some() {
             self.emulated.push("tools.custom");
         }

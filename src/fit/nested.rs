@@ -80,12 +80,14 @@ impl Fit<'_> {
         // A forwarded budget keeps the unknown keys beside it.
         let is_whole = self.value(Parameter::Reasoning).is_some()
             && support_of(Parameter::Reasoning, schema) == ParameterSupport::Mapped;
-        // Claude and Gemini give thoughts to whoever asks for an effort.
-        let gives_summary = schema != ApiSchema::OpenAi
-            && request.parameters.original_in(ClientApi::Responses).is_some();
-        let reasoning: &[&str] = match gives_summary {
-            true => &["effort", "max_tokens", "summary"],
-            false => &["effort", "max_tokens"],
+        let asks_in_responses = request.parameters.original_in(ClientApi::Responses).is_some();
+        let reasoning: &[&str] = match schema {
+            ApiSchema::OpenAiResponses => &["effort", "max_tokens", "summary", "exclude"],
+            // Claude and Gemini give thoughts to whoever asks for an effort.
+            ApiSchema::Anthropic | ApiSchema::Gemini if asks_in_responses => {
+                &["effort", "max_tokens", "summary"]
+            }
+            _ => &["effort", "max_tokens"],
         };
         for (parameter, known) in [
             (Parameter::StreamOptions, &["include_usage"][..]),

@@ -49,11 +49,11 @@ impl Fit<'_> {
     /// Emulates the format, unless the model's entry forbids that or the API schema has no place for
     /// the instruction. Returns true if the format is emulated.
     pub(super) fn emulate_format(&mut self, request: &Request<'_>, target: &Target<'_>) -> bool {
-        let schema = target.provider.api_schema;
+        let schema = target.endpoint.api_schema;
         if !target.model.response_format_emulation || schema == ApiSchema::Gemini {
             return false;
         }
-        let has_json_mode = schema == ApiSchema::OpenAi && self.has_json_mode(request, target);
+        let has_json_mode = schema.is_of_openai() && self.has_json_mode(request, target);
         self.instruct_format(match has_json_mode {
             true => FormatMode::JsonMode,
             false => FormatMode::Instruction,

@@ -50,6 +50,7 @@ pub fn support_of(parameter: Parameter, schema: ApiSchema) -> ParameterSupport {
         ApiSchema::Anthropic => anthropic(parameter),
         ApiSchema::Gemini => gemini(parameter),
         ApiSchema::OpenAi => openai(parameter),
+        ApiSchema::OpenAiResponses => openai_responses(parameter),
     }
 }
 
@@ -66,6 +67,21 @@ fn openai(parameter: Parameter) -> ParameterSupport {
         P::Functions | P::FunctionCall => ParameterSupport::Emulated,
         ours if ours.scope() == ParameterScope::Gateway => ParameterSupport::Emulated,
         _ => ParameterSupport::Mapped,
+    }
+}
+
+/// OpenAI's API reference, *Create a model response*. The API refuses unknown fields.
+fn openai_responses(parameter: Parameter) -> ParameterSupport {
+    use Parameter as P;
+    match parameter {
+        P::Seed | P::FrequencyPenalty | P::PresencePenalty | P::LogitBias => {
+            ParameterSupport::Dropped
+        }
+        P::Stop | P::TopK | P::Reasoning | P::Prediction => ParameterSupport::Dropped,
+        // Responses are never stored.
+        P::Store | P::CacheControl | P::ZeroDataRetention => ParameterSupport::Dropped,
+        P::N | P::Modalities | P::Audio | P::WebSearchOptions => ParameterSupport::Refused,
+        other => openai(other),
     }
 }
 
@@ -149,7 +165,7 @@ mod tests {
 
     #[test]
     fn parameters_of_the_gateway_are_emulated_everywhere() {
-        for schema in [ApiSchema::OpenAi, ApiSchema::Anthropic, ApiSchema::Gemini] {
+        for schema in ApiSchema::ALL {
             let is_ours = |own: &&Parameter| own.scope() == ParameterScope::Gateway;
             for parameter in Parameter::ALL.iter().filter(is_ours) {
                 let support = support_of(*parameter, schema);

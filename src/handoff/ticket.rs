@@ -295,9 +295,14 @@ mod tests {
         let late = Ticket { due: Some(at(17)), attempt_log: made, ..ticket() };
         let bare = Ticket { lane: Lane::Answer, rest: Vec::new(), limit_status: None, ..ticket() };
         let betas = Betas::parse("effort-2025-11-24,context-1m-2025-08-07");
-        let asked = [Betas::default(), betas].map(Inlet::Messages);
-        let [plain, with_betas] = asked.map(|inlet| Ticket { inlet, ..ticket() });
-        for ticket in [ticket(), late, bare, plain, with_betas] {
+        let asked = [
+            Inlet::Messages(Betas::default()),
+            Inlet::Messages(betas),
+            Inlet::TokenCount(betas),
+            Inlet::Responses,
+        ];
+        let of_inlets = asked.map(|inlet| Ticket { inlet, ..ticket() });
+        for ticket in [ticket(), late, bare].into_iter().chain(of_inlets) {
             let text = ticket.to_text();
             assert_eq!(Ticket::parse(&text), Some(ticket), "{text}");
         }

@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 
 use crate::{
     chat::{object::ObjectFields, text::Text},
-    json::range_within,
+    json::{put_on_one_line, range_within},
 };
 
 /// Returns an answer under the gateway's name of the model.
@@ -40,10 +40,7 @@ fn write_named(out: &mut Vec<u8>, name: &str, data: &[u8], found: Option<&RawVal
     }
     let start = out.len();
     write_renamed(out, data, found, model);
-    // A line break, which can only stand between tokens, would end the event's line.
-    for byte in out.iter_mut().skip(start).filter(|byte| **byte < b' ') {
-        *byte = b' ';
-    }
+    put_on_one_line(out.get_mut(start..).unwrap_or_default());
     out.extend_from_slice(b"\n\n");
 }
 

@@ -22,7 +22,7 @@ use crate::{
         carried::{CarriedData, joined_details},
         chat_messages::separate,
     },
-    json::{Object, list},
+    json::{Object, list, put_on_one_line},
 };
 
 /// Returns the body of an answer: of its first choice.
@@ -91,8 +91,8 @@ impl Output<'_> {
         let mut parts = Vec::new();
         if let Some(text) = choice.content.as_ref().filter(|text| !text.is_empty()) {
             let logprobs = choice.logprobs.as_deref().map(RawValue::get);
-            let logprobs = logprobs.and_then(token_logprobs).unwrap_or("[]");
-            let fields = text_fields(&annotations(choice.annotations), logprobs);
+            let tokens = logprobs.map(token_logprobs).unwrap_or_default();
+            let fields = text_fields(&annotations(choice.annotations), &tokens);
             write_text_part(&mut parts, "output_text", "text", text, &fields);
         }
         if let Some(text) = choice.refusal.as_ref().filter(|text| !text.is_empty()) {
@@ -121,10 +121,15 @@ impl Output<'_> {
     }
 }
 
-/// Returns the log probabilities of the content's tokens, an array, from `logprobs` of a choice.
-pub(super) fn token_logprobs(json: &str) -> Option<&str> {
-    let fields: ObjectFields<'_> = serde_json::from_str(json).ok()?;
-    Some(fields.get("content")?.get())
+/// Returns the log probabilities of the content's tokens from `logprobs` of a choice, in JSON on one
+/// line, separated by commas.
+pub(super) fn token_logprobs(json: &str) -> String {
+    let fields: ObjectFields<'_> = serde_json::from_str(json).unwrap_or_default();
+    let tokens = fields.get("content").map(RawValue::get);
+    let tokens = tokens.and_then(|json| json.strip_prefix('[')?.strip_suffix(']'));
+    let mut line = tokens.unwrap_or_default().trim().as_bytes().to_vec();
+    put_on_one_line(&mut line);
+    String::from_utf8(line).unwrap_or_default()
 }
 
 /// Returns the annotations of a text, an array. Those of the chat API have their fields in an object.

@@ -3,7 +3,10 @@
 use serde_json::value::RawValue;
 
 use super::request::ENCRYPTED_REASONING;
-use crate::{chat::object::ObjectFields, json::Object};
+use crate::{
+    chat::object::ObjectFields,
+    json::{Object, put_on_one_line},
+};
 
 /// Repeated fields, each with its value in the response to a request without it.
 const REPEATED: [(&str, &str); 15] = [
@@ -27,7 +30,7 @@ const REPEATED: [(&str, &str); 15] = [
 /// Fields that have the same value in every response.
 const SAME: &str = r#""background":false,"max_tool_calls":null,"previous_response_id":null,"store":false,"truncation":"disabled""#;
 
-/// Returns the fields of a request that its response repeats, as an object in JSON.
+/// Returns the fields of a request that its response repeats, as an object in JSON on one line.
 pub fn to_json(request: &ObjectFields<'_>) -> Vec<u8> {
     let mut out = Vec::with_capacity(1024);
     let mut object = Object::open(&mut out);
@@ -39,6 +42,7 @@ pub fn to_json(request: &ObjectFields<'_>) -> Vec<u8> {
     for piece in [",", SAME, "}"] {
         out.extend_from_slice(piece.as_bytes());
     }
+    put_on_one_line(&mut out);
     out
 }
 

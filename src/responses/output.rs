@@ -1,6 +1,7 @@
 //! The items of a response, and the response as a whole. OpenAI's API reference, *The response
 //! object*.
 
+use super::namespaces::NamespacedTools;
 use crate::{
     chat::{
         envelope::Envelope, error::Error, finish::Finish, object::ObjectFields, text::Text,
@@ -9,8 +10,6 @@ use crate::{
     client_api::assistant_turn::CallKind,
     json::Object,
 };
-
-use super::namespaces::NamespacedTools;
 
 /// Progress of an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -167,9 +166,10 @@ pub(super) fn write_text_part(
     }
 }
 
-/// Returns the fields of a text beside the text itself. `annotations` and `logprobs` are arrays.
-pub(super) fn text_fields(annotations: &str, logprobs: &str) -> String {
-    [",\"annotations\":", annotations, ",\"logprobs\":", logprobs].concat()
+/// Returns the fields of a text beside the text itself. `annotations` is an array, `tokens` are its
+/// log probabilities, separated by commas.
+pub(super) fn text_fields(annotations: &str, tokens: &str) -> String {
+    [",\"annotations\":", annotations, ",\"logprobs\":[", tokens, "]"].concat()
 }
 
 /// Returns the data of an image, for an entry of `images`. `None` for one that is elsewhere.

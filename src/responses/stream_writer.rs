@@ -201,15 +201,14 @@ impl ResponsesStreamWriter {
         let OpenItem::Message(message) = &mut self.open else { return };
         let [_, _, delta, _] = kind.names();
         message.text.push_str(text.escaped());
-        let logprobs = logprobs.and_then(token_logprobs).unwrap_or("[]");
-        let tokens = logprobs.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
-        if let Some(tokens) = tokens.filter(|tokens| !tokens.trim().is_empty()) {
-            let separator = if message.logprobs.is_empty() { "" } else { "," };
-            message.logprobs.extend([separator, tokens]);
-        }
         match kind {
-            PartKind::Text => self.events.write_delta(delta, text, &[",\"logprobs\":", logprobs]),
-            PartKind::Refusal => self.events.write_delta(delta, text, &[]),
+            PartKind::Text => {
+                let tokens = logprobs.map(token_logprobs).unwrap_or_default();
+                let more = [",\"logprobs\":[", &tokens, "]"];
+                self.events.write_text(delta, "delta", text, more);
+                message.add_logprobs(&tokens);
+            }
+            PartKind::Refusal => self.events.write_text(delta, "delta", text, NOTHING),
         }
     }
 
@@ -241,11 +240,11 @@ impl ResponsesStreamWriter {
     fn close_part(&mut self, message: &mut OpenMessage) {
         let text = Text::from_escaped(&std::mem::take(&mut message.text));
         let [_, key, _, done] = message.kind.names();
-        let logprobs = match message.kind {
-            PartKind::Text => [",\"logprobs\":[", &message.logprobs, "]"].concat(),
-            PartKind::Refusal => String::new(),
+        let more = match message.kind {
+            PartKind::Text => [",\"logprobs\":[", &*message.logprobs, "]"],
+            PartKind::Refusal => NOTHING,
         };
-        self.events.write_text(done, key, &text, &logprobs);
+        self.events.write_text(done, key, &text, more);
         separate(&mut message.parts);
         let start = message.parts.len();
         let mut part = Vec::new();
@@ -266,12 +265,14 @@ impl ResponsesStreamWriter {
         }
         if let OpenItem::Reasoning { summary } = &mut self.open {
             summary.push_str(text.escaped());
-            self.events.write_delta("response.reasoning_summary_text.delta", text, &[]);
+            let kind = "response.reasoning_summary_text.delta";
+            self.events.write_text(kind, "delta", text, NOTHING);
         }
     }
 
     fn close_reasoning(&mut self, summary: &Text<'_>) {
-        self.events.write_text("response.reasoning_summary_text.done", "text", summary, "");
+        let kind = "response.reasoning_summary_text.done";
+        self.events.write_text(kind, "text", summary, NOTHING);
         let part = summary_part(summary.escaped());
         self.events.write_part("response.reasoning_summary_part.done", &part);
         let carried = self.take_details();
@@ -364,7 +365,8 @@ impl ResponsesStreamWriter {
     }
 
     fn write_arguments_delta(&mut self, text: &Text<'_>) {
-        self.events.write_delta("response.function_call_arguments.delta", text, &[]);
+        let kind = "response.function_call_arguments.delta";
+        self.events.write_text(kind, "delta", text, NOTHING);
     }
 
     /// Writes the end of a call. The input of a custom tool comes as one delta, because it is known
@@ -378,11 +380,12 @@ impl ResponsesStreamWriter {
             }
             CallKind::Function => "response.function_call_arguments.done",
             CallKind::Custom => {
-                self.events.write_delta("response.custom_tool_call_input.delta", &text, &[]);
+                let kind = "response.custom_tool_call_input.delta";
+                self.events.write_text(kind, "delta", &text, NOTHING);
                 "response.custom_tool_call_input.done"
             }
         };
-        self.events.write_text(done, call.kind.text_key(), &text, "");
+        self.events.write_text(done, call.kind.text_key(), &text, NOTHING);
         self.end_item(&OutputItem::Call { call, text: &text }, status);
     }
 
@@ -439,6 +442,9 @@ impl ResponsesStreamWriter {
         self.write_response(kind, outcome);
     }
 }
+
+/// No further fields of an event.
+const NOTHING: [&str; 3] = ["", "", ""];
 
 /// Returns the part of a summary. The text is escaped.
 fn summary_part(text: &str) -> Vec<u8> {

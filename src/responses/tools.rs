@@ -58,6 +58,7 @@ fn add_tools<'a>(
                     Some(namespace) => namespaces::joined(namespace, &name),
                     None => name,
                 };
+                leave_out_rest(translation, &fields);
                 tools.push(ClientTool { name, fields });
             }
             "namespace" if namespace.is_none() => {
@@ -68,6 +69,18 @@ fn add_tools<'a>(
             }
             "" => translation.add_invalid(&path, "must be a tool with a type"),
             kind => translation.leave_out("tools", kind),
+        }
+    }
+}
+
+/// Fields of a tool that the chat API has.
+const TOOL_KEYS: [&str; 6] = ["type", "name", "description", "parameters", "strict", "format"];
+
+/// Reports the fields of a tool that the chat API does not have, except for those that ask for nothing.
+fn leave_out_rest(translation: &mut InletTranslation, tool: &ObjectFields<'_>) {
+    for (key, raw) in tool.iter().filter(|(key, _)| !TOOL_KEYS.contains(key)) {
+        if !matches!(raw.get(), "null" | "false") {
+            translation.leave_out("tools", key);
         }
     }
 }

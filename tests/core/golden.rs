@@ -39,7 +39,9 @@ fn every_case_gives_its_output() {
 #[cfg(not(target_family = "wasm"))]
 fn every_file_is_a_case() {
     let named: Vec<String> = CASES.iter().map(|(name, _)| format!("{name}.json")).collect();
-    for schema in ["openai", "anthropic", "gemini", "messages", "responses", "embeddings"] {
+    let folders = ["openai", "openai-responses", "anthropic", "gemini"];
+    let inlets = ["messages", "responses", "embeddings"];
+    for schema in folders.into_iter().chain(inlets) {
         let folder = format!("{}/tests/golden/{schema}", env!("CARGO_MANIFEST_DIR"));
         for file in std::fs::read_dir(folder).unwrap() {
             let name = format!("{schema}/{}", file.unwrap().file_name().to_str().unwrap());
@@ -139,6 +141,8 @@ fn any_answer(sent: &Value) -> Value {
         "data": vec![json!({"embedding": [0.5]}); inputs],
         "embeddings": vec![json!({"values": [0.5]}); inputs],
         "choices": [{"message": {"tool_calls": [{"id": "c", "function": {"name": "f"}}]}}],
+        "status": "completed",
+        "output": [{"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"}],
         "content": [{"type": "tool_use", "id": "c", "name": "f", "input": {}}],
         "candidates": [{"content": {"parts": [{"functionCall": {"name": "f"}}]}, "finishReason": "STOP"}],
     })

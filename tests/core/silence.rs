@@ -12,6 +12,7 @@ use testkit::play;
 const GPT: &str = "gpt-4.1";
 const CLAUDE: &str = "claude-sonnet-4-6";
 const GEMINI: &str = "gemini-2.5-flash";
+const RESPONSES: &str = "gpt-5.5";
 
 fn message(message: &Value, finish: &str) -> Value {
     json!({"choices": [{"index": 0, "message": message, "finish_reason": finish}]})
@@ -30,6 +31,20 @@ fn claude(content: &Value, stop: &str) -> Value {
     json!({"content": content, "stop_reason": stop, "usage": {"input_tokens": 5}})
 }
 
+fn response(output: &Value) -> Value {
+    json!({"status": "completed", "output": output, "usage": {"input_tokens": 5}})
+}
+
+fn output_text(text: &str) -> Value {
+    json!({"type": "message", "content": [{"type": "output_text", "text": text}]})
+}
+
+/// The last event of a stream.
+fn ended(status: &str, details: Value) -> Value {
+    let response = json!({"status": status, "output": [], "incomplete_details": details});
+    json!({"type": format!("response.{status}"), "response": response})
+}
+
 #[test]
 fn an_answer_that_says_nothing_is_reported_and_passed_on() {
     let cases = [
@@ -42,6 +57,9 @@ fn an_answer_that_says_nothing_is_reported_and_passed_on() {
         (GEMINI, candidate(&json!([]), "STOP")),
         (GEMINI, candidate(&json!([{"text": "", "thoughtSignature": "c2ln"}]), "STOP")),
         (GEMINI, json!({"candidates": [{"content": {}, "finishReason": "STOP"}]})),
+        (RESPONSES, response(&json!([]))),
+        (RESPONSES, response(&json!([output_text("")]))),
+        (RESPONSES, response(&json!([{"type": "reasoning", "encrypted_content": "x"}]))),
     ];
     for (model, said) in cases {
         let got = play::answer(model, &said);
@@ -73,6 +91,12 @@ fn a_stream_that_says_nothing_is_reported_and_passed_on() {
         (GEMINI, json!([candidate(&json!([{"text": ""}]), "STOP")])),
         (GEMINI, json!([candidate(&json!([{"text": "", "thoughtSignature": "c2ln"}]), "STOP")])),
         (GEMINI, json!([{"candidates": [{"content": {}}]}, candidate(&json!([]), "STOP")])),
+        (RESPONSES, json!([ended("completed", Value::Null)])),
+        (
+            RESPONSES,
+            json!([{"type": "response.output_text.delta", "delta": ""},
+            ended("completed", Value::Null)]),
+        ),
     ];
     for (model, said) in cases {
         let got = play::stream(model, &said);
@@ -99,6 +123,8 @@ fn an_end_with_another_reason_or_with_thoughts_says_something() {
         (GEMINI, candidate(&json!([]), "MAX_TOKENS")),
         (GEMINI, candidate(&json!([]), "SAFETY")),
         (GEMINI, candidate(&json!([{"text": "Hm", "thought": true}]), "STOP")),
+        (RESPONSES, json!({"status": "incomplete", "output": []})),
+        (RESPONSES, response(&json!([{"type": "reasoning", "summary": [{"text": "Hm"}]}]))),
     ];
     for (model, said) in cases {
         let got = play::answer(model, &said);
@@ -108,6 +134,12 @@ fn an_end_with_another_reason_or_with_thoughts_says_something() {
         (GPT, json!([chunk(&json!({"content": ""}), Some("length"))])),
         (GPT, json!([chunk(&json!({"reasoning": "Hm"}), None), chunk(&json!({}), Some("stop"))])),
         (GEMINI, json!([candidate(&json!([]), "MAX_TOKENS")])),
+        (RESPONSES, json!([ended("incomplete", json!({"reason": "max_output_tokens"}))])),
+        (
+            RESPONSES,
+            json!([{"type": "response.reasoning_text.delta", "delta": "Hm"},
+            ended("completed", Value::Null)]),
+        ),
     ];
     for (model, said) in streams {
         let got = play::stream(model, &said);

@@ -11,6 +11,7 @@ use testkit::play::{self, Got};
 const GPT: &str = "gpt-4.1";
 const CLAUDE: &str = "claude-sonnet-4-6";
 const GEMINI: &str = "gemini-2.5-flash";
+const RESPONSES: &str = "gpt-5.5";
 
 const OSLO: &str = r#"{"city":"Oslo"}"#;
 const ROME: &str = r#"{"city":"Rome"}"#;
@@ -114,6 +115,69 @@ fn pieces_of_openais_streams_go_to_their_calls() {
     ];
     for said in cases {
         let got = play::stream(GPT, &said);
+        assert_eq!((got.status, got.reason.as_deref()), (200, None), "{said}");
+        assert_eq!(joined(&got), expected(&[("f", OSLO), ("g", ROME)]), "{said}");
+    }
+}
+
+fn item(id: &str, name: &str, arguments: &Value) -> Value {
+    json!({"type": "function_call", "call_id": id, "name": name, "arguments": arguments})
+}
+
+fn added(index: u64, id: &str, name: &str) -> Value {
+    let item = item(id, name, &json!(""));
+    json!({"type": "response.output_item.added", "output_index": index, "item": item})
+}
+
+fn piece(index: u64, text: &str) -> Value {
+    let kind = "response.function_call_arguments.delta";
+    json!({"type": kind, "output_index": index, "delta": text})
+}
+
+fn done(index: u64, item: &Value) -> Value {
+    json!({"type": "response.output_item.done", "output_index": index, "item": item})
+}
+
+fn completed() -> Value {
+    json!({"type": "response.completed", "response": {"status": "completed", "output": []}})
+}
+
+#[test]
+fn pieces_of_responses_go_to_their_calls() {
+    let (oslo, rome) = (item("a", "f", &json!(OSLO)), item("b", "g", &json!(ROME)));
+    let (f, g) = (added(0, "a", "f"), added(1, "b", "g"));
+    let (start, end) = OSLO.split_at(4);
+    let cases = [
+        json!([
+            f,
+            piece(0, start),
+            piece(0, end),
+            done(0, &oslo),
+            g,
+            piece(1, ROME),
+            done(1, &rome)
+        ]),
+        json!([
+            f,
+            g,
+            piece(1, ROME),
+            piece(0, start),
+            piece(0, end),
+            done(0, &oslo),
+            done(1, &rome)
+        ]),
+        json!([f, done(0, &oslo), g, done(1, &rome)]),
+        json!([f, piece(0, OSLO), g, piece(1, ROME)]),
+        json!([
+            {"type": "response.output_item.added", "output_index": 0, "item": oslo},
+            done(0, &oslo),
+            g,
+            done(1, &item("b", "g", &json!({"city": "Rome"})))
+        ]),
+    ];
+    for mut said in cases {
+        said.as_array_mut().unwrap().push(completed());
+        let got = play::stream(RESPONSES, &said);
         assert_eq!((got.status, got.reason.as_deref()), (200, None), "{said}");
         assert_eq!(joined(&got), expected(&[("f", OSLO), ("g", ROME)]), "{said}");
     }
@@ -227,6 +291,8 @@ fn stray_streams() -> Vec<(&'static str, Value)> {
         (GEMINI, json!([call(json!({"args": {"x": 1}}))])),
         (GEMINI, json!([call(json!({"name": "", "args": {"x": 1}}))])),
         (GEMINI, json!([call(json!({"name": "f", "args": [1]}))])),
+        (RESPONSES, json!([added(0, "a", ""), completed()])),
+        (RESPONSES, json!([piece(0, OSLO), completed()])),
     ]
 }
 
@@ -243,6 +309,7 @@ fn a_stray_piece_after_the_first_content_is_an_error_event() {
     for (model, mut said) in stray_streams() {
         let content = match model {
             GPT => json!({"choices": [{"index": 0, "delta": {"content": "Hi"}}]}),
+            RESPONSES => json!({"type": "response.output_text.delta", "delta": "Hi"}),
             CLAUDE => json!({"type": "content_block_delta", "index": 5,
                 "delta": {"type": "text_delta", "text": "Hi"}}),
             _ => candidate(&json!([{"text": "Hi"}]), None),
@@ -282,6 +349,14 @@ fn calls_of_an_answer_are_whole() {
                 Some("STOP"),
             ),
         ),
+        (
+            RESPONSES,
+            json!({"output": [item("a", "f", &json!(OSLO)), item("b", "g", &json!(ROME))]}),
+        ),
+        (
+            RESPONSES,
+            json!({"output": [item("a", "f", &args("Oslo")), item("b", "g", &json!(ROME))]}),
+        ),
     ];
     for (model, said) in cases {
         let got = play::answer(model, &said);
@@ -309,6 +384,8 @@ fn an_answer_with_a_call_that_cannot_be_made_fails_the_attempt() {
         (GEMINI, gemini(json!({"args": {"x": 1}}))),
         (GEMINI, gemini(json!({"name": "", "args": {"x": 1}}))),
         (GEMINI, gemini(json!({"name": "f", "args": "x"}))),
+        (RESPONSES, json!({"output": [item("a", "", &json!(OSLO))]})),
+        (RESPONSES, json!({"output": [{"type": "custom_tool_call", "input": "x"}]})),
     ];
     for (model, said) in cases {
         let got = play::answer(model, &said);

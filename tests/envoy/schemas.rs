@@ -6,8 +6,9 @@ use testkit::client::Answer;
 use testkit::envoy::marker;
 
 /// A model, where it is asked in one piece and as a stream, and its name there.
-const SCHEMAS: [(&str, [&str; 2], &str); 5] = [
+const SCHEMAS: [(&str, [&str; 2], &str); 6] = [
     ("gpt", ["/v1/chat/completions"; 2], "gpt-upstream"),
+    ("responses", ["/v1/responses"; 2], "responses-upstream"),
     ("claude", ["/v1/messages"; 2], "claude-upstream"),
     (
         "gemini",
@@ -156,6 +157,18 @@ fn assert_second_turn(model: &str, sent: &Value) {
             assert_eq!(call["input"], json!({"location": "Paris"}), "{sent}");
             assert_eq!(sent["messages"][2]["content"][0]["tool_use_id"], call["id"], "{sent}");
         }
+        "responses" => {
+            let [_, thought, call, result] = &sent["input"].as_array().expect("items")[..] else {
+                panic!("a thought, a call and its result: {sent}");
+            };
+            assert_eq!(thought["type"], "reasoning", "{sent}");
+            let encrypted = thought["encrypted_content"].as_str().expect("a text");
+            assert!(encrypted.starts_with("gAAAAABzY3JpcHRlZC1"), "{sent}");
+            assert_eq!(call["arguments"], r#"{"location":"Paris"}"#, "{sent}");
+            assert_eq!(result["call_id"], call["call_id"], "{sent}");
+            assert_eq!(sent["reasoning"]["effort"], "high", "{sent}");
+            assert_eq!(sent["store"], false, "{sent}");
+        }
         "gemini" => {
             let call = &sent["contents"][1]["parts"][0];
             assert_eq!(call["functionCall"]["args"], json!({"location": "Paris"}), "{sent}");
@@ -251,6 +264,7 @@ fn an_error_in_a_stream_is_an_answer_before_content_and_an_event_after() {
     // The provider's own late fault, and how many events it has sent with the first word.
     let cases = [
         ("gpt", 2, 502, "upstream_error"),
+        ("responses", 5, 502, "upstream_error"),
         ("claude", 3, 503, "overloaded"),
         ("gemini", 1, 503, "overloaded"),
         ("vertex-claude", 3, 503, "overloaded"),

@@ -72,6 +72,10 @@ decoders! {
     openai_answers: answer of "answer" in "openai",
     openai_streams: stream of "stream" in "openai",
     openai_errors: error of "answer" in "openai",
+    openai_responses_requests: request of "request" in "openai-responses",
+    openai_responses_answers: answer of "answer" in "openai-responses",
+    openai_responses_streams: stream of "stream" in "openai-responses",
+    openai_responses_errors: error of "answer" in "openai-responses",
     anthropic_requests: request of "request" in "anthropic",
     anthropic_answers: answer of "answer" in "anthropic",
     anthropic_streams: stream of "stream" in "anthropic",
@@ -130,7 +134,7 @@ impl Asked {
 
 fn cases(schema: &str, key: &str) -> Vec<Case> {
     let mut found = Vec::new();
-    for (_, text) in CASES.iter().filter(|(name, _)| name.starts_with(schema)) {
+    for (_, text) in CASES.iter().filter(|(name, _)| folder(name) == schema) {
         let document: Value = serde_json::from_str(text).unwrap();
         let pairs = document.as_array().cloned().unwrap_or_else(|| vec![document]);
         let inputs = pairs.iter().map(|pair| &pair["input"]);
@@ -141,6 +145,11 @@ fn cases(schema: &str, key: &str) -> Vec<Case> {
         found.extend(inputs.filter_map(|input| Some((asked(input), input.get(key)?.clone()))));
     }
     found
+}
+
+/// The folder of a golden case: an API schema.
+fn folder(name: &str) -> &str {
+    name.split_once('/').unwrap().0
 }
 
 /// Plays rounds, each with a seed of its own, until there were enough or the time is up.

@@ -1,7 +1,7 @@
 """What the tests of all SDKs send."""
 
 # One model of each API schema: OpenAI's, Anthropic's, Gemini's.
-SCHEMAS = ["gpt", "claude", "gemini"]
+SCHEMAS = ["gpt", "responses", "claude", "gemini"]
 
 # A tool.
 LOOK = {

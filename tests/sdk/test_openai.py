@@ -127,7 +127,8 @@ def test_two_turns_with_a_tool(client, gateway, model, streams):
     assert second.message.content
     # What the provider signed goes through the SDK and back.
     sent = gateway.journal_about(marker)[1]["body"]
-    signed = {"claude": '"signature":"EqQB', "gemini": '"thoughtSignature":"CiRz'}
+    signed = {"claude": '"signature":"EqQB', "gemini": '"thoughtSignature":"CiRz',
+              "responses": '"encrypted_content":"gAAA'}
     assert signed.get(model, "") in sent
 
 
@@ -252,7 +253,8 @@ def test_a_stream_that_breaks_off_raises(client, model, events, code):
 def test_models_are_listed(client, gateway):
     models = client.models.list()
     vertex = ["vertex-claude", "vertex-gemini"]
-    names = ["claude", "gemini", "gpt", "kimi", "oss", "qwen", "router", *vertex, "worldly"]
+    ours = ["claude", "gemini", "gpt", "kimi", "oss", "qwen", "responses", "router"]
+    names = [*ours, "vectors", "vectors-gemini", *vertex, "worldly"]
     assert [model.id for model in models] == names
     assert models.data[2].owned_by == "openai"
     eu = client.with_options(base_url=gateway.eu).models.list()

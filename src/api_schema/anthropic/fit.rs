@@ -73,7 +73,7 @@ pub(crate) fn fit<'q>(
 /// it thinks or is held to a schema: guides *Extended thinking* and *Structured outputs*.
 fn allows_prefill(fit: &Fit<'_>, target: &Target<'_>, thinking: ThinkingMode) -> bool {
     let is_free = fit.value(Parameter::ResponseFormat).is_none();
-    let continues = target.model.continues_assistant(target.provider.api_schema);
+    let continues = target.model.continues_assistant(target.endpoint.api_schema);
     continues && is_free && !thinking.is_enabled()
 }
 

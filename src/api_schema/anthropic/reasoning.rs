@@ -12,6 +12,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::{
+    api_schema::raw_items::raw_items,
     chat::{message::Message, text::Text},
     json::Object,
 };
@@ -67,16 +68,11 @@ struct WireThinkingBlock<'a> {
 
 /// Returns the thinking blocks of a message that are Claude's own.
 pub(super) fn thinking_blocks<'q>(message: &Message<'q>) -> Vec<ThinkingBlock<'q>> {
-    let details: Vec<_> = items(message.reasoning_details).filter_map(from_detail).collect();
+    let details: Vec<_> = raw_items(message.reasoning_details).filter_map(from_detail).collect();
     if !details.is_empty() {
         return details;
     }
-    items(message.thinking_blocks).filter_map(from_block).collect()
-}
-
-fn items(raw: Option<&RawValue>) -> impl Iterator<Item = &RawValue> {
-    let items: Option<Vec<&RawValue>> = raw.and_then(|raw| serde_json::from_str(raw.get()).ok());
-    items.into_iter().flatten()
+    raw_items(message.thinking_blocks).filter_map(from_block).collect()
 }
 
 fn from_block(raw: &RawValue) -> Option<ThinkingBlock<'_>> {

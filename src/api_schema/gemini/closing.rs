@@ -17,7 +17,7 @@ pub(super) fn closing_message(
     request: &Request<'_>,
     target: &Target<'_>,
 ) -> Option<ClosingMessage> {
-    if target.model.continues_assistant(target.provider.api_schema) {
+    if target.model.continues_assistant(target.endpoint.api_schema) {
         return None;
     }
     let messages = request.messages.as_slice();

@@ -4,8 +4,9 @@
 use super::wire::UsageMetadata;
 use crate::{
     api_schema::{
-        embeddings::{ProviderEmbeddings, answer_fields, items},
+        embeddings::{ProviderEmbeddings, answer_fields},
         origin::ResponseContext,
+        raw_items::raw_items,
         translation::TranslationInput,
     },
     chat::{error::Error, object::ObjectFields, text::Text},
@@ -62,7 +63,7 @@ pub(crate) fn embeddings<'b>(
     origin: ResponseContext<'_>,
 ) -> Result<ProviderEmbeddings<'b>, Error> {
     let fields = answer_fields(body, origin)?;
-    let several = items(fields.get("embeddings"));
+    let several = raw_items(fields.get("embeddings"));
     let entries = fields.get("embedding").into_iter().chain(several);
     let vectors =
         entries.filter_map(|entry| Some((None, ObjectFields::read(entry)?.get("values")?)));

@@ -5,10 +5,9 @@
 use std::{borrow::Cow, collections::BTreeMap};
 
 use serde::Deserialize;
-use serde_json::value::RawValue;
 
 use crate::{
-    api_schema::data_url::is_base64,
+    api_schema::{data_url::is_base64, raw_items::raw_items},
     chat::{
         message::{Message, ToolCall},
         text::Text,
@@ -68,9 +67,7 @@ impl Signatures {
     /// Reads a message's `reasoning_details`. Skips entries of other providers, and malformed ones.
     pub(super) fn read(message: &Message<'_>) -> Self {
         let mut signatures = Self::default();
-        let raw = message.reasoning_details;
-        let details = raw.and_then(|raw| serde_json::from_str::<Vec<&RawValue>>(raw.get()).ok());
-        for raw in details.into_iter().flatten() {
+        for raw in raw_items(message.reasoning_details) {
             if let Ok(EncryptedDetail { data, id, format }) = serde_json::from_str(raw.get())
                 && format.is_none_or(|format| format == FORMAT)
             {

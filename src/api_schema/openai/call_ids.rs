@@ -13,13 +13,13 @@ const MAX_LENGTH: usize = 40;
 
 /// The replacements of ids that are too long, for the calls of a conversation and for their results.
 #[derive(Debug, Default)]
-pub(super) struct CallIds {
+pub(in crate::api_schema) struct CallIds {
     sent: BTreeMap<String, String>,
 }
 
 impl CallIds {
     /// Finds a replacement for every id that is too long. None is equal to another id.
-    pub(super) fn new(messages: &[Message<'_>]) -> Self {
+    pub(in crate::api_schema) fn new(messages: &[Message<'_>]) -> Self {
         let calls = messages.iter().flat_map(|message| message.tool_calls.iter().flatten());
         let ids = calls.map(|call| call.id.decode());
         let (long, short): (Vec<_>, Vec<_>) = ids.partition(|id| id.chars().count() > MAX_LENGTH);
@@ -39,7 +39,7 @@ impl CallIds {
     }
 
     /// Returns the id to send for a client's id.
-    pub(super) fn sent<'t>(&self, id: &Text<'t>) -> Text<'t> {
+    pub(in crate::api_schema) fn sent<'t>(&self, id: &Text<'t>) -> Text<'t> {
         if self.sent.is_empty() {
             return id.clone();
         }

@@ -12,12 +12,12 @@ use crate::{
         request::Request,
         text::Text,
     },
-    config::Target,
+    config::{ApiSchema, Target},
     fit::closing_message::ClosingMessage,
 };
 
 /// Message that is sent.
-pub(super) enum ListedMessage<'q, 'a> {
+pub(in crate::api_schema) enum ListedMessage<'q, 'a> {
     /// Instruction at the beginning.
     Instruction(Text<'static>),
     /// First message of the request, with an instruction at its end.
@@ -35,7 +35,7 @@ pub(super) enum ListedMessage<'q, 'a> {
 }
 
 /// Images, files and audio of one result.
-pub(super) struct ResultMedia<'q, 'a> {
+pub(in crate::api_schema) struct ResultMedia<'q, 'a> {
     /// The name of the function that returned them.
     pub(super) function: Text<'a>,
     pub(super) parts: Vec<&'q Part<'a>>,
@@ -57,15 +57,22 @@ struct ListBuilder<'q, 'a> {
     keeps_media: bool,
 }
 
+/// Returns true if images, files and audio of results stay in the results: the server may accept them
+/// there, or the API schema has a place for them.
+pub(super) fn keeps_media(target: &Target<'_>) -> bool {
+    let has_place = target.endpoint.api_schema == ApiSchema::OpenAiResponses;
+    has_place || target.provider.forward_unknown
+}
+
 /// Returns the messages that are sent for those of a request.
-pub(super) fn listed_messages<'q, 'a>(
+pub(in crate::api_schema) fn listed_messages<'q, 'a>(
     input: &TranslationInput<'q, 'a>,
 ) -> Vec<ListedMessage<'q, 'a>> {
     let mut builder = ListBuilder {
         listed: Vec::with_capacity(input.request.messages.len() + 1),
         calls: PendingCalls::default(),
         media: Vec::new(),
-        keeps_media: input.target.provider.forward_unknown,
+        keeps_media: keeps_media(&input.target),
     };
     let (results, others): (Vec<_>, Vec<_>) =
         input.request.messages.iter().partition(|message| message.is_result());
@@ -140,7 +147,7 @@ pub(super) fn closing_message(
     request: &Request<'_>,
     target: &Target<'_>,
 ) -> Option<ClosingMessage> {
-    if target.model.continues_assistant(target.provider.api_schema) {
+    if target.model.continues_assistant(target.endpoint.api_schema) {
         return None;
     }
     let mut closing = ClosingMessage::Continue;

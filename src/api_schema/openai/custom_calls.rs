@@ -6,14 +6,18 @@ use crate::{api_schema::tool_call_pieces::CallPiece, chat::text::Text};
 
 /// The call of a custom tool that a stream is in.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct CustomCalls {
+pub(in crate::api_schema) struct CustomCalls {
     /// The choice and the number of the call.
     open: Option<(usize, Option<usize>)>,
 }
 
 impl CustomCalls {
     /// Returns the pieces that an entry of `tool_calls` stands for.
-    pub(super) fn read<'d>(&mut self, choice: usize, wire: WireCall<'d>) -> Vec<CallPiece<'d>> {
+    pub(in crate::api_schema) fn read<'d>(
+        &mut self,
+        choice: usize,
+        wire: WireCall<'d>,
+    ) -> Vec<CallPiece<'d>> {
         let (number, id) = (wire.index.map(to_index), wire.id.clone());
         let is_filled = |name: &Text<'_>| !name.is_empty();
         let mut begun = None;
@@ -37,7 +41,7 @@ impl CustomCalls {
     }
 
     /// Returns the piece that ends the call.
-    pub(super) fn end(&mut self) -> Option<CallPiece<'static>> {
+    pub(in crate::api_schema) fn end(&mut self) -> Option<CallPiece<'static>> {
         let (choice, number) = self.open.take()?;
         let arguments = Some(Text::new("\"}"));
         Some(CallPiece { choice, number, arguments, ..CallPiece::default() })

@@ -4,8 +4,9 @@ use serde_json::value::RawValue;
 
 use crate::{
     api_schema::{
-        embeddings::{ProviderEmbeddings, answer_fields, items},
+        embeddings::{ProviderEmbeddings, answer_fields},
         origin::ResponseContext,
+        raw_items::raw_items,
         translation::TranslationInput,
     },
     chat::{error::Error, object::ObjectFields, text::Text, usage::Usage},
@@ -46,7 +47,7 @@ pub(crate) fn embeddings<'b>(
     origin: ResponseContext<'_>,
 ) -> Result<ProviderEmbeddings<'b>, Error> {
     let fields = answer_fields(body, origin)?;
-    let entries = items(fields.get("data")).into_iter().filter_map(ObjectFields::read);
+    let entries = raw_items(fields.get("data")).filter_map(ObjectFields::read);
     let vectors = entries.filter_map(|entry| {
         let index = entry.get("index").and_then(|index| index.get().parse().ok());
         Some((index, entry.get("embedding")?))

@@ -12,7 +12,7 @@ use crate::{
 
 /// Adds the instruction that a request needs to its messages: to the first one, if that is an
 /// instruction itself, because some chat templates allow a single system message.
-pub(super) fn add_instruction<'q, 'a>(
+pub(in crate::api_schema) fn add_instruction<'q, 'a>(
     listed: &mut Vec<ListedMessage<'q, 'a>>,
     input: &TranslationInput<'q, 'a>,
 ) {

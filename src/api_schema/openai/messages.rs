@@ -275,7 +275,9 @@ fn role(role: Role, provider: &Provider) -> &'static str {
 }
 
 /// Returns the name of the speaker or of the function, unless it is empty.
-fn non_empty_name<'m, 'a>(message: &'m Message<'a>) -> Option<&'m Text<'a>> {
+pub(in crate::api_schema) fn non_empty_name<'m, 'a>(
+    message: &'m Message<'a>,
+) -> Option<&'m Text<'a>> {
     message.name.as_ref().filter(|name| !name.is_empty())
 }
 
@@ -291,7 +293,11 @@ fn write_text(out: &mut Vec<u8>, text: &Text<'_>, prefix: Option<&Text<'_>>) {
 }
 
 /// Writes several texts as one string.
-fn write_texts(out: &mut Vec<u8>, texts: &[&Text<'_>], prefix: Option<&Text<'_>>) {
+pub(in crate::api_schema) fn write_texts(
+    out: &mut Vec<u8>,
+    texts: &[&Text<'_>],
+    prefix: Option<&Text<'_>>,
+) {
     out.push(b'"');
     if let Some(name) = prefix {
         out.extend_from_slice(name.escaped().as_bytes());
@@ -304,7 +310,7 @@ fn write_texts(out: &mut Vec<u8>, texts: &[&Text<'_>], prefix: Option<&Text<'_>>
 }
 
 /// Returns the text of a text part. Ignores a `text` in a part of another type.
-fn plain_text<'p, 'a>(part: &'p Part<'a>) -> Option<&'p Text<'a>> {
+pub(in crate::api_schema) fn plain_text<'p, 'a>(part: &'p Part<'a>) -> Option<&'p Text<'a>> {
     part.text.as_ref().filter(|_| part.kind == "text")
 }
 

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// The rules for names. OpenAI's API reference, *Create chat completion*, `tools[].function.name`.
-pub(super) const RULES: NameRules =
+pub(in crate::api_schema) const RULES: NameRules =
     NameRules { max_length: 64, marks: "_-", first: FirstCharacter::Any };
 
 /// Returns true if the provider gets tools unchanged.
@@ -69,7 +69,7 @@ pub(super) fn write_tools(out: &mut Vec<u8>, input: &TranslationInput<'_, '_>, n
 }
 
 /// Returns true if the model receives custom tools as such.
-pub(super) fn takes_custom_tools(target: &Target<'_>) -> bool {
+pub(in crate::api_schema) fn takes_custom_tools(target: &Target<'_>) -> bool {
     target.model.custom_tools || forwards_tools(target.provider)
 }
 
@@ -131,7 +131,10 @@ fn write_allowed(
 }
 
 /// Returns the type under which a tool is sent.
-fn kind_of(name: &Text<'_>, input: &TranslationInput<'_, '_>) -> &'static str {
+pub(in crate::api_schema) fn kind_of(
+    name: &Text<'_>,
+    input: &TranslationInput<'_, '_>,
+) -> &'static str {
     let mut custom = input.request.custom_tools();
     let is_custom = custom.any(|own| own.decode() == name.decode());
     if is_custom && takes_custom_tools(&input.target) { "custom" } else { "function" }

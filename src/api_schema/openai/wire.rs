@@ -99,25 +99,25 @@ struct WirePart<'a> {
 }
 
 #[derive(Deserialize)]
-pub(super) struct WireCall<'a> {
+pub(in crate::api_schema) struct WireCall<'a> {
     #[serde(default, deserialize_with = "lenient")]
-    pub(super) index: Option<u64>,
+    pub(in crate::api_schema) index: Option<u64>,
     #[serde(borrow, default, deserialize_with = "lenient")]
-    pub(super) id: Option<Text<'a>>,
+    pub(in crate::api_schema) id: Option<Text<'a>>,
     #[serde(borrow, default)]
-    pub(super) function: Option<WireFunction<'a>>,
+    pub(in crate::api_schema) function: Option<WireFunction<'a>>,
     /// The call of a custom tool.
     #[serde(borrow, default, deserialize_with = "lenient")]
-    pub(super) custom: Option<WireCustomCall<'a>>,
+    pub(in crate::api_schema) custom: Option<WireCustomCall<'a>>,
 }
 
 /// Call of a custom tool.
 #[derive(Deserialize)]
-pub(super) struct WireCustomCall<'a> {
+pub(in crate::api_schema) struct WireCustomCall<'a> {
     #[serde(borrow, default)]
-    pub(super) name: Option<Text<'a>>,
+    pub(in crate::api_schema) name: Option<Text<'a>>,
     #[serde(borrow, default)]
-    pub(super) input: Option<Text<'a>>,
+    pub(in crate::api_schema) input: Option<Text<'a>>,
 }
 
 impl<'a> WireCall<'a> {
@@ -126,8 +126,21 @@ impl<'a> WireCall<'a> {
         Self { index, id: None, function: Some(function), custom: None }
     }
 
+    /// Removes the arguments.
+    pub(in crate::api_schema) fn take_arguments(&mut self) {
+        self.function.iter_mut().for_each(|function| function.arguments = None);
+        self.custom.iter_mut().for_each(|custom| custom.input = None);
+    }
+
+    /// Returns the call as a piece of arguments, without its name.
+    pub(in crate::api_schema) fn into_piece(mut self) -> Self {
+        self.function.iter_mut().for_each(|function| function.name = None);
+        self.custom.iter_mut().for_each(|custom| custom.name = None);
+        self
+    }
+
     /// Returns the name and the arguments. A custom tool is a function with one string, `input`.
-    pub(super) fn into_function(self) -> (Option<Text<'a>>, Option<Text<'a>>) {
+    pub(in crate::api_schema) fn into_function(self) -> (Option<Text<'a>>, Option<Text<'a>>) {
         if let Some(custom) = self.custom {
             return (custom.name, custom.input.as_ref().map(input_to_arguments));
         }
@@ -137,11 +150,11 @@ impl<'a> WireCall<'a> {
 }
 
 #[derive(Deserialize)]
-pub(super) struct WireFunction<'a> {
+pub(in crate::api_schema) struct WireFunction<'a> {
     #[serde(borrow, default)]
-    pub(super) name: Option<Text<'a>>,
+    pub(in crate::api_schema) name: Option<Text<'a>>,
     #[serde(borrow, default)]
-    pub(super) arguments: Option<&'a RawValue>,
+    pub(in crate::api_schema) arguments: Option<&'a RawValue>,
 }
 
 impl Completion<'_> {
@@ -281,12 +294,12 @@ pub(super) fn logprobs(raw: &RawValue) -> Cow<'_, RawValue> {
 }
 
 /// Returns the JSON of an event.
-pub(super) fn raw(data: &[u8]) -> Option<&RawValue> {
+pub(in crate::api_schema) fn raw(data: &[u8]) -> Option<&RawValue> {
     serde_json::from_slice(data).ok()
 }
 
 /// Returns a provider's index as `usize`. An index that does not fit becomes `usize::MAX`, which is
 /// over every bound.
-pub(super) fn to_index(index: u64) -> usize {
+pub(in crate::api_schema) fn to_index(index: u64) -> usize {
     usize::try_from(index).unwrap_or(usize::MAX)
 }

@@ -30,6 +30,9 @@ fn every_field_of_a_model_is_checked() {
     `-_.:@/`
 /models/gpt-4.1/regions/us/upstream_model = "m?key=1"
   models.gpt-4.1.regions.us.upstream_model: found `m?key=1`, allowed: letters, digits and `-_.:@/`
+/models/gpt-4.1/regions/us/api_schema = "gemini"
+  models.gpt-4.1.regions.us.api_schema: found `gemini`, allowed: `openai`, `openai-responses`
+/models/gpt-4.1/regions/us/api_schema = "openai-responses"
 /models/gpt-4.1/max_temperature = 2.1
   models.gpt-4.1.max_temperature: found `2.1`, allowed: a number from 0 to 2
 /models/gpt-4.1/retirement_date = "2026-02-30"
@@ -67,6 +70,41 @@ fn every_field_of_a_model_is_checked() {
     `5m`
 "#,
     );
+}
+
+#[test]
+fn an_endpoint_has_the_api_schema_of_its_provider_or_openais_other_one() {
+    let cases = [
+        (json!({}), Some("openai-responses"), Ok(ApiSchema::OpenAiResponses)),
+        (json!({}), None, Ok(ApiSchema::OpenAi)),
+        (json!({"api_schema": "openai-responses"}), None, Ok(ApiSchema::OpenAiResponses)),
+        (json!({"api_schema": "openai-responses"}), Some("openai"), Ok(ApiSchema::OpenAi)),
+        (json!({"api_schema": "gemini"}), None, Ok(ApiSchema::Gemini)),
+        (json!({"api_schema": "gemini"}), Some("openai"), Err("gemini")),
+        (json!({"quirks": ["max_tokens"]}), Some("openai-responses"), Err("openai")),
+        (json!({"quirks": ["max_tokens"]}), Some("openai"), Ok(ApiSchema::OpenAi)),
+        (json!({"forward_unknown": true}), Some("openai-responses"), Err("openai")),
+    ];
+    for (provider, own, expected) in cases {
+        let mut document = smallest();
+        let fields = document["providers"]["openai"].as_object_mut().unwrap();
+        fields.extend(provider.as_object().unwrap().clone());
+        document["models"]["gpt-4.1"]["regions"]["us"]["api_schema"] = json!(own);
+        let found = Config::parse(&document)
+            .map(|config| config.target("gpt-4.1", Region::Us).unwrap().endpoint.api_schema);
+        let expected = expected.map_err(|schema| {
+            let reason = "the provider has quirks, forward_unknown or another API";
+            format!("allowed: only `{schema}`, because {reason}")
+        });
+        match (found, expected) {
+            (Ok(found), Ok(expected)) => assert_eq!(found, expected, "{provider} {own:?}"),
+            (Err(found), Err(expected)) => {
+                let [found] = &found[..] else { panic!("{found:?}") };
+                assert!(found.to_string().ends_with(&expected), "{found}");
+            }
+            (found, _) => panic!("{found:?} for {provider} {own:?}"),
+        }
+    }
 }
 
 #[test]

@@ -38,7 +38,8 @@ fn every_field_of_a_provider_is_checked() {
     assert_messages(
         r#"
 /providers/openai = {}
-  providers.openai.api_schema: missing, allowed: `openai`, `anthropic` or `gemini`
+  providers.openai.api_schema: missing, allowed: `openai`, `openai-responses`, `anthropic` or
+    `gemini`
   providers.openai.base_url: missing, allowed: an object, `us`, `eu` or `global` to URL
 /providers/openai/base_url = "https://api.openai.com/v1"
   providers.openai.base_url: found `https://api.openai.com/v1`, allowed: an object
@@ -49,6 +50,10 @@ fn every_field_of_a_provider_is_checked() {
 /providers/openai/base_url/us = "https://api.openai.com/v1/chat/completions/"
   providers.openai.base_url: found an object, allowed: URLs without `/chat/completions`, which goes
     after them
+/providers/openai/base_url/us = "https://api.openai.com/v1/responses"
+  providers.openai.base_url: found an object, allowed: URLs without `/responses`, which goes after
+    them
+/providers/openai/api_schema = "openai-responses"
 /providers/openai/key_file = 1
   providers.openai.key_file: found `1`, allowed: a string
 /providers/openai/key_header = "Authorization"

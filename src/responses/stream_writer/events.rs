@@ -6,6 +6,9 @@ use crate::{
     responses::output::{ItemStatus, OutputItem},
 };
 
+/// Length of an event besides its fields, at most.
+const FRAME: usize = 160;
+
 /// Events written and not taken yet.
 #[derive(Debug, Default)]
 pub(super) struct ResponseEvents {
@@ -31,20 +34,16 @@ impl ResponseEvents {
         &self.item_id
     }
 
-    /// Writes an event. `fields` follow its number.
+    /// Writes an event. `fields` follow its number, and have no line breaks.
     pub(super) fn write(&mut self, kind: &str, fields: &[&[u8]]) {
-        let start = self.out.len();
+        let length: usize = fields.iter().map(|field| field.len()).sum();
+        self.out.reserve(length + FRAME);
         for piece in ["event: ", kind, "\ndata: {\"type\":\"", kind, "\",\"sequence_number\":"] {
             self.out.extend_from_slice(piece.as_bytes());
         }
         crate::json::write(&mut self.out, &self.sequence);
         self.sequence += 1;
-        let data = self.out.len();
         fields.iter().for_each(|field| self.out.extend_from_slice(field));
-        // A line break, which can only stand between tokens, would end the event's line.
-        for byte in self.out.iter_mut().skip(data.max(start)).filter(|byte| **byte < b' ') {
-            *byte = b' ';
-        }
         self.out.extend_from_slice(b"}\n\n");
     }
 
@@ -85,16 +84,12 @@ impl ResponseEvents {
         self.place = place;
     }
 
-    /// Writes an event with more of a text. `more` are further fields.
-    pub(super) fn write_delta(&mut self, kind: &str, text: &Text<'_>, more: &[&str]) {
-        self.write_text(kind, "delta", text, &more.concat());
-    }
-
     /// Writes an event with a text. `more` are further fields.
-    pub(super) fn write_text(&mut self, kind: &str, key: &str, text: &Text<'_>, more: &str) {
+    pub(super) fn write_text(&mut self, kind: &str, key: &str, text: &Text<'_>, more: [&str; 3]) {
         let place = std::mem::take(&mut self.place);
-        let pieces = [&*place, ",\"", key, "\":", text.json(), more].map(str::as_bytes);
-        self.write(kind, &pieces);
+        let [first, second, third] = more;
+        let pieces = [&*place, ",\"", key, "\":", text.json(), first, second, third];
+        self.write(kind, &pieces.map(str::as_bytes));
         self.place = place;
     }
 

@@ -69,11 +69,19 @@ impl OpenItem {
 }
 
 impl OpenMessage {
+    /// Adds log probabilities in JSON, separated by commas.
+    pub(super) fn add_logprobs(&mut self, tokens: &str) {
+        if !tokens.is_empty() {
+            let separator = if self.logprobs.is_empty() { "" } else { "," };
+            self.logprobs.extend([separator, tokens]);
+        }
+    }
+
     /// Appends the open part to `out`, with its text or without.
     pub(super) fn write_part(&self, out: &mut Vec<u8>, text: &Text<'_>) {
         let [kind, key, ..] = self.kind.names();
         let more = match self.kind {
-            PartKind::Text => text_fields("[]", &["[", &self.logprobs, "]"].concat()),
+            PartKind::Text => text_fields("[]", &self.logprobs),
             PartKind::Refusal => String::new(),
         };
         write_text_part(out, kind, key, text, &more);

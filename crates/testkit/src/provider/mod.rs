@@ -12,6 +12,7 @@ mod gemini;
 mod gzip;
 mod journal;
 mod openai;
+mod openai_responses;
 mod playback;
 mod reply;
 mod request;

@@ -367,7 +367,8 @@ pub fn error_event(fault: &Fault, events: &mut Events) {
     events.json(&error_value(fault));
 }
 
-fn error_value(fault: &Fault) -> Value {
+/// The error object as JSON.
+pub fn error_value(fault: &Fault) -> Value {
     let (r#type, code) = match fault.status.as_u16() {
         401 => ("invalid_request_error", Some("invalid_api_key")),
         403 => ("permission_error", Some("unsupported_country_region_territory")),

@@ -3,7 +3,7 @@
 use super::answer::{Answer, token};
 use super::events::Events;
 use super::request::Asked;
-use super::{anthropic, embeddings, gemini, openai};
+use super::{anthropic, embeddings, gemini, openai, openai_responses};
 use hyper::StatusCode;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 
@@ -12,6 +12,8 @@ use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 pub enum ApiSchema {
     /// Chat completions.
     OpenAi,
+    /// Responses.
+    OpenAiResponses,
     /// Messages, Vertex AI's spelling of the path included.
     Anthropic,
     /// `generateContent`.
@@ -46,6 +48,8 @@ impl ApiSchema {
         let ends = |suffixes: &[&str]| suffixes.iter().any(|suffix| path.ends_with(suffix));
         if ends(&["/chat/completions"]) {
             Some(Self::OpenAi)
+        } else if ends(&["/responses"]) {
+            Some(Self::OpenAiResponses)
         } else if ends(&["/messages", ":rawPredict", ":streamRawPredict"]) {
             Some(Self::Anthropic)
         } else if ends(&[":generateContent", ":streamGenerateContent"]) {
@@ -62,6 +66,7 @@ impl ApiSchema {
         }
         match self {
             Self::OpenAi => openai::read(body),
+            Self::OpenAiResponses => openai_responses::read(body),
             Self::Anthropic => anthropic::read(path, body),
             Self::Gemini => gemini::read(path, body),
         }
@@ -74,6 +79,7 @@ impl ApiSchema {
         }
         match self {
             Self::OpenAi => openai::whole(answer),
+            Self::OpenAiResponses => openai_responses::whole(answer),
             Self::Anthropic => anthropic::whole(answer),
             Self::Gemini => gemini::whole(answer),
         }
@@ -83,6 +89,7 @@ impl ApiSchema {
     pub fn stream(self, answer: &Answer, events: &mut Events) {
         match self {
             Self::OpenAi => openai::stream(answer, events),
+            Self::OpenAiResponses => openai_responses::stream(answer, events),
             Self::Anthropic => anthropic::stream(answer, events),
             Self::Gemini => gemini::stream(answer, events),
         }
@@ -91,7 +98,7 @@ impl ApiSchema {
     /// The body of an error.
     pub fn error(self, fault: &Fault) -> Vec<u8> {
         match self {
-            Self::OpenAi => openai::error(fault),
+            Self::OpenAi | Self::OpenAiResponses => openai::error(fault),
             Self::Anthropic => anthropic::error(fault),
             Self::Gemini => gemini::error(fault),
         }
@@ -101,7 +108,7 @@ impl ApiSchema {
     /// that something went wrong at its side.
     pub fn late_fault(self) -> Fault {
         Fault::scripted(match self {
-            Self::OpenAi => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::OpenAi | Self::OpenAiResponses => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Anthropic => anthropic::OVERLOADED,
             Self::Gemini => StatusCode::SERVICE_UNAVAILABLE,
         })
@@ -111,6 +118,7 @@ impl ApiSchema {
     pub fn error_event(self, fault: &Fault, events: &mut Events) {
         match self {
             Self::OpenAi => openai::error_event(fault, events),
+            Self::OpenAiResponses => openai_responses::error_event(fault, events),
             Self::Anthropic => anthropic::error_event(fault, events),
             Self::Gemini => gemini::error_event(fault, events),
         }
@@ -120,7 +128,7 @@ impl ApiSchema {
     pub fn ping(self, events: &mut Events) {
         match self {
             Self::Anthropic => anthropic::ping(events),
-            Self::OpenAi | Self::Gemini => events.line(": ping"),
+            Self::OpenAi | Self::OpenAiResponses | Self::Gemini => events.line(": ping"),
         }
     }
 
@@ -128,7 +136,7 @@ impl ApiSchema {
     pub fn line_end(self) -> &'static str {
         match self {
             Self::Gemini => "\r\n",
-            Self::OpenAi | Self::Anthropic => "\n",
+            Self::OpenAi | Self::OpenAiResponses | Self::Anthropic => "\n",
         }
     }
 
@@ -137,7 +145,7 @@ impl ApiSchema {
         let mut headers = HeaderMap::new();
         let mut set = |name, value| headers.insert(HeaderName::from_static(name), value);
         match self {
-            Self::OpenAi => {
+            Self::OpenAi | Self::OpenAiResponses => {
                 set("x-request-id", request_id(serial, "req_", 32));
                 set("openai-version", HeaderValue::from_static("2020-10-01"));
                 set("x-ratelimit-remaining-requests", HeaderValue::from_static("9999"));
@@ -164,6 +172,7 @@ mod tests {
     fn the_path_names_the_schema() {
         for (path, schema) in [
             ("/v1/chat/completions", Some(ApiSchema::OpenAi)),
+            ("/v1/responses", Some(ApiSchema::OpenAiResponses)),
             ("/v1/messages", Some(ApiSchema::Anthropic)),
             (
                 "/v1/publishers/anthropic/models/claude@1:streamRawPredict",
