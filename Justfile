@@ -60,6 +60,7 @@ check:
 [group("test")]
 golden:
     UPDATE=1 cargo test --test core -- golden:: voice:: documents:: configuration::
+    UPDATE=1 cargo test --package attache-cli --lib -- import::
 
 # Builds the module Envoy loads: target/wasm32-wasip1/filter/attache.wasm
 [group("build")]

@@ -95,6 +95,9 @@ impl<'de: 'a, 'a> Deserialize<'de> for ObjectFields<'a> {
 
 struct FieldsVisitor;
 
+/// Number of fields up to which a key is looked for one by one, which costs less than a set.
+const FEW_FIELDS: usize = 24;
+
 impl<'de> Visitor<'de> for FieldsVisitor {
     type Value = ObjectFields<'de>;
 
@@ -103,10 +106,19 @@ impl<'de> Visitor<'de> for FieldsVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let (mut fields, mut seen) = (Vec::new(), BTreeSet::new());
+        let mut fields: Vec<(Cow<'de, str>, &'de RawValue)> = Vec::new();
+        let mut seen = BTreeSet::new();
         while let Some(ObjectKey(key)) = map.next_key()? {
             // Two readers of a duplicate key could disagree about its value.
-            if !seen.insert(key.clone()) {
+            let is_new = if fields.len() < FEW_FIELDS {
+                fields.iter().all(|(other, _)| *other != key)
+            } else {
+                if seen.is_empty() {
+                    seen.extend(fields.iter().map(|(other, _)| other.clone()));
+                }
+                seen.insert(key.clone())
+            };
+            if !is_new {
                 return Err(A::Error::custom(format!("duplicate key `{key}`")));
             }
             fields.push((key, map.next_value()?));

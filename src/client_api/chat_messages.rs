@@ -1,5 +1,7 @@
 //! The messages of a chat request in progress, and the parts of their content.
 
+use std::ops::Range;
+
 use serde_json::value::RawValue;
 
 use crate::{chat::text::Text, json::Object};
@@ -45,8 +47,8 @@ impl<'o> ChatMessages<'o> {
 #[derive(Debug, Default)]
 pub(crate) struct PartArray {
     json: Vec<u8>,
-    /// The text, if it is the only part and has no mark.
-    only_text: Option<Text<'static>>,
+    /// Place of the text, with its quotes, if it is the only part and has no mark.
+    only_text: Option<Range<usize>>,
 }
 
 impl PartArray {
@@ -57,8 +59,8 @@ impl PartArray {
 
     /// Writes the content of a message: a string where that is enough.
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
-        match &self.only_text {
-            Some(text) => out.extend_from_slice(text.json().as_bytes()),
+        match self.only_text() {
+            Some(text) => out.extend_from_slice(text.as_bytes()),
             None => {
                 out.push(b'[');
                 out.extend_from_slice(&self.json);
@@ -89,22 +91,31 @@ impl PartArray {
         self.add(cache_control, |part| {
             part.value("type", "text").value("text", text);
         });
-        self.only_text = (is_first && cache_control.is_none()).then(|| text.clone().into_owned());
+        // The brace of the part follows.
+        let end = self.json.len().saturating_sub(1);
+        let range = end.saturating_sub(text.json().len())..end;
+        self.only_text = (is_first && cache_control.is_none()).then_some(range);
+    }
+
+    /// Returns the text in JSON, if it is the only part and has no mark.
+    fn only_text(&self) -> Option<&str> {
+        std::str::from_utf8(self.json.get(self.only_text.clone()?)?).ok()
     }
 }
 
 impl PartArray {
     /// Puts a word in front of the parts, or of the text if there is nothing else.
     pub(crate) fn prepend(&mut self, word: &str) {
-        let Self { json: rest, only_text } = std::mem::take(self);
-        if let Some(text) = only_text {
+        let whole = std::mem::take(self);
+        if let Some(text) = whole.only_text() {
+            let text: Text<'_> = serde_json::from_str(text).unwrap_or_else(|_| Text::new(""));
             return self.add_text(&Text::new(&[word, ": ", &text.decode()].concat()), None);
         }
         self.add_text(&Text::new(word), None);
-        if !rest.is_empty() {
+        if !whole.json.is_empty() {
             self.only_text = None;
             self.json.push(b',');
-            self.json.extend(rest);
+            self.json.extend(whole.json);
         }
     }
 

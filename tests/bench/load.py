@@ -177,6 +177,12 @@ def translated(provider, directive, stream=False, more=0, call=False):
     return chat(directive, stream, provider, more, call=call)
 
 
+def message(directive, stream=False, model="openai"):
+    """A client's request in the Messages API."""
+    request = translated("anthropic", directive, stream)
+    return Request(request.path, json.dumps(json.loads(request.body) | {"model": model}))
+
+
 def ask(envoy, request):
     """The answer to one request; anything but success ends the run."""
     url = f"http://127.0.0.1:{envoy.port}{request.path}"

@@ -52,20 +52,6 @@ fn every_field_of_a_model_is_checked() {
     `default_reasoning_effort`, `thinking`, `prefill`, `effort_with_tools`, `custom_tools`,
     `sampling`, `max_temperature`, `deadlines`, `fallbacks`, `hedge`, `price`, `list_price`,
     `retirement_date`
-"#,
-    );
-}
-
-#[test]
-fn the_kind_and_the_next_models_are_checked() {
-    assert_messages(
-        r#"
-/models/gpt-4.1/kind = "images"
-  models.gpt-4.1.kind: found `images`, allowed: `chat`, `embeddings`
-/models/gpt-4.1/kind = "embeddings"
-/models/gpt-4.1 = {"kind": "embeddings", "name": "E", "context_length": 1, "regions": {"eu": {"provider": "bedrock", "upstream_model": "m"}}}
-  models.gpt-4.1.regions: found an object, allowed: providers with embeddings: API schema `openai`
-    or `gemini`
 /models/gpt-4.1/response_format_emulation = "never"
   models.gpt-4.1.response_format_emulation: found `never`, allowed: `true` or `false`
 /models/gpt-4.1/response_format_emulation = false
@@ -113,6 +99,20 @@ fn an_endpoint_has_the_api_schema_of_its_provider_or_openais_other_one() {
             (found, _) => panic!("{found:?} for {provider} {own:?}"),
         }
     }
+}
+
+#[test]
+fn embeddings_need_a_provider_that_has_them() {
+    assert_messages(
+        r#"
+/models/gpt-4.1/kind = "images"
+  models.gpt-4.1.kind: found `images`, allowed: `chat`, `embeddings`
+/models/gpt-4.1/kind = "embeddings"
+/models/gpt-4.1 = {"kind": "embeddings", "name": "E", "context_length": 1, "regions": {"eu": {"provider": "bedrock", "upstream_model": "m"}}}
+  models.gpt-4.1.regions: found an object, allowed: providers with embeddings: API schema `openai`
+    or `gemini`
+"#,
+    );
 }
 
 #[test]

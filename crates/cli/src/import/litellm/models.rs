@@ -66,6 +66,12 @@ impl ImportedModels {
                 .push(Remark::new(path, "left out: name each model that the wildcard stands for"));
             return;
         }
+        if deployment.is_for_embeddings() && !is_known_for_embeddings(&deployment, lookup) {
+            let advice = "left out: the model catalogue has no such model for embeddings; add it to \
+                          `models` with `kind: embeddings`";
+            remarks.push(Remark::new(format!("{}.model_info.mode", deployment.path), advice));
+            return;
+        }
         let Some(assigned) = providers.assign(&deployment, source, &lookup.known, remarks) else {
             return;
         };
@@ -276,6 +282,14 @@ pub(super) fn is_wildcard(deployment: &Deployment) -> bool {
 fn has_family(deployment: &Deployment, lookup: &Lookup) -> bool {
     let known = lookup.known.serving(&deployment.prefix, &deployment.model);
     deployment.model == "*" && known.is_some_and(|(_, provider)| provider.family.is_some())
+}
+
+/// Returns whether the catalogue has a model as one for embeddings.
+fn is_known_for_embeddings(deployment: &Deployment, lookup: &Lookup) -> bool {
+    let base_model = deployment.info.get("base_model").and_then(Value::as_str);
+    let mut names = base_model.into_iter().chain([deployment.model.as_str()]);
+    let found = names.find_map(|name| lookup.catalogue.find(name));
+    found.is_some_and(|(_, fields)| fields.get("kind") == Some(&json!("embeddings")))
 }
 
 fn is_upstream_name(name: &str) -> bool {

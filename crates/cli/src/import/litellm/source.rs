@@ -44,6 +44,9 @@ pub(super) struct Deployment {
 const INFERRED: [(&str, &str); 3] =
     [("claude", "anthropic"), ("gemini", "vertex_ai"), ("command", "cohere")];
 
+/// Mode of a model for embeddings.
+const EMBEDDING: &str = "embedding";
+
 /// Sections whose fields are settings.
 const SECTIONS: [&str; 3] = ["litellm_settings", "router_settings", "general_settings"];
 
@@ -117,8 +120,8 @@ impl<'e> Source<'e> {
             ));
         };
         let mode = text(info.get("mode")).unwrap_or("chat");
-        if !["chat", "completion", "responses"].contains(&mode) {
-            let advice = "left out: the gateway serves chat models";
+        if !["chat", "completion", "responses", EMBEDDING].contains(&mode) {
+            let advice = "left out: the gateway serves models for chat and for embeddings";
             return Err(Remark::new(format!("{path}.model_info.mode"), advice));
         }
         let prefix = text(params.get("custom_llm_provider"));
@@ -150,6 +153,13 @@ impl<'e> Source<'e> {
 
 /// Beginning of a value that is in an environment variable.
 const VARIABLE: &str = "os.environ/";
+
+impl Deployment {
+    /// Returns whether the model is for embeddings.
+    pub(super) fn is_for_embeddings(&self) -> bool {
+        text(self.info.get("mode")) == Some(EMBEDDING)
+    }
+}
 
 impl Setting {
     /// Returns a text or a number. `None` for other values.
