@@ -224,7 +224,7 @@ def test_keys_are_told_apart(client, gateway):
 
 def test_another_path_is_not_found(client):
     with pytest.raises(openai.NotFoundError):
-        client.embeddings.create(model="gpt", input="hi")
+        client.images.generate(model="gpt", prompt="hi")
 
 
 def test_every_mistake_is_in_the_error(client):
