@@ -27,6 +27,8 @@ Anthropic's or Gemini's own API, so the provider does the same work for both.
   layer: a plain one, one with a filter in WebAssembly that does nothing, ours without access log,
   without metrics (the module makes its host calls, Envoy keeps no metric), without limits, and ours
   with all layers, for an account whose requests are counted.
+* The rows "beside chat" are of one Envoy, which is sent the same exchange in each API that clients
+  may use, in turn: the first column is the chat API's.
 * The cost of a host call is a two-hundredth of the difference between a request for which a filter
   makes 200 calls and a request for which it makes none, at an Envoy that answers by itself.
 * Requests per second and percentiles are wrk's own. wrk, the provider and Envoy share the machine,
@@ -55,6 +57,7 @@ sys.dont_write_bytecode = True
 from bench import measure, report
 from bench.counting import counting
 from bench.host_calls import host_calls
+from bench.inlets import inlets
 from bench.layers import layers
 from bench.processes import Failed, Limiter, Provider, needed
 from bench.setting import Setting
@@ -87,6 +90,8 @@ def arguments():
     parser.add_argument("--calls", action="store_true",
                         help="only first contents and transcripts")
     parser.add_argument("--layers", action="store_true", help="only where the time goes")
+    parser.add_argument("--inlets", action="store_true",
+                        help="only what the other APIs cost beside chat")
     parser.add_argument("--host-calls", action="store_true", help="only what host calls cost")
     parser.add_argument("--repair", action="store_true", help="only what repairs cost")
     parser.add_argument("--case", metavar="TEXT", default="",
@@ -127,6 +132,8 @@ def measured(setting, options):
         return counting(setting, rounds, seconds)
     if options.layers:
         return layers(setting, rounds, seconds)
+    if options.inlets:
+        return inlets(setting, rounds, seconds)
     if options.host_calls:
         return host_calls(setting, rounds, min(seconds, 2))
     if options.repair:
@@ -137,7 +144,8 @@ def measured(setting, options):
     figures = measure.costs(setting, cases, rounds, seconds)
     if options.case:
         return figures
-    figures += layers(setting, rounds, seconds) + host_calls(setting, rounds, min(seconds, 2))
+    figures += layers(setting, rounds, seconds) + inlets(setting, rounds, seconds)
+    figures += host_calls(setting, rounds, min(seconds, 2))
     figures += counting(setting, rounds, seconds)
     figures += measure.first_content(setting, 100 if options.quick else measure.WAITS)
     figures += measure.injection(setting, rounds, seconds)

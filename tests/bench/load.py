@@ -177,10 +177,19 @@ def translated(provider, directive, stream=False, more=0, call=False):
     return chat(directive, stream, provider, more, call=call)
 
 
-def message(directive, stream=False, model="openai"):
+def message(directive, stream):
     """A client's request in the Messages API."""
     request = translated("anthropic", directive, stream)
-    return Request(request.path, json.dumps(json.loads(request.body) | {"model": model}))
+    return Request(request.path, json.dumps(json.loads(request.body) | {"model": "openai"}))
+
+
+def response(directive, stream):
+    """A client's request in the Responses API."""
+    (_, system), *rest = turns(directive)
+    items = [{"role": role, "content": text} for role, text in rest]
+    body = {"model": "openai", "instructions": system, "input": items, "store": False,
+            "max_output_tokens": 300, "temperature": 0.3}
+    return Request("/v1/responses", json.dumps(body | ({"stream": True} if stream else {})))
 
 
 def ask(envoy, request):

@@ -6,9 +6,7 @@ import time
 from dataclasses import dataclass
 from statistics import median, quantiles
 
-from .load import (
-    Line, Request, about, answered, ask, broken, burst, chat, message, translated,
-)
+from .load import Line, Request, about, answered, ask, broken, burst, chat, translated
 from .processes import Failed
 from .report import Figure
 from .setting import PROVIDERS
@@ -68,12 +66,9 @@ class Case:
     events: int = 0
     more: int = 0
     call: bool = False
-    inlet: str = "chat"
 
     def ours(self):
         """What a client sends."""
-        if self.inlet == "messages":
-            return message(self.directive, self.stream, self.provider)
         return chat(self.directive, self.stream, self.provider, self.more, call=self.call)
 
     def plain(self):
@@ -98,18 +93,9 @@ def cases(provider, whole, streamed):
 # is the module's own work, so there is no limit, and the ratio shows that work best.
 AT_ONCE = Case("openai: 50 events, all at once", "events=50", stream=True, events=50)
 
-# At most 1.15 times the cost of the same as a chat request.
-MESSAGES = [
-    Case("messages to openai: 1 KB request, 1 KB answer", "size=500", limit=2.0 * 1.15,
-         inlet="messages"),
-    Case("messages to openai: 50 events, one at a time", "events=50 delay=1", limit=1.6 * 1.15,
-         stream=True, connections=64, events=50, inlet="messages"),
-]
-
 CASES = [
     *cases("openai", 2.0, 1.6),
     AT_ONCE,
-    *MESSAGES,
     *cases("anthropic", 2.3, 1.8),
     *cases("gemini", 2.3, 1.8),
 ]
