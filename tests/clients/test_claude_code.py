@@ -4,7 +4,6 @@ import base64
 import json
 import os
 import subprocess
-import urllib.request
 
 import pytest
 
@@ -42,9 +41,7 @@ def claude(gateway, directory, model, prompt, **environment):
 
 def sent_about(gateway, marker):
     """The bodies of the requests that the provider got about a marker."""
-    with urllib.request.urlopen(gateway.journal) as page:
-        bodies = [entry["body"] for entry in json.load(page)]
-    return [json.loads(body) for body in bodies if marker in body]
+    return [json.loads(entry["body"]) for entry in gateway.journal_about(marker)]
 
 
 @pytest.mark.parametrize("model", ["claude", "gpt", "gemini"])

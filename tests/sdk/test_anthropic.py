@@ -1,8 +1,6 @@
 """Anthropic's SDKs as clients, for models of every API schema."""
 
-import json
 import subprocess
-import urllib.request
 import uuid
 
 import anthropic
@@ -11,16 +9,10 @@ from anthropic import beta_tool
 from pydantic import BaseModel
 
 from gateways import ROOT
-from samples import SCHEMAS, said
+from samples import LOOK, SCHEMAS, said
 
-LOOK = {
-    "name": "look",
-    "description": "The weather of a place.",
-    "input_schema": {
-        "type": "object",
-        "properties": {"location": {"type": "string"}},
-        "required": ["location"],
-    },
+TOOL = {name: LOOK["function"][name] for name in ("name", "description")} | {
+    "input_schema": LOOK["function"]["parameters"],
 }
 
 
@@ -76,7 +68,7 @@ def test_two_turns_with_a_tool(client, gateway, model, streams):
     messages = said(f"{marker} What is the weather in Paris? #script reasoning=hm")
 
     def turn():
-        asked = {"model": model, "max_tokens": 2000, "messages": messages, "tools": [LOOK],
+        asked = {"model": model, "max_tokens": 2000, "messages": messages, "tools": [TOOL],
                  "thinking": {"type": "enabled", "budget_tokens": 1024}}
         if not streams:
             return client.messages.create(**asked)
@@ -92,8 +84,7 @@ def test_two_turns_with_a_tool(client, gateway, model, streams):
     messages.append({"role": "user", "content": [result]})
     second = turn()
     assert second.stop_reason == "end_turn" and second.content[-1].text
-    with urllib.request.urlopen(gateway.journal) as page:
-        bodies = [entry["body"] for entry in json.load(page) if marker in entry["body"]]
+    bodies = [entry["body"] for entry in gateway.journal_about(marker)]
     # The provider gets back what it signed, and every model reads that the tool has failed.
     signed = {"claude": '"signature":"EqQB', "gemini": '"thoughtSignature":"CiRz'}
     assert signed.get(model, "") in bodies[1]

@@ -9,22 +9,13 @@ import openai
 import pydantic
 import pytest
 
-from samples import SCHEMAS, said
+from samples import LOOK, SCHEMAS, said
 
-LOOK = {
-    "type": "function",
-    "function": {
-        "name": "look",
-        "description": "The weather of a place.",
-        "parameters": {
-            "type": "object",
-            "properties": {"location": {"type": "string"}},
-            "required": ["location"],
-            "additionalProperties": False,
-        },
-        "strict": True,
-    },
-}
+# The tool, strictly.
+STRICT = LOOK | {"function": LOOK["function"] | {
+    "parameters": LOOK["function"]["parameters"] | {"additionalProperties": False},
+    "strict": True,
+}}
 
 
 def is_uuid4(text):
@@ -109,7 +100,7 @@ def test_two_turns_with_a_tool(client, gateway, model, streams):
     messages = said(f"{marker} What is the weather in Paris? #script reasoning=hm")
 
     def turn():
-        asked = {"model": model, "messages": messages, "tools": [LOOK], "reasoning_effort": "high"}
+        asked = {"model": model, "messages": messages, "tools": [STRICT], "reasoning_effort": "high"}
         if not streams:
             return client.chat.completions.create(**asked).choices[0]
         with client.chat.completions.stream(**asked) as stream:
@@ -135,7 +126,7 @@ def test_two_turns_with_a_tool(client, gateway, model, streams):
 @pytest.mark.parametrize("model", SCHEMAS)
 def test_several_calls_come_apart_in_a_stream(client, model):
     with client.chat.completions.stream(
-        model=model, messages=said("#script tools=3"), tools=[LOOK]
+        model=model, messages=said("#script tools=3"), tools=[STRICT]
     ) as stream:
         calls = stream.get_final_completion().choices[0].message.tool_calls
     places = [json.loads(call.function.arguments)["location"] for call in calls]
