@@ -9,10 +9,12 @@
 //! | `translation` | the reports of a translation |
 //! | `carried` | data of providers that clients carry from one turn to the next |
 //! | `call_queue` | the calls of a stream, one after the other |
+//! | `stream_state` | what the writers of streams have in common |
 
 pub(crate) mod assistant_turn;
 pub(crate) mod call_queue;
 pub mod carried;
 pub mod chat_body;
 pub(crate) mod chat_messages;
+pub(crate) mod stream_state;
 pub(crate) mod translation;

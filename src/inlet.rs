@@ -293,20 +293,37 @@ macro_rules! each {
     };
 }
 
+/// Asks the writer of the chat API, or the state of another writer.
+macro_rules! state {
+    ($stream:expr, $writer:ident => $chat:expr, $state:ident => $other:expr) => {
+        match $stream {
+            Self::Chat($writer) => $chat,
+            Self::Messages(other) => {
+                let $state = other.state();
+                $other
+            }
+            Self::Responses(other) => {
+                let $state = other.state();
+                $other
+            }
+        }
+    };
+}
+
 impl InletStream {
     /// Returns `true` once a client would notice the stream.
     pub fn has_begun(&self) -> bool {
-        each!(self, writer => writer.has_begun())
+        state!(self, writer => writer.has_begun(), state => state.has_begun())
     }
 
     /// Returns `true` if nothing of the answer is missing but its end.
     pub fn is_finished(&self) -> bool {
-        each!(self, writer => writer.is_finished())
+        state!(self, writer => writer.is_finished(), state => state.finish.is_some())
     }
 
     /// Returns `true` once the stream has ended.
     pub fn has_ended(&self) -> bool {
-        each!(self, writer => writer.has_ended())
+        state!(self, writer => writer.has_ended(), state => state.ended)
     }
 
     /// Returns `true` if the answer is longer than the stream can hold.
@@ -319,12 +336,12 @@ impl InletStream {
 
     /// Returns the last count of tokens, if there was one.
     pub fn usage(&self) -> Option<Usage> {
-        each!(self, writer => writer.usage())
+        state!(self, writer => writer.usage(), state => state.usage)
     }
 
     /// Returns the finish reason, once there is one.
     pub fn finish_reason(&self) -> Option<Finish> {
-        each!(self, writer => writer.finish_reason())
+        state!(self, writer => writer.finish_reason(), state => state.finish)
     }
 
     /// Returns the bytes written since the last call.

@@ -11,41 +11,25 @@ use super::{
 };
 use crate::{
     chat::{
-        attempt_log::AttemptLog,
-        delta::{Delta, MAX_ITEMS},
-        envelope::Envelope,
-        error::Error,
-        finish::Finish,
-        text::Text,
-        usage::Usage,
+        attempt_log::AttemptLog, delta::Delta, envelope::Envelope, error::Error, finish::Finish,
+        text::Text, usage::Usage,
     },
     client_api::{
-        call_queue::{CallQueue, WaitingCall},
-        carried::{CarriedData, UNSIGNED, joined_details},
+        call_queue::WaitingCall,
+        carried::{CarriedData, UNSIGNED},
+        stream_state::StreamState,
     },
     json::Object,
-    sse::MAX_EVENT,
 };
 
 /// Writer of the events of one answer.
 #[derive(Debug, Default)]
 pub struct MessagesStreamWriter {
     envelope: Envelope,
-    /// `true` once the message has begun.
-    opened: bool,
-    /// `true` once the client has been told something. See [`Delta::is_noticeable`].
-    begun: bool,
-    ended: bool,
+    state: StreamState,
     open: OpenBlock,
     /// Number of blocks so far.
     blocks: usize,
-    /// Entries of `reasoning_details` of another provider than Claude, and their length.
-    details: (Vec<String>, usize),
-    calls: CallQueue,
-    /// Text that came before the arguments of the open call were complete, escaped.
-    late_text: String,
-    usage: Option<Usage>,
-    finish: Option<Finish>,
     /// Claude's word for the finish reason.
     stop_reason: &'static str,
     /// Events written and not taken yet.
@@ -68,30 +52,9 @@ impl MessagesStreamWriter {
         Self { envelope, ..Self::default() }
     }
 
-    /// Returns `true` once a client would notice the stream: content, a call, a finish of another kind
-    /// than `stop`, an error.
-    pub fn has_begun(&self) -> bool {
-        self.begun
-    }
-
-    /// Returns `true` if the answer is complete but for its usage.
-    pub fn is_finished(&self) -> bool {
-        self.finish.is_some()
-    }
-
-    /// Returns `true` once the stream has ended, with `message_stop` or with an error.
-    pub fn has_ended(&self) -> bool {
-        self.ended
-    }
-
-    /// Returns the last count of tokens, if there was one.
-    pub fn usage(&self) -> Option<Usage> {
-        self.usage
-    }
-
-    /// Returns the finish reason, once there is one.
-    pub fn finish_reason(&self) -> Option<Finish> {
-        self.finish
+    /// Returns the state of the stream.
+    pub(crate) fn state(&self) -> &StreamState {
+        &self.state
     }
 
     /// Returns the bytes written since the last call.
@@ -101,15 +64,11 @@ impl MessagesStreamWriter {
 
     /// Writes the events of a delta.
     pub fn write(&mut self, delta: &Delta<'_>) {
-        if delta.is_empty() || self.ended || delta.choice().is_some_and(|choice| choice > 0) {
+        if !self.state.admits(delta) {
             return;
         }
-        self.begun |= delta.is_noticeable();
-        match delta {
-            Delta::Usage(usage) => return self.usage = Some(*usage),
-            Delta::End => return self.write_end(),
-            _ if self.finish.is_some() => return,
-            _ => self.begin(),
+        if *delta != Delta::End {
+            self.begin();
         }
         match delta {
             Delta::Content { text, .. } | Delta::Refusal { text, .. } => self.write_text(text),
@@ -121,24 +80,24 @@ impl MessagesStreamWriter {
             }
             Delta::Arguments { call, text, .. } => self.write_arguments(*call, text),
             Delta::Finish { finish, native, .. } => self.write_finish(*finish, native.as_ref()),
-            Delta::Usage(_) | Delta::End => {}
+            Delta::End => self.write_end(),
+            Delta::Usage(_) => {}
         }
     }
 
     /// Writes an event that came in this API as it is, under the gateway's name of the model. `deltas`
     /// are those that the event holds.
     pub fn relay(&mut self, data: &[u8], deltas: &[Delta<'_>]) {
-        if self.ended {
+        if self.state.ended {
             return;
         }
-        let is_begun = |delta: &Delta<'_>| delta.is_noticeable() && !delta.is_empty();
-        self.begun |= deltas.iter().any(is_begun);
-        relay::write_event(&mut self.out, data, &self.envelope.model, self.begun);
+        deltas.iter().for_each(|delta| self.state.note(delta));
+        let has_begun = self.state.has_begun();
+        relay::write_event(&mut self.out, data, &self.envelope.model, has_begun);
         for delta in deltas {
             match delta {
-                Delta::Usage(usage) => self.usage = Some(*usage),
-                Delta::Finish { finish, .. } => self.finish = Some(*finish),
-                Delta::End => self.ended = true,
+                Delta::Finish { finish, .. } => self.state.finish = Some(*finish),
+                Delta::End => self.state.ended = true,
                 _ => {}
             }
         }
@@ -146,10 +105,9 @@ impl MessagesStreamWriter {
 
     /// Ends an interrupted stream with an error.
     pub fn fail(&mut self, error: &Error) {
-        if std::mem::replace(&mut self.ended, true) {
+        if !self.state.fail() {
             return;
         }
-        self.begun = true;
         self.out.extend_from_slice(b"event: error\ndata: ");
         let log = AttemptLog::default();
         self.out.extend_from_slice(&failure::to_json(error, &self.envelope.request_id, &log));
@@ -170,12 +128,12 @@ impl MessagesStreamWriter {
 
     /// Begins the message, if that has not happened.
     fn begin(&mut self) {
-        if std::mem::replace(&mut self.opened, true) {
+        if !self.state.open() {
             return;
         }
         let (id, model) = (message_id(&self.envelope), self.envelope.model.clone());
         // The tokens of the answer are known at its end only.
-        let usage = Usage { completion: 0, reasoning: 0, ..self.usage.unwrap_or_default() };
+        let usage = Usage { completion: 0, reasoning: 0, ..self.state.usage.unwrap_or_default() };
         self.event("message_start", |event| {
             event.object("message", |message| {
                 message.value("id", &id).value("type", "message").value("role", "assistant");
@@ -234,13 +192,11 @@ impl MessagesStreamWriter {
 
     /// Writes what waits for the end of the thinking and of the calls before.
     fn write_waiting(&mut self) {
-        while let Some(call) = self.calls.next() {
+        while let Some(call) = self.state.calls.next() {
             self.open_call(&call);
         }
         self.write_late_text();
-        let (details, _) = std::mem::take(&mut self.details);
-        if !details.is_empty() {
-            let data = CarriedData::Details(&joined_details(&details)).to_data();
+        if let Some(data) = self.state.take_details() {
             self.write_block("redacted_thinking", |block| {
                 block.value("data", &data);
             });
@@ -250,11 +206,8 @@ impl MessagesStreamWriter {
     /// Writes text, unless that would end a call whose arguments are not complete: a repair holds the
     /// end of a text back beyond the beginning of a call.
     fn write_text(&mut self, text: &Text<'_>) {
-        if self.open == OpenBlock::ToolUse && !self.calls.is_complete() {
-            if self.late_text.len() + text.escaped().len() <= MAX_EVENT {
-                self.late_text.push_str(text.escaped());
-            }
-            return;
+        if self.open == OpenBlock::ToolUse && !self.state.calls.is_complete() {
+            return self.state.keep_text(text);
         }
         if self.open != OpenBlock::Text {
             self.write_waiting();
@@ -295,13 +248,7 @@ impl MessagesStreamWriter {
                 self.write_waiting();
                 self.write_block(redacted.kind(), |block| redacted.write(block));
             }
-            None => {
-                let (details, length) = &mut self.details;
-                if details.len() < MAX_ITEMS && *length + json.len() <= MAX_EVENT {
-                    *length += json.len();
-                    details.push(json.to_owned());
-                }
-            }
+            None => self.state.keep_detail(json),
         }
     }
 
@@ -325,24 +272,22 @@ impl MessagesStreamWriter {
         let id = id.map(|id| tool_use_id(&id.decode())).unwrap_or_default();
         let (name, extra_content) = (name.clone().into_owned(), extra_content.cloned());
         let waiting = WaitingCall { id, name, extra_content, arguments: String::new() };
-        self.calls.push(call, waiting, own_id);
+        self.state.calls.push(call, waiting, own_id);
         self.open_ready_calls();
     }
 
     /// Opens the calls that wait, up to the first whose arguments are not complete.
     fn open_ready_calls(&mut self) {
-        while let Some(call) = self.calls.next_ready() {
+        while let Some(call) = self.state.calls.next_ready() {
             self.open_call(&call);
         }
-        if self.calls.is_complete() {
+        if self.state.calls.is_complete() {
             self.write_late_text();
         }
     }
 
     fn write_late_text(&mut self) {
-        let token = ["\"", &std::mem::take(&mut self.late_text), "\""].concat();
-        let text = serde_json::from_str::<Text<'_>>(&token).ok();
-        let Some(text) = text.filter(|text| !text.is_empty()) else { return };
+        let Some(text) = self.state.take_text() else { return };
         self.open_block(OpenBlock::Text, "text", |block| {
             block.value("text", "");
         });
@@ -360,15 +305,13 @@ impl MessagesStreamWriter {
             block.value("id", &call.id).value("name", &call.name).raw("input", "{}");
         });
         if !call.arguments.is_empty() {
-            let token = ["\"", &call.arguments, "\""].concat();
-            if let Ok(text) = serde_json::from_str::<Text<'_>>(&token) {
-                self.write_delta("input_json_delta\",\"partial_json", &text);
-            }
+            let text = Text::from_escaped(&call.arguments);
+            self.write_delta("input_json_delta\",\"partial_json", &text);
         }
     }
 
     fn write_arguments(&mut self, call: usize, text: &Text<'_>) {
-        if self.calls.add_arguments(call, text) && self.open == OpenBlock::ToolUse {
+        if self.state.calls.add_arguments(call, text) && self.open == OpenBlock::ToolUse {
             self.write_delta("input_json_delta\",\"partial_json", text);
         }
         self.open_ready_calls();
@@ -377,19 +320,19 @@ impl MessagesStreamWriter {
     fn write_finish(&mut self, finish: Finish, native: Option<&Text<'_>>) {
         self.write_waiting();
         self.close_block();
-        let finish = finish.with_calls(!self.calls.is_empty());
-        self.finish = Some(finish);
+        let finish = finish.with_calls(!self.state.calls.is_empty());
+        self.state.finish = Some(finish);
         self.stop_reason = stop_reason(finish, native);
     }
 
     fn write_end(&mut self) {
-        if !self.opened {
-            return self.ended = true;
+        if !self.state.is_opened() {
+            return self.state.ended = true;
         }
-        if self.finish.is_none() {
+        if self.state.finish.is_none() {
             self.write_finish(Finish::Stop, None);
         }
-        let (reason, usage) = (self.stop_reason, self.usage.unwrap_or_default());
+        let (reason, usage) = (self.stop_reason, self.state.usage.unwrap_or_default());
         self.event("message_delta", |event| {
             event.object("delta", |delta| {
                 delta.value("stop_reason", reason).value("stop_sequence", &());
@@ -397,6 +340,6 @@ impl MessagesStreamWriter {
             write_usage(event.key("usage"), &usage);
         });
         self.event("message_stop", |_| ());
-        self.ended = true;
+        self.state.ended = true;
     }
 }

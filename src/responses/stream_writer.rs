@@ -16,22 +16,12 @@ use super::{
     },
 };
 use crate::{
-    chat::{
-        delta::{Delta, MAX_ITEMS},
-        envelope::Envelope,
-        error::Error,
-        finish::Finish,
-        text::Text,
-        usage::Usage,
-    },
+    chat::{delta::Delta, envelope::Envelope, error::Error, finish::Finish, text::Text},
     client_api::{
-        assistant_turn::CallKind,
-        call_queue::{CallQueue, WaitingCall},
-        carried::{CarriedData, joined_details},
-        chat_messages::separate,
+        assistant_turn::CallKind, call_queue::WaitingCall, carried::CarriedData,
+        chat_messages::separate, stream_state::StreamState,
     },
     http_call::MAX_ANSWER,
-    sse::MAX_EVENT,
 };
 
 use self::{
@@ -43,23 +33,12 @@ use self::{
 #[derive(Debug, Default)]
 pub struct ResponsesStreamWriter {
     envelope: Envelope,
+    state: StreamState,
     namespaced: NamespacedTools,
     events: ResponseEvents,
-    /// `true` once the response has been created.
-    opened: bool,
-    /// `true` once the client has been told something. See [`Delta::is_noticeable`].
-    begun: bool,
-    ended: bool,
     open: OpenItem,
     /// Items that are done, in JSON, separated by commas.
     output: Vec<u8>,
-    /// Entries of `reasoning_details` for the next reasoning item, and their length.
-    details: (Vec<String>, usize),
-    calls: CallQueue,
-    /// Text that came before the arguments of the open call were complete, escaped.
-    late_text: String,
-    usage: Option<Usage>,
-    finish: Option<Finish>,
 }
 
 impl ResponsesStreamWriter {
@@ -69,30 +48,9 @@ impl ResponsesStreamWriter {
         Self { envelope, namespaced, ..Self::default() }
     }
 
-    /// Returns `true` once a client would notice the stream: content, a call, a finish of another kind
-    /// than `stop`, an error.
-    pub fn has_begun(&self) -> bool {
-        self.begun
-    }
-
-    /// Returns `true` if the answer is complete but for its usage.
-    pub fn is_finished(&self) -> bool {
-        self.finish.is_some()
-    }
-
-    /// Returns `true` once the stream has ended.
-    pub fn has_ended(&self) -> bool {
-        self.ended
-    }
-
-    /// Returns the last count of tokens, if there was one.
-    pub fn usage(&self) -> Option<Usage> {
-        self.usage
-    }
-
-    /// Returns the finish reason, once there is one.
-    pub fn finish_reason(&self) -> Option<Finish> {
-        self.finish
+    /// Returns the state of the stream.
+    pub(crate) fn state(&self) -> &StreamState {
+        &self.state
     }
 
     /// Returns `true` if the response is longer than its last event may be.
@@ -107,15 +65,11 @@ impl ResponsesStreamWriter {
 
     /// Writes the events of a delta.
     pub fn write(&mut self, delta: &Delta<'_>) {
-        if delta.is_empty() || self.ended || delta.choice().is_some_and(|choice| choice > 0) {
+        if !self.state.admits(delta) {
             return;
         }
-        self.begun |= delta.is_noticeable();
-        match delta {
-            Delta::Usage(usage) => return self.usage = Some(*usage),
-            Delta::End => return self.write_end(),
-            _ if self.finish.is_some() => return,
-            _ => self.begin(),
+        if *delta != Delta::End {
+            self.begin();
         }
         match delta {
             Delta::Content { text, logprobs, .. } => {
@@ -123,30 +77,30 @@ impl ResponsesStreamWriter {
             }
             Delta::Refusal { text, .. } => self.write_text(PartKind::Refusal, text, None),
             Delta::Reasoning { text, .. } => self.write_reasoning(text),
-            Delta::ReasoningDetail { json, .. } => self.keep_detail(json),
+            Delta::ReasoningDetail { json, .. } => self.state.keep_detail(json),
             Delta::Image { json, .. } => self.write_image(json),
             Delta::Call { call, id, name, extra_content, .. } => {
                 self.write_call(*call, id.as_ref(), name, extra_content.as_ref());
             }
             Delta::Arguments { call, text, .. } => self.write_arguments(*call, text),
             Delta::Finish { finish, .. } => self.write_finish(*finish),
-            Delta::Usage(_) | Delta::End => {}
+            Delta::End => self.write_end(),
+            Delta::Usage(_) => {}
         }
     }
 
     /// Ends an interrupted stream with an error.
     pub fn fail(&mut self, error: &Error) {
-        if std::mem::replace(&mut self.ended, true) {
+        if !self.state.fail() {
             return;
         }
-        self.begun = true;
         self.events.write_error(error);
         self.write_response("response.failed", ResponseOutcome::Failed(error));
     }
 
     /// Begins the response, if that has not happened.
     fn begin(&mut self) {
-        if !std::mem::replace(&mut self.opened, true) {
+        if self.state.open() {
             self.write_response("response.created", ResponseOutcome::InProgress);
             self.write_response("response.in_progress", ResponseOutcome::InProgress);
         }
@@ -154,7 +108,7 @@ impl ResponsesStreamWriter {
 
     fn write_response(&mut self, kind: &str, outcome: ResponseOutcome<'_>) {
         let is_over = !matches!(outcome, ResponseOutcome::InProgress);
-        let usage = self.usage.filter(|_| is_over);
+        let usage = self.state.usage.filter(|_| is_over);
         let (envelope, output) = (&self.envelope, self.output.as_slice());
         let mut object = Vec::with_capacity(output.len() + envelope.request.len() + 1024);
         ResponseObject { envelope, outcome, output, usage }.write(&mut object);
@@ -191,11 +145,8 @@ impl ResponsesStreamWriter {
     /// Writes a text, unless that would end a call whose arguments are not complete: a repair holds
     /// the end of a text back beyond the beginning of a call.
     fn write_text(&mut self, kind: PartKind, text: &Text<'_>, logprobs: Option<&str>) {
-        if matches!(self.open, OpenItem::Call { .. }) && !self.calls.is_complete() {
-            if self.late_text.len() + text.escaped().len() <= MAX_EVENT {
-                self.late_text.push_str(text.escaped());
-            }
-            return;
+        if matches!(self.open, OpenItem::Call { .. }) && !self.state.calls.is_complete() {
+            return self.state.keep_text(text);
         }
         self.open_part(kind);
         let OpenItem::Message(message) = &mut self.open else { return };
@@ -280,20 +231,9 @@ impl ResponsesStreamWriter {
         self.end_item(&item, ItemStatus::Completed);
     }
 
-    /// Keeps an entry of `reasoning_details` until the end of the reasoning.
-    fn keep_detail(&mut self, json: &str) {
-        let (details, length) = &mut self.details;
-        if details.len() < MAX_ITEMS && *length + json.len() <= MAX_EVENT {
-            *length += json.len();
-            details.push(json.to_owned());
-        }
-    }
-
-    /// Takes the entries as data for the next turn, if the client carries any.
+    /// Takes the entries of `reasoning_details` as data for the next turn, if the client carries any.
     fn take_details(&mut self) -> Option<String> {
-        let (details, _) = std::mem::take(&mut self.details);
-        let is_carried = self.envelope.carries_reasoning && !details.is_empty();
-        is_carried.then(|| CarriedData::Details(&joined_details(&details)).to_data())
+        self.state.take_details().filter(|_| self.envelope.carries_reasoning)
     }
 
     /// Writes reasoning that has data only.
@@ -323,16 +263,16 @@ impl ResponsesStreamWriter {
         let extra_content = extra_content.filter(|_| self.envelope.carries_reasoning).cloned();
         let name = name.clone().into_owned();
         let waiting = WaitingCall { id, name, extra_content, arguments: String::new() };
-        self.calls.push(call, waiting, own_id);
+        self.state.calls.push(call, waiting, own_id);
         self.open_ready_calls();
     }
 
     /// Opens the calls that wait, up to the first whose arguments are not complete.
     fn open_ready_calls(&mut self) {
-        while let Some(call) = self.calls.next_ready() {
+        while let Some(call) = self.state.calls.next_ready() {
             self.open_call(call);
         }
-        if self.calls.is_complete() {
+        if self.state.calls.is_complete() {
             self.write_late_text();
         }
     }
@@ -353,7 +293,7 @@ impl ResponsesStreamWriter {
     }
 
     fn write_arguments(&mut self, call: usize, text: &Text<'_>) {
-        if self.calls.add_arguments(call, text)
+        if self.state.calls.add_arguments(call, text)
             && let OpenItem::Call { call, arguments } = &mut self.open
         {
             arguments.push_str(text.escaped());
@@ -391,7 +331,7 @@ impl ResponsesStreamWriter {
 
     /// Writes what waits for the end of the reasoning and of the calls before.
     fn write_waiting(&mut self) {
-        while let Some(call) = self.calls.next() {
+        while let Some(call) = self.state.calls.next() {
             self.open_call(call);
         }
         self.write_late_text();
@@ -407,33 +347,32 @@ impl ResponsesStreamWriter {
     }
 
     fn write_late_text(&mut self) {
-        let text = Text::from_escaped(&std::mem::take(&mut self.late_text));
-        if !text.is_empty() {
+        if let Some(text) = self.state.take_text() {
             self.close_item(ItemStatus::Completed);
             self.write_text(PartKind::Text, &text, None);
         }
     }
 
     fn write_finish(&mut self, finish: Finish) {
-        while let Some(call) = self.calls.next() {
+        while let Some(call) = self.state.calls.next() {
             self.open_call(call);
         }
         self.write_late_text();
-        let finish = finish.with_calls(!self.calls.is_empty());
+        let finish = finish.with_calls(!self.state.calls.is_empty());
         self.close_item(ItemStatus::of_last(finish));
         self.write_details();
-        self.finish = Some(finish);
+        self.state.finish = Some(finish);
     }
 
     fn write_end(&mut self) {
-        self.ended = true;
-        if !self.opened {
+        self.state.ended = true;
+        if !self.state.is_opened() {
             return;
         }
-        if self.finish.is_none() {
+        if self.state.finish.is_none() {
             self.write_finish(Finish::Stop);
         }
-        let finish = self.finish.unwrap_or(Finish::Stop);
+        let finish = self.state.finish.unwrap_or(Finish::Stop);
         let outcome = ResponseOutcome::Finished(finish);
         let kind = match outcome.status() {
             "incomplete" => "response.incomplete",
