@@ -45,6 +45,20 @@ impl InletTranslation {
         }
     }
 
+    /// Returns the choice among so many tools, if they are named. A choice among none is left out.
+    pub(crate) fn tool_choice<'a>(
+        &mut self,
+        fields: &ObjectFields<'a>,
+        tools: Option<usize>,
+    ) -> Option<&'a RawValue> {
+        let choice = fields.get("tool_choice")?;
+        if tools == Some(0) {
+            self.leave_out("", "tool_choice");
+            return None;
+        }
+        Some(choice)
+    }
+
     /// Adds an invalid value.
     pub(crate) fn add_invalid(&mut self, path: &str, problem: &str) {
         self.add(MistakeKind::Invalid, path, problem);

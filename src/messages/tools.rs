@@ -19,10 +19,8 @@ pub(super) fn write(
     if let Some(tools) = &tools {
         list(chat.key("tools"), tools, write_tool);
     }
-    match (fields.get("tool_choice"), tools) {
-        (Some(_), Some(tools)) if tools.is_empty() => translation.leave_out("", "tool_choice"),
-        (Some(raw), _) => write_choice(translation, raw, chat),
-        (None, _) => {}
+    if let Some(choice) = translation.tool_choice(fields, tools.map(|tools| tools.len())) {
+        write_choice(translation, choice, chat);
     }
 }
 

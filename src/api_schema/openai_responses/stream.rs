@@ -67,15 +67,8 @@ impl ResponsesStream {
         let kind = event.text("type").map(Text::into_decoded).unwrap_or_default();
         let kind = kind.strip_prefix("response.").unwrap_or(&kind);
         match kind {
-            "output_item.added" | "output_item.done" => {
-                let item = event.get("item");
-                let item = item.map(|raw| OutputItem::read(raw, index_in(&event), names));
-                let item = item.unwrap_or(OutputItem::Other);
-                match kind.ends_with("added") {
-                    true => self.begin_item(item, origin, deltas)?,
-                    false => self.end_item(item, origin, deltas)?,
-                }
-            }
+            "output_item.added" => self.begin_item(item_in(&event, names), origin, deltas)?,
+            "output_item.done" => self.end_item(item_in(&event, names), origin, deltas)?,
             "completed" | "incomplete" => self.end(event.get("response"), origin, deltas)?,
             "failed" | "cancelled" => return Err(failure(event.get("response"), origin)),
             "error" => return Err(classify_failure(whole, origin)),
@@ -218,6 +211,12 @@ impl ResponsesStream {
 /// Returns the place in the output of the item that an event is about.
 fn index_in(event: &ObjectFields<'_>) -> Option<u64> {
     event.get("output_index")?.get().parse().ok()
+}
+
+/// Returns the item that an event is about.
+fn item_in<'d>(event: &ObjectFields<'d>, names: &ToolNames) -> OutputItem<'d> {
+    let raw = event.get("item");
+    raw.map_or(OutputItem::Other, |raw| OutputItem::read(raw, index_in(event), names))
 }
 
 /// The problem of a stream with data that are no object.
