@@ -84,7 +84,11 @@ def copied(directory, options):
     copy, programs = directory / "attache", directory / "bin"
     left_out = shutil.ignore_patterns(".git", ".build", "target", "secrets")
     shutil.copytree(ROOT, copy, ignore=left_out)
-    (copy / "target").symlink_to(options.target.resolve())
+    target = copy / "target"
+    target.mkdir()
+    (target / "wasm32-wasip1").symlink_to(options.target.resolve() / "wasm32-wasip1")
+    # The commands as the tests have them, in the place of those that `just up` builds.
+    (target / "release").symlink_to(options.target.resolve() / "debug")
     (copy / ".build").mkdir()
     for part in (ROOT / ".build").iterdir():
         if part.is_dir() and part.name != "demo":
