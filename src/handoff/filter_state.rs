@@ -72,3 +72,48 @@ impl Update {
         [&before, separator, cluster].concat()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+
+    #[test]
+    fn envoy_reads_values_under_its_own_prefix() {
+        assert_eq!(in_envoy(TICKET), "wasm.attache_ticket");
+    }
+
+    #[test]
+    fn an_update_has_the_values_that_are_set() {
+        let text = |value: &str| Some(value.to_owned());
+        let mut update = Update { error: text("timeout"), ..Update::default() };
+        let pairs = |update: &Update, telemetry: Option<&Telemetry>| {
+            let values = update.values(telemetry).into_iter();
+            values.map(|(name, value)| format!("{name}: {value}")).collect::<Vec<_>>()
+        };
+        assert_eq!(pairs(&update, None), ["attache_error: timeout"]);
+        update.ticket = text("t");
+        update.summary = text("provider=openai total_ms=7");
+        update.other_cluster = text("openai-us");
+        let whole = [
+            "attache_ticket: t",
+            "attache_exchange: provider=openai total_ms=7",
+            "attache_error: timeout",
+        ];
+        assert_eq!(pairs(&update, None), whole);
+        let together = Telemetry { separate_fields: false, per_account: true, tracing: None };
+        assert_eq!(pairs(&update, Some(&together)), whole);
+        let separate = Telemetry { separate_fields: true, ..together };
+        let one_by_one = ["attache_provider: openai", "attache_total_ms: 7"];
+        assert_eq!(pairs(&update, Some(&separate)), [&whole[..], &one_by_one[..]].concat());
+    }
+
+    #[test]
+    fn clusters_are_listed_in_order() {
+        let one = Update::with_other_cluster(None, "a-us");
+        assert_eq!(one, "a-us");
+        assert_eq!(Update::with_other_cluster(Some(one), "b-us"), "a-us b-us");
+    }
+}
