@@ -8,6 +8,7 @@ mod attempts;
 mod ejections;
 mod endpoints;
 pub mod head_fields;
+pub mod held_bodies;
 pub mod idle;
 pub mod models;
 mod pages;
@@ -22,13 +23,13 @@ use std::{rc::Rc, time::Duration};
 
 use self::{
     attempts::{Attempts, UnansweredAttempt},
-    head_fields::HeadFields,
+    held_bodies::{AwaitedBody, HeldBodies, ReceivedBody},
     idle::StreamLimits,
     plan::{FirstDraft, Plan, PlanIndex},
     reply_source::ReplySource,
     transcript_fetch::{PendingTranscript, TranscriptCall},
 };
-pub use self::{ejections::Ejections, request_head::RequestHead};
+pub use self::{ejections::Ejections, held_bodies::RequestBody, request_head::RequestHead};
 use crate::{
     api_schema::{origin::ResponseHead, translation::TranslatedRequest},
     attempt::{Attempt, DraftContext, ProviderCluster, response_head},
@@ -58,6 +59,8 @@ pub struct Gateway {
     pub store: Rc<dyn SharedStore>,
     /// Providers that are not asked for a while.
     pub ejections: Ejections,
+    /// Bodies of requests that this worker holds, under any configuration.
+    pub held: HeldBodies,
 }
 
 impl Gateway {
@@ -173,15 +176,6 @@ pub enum Output {
     Stream(Box<StreamLimits>),
 }
 
-/// Body of a request that goes to the provider role.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RequestBody {
-    /// The client's body.
-    AsReceived,
-    /// The client's body with fields of its head, or with the transcript: [`Exchange::request_body`].
-    Edited,
-}
-
 /// Caller of an exchange, with the facts that every ticket of the exchange carries.
 #[derive(Debug)]
 struct Caller {
@@ -235,13 +229,6 @@ enum ExchangeState {
     /// The client has its answer, or the beginning of it. So has a request for any other endpoint.
     /// Calls of the attempts may still be under way.
     Over(Option<Box<Attempts>>),
-}
-
-/// Body that is coming.
-#[derive(Debug)]
-struct AwaitedBody {
-    account: String,
-    fields: HeadFields,
 }
 
 impl Exchange {
@@ -339,14 +326,17 @@ impl Exchange {
         self.note(&input);
         match (&mut self.state, input) {
             (ExchangeState::Fresh, Input::Head(head)) => self.on_head(&head),
-            (ExchangeState::Reading(_), Input::Received(size)) => self.on_received(size),
+            (ExchangeState::Reading(awaited), Input::Received(size)) => {
+                match awaited.grow(size, &self.gateway.config) {
+                    Ok(()) => Output::Wait,
+                    Err(error) => self.refuse(&error),
+                }
+            }
             (ExchangeState::Reading(awaited), Input::Body(body)) => {
-                let account = std::mem::take(&mut awaited.account);
-                let body = match awaited.fields.added_to(&body) {
-                    Some(edited) => (edited, RequestBody::Edited),
-                    None => (body, RequestBody::AsReceived),
-                };
-                self.on_body(account, body, clock())
+                match awaited.complete(body, &self.gateway.config) {
+                    Ok((account, body)) => self.on_body(account, body, clock()),
+                    Err(error) => self.refuse(&error),
+                }
             }
             (ExchangeState::Reading(_), Input::Trailers) => self.refuse(&Error::Trailers),
             (ExchangeState::Attempting(attempts), input) => {
@@ -422,10 +412,13 @@ impl Exchange {
             Err(error) => return self.refuse(&error),
         };
         if endpoint.has_body() {
-            let (account, fields) = (head.account.clone().unwrap_or_default(), &head.fields);
-            let awaited = AwaitedBody { account, fields: fields.clone() };
-            self.state = ExchangeState::Reading(Box::new(awaited));
-            return Output::Wait;
+            return match AwaitedBody::new(head, &self.gateway) {
+                Ok(awaited) => {
+                    self.state = ExchangeState::Reading(Box::new(awaited));
+                    Output::Wait
+                }
+                Err(error) => self.refuse(&error),
+            };
         }
         match pages::page(&self.gateway, &endpoint, self.inlet) {
             Ok(reply) => Output::Reply(reply),
@@ -433,18 +426,18 @@ impl Exchange {
         }
     }
 
-    fn on_received(&mut self, size: usize) -> Output {
-        if self.is_too_large(size) { self.refuse(&self.too_large()) } else { Output::Wait }
-    }
-
-    fn on_body(&mut self, account: String, body: (Vec<u8>, RequestBody), now: Timestamp) -> Output {
-        let planned = match self.plan(&account, &body.0) {
+    fn on_body(&mut self, account: String, body: ReceivedBody, now: Timestamp) -> Output {
+        let planned = match self.plan(&account, body.bytes()) {
             Ok(planned) => planned,
             Err(error) => return self.refuse(&error),
         };
         if self.inlet.counts_tokens() && !pages::can_count(&self.gateway, &planned.plan) {
             self.state = ExchangeState::Over(None);
-            return Output::Reply(pages::estimated_tokens(&body.0, self.inlet, &self.request_id));
+            return Output::Reply(pages::estimated_tokens(
+                body.bytes(),
+                self.inlet,
+                &self.request_id,
+            ));
         }
         self.started = Some(now);
         let (gateway, request_id) = (Rc::clone(&self.gateway), self.request_id.clone());
@@ -457,9 +450,6 @@ impl Exchange {
 
     /// Plans a request, and the call for the transcript that it refers to.
     fn plan(&self, account: &str, body: &[u8]) -> Result<PlannedRequest, Error> {
-        if self.is_too_large(body.len()) {
-            return Err(self.too_large());
-        }
         if body.is_empty() {
             return Err(Error::NoBody);
         }
@@ -479,14 +469,6 @@ impl Exchange {
         let transcript =
             wanted.map(|wanted| PendingTranscript::new(&self.gateway, wanted)).transpose()?;
         Ok(PlannedRequest { plan, draft, transcript })
-    }
-
-    fn is_too_large(&self, size: usize) -> bool {
-        size > usize::try_from(self.gateway.config.request_body.get()).unwrap_or(usize::MAX)
-    }
-
-    fn too_large(&self) -> Error {
-        Error::TooLarge { limit: self.gateway.config.request_body.get() }
     }
 
     fn refuse(&mut self, error: &Error) -> Output {

@@ -12,6 +12,7 @@ mod golden;
 mod hostile;
 mod limits;
 mod messages;
+mod overload;
 mod quota;
 #[cfg(not(target_family = "wasm"))]
 mod regions;

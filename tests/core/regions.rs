@@ -8,6 +8,7 @@ use attache::{
     config::Config,
     gateway::{
         Ejections, Exchange, Gateway, Input, RequestHead,
+        held_bodies::HeldBodies,
         plan::{Plan, PlanIndex},
     },
     inlet::Inlet,
@@ -53,6 +54,7 @@ fn no_model_and_no_chain_of_fallbacks_leads_out_of_the_region() {
             region: home,
             store: Rc::new(play::Table::default()),
             ejections: Ejections::default(),
+            held: HeldBodies::default(),
         };
         for first in &models {
             for second in &models {
@@ -93,6 +95,7 @@ fn an_operators_own_fallbacks_stay_in_the_region_too() {
             region: home,
             store: Rc::new(play::Table::default()),
             ejections: Ejections::default(),
+            held: HeldBodies::default(),
         };
         for model in config.models.keys() {
             let body = json!({"model": model, "prompt": "x"});

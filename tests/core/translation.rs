@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use attache::{
     config::Config,
-    gateway::{Ejections, Gateway},
+    gateway::{Ejections, Gateway, held_bodies::HeldBodies},
     region::Region::Us,
 };
 use serde_json::{Value, json};
@@ -24,6 +24,7 @@ fn gateway() -> Rc<Gateway> {
         region: Us,
         store: Rc::new(Table::default()),
         ejections: Ejections::default(),
+        held: HeldBodies::default(),
     })
 }
 

@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use attache::{
     config::Config,
-    gateway::{Ejections, Gateway, Output},
+    gateway::{Ejections, Gateway, Output, held_bodies::HeldBodies},
     region::Region::Us,
 };
 use serde_json::{Value, json};
@@ -521,6 +521,7 @@ fn strict_parameters_refuse_what_would_be_dropped() {
         region: Us,
         store: Rc::new(play::Table::default()),
         ejections: Ejections::default(),
+        held: HeldBodies::default(),
     });
     let cases = [
         (json!({"temperature": 0.5, "seed": 1, "call": null}), vec![]),

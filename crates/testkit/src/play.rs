@@ -14,7 +14,10 @@ use attache::{
     attempt::{Attempt, ProviderCluster, Step},
     config::Config,
     failover::envoy::SERVICE_TIME,
-    gateway::{Ejections, Exchange, Gateway, Input, Output, RequestHead as ClientHead},
+    gateway::{
+        Ejections, Exchange, Gateway, Input, Output, RequestHead as ClientHead,
+        held_bodies::HeldBodies,
+    },
     handoff::ticket::Ticket,
     http_call::CallResult,
     quota::{CasConflict, SharedStore},
@@ -53,6 +56,7 @@ pub fn gateway(region: Region) -> Rc<Gateway> {
         region,
         store: Rc::new(Table::default()),
         ejections: Ejections::default(),
+        held: HeldBodies::default(),
     })
 }
 
