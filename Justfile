@@ -237,6 +237,18 @@ soak minutes="60": filter programs
     @bash .ci/setup envoy
     python3 tests/soak.py --minutes {{ minutes }} --target {{ quote(target) }}
 
+# Floods a gateway with two thousand slow, large and endless requests, and checks its memory and every answer
+[group("measure")]
+overload: filter programs
+    @bash .ci/setup envoy
+    python3 tests/overload.py --target {{ quote(target) }}
+
+# Restarts two gateways behind a plain Envoy while clients ask, and checks that nothing is lost
+[group("test")]
+drain: filter programs
+    @bash .ci/setup envoy
+    python3 tests/drain.py --target {{ quote(target) }}
+
 [private]
 soak-minute: (soak "1")
 
