@@ -7,12 +7,14 @@
 mod attempts;
 mod ejections;
 mod endpoints;
+pub mod guard_call;
 pub mod head_fields;
 pub mod held_bodies;
 pub mod idle;
 pub mod models;
 mod pages;
 pub mod plan;
+mod planned_request;
 pub mod reply_source;
 mod request_head;
 pub mod stream_deadline;
@@ -23,17 +25,19 @@ use std::{rc::Rc, time::Duration};
 
 use self::{
     attempts::{Attempts, UnansweredAttempt},
+    guard_call::GuardCall,
     held_bodies::{AwaitedBody, HeldBodies, ReceivedBody},
     idle::StreamLimits,
-    plan::{FirstDraft, Plan, PlanIndex},
+    plan::PlanIndex,
+    planned_request::PlannedRequest,
     reply_source::ReplySource,
-    transcript_fetch::{PendingTranscript, TranscriptCall},
+    transcript_fetch::TranscriptCall,
 };
 pub use self::{ejections::Ejections, held_bodies::RequestBody, request_head::RequestHead};
 use crate::{
     api_schema::{origin::ResponseHead, translation::TranslatedRequest},
-    attempt::{Attempt, DraftContext, ProviderCluster, response_head},
-    chat::{error::Error, parameter::Parameter, request},
+    attempt::{Attempt, ProviderCluster, response_head},
+    chat::error::Error,
     config::Config,
     failover::AttemptReason,
     handoff::{response_facts::ResponseFacts, ticket::Ticket},
@@ -45,7 +49,6 @@ use crate::{
     reply::Reply,
     summary::Summary,
     time::Timestamp,
-    transcript::TranscriptRequest,
 };
 
 /// Gateway of one region, which has a listener of Envoy's.
@@ -109,6 +112,8 @@ pub enum Input {
     },
     /// The call for a transcript has ended.
     TranscriptFetched(CallResult),
+    /// The call to the guard has ended.
+    GuardDecided(CallResult),
     /// The moment of [`Output::WakeAt`], or the end of a hedge, has come.
     WakeUp,
     /// The deadline of [`Output::Send`] or [`Output::Forward`] has passed without a response. The
@@ -155,6 +160,8 @@ pub enum Output {
     },
     /// Hold the request, and call for a transcript.
     FetchTranscript(TranscriptCall),
+    /// Hold the request or the response, and ask the guard.
+    AskGuard(GuardCall),
     /// Hold the response, and report [`Input::WakeUp`] at this moment.
     WakeAt(Timestamp),
     /// Hold the response, and call a provider.
@@ -206,13 +213,6 @@ pub struct Exchange {
     /// The attempt whose answer the client gets, until it is counted.
     answered: Option<Box<Attempt>>,
     state: ExchangeState,
-}
-
-/// Request that is planned.
-struct PlannedRequest {
-    plan: Plan,
-    draft: Option<FirstDraft>,
-    transcript: Option<PendingTranscript>,
 }
 
 /// Model of a request that names no known one.
@@ -311,6 +311,13 @@ impl Exchange {
         Input::Response { status, source }
     }
 
+    /// Takes in that the client has left. An answer that the guard has not seen yet is counted.
+    pub fn on_client_left(&mut self) {
+        if let ExchangeState::Attempting(attempts) = &mut self.state {
+            attempts.drop_guarded_answer();
+        }
+    }
+
     /// Takes in the result of a call after the client has left.
     pub fn on_abandoned_call(&mut self, index: PlanIndex, result: &CallResult, now: Timestamp) {
         if let ExchangeState::Attempting(attempts) | ExchangeState::Over(Some(attempts)) =
@@ -376,6 +383,7 @@ impl Exchange {
         match input {
             Input::RateLimitAnswered(answer) => attempts.on_rate_limit_answer(answer, clock()),
             Input::TranscriptFetched(result) => attempts.on_transcript(&result, clock()),
+            Input::GuardDecided(result) => attempts.on_guard(&result, clock()),
             Input::Response { status: 200, source: ReplySource::Provider } => attempts.on_success(),
             Input::Response { status, source } => attempts.on_failure(status, source, clock()),
             Input::AnswerHead(head) => attempts.on_answer_head(head),
@@ -427,7 +435,9 @@ impl Exchange {
     }
 
     fn on_body(&mut self, account: String, body: ReceivedBody, now: Timestamp) -> Output {
-        let planned = match self.plan(&account, body.bytes()) {
+        let (gateway, request_id) = (Rc::clone(&self.gateway), self.request_id.clone());
+        let caller = Caller { gateway, account, request_id, started: now, inlet: self.inlet };
+        let planned = match PlannedRequest::new(&caller, body.bytes()) {
             Ok(planned) => planned,
             Err(error) => return self.refuse(&error),
         };
@@ -440,35 +450,10 @@ impl Exchange {
             ));
         }
         self.started = Some(now);
-        let (gateway, request_id) = (Rc::clone(&self.gateway), self.request_id.clone());
-        let caller = Caller { gateway, account, request_id, started: now, inlet: self.inlet };
         let mut attempts = Attempts::new(caller, planned, body);
         let output = attempts.begin(now);
         self.state = ExchangeState::Attempting(Box::new(attempts));
         self.finish(output)
-    }
-
-    /// Plans a request, and the call for the transcript that it refers to.
-    fn plan(&self, account: &str, body: &[u8]) -> Result<PlannedRequest, Error> {
-        if body.is_empty() {
-            return Err(Error::NoBody);
-        }
-        let read = self.inlet.read(body)?;
-        let parameters = read.parameters()?;
-        let has_transcript = parameters.has(Parameter::TranscriptId);
-        let request = DraftContext { request_id: &self.request_id, inlet: self.inlet };
-        let (plan, draft) =
-            Plan::new(&self.gateway, account, request, parameters).map_err(Error::Invalid)?;
-        let wanted = if has_transcript {
-            let in_place = request::checked_parameters(body)?;
-            let fields = self.inlet.prompt_fields();
-            TranscriptRequest::find(body, &in_place, fields, |variant| plan.includes(variant))
-        } else {
-            None
-        };
-        let transcript =
-            wanted.map(|wanted| PendingTranscript::new(&self.gateway, wanted)).transpose()?;
-        Ok(PlannedRequest { plan, draft, transcript })
     }
 
     fn refuse(&mut self, error: &Error) -> Output {

@@ -15,6 +15,7 @@ mod configuration;
 mod custom;
 mod embeddings;
 mod failures;
+mod guard;
 mod headers;
 mod image;
 mod istio;
