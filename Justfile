@@ -202,6 +202,12 @@ helm: filter command
     @bash .ci/setup envoy istio docker helm
     .build/docker/bin/python tests/helm.py --command "$ATTACHE_COMMAND" --module "$ATTACHE_MODULE"
 
+# Shares limits through envoyproxy/ratelimit and Redis, and kills each part in between
+[group("test")]
+shared-limits: filter programs
+    @bash .ci/setup envoy ratelimit
+    python3 tests/shared_limits.py --target {{ quote(target) }}
+
 # Tests whether the quick tests fail when the code of a file is wrong: all of .cargo/mutants.toml, or `just mutants --re src/failover.rs`
 [group("test")]
 mutants *options:
