@@ -15,6 +15,7 @@ pub mod models;
 mod pages;
 pub mod plan;
 mod planned_request;
+mod regional;
 pub mod reply_source;
 mod request_head;
 pub mod stream_deadline;
@@ -26,53 +27,31 @@ use std::{rc::Rc, time::Duration};
 use self::{
     attempts::{Attempts, UnansweredAttempt},
     guard_call::GuardCall,
-    held_bodies::{AwaitedBody, HeldBodies, ReceivedBody},
+    held_bodies::{AwaitedBody, ReceivedBody},
     idle::StreamLimits,
     plan::PlanIndex,
     planned_request::PlannedRequest,
     reply_source::ReplySource,
     transcript_fetch::TranscriptCall,
 };
-pub use self::{ejections::Ejections, held_bodies::RequestBody, request_head::RequestHead};
+pub use self::{
+    ejections::Ejections, held_bodies::RequestBody, regional::Gateway, request_head::RequestHead,
+};
 use crate::{
     api_schema::{origin::ResponseHead, translation::TranslatedRequest},
-    attempt::{Attempt, ProviderCluster, response_head},
+    attempt::{Attempt, response_head},
     chat::error::Error,
-    config::Config,
     failover::AttemptReason,
     handoff::{response_facts::ResponseFacts, ticket::Ticket},
     http_call::CallResult,
     inlet::Inlet,
     metrics::TelemetryEvent,
-    quota::{SharedStore, service::RateLimitResponse},
+    quota::service::RateLimitResponse,
     region::Region,
     reply::Reply,
     summary::Summary,
     time::Timestamp,
 };
-
-/// Gateway of one region, which has a listener of Envoy's.
-#[derive(Clone, Debug)]
-pub struct Gateway {
-    /// Configuration.
-    pub config: Rc<Config>,
-    /// Region of the listener.
-    pub region: Region,
-    /// Store of the counts for limits.
-    pub store: Rc<dyn SharedStore>,
-    /// Providers that are not asked for a while.
-    pub ejections: Ejections,
-    /// Bodies of requests that this worker holds, under any configuration.
-    pub held: HeldBodies,
-}
-
-impl Gateway {
-    /// Returns a provider in a region.
-    fn cluster(&self, provider: &str, region: Region) -> Rc<ProviderCluster> {
-        let (config, store) = (Rc::clone(&self.config), Rc::clone(&self.store));
-        Rc::new(ProviderCluster { config, provider: provider.to_owned(), region, store })
-    }
-}
 
 /// Event of an exchange.
 #[derive(Clone, Debug)]

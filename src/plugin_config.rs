@@ -15,7 +15,7 @@ use crate::{
             object_table, optional, required, word,
         },
     },
-    gateway::{Ejections, Gateway, held_bodies::HeldBodies},
+    gateway::{Gateway, held_bodies::HeldBodies},
     quota::SharedStore,
     region::Region,
 };
@@ -111,11 +111,8 @@ impl Role {
                 Some(Self::Provider(Rc::new(ProviderClusters::new(&config, &store))))
             }
             Some(region) if !is_provider => Some(Self::Gateway(Rc::new(Gateway {
-                config,
-                region,
-                store,
-                ejections: Ejections::default(),
                 held,
+                ..Gateway::new(config, region, store)
             }))),
             _ => None,
         })

@@ -1,0 +1,48 @@
+//! The gateway of one region: what all its exchanges share.
+
+use std::rc::Rc;
+
+use super::{Ejections, held_bodies::HeldBodies};
+use crate::{
+    attempt::ProviderCluster,
+    config::{Config, PoolKey},
+    endpoint_choice::DrawCounts,
+    quota::SharedStore,
+    region::Region,
+};
+
+/// Gateway of one region, which has a listener of Envoy's.
+#[derive(Clone, Debug)]
+pub struct Gateway {
+    /// Configuration.
+    pub config: Rc<Config>,
+    /// Region of the listener.
+    pub region: Region,
+    /// Store of the counts for limits, and of cool-downs.
+    pub store: Rc<dyn SharedStore>,
+    /// Providers that are not asked for a while.
+    pub ejections: Ejections,
+    /// Draws among the endpoints of models that have several.
+    pub draws: DrawCounts,
+    /// Bodies of requests that this worker holds, under any configuration.
+    pub held: HeldBodies,
+}
+
+impl Gateway {
+    /// Creates a gateway that has seen no request.
+    pub fn new(config: Rc<Config>, region: Region, store: Rc<dyn SharedStore>) -> Self {
+        let (ejections, draws) = (Ejections::default(), DrawCounts::default());
+        Self { config, region, store, ejections, draws, held: HeldBodies::default() }
+    }
+
+    /// Returns a provider in a region, with one of its keys.
+    pub(super) fn cluster(
+        &self,
+        provider: &str,
+        region: Region,
+        key: PoolKey,
+    ) -> Rc<ProviderCluster> {
+        let (config, store) = (Rc::clone(&self.config), Rc::clone(&self.store));
+        Rc::new(ProviderCluster { config, provider: provider.to_owned(), key, region, store })
+    }
+}
