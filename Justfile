@@ -202,6 +202,12 @@ helm: filter command
     @bash .ci/setup envoy istio docker helm
     .build/docker/bin/python tests/helm.py --command "$ATTACHE_COMMAND" --module "$ATTACHE_MODULE"
 
+# Shares limits through envoyproxy/ratelimit and Redis, and kills each part in between
+[group("test")]
+shared-limits: filter programs
+    @bash .ci/setup envoy ratelimit
+    python3 tests/shared_limits.py --target {{ quote(target) }}
+
 # Tests whether the quick tests fail when the code of a file is wrong: all of .cargo/mutants.toml, or `just mutants --re src/failover.rs`
 [group("test")]
 mutants *options:
@@ -236,6 +242,18 @@ reloads: filter crashing command
 soak minutes="60": filter command
     @bash .ci/setup envoy
     python3 tests/soak.py --minutes {{ minutes }} --target {{ quote(target) }}
+
+# Floods a gateway with two thousand slow, large and endless requests, and checks its memory and every answer
+[group("measure")]
+overload: filter programs
+    @bash .ci/setup envoy
+    python3 tests/overload.py --target {{ quote(target) }}
+
+# Restarts two gateways behind a plain Envoy while clients ask, and checks that nothing is lost
+[group("test")]
+drain: filter programs
+    @bash .ci/setup envoy
+    python3 tests/drain.py --target {{ quote(target) }}
 
 [private]
 soak-minute: (soak "1")

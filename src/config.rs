@@ -16,6 +16,7 @@ pub mod limits;
 pub mod listener;
 pub mod mistakes;
 pub mod model;
+pub mod overload;
 pub mod price;
 pub mod provider;
 pub mod rate_limit;
@@ -45,6 +46,7 @@ use self::{
     listener::{ADMIN, LISTENERS, read_admin, read_listeners},
     mistakes::Mistakes,
     model::{MODEL, ModelContext},
+    overload::{OVERLOAD, Overload},
     provider::PROVIDER,
     rate_limit::{RATE_LIMIT, RateLimitService},
     read::{ObjectReader, ValueReader},
@@ -93,6 +95,8 @@ object_table! {
         "listeners": Object(&LISTENERS), required("`us`, `eu` or both");
         /// Maximum size of a request body in bytes. A longer one is refused with 413.
         "request_body_bytes": ValueType::POSITIVE, defaults_to("10485760");
+        /// Limits on the load of one Envoy.
+        "overload": Object(&OVERLOAD), optional("the defaults of its fields");
         /// Refuses with 400 a request with a parameter that would be dropped.
         "strict_parameters": Flag, defaults_to("false");
         /// Serves a page to try models on at `/playground`.
@@ -131,6 +135,8 @@ pub struct Config {
     pub admin: Address,
     /// Maximum size of a request body, in bytes.
     pub request_body: NonZeroU32,
+    /// Limits on the load of one Envoy.
+    pub overload: Overload,
     /// Whether a request with a parameter that would be dropped is refused.
     pub strict_parameters: bool,
     /// Whether Envoy serves the page to try models on.
@@ -279,6 +285,7 @@ impl Config {
         let aliases = top.get("aliases").map(|value| Aliases::read(&value, &names));
         let names: Vec<&str> = names.into_iter().collect();
         let admin = read_admin(&top);
+        let request_body = top.positive("request_body_bytes");
         let listeners = read_listeners(&top, &admin);
         let guard = top.get("guard").map(|value| Guard::read(value.object(), &keys, &listeners));
         let context = ModelContext { names: &names, providers: &providers, deadlines };
@@ -286,7 +293,8 @@ impl Config {
             version: String::new(),
             listeners,
             admin,
-            request_body: top.positive("request_body_bytes"),
+            request_body,
+            overload: Overload::read(top.section("overload"), request_body),
             strict_parameters: top.flag("strict_parameters"),
             playground: top.flag("playground"),
             deadlines,

@@ -185,6 +185,7 @@ mod tests {
             (Error::ContextLength { message: "x".to_owned() }, "stop context_length_exceeded"),
             (Error::Invalid(Vec::new()), "stop invalid_value"),
             (Error::Uncounted, "stop rate_limit_unavailable"),
+            (Error::Full, "stop gateway_overloaded"),
         ];
         for (error, expected) in cases {
             let header = Failover::to_header(&error);

@@ -9,6 +9,7 @@ mod ejections;
 mod endpoints;
 pub mod guard_call;
 pub mod head_fields;
+pub mod held_bodies;
 pub mod idle;
 pub mod models;
 mod pages;
@@ -26,14 +27,16 @@ use std::{rc::Rc, time::Duration};
 use self::{
     attempts::{Attempts, UnansweredAttempt},
     guard_call::GuardCall,
-    head_fields::HeadFields,
+    held_bodies::{AwaitedBody, ReceivedBody},
     idle::StreamLimits,
     plan::PlanIndex,
     planned_request::PlannedRequest,
     reply_source::ReplySource,
     transcript_fetch::TranscriptCall,
 };
-pub use self::{ejections::Ejections, regional::Gateway, request_head::RequestHead};
+pub use self::{
+    ejections::Ejections, held_bodies::RequestBody, regional::Gateway, request_head::RequestHead,
+};
 use crate::{
     api_schema::{origin::ResponseHead, translation::TranslatedRequest},
     attempt::{Attempt, response_head},
@@ -159,15 +162,6 @@ pub enum Output {
     Stream(Box<StreamLimits>),
 }
 
-/// Body of a request that goes to the provider role.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RequestBody {
-    /// The client's body.
-    AsReceived,
-    /// The client's body with fields of its head, or with the transcript: [`Exchange::request_body`].
-    Edited,
-}
-
 /// Caller of an exchange, with the facts that every ticket of the exchange carries.
 #[derive(Debug)]
 struct Caller {
@@ -214,13 +208,6 @@ enum ExchangeState {
     /// The client has its answer, or the beginning of it. So has a request for any other endpoint.
     /// Calls of the attempts may still be under way.
     Over(Option<Box<Attempts>>),
-}
-
-/// Body that is coming.
-#[derive(Debug)]
-struct AwaitedBody {
-    account: String,
-    fields: HeadFields,
 }
 
 impl Exchange {
@@ -325,14 +312,17 @@ impl Exchange {
         self.note(&input);
         match (&mut self.state, input) {
             (ExchangeState::Fresh, Input::Head(head)) => self.on_head(&head),
-            (ExchangeState::Reading(_), Input::Received(size)) => self.on_received(size),
+            (ExchangeState::Reading(awaited), Input::Received(size)) => {
+                match awaited.grow(size, &self.gateway.config) {
+                    Ok(()) => Output::Wait,
+                    Err(error) => self.refuse(&error),
+                }
+            }
             (ExchangeState::Reading(awaited), Input::Body(body)) => {
-                let account = std::mem::take(&mut awaited.account);
-                let body = match awaited.fields.added_to(&body) {
-                    Some(edited) => (edited, RequestBody::Edited),
-                    None => (body, RequestBody::AsReceived),
-                };
-                self.on_body(account, body, clock())
+                match awaited.complete(body, &self.gateway.config) {
+                    Ok((account, body)) => self.on_body(account, body, clock()),
+                    Err(error) => self.refuse(&error),
+                }
             }
             (ExchangeState::Reading(_), Input::Trailers) => self.refuse(&Error::Trailers),
             (ExchangeState::Attempting(attempts), input) => {
@@ -409,10 +399,13 @@ impl Exchange {
             Err(error) => return self.refuse(&error),
         };
         if endpoint.has_body() {
-            let (account, fields) = (head.account.clone().unwrap_or_default(), &head.fields);
-            let awaited = AwaitedBody { account, fields: fields.clone() };
-            self.state = ExchangeState::Reading(Box::new(awaited));
-            return Output::Wait;
+            return match AwaitedBody::new(head, &self.gateway) {
+                Ok(awaited) => {
+                    self.state = ExchangeState::Reading(Box::new(awaited));
+                    Output::Wait
+                }
+                Err(error) => self.refuse(&error),
+            };
         }
         match pages::page(&self.gateway, &endpoint, self.inlet) {
             Ok(reply) => Output::Reply(reply),
@@ -420,21 +413,20 @@ impl Exchange {
         }
     }
 
-    fn on_received(&mut self, size: usize) -> Output {
-        let checked = self.gateway.check_size(size);
-        checked.map_or_else(|error| self.refuse(&error), |()| Output::Wait)
-    }
-
-    fn on_body(&mut self, account: String, body: (Vec<u8>, RequestBody), now: Timestamp) -> Output {
+    fn on_body(&mut self, account: String, body: ReceivedBody, now: Timestamp) -> Output {
         let (gateway, request_id) = (Rc::clone(&self.gateway), self.request_id.clone());
         let caller = Caller { gateway, account, request_id, started: now, inlet: self.inlet };
-        let planned = match PlannedRequest::new(&caller, &body.0) {
+        let planned = match PlannedRequest::new(&caller, body.bytes()) {
             Ok(planned) => planned,
             Err(error) => return self.refuse(&error),
         };
         if self.inlet.counts_tokens() && !pages::can_count(&self.gateway, &planned.plan) {
             self.state = ExchangeState::Over(None);
-            return Output::Reply(pages::estimated_tokens(&body.0, self.inlet, &self.request_id));
+            return Output::Reply(pages::estimated_tokens(
+                body.bytes(),
+                self.inlet,
+                &self.request_id,
+            ));
         }
         self.started = Some(now);
         let mut attempts = Attempts::new(caller, planned, body);

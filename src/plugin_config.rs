@@ -15,7 +15,7 @@ use crate::{
             object_table, optional, required, word,
         },
     },
-    gateway::Gateway,
+    gateway::{Gateway, held_bodies::HeldBodies},
     quota::SharedStore,
     region::Region,
 };
@@ -68,8 +68,13 @@ impl Role {
         json!({"role": "provider", "version": version, "file": file})
     }
 
-    /// Reads the configuration of a filter. `store` keeps the counts for limits.
-    pub fn parse(bytes: &[u8], store: Rc<dyn SharedStore>) -> Result<Self, Vec<Invalid>> {
+    /// Reads the configuration of a filter. `store` keeps the counts for limits, and `held` the bodies
+    /// of requests under any configuration.
+    pub fn parse(
+        bytes: &[u8],
+        store: Rc<dyn SharedStore>,
+        held: HeldBodies,
+    ) -> Result<Self, Vec<Invalid>> {
         let document: Value = serde_json::from_slice(bytes).map_err(|error| {
             let wrong = Problem::Wrong {
                 found: error.to_string(),
@@ -78,7 +83,7 @@ impl Role {
             vec![Invalid { path: "configuration".into(), problem: wrong }]
         })?;
         let mistakes = Mistakes::default();
-        let role = Self::read(&ValueReader::root(&document, &ROLE, &mistakes), store);
+        let role = Self::read(&ValueReader::root(&document, &ROLE, &mistakes), store, held);
         let found = mistakes.into_inner();
         match role? {
             Some(role) if found.is_empty() => Ok(role),
@@ -90,6 +95,7 @@ impl Role {
     fn read(
         node: &ValueReader<'_>,
         store: Rc<dyn SharedStore>,
+        held: HeldBodies,
     ) -> Result<Option<Self>, Vec<Invalid>> {
         let top = node.object();
         let role = top.word("role", &[("gateway", false), ("provider", true)]);
@@ -104,9 +110,10 @@ impl Role {
             None if is_provider => {
                 Some(Self::Provider(Rc::new(ProviderClusters::new(&config, &store))))
             }
-            Some(region) if !is_provider => {
-                Some(Self::Gateway(Rc::new(Gateway::new(config, region, store))))
-            }
+            Some(region) if !is_provider => Some(Self::Gateway(Rc::new(Gateway {
+                held,
+                ..Gateway::new(config, region, store)
+            }))),
             _ => None,
         })
     }

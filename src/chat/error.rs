@@ -40,6 +40,8 @@ pub enum Error {
     LimitReached { model: String, limit: NonZeroU32, counted: &'static str, retry_after: Duration },
     /// A rate limit service that does not answer.
     Uncounted,
+    /// A gateway that holds as many bytes of request bodies as it may.
+    Full,
     /// A request that the provider refused as invalid.
     Rejected { status: u16, message: String, code: Option<String>, param: Option<String> },
     /// A prompt and an answer that exceed the model's context.
@@ -117,7 +119,7 @@ impl Error {
             Self::Misconfigured { .. } | Self::PostProcessing { .. } => 500,
             Self::Refused { .. } | Self::Failed { .. } | Self::BadAnswer { .. } => 502,
             Self::Unreachable { .. } | Self::Disconnected { .. } | Self::EmptyAnswer { .. } => 502,
-            Self::Overloaded { .. } | Self::Uncounted | Self::Unguarded => 503,
+            Self::Overloaded { .. } | Self::Uncounted | Self::Unguarded | Self::Full => 503,
             Self::Timeout { .. } | Self::StreamTooLong { .. } => 504,
         }
     }
@@ -137,6 +139,7 @@ impl Error {
     pub fn code(&self) -> &str {
         match self {
             Self::Rejected { code: Some(code), .. } => code,
+            Self::Full => "overloaded",
             Self::Invalid(mistakes) => {
                 mistakes.first().map_or("invalid_value", |own| own.kind.code())
             }
@@ -161,6 +164,7 @@ impl Error {
             Self::Retired { .. } => "model_retired",
             Self::LimitReached { .. } | Self::RateLimited { .. } => "rate_limit_exceeded",
             Self::Uncounted => "rate_limit_unavailable",
+            Self::Full => "gateway_overloaded",
             Self::PostProcessing { .. } => "post_processing_failed",
             Self::Guarded { .. } => "content_filter",
             Self::Unguarded => "guard_unavailable",
@@ -193,6 +197,7 @@ impl Error {
     pub fn retry_after(&self) -> Option<u64> {
         let wait = match self {
             Self::LimitReached { retry_after, .. } => Some(*retry_after),
+            Self::Full => Some(RETRY_WHEN_FULL),
             Self::RateLimited { retry_after, .. } | Self::Overloaded { retry_after, .. } => {
                 *retry_after
             }
@@ -288,6 +293,10 @@ impl Error {
     }
 }
 
+/// Time after which a client of a full gateway should try again. A body is held for about as long as
+/// a provider needs for the beginning of its answer.
+const RETRY_WHEN_FULL: Duration = Duration::from_secs(1);
+
 /// The message of every validation error. LLM Gateway, *Troubleshooting*.
 const HEADLINE: &str = "invalid request body";
 
@@ -335,6 +344,7 @@ impl fmt::Display for Error {
                 seconds(*retry_after)
             ),
             Self::Uncounted => f.write_str("the rate limit cannot be checked now, try again later"),
+            Self::Full => f.write_str("the gateway is overloaded, try again later"),
             Self::Guarded { message: Some(message), .. } => f.write_str(message),
             Self::Guarded { subject, message: None } => {
                 write!(f, "the {subject} was refused by the operator's guard")

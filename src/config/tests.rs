@@ -131,8 +131,9 @@ models.gpt-4.1.regions.eu.upstream_model: missing, allowed: what the provider ca
 models.gpt-4.1.context_length: found `0`, allowed: a whole number from 1 to 4294967295
 models.gpt-4.1.supported_parameters[0]: found `temprature`, allowed: {}
 listener: unknown key, allowed: `deadlines`, `plans`, `jwt`, `accounts`, `providers`, \
-`admin`, `listeners`, `request_body_bytes`, `strict_parameters`, `playground`, `keep_warm`, \
-`rate_limit`, `models`, `aliases`, `transcripts`, `guard`, `access_log`, `metrics`, `tracing`",
+`admin`, `listeners`, `request_body_bytes`, `overload`, `strict_parameters`, `playground`, \
+`keep_warm`, `rate_limit`, `models`, `aliases`, `transcripts`, `guard`, `access_log`, `metrics`, \
+`tracing`",
         one_of(parameters)
     );
     let found = mistakes(&document);
@@ -187,6 +188,11 @@ fn every_field_at_the_top_level_is_checked() {
   listeners.us.tls.private_key_file: missing, allowed: the path of a PEM file
 /request_body_bytes = 0
   request_body_bytes: found `0`, allowed: a whole number from 1 to 4294967295
+/overload = {"heap_mib": 63, "connections": 0}
+  overload.heap_mib: found `63`, allowed: a whole number from 64 to 1048576
+  overload.connections: found `0`, allowed: a whole number from 1 to 4294967295
+/overload = {"held_body_bytes": 1048576}
+  overload.held_body_bytes: found `1048576`, allowed: at least `request_body_bytes`, 10485760
 /strict_parameters = "yes"
   strict_parameters: found `yes`, allowed: `true` or `false`
 /strict_parameters = "true"

@@ -18,7 +18,8 @@ use self::{
     in_flight::InFlight,
 };
 use super::{
-    Caller, Output, RequestBody,
+    Caller, Output,
+    held_bodies::ReceivedBody,
     idle::{IdleTimeouts, StreamLimits},
     plan::{FirstDraft, Plan, PlanIndex},
     planned_request::PlannedRequest,
@@ -50,8 +51,7 @@ pub(super) struct Attempts {
     caller: Caller,
     plan: Plan,
     /// Body of the client's request. Every attempt after the first reads it again.
-    body: Vec<u8>,
-    body_state: RequestBody,
+    body: ReceivedBody,
     /// Draft of the first attempt, if there is one.
     draft: Option<FirstDraft>,
     transcript: TranscriptState,
@@ -105,18 +105,13 @@ enum LogEntry {
 
 impl Attempts {
     /// Creates the attempts of a plan. None is made.
-    pub(super) fn new(
-        caller: Caller,
-        planned: PlannedRequest,
-        (body, body_state): (Vec<u8>, RequestBody),
-    ) -> Self {
+    pub(super) fn new(caller: Caller, planned: PlannedRequest, body: ReceivedBody) -> Self {
         let PlannedRequest { plan, draft, transcript } = planned;
         Self {
             guard: GuardState::new(&caller),
             caller,
             plan,
             body,
-            body_state,
             draft,
             transcript: transcript.map_or(TranscriptState::NotNeeded, TranscriptState::Missing),
             log: AttemptLog::default(),
@@ -137,7 +132,7 @@ impl Attempts {
 
     /// Returns the body of the client's request.
     pub(super) fn body(&self) -> &[u8] {
-        &self.body
+        self.body.bytes()
     }
 
     /// Returns the provider and the region of the last failure that no provider role has reported.
@@ -278,9 +273,9 @@ impl Attempts {
             self.transcript = state;
             return Output::Wait;
         };
-        match transcript.insert(&self.body, result) {
+        match transcript.insert(self.body.bytes(), result) {
             Ok(body) => {
-                (self.body, self.body_state) = (body, RequestBody::Edited);
+                self.body.replace(body);
                 self.guard_request(index, now)
             }
             Err(error) => Output::Reply(self.refusal(&error)),
@@ -331,7 +326,7 @@ impl Attempts {
         let ticket = self.ticket(Lane::Stream, planned.target(), rest, profile);
         let deadline = self.stream_wait(index, now);
         self.in_flight.route(index, None, now);
-        Output::Forward { ticket, retries, body: self.body_state, deadline }
+        Output::Forward { ticket, retries, body: self.body.state(), deadline }
     }
 
     /// Returns the ticket of an attempt.

@@ -25,7 +25,6 @@ impl PlannedRequest {
     /// Plans a request, and the call for the transcript that it refers to.
     pub(super) fn new(caller: &Caller, body: &[u8]) -> Result<Self, Error> {
         let Caller { gateway, account, request_id, started, inlet } = caller;
-        gateway.check_size(body.len())?;
         if body.is_empty() {
             return Err(Error::NoBody);
         }

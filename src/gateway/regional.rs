@@ -2,10 +2,9 @@
 
 use std::rc::Rc;
 
-use super::Ejections;
+use super::{Ejections, held_bodies::HeldBodies};
 use crate::{
     attempt::ProviderCluster,
-    chat::error::Error,
     config::{Config, PoolKey},
     endpoint_choice::DrawCounts,
     quota::SharedStore,
@@ -25,20 +24,15 @@ pub struct Gateway {
     pub ejections: Ejections,
     /// Draws among the endpoints of models that have several.
     pub draws: DrawCounts,
+    /// Bodies of requests that this worker holds, under any configuration.
+    pub held: HeldBodies,
 }
 
 impl Gateway {
     /// Creates a gateway that has seen no request.
     pub fn new(config: Rc<Config>, region: Region, store: Rc<dyn SharedStore>) -> Self {
         let (ejections, draws) = (Ejections::default(), DrawCounts::default());
-        Self { config, region, store, ejections, draws }
-    }
-
-    /// Returns the error of a body that is too long.
-    pub(super) fn check_size(&self, size: usize) -> Result<(), Error> {
-        let limit = self.config.request_body.get();
-        let is_short = usize::try_from(limit).is_ok_and(|limit| size <= limit);
-        if is_short { Ok(()) } else { Err(Error::TooLarge { limit }) }
+        Self { config, region, store, ejections, draws, held: HeldBodies::default() }
     }
 
     /// Returns a provider in a region, with one of its keys.

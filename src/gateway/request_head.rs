@@ -14,6 +14,8 @@ pub struct RequestHead {
     pub content_type: Option<String>,
     /// `content-encoding`.
     pub content_encoding: Option<String>,
+    /// `content-length`.
+    pub content_length: Option<usize>,
     /// `anthropic-beta`, as far as the names are known.
     pub betas: Betas,
     /// `true` if `anthropic-version` is there: the client is one of Anthropic's API.
@@ -37,6 +39,7 @@ impl RequestHead {
                 ":path" => head.path = value,
                 "content-type" => head.content_type = Some(value),
                 "content-encoding" => head.content_encoding = Some(value),
+                "content-length" => head.content_length = value.parse().ok(),
                 "anthropic-beta" => head.betas.add(&value),
                 "anthropic-version" => head.is_anthropic = true,
                 headers::ACCOUNT => head.account = Some(value),

@@ -39,7 +39,7 @@ fn is_about_thread(error: &Error) -> bool {
 /// Returns `error.type`.
 fn kind(error: &Error) -> &'static str {
     match (error, error.status()) {
-        (Error::Overloaded { .. }, _) => "overloaded_error",
+        (Error::Overloaded { .. } | Error::Full, _) => "overloaded_error",
         (_, 401) => "authentication_error",
         (_, 403) => "permission_error",
         (_, 404 | 410) => "not_found_error",

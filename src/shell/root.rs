@@ -15,7 +15,12 @@ use super::{
     provider::{ProviderFilter, RECENT},
     shared_data::SharedData,
 };
-use crate::plugin_config::Role;
+use crate::{gateway::held_bodies::HeldBodies, plugin_config::Role};
+
+thread_local! {
+    /// Bodies of requests that this VM holds, for all its root contexts.
+    static HELD: HeldBodies = HeldBodies::default();
+}
 
 /// Root context.
 pub(super) struct Root {
@@ -53,7 +58,8 @@ impl RootContext for Root {
     /// A configuration with mistakes changes nothing.
     fn on_configure(&mut self, size: usize) -> bool {
         let read = hostcalls::get_buffer(BufferType::PluginConfiguration, 0, size);
-        match Role::parse(&read.ok().flatten().unwrap_or_default(), Rc::new(SharedData)) {
+        let read = read.ok().flatten().unwrap_or_default();
+        match Role::parse(&read, Rc::new(SharedData), HELD.with(HeldBodies::clone)) {
             Ok(role) => {
                 info!("{role}");
                 if let Role::Provider(clusters) = &role {

@@ -14,6 +14,7 @@ mod guard;
 mod hostile;
 mod limits;
 mod messages;
+mod overload;
 mod quota;
 #[cfg(not(target_family = "wasm"))]
 mod regions;

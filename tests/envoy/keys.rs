@@ -238,11 +238,12 @@ fn the_module_stands_where_no_key_is_in_every_cluster_and_listener() {
     assert_eq!(with("attache.gateway").len(), 2);
     assert_eq!(with("attache.provider").len(), 13, "clusters");
     for chain in with("attache.gateway") {
-        assert_eq!(position(chain, "attache.scheme"), Some(0));
-        assert_eq!(position(chain, "envoy.filters.http.api_key_auth"), Some(1));
-        assert_eq!(position(chain, "envoy.filters.http.header_mutation"), Some(3));
-        assert_eq!(position(chain, "attache.gateway"), Some(4));
-        assert!(!chain[1]["config_discovery"].is_null(), "{chain:?}");
+        assert_eq!(position(chain, "envoy.filters.http.health_check"), Some(0));
+        assert_eq!(position(chain, "attache.scheme"), Some(1));
+        assert_eq!(position(chain, "envoy.filters.http.api_key_auth"), Some(2));
+        assert_eq!(position(chain, "envoy.filters.http.header_mutation"), Some(4));
+        assert_eq!(position(chain, "attache.gateway"), Some(5));
+        assert!(!chain[2]["config_discovery"].is_null(), "{chain:?}");
     }
     let file = fs::read_to_string(shared().dir().join("envoy/keys.yaml")).expect("a file");
     let keys: Value = serde_saphyr::from_str(&file).expect("YAML");

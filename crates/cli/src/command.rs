@@ -1,5 +1,5 @@
 //! The command line: `attache check`, `attache render`, `attache models`, `attache schema`,
-//! `attache keys`, `attache init`, `attache import` and `attache token`.
+//! `attache keys`, `attache init`, `attache import`, `attache token` and `attache drain`.
 
 mod rendering;
 mod token;
@@ -8,7 +8,7 @@ use std::{
     io::{self, ErrorKind, Write},
     path::{Path, PathBuf},
     process::ExitCode,
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use clap::{Parser, Subcommand};
@@ -17,6 +17,7 @@ use self::{rendering::RenderArguments, token::TokenArguments};
 use crate::{
     catalogue::Catalogue,
     dns_check::{self, DnsReport},
+    drain::{self, AdminAddress, DrainTimes},
     gateway_file::GatewayFile,
     import,
     init::{self, Choices},
@@ -61,6 +62,9 @@ enum Command {
     Init(InitArguments),
     /// Writes an access token of Google Cloud to the key files of providers.
     Token(TokenArguments),
+    /// Lets an Envoy finish its requests before it is stopped: fails its health check, and waits until
+    /// no request is in progress.
+    Drain(DrainArguments),
     /// Writes a gateway.yaml from the configuration of another gateway.
     Import {
         #[command(subcommand)]
@@ -87,6 +91,19 @@ struct InitArguments {
     requests_per_minute: Option<String>,
     #[command(flatten)]
     output: NewFileArguments,
+}
+
+#[derive(Debug, clap::Args)]
+struct DrainArguments {
+    /// The address of Envoy's administration interface.
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:9901")]
+    admin: String,
+    /// Waits at least so long, until load balancers send no new requests.
+    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = humantime::parse_duration)]
+    at_least: Duration,
+    /// Gives requests up after so long, and exits with 1.
+    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = humantime::parse_duration)]
+    at_most: Duration,
 }
 
 /// The gateway that a configuration comes from.
@@ -124,6 +141,9 @@ pub fn main() -> ExitCode {
         }
         Command::Init(arguments) => init(arguments),
         Command::Token(arguments) => token::token(arguments),
+        Command::Drain(DrainArguments { admin, at_least, at_most }) => {
+            drain::drain(&AdminAddress(admin), DrainTimes { at_least, at_most }, drain::wait)
+        }
         Command::Import { origin: ImportOrigin::Litellm { file, output } } => {
             import::litellm(&file, &output.out, Existing::with_force(output.force))
         }

@@ -20,6 +20,7 @@
 mod catalogue;
 pub mod command;
 mod dns_check;
+mod drain;
 pub mod gateway_file;
 mod generated_file;
 mod import;

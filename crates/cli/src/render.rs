@@ -134,6 +134,7 @@ struct EnvoyView<'c> {
     buffer: usize,
     /// `true` if the module may see a caller's key, with which it fetches transcripts.
     caller_key: bool,
+    overload: OverloadView,
     replies: Vec<LocalReplyView>,
     playground: Option<Playground>,
     keys: Vec<AccountKey<'c>>,
@@ -154,6 +155,12 @@ struct EnvoyView<'c> {
 struct AddressView<'c> {
     address: &'c str,
     port: u16,
+}
+
+#[derive(Serialize)]
+struct OverloadView {
+    heap_bytes: u64,
+    connections: u32,
 }
 
 #[derive(Serialize)]
@@ -323,6 +330,10 @@ impl<'c> EnvoyView<'c> {
             admin: AddressView { address: &config.admin.address, port: config.admin.port },
             buffer: buffer(config),
             caller_key: transcripts.is_some_and(|own| own.key == TranscriptKey::Caller),
+            overload: OverloadView {
+                heap_bytes: u64::from(config.overload.heap_mib) << 20,
+                connections: config.overload.connections.get(),
+            },
             replies: replies(),
             playground: playground.cloned(),
             keys: account_keys(config, options)?,

@@ -101,6 +101,7 @@ fn the_sample_shows_the_defaults() {
     let written = [
         "admin",
         "request_body_bytes",
+        "overload",
         "strict_parameters",
         "playground",
         "deadlines",
@@ -112,6 +113,7 @@ fn the_sample_shows_the_defaults() {
     let bare = Config::parse(&document).unwrap();
     assert_eq!(bare.admin, config.admin);
     assert_eq!(bare.request_body, config.request_body);
+    assert_eq!(bare.overload, config.overload);
     assert_eq!(bare.strict_parameters, config.strict_parameters);
     assert_eq!(bare.playground, config.playground);
     assert_eq!(bare.deadlines, config.deadlines);

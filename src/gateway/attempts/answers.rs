@@ -9,7 +9,7 @@ use crate::{
     attempt::{Attempt, AttemptDraft, Step, response_head},
     chat::{attempt_log::AttemptLog, error::Error},
     failover::{AttemptReason, Failure, envoy::Cause},
-    gateway::{Caller, Gateway, Output, plan::PlanIndex},
+    gateway::{Caller, Gateway, Output, held_bodies::ReceivedBody, plan::PlanIndex},
     handoff::{
         headers::ATTEMPTS,
         ticket::{Lane, Ticket},
@@ -110,7 +110,7 @@ impl Attempts {
             Some(draft) => draft?,
             None => {
                 let cluster = gateway.cluster(&planned.provider, region, planned.key);
-                AttemptDraft::read(&cluster, &ticket, &self.body)?
+                AttemptDraft::read(&cluster, &ticket, self.body.bytes())?
             }
         };
         let ticket = Rc::new(ticket);
@@ -220,7 +220,7 @@ impl Attempts {
     /// Returns the attempts after the client has its answer, if there is still something to count.
     pub(in crate::gateway) fn into_late(mut self: Box<Self>) -> Option<Box<Self>> {
         drop(self.in_flight.end(self.in_flight.routed));
-        self.body = Vec::new();
+        self.body = ReceivedBody::default();
         let is_done = self.in_flight.is_empty() && self.unanswered.is_empty();
         (!is_done).then_some(self)
     }

@@ -5,8 +5,7 @@ use crate::{
     chat::{attempt_log::AttemptLog, error::Error},
     config::GuardStage,
     gateway::{
-        Caller, Output, RequestBody, guard_call::GuardCall, plan::PlanIndex,
-        planned_request::PlannedRequest,
+        Caller, Output, guard_call::GuardCall, plan::PlanIndex, planned_request::PlannedRequest,
     },
     guard::GuardDecision,
     handoff::ticket::Lane,
@@ -71,7 +70,7 @@ impl Attempts {
 
     fn guard_call(&self, stage: GuardStage, answer: Option<&[u8]>) -> Option<GuardCall> {
         let guard = self.caller.gateway.guard_of(stage)?;
-        GuardCall::new(guard, &self.caller, self.model(), &self.body, answer)
+        GuardCall::new(guard, &self.caller, self.model(), self.body.bytes(), answer)
     }
 
     /// Takes in the result of a call to the guard.
@@ -121,7 +120,7 @@ impl Attempts {
             };
         (self.plan, self.draft) = (plan, draft);
         self.transcript = transcript.map_or(TranscriptState::NotNeeded, TranscriptState::Missing);
-        (self.body, self.body_state) = (body, RequestBody::Edited);
+        self.body.replace(body);
         self.begin(now)
     }
 

@@ -35,6 +35,7 @@ pub fn complete() -> Value {
             "us": {"port": 8080, "tls": {"certificate_file": "a.pem", "private_key_file": "a.key"}},
             "eu": {"port": 8081},
         },
+        "overload": {"connections": 5000},
         "rate_limit": {"service": "http://10.0.0.7:8081"},
         "models": {"m": {
             "name": "M",

@@ -195,6 +195,7 @@ impl ManagedGateway {
         }
         Ok(json!({
             "bootstrap": {"type": "Merge", "value": bootstrap},
+            "shutdown": {"drainTimeout": DRAIN},
             "provider": {"type": "Kubernetes", "kubernetes": {"envoyDeployment": {
                 "pod": {"volumes": volumes},
                 "container": {"image": ENVOY, "volumeMounts": mounts},
@@ -202,6 +203,9 @@ impl ManagedGateway {
         }))
     }
 }
+
+/// The time in which a pod that ends finishes its requests: the default of `deadlines.total`, and some.
+const DRAIN: &str = "330s";
 
 /// The ends of the names of a provider's clusters, besides the one without an end.
 const SUFFIXES: [&str; 2] = ["-hosts", "-direct"];

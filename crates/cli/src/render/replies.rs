@@ -12,6 +12,8 @@ pub(super) struct LocalReplyView {
     messages_kind: &'static str,
     code: &'static str,
     message: String,
+    /// Seconds after which a client should try again.
+    retry_after: Option<u32>,
 }
 
 /// Returns all replacements. Envoy uses the first that matches.
@@ -19,7 +21,10 @@ pub(super) fn replies() -> Vec<LocalReplyView> {
     let invalid = "invalid_request_error";
     let reply = |op, status, kind, code, message: &str| {
         let message = message.to_owned();
-        LocalReplyView { op, status, kind, messages_kind: messages_kind(status), code, message }
+        // Whatever an Envoy has too little of now, it may have again soon.
+        let retry_after = (status == 503).then_some(1);
+        let messages_kind = messages_kind(status);
+        LocalReplyView { op, status, kind, messages_kind, code, message, retry_after }
     };
     vec![
         reply(

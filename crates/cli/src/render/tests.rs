@@ -184,6 +184,7 @@ fn envoy_gateway_gets_the_clusters_and_the_filters_of_the_listener() {
     let module = filters.as_array().unwrap().iter().find(|one| one["name"] == "attache.gateway");
     let code = &module.unwrap()["typed_config"]["config"]["vm_config"]["code"]["local"];
     assert_eq!(code["filename"], "/etc/attache/module/plugin.wasm");
+    assert_eq!(objects["EnvoyProxy attache-pods"]["spec"]["shutdown"]["drainTimeout"], "330s");
     let deployment = &objects["EnvoyProxy attache-pods"]["spec"]["provider"]["kubernetes"];
     let volumes = deployment["envoyDeployment"]["pod"]["volumes"].as_array().unwrap();
     assert_eq!(volumes.last().unwrap()["image"]["reference"], "registry/attache:1");
