@@ -62,7 +62,7 @@ pub use self::{
     endpoint::Endpoint,
     listener::{Address, Listener, Tls},
     mistakes::{Invalid, Problem},
-    model::{EffortWithTools, Model, ModelKind, Sampling, Thinking},
+    model::{EffortWithTools, Model, ModelKind, PromptCache, Sampling, Thinking},
     price::Price,
     provider::{ApiSchema, KeyHeader, Provider, Quirk},
     telemetry::{Telemetry, Tracing},

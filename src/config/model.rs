@@ -86,6 +86,9 @@ object_table! {
         "sampling": word(|| words_of(&Sampling::WORDS)), defaults_to("always");
         /// Maximum temperature. A higher `temperature` of a request is lowered to it.
         "max_temperature": Decimal { least: 0.0, most: 2.0 }, defaults_to("2");
+        /// Marks of Claude's prompt cache: with `auto`, the gateway places up to four of them in a
+        /// request without any. Only for models of a provider with the API schema `anthropic`.
+        "prompt_cache": word(|| words_of(&PromptCache::WORDS)), defaults_to("off");
         /// Deadlines that differ from those at the top level.
         "deadlines": Object(&DEADLINES), optional("those at the top level");
         /// Models that are tried in order when this model fails, at most 2. The `fallbacks` of a
@@ -168,6 +171,19 @@ impl Thinking {
         [("adaptive", Self::Adaptive), ("budget", Self::Budget), ("effort", Self::Effort)];
 }
 
+/// Marks of the prompt cache in a request in which the client places none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PromptCache {
+    /// None.
+    Off,
+    /// At the ends of the parts that the next request repeats.
+    Auto,
+}
+
+impl PromptCache {
+    const WORDS: [(&'static str, Self); 2] = [("off", Self::Off), ("auto", Self::Auto)];
+}
+
 /// Model that clients may request.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Model {
@@ -214,6 +230,8 @@ pub struct Model {
     pub sampling: Sampling,
     /// Maximum temperature.
     pub max_temperature: f64,
+    /// Marks of the prompt cache that the gateway places.
+    pub prompt_cache: PromptCache,
     /// Deadlines of the model's exchanges.
     pub deadlines: Deadlines,
     /// Name of the deadline profile. See [`Deadlines::profile`].
@@ -240,7 +258,7 @@ impl Model {
         // A wrong value would cause further mistakes in the checks of values against each other.
         if value.mistake_count() == before {
             model.check(&entry);
-            model.check_schemas(&entry, context);
+            model.check_schemas(&entry);
         }
         entry.finish();
         model
@@ -274,6 +292,9 @@ impl Model {
             custom_tools: entry.flag("custom_tools"),
             sampling: entry.word("sampling", &Sampling::WORDS).unwrap_or(Sampling::Always),
             max_temperature: entry.decimal("max_temperature"),
+            prompt_cache: entry
+                .word("prompt_cache", &PromptCache::WORDS)
+                .unwrap_or(PromptCache::Off),
             deadlines: read_deadlines(entry, context.deadlines),
             deadline_profile: String::new(),
             fallbacks: read_fallbacks(entry, context.names),
@@ -300,16 +321,15 @@ impl Model {
         self.check_efforts(entry);
     }
 
-    /// Checks that the providers have an API for the model's kind.
-    fn check_schemas(&self, entry: &ObjectReader<'_>, context: &ModelContext<'_>) {
-        let providers = self.endpoints.iter();
-        let mut schemas = providers
-            .filter_map(|(_, endpoint)| context.providers.get(&endpoint.provider))
-            .map(|provider| provider.api_schema);
-        if self.kind == ModelKind::Embeddings
-            && schemas.any(|schema| schema == ApiSchema::Anthropic)
-        {
+    /// Checks that the providers have an API for the model's kind and for its prompt cache.
+    fn check_schemas(&self, entry: &ObjectReader<'_>) {
+        let has_anthropic =
+            self.endpoints.iter().any(|(_, own)| own.api_schema == ApiSchema::Anthropic);
+        if self.kind == ModelKind::Embeddings && has_anthropic {
             entry.wrong("regions", "providers with embeddings: API schema `openai` or `gemini`");
+        }
+        if self.prompt_cache == PromptCache::Auto && !has_anthropic {
+            entry.wrong("prompt_cache", "`off`, unless a provider has the API schema `anthropic`");
         }
     }
 
