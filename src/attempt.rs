@@ -299,7 +299,7 @@ impl Attempt {
                 let service = UpstreamResponse { status: head.status, response_time };
                 let inlet = self.ticket.inlet;
                 let body = match self.relays() {
-                    true => inlet.relay(body, &self.envelope),
+                    true => inlet.relay(body, &self.envelope, answer.usage.as_ref()),
                     false => inlet.answer(&answer, &self.envelope, service),
                 };
                 Reply::ok(self.headers("application/json"), body)

@@ -63,7 +63,6 @@ pub use self::{
     listener::{Address, Listener, Tls},
     mistakes::{Invalid, Problem},
     model::{EffortWithTools, Model, ModelKind, PromptCache, Sampling, Thinking},
-    price::Price,
     provider::{ApiSchema, KeyHeader, Provider, Quirk},
     telemetry::{Telemetry, Tracing},
     transcripts::{TranscriptKey, Transcripts},
@@ -90,6 +89,8 @@ object_table! {
         "request_body_bytes": ValueType::POSITIVE, defaults_to("10485760");
         /// Refuses with 400 a request with a parameter that would be dropped.
         "strict_parameters": Flag, defaults_to("false");
+        /// Reports the cost of an answer in its `usage`: `cost`, in USD, by the `price` of the model.
+        "report_cost": Flag, defaults_to("false");
         /// Serves a page to try models on at `/playground`.
         "playground": Flag, defaults_to("false");
         /// Time without content after which a stream forwards, as a comment, what its provider sends
@@ -126,6 +127,8 @@ pub struct Config {
     pub request_body: NonZeroU32,
     /// Whether a request with a parameter that would be dropped is refused.
     pub strict_parameters: bool,
+    /// Whether the usage of an answer reports its cost.
+    pub report_cost: bool,
     /// Whether Envoy serves the page to try models on.
     pub playground: bool,
     /// Deadlines of models that have none of their own.
@@ -266,6 +269,7 @@ impl Config {
             admin,
             request_body: top.positive("request_body_bytes"),
             strict_parameters: top.flag("strict_parameters"),
+            report_cost: top.flag("report_cost"),
             playground: top.flag("playground"),
             deadlines,
             keep_warm: top.duration("keep_warm"),

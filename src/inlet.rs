@@ -23,7 +23,7 @@ use crate::{
     client_api::chat_body::ChatBody,
     embeddings,
     json::replace_lone_surrogates,
-    messages::{self, betas::Betas, stream_writer::MessagesStreamWriter},
+    messages::{self, betas::Betas, relay::RelayedValues, stream_writer::MessagesStreamWriter},
     quota::{Counted, LimitStatus},
     responses::{self, stream_writer::ResponsesStreamWriter},
     time::Timestamp,
@@ -124,12 +124,13 @@ impl Inlet {
         }
     }
 
-    /// Returns the body of an answer that came in the inlet's own API.
-    pub fn relay(&self, body: &[u8], envelope: &Envelope) -> Vec<u8> {
+    /// Returns the body of an answer that came in the inlet's own API, with this usage.
+    pub fn relay(&self, body: &[u8], envelope: &Envelope, usage: Option<&Usage>) -> Vec<u8> {
         match self {
             Self::Chat | Self::Responses | Self::Embeddings => body.to_vec(),
             Self::Messages(_) | Self::TokenCount(_) => {
-                messages::relay::answer(body, &envelope.model)
+                let (model, cost) = (&envelope.model, envelope.cost(usage));
+                messages::relay::answer(body, RelayedValues { model, cost })
             }
         }
     }

@@ -5,11 +5,11 @@ use std::{collections::BTreeMap, num::NonZeroU32, time::Duration};
 use serde_json::json;
 
 use super::{
-    ApiSchema, Deadlines, Price, Provider,
+    ApiSchema, Deadlines, Provider,
     deadlines::DEADLINES,
     endpoint::{Endpoint, REGIONS, read_endpoints},
     mistakes::one_of,
-    price::PRICE,
+    price::{PRICE, read_price},
     read::{ObjectReader, ValueReader},
     table::{
         ValueType::{self, Date, Decimal, Flag, List, Name, Object, Text},
@@ -21,6 +21,7 @@ use crate::{
         effort::Effort,
         message::Modality,
         parameter::{Parameter, ParameterScope},
+        price::Price,
         tools::{ResponseFormat, ToolChoice},
     },
     failover::MAX_DEPTH,
@@ -299,8 +300,8 @@ impl Model {
             deadline_profile: String::new(),
             fallbacks: read_fallbacks(entry, context.names),
             hedge: entry.get("hedge").map(|value| value.duration()),
-            price: entry.get("price").map(|value| Price::read(value.object())),
-            list_price: entry.get("list_price").map(|value| Price::read(value.object())),
+            price: entry.get("price").map(|value| read_price(value.object())),
+            list_price: entry.get("list_price").map(|value| read_price(value.object())),
             retirement_date: entry.get("retirement_date").map(|value| value.date()),
         };
         model.deadline_profile = model.deadlines.profile();
