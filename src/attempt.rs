@@ -32,7 +32,7 @@ use crate::{
     },
     http_call::MAX_ANSWER,
     post_processing::{RepairReport, RepairRequest, Repairer},
-    quota::{self, Counted},
+    quota::{self, Counted, budget},
     reply::Reply,
     time::Timestamp,
 };
@@ -246,12 +246,15 @@ impl Attempt {
         }
     }
 
-    /// Charges the tokens of an attempt that has ended to the account.
+    /// Charges the tokens of an attempt that has ended, and their cost, to the account.
     fn charge(&self, clock: impl Fn() -> Timestamp) {
         let Some(usage) = self.progress.usage else { return };
         let ProviderCluster { config, store, .. } = &*self.cluster;
-        let account = &self.ticket.account;
-        quota::charge_tokens(config, account, self.model(), usage.total(), &**store, clock);
+        let (account, store) = (&self.ticket.account, &**store);
+        quota::charge_tokens(config, account, self.model(), usage.total(), store, &clock);
+        if let Some(cost) = self.progress.price.and_then(|price| price.cost_of(Some(&usage))) {
+            budget::charge(config, account, cost, store, clock);
+        }
     }
 
     /// Adds the headers about the attempt to a head that goes to the client.

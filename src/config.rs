@@ -7,6 +7,7 @@
 pub mod account;
 pub mod alias;
 pub mod base_url;
+pub mod budget;
 pub mod deadlines;
 pub mod endpoint;
 pub mod health;
@@ -36,6 +37,7 @@ use serde_json::Value;
 use self::{
     account::{ACCOUNT, AccountContext, read_account, read_plan},
     alias::Aliases,
+    budget::Budget,
     deadlines::DEADLINES,
     jwt::{JWT, Jwt},
     limits::{Limits, PLAN, Rate},
@@ -241,6 +243,11 @@ impl Config {
     pub fn limits(&self, account: &str, model: &str) -> Limits {
         let no_access = Limits { requests: Rate::Nothing, tokens: Rate::Nothing };
         self.accounts.get(account).map_or(no_access, |account| account.allowance.for_model(model))
+    }
+
+    /// Returns the budget of an account. `None`: it may spend what it likes.
+    pub fn budget(&self, account: &str) -> Option<Budget> {
+        self.accounts.get(account)?.allowance.budget
     }
 
     fn read(document: &ValueReader<'_>) -> Self {

@@ -1,11 +1,7 @@
 //! Inlets: the APIs in which a client may ask. Each reads its requests into chat requests, and writes
 //! what the chat API says in its own form; between the two, all inlets are the same.
 
-use std::{
-    borrow::Cow,
-    rc::Rc,
-    time::{Duration, UNIX_EPOCH},
-};
+use std::{borrow::Cow, rc::Rc};
 
 use crate::{
     chat::{
@@ -186,7 +182,7 @@ impl Inlet {
         now: Timestamp,
     ) -> impl Iterator<Item = (&'static str, String)> + use<> {
         let names = match (self, counted) {
-            (Self::Chat | Self::Responses | Self::Embeddings, _) => None,
+            (Self::Chat | Self::Responses | Self::Embeddings, _) | (_, Counted::Cost) => None,
             (_, Counted::Requests) => Some([
                 "anthropic-ratelimit-requests-limit",
                 "anthropic-ratelimit-requests-remaining",
@@ -199,9 +195,9 @@ impl Inlet {
             ]),
         };
         let LimitStatus { limit, remaining, .. } = *status;
-        let until = UNIX_EPOCH + Duration::from_secs(now.plus(status.left(now)).as_secs());
+        let until = now.plus(status.left(now));
         let values = names.map(|names| {
-            let reset = humantime::format_rfc3339_seconds(until).to_string();
+            let reset = until.to_rfc3339();
             names.into_iter().zip([limit.to_string(), remaining.to_string(), reset])
         });
         values.into_iter().flatten()

@@ -1,0 +1,70 @@
+//! Budgets and the cost of answers: charged by both roles, whichever of them makes the attempt.
+
+use super::claims::*;
+use crate::support::metrics::Metrics;
+use serde_json::{Value, json};
+use testkit::client::Request;
+use testkit::envoy::{Gateway, Setup};
+
+/// A gateway that reports costs, whose accounts `thrifty-0` and `thrifty-1` have a budget that one answer
+/// uses up. An answer of the scripted provider to one word costs two cents at least.
+fn thrifty() -> Gateway {
+    let accounts = (0..2).map(|index| {
+        format!(
+            "  thrifty-{index}: {{plan: paid, key_files: [secrets/thrifty-{index}.key], \
+             budget: {{usd: 0.01, per: month}}}}\n"
+        )
+    });
+    let accounts = format!("\naccounts:\n{}", accounts.collect::<String>());
+    let yaml = keyless(YAML).replacen("\naccounts:\n", &accounts, 1);
+    let price = "\nmodels:\n  priced:\n    name: Has a price\n    regions: {us: {provider: openai, \
+                 upstream_model: m}}\n    context_length: 9000\n    max_output_tokens: 1000\n    \
+                 supported_parameters: [stream]\n    price: {input: 10000, output: 20000}\n";
+    let yaml = yaml.replacen("\nmodels:\n", price, 1);
+    Setup::new(&format!("{yaml}\nreport_cost: true\n")).start()
+}
+
+/// The cost of an answer by its own counts.
+fn cost(usage: &Value) -> f64 {
+    let count = |key: &str| usage[key].as_f64().expect("a count");
+    (count("prompt_tokens") * 10_000.0 + count("completion_tokens") * 20_000.0) / 1e6
+}
+
+#[test]
+fn a_budget_is_used_up_by_the_costs_that_answers_report() {
+    let gateway = thrifty();
+    for (account, stream) in [("thrifty-0", false), ("thrifty-1", true)] {
+        let client = gateway.us().with_key(gateway.secret(account));
+        let usage = json!({"stream": stream, "stream_options": {"include_usage": true}});
+        let own = if stream { usage } else { json!({}) };
+        let answer = client.chat(&with(chat("priced", "hi"), own.clone()));
+        assert_eq!(answer.status, 200, "{answer:?}");
+        let usage = match stream {
+            true => Streamed::read(&answer).usage().expect("usage").clone(),
+            false => answer.json()["usage"].clone(),
+        };
+        let reported = usage["cost"].as_f64().expect("a cost");
+        assert!((reported - cost(&usage)).abs() < 1e-9 && reported > 0.01, "{usage}");
+        for model in ["priced", "kimi"] {
+            let refused = client.chat(&with(chat(model, "unseen"), own.clone()));
+            assert_error(&refused, 429, "insufficient_quota");
+            assert!(refused.header("retry-after").is_some(), "{refused:?}");
+        }
+        let messages = json!({"model": "priced", "max_tokens": 9, "stream": stream,
+            "messages": [{"role": "user", "content": "unseen"}]});
+        let refused = client.send(Request::chat(messages.to_string()).at("/v1/messages"));
+        assert_eq!(refused.json()["error"]["type"], "rate_limit_error", "{refused:?}");
+    }
+    assert!(gateway.reached("unseen").is_empty());
+    assert_eq!(gateway.us().chat(&chat("priced", "hi")).status, 200);
+    let refused = Metrics::of(&gateway);
+    for account in ["thrifty-0", "thrifty-1"] {
+        let of = |model, count| {
+            let labels = format!("account={account} counted=cost model={model}");
+            assert_eq!(refused.get(&format!("attache_rate_limited {labels}")), count, "{labels}");
+        };
+        of("priced", 2.0);
+        of("kimi", 1.0);
+    }
+    gateway.assert_unharmed();
+}
