@@ -222,7 +222,7 @@ impl Provider {
         let allow_private = entry.flag("allow_private");
         let provider = Self {
             api_schema: schema,
-            base_urls: read_base_urls(&entry, "`us`, `eu` or `global`", allow_private),
+            base_urls: read_base_urls(&entry, "base_url", "`us`, `eu` or `global`", allow_private),
             allow_private,
             key_file: entry.get("key_file").map(|path| read_key_file(&path, keys)),
             key_header: entry

@@ -10,6 +10,7 @@ mod documents;
 mod embeddings;
 mod exchange;
 mod golden;
+mod guard;
 mod hostile;
 mod limits;
 mod messages;

@@ -3,7 +3,7 @@
 
 use std::{fs, net::IpAddr, path::Path};
 
-use attache::config::{Config, TranscriptKey, Transcripts};
+use attache::config::Config;
 
 /// Returns the warnings about key files below `base`, about prices and about the administration
 /// interface, each with the path of its field.
@@ -22,9 +22,8 @@ fn key_files(config: &Config) -> Vec<(String, &String)> {
     let mut files: Vec<(String, &String)> = of_providers
         .filter_map(|(name, own)| Some((format!("providers.{name}"), own.key_file.as_ref()?)))
         .collect();
-    if let Some(Transcripts { key: TranscriptKey::File(file), .. }) = &config.transcripts {
-        files.push(("transcripts".to_owned(), file));
-    }
+    let of_services = config.services();
+    files.extend(of_services.filter_map(|own| Some((own.name.to_owned(), own.key_file?))));
     files
 }
 

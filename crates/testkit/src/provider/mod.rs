@@ -9,6 +9,7 @@ mod anthropic;
 mod embeddings;
 mod events;
 mod gemini;
+mod guard;
 mod gzip;
 mod journal;
 mod openai;
