@@ -345,13 +345,12 @@ fn update_window(
     result
 }
 
+/// Change of a value, which is absent at first. `None` leaves the value as it is.
+type SlotChange<'c> = dyn FnMut(Option<&[u8]>) -> Option<Vec<u8>> + 'c;
+
 /// Changes the value of a key, unless `change` returns `None`. Starts again if another thread was
 /// faster.
-fn update_slot(
-    store: &dyn SharedStore,
-    key: &str,
-    change: &mut dyn FnMut(Option<&[u8]>) -> Option<Vec<u8>>,
-) {
+fn update_slot(store: &dyn SharedStore, key: &str, change: &mut SlotChange<'_>) {
     for _ in 0..MAX_RACES {
         let (bytes, version) = store.get(key).unzip();
         let Some(value) = change(bytes.as_deref()) else { return };

@@ -138,6 +138,7 @@ impl AttemptDraft {
             request_model: self.request_model,
             refused: Vec::new(),
             progress: AttemptProgress { price: self.price, ..AttemptProgress::default() },
+            report: None,
             state: AttemptState::Waiting,
             ticket,
         };

@@ -337,20 +337,9 @@ impl fmt::Display for Error {
                 write!(f, "model {model} is not supported, GET /v1/models lists those that are")
             }
             Self::Method { allow } => write!(f, "this path takes {allow} only"),
-            Self::LimitReached { model, limit, counted, retry_after } => write!(
-                f,
-                "too many requests for this action: model {model} takes {limit} {counted} in 60 s \
-                 from this account, try again in {} s",
-                seconds(*retry_after)
-            ),
-            Self::OverBudget { amount, period, until, retry_after } => write!(
-                f,
-                "the budget of this account is used up: {amount} USD per {period}, renewed at {}, \
-                 try again in {} s",
-                until.to_rfc3339(),
-                seconds(*retry_after)
-            ),
-            Self::Uncounted => f.write_str("the rate limit cannot be checked now, try again later"),
+            Self::LimitReached { .. } | Self::OverBudget { .. } | Self::Uncounted => {
+                self.describe_limit(f)
+            }
             Self::Guarded { message: Some(message), .. } => f.write_str(message),
             Self::Guarded { subject, message: None } => {
                 write!(f, "the {subject} was refused by the operator's guard")
@@ -371,6 +360,27 @@ impl fmt::Display for Error {
 }
 
 impl Error {
+    /// Writes the message of a limit of the account.
+    fn describe_limit(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::LimitReached { model, limit, counted, retry_after } => write!(
+                f,
+                "too many requests for this action: model {model} takes {limit} {counted} in 60 s \
+                 from this account, try again in {} s",
+                seconds(*retry_after)
+            ),
+            Self::OverBudget { amount, period, until, retry_after } => write!(
+                f,
+                "the budget of this account is used up: {amount} USD per {period}, renewed at {}, \
+                 try again in {} s",
+                until.to_rfc3339(),
+                seconds(*retry_after)
+            ),
+            Self::Uncounted => f.write_str("the rate limit cannot be checked now, try again later"),
+            _ => Ok(()),
+        }
+    }
+
     /// Writes the message of an error behind the gateway.
     fn describe_provider(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -5,12 +5,17 @@
 
 use std::time::Duration;
 
-use super::{SharedStore, update_slot};
+use super::{
+    SharedStore, protobuf,
+    service::{self, MINUTE, RateLimitResponse},
+    update_slot,
+};
 use crate::{
     chat::error::Error,
     config::{
         Config,
         budget::{Budget, BudgetPeriod},
+        rate_limit::RateLimitService,
     },
     time::Timestamp,
     usd::Usd,
@@ -54,20 +59,100 @@ impl BudgetStatus {
     }
 }
 
-/// Charges the cost of an answer to the budget of an account that has one.
+/// Charges the cost of an answer to the budget of an account that has one. Returns the report for the
+/// rate limit service, if there is one.
 pub fn charge(
     config: &Config,
     account: &str,
     cost: Usd,
     store: &dyn SharedStore,
     now: impl FnOnce() -> Timestamp,
-) {
-    let Some(budget) = config.budget(account).filter(|_| cost > Usd::default()) else { return };
+) -> Option<SpendingReport> {
+    let budget = config.budget(account).filter(|_| cost > Usd::default())?;
     let now = now();
+    let mut charged = None;
     update_slot(store, &key(account), &mut |bytes| {
         let found = Spending::under_way(bytes, budget.period, now);
-        Some(Spending { spent: found.spent.plus(cost), ..found }.to_bytes().to_vec())
+        let after = Spending { spent: found.spent.plus(cost), ..found };
+        charged = Some((found, after));
+        Some(after.to_bytes().to_vec())
     });
+    let (before, after) = charged?;
+    SpendingReport::new(config.rate_limit.as_ref()?, account, budget, before, after)
+}
+
+/// Unit in which the rate limit service counts: its numbers have 32 bits, and this one lets them hold
+/// four million USD.
+const UNIT: u64 = 1_000_000_000;
+
+/// Report of an account's spending to the rate limit service, which several Envoys share. Its answer has
+/// the spending of all of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SpendingReport {
+    /// Message for the service.
+    pub message: Vec<u8>,
+    /// Deadline of the call.
+    pub timeout: Duration,
+    account: String,
+    period: BudgetPeriod,
+    /// Budget in units.
+    limit: u32,
+    /// Beginning of the period, in milliseconds since the Unix epoch.
+    began: u64,
+}
+
+impl SpendingReport {
+    /// Creates the report of a change. `None` for one that does not complete a unit: a later one
+    /// reports the rest.
+    fn new(
+        service: &RateLimitService,
+        account: &str,
+        budget: Budget,
+        before: Spending,
+        after: Spending,
+    ) -> Option<Self> {
+        let units = |spending: Spending| spending.spent.as_pico() / UNIT;
+        let hits = to_u32(units(after).saturating_sub(units(before)));
+        if hits == 0 {
+            return None;
+        }
+        let (period, began) = (budget.period, after.began);
+        let limit = to_u32(budget.amount.as_pico().div_ceil(UNIT));
+        let begin = Timestamp::from_epoch(Duration::from_millis(began)).to_rfc3339();
+        let entries = [("account", account), ("budget", period.name()), ("begin", &begin)];
+        let own = protobuf::RateLimit { requests_per_unit: limit, unit: service_unit(period) };
+        let message = service::encode(&service.domain, &entries, own, hits);
+        let account = account.to_owned();
+        Some(Self { message, timeout: service.timeout, account, period, limit, began })
+    }
+
+    /// Takes in the answer of the service: the account has spent what all Envoys have reported, and
+    /// what this one has not reported yet.
+    pub fn apply(&self, answer: &RateLimitResponse, store: &dyn SharedStore, now: Timestamp) {
+        let Some(used) = answer.used(self.limit) else { return };
+        update_slot(store, &key(&self.account), &mut |bytes| {
+            let found = Spending::under_way(bytes, self.period, now);
+            let reported = Usd::from_pico(u64::from(used).saturating_mul(UNIT));
+            let spent = reported.plus(Usd::from_pico(found.spent.as_pico() % UNIT));
+            let is_news = found.began == self.began && spent > found.spent;
+            is_news.then(|| Spending { spent, ..found }.to_bytes().to_vec())
+        });
+    }
+}
+
+/// Returns the unit of time that the service has for a period, `RateLimitUnit`. Its months have 30 days;
+/// the entry `begin` ends a year at the end of a month.
+fn service_unit(period: BudgetPeriod) -> i32 {
+    match period {
+        BudgetPeriod::Minute => MINUTE,
+        BudgetPeriod::Hour => 3,
+        BudgetPeriod::Day => 4,
+        BudgetPeriod::Month => 6,
+    }
+}
+
+fn to_u32(number: u64) -> u32 {
+    number.try_into().unwrap_or(u32::MAX)
 }
 
 /// Returns the key of an account's spending. No count has a name with one `/`.
@@ -90,9 +175,12 @@ impl Spending {
         // Another thread may have begun the next period a moment after this one has read the clock.
         // A beginning that lies further ahead was left by a clock that went back.
         let latest = now.plus(MAX_AHEAD).as_millis();
-        let found = bytes.and_then(Self::from_bytes);
-        let found = found.filter(|found| (began..=latest).contains(&found.began));
-        found.unwrap_or(Self { began, spent: Usd::default() })
+        match bytes.and_then(Self::from_bytes) {
+            Some(next) if (now.as_millis()..=latest).contains(&next.began) => next,
+            // A budget of another period may have left a later beginning.
+            Some(found) if (began..=latest).contains(&found.began) => Self { began, ..found },
+            _ => Self { began, spent: Usd::default() },
+        }
     }
 
     /// Returns sixteen bytes, big-endian: `began` (u64), then `spent` in pico-USD (u64).

@@ -13,7 +13,8 @@ use attache::{
     handoff::ticket::Ticket,
     quota::{
         SharedStore,
-        budget::{BudgetStatus, charge},
+        budget::{BudgetStatus, SpendingReport, charge},
+        service::RateLimitResponse,
     },
     region::Region::Us,
     time::Timestamp,
@@ -242,6 +243,92 @@ fn a_cost_beyond_all_bounds_uses_up_a_budget() {
     let status = BudgetStatus::read(&gateway.config, "frugal", &table, later(0)).unwrap();
     assert!(status.is_used_up());
     assert_eq!(status.spent, Usd::from_pico(u64::MAX));
+}
+
+/// Gateways with a budget of 5 cents a day, tables of their own, and one rate limit service.
+fn with_service(count: usize) -> Vec<Gateway> {
+    let gateway = |_| {
+        let mut document: Value =
+            serde_json::from_str(include_str!("../golden/gateway.json")).unwrap();
+        document["accounts"]["frugal"]["budget"] = json!({"usd": 0.05, "per": "day"});
+        document["rate_limit"] = json!({"service": "http://limits.internal:8081"});
+        let (config, store) = (Config::parse(&document).unwrap(), Table::default());
+        let gateway = (*play::gateway(Us)).clone();
+        Gateway { config: Rc::new(config), store: Rc::new(store), ..gateway }
+    };
+    (0..count).map(gateway).collect()
+}
+
+/// Charges a cost, and returns the report and the units that it counts.
+fn report(gateway: &Gateway, cost: u64) -> Option<(SpendingReport, u8)> {
+    let (config, store) = (&gateway.config, &*gateway.store);
+    let report = charge(config, "frugal", Usd::from_pico(cost), store, || later(0))?;
+    // The last field, `hits_addend`: Protocol Buffers, *Encoding*.
+    let [.., 0x18, hits] = report.message[..] else { panic!("{:?}", report.message) };
+    Some((report, hits))
+}
+
+/// An answer of envoyproxy/ratelimit with a limit of 50.
+fn service_answer(used: u8) -> RateLimitResponse {
+    let (code, left) = if used <= 50 { (1, 50 - used) } else { (2, 0) };
+    let status = [0x08, code, 0x12, 4, 0x08, 50, 0x10, 4, 0x18, left];
+    let message = [&[0x08, code, 0x12, 10][..], &status].concat();
+    RateLimitResponse::parse(&message).unwrap()
+}
+
+#[test]
+fn gateways_with_one_service_spend_one_budget() {
+    let gateways = with_service(2);
+    let mut used = 0;
+    for round in 0..57 {
+        let own = &gateways[round % 2];
+        // Less than half a unit: every third answer of a gateway completes one.
+        if let Some((report, hits)) = report(own, COST) {
+            used += hits;
+            report.apply(&service_answer(used), &*own.store, later(0));
+        }
+    }
+    // 29 and 28 answers.
+    assert_eq!(used, 12 + 12);
+    let spent = gateways.iter().map(|own| spent(own) / 1_000_000_000).collect::<Vec<_>>();
+    assert_eq!(spent, [23, 24]);
+    // What one spends alone ends the budget of both, at the next answer of the other.
+    let (report_of_first, hits) = report(&gateways[0], 30_000_000_000).unwrap();
+    used += hits;
+    report_of_first.apply(&service_answer(used), &*gateways[0].store, later(0));
+    let is_used_up = |index: usize| status(&gateways[index], later(0)).is_used_up();
+    assert_eq!((used, is_used_up(0), is_used_up(1)), (54, true, false));
+    let (report_of_other, hits) = report(&gateways[1], 1_000_000_000).unwrap();
+    report_of_other.apply(&service_answer(used + hits), &*gateways[1].store, later(0));
+    assert!(is_used_up(1));
+}
+
+#[test]
+fn a_report_names_the_account_the_period_and_the_budget() {
+    let gateways = with_service(1);
+    assert_eq!(report(&gateways[0], 999_999_999), None);
+    let (report, hits) = report(&gateways[0], 1).unwrap();
+    let fields = b"\x0a\x07attache\x12\x47\x0a\x11\x0a\x07account\x12\x06frugal\
+        \x0a\x0d\x0a\x06budget\x12\x03day\
+        \x0a\x1d\x0a\x05begin\x12\x142026-11-18T00:00:00Z\x12\x04\x08\x32\x10\x04\x18\x01";
+    assert_eq!((hits, report.message.as_slice()), (1, &fields[..]));
+    assert_eq!(report.timeout, Duration::from_millis(20));
+}
+
+#[test]
+fn an_answer_of_the_service_changes_only_its_own_period_and_never_lowers_a_count() {
+    let gateway = &with_service(1)[0];
+    let (report, _) = report(gateway, 20_500_000_000).unwrap();
+    for (used, expected) in [(3, 20_500_000_000), (20, 20_500_000_000), (31, 31_500_000_000)] {
+        report.apply(&service_answer(used), &*gateway.store, later(0));
+        assert_eq!(spent(gateway), expected, "{used}");
+    }
+    let tomorrow = later(86_400_000);
+    report.apply(&service_answer(51), &*gateway.store, tomorrow);
+    assert_eq!(status(gateway, tomorrow).spent, Usd::default());
+    let silent = RateLimitResponse::parse(b"\x08\x01").unwrap();
+    report.apply(&silent, &*gateway.store, later(0));
+    assert_eq!(spent(gateway), 31_500_000_000);
 }
 
 /// The costs of all threads add up, whichever of them comes first.

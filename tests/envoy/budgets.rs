@@ -1,7 +1,7 @@
 //! Budgets and the cost of answers: charged by both roles, whichever of them makes the attempt.
 
 use super::claims::*;
-use crate::support::metrics::Metrics;
+use crate::support::{limiter::Limiter, metrics::Metrics};
 use serde_json::{Value, json};
 use testkit::client::Request;
 use testkit::envoy::{Gateway, Setup};
@@ -9,11 +9,14 @@ use testkit::envoy::{Gateway, Setup};
 /// A gateway that reports costs, whose accounts `thrifty-0` and `thrifty-1` have a budget that one answer
 /// uses up. An answer of the scripted provider to one word costs two cents at least.
 fn thrifty() -> Gateway {
+    start("thrifty", "{usd: 0.01, per: month}", "")
+}
+
+/// A gateway that reports costs, with two accounts that have this budget each.
+fn start(name: &str, budget: &str, more: &str) -> Gateway {
     let accounts = (0..2).map(|index| {
-        format!(
-            "  thrifty-{index}: {{plan: paid, key_files: [secrets/thrifty-{index}.key], \
-             budget: {{usd: 0.01, per: month}}}}\n"
-        )
+        let keys = format!("key_files: [secrets/{name}-{index}.key]");
+        format!("  {name}-{index}: {{plan: paid, {keys}, budget: {budget}}}\n")
     });
     let accounts = format!("\naccounts:\n{}", accounts.collect::<String>());
     let yaml = keyless(YAML).replacen("\naccounts:\n", &accounts, 1);
@@ -21,7 +24,7 @@ fn thrifty() -> Gateway {
                  upstream_model: m}}\n    context_length: 9000\n    max_output_tokens: 1000\n    \
                  supported_parameters: [stream]\n    price: {input: 10000, output: 20000}\n";
     let yaml = yaml.replacen("\nmodels:\n", price, 1);
-    Setup::new(&format!("{yaml}\nreport_cost: true\n")).start()
+    Setup::new(&format!("{yaml}\nreport_cost: true\n{more}")).start()
 }
 
 /// The cost of an answer by its own counts.
@@ -67,4 +70,27 @@ fn a_budget_is_used_up_by_the_costs_that_answers_report() {
         of("kimi", 1.0);
     }
     gateway.assert_unharmed();
+}
+
+#[test]
+fn two_envoys_with_one_service_learn_what_the_other_has_spent() {
+    let service = Limiter::start("statuses", 50);
+    let limits = format!("rate_limit: {{service: \"{}\", timeout: 10s}}\n", service.url());
+    let gateways = [(), ()].map(|()| start("shared", "{usd: 0.05, per: month}", &limits));
+    for (account, stream) in [("shared-0", false), ("shared-1", true)] {
+        let ask = |gateway: &Gateway| {
+            let request = with(chat("priced", "hi"), json!({"stream": stream}));
+            gateway.us().with_key(gateway.secret(account)).chat(&request).status
+        };
+        // An answer costs 3 cents: two of them are more than the budget, whoever has given them.
+        assert_eq!(gateways.each_ref().map(ask), [200, 200]);
+        until(|| ask(&gateways[1]) == 429);
+        until(|| ask(&gateways[0]) == 429);
+        let reports = service.asked();
+        let reports: Vec<_> = reports.iter().filter(|line| line.contains("budget=month")).collect();
+        let expected = format!("account={account} budget=month begin=");
+        assert!(reports.len() >= 2, "{reports:?}");
+        assert!(reports.iter().all(|line| line.contains(&expected) && line.ends_with(" 50/6")));
+    }
+    gateways.iter().for_each(Gateway::assert_unharmed);
 }
