@@ -8,22 +8,30 @@ use attache::config::Config;
 /// Returns the warnings about key files below `base`, about prices and about the administration
 /// interface, each with the path of its field.
 pub(crate) fn warnings(config: &Config, base: &Path) -> Vec<String> {
-    let warning = |(entry, file): (String, &String)| {
+    let warning = |(field, file): (String, &String)| {
         let problem = key_problem(&base.join(file))?;
-        Some(format!("{entry}.key_file: `{file}` {problem}"))
+        Some(format!("{field}: `{file}` {problem}"))
     };
     let of_keys = key_files(config).into_iter().filter_map(warning);
     of_keys.chain(price_warning(config)).chain(admin_warning(config)).collect()
 }
 
-/// Returns the key files, each with the path of its entry.
+/// Returns the key files, each with the path of its field.
 fn key_files(config: &Config) -> Vec<(String, &String)> {
-    let of_providers = config.providers.iter();
-    let mut files: Vec<(String, &String)> = of_providers
-        .filter_map(|(name, own)| Some((format!("providers.{name}"), own.key_file.as_ref()?)))
-        .collect();
+    let mut files: Vec<(String, &String)> = Vec::new();
+    for (name, own) in &config.providers {
+        for (index, file) in own.key_files.iter().enumerate() {
+            let field = match own.key_files.len() {
+                1 => "key_file".to_owned(),
+                _ => format!("key_files[{index}]"),
+            };
+            files.push((format!("providers.{name}.{field}"), file));
+        }
+    }
     let of_services = config.services();
-    files.extend(of_services.filter_map(|own| Some((own.name.to_owned(), own.key_file?))));
+    files.extend(
+        of_services.filter_map(|own| Some((format!("{}.key_file", own.name), own.key_file?))),
+    );
     files
 }
 
