@@ -32,7 +32,10 @@ use crate::{
     },
     http_call::MAX_ANSWER,
     post_processing::{RepairReport, RepairRequest, Repairer},
-    quota::{self, Counted},
+    quota::{
+        self, Counted,
+        budget::{self, SpendingReport},
+    },
     reply::Reply,
     time::Timestamp,
 };
@@ -95,6 +98,8 @@ pub struct Attempt {
     /// are exceeded.
     refused: Vec<(String, Counted)>,
     progress: AttemptProgress,
+    /// Report of the cost to the rate limit service, until it is sent.
+    report: Option<SpendingReport>,
     state: AttemptState,
 }
 
@@ -181,6 +186,11 @@ impl Attempt {
         self.repairs.take()
     }
 
+    /// Takes the report of the cost to the rate limit service.
+    pub fn take_report(&mut self) -> Option<SpendingReport> {
+        self.report.take()
+    }
+
     /// Takes in the head of the response. The client gets it when [`Self::body`] says so.
     pub fn head(&mut self, head: ResponseHead) {
         let is_stream = head.content_type.starts_with("text/event-stream");
@@ -248,12 +258,15 @@ impl Attempt {
         }
     }
 
-    /// Charges the tokens of an attempt that has ended to the account.
-    fn charge(&self, clock: impl Fn() -> Timestamp) {
+    /// Charges the tokens of an attempt that has ended, and their cost, to the account.
+    fn charge(&mut self, clock: impl Fn() -> Timestamp) {
         let Some(usage) = self.progress.usage else { return };
         let ProviderCluster { config, store, .. } = &*self.cluster;
-        let account = &self.ticket.account;
-        quota::charge_tokens(config, account, self.model(), usage.total(), &**store, clock);
+        let (account, store) = (&self.ticket.account, &**store);
+        quota::charge_tokens(config, account, self.model(), usage.total(), store, &clock);
+        if let Some(cost) = self.progress.price.and_then(|price| price.cost_of(Some(&usage))) {
+            self.report = budget::charge(config, account, cost, store, clock);
+        }
     }
 
     /// Adds the headers about the attempt to a head that goes to the client.
@@ -301,7 +314,7 @@ impl Attempt {
                 let service = UpstreamResponse { status: head.status, response_time };
                 let inlet = self.ticket.inlet;
                 let body = match self.relays() {
-                    true => inlet.relay(body, &self.envelope),
+                    true => inlet.relay(body, &self.envelope, answer.usage.as_ref()),
                     false => inlet.answer(&answer, &self.envelope, service),
                 };
                 Reply::ok(self.headers("application/json"), body)

@@ -14,6 +14,7 @@ pub mod mistake;
 pub mod object;
 pub mod parameter;
 pub mod pending_calls;
+pub mod price;
 pub mod replay;
 pub mod request;
 pub mod request_variant;

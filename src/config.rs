@@ -7,6 +7,7 @@
 pub mod account;
 pub mod alias;
 pub mod base_url;
+pub mod budget;
 pub mod deadlines;
 pub mod endpoint;
 pub mod guard;
@@ -39,6 +40,7 @@ use serde_json::Value;
 use self::{
     account::{ACCOUNT, AccountContext, read_account, read_plan},
     alias::Aliases,
+    budget::Budget,
     deadlines::DEADLINES,
     guard::GUARD,
     jwt::{JWT, Jwt},
@@ -69,8 +71,7 @@ pub use self::{
     guard::{Guard, GuardFailurePolicy, GuardStage},
     listener::{Address, Listener, Tls},
     mistakes::{Invalid, Problem},
-    model::{EffortWithTools, HashOn, Model, ModelKind, Sampling, Thinking},
-    price::Price,
+    model::{EffortWithTools, HashOn, Model, ModelKind, PromptCache, Sampling, Thinking},
     provider::{ApiSchema, KeyHeader, PoolKey, Provider, Quirk},
     telemetry::{Telemetry, Tracing},
     transcripts::{TranscriptKey, Transcripts},
@@ -99,6 +100,8 @@ object_table! {
         "overload": Object(&OVERLOAD), optional("the defaults of its fields");
         /// Refuses with 400 a request with a parameter that would be dropped.
         "strict_parameters": Flag, defaults_to("false");
+        /// Reports the cost of an answer in its `usage`: `cost`, in USD, by the `price` of the model.
+        "report_cost": Flag, defaults_to("false");
         /// Serves a page to try models on at `/playground`.
         "playground": Flag, defaults_to("false");
         /// Time without content after which a stream forwards, as a comment, what its provider sends
@@ -139,6 +142,8 @@ pub struct Config {
     pub overload: Overload,
     /// Whether a request with a parameter that would be dropped is refused.
     pub strict_parameters: bool,
+    /// Whether the usage of an answer reports its cost.
+    pub report_cost: bool,
     /// Whether Envoy serves the page to try models on.
     pub playground: bool,
     /// Deadlines of models that have none of their own.
@@ -265,6 +270,11 @@ impl Config {
         self.accounts.get(account).map_or(no_access, |account| account.allowance.for_model(model))
     }
 
+    /// Returns the budget of an account. `None`: it may spend what it likes.
+    pub fn budget(&self, account: &str) -> Option<Budget> {
+        self.accounts.get(account)?.allowance.budget
+    }
+
     fn read(document: &ValueReader<'_>) -> Self {
         let top = document.object();
         let base = Deadlines::default();
@@ -296,6 +306,7 @@ impl Config {
             request_body,
             overload: Overload::read(top.section("overload"), request_body),
             strict_parameters: top.flag("strict_parameters"),
+            report_cost: top.flag("report_cost"),
             playground: top.flag("playground"),
             deadlines,
             keep_warm: top.duration("keep_warm"),

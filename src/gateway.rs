@@ -46,7 +46,7 @@ use crate::{
     http_call::CallResult,
     inlet::Inlet,
     metrics::TelemetryEvent,
-    quota::service::RateLimitResponse,
+    quota::{budget::SpendingReport, service::RateLimitResponse},
     region::Region,
     reply::Reply,
     summary::Summary,
@@ -191,6 +191,8 @@ pub struct Exchange {
     uncounted: Option<(u16, Option<String>)>,
     /// The attempt whose answer the client gets, until it is counted.
     answered: Option<Box<Attempt>>,
+    /// Reports to the rate limit service that are not sent yet.
+    reports: Vec<SpendingReport>,
     state: ExchangeState,
 }
 
@@ -223,6 +225,7 @@ impl Exchange {
             telemetry: Vec::new(),
             uncounted: None,
             answered: None,
+            reports: Vec::new(),
             state: ExchangeState::Fresh,
         }
     }

@@ -1,11 +1,7 @@
 //! Inlets: the APIs in which a client may ask. Each reads its requests into chat requests, and writes
 //! what the chat API says in its own form; between the two, all inlets are the same.
 
-use std::{
-    borrow::Cow,
-    rc::Rc,
-    time::{Duration, UNIX_EPOCH},
-};
+use std::{borrow::Cow, rc::Rc};
 
 use crate::{
     chat::{
@@ -23,7 +19,7 @@ use crate::{
     client_api::chat_body::ChatBody,
     embeddings,
     json::replace_lone_surrogates,
-    messages::{self, betas::Betas, stream_writer::MessagesStreamWriter},
+    messages::{self, betas::Betas, relay::RelayedValues, stream_writer::MessagesStreamWriter},
     quota::{Counted, LimitStatus},
     responses::{self, stream_writer::ResponsesStreamWriter},
     time::Timestamp,
@@ -124,12 +120,13 @@ impl Inlet {
         }
     }
 
-    /// Returns the body of an answer that came in the inlet's own API.
-    pub fn relay(&self, body: &[u8], envelope: &Envelope) -> Vec<u8> {
+    /// Returns the body of an answer that came in the inlet's own API, with this usage.
+    pub fn relay(&self, body: &[u8], envelope: &Envelope, usage: Option<&Usage>) -> Vec<u8> {
         match self {
             Self::Chat | Self::Responses | Self::Embeddings => body.to_vec(),
             Self::Messages(_) | Self::TokenCount(_) => {
-                messages::relay::answer(body, &envelope.model)
+                let (model, cost) = (&envelope.model, envelope.cost(usage));
+                messages::relay::answer(body, RelayedValues { model, cost })
             }
         }
     }
@@ -185,7 +182,7 @@ impl Inlet {
         now: Timestamp,
     ) -> impl Iterator<Item = (&'static str, String)> + use<> {
         let names = match (self, counted) {
-            (Self::Chat | Self::Responses | Self::Embeddings, _) => None,
+            (Self::Chat | Self::Responses | Self::Embeddings, _) | (_, Counted::Cost) => None,
             (_, Counted::Requests) => Some([
                 "anthropic-ratelimit-requests-limit",
                 "anthropic-ratelimit-requests-remaining",
@@ -198,9 +195,9 @@ impl Inlet {
             ]),
         };
         let LimitStatus { limit, remaining, .. } = *status;
-        let until = UNIX_EPOCH + Duration::from_secs(now.plus(status.left(now)).as_secs());
+        let until = now.plus(status.left(now));
         let values = names.map(|names| {
-            let reset = humantime::format_rfc3339_seconds(until).to_string();
+            let reset = until.to_rfc3339();
             names.into_iter().zip([limit.to_string(), remaining.to_string(), reset])
         });
         values.into_iter().flatten()

@@ -8,7 +8,7 @@
 //! From the ground up; `.ci/check-layout` refuses an import that points up:
 //!
 //! - [`collections`], [`time`], [`json`], [`sse`], [`region`], [`network`], [`request_id`],
-//!   [`http_call`]: small parts that know nothing of one another.
+//!   [`http_call`], [`usd`]: small parts that know nothing of one another.
 //! - [`chat`]: the chat API, as clients see it: requests, answers, streams and errors.
 //! - [`client_api`]: what the client APIs beside the chat API share.
 //! - [`messages`], [`responses`]: the Messages API and the Responses API, as ways into the chat API
@@ -68,6 +68,7 @@ pub mod sse;
 pub mod summary;
 pub mod time;
 pub mod transcript;
+pub mod usd;
 
 #[cfg(not(all(target_family = "wasm", target_os = "unknown")))]
 mod shell;

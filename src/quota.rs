@@ -1,12 +1,13 @@
-//! Limits of an account per model and minute. The configuration has the limits, and a store that all
-//! worker threads of an Envoy share has the counts.
+//! Limits of an account per model and minute, and its budget. The configuration has the limits, and a
+//! store that all worker threads of an Envoy share has the counts.
 
+pub mod budget;
 mod protobuf;
 pub mod service;
 
 use std::{fmt, num::NonZeroU32, time::Duration};
 
-use self::service::RateLimitResponse;
+use self::{budget::BudgetStatus, service::RateLimitResponse};
 use crate::{
     config::{
         Config,
@@ -66,6 +67,8 @@ pub enum Verdict {
         /// Quantity that the limit counts.
         exceeded: Counted,
     },
+    /// The request may not be made, and is not counted: the budget of the account is used up.
+    OverBudget(BudgetStatus),
     /// The request may not be made: the service does not answer, and the operator wants no count
     /// without the service.
     Unknown,
@@ -78,6 +81,8 @@ pub enum Counted {
     Requests,
     /// Tokens, counted after they were spent.
     Tokens,
+    /// Cost of a budget, counted after it was spent.
+    Cost,
 }
 
 impl Counted {
@@ -86,6 +91,7 @@ impl Counted {
         match self {
             Self::Requests => "requests",
             Self::Tokens => "tokens",
+            Self::Cost => "cost",
         }
     }
 }
@@ -144,6 +150,10 @@ pub fn admit(
     store: &dyn SharedStore,
     now: Timestamp,
 ) -> Verdict {
+    let budget = BudgetStatus::read(config, account, store, now);
+    if let Some(status) = budget.filter(BudgetStatus::is_used_up) {
+        return Verdict::OverBudget(status);
+    }
     let tokens = token_status(config, account, model, store, now);
     if let Some(status) = tokens.filter(|status| status.remaining == 0) {
         return Verdict::Refuse { status, exceeded: Counted::Tokens };
@@ -262,8 +272,8 @@ pub fn limit_status(
     limit: NonZeroU32,
     now: Timestamp,
 ) -> LimitStatus {
-    let (window, _) = read_window(store, key, now);
-    window.status(limit)
+    let value = store.get(key).map(|(bytes, _)| bytes);
+    Window::under_way(value.as_deref(), now).status(limit)
 }
 
 /// Window, as the store has it.
@@ -297,6 +307,12 @@ impl Window {
         Some(Self { opened: u64::from_be_bytes(*opened), used: u32::from_be_bytes(used) })
     }
 
+    /// Returns the window under way. A value that is no window counts as none.
+    fn under_way(bytes: Option<&[u8]>, now: Timestamp) -> Self {
+        let window = bytes.and_then(Self::from_bytes);
+        window.filter(|window| window.is_open(now)).unwrap_or(Self::open(now))
+    }
+
     /// Returns `true` if the window is under way. A thread reads the clock before it reads the store, so
     /// it may find a window that another thread opened a moment after its own `now`. A window that opens
     /// later than a minute from now was left by a clock that went back, and would refuse requests for
@@ -313,37 +329,41 @@ impl Window {
 }
 
 /// Changes the count of the window under way, and returns the window. Returns the unchanged window as
-/// an error if `change` returns `None`. Starts again if another thread was faster.
+/// an error if `change` returns `None`.
 fn update_window(
     store: &dyn SharedStore,
     key: &str,
     now: Timestamp,
     change: impl Fn(u32) -> Option<u32>,
 ) -> Result<Window, Window> {
-    let mut window = Window::open(now);
+    let mut result = Ok(Window::open(now));
+    update_slot(store, key, &mut |bytes| {
+        let found = Window::under_way(bytes, now);
+        result = change(found.used).map(|used| Window { used, ..found }).ok_or(found);
+        result.ok().map(|window| window.to_bytes().to_vec())
+    });
+    result
+}
+
+/// Change of a value, which is absent at first. `None` leaves the value as it is.
+type SlotChange<'c> = dyn FnMut(Option<&[u8]>) -> Option<Vec<u8>> + 'c;
+
+/// Changes the value of a key, unless `change` returns `None`. Starts again if another thread was
+/// faster.
+fn update_slot(store: &dyn SharedStore, key: &str, change: &mut SlotChange<'_>) {
     for _ in 0..MAX_RACES {
-        let (found, version) = read_window(store, key, now);
-        let used = change(found.used).ok_or(found)?;
-        window = Window { used, ..found };
-        if store.set(key, &window.to_bytes(), version).is_ok() {
-            break;
+        let (bytes, version) = store.get(key).unzip();
+        let Some(value) = change(bytes.as_deref()) else { return };
+        if store.set(key, &value, version).is_ok() {
+            return;
         }
     }
-    Ok(window)
 }
 
 /// Highest number of lost races. A race is lost to a thread that was counted, so each thread comes
 /// through in the end. Only a broken store loses as many: an uncounted request is better than a stuck
 /// worker.
 const MAX_RACES: u32 = 10_000;
-
-/// Returns the window under way, and the version of the value in the store. A value that is no window
-/// counts as none.
-fn read_window(store: &dyn SharedStore, key: &str, now: Timestamp) -> (Window, Option<u32>) {
-    let (bytes, version) = store.get(key).unzip();
-    let window = bytes.and_then(|bytes| Window::from_bytes(&bytes));
-    (window.filter(|window| window.is_open(now)).unwrap_or(Window::open(now)), version)
-}
 
 #[cfg(test)]
 mod tests {

@@ -17,8 +17,8 @@ use std::rc::Rc;
 
 use proxy_wasm::types::LogLevel;
 
-use self::{idle_monitor::IdleMonitor, metrics::METRICS, timer::Timer};
-use crate::metrics::Metrics;
+use self::{idle_monitor::IdleMonitor, metrics::METRICS, shared_data::SharedData, timer::Timer};
+use crate::{metrics::Metrics, quota::budget::SpendingReport};
 
 proxy_wasm::main! {{
     proxy_wasm::set_log_level(LogLevel::Info);
@@ -38,5 +38,21 @@ impl Shared {
         let (metrics, timer) = (METRICS.with(Rc::clone), Rc::new(Timer::new(root)));
         let monitor = Rc::new(IdleMonitor::new(Rc::clone(&timer), Rc::clone(&metrics)));
         Self { metrics, timer, monitor }
+    }
+
+    /// Reports spending to the rate limit service. The root context makes the call, because the request
+    /// may be over.
+    fn report(&self, report: SpendingReport) {
+        let timer = Rc::clone(&self.timer);
+        self.timer.at(host::now(), move || {
+            // Another request that has waited until now may be the active context.
+            timer.activate_root();
+            let Some(token) = host::ask_service(&report.message, report.timeout) else { return };
+            timer.expect(token, move |status, size| {
+                if let Some(answer) = host::service_answer(status, size) {
+                    report.apply(&answer, &SharedData, host::now());
+                }
+            });
+        });
     }
 }

@@ -2,7 +2,10 @@
 
 mod http_date;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, UNIX_EPOCH},
+};
 
 pub use self::http_date::parse_http_date;
 
@@ -31,11 +34,26 @@ impl Timestamp {
         Self(self.0.saturating_add(span))
     }
 
+    /// Returns the date and time in UTC, to the second: RFC 3339, such as `2026-02-01T00:00:00Z`.
+    pub fn to_rfc3339(self) -> String {
+        let moment = UNIX_EPOCH + Duration::from_secs(self.as_secs().min(LAST_SECOND));
+        humantime::format_rfc3339_seconds(moment).to_string()
+    }
+
+    /// Reads what [`Self::to_rfc3339`] writes.
+    pub fn parse_rfc3339(text: &str) -> Option<Self> {
+        let moment = humantime::parse_rfc3339(text).ok()?;
+        moment.duration_since(UNIX_EPOCH).ok().map(Self)
+    }
+
     /// Returns the time since `earlier`: zero if a clock went backwards.
     pub fn since(self, earlier: Self) -> Duration {
         self.0.saturating_sub(earlier.0)
     }
 }
+
+/// The last second of the year 9999, after which a year has five digits.
+const LAST_SECOND: u64 = 253_402_300_799;
 
 /// Returns whole milliseconds, up to the maximum of 64 bits.
 pub fn millis(span: Duration) -> u64 {

@@ -8,6 +8,7 @@
 //! | `messages`, `turns` | the conversation: its translation, and the turns that are sent |
 //! | `tools`, `names` | tools, and names that Claude accepts for them |
 //! | `media`, `reasoning`, `cache_control` | blocks besides text, and marks for the prompt cache |
+//! | `prompt_cache` | marks that the gateway places itself |
 //! | `fields` | fields that depend on the target |
 //! | `original` | requests that came in this API |
 //! | `thinking` | the ways in which Claude thinks before it answers |
@@ -25,6 +26,7 @@ mod media;
 mod messages;
 mod names;
 mod original;
+mod prompt_cache;
 mod reasoning;
 mod request;
 mod response_format;

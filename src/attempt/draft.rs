@@ -8,9 +8,9 @@ use crate::{
         Decoder, PreparedRequest, prepare, translate,
         translation::{TranslatedRequest, TranslationInput},
     },
-    chat::{envelope::Envelope, error::Error, request::Request},
+    chat::{envelope::Envelope, error::Error, price::Price, request::Request},
     collections::set_of,
-    config::{Price, Target},
+    config::Target,
     fit::{StreamMode, response_format::FormatMode},
     handoff::ticket::Ticket,
     inlet::{self, Inlet},
@@ -100,6 +100,7 @@ impl AttemptDraft {
                 call_form: request.call_form,
                 custom_tools: set_of(request.custom_tools().map(|name| name.decode().into_owned())),
                 include_usage: request.include_usage,
+                price: target.model.price.filter(|_| cluster.config.report_cost),
                 carries_reasoning: inlet::carries_reasoning(request),
                 ..Envelope::default()
             },
@@ -141,6 +142,7 @@ impl AttemptDraft {
             request_model: self.request_model,
             refused: Vec::new(),
             progress: AttemptProgress { price: self.price, ..AttemptProgress::default() },
+            report: None,
             state: AttemptState::Waiting,
             ticket,
         };

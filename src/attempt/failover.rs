@@ -44,6 +44,7 @@ impl Attempt {
             self.progress.usage = stream.usage();
         }
         self.state = AttemptState::Ended(now);
+        self.charge(|| now);
     }
 
     /// Returns `true` if Envoy gave up waiting for the first content. Envoy does not say so, but its
@@ -127,6 +128,11 @@ impl Attempt {
                     self.refused.push((target.model.clone(), exceeded));
                     let log = ticket.attempt_log.with_attempt(&target.model, 429, Duration::ZERO);
                     ticket = ticket.after(Failover::AFTER_REFUSAL, log, now)?;
+                }
+                // Every other model would be refused, too.
+                Verdict::OverBudget(_) => {
+                    self.refused.push((target.model.clone(), Counted::Cost));
+                    return None;
                 }
                 Verdict::Unlimited | Verdict::Ask(_) | Verdict::Unknown => return Some(ticket),
             }

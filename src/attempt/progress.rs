@@ -2,8 +2,7 @@
 
 use super::{Attempt, AttemptState};
 use crate::{
-    chat::{finish::Finish, usage::Usage},
-    config::Price,
+    chat::{finish::Finish, price::Price, usage::Usage},
     failover::envoy::{self, Cause},
     summary::Summary,
     time::Timestamp,

@@ -32,6 +32,7 @@ impl Attempt {
         let had_ended = self.has_ended();
         let step = self.body(piece, end, clock);
         self.count_repairs(metrics);
+        self.count_refusals(metrics);
         let update = match &step {
             Step::Answer(reply) | Step::Begin(reply) | Step::Fail(reply, _) => {
                 self.record_reply(metrics, reply)
@@ -81,6 +82,13 @@ impl Attempt {
         }
     }
 
+    /// Counts the attempts that the account may not make in the place of this one, since the last call.
+    fn count_refusals(&mut self, metrics: &Metrics) {
+        for (model, exceeded) in self.take_refused() {
+            metrics.count_refusal(self.account_label(), &model, exceeded);
+        }
+    }
+
     /// Counts the end of a stream whose beginning the client has. `reason` is that of an error.
     fn record_end(&self, metrics: &Metrics, reason: Option<&str>) -> Update {
         let (model, summary) = (self.metrics(metrics), self.summary());
@@ -115,9 +123,7 @@ impl Attempt {
     fn record_hand_over(&mut self, metrics: &Metrics, reason: &str, ticket: &Ticket) -> Update {
         let summary = self.summary();
         self.count_end(metrics, &self.metrics(metrics), &summary, Some(reason));
-        for (model, exceeded) in self.take_refused() {
-            metrics.count_refusal(self.account_label(), &model, exceeded);
-        }
+        self.count_refusals(metrics);
         let mut update = Update { ticket: Some(ticket.to_text()), ..Update::default() };
         if !ticket.is_exhausted() {
             let is_retry = ticket.target.route.variant == self.ticket.target.route.variant;

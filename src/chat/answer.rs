@@ -95,7 +95,8 @@ impl Answer<'_> {
             .value("model", &envelope.model)
             .value("request_id", &envelope.request_id);
         self.write_choices(body.key("choices"), envelope);
-        Usage::write(self.usage.as_ref(), body.key("usage"));
+        let usage = self.usage.as_ref();
+        Usage::write(usage, envelope.cost(usage), body.key("usage"));
         for (key, raw) in
             [("system_fingerprint", self.system_fingerprint), ("service_tier", self.service_tier)]
         {

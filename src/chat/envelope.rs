@@ -2,7 +2,8 @@
 
 use std::{collections::BTreeSet, iter};
 
-use super::{text::Text, tools::CallForm};
+use super::{price::Price, text::Text, tools::CallForm, usage::Usage};
+use crate::usd::Usd;
 
 /// Fields of the request that every answer repeats.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,6 +22,8 @@ pub struct Envelope {
     pub custom_tools: BTreeSet<String>,
     /// True if a stream ends with its usage.
     pub include_usage: bool,
+    /// The price by which the usage reports the cost. `None`: it reports none.
+    pub price: Option<Price>,
     /// True if the client carries the reasoning to the next turn in a form that it cannot read.
     pub carries_reasoning: bool,
 }
@@ -29,6 +32,11 @@ impl Envelope {
     /// Returns true if a tool is a custom tool.
     pub fn is_custom(&self, name: &Text<'_>) -> bool {
         !self.custom_tools.is_empty() && self.custom_tools.contains(name.decode().as_ref())
+    }
+
+    /// Returns the cost that the usage of an answer reports.
+    pub fn cost(&self, usage: Option<&Usage>) -> Option<Usd> {
+        self.price.and_then(|price| price.cost_of(usage))
     }
 
     /// Returns the completion's id, which is derived from the request's.

@@ -6,7 +6,11 @@ use super::{
     attempt_log::{AttemptLog, split_name},
     mistake::{Mistake, Unreadable},
 };
-use crate::json::{Object, list};
+use crate::{
+    json::{Object, list},
+    time::Timestamp,
+    usd::Usd,
+};
 
 /// Reason why a request has no answer. The variant determines the status.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +42,8 @@ pub enum Error {
     Method { allow: &'static str },
     /// The account's limit for a model and a window of time.
     LimitReached { model: String, limit: NonZeroU32, counted: &'static str, retry_after: Duration },
+    /// The account's budget, which is used up until the next period begins.
+    OverBudget { amount: Usd, period: &'static str, until: Timestamp, retry_after: Duration },
     /// A rate limit service that does not answer.
     Uncounted,
     /// A gateway that holds as many bytes of request bodies as it may.
@@ -115,7 +121,7 @@ impl Error {
             Self::Retired { .. } => 410,
             Self::TooLarge { .. } => 413,
             Self::ContentType { .. } | Self::ContentEncoding { .. } => 415,
-            Self::LimitReached { .. } | Self::RateLimited { .. } => 429,
+            Self::LimitReached { .. } | Self::OverBudget { .. } | Self::RateLimited { .. } => 429,
             Self::Misconfigured { .. } | Self::PostProcessing { .. } => 500,
             Self::Refused { .. } | Self::Failed { .. } | Self::BadAnswer { .. } => 502,
             Self::Unreachable { .. } | Self::Disconnected { .. } | Self::EmptyAnswer { .. } => 502,
@@ -163,6 +169,8 @@ impl Error {
             Self::ContextLength { .. } => "context_length_exceeded",
             Self::Retired { .. } => "model_retired",
             Self::LimitReached { .. } | Self::RateLimited { .. } => "rate_limit_exceeded",
+            // OpenAI's code for an account without credit.
+            Self::OverBudget { .. } => "insufficient_quota",
             Self::Uncounted => "rate_limit_unavailable",
             Self::Full => "gateway_overloaded",
             Self::PostProcessing { .. } => "post_processing_failed",
@@ -196,7 +204,9 @@ impl Error {
     /// Returns the time that a client should wait, in seconds, rounded up.
     pub fn retry_after(&self) -> Option<u64> {
         let wait = match self {
-            Self::LimitReached { retry_after, .. } => Some(*retry_after),
+            Self::LimitReached { retry_after, .. } | Self::OverBudget { retry_after, .. } => {
+                Some(*retry_after)
+            }
             Self::Full => Some(RETRY_WHEN_FULL),
             Self::RateLimited { retry_after, .. } | Self::Overloaded { retry_after, .. } => {
                 *retry_after
@@ -261,6 +271,10 @@ impl Error {
             }
             Self::LimitReached { model, limit, .. } => {
                 object.value("model", model).value("limit", limit);
+            }
+            Self::OverBudget { amount, period, until, .. } => {
+                object.raw("budget_usd", amount.to_string()).value("per", period);
+                object.value("renewed_at", &until.to_rfc3339());
             }
             Self::Refused { provider, status } | Self::Failed { provider, status, .. } => {
                 object.value("provider", provider).value("llm_status_code", status);
@@ -337,13 +351,9 @@ impl fmt::Display for Error {
                 write!(f, "model {model} is not supported, GET /v1/models lists those that are")
             }
             Self::Method { allow } => write!(f, "this path takes {allow} only"),
-            Self::LimitReached { model, limit, counted, retry_after } => write!(
-                f,
-                "too many requests for this action: model {model} takes {limit} {counted} in 60 s \
-                 from this account, try again in {} s",
-                seconds(*retry_after)
-            ),
-            Self::Uncounted => f.write_str("the rate limit cannot be checked now, try again later"),
+            Self::LimitReached { .. } | Self::OverBudget { .. } | Self::Uncounted => {
+                self.describe_limit(f)
+            }
             Self::Full => f.write_str("the gateway is overloaded, try again later"),
             Self::Guarded { message: Some(message), .. } => f.write_str(message),
             Self::Guarded { subject, message: None } => {
@@ -365,6 +375,27 @@ impl fmt::Display for Error {
 }
 
 impl Error {
+    /// Writes the message of a limit of the account.
+    fn describe_limit(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::LimitReached { model, limit, counted, retry_after } => write!(
+                f,
+                "too many requests for this action: model {model} takes {limit} {counted} in 60 s \
+                 from this account, try again in {} s",
+                seconds(*retry_after)
+            ),
+            Self::OverBudget { amount, period, until, retry_after } => write!(
+                f,
+                "the budget of this account is used up: {amount} USD per {period}, renewed at {}, \
+                 try again in {} s",
+                until.to_rfc3339(),
+                seconds(*retry_after)
+            ),
+            Self::Uncounted => f.write_str("the rate limit cannot be checked now, try again later"),
+            _ => Ok(()),
+        }
+    }
+
     /// Writes the message of an error behind the gateway.
     fn describe_provider(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

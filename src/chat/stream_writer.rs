@@ -304,7 +304,8 @@ impl StreamWriter {
         if self.envelope.include_usage {
             self.out.extend_from_slice(&self.head);
             self.out.extend_from_slice(b"[],\"usage\":");
-            Usage::write(self.usage.as_ref(), &mut self.out);
+            let usage = self.usage.as_ref();
+            Usage::write(usage, self.envelope.cost(usage), &mut self.out);
             self.out.extend_from_slice(b"}\n\n");
         }
         self.out.extend_from_slice(b"data: [DONE]\n\n");

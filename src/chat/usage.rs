@@ -8,7 +8,7 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use crate::json::Object;
+use crate::{json::Object, usd::Usd};
 
 /// Tokens of one answer. All other counts are parts of `prompt` and `completion`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,8 +43,9 @@ impl Usage {
 impl Usage {
     /// Writes OpenAI's names and AssemblyAI's. LLM Gateway API reference, *usage*. The types of
     /// AssemblyAI's SDK require every detail, so usage that the provider did not report is written
-    /// with counts of 0, and `reported` says so.
-    pub fn write(reported: Option<&Self>, out: &mut Vec<u8>) {
+    /// with counts of 0, and `reported` says so. `cost` has the name and the unit of OpenRouter's:
+    /// OpenRouter, *Usage Accounting*.
+    pub fn write(reported: Option<&Self>, cost: Option<Usd>, out: &mut Vec<u8>) {
         let usage = reported.copied().unwrap_or_default();
         let mut object = Object::open(out);
         object
@@ -55,6 +56,7 @@ impl Usage {
             .value("output_tokens", &usage.completion)
             .object("prompt_tokens_details", |details| usage.write_prompt_details(details))
             .object("completion_tokens_details", |details| usage.write_completion_details(details));
+        write_cost(cost, &mut object);
         if reported.is_none() {
             object.value("reported", &false);
         }
@@ -94,6 +96,13 @@ impl Usage {
         let mut counts = UsageCounts::default();
         UsageValue { counts: &mut counts, place: UsagePlace::Usage }.deserialize(deserializer)?;
         Ok(counts.usage())
+    }
+}
+
+/// Writes the cost of an answer into its usage. Nothing is written for an unknown cost.
+pub fn write_cost(cost: Option<Usd>, usage: &mut Object<'_>) {
+    if let Some(cost) = cost {
+        usage.raw("cost", cost.to_string());
     }
 }
 
@@ -376,7 +385,7 @@ mod tests {
         let usage = read(json).unwrap();
         assert_eq!(usage.cached, 9);
         let mut out = Vec::new();
-        Usage::write(Some(&usage), &mut out);
+        Usage::write(Some(&usage), None, &mut out);
         let written: serde_json::Value = serde_json::from_slice(&out).unwrap();
         for (key, value) in [("input_tokens", 9), ("output_tokens", 2), ("total_tokens", 11)] {
             assert_eq!(written[key], value, "{key}");
@@ -387,7 +396,7 @@ mod tests {
     #[test]
     fn usage_that_is_not_reported_is_written_as_zeros_that_say_so() {
         let mut out = Vec::new();
-        Usage::write(None, &mut out);
+        Usage::write(None, None, &mut out);
         let written: serde_json::Value = serde_json::from_slice(&out).unwrap();
         assert_eq!((&written["total_tokens"], &written["reported"]), (&0.into(), &false.into()));
     }
@@ -426,7 +435,7 @@ mod tests {
             "completion_tokens_details":{"reasoning_tokens":4,"audio_tokens":5,
             "accepted_prediction_tokens":6,"rejected_prediction_tokens":7}}"#;
         let mut out = Vec::new();
-        Usage::write(read(json).as_ref(), &mut out);
+        Usage::write(read(json).as_ref(), None, &mut out);
         let told: serde_json::Value = serde_json::from_str(json).unwrap();
         let written: serde_json::Value = serde_json::from_slice(&out).unwrap();
         for details in ["prompt_tokens_details", "completion_tokens_details"] {

@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
+    budget::BUDGET,
     limits::{Allowance, LimitSettings, MODEL_LIMITS, REQUESTS, TOKENS},
     read::{ObjectReader, ValueReader},
     table::{
-        ValueType::{ByModel, List, Name, Path},
+        ValueType::{ByModel, List, Name, Object, Path},
         object_table, optional, required_name,
     },
 };
@@ -22,6 +23,8 @@ object_table! {
         "requests_per_minute": REQUESTS, optional("the plan's");
         /// Tokens per model in 60 seconds, of prompts and responses together.
         "tokens_per_minute": TOKENS, optional("the plan's");
+        /// Budget for all models together.
+        "budget": Object(&BUDGET), optional("the plan's");
         /// Overrides for single models.
         "models": ByModel(&MODEL_LIMITS), optional("the plan's");
     }

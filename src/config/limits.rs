@@ -7,10 +7,11 @@ use std::{
 };
 
 use super::{
+    budget::{BUDGET, Budget},
     mistakes::one_of,
     read::{ObjectReader, ValueReader},
     table::{
-        ValueType::{self, ByModel},
+        ValueType::{self, ByModel, Object},
         defaults_to, object_table, optional, required,
     },
 };
@@ -29,6 +30,8 @@ object_table! {
         "requests_per_minute": REQUESTS, required("a whole number, 0 for no access, or `unlimited`");
         /// Tokens per model in 60 seconds, of prompts and responses together.
         "tokens_per_minute": TOKENS, defaults_to("unlimited");
+        /// Budget of each account, for all models together.
+        "budget": Object(&BUDGET), optional("none");
         /// Overrides for single models.
         "models": ByModel(&MODEL_LIMITS), optional("no overrides");
     }
@@ -71,6 +74,8 @@ pub struct Allowance {
     all_models: Limits,
     /// Limits for single models.
     models: BTreeMap<String, Limits>,
+    /// Budget for all models together. `None`: no limit.
+    pub budget: Option<Budget>,
 }
 
 impl Allowance {
@@ -119,6 +124,7 @@ impl LimitOverride {
 pub struct LimitSettings {
     all_models: LimitOverride,
     models: BTreeMap<String, LimitOverride>,
+    budget: Option<Budget>,
 }
 
 impl LimitSettings {
@@ -126,10 +132,12 @@ impl LimitSettings {
     pub(super) fn read(entry: &ObjectReader<'_>, names: &BTreeSet<&str>) -> Self {
         let all_models = LimitOverride::read(entry);
         let models = entry.get("models").map(|value| read_models(&value, names));
-        Self { all_models, models: models.unwrap_or_default() }
+        let budget = entry.get("budget").map(|value| Budget::read(value.object()));
+        Self { all_models, models: models.unwrap_or_default(), budget }
     }
 
-    /// Returns the limits of an account whose own settings are these. The most specific limit wins: a
+    /// Returns the limits of an account whose own settings are these. Its own budget replaces the plan's.
+    /// The most specific limit wins: a
     /// limit for a single model over one for all models, and among equals the account's over the
     /// plan's.
     pub(super) fn over(&self, plan: &Self) -> Allowance {
@@ -139,7 +147,8 @@ impl LimitSettings {
         let limits = |name: &str| own(self, name).or(own(plan, name)).or(all_models).resolve();
         let names = self.models.keys().chain(plan.models.keys());
         let models = map_of(names.map(|name| (name.clone(), limits(name))));
-        Allowance { all_models: all_models.resolve(), models }
+        let budget = self.budget.or(plan.budget);
+        Allowance { all_models: all_models.resolve(), models, budget }
     }
 }
 

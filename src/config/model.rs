@@ -5,11 +5,11 @@ use std::{collections::BTreeMap, num::NonZeroU32, time::Duration};
 use serde_json::json;
 
 use super::{
-    ApiSchema, Deadlines, Price, Provider,
+    ApiSchema, Deadlines, Provider,
     deadlines::DEADLINES,
     endpoint::{Endpoint, REGIONS, read_endpoints},
     mistakes::one_of,
-    price::PRICE,
+    price::{PRICE, read_price},
     read::{ObjectReader, ValueReader},
     table::{
         ValueType::{self, Date, Decimal, Flag, List, Name, Object, Text},
@@ -21,6 +21,7 @@ use crate::{
         effort::Effort,
         message::Modality,
         parameter::{Parameter, ParameterScope},
+        price::Price,
         tools::{ResponseFormat, ToolChoice},
     },
     failover::MAX_DEPTH,
@@ -89,6 +90,9 @@ object_table! {
         "sampling": word(|| words_of(&Sampling::WORDS)), defaults_to("always");
         /// Maximum temperature. A higher `temperature` of a request is lowered to it.
         "max_temperature": Decimal { least: 0.0, most: 2.0 }, defaults_to("2");
+        /// Marks of Claude's prompt cache: with `auto`, the gateway places up to four of them in a
+        /// request without any. Only for models of a provider with the API schema `anthropic`.
+        "prompt_cache": word(|| words_of(&PromptCache::WORDS)), defaults_to("off");
         /// Deadlines that differ from those at the top level.
         "deadlines": Object(&DEADLINES), optional("those at the top level");
         /// Models that are tried in order when this model fails, at most 2. The `fallbacks` of a
@@ -184,6 +188,19 @@ impl Thinking {
         [("adaptive", Self::Adaptive), ("budget", Self::Budget), ("effort", Self::Effort)];
 }
 
+/// Marks of the prompt cache in a request in which the client places none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PromptCache {
+    /// None.
+    Off,
+    /// At the ends of the parts that the next request repeats.
+    Auto,
+}
+
+impl PromptCache {
+    const WORDS: [(&'static str, Self); 2] = [("off", Self::Off), ("auto", Self::Auto)];
+}
+
 /// Model that clients may request.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Model {
@@ -232,6 +249,8 @@ pub struct Model {
     pub sampling: Sampling,
     /// Maximum temperature.
     pub max_temperature: f64,
+    /// Marks of the prompt cache that the gateway places.
+    pub prompt_cache: PromptCache,
     /// Deadlines of the model's exchanges.
     pub deadlines: Deadlines,
     /// Name of the deadline profile. See [`Deadlines::profile`].
@@ -258,7 +277,7 @@ impl Model {
         // A wrong value would cause further mistakes in the checks of values against each other.
         if value.mistake_count() == before {
             model.check(&entry);
-            model.check_schemas(&entry, context);
+            model.check_schemas(&entry);
         }
         entry.finish();
         model
@@ -293,12 +312,15 @@ impl Model {
             custom_tools: entry.flag("custom_tools"),
             sampling: entry.word("sampling", &Sampling::WORDS).unwrap_or(Sampling::Always),
             max_temperature: entry.decimal("max_temperature"),
+            prompt_cache: entry
+                .word("prompt_cache", &PromptCache::WORDS)
+                .unwrap_or(PromptCache::Off),
             deadlines: read_deadlines(entry, context.deadlines),
             deadline_profile: String::new(),
             fallbacks: read_fallbacks(entry, context.names),
             hedge: entry.get("hedge").map(|value| value.duration()),
-            price: entry.get("price").map(|value| Price::read(value.object())),
-            list_price: entry.get("list_price").map(|value| Price::read(value.object())),
+            price: entry.get("price").map(|value| read_price(value.object())),
+            list_price: entry.get("list_price").map(|value| read_price(value.object())),
             retirement_date: entry.get("retirement_date").map(|value| value.date()),
         };
         model.deadline_profile = model.deadlines.profile();
@@ -319,16 +341,15 @@ impl Model {
         self.check_efforts(entry);
     }
 
-    /// Checks that the providers have an API for the model's kind.
-    fn check_schemas(&self, entry: &ObjectReader<'_>, context: &ModelContext<'_>) {
-        let mut schemas = self
-            .all_endpoints()
-            .filter_map(|endpoint| context.providers.get(&endpoint.provider))
-            .map(|provider| provider.api_schema);
-        if self.kind == ModelKind::Embeddings
-            && schemas.any(|schema| schema == ApiSchema::Anthropic)
-        {
+    /// Checks that the providers have an API for the model's kind and for its prompt cache.
+    fn check_schemas(&self, entry: &ObjectReader<'_>) {
+        let mut endpoints = self.all_endpoints();
+        let has_anthropic = endpoints.any(|own| own.api_schema == ApiSchema::Anthropic);
+        if self.kind == ModelKind::Embeddings && has_anthropic {
             entry.wrong("regions", "providers with embeddings: API schema `openai` or `gemini`");
+        }
+        if self.prompt_cache == PromptCache::Auto && !has_anthropic {
+            entry.wrong("prompt_cache", "`off`, unless a provider has the API schema `anthropic`");
         }
     }
 

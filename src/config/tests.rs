@@ -131,9 +131,9 @@ models.gpt-4.1.regions.eu.upstream_model: missing, allowed: what the provider ca
 models.gpt-4.1.context_length: found `0`, allowed: a whole number from 1 to 4294967295
 models.gpt-4.1.supported_parameters[0]: found `temprature`, allowed: {}
 listener: unknown key, allowed: `deadlines`, `plans`, `jwt`, `accounts`, `providers`, \
-`admin`, `listeners`, `request_body_bytes`, `overload`, `strict_parameters`, `playground`, \
-`keep_warm`, `rate_limit`, `models`, `aliases`, `transcripts`, `guard`, `access_log`, `metrics`, \
-`tracing`",
+`admin`, `listeners`, `request_body_bytes`, `overload`, `strict_parameters`, `report_cost`, \
+`playground`, `keep_warm`, `rate_limit`, `models`, `aliases`, `transcripts`, `guard`, \
+`access_log`, `metrics`, `tracing`",
         one_of(parameters)
     );
     let found = mistakes(&document);

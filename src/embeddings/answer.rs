@@ -3,7 +3,10 @@
 use std::borrow::Cow;
 
 use crate::{
-    chat::{envelope::Envelope, usage::Usage},
+    chat::{
+        envelope::Envelope,
+        usage::{Usage, write_cost},
+    },
     json::{Object, list},
 };
 
@@ -29,7 +32,10 @@ impl Embeddings<'_> {
             entry.raw("embedding", vector.as_bytes());
             entry.close();
         });
-        body.value("model", &envelope.model).object("usage", |usage| self.write_usage(usage));
+        body.value("model", &envelope.model).object("usage", |usage| {
+            self.write_usage(usage);
+            write_cost(envelope.cost(self.usage.as_ref()), usage);
+        });
         body.value("request_id", &envelope.request_id);
         body.close();
         out

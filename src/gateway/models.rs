@@ -4,8 +4,8 @@ use std::time::SystemTime;
 
 use super::{Gateway, endpoints::printable};
 use crate::{
-    chat::{error::Error, parameter::Parameter, request::DEFAULT_MAX_TOKENS},
-    config::{Endpoint, Model, ModelKind, Price},
+    chat::{error::Error, parameter::Parameter, price::Price, request::DEFAULT_MAX_TOKENS},
+    config::{Endpoint, Model, ModelKind},
     inlet::Inlet,
     json::{self, Object},
     region::Region,

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use super::{Exchange, attempts::UnansweredAttempt};
-use crate::{handoff::filter_state::Update, metrics::Metrics, reply::Reply, time::Timestamp};
+use crate::{
+    handoff::filter_state::Update, metrics::Metrics, quota::budget::SpendingReport, reply::Reply,
+    time::Timestamp,
+};
 
 impl Exchange {
     /// Counts the events since the last call.
@@ -12,7 +15,13 @@ impl Exchange {
         self.take_telemetry().iter().for_each(|event| metrics.count_event(event, per_account));
         for UnansweredAttempt { mut attempt, reason } in self.take_unanswered() {
             attempt.record_unanswered(metrics, reason.as_deref());
+            self.reports.extend(attempt.take_report());
         }
+    }
+
+    /// Takes the reports of spending to the rate limit service since the last call.
+    pub fn take_reports(&mut self) -> Vec<SpendingReport> {
+        std::mem::take(&mut self.reports)
     }
 
     /// Counts a reply of the gateway role.
@@ -23,6 +32,7 @@ impl Exchange {
         clock: impl FnOnce() -> Timestamp,
     ) -> Update {
         if let Some(mut attempt) = self.answered.take() {
+            self.reports.extend(attempt.take_report());
             return attempt.record_answer(metrics, reply);
         }
         let now = clock();

@@ -32,7 +32,8 @@ pub fn to_json(answer: &Answer<'_>, envelope: &Envelope) -> Vec<u8> {
     let finish = choice.map_or(Finish::Stop, |choice| choice.finish);
     let native = choice.and_then(|choice| choice.native_finish.as_ref());
     body.value("stop_reason", &stop_reason(finish, native)).value("stop_sequence", &());
-    write_usage(body.key("usage"), &answer.usage.unwrap_or_default());
+    let cost = envelope.cost(answer.usage.as_ref());
+    write_usage(body.key("usage"), &answer.usage.unwrap_or_default(), cost);
     body.close();
     out
 }

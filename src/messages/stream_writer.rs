@@ -6,7 +6,8 @@
 
 use super::{
     answer::{ThinkingDetail, image_source, message_id, stop_reason, tool_use_id},
-    failure, relay,
+    failure,
+    relay::{self, RelayedValues},
     tokens::write_usage,
 };
 use crate::{
@@ -93,7 +94,9 @@ impl MessagesStreamWriter {
         }
         deltas.iter().for_each(|delta| self.state.note(delta));
         let has_begun = self.state.has_begun();
-        relay::write_event(&mut self.out, data, &self.envelope.model, has_begun);
+        let cost = self.envelope.cost(self.state.usage.as_ref());
+        let own = RelayedValues { model: &self.envelope.model, cost };
+        relay::write_event(&mut self.out, data, own, has_begun);
         for delta in deltas {
             match delta {
                 Delta::Finish { finish, .. } => self.state.finish = Some(*finish),
@@ -139,7 +142,7 @@ impl MessagesStreamWriter {
                 message.value("id", &id).value("type", "message").value("role", "assistant");
                 message.value("model", &model).raw("content", "[]");
                 message.value("stop_reason", &()).value("stop_sequence", &());
-                write_usage(message.key("usage"), &usage);
+                write_usage(message.key("usage"), &usage, None);
             });
         });
         self.event("ping", |_| ());
@@ -332,12 +335,13 @@ impl MessagesStreamWriter {
         if self.state.finish.is_none() {
             self.write_finish(Finish::Stop, None);
         }
+        let cost = self.envelope.cost(self.state.usage.as_ref());
         let (reason, usage) = (self.stop_reason, self.state.usage.unwrap_or_default());
         self.event("message_delta", |event| {
             event.object("delta", |delta| {
                 delta.value("stop_reason", reason).value("stop_sequence", &());
             });
-            write_usage(event.key("usage"), &usage);
+            write_usage(event.key("usage"), &usage, cost);
         });
         self.event("message_stop", |_| ());
         self.state.ended = true;

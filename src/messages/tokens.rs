@@ -1,9 +1,13 @@
 //! Counts of tokens. Claude API reference, *Messages*, `usage`.
 
-use crate::{chat::usage::Usage, json::Object};
+use crate::{
+    chat::usage::{Usage, write_cost},
+    json::Object,
+    usd::Usd,
+};
 
 /// Writes `usage`. `input_tokens` lacks the tokens that were read from a cache or written to one.
-pub(super) fn write_usage(out: &mut Vec<u8>, usage: &Usage) {
+pub(super) fn write_usage(out: &mut Vec<u8>, usage: &Usage, cost: Option<Usd>) {
     let cached = usage.cached.saturating_add(usage.cache_written);
     let mut object = Object::open(out);
     object
@@ -16,5 +20,6 @@ pub(super) fn write_usage(out: &mut Vec<u8>, usage: &Usage) {
             details.value("thinking_tokens", &usage.reasoning);
         });
     }
+    write_cost(cost, &mut object);
     object.close();
 }

@@ -16,8 +16,8 @@ pub struct ModelMetrics {
     labels: String,
     /// Labels of the histograms about attempts.
     attempt_labels: String,
-    /// Counters of input, output, cached and reasoning tokens.
-    tokens: [OnceCell<Counter>; 4],
+    /// Counters of tokens by type.
+    tokens: [OnceCell<Counter>; 5],
     /// Histograms of input and output tokens.
     usage: [OnceCell<Histogram>; 2],
     cost: OnceCell<Counter>,
@@ -50,6 +50,7 @@ impl ModelMetrics {
             ("output", usage.completion),
             ("cached", usage.cached),
             ("reasoning", usage.reasoning),
+            ("cache_write", usage.cache_written),
         ];
         for (counter, (kind, count)) in self.tokens.iter().zip(counts) {
             self.add(metrics, counter, count, || format!("attache_tokens_type_=_{kind}_="));

@@ -8,6 +8,9 @@ pub(super) struct RateLimitRequest {
     pub(super) domain: String,
     #[prost(message, repeated, tag = "2")]
     pub(super) descriptors: Vec<RateLimitDescriptor>,
+    /// 0 is one.
+    #[prost(uint32, tag = "3")]
+    pub(super) hits_addend: u32,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]

@@ -14,7 +14,7 @@ pub const SERVICE: &str = "envoy.service.ratelimit.v3.RateLimitService";
 pub const METHOD: &str = "ShouldRateLimit";
 
 /// `RateLimitUnit.MINUTE`.
-const MINUTE: i32 = 2;
+pub(super) const MINUTE: i32 = 2;
 
 /// `RateLimitResponse.Code.OK`.
 const OK: i32 = 1;
@@ -25,14 +25,25 @@ const OVER_LIMIT: i32 = 2;
 /// Returns a `RateLimitRequest`: one descriptor of the account and the model, with the gateway's own
 /// limit for services that take the limit from the request.
 pub fn request(domain: &str, account: &str, model: &str, limit: NonZeroU32) -> Vec<u8> {
-    let entry = |key: &str, value: &str| protobuf::Entry { key: key.into(), value: value.into() };
-    let descriptor = protobuf::RateLimitDescriptor {
-        entries: vec![entry("account", account), entry("model", model)],
-        limit: Some(protobuf::RateLimit { requests_per_unit: limit.get(), unit: MINUTE }),
+    let limit = protobuf::RateLimit { requests_per_unit: limit.get(), unit: MINUTE };
+    encode(domain, &[("account", account), ("model", model)], limit, 0)
+}
+
+/// Returns a `RateLimitRequest` that counts `hits`: one descriptor with these entries.
+pub(super) fn encode(
+    domain: &str,
+    entries: &[(&str, &str)],
+    limit: protobuf::RateLimit,
+    hits_addend: u32,
+) -> Vec<u8> {
+    let entry = |(key, value): &(&str, &str)| protobuf::Entry {
+        key: (*key).to_owned(),
+        value: (*value).to_owned(),
     };
-    let request =
-        protobuf::RateLimitRequest { domain: domain.to_owned(), descriptors: vec![descriptor] };
-    request.encode_to_vec()
+    let entries = entries.iter().map(entry).collect();
+    let descriptors = vec![protobuf::RateLimitDescriptor { entries, limit: Some(limit) }];
+    protobuf::RateLimitRequest { domain: domain.to_owned(), descriptors, hits_addend }
+        .encode_to_vec()
 }
 
 /// Response of a service, as far as it says something about the account.
@@ -74,6 +85,15 @@ impl RateLimitResponse {
         }
         let admit = |remaining| Verdict::Admit(LimitStatus { limit, remaining, until });
         self.remaining.map_or(Verdict::Unlimited, admit)
+    }
+
+    /// Returns the count of an account whose own limit is `limit`. `None`: the service reports none.
+    pub(super) fn used(&self, limit: u32) -> Option<u32> {
+        let limit = self.limit.map_or(limit, NonZeroU32::get);
+        if !self.is_admitted {
+            return Some(limit);
+        }
+        self.remaining.map(|remaining| limit.saturating_sub(remaining))
     }
 
     /// Reads a `DescriptorStatus`, as envoyproxy/ratelimit fills it.

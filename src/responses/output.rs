@@ -4,11 +4,17 @@
 use super::namespaces::NamespacedTools;
 use crate::{
     chat::{
-        envelope::Envelope, error::Error, finish::Finish, object::ObjectFields, text::Text,
-        tools::arguments_to_input, usage::Usage,
+        envelope::Envelope,
+        error::Error,
+        finish::Finish,
+        object::ObjectFields,
+        text::Text,
+        tools::arguments_to_input,
+        usage::{Usage, write_cost},
     },
     client_api::assistant_turn::CallKind,
     json::Object,
+    usd::Usd,
 };
 
 /// Progress of an item.
@@ -223,7 +229,9 @@ impl ResponseObject<'_> {
         self.write_problem(&mut response);
         response.raw("output", [b"[", self.output, b"]"].concat());
         match &self.usage {
-            Some(usage) => write_usage(response.key("usage"), usage),
+            Some(usage) => {
+                write_usage(response.key("usage"), usage, envelope.cost(Some(usage)));
+            }
             None => response.key("usage").extend_from_slice(b"null"),
         }
         response.close();
@@ -260,7 +268,7 @@ impl ResponseObject<'_> {
 }
 
 /// Writes the counts of tokens. OpenAI's API reference, *The response object*, `usage`.
-fn write_usage(out: &mut Vec<u8>, usage: &Usage) {
+fn write_usage(out: &mut Vec<u8>, usage: &Usage, cost: Option<Usd>) {
     let mut object = Object::open(out);
     object
         .value("input_tokens", &usage.prompt)
@@ -273,5 +281,6 @@ fn write_usage(out: &mut Vec<u8>, usage: &Usage) {
             details.value("reasoning_tokens", &usage.reasoning);
         })
         .value("total_tokens", &usage.total());
+    write_cost(cost, &mut object);
     object.close();
 }

@@ -271,6 +271,7 @@ impl ExchangeContext {
         let exchange = self.exchange.as_mut()?;
         let output = exchange.on(input, host::now);
         exchange.count_events(&self.shared.metrics);
+        send_reports(exchange, &self.shared);
         (!matches!(self.response, ResponseState::Replaced)).then_some(output)
     }
 
@@ -299,6 +300,7 @@ impl ExchangeContext {
     fn record(&mut self, reply: &Reply) {
         if let Some(exchange) = &mut self.exchange {
             let update = exchange.record_reply(&self.shared.metrics, reply, host::now);
+            send_reports(exchange, &self.shared);
             self.publish(&update);
         }
     }
@@ -308,6 +310,7 @@ impl ExchangeContext {
         if let Some(exchange) = &mut self.exchange {
             exchange.on_client_left();
             exchange.count_events(&self.shared.metrics);
+            send_reports(exchange, &self.shared);
         }
     }
 
@@ -316,6 +319,7 @@ impl ExchangeContext {
         if let Some(exchange) = &mut self.exchange {
             exchange.on_abandoned_call(index, result, host::now());
             exchange.count_events(&self.shared.metrics);
+            send_reports(exchange, &self.shared);
         }
     }
 
@@ -449,6 +453,11 @@ fn send(ticket: &Ticket, request: &TranslatedRequest) {
     host::set_filter_state(filter_state::TICKET, &ticket.direct_route());
     let kept = [("x-forwarded-proto", "https".to_owned())];
     host::replace_request(request, WHOLE, &ticket.request_id, &kept);
+}
+
+/// Reports spending to the rate limit service.
+fn send_reports(exchange: &mut Exchange, shared: &Shared) {
+    exchange.take_reports().into_iter().for_each(|report| shared.report(report));
 }
 
 /// Returns the ticket in filter state.

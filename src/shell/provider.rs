@@ -117,6 +117,7 @@ impl ProviderFilter {
         let (attempt, metrics) = (self.attempt.as_mut()?, &self.shared.metrics);
         let (step, update) = attempt.advance(piece, end, metrics, host::now);
         publish(attempt, &update);
+        attempt.take_report().into_iter().for_each(|report| self.shared.report(report));
         Some(step)
     }
 }
@@ -137,6 +138,7 @@ impl Context for ProviderFilter {
         if let Some(attempt) = &mut self.attempt {
             let update = attempt.on_done(&host::Response, &self.shared.metrics, host::now);
             publish(attempt, &update);
+            attempt.take_report().into_iter().for_each(|report| self.shared.report(report));
         }
         true
     }

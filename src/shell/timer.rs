@@ -83,10 +83,15 @@ impl Timer {
         self.is_at_root.set(true);
         act();
         self.is_at_root.set(false);
+        self.activate_root();
+        self.arm();
+    }
+
+    /// Makes the root context the one that host calls are about.
+    pub(super) fn activate_root(&self) {
         if let Err(status) = hostcalls::set_effective_context(self.root) {
             error!("cannot go back to the root context: {status:?}");
         }
-        self.arm();
     }
 
     fn arm(&self) {

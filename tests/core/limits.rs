@@ -22,12 +22,12 @@ use serde_json::{Value, json};
 
 use testkit::play::{self, REQUEST_ID, ticket};
 
-fn later(millis: u64) -> Timestamp {
+pub fn later(millis: u64) -> Timestamp {
     play::sent().plus(Duration::from_millis(millis))
 }
 
 /// What becomes of a request of the account `frugal`, which may ask each model twice a minute.
-fn ask(gateway: &Rc<Gateway>, request: &Value, millis: u64) -> (Exchange, Output) {
+pub fn ask(gateway: &Rc<Gateway>, request: &Value, millis: u64) -> (Exchange, Output) {
     let mut exchange = Exchange::new(Rc::clone(gateway), REQUEST_ID.to_owned());
     let head = RequestHead { account: Some("frugal".to_owned()), ..play::client_head() };
     exchange.on(Input::Head(head), || later(millis));
@@ -35,17 +35,17 @@ fn ask(gateway: &Rc<Gateway>, request: &Value, millis: u64) -> (Exchange, Output
     (exchange, output)
 }
 
-fn model(model: &str) -> Value {
+pub fn model(model: &str) -> Value {
     json!({"model": model})
 }
 
-fn with_fallback(stream: bool) -> Value {
+pub fn with_fallback(stream: bool) -> Value {
     let fallbacks = [model("qwen3-32b"), model("kimi-k2.5")];
     let config = json!({"retry": false, "depth": 2});
     json!({"model": "gpt-4.1", "stream": stream, "fallbacks": fallbacks, "fallback_config": config})
 }
 
-fn reply(output: Output) -> Reply {
+pub fn reply(output: Output) -> Reply {
     let Output::Reply(reply) = output else { panic!("no reply: {output:?}") };
     reply
 }
@@ -59,19 +59,19 @@ fn told(headers: &[(&'static str, String)]) -> String {
 }
 
 /// The provider role's attempt for a ticket.
-fn attempt(gateway: &Rc<Gateway>, ticket: &Ticket, request: &Value) -> Attempt {
+pub fn attempt(gateway: &Rc<Gateway>, ticket: &Ticket, request: &Value) -> Attempt {
     let site = play::site(gateway, &ticket.target.cluster);
     let (attempt, _) =
         Attempt::new(&site, ticket.clone(), &play::request(request), later(0)).unwrap();
     attempt
 }
 
-fn answered(attempt: &mut Attempt, status: u16, body: &Value, millis: u64) -> Step {
+pub fn answered(attempt: &mut Attempt, status: u16, body: &Value, millis: u64) -> Step {
     attempt.head(play::head(&json!({"status": status})));
     attempt.body(body.to_string().as_bytes(), true, || later(millis))
 }
 
-fn good() -> Value {
+pub fn good() -> Value {
     let message = json!({"role": "assistant", "content": "Hi"});
     json!({"id": "1", "object": "chat.completion", "created": 1, "model": "m",
         "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],

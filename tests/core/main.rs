@@ -2,6 +2,7 @@
 
 mod aliases;
 mod attempts;
+mod budgets;
 #[cfg(not(target_family = "wasm"))]
 mod configuration;
 #[cfg(not(target_family = "wasm"))]

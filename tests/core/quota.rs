@@ -209,34 +209,37 @@ fn no_window_ever_admits_more_or_less_than_it_should() {
     }
 }
 
+/// A table that real threads share.
+#[cfg(not(target_family = "wasm"))]
+#[derive(Debug, Default)]
+pub struct SharedTable(std::sync::Mutex<BTreeMap<String, (Vec<u8>, u32)>>);
+
+#[cfg(not(target_family = "wasm"))]
+impl SharedStore for SharedTable {
+    fn get(&self, key: &str) -> Option<(Vec<u8>, u32)> {
+        self.0.lock().unwrap().get(key).cloned()
+    }
+
+    fn set(&self, key: &str, value: &[u8], version: Option<u32>) -> Result<(), CasConflict> {
+        let mut values = self.0.lock().unwrap();
+        let known = values.get(key).map(|(_, version)| *version);
+        if known != version {
+            return Err(CasConflict);
+        }
+        values.insert(key.to_owned(), (value.to_vec(), known.unwrap_or_default() + 1));
+        Ok(())
+    }
+}
+
 /// The same with real threads, and nothing played but the clock.
 #[test]
 #[cfg(not(target_family = "wasm"))]
 fn threads_together_are_admitted_exactly_as_often_as_one() {
-    use std::sync::{Arc, Mutex};
-
-    #[derive(Debug, Default)]
-    struct Shared(Mutex<BTreeMap<String, (Vec<u8>, u32)>>);
-
-    impl SharedStore for Shared {
-        fn get(&self, key: &str) -> Option<(Vec<u8>, u32)> {
-            self.0.lock().unwrap().get(key).cloned()
-        }
-
-        fn set(&self, key: &str, value: &[u8], version: Option<u32>) -> Result<(), CasConflict> {
-            let mut values = self.0.lock().unwrap();
-            let known = values.get(key).map(|(_, version)| *version);
-            if known != version {
-                return Err(CasConflict);
-            }
-            values.insert(key.to_owned(), (value.to_vec(), known.unwrap_or_default() + 1));
-            Ok(())
-        }
-    }
+    use std::sync::Arc;
 
     let limit = NonZeroU32::new(1_000).unwrap();
     for window in 0..20 {
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(SharedTable::default());
         let ask = |_| {
             let shared = Arc::clone(&shared);
             std::thread::spawn(move || {

@@ -9,6 +9,7 @@ mod aliases;
 mod answers;
 mod attempts;
 mod bad_input;
+mod budgets;
 mod chaos;
 mod claims;
 mod configuration;

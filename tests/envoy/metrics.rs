@@ -64,7 +64,7 @@ fn expected(lines: &str) -> BTreeMap<String, u64> {
 pub fn with_usage() -> String {
     let body = json!({"choices": [{"message": {"content": "fine"}, "finish_reason": "stop"}],
         "usage": {"prompt_tokens": 1000, "completion_tokens": 50,
-            "prompt_tokens_details": {"cached_tokens": 600},
+            "prompt_tokens_details": {"cached_tokens": 600, "cache_write_tokens": 30},
             "completion_tokens_details": {"reasoning_tokens": 20}}});
     format!("body={}", base64(body.to_string()))
 }
@@ -81,6 +81,7 @@ fn an_answer_is_counted_with_what_it_took_and_cost() {
         tokens account=acme model=first provider=one type=input 1000
         tokens account=acme model=first provider=one type=output 50
         tokens account=acme model=first provider=one type=cached 600
+        tokens account=acme model=first provider=one type=cache_write 30
         tokens account=acme model=first provider=one type=reasoning 20
         cost_pico_usd account=acme model=first provider=one 1075000000",
     );

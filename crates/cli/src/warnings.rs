@@ -1,18 +1,19 @@
-//! Warnings about a configuration without mistakes: requests that will fail all the same, and an
-//! administration interface that strangers can reach.
+//! Warnings about a configuration without mistakes: requests that will fail all the same, answers that
+//! no budget counts, and an administration interface that strangers can reach.
 
 use std::{fs, net::IpAddr, path::Path};
 
 use attache::config::Config;
 
-/// Returns the warnings about key files below `base` and about the administration interface, each
-/// with the path of its field.
+/// Returns the warnings about key files below `base`, about prices and about the administration
+/// interface, each with the path of its field.
 pub(crate) fn warnings(config: &Config, base: &Path) -> Vec<String> {
     let warning = |(field, file): (String, &String)| {
         let problem = key_problem(&base.join(file))?;
         Some(format!("{field}: `{file}` {problem}"))
     };
-    key_files(config).into_iter().filter_map(warning).chain(admin_warning(config)).collect()
+    let of_keys = key_files(config).into_iter().filter_map(warning);
+    of_keys.chain(price_warning(config)).chain(admin_warning(config)).collect()
 }
 
 /// Returns the key files, each with the path of its field.
@@ -32,6 +33,17 @@ fn key_files(config: &Config) -> Vec<(String, &String)> {
         of_services.filter_map(|own| Some((format!("{}.key_file", own.name), own.key_file?))),
     );
     files
+}
+
+/// Returns a warning if an account has a budget, and a model no price.
+fn price_warning(config: &Config) -> Option<String> {
+    config.accounts.keys().find(|account| config.budget(account).is_some())?;
+    let unknown = config.models.iter().filter(|(_, model)| model.price.is_none());
+    let unknown: Vec<&str> = unknown.map(|(name, _)| name.as_str()).collect();
+    (!unknown.is_empty()).then(|| {
+        let names = unknown.join("`, `");
+        format!("models: without a `price`, no budget counts the answers of `{names}`")
+    })
 }
 
 /// Returns a warning if Envoy's administration interface, which takes commands without a key, is not

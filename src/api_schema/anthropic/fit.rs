@@ -8,6 +8,7 @@ use super::{
     cache_control::{CacheMarks, MAX_MARKS, is_known_cache_control, is_known_mark},
     messages::to_turns,
     original::{self, forget_translation},
+    prompt_cache::{effective, mark},
     request::AnthropicRequest,
     response_format::OutputFormat,
     thinking::{BUDGETS, MIN_BUDGET, SAMPLING, ThinkingMode, thinks_by_default},
@@ -22,7 +23,7 @@ use crate::{
         request::Request,
         text::Text,
     },
-    config::Target,
+    config::{PromptCache, Target},
     fit::{CacheControlMark, Fit},
 };
 
@@ -44,6 +45,13 @@ pub(crate) fn fit<'q>(
     fit_user(fit);
     fit_cache_control(fit, request);
     limit_cache_control(fit, request, &mut conversation, &mut tools);
+    let cache = effective(request, target.model);
+    if cache == PromptCache::Auto
+        && let Some(mark) = mark()
+    {
+        conversation.mark_ends(mark);
+        tools.mark_last(mark);
+    }
     fit.drop_image_detail(request);
     if tools.loosen_strict() {
         fit.emulated.push("tools.strict");
@@ -66,7 +74,10 @@ pub(crate) fn fit<'q>(
         forget_translation(fit, refused);
         keeps_thinking = original::keeps_thinking(original, request, fit, target.model);
     }
-    AnthropicRequest { conversation, tools, format, thinking, keeps_thinking }
+    if cache == PromptCache::Auto {
+        fit.emulated.push("cache_control");
+    }
+    AnthropicRequest { conversation, tools, format, thinking, keeps_thinking, cache }
 }
 
 /// Returns whether the model can continue an answer that the conversation ends in. None does while

@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 
 use super::{
     fields::{write_model, write_thinking},
+    prompt_cache::marked_field,
     response_format::OutputFormat,
     thinking::{SAMPLING, ThinkingMode},
 };
@@ -19,7 +20,7 @@ use crate::{
         text::Text,
     },
     client_api::carried::is_foreign_block,
-    config::{Model, Quirk, Thinking},
+    config::{Model, PromptCache, Quirk, Thinking},
     fit::{Fit, StreamMode, response_format::FormatMode},
     json::{Object, list},
 };
@@ -67,15 +68,27 @@ pub(super) fn keeps_thinking(
         }
 }
 
-/// Returns the body for the target. `thinking` replaces the client's own way of thinking.
+/// Returns the body for the target. `thinking` replaces the client's own way of thinking, and `cache`
+/// decides whether the gateway places marks.
 pub(super) fn write_body(
     input: &TranslationInput<'_, '_>,
     original: &OriginalRequest<'_>,
     thinking: Option<(ThinkingMode, &OutputFormat)>,
+    cache: PromptCache,
 ) -> Vec<u8> {
     let has_model = !input.target.provider.has(Quirk::RawPredict);
     let fields = original.fields.iter();
-    let edited = fields.map(|(key, raw)| (key, edit(key, raw, input, thinking.is_none())));
+    let edited = fields.map(|(key, raw)| {
+        let json = edit(key, raw, input, thinking.is_none());
+        (
+            key,
+            if cache == PromptCache::Auto {
+                json.map(|json| marked_field(key, json))
+            } else {
+                json
+            },
+        )
+    });
     let edited: Vec<(&str, Option<Cow<'_, str>>)> = edited.collect();
     let is_unchanged = has_model
         && thinking.is_none()

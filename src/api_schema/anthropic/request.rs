@@ -17,7 +17,7 @@ use crate::{
         stop_sequences::stop_sequences, tool_names::ToolNames, translation::TranslationInput,
     },
     chat::parameter::{ClientApi, Parameter},
-    config::{Quirk, Target},
+    config::{PromptCache, Quirk, Target},
     fit::{Fit, StreamMode},
     json::{Object, list},
 };
@@ -38,6 +38,8 @@ pub(crate) struct AnthropicRequest<'q> {
     pub(super) thinking: ThinkingMode,
     /// `true` for a request in Claude's own API whose way of thinking the target takes as it is.
     pub(super) keeps_thinking: bool,
+    /// The marks of the prompt cache that the gateway places.
+    pub(super) cache: PromptCache,
 }
 
 /// Returns the headers of a request. Features that the client asks for go along with its own fields.
@@ -58,7 +60,7 @@ pub(crate) fn request(
     let (fit, target) = (input.fit, &input.target);
     if let Some(original) = input.request.parameters.original_in(ClientApi::Messages) {
         let thinking = (!request.keeps_thinking).then_some((request.thinking, &request.format));
-        let body = write_body(input, original, thinking);
+        let body = write_body(input, original, thinking, request.cache);
         let path = match input.inlet.counts_tokens() {
             true => COUNT_PATH.to_owned(),
             false => path(target, fit.stream),

@@ -138,6 +138,8 @@ impl StreamProgress {
             "message_delta" => {
                 self.close_block(origin, deltas)?;
                 self.count(event.usage);
+                // A relayed event reports its own counts, and they count even if no end follows.
+                deltas.extend(self.usage().filter(|_| self.begun));
                 self.note_stop(event.delta);
             }
             "message_stop" => self.end_message(origin, deltas)?,
@@ -372,6 +374,7 @@ mod tests {
             Delta::Content { choice: 0, text: Text::new("Hi"), logprobs: None },
             Delta::Call { choice: 0, call: 0, id, name, extra_content: None },
             Delta::Arguments { choice: 0, call: 0, text: Text::new(r#"{"x":1}"#) },
+            usage(7),
             Delta::Finish { choice: 0, finish: Finish::ToolCalls, native },
             usage(7),
             Delta::End,

@@ -1,6 +1,7 @@
 //! Whole requests, answers and streams, through an attempt.
 
 mod answers;
+mod prompt_cache;
 mod requests;
 mod schemas;
 mod streams;

@@ -115,6 +115,13 @@ impl<'q> AnthropicTools<'q> {
         marks.filter(|mark| is_known_mark(**mark)).collect()
     }
 
+    /// Marks the last tool.
+    pub(super) fn mark_last(&mut self, mark: &'q RawValue) {
+        if let Some(tool) = self.declared.last_mut() {
+            tool.cache_control = Some(mark);
+        }
+    }
+
     /// Returns whether the model must call a tool.
     pub(super) fn require_call(&self) -> bool {
         matches!(self.choice, AnthropicToolChoice::Any | AnthropicToolChoice::Tool(_))

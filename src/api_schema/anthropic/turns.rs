@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use super::{
     cache_control::{is_known_mark, write_cache_control},
     media::MediaBlock,
+    prompt_cache::MARKED_TURNS,
     reasoning::ThinkingBlock,
     thinking::ThinkingMode,
 };
@@ -125,6 +126,14 @@ impl<'q> AnthropicConversation<'q> {
         [system, turns]
     }
 
+    /// Marks the end of the system prompt, and those of the user's last turns.
+    pub(super) fn mark_ends(&mut self, mark: &'q RawValue) {
+        let system = self.system.last_mut().map(|block| &mut block.cache_control);
+        let users = self.turns.iter_mut().rev().filter(|turn| turn.is_from_user());
+        let turns = users.filter_map(AnthropicTurn::end_mark).take(MARKED_TURNS);
+        system.into_iter().chain(turns).for_each(|own| *own = Some(mark));
+    }
+
     /// Adds a turn in which the user asks the model to continue its answer.
     pub(super) fn ask_to_continue(&mut self) {
         self.turns.push(AnthropicTurn::from_user(ClosingMessage::Continue));
@@ -178,6 +187,12 @@ impl<'q> AnthropicTurn<'q> {
             inner.chain(own.filter(|mark| is_known_mark(**mark)))
         });
         results.chain(marks_of(&mut self.blocks))
+    }
+
+    /// Returns the cache mark of the last block.
+    fn end_mark(&mut self) -> Option<&mut Option<&'q RawValue>> {
+        let result = self.results.last_mut().map(|result| &mut result.cache_control);
+        self.blocks.last_mut().map(|block| &mut block.cache_control).or(result)
     }
 
     /// Returns an empty turn.

@@ -4,6 +4,7 @@
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::*;
+use crate::config::budget::BudgetPeriod;
 
 #[test]
 fn every_field_of_limits_is_checked() {
@@ -49,9 +50,51 @@ fn every_field_of_limits_is_checked() {
   accounts.demo.key_files[0]: found `""`, allowed: a string
 /accounts/demo/key = "sk-1"
   accounts.demo.key: unknown key, allowed: `plan`, `key_files`, `requests_per_minute`,
-    `tokens_per_minute`, `models`
+    `tokens_per_minute`, `budget`, `models`
 "#,
     );
+}
+
+#[test]
+fn every_field_of_a_budget_is_checked() {
+    assert_messages(
+        r#"
+/plans/paid/budget = {"usd": 50, "per": "day"}
+/accounts/demo/budget = {"usd": 0.000001, "per": "minute"}
+/accounts/demo/budget = {}
+  accounts.demo.budget.usd: missing, allowed: an amount in USD
+  accounts.demo.budget.per: missing, allowed: `minute`, `hour`, `day`, `month`
+/accounts/demo/budget = {"usd": 0, "per": "week"}
+  accounts.demo.budget.usd: found `0`, allowed: a number from 0.000001 to 1000000
+  accounts.demo.budget.per: found `week`, allowed: `minute`, `hour`, `day`, `month`
+/accounts/demo/budget = {"usd": 0.0000015, "per": "hour", "models": {}}
+  accounts.demo.budget.usd: found `1.5e-6`, allowed: a number with at most six decimals
+  accounts.demo.budget.models: unknown key, allowed: `usd`, `per`
+/accounts/demo/budget = 50
+  accounts.demo.budget: found `50`, allowed: an object
+"#,
+    );
+}
+
+#[test]
+fn the_budget_of_an_account_replaces_that_of_its_plan() {
+    let month = json!({"usd": 999_999.123_456, "per": "month"});
+    let day = json!({"usd": 0.000_001, "per": "day"});
+    let cases = [
+        (Value::Null, Value::Null, None),
+        (month.clone(), Value::Null, Some((999_999_123_456_000_000, BudgetPeriod::Month))),
+        (month, day.clone(), Some((1_000_000, BudgetPeriod::Day))),
+        (Value::Null, day, Some((1_000_000, BudgetPeriod::Day))),
+    ];
+    for (plan, account, expected) in cases {
+        let mut document = smallest();
+        document["plans"]["paid"]["budget"] = plan.clone();
+        document["accounts"]["demo"]["budget"] = account.clone();
+        let budget = Config::parse(&document).unwrap().budget("demo");
+        let found = budget.map(|budget| (budget.amount.as_pico(), budget.period));
+        assert_eq!(found, expected, "{plan} {account}");
+    }
+    assert_eq!(Config::parse(&smallest()).unwrap().budget("nobody"), None);
 }
 
 #[test]

@@ -50,8 +50,8 @@ fn every_field_of_a_model_is_checked() {
     `hash_on`, `context_length`, `max_output_tokens`, `min_output_tokens`, `input`, `supported_parameters`,
     `tool_choices`, `response_formats`, `response_format_emulation`, `reasoning_efforts`,
     `default_reasoning_effort`, `thinking`, `prefill`, `effort_with_tools`, `custom_tools`,
-    `sampling`, `max_temperature`, `deadlines`, `fallbacks`, `hedge`, `price`, `list_price`,
-    `retirement_date`
+    `sampling`, `max_temperature`, `prompt_cache`, `deadlines`, `fallbacks`, `hedge`, `price`,
+    `list_price`, `retirement_date`
 /models/gpt-4.1/response_format_emulation = "never"
   models.gpt-4.1.response_format_emulation: found `never`, allowed: `true` or `false`
 /models/gpt-4.1/response_format_emulation = false
@@ -62,6 +62,19 @@ fn every_field_of_a_model_is_checked() {
 /models/gpt-4.1/hedge = 2
   models.gpt-4.1.hedge: found `2`, allowed: a duration from `1ms` to `24h`, such as `500ms`, `20s` or
     `5m`
+"#,
+    );
+}
+
+#[test]
+fn a_prompt_cache_needs_claudes_api() {
+    assert_messages(
+        r#"
+/models/gpt-4.1/prompt_cache = "on"
+  models.gpt-4.1.prompt_cache: found `on`, allowed: `off`, `auto`
+/models/gpt-4.1/prompt_cache = "auto"
+  models.gpt-4.1.prompt_cache: found `auto`, allowed: `off`, unless a provider has the API schema
+    `anthropic`
 "#,
     );
 }

@@ -101,6 +101,10 @@ impl Attempts {
             Verdict::Refuse { status, exceeded } => {
                 return self.refuse_limit(attempt, &model, status, exceeded, now);
             }
+            Verdict::OverBudget(status) => {
+                self.note_refusal(&model, Counted::Cost);
+                return self.refuse(attempt, status.error(now), Vec::new(), now);
+            }
             Verdict::Unknown => return self.refuse(attempt, Error::Uncounted, Vec::new(), now),
         };
         self.admissions.admitted.push((model, status));
@@ -123,12 +127,17 @@ impl Attempts {
         exceeded: Counted,
         now: Timestamp,
     ) -> Output {
-        let (account, model) = (self.caller.account.clone(), model.to_owned());
-        let headers = self.caller.inlet.limit_headers(&status, exceeded, &model, now);
+        let headers = self.caller.inlet.limit_headers(&status, exceeded, model, now);
         let (limit, counted, retry_after) = (status.limit, exceeded.name(), status.left(now));
-        self.telemetry.push(TelemetryEvent::Refused { account, model: model.clone(), exceeded });
-        let error = Error::LimitReached { model, limit, counted, retry_after };
+        self.note_refusal(model, exceeded);
+        let error = Error::LimitReached { model: model.to_owned(), limit, counted, retry_after };
         self.refuse(attempt, error, headers, now)
+    }
+
+    /// Counts an attempt that the account may not make.
+    fn note_refusal(&mut self, model: &str, exceeded: Counted) {
+        let (account, model) = (self.caller.account.clone(), model.to_owned());
+        self.telemetry.push(TelemetryEvent::Refused { account, model, exceeded });
     }
 
     /// Goes on after an attempt that the account may not make. The answer of an earlier failure says

@@ -18,12 +18,15 @@ pub fn complete() -> Value {
     all_urls["global"] = json!("https://c.example/v1");
     let endpoint = json!({"provider": "p", "upstream_model": "m"});
     let deadlines = json!({"connect": "3s"});
+    let budget = json!({"usd": 50, "per": "day"});
     let limits = json!({"m": {"requests_per_minute": 5, "tokens_per_minute": 500}});
     json!({
         "deadlines": deadlines,
-        "plans": {"paid": {"requests_per_minute": 30, "models": limits}},
+        "plans": {"paid": {"requests_per_minute": 30, "models": limits, "budget": budget}},
         "jwt": {"issuer": "me", "jwks_url": "https://id.example/keys"},
-        "accounts": {"demo": {"plan": "paid", "key_files": ["demo.key"], "models": limits}},
+        "accounts": {"demo": {
+            "plan": "paid", "key_files": ["demo.key"], "models": limits, "budget": budget,
+        }},
         "providers": {"p": {
             "api_schema": "openai",
             "base_url": all_urls,

@@ -70,6 +70,10 @@ async fn main() {
         .map(|variable| variable.try_into().expect("an expression"));
     let limiter = RateLimiter::new(10_000);
     limiter.add_limit(Limit::new("attache", limit.parse().expect(USAGE), 60, [], variables));
+    // Spending in a period that the gateway names, which is longer than any test.
+    let variables = ["descriptors[0].account", "descriptors[0].begin"]
+        .map(|variable| variable.try_into().expect("an expression"));
+    limiter.add_limit(Limit::new("attache", limit.parse().expect(USAGE), 86_400, [], variables));
     let manner = (manner != "account").then(|| Manner::parse(manner).expect(USAGE));
     let state = Arc::new(State { manner, limiter, journal: !more.is_empty() });
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
@@ -136,7 +140,8 @@ impl State {
         let mut context = Context::default();
         context.list_binding("descriptors".to_owned(), descriptors.collect());
         let namespace = question.domain.as_str().into();
-        let checked = self.limiter.check_rate_limited_and_update(&namespace, &context, 1);
+        let hits = question.hits_addend.max(1).into();
+        let checked = self.limiter.check_rate_limited_and_update(&namespace, &context, hits);
         let mut checked = checked.expect("limits it can count");
         let code = if checked.limited { 2 } else { 1 };
         let headers = checked.response_header();

@@ -52,7 +52,8 @@ fn every_model_of_the_catalogue_is_valid_and_has_a_source() {
         assert!(own.max_output_tokens >= own.min_output_tokens, "{name}");
         let is_chat = own.kind == ModelKind::Chat;
         assert_eq!(own.supported_parameters.is_empty(), !is_chat, "{name}");
-        let decided_by_operators = ["regions", "deadlines", "fallbacks", "hedge", "price"];
+        let decided_by_operators =
+            ["regions", "deadlines", "fallbacks", "hedge", "price", "prompt_cache"];
         for field in decided_by_operators {
             assert!(!model.fields.contains_key(field), "{name}: {field}");
         }
