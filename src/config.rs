@@ -6,6 +6,7 @@
 
 pub mod account;
 pub mod alias;
+pub mod auth;
 pub mod base_url;
 pub mod deadlines;
 pub mod endpoint;

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{
+    auth::{AUTH, Auth},
     base_url::{BaseUrl, read_base_urls},
     health::{CIRCUIT_BREAKERS, CircuitBreakers, OUTLIER_DETECTION, OutlierDetection},
     read::{ObjectReader, ValueReader},
@@ -28,6 +29,8 @@ object_table! {
         "key_file": Path, optional("no key is sent");
         /// Header that carries the key.
         "key_header": word(|| words_of(&KeyHeader::WORDS)), optional("by `api_schema`");
+        /// Credentials that Envoy gets and renews, in place of a `key_file`.
+        "auth": Object(&AUTH), optional("none");
         /// Deviations from the API schema. All but `raw_predict` are for `openai`.
         "quirks": words(|| words_of(&Quirk::WORDS)), optional("none");
         /// Forwards the keys of a request that the gateway's API does not have; `openai` only.
@@ -205,6 +208,8 @@ pub struct Provider {
     pub key_file: Option<String>,
     /// Header that carries the key.
     pub key_header: KeyHeader,
+    /// Credentials that Envoy gets and renews.
+    pub auth: Option<Auth>,
     /// Deviations from the API schema.
     pub quirks: Vec<Quirk>,
     /// Whether the keys of a request that the gateway's API does not have are forwarded.
@@ -220,9 +225,12 @@ impl Provider {
     pub(super) fn read(entry: ObjectReader<'_>, keys: &BTreeSet<String>) -> Self {
         let schema = entry.word("api_schema", &ApiSchema::WORDS).unwrap_or(ApiSchema::OpenAi);
         let allow_private = entry.flag("allow_private");
+        let base_urls = read_base_urls(&entry, "`us`, `eu` or `global`", allow_private);
+        let auth = entry.get("auth").map(|auth| auth.object());
         let provider = Self {
             api_schema: schema,
-            base_urls: read_base_urls(&entry, "`us`, `eu` or `global`", allow_private),
+            auth: auth.and_then(|auth| Auth::read(auth, keys, &base_urls, allow_private)),
+            base_urls,
             allow_private,
             key_file: entry.get("key_file").map(|path| read_key_file(&path, keys)),
             key_header: entry
@@ -245,6 +253,9 @@ impl Provider {
                 entry.wrong("base_url", format!("URLs without `{path}`, which goes after them"));
             }
         }
+        if self.auth.is_some() && self.key_file.is_some() {
+            entry.wrong("auth", "nothing, as there is a `key_file`");
+        }
         let only =
             |schema: ApiSchema| format!("nothing, it is for `api_schema: {}` only", schema.name());
         let mut schemas = self.quirks.iter().map(|quirk| quirk.api_schema());
@@ -260,6 +271,23 @@ impl Provider {
     /// `forward_unknown` are rules of one.
     pub(super) fn takes_both_of_openai(&self) -> bool {
         self.api_schema.is_of_openai() && self.quirks.is_empty() && !self.forward_unknown
+    }
+
+    /// Returns the file with the secret that Envoy sends: the key, or the client secret that gets its
+    /// tokens.
+    pub fn secret_file(&self) -> Option<&String> {
+        match &self.auth {
+            Some(Auth::Azure(azure)) => Some(&azure.client_secret_file),
+            Some(Auth::Aws(_)) | None => self.key_file.as_ref(),
+        }
+    }
+
+    /// Returns the place of [`Self::secret_file`].
+    pub fn secret_file_mut(&mut self) -> Option<&mut String> {
+        match &mut self.auth {
+            Some(Auth::Azure(azure)) => Some(&mut azure.client_secret_file),
+            Some(Auth::Aws(_)) | None => self.key_file.as_mut(),
+        }
     }
 
     /// Whether the provider has a quirk.

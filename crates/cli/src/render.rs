@@ -353,7 +353,7 @@ fn classes(config: &Config, options: &RenderOptions) -> Vec<DeadlineProfileView>
 pub fn key_files<'c>(config: &'c Config, options: &RenderOptions) -> Vec<(&'c str, PathBuf)> {
     let of_providers = config.providers.iter();
     let of_providers =
-        of_providers.filter_map(|(name, own)| Some((name.as_str(), own.key_file.as_ref()?)));
+        of_providers.filter_map(|(name, own)| Some((name.as_str(), own.secret_file()?)));
     let of_transcripts = config.transcripts.iter().filter_map(|own| match &own.key {
         TranscriptKey::File(file) => Some((Transcripts::CLUSTER, file)),
         TranscriptKey::Caller => None,

@@ -8,21 +8,24 @@ use attache::config::{Config, TranscriptKey, Transcripts};
 /// Returns the warnings about key files below `base` and about the administration interface, each
 /// with the path of its field.
 pub(crate) fn warnings(config: &Config, base: &Path) -> Vec<String> {
-    let warning = |(entry, file): (String, &String)| {
+    let warning = |(field, file): (String, &String)| {
         let problem = key_problem(&base.join(file))?;
-        Some(format!("{entry}.key_file: `{file}` {problem}"))
+        Some(format!("{field}: `{file}` {problem}"))
     };
     key_files(config).into_iter().filter_map(warning).chain(admin_warning(config)).collect()
 }
 
-/// Returns the key files, each with the path of its entry.
+/// Returns the key files, each with the path of its field.
 fn key_files(config: &Config) -> Vec<(String, &String)> {
     let of_providers = config.providers.iter();
     let mut files: Vec<(String, &String)> = of_providers
-        .filter_map(|(name, own)| Some((format!("providers.{name}"), own.key_file.as_ref()?)))
+        .filter_map(|(name, own)| {
+            let field = own.auth.as_ref().map_or("key_file", |_| "auth.azure.client_secret_file");
+            Some((format!("providers.{name}.{field}"), own.secret_file()?))
+        })
         .collect();
     if let Some(Transcripts { key: TranscriptKey::File(file), .. }) = &config.transcripts {
-        files.push(("transcripts".to_owned(), file));
+        files.push(("transcripts.key_file".to_owned(), file));
     }
     files
 }

@@ -7,12 +7,14 @@ use std::{
 };
 
 use serde::Serialize;
+use serde_json::{Map, Value, json};
 
 use super::{RenderError, RenderOptions, UpstreamView, seconds, upstream_override};
 use attache::{
     config::{
-        BaseUrl, Config, KeyHeader, Model, Provider, TranscriptKey, Transcripts, cluster,
-        direct_cluster,
+        BaseUrl, Config, KeyHeader, Model, Provider, TranscriptKey, Transcripts,
+        auth::{Auth, AwsAuth, AwsSource, AzureAuth},
+        cluster, direct_cluster,
         health::{CircuitBreakers, OutlierDetection},
         jwt::{Jwks, Jwt},
     },
@@ -38,6 +40,8 @@ pub(super) struct ClusterView<'c> {
     /// `true` if its host name must resolve to a public address.
     is_public: bool,
     key: Option<KeyView>,
+    aws: Option<AwsView<'c>>,
+    azure: Option<AzureView<'c>>,
     /// `true` if the module's provider role runs in it, and not in the cluster beside it.
     translates: bool,
 }
@@ -47,6 +51,27 @@ struct KeyView {
     header: &'static str,
     prefix: &'static str,
     /// The directory that Envoy watches in order to read the key again.
+    watched: PathBuf,
+}
+
+/// The signature of requests for AWS.
+#[derive(Serialize)]
+struct AwsView<'c> {
+    service: &'c str,
+    region: &'c str,
+    /// Envoy's configuration of the credentials. `None`: the standard chain.
+    credentials: Option<Value>,
+}
+
+/// The tokens of Microsoft Entra ID.
+#[derive(Serialize)]
+struct AzureView<'c> {
+    url: String,
+    /// The cluster of the token service.
+    cluster: String,
+    client_id: &'c str,
+    scope: &'c str,
+    /// The directory that Envoy watches in order to read the client secret again.
     watched: PathBuf,
 }
 
@@ -118,6 +143,14 @@ fn clusters_of<'c>(
                 .key_file
                 .as_ref()
                 .map(|file| key_view(file, provider.key_header, options)),
+            aws: match &provider.auth {
+                Some(Auth::Aws(aws)) => aws_view(aws, url, options),
+                Some(Auth::Azure(_)) | None => None,
+            },
+            azure: match &provider.auth {
+                Some(Auth::Azure(azure)) => Some(azure_view(name, azure, options)),
+                Some(Auth::Aws(_)) | None => None,
+            },
             translates: true,
             ..source.view(connect_timeout(config, name), options)?
         })
@@ -126,7 +159,8 @@ fn clusters_of<'c>(
         Jwks::Url(url) => Some(jwks_cluster(url, config)),
         Jwks::File(_) => None,
     });
-    of_providers.chain(transcript_clusters(config, options)).chain(of_tokens.map(Ok)).collect()
+    let others = of_tokens.chain(authority_clusters(config)).map(Ok);
+    of_providers.chain(transcript_clusters(config, options)).chain(others).collect()
 }
 
 /// Returns the cluster that the issuer's public keys are fetched from.
@@ -137,6 +171,24 @@ fn jwks_cluster<'c>(url: &BaseUrl, config: &Config) -> ClusterView<'c> {
         url,
         config.deadlines.connect,
     )
+}
+
+/// Returns the clusters that tokens of Microsoft Entra ID are fetched from.
+fn authority_clusters(config: &Config) -> impl Iterator<Item = ClusterView<'_>> {
+    let used: BTreeSet<&str> = provider_clusters(config).map(|(name, ..)| name).collect();
+    let providers = config.providers.iter().filter(move |(name, _)| used.contains(name.as_str()));
+    providers.filter_map(|(name, provider)| match &provider.auth {
+        Some(Auth::Azure(AzureAuth { authority, .. })) => Some(ClusterView {
+            is_public: authority.address().is_none() && !provider.allow_private,
+            ..ClusterSource::with_defaults(
+                AzureAuth::cluster(name),
+                name,
+                authority,
+                config.deadlines.connect,
+            )
+        }),
+        Some(Auth::Aws(_)) | None => None,
+    })
 }
 
 /// Returns whether a provider is contacted by a host name, which may resolve to another address at any
@@ -218,6 +270,8 @@ impl<'c> ClusterSource<'c> {
             base_ejection_time: seconds(outliers.base_ejection_time),
             is_public: false,
             key: None,
+            aws: None,
+            azure: None,
             translates: false,
         }
     }
@@ -231,7 +285,64 @@ fn connect_timeout(config: &Config, provider: &str) -> Duration {
 }
 
 fn key_view(file: &str, header: KeyHeader, options: &RenderOptions) -> KeyView {
-    let path = options.base.join(file);
-    let watched = path.parent().unwrap_or(Path::new("/")).to_owned();
-    KeyView { header: header.name(), prefix: header.prefix(), watched }
+    KeyView { header: header.name(), prefix: header.prefix(), watched: directory_of(file, options) }
+}
+
+/// Returns the directory of a file that the configuration names.
+fn directory_of(file: &str, options: &RenderOptions) -> PathBuf {
+    options.base.join(file).parent().unwrap_or(Path::new("/")).to_owned()
+}
+
+/// Returns the view of a signature. The reader of the configuration has made sure of its region.
+fn aws_view<'c>(
+    aws: &'c AwsAuth,
+    url: &'c BaseUrl,
+    options: &RenderOptions,
+) -> Option<AwsView<'c>> {
+    let region = aws.region_for(url)?;
+    let credentials = aws.source.map(|source| credentials(aws, source, options));
+    Some(AwsView { service: &aws.service, region, credentials })
+}
+
+/// Returns Envoy's configuration of a chain with one source of credentials.
+fn credentials(aws: &AwsAuth, source: AwsSource, options: &RenderOptions) -> Value {
+    let file = |path: &Option<String>| {
+        let path = path.as_ref()?;
+        let watched = directory_of(path, options);
+        Some(json!({"filename": options.base.join(path), "watched_directory": {"path": watched}}))
+    };
+    let (provider, settings) = match source {
+        AwsSource::Environment => ("environment_credential_provider", vec![]),
+        AwsSource::Container => ("container_credential_provider", vec![]),
+        AwsSource::InstanceMetadata => ("instance_profile_credential_provider", vec![]),
+        AwsSource::CredentialsFile => (
+            "credentials_file_provider",
+            vec![
+                ("credentials_data_source", file(&aws.credentials_file)),
+                ("profile", aws.profile.as_ref().map(|profile| json!(profile))),
+            ],
+        ),
+        AwsSource::WebIdentity => (
+            "assume_role_with_web_identity_provider",
+            vec![
+                ("role_arn", aws.role.as_ref().map(|role| json!(role))),
+                ("web_identity_token_data_source", file(&aws.token_file)),
+            ],
+        ),
+    };
+    let settings = settings.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?)));
+    let settings: Map<String, Value> = settings.collect();
+    json!({"custom_credential_provider_chain": true, provider: settings})
+}
+
+fn azure_view<'c>(name: &str, azure: &'c AzureAuth, options: &RenderOptions) -> AzureView<'c> {
+    let AzureAuth { tenant, client_id, scope, authority, .. } = azure;
+    let scheme = if authority.tls { "https" } else { "http" };
+    AzureView {
+        url: format!("{scheme}://{}/{tenant}/oauth2/v2.0/token", authority.authority()),
+        cluster: AzureAuth::cluster(name),
+        client_id,
+        scope,
+        watched: directory_of(&azure.client_secret_file, options),
+    }
 }

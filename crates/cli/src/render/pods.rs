@@ -49,7 +49,7 @@ pub(super) fn config_in_pods(config: &Config, tokens: &[String]) -> Config {
     for (name, provider) in &mut pods.providers {
         let is_token = tokens.contains(name);
         let file = if is_token { format!("{TOKEN_DIR}/{name}.key") } else { key_file(name) };
-        provider.key_file = provider.key_file.as_ref().map(|_| file);
+        provider.secret_file_mut().into_iter().for_each(|secret| secret.clone_from(&file));
     }
     if let Some(Transcripts { key: TranscriptKey::File(file), .. }) = &mut pods.transcripts {
         *file = key_file(Transcripts::CLUSTER);
