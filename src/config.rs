@@ -12,6 +12,7 @@ pub mod deadlines;
 pub mod endpoint;
 pub mod health;
 pub mod jwt;
+mod key_file;
 pub mod limits;
 pub mod listener;
 pub mod mistakes;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::{
     base_url::{BaseUrl, read_url},
-    provider::read_key_file,
+    key_file::read_key_file,
     read::ObjectReader,
     table::{
         ValueType::{Object, Origin, Path, Text},

@@ -6,7 +6,8 @@ use super::{
     auth::{AUTH, Auth},
     base_url::{BaseUrl, read_base_urls},
     health::{CIRCUIT_BREAKERS, CircuitBreakers, OUTLIER_DETECTION, OutlierDetection},
-    read::{ObjectReader, ValueReader},
+    key_file::read_key_file,
+    read::ObjectReader,
     table::{
         ValueType::{Flag, Object, Path, Url},
         defaults_to, object_table, optional, required, word, words, words_of,
@@ -19,7 +20,7 @@ object_table! {
     pub(super) static PROVIDER = "provider" {
         /// API schema that the provider speaks.
         "api_schema": word(|| words_of(&ApiSchema::WORDS)),
-            required("`openai`, `openai-responses`, `anthropic` or `gemini`");
+            required("`openai`, `openai-responses`, `anthropic`, `gemini` or `bedrock-converse`");
         /// Accepts URLs with `http`, private hosts, and names that resolve to private addresses.
         "allow_private": Flag, defaults_to("false");
         /// Base URL per region, at least one.
@@ -66,18 +67,22 @@ pub enum ApiSchema {
     /// `POST {base_url}/models/{model}:generateContent`. On Vertex AI the base URL ends in
     /// `/publishers/google`.
     Gemini,
+    /// `POST {base_url}/model/{model}/converse`, of Amazon Bedrock.
+    BedrockConverse,
 }
 
 impl ApiSchema {
-    const WORDS: [(&'static str, Self); 4] = [
+    const WORDS: [(&'static str, Self); 5] = [
         ("openai", Self::OpenAi),
         ("openai-responses", Self::OpenAiResponses),
         ("anthropic", Self::Anthropic),
         ("gemini", Self::Gemini),
+        ("bedrock-converse", Self::BedrockConverse),
     ];
 
     /// All API schemas.
-    pub const ALL: [Self; 4] = [Self::OpenAi, Self::OpenAiResponses, Self::Anthropic, Self::Gemini];
+    pub const ALL: [Self; 5] =
+        [Self::OpenAi, Self::OpenAiResponses, Self::Anthropic, Self::Gemini, Self::BedrockConverse];
 
     /// Words of OpenAI's own API schemas, of which one provider may have both.
     pub(super) const OPENAI_WORDS: [(&'static str, Self); 2] =
@@ -127,7 +132,9 @@ impl KeyHeader {
 
     fn default_for(schema: ApiSchema) -> Self {
         match schema {
-            ApiSchema::OpenAi | ApiSchema::OpenAiResponses => Self::Authorization,
+            ApiSchema::OpenAi | ApiSchema::OpenAiResponses | ApiSchema::BedrockConverse => {
+                Self::Authorization
+            }
             ApiSchema::Anthropic => Self::XApiKey,
             ApiSchema::Gemini => Self::XGoogApiKey,
         }
@@ -294,13 +301,4 @@ impl Provider {
     pub fn has(&self, quirk: Quirk) -> bool {
         self.quirks.contains(&quirk)
     }
-}
-
-/// Reads the path of a key file that is not in `keys`, the files that hold accounts' keys.
-pub(super) fn read_key_file(value: &ValueReader<'_>, keys: &BTreeSet<String>) -> String {
-    let file = value.string();
-    if keys.contains(&file) {
-        value.wrong("a file that holds no account's key");
-    }
-    file
 }

@@ -38,8 +38,8 @@ fn every_field_of_a_provider_is_checked() {
     assert_messages(
         r#"
 /providers/openai = {}
-  providers.openai.api_schema: missing, allowed: `openai`, `openai-responses`, `anthropic` or
-    `gemini`
+  providers.openai.api_schema: missing, allowed: `openai`, `openai-responses`, `anthropic`, `gemini`
+    or `bedrock-converse`
   providers.openai.base_url: missing, allowed: an object, `us`, `eu` or `global` to URL
 /providers/openai/base_url = "https://api.openai.com/v1"
   providers.openai.base_url: found `https://api.openai.com/v1`, allowed: an object
