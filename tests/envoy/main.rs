@@ -11,6 +11,7 @@ mod attempts;
 mod bad_input;
 mod chaos;
 mod claims;
+mod cloud;
 mod configuration;
 mod custom;
 mod embeddings;

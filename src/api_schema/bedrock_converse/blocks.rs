@@ -39,9 +39,10 @@ impl<'n> BlockWriter<'n> {
             let mut object = Object::open(out);
             let is_user = turn.role == TurnRole::User;
             object.value("role", if is_user { "user" } else { "assistant" });
-            let results = turn.results.iter().flat_map(|result| {
-                [Some(BlockItem::Result(result)), cache_point(mark_of(result))]
-            });
+            let results = turn
+                .results
+                .iter()
+                .flat_map(|result| [Some(BlockItem::Result(result)), cache_point(mark_of(result))]);
             let items = results.chain(turn.blocks.iter().flat_map(items));
             self.write_items(object.key("content"), items.flatten());
             object.close();
