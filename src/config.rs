@@ -10,6 +10,7 @@ pub mod auth;
 pub mod base_url;
 pub mod deadlines;
 pub mod endpoint;
+pub mod guard;
 pub mod health;
 pub mod jwt;
 mod key_file;
@@ -21,6 +22,7 @@ pub mod price;
 pub mod provider;
 pub mod rate_limit;
 pub mod read;
+pub mod service;
 pub mod table;
 pub mod telemetry;
 #[cfg(test)]
@@ -39,6 +41,7 @@ use self::{
     account::{ACCOUNT, AccountContext, read_account, read_plan},
     alias::Aliases,
     deadlines::DEADLINES,
+    guard::GUARD,
     jwt::{JWT, Jwt},
     limits::{Limits, PLAN, Rate},
     listener::{ADMIN, LISTENERS, read_admin, read_listeners},
@@ -62,6 +65,7 @@ pub use self::{
     base_url::BaseUrl,
     deadlines::Deadlines,
     endpoint::Endpoint,
+    guard::{Guard, GuardFailurePolicy, GuardStage},
     listener::{Address, Listener, Tls},
     mistakes::{Invalid, Problem},
     model::{EffortWithTools, Model, ModelKind, Sampling, Thinking},
@@ -105,6 +109,8 @@ object_table! {
         "aliases": Names("models"), optional("none");
         /// Service that the transcript of a request's `transcript_id` is fetched from.
         "transcripts": Object(&TRANSCRIPTS), optional("no transcripts");
+        /// Service that decides on each request and each answer.
+        "guard": Object(&GUARD), optional("no guard");
         /// Access log.
         "access_log": Object(&ACCESS_LOG), optional("the defaults of its fields");
         /// Metrics.
@@ -147,6 +153,8 @@ pub struct Config {
     pub aliases: Aliases,
     /// Service that transcripts are fetched from. `None`: requests that need one are refused.
     pub transcripts: Option<Transcripts>,
+    /// Service that is asked about requests and answers. `None`: no guard.
+    pub guard: Option<Guard>,
     /// Authentication by JSON Web Token. `None`: by key only.
     pub jwt: Option<Jwt>,
     /// Settings of access log, metrics and traces.
@@ -261,10 +269,12 @@ impl Config {
         let aliases = top.get("aliases").map(|value| Aliases::read(&value, &names));
         let names: Vec<&str> = names.into_iter().collect();
         let admin = read_admin(&top);
+        let listeners = read_listeners(&top, &admin);
+        let guard = top.get("guard").map(|value| Guard::read(value.object(), &keys, &listeners));
         let context = ModelContext { names: &names, providers: &providers, deadlines };
         let config = Self {
             version: String::new(),
-            listeners: read_listeners(&top, &admin),
+            listeners,
             admin,
             request_body: top.positive("request_body_bytes"),
             strict_parameters: top.flag("strict_parameters"),
@@ -277,6 +287,7 @@ impl Config {
             transcripts: top
                 .get("transcripts")
                 .map(|value| Transcripts::read(value.object(), &keys)),
+            guard,
             jwt,
             telemetry: Telemetry::read(&top),
             accounts,

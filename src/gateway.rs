@@ -7,11 +7,13 @@
 mod attempts;
 mod ejections;
 mod endpoints;
+pub mod guard_call;
 pub mod head_fields;
 pub mod idle;
 pub mod models;
 mod pages;
 pub mod plan;
+mod planned_request;
 pub mod reply_source;
 mod request_head;
 pub mod stream_deadline;
@@ -22,17 +24,19 @@ use std::{rc::Rc, time::Duration};
 
 use self::{
     attempts::{Attempts, UnansweredAttempt},
+    guard_call::GuardCall,
     head_fields::HeadFields,
     idle::StreamLimits,
-    plan::{FirstDraft, Plan, PlanIndex},
+    plan::PlanIndex,
+    planned_request::PlannedRequest,
     reply_source::ReplySource,
-    transcript_fetch::{PendingTranscript, TranscriptCall},
+    transcript_fetch::TranscriptCall,
 };
 pub use self::{ejections::Ejections, request_head::RequestHead};
 use crate::{
     api_schema::{origin::ResponseHead, translation::TranslatedRequest},
-    attempt::{Attempt, DraftContext, ProviderCluster, response_head},
-    chat::{error::Error, parameter::Parameter, request},
+    attempt::{Attempt, ProviderCluster, response_head},
+    chat::error::Error,
     config::Config,
     failover::AttemptReason,
     handoff::{response_facts::ResponseFacts, ticket::Ticket},
@@ -44,7 +48,6 @@ use crate::{
     reply::Reply,
     summary::Summary,
     time::Timestamp,
-    transcript::TranscriptRequest,
 };
 
 /// Gateway of one region, which has a listener of Envoy's.
@@ -65,6 +68,13 @@ impl Gateway {
     fn cluster(&self, provider: &str, region: Region) -> Rc<ProviderCluster> {
         let (config, store) = (Rc::clone(&self.config), Rc::clone(&self.store));
         Rc::new(ProviderCluster { config, provider: provider.to_owned(), region, store })
+    }
+
+    /// Returns the error of a body that is too long.
+    fn check_size(&self, size: usize) -> Result<(), Error> {
+        let limit = self.config.request_body.get();
+        let is_short = usize::try_from(limit).is_ok_and(|limit| size <= limit);
+        if is_short { Ok(()) } else { Err(Error::TooLarge { limit }) }
     }
 }
 
@@ -106,6 +116,8 @@ pub enum Input {
     },
     /// The call for a transcript has ended.
     TranscriptFetched(CallResult),
+    /// The call to the guard has ended.
+    GuardDecided(CallResult),
     /// The moment of [`Output::WakeAt`], or the end of a hedge, has come.
     WakeUp,
     /// The deadline of [`Output::Send`] or [`Output::Forward`] has passed without a response. The
@@ -152,6 +164,8 @@ pub enum Output {
     },
     /// Hold the request, and call for a transcript.
     FetchTranscript(TranscriptCall),
+    /// Hold the request or the response, and ask the guard.
+    AskGuard(GuardCall),
     /// Hold the response, and report [`Input::WakeUp`] at this moment.
     WakeAt(Timestamp),
     /// Hold the response, and call a provider.
@@ -212,13 +226,6 @@ pub struct Exchange {
     /// The attempt whose answer the client gets, until it is counted.
     answered: Option<Box<Attempt>>,
     state: ExchangeState,
-}
-
-/// Request that is planned.
-struct PlannedRequest {
-    plan: Plan,
-    draft: Option<FirstDraft>,
-    transcript: Option<PendingTranscript>,
 }
 
 /// Model of a request that names no known one.
@@ -324,6 +331,13 @@ impl Exchange {
         Input::Response { status, source }
     }
 
+    /// Takes in that the client has left. An answer that the guard has not seen yet is counted.
+    pub fn on_client_left(&mut self) {
+        if let ExchangeState::Attempting(attempts) = &mut self.state {
+            attempts.drop_guarded_answer();
+        }
+    }
+
     /// Takes in the result of a call after the client has left.
     pub fn on_abandoned_call(&mut self, index: PlanIndex, result: &CallResult, now: Timestamp) {
         if let ExchangeState::Attempting(attempts) | ExchangeState::Over(Some(attempts)) =
@@ -386,6 +400,7 @@ impl Exchange {
         match input {
             Input::RateLimitAnswered(answer) => attempts.on_rate_limit_answer(answer, clock()),
             Input::TranscriptFetched(result) => attempts.on_transcript(&result, clock()),
+            Input::GuardDecided(result) => attempts.on_guard(&result, clock()),
             Input::Response { status: 200, source: ReplySource::Provider } => attempts.on_success(),
             Input::Response { status, source } => attempts.on_failure(status, source, clock()),
             Input::AnswerHead(head) => attempts.on_answer_head(head),
@@ -434,11 +449,14 @@ impl Exchange {
     }
 
     fn on_received(&mut self, size: usize) -> Output {
-        if self.is_too_large(size) { self.refuse(&self.too_large()) } else { Output::Wait }
+        let checked = self.gateway.check_size(size);
+        checked.map_or_else(|error| self.refuse(&error), |()| Output::Wait)
     }
 
     fn on_body(&mut self, account: String, body: (Vec<u8>, RequestBody), now: Timestamp) -> Output {
-        let planned = match self.plan(&account, &body.0) {
+        let (gateway, request_id) = (Rc::clone(&self.gateway), self.request_id.clone());
+        let caller = Caller { gateway, account, request_id, started: now, inlet: self.inlet };
+        let planned = match PlannedRequest::new(&caller, &body.0) {
             Ok(planned) => planned,
             Err(error) => return self.refuse(&error),
         };
@@ -447,46 +465,10 @@ impl Exchange {
             return Output::Reply(pages::estimated_tokens(&body.0, self.inlet, &self.request_id));
         }
         self.started = Some(now);
-        let (gateway, request_id) = (Rc::clone(&self.gateway), self.request_id.clone());
-        let caller = Caller { gateway, account, request_id, started: now, inlet: self.inlet };
         let mut attempts = Attempts::new(caller, planned, body);
         let output = attempts.begin(now);
         self.state = ExchangeState::Attempting(Box::new(attempts));
         self.finish(output)
-    }
-
-    /// Plans a request, and the call for the transcript that it refers to.
-    fn plan(&self, account: &str, body: &[u8]) -> Result<PlannedRequest, Error> {
-        if self.is_too_large(body.len()) {
-            return Err(self.too_large());
-        }
-        if body.is_empty() {
-            return Err(Error::NoBody);
-        }
-        let read = self.inlet.read(body)?;
-        let parameters = read.parameters()?;
-        let has_transcript = parameters.has(Parameter::TranscriptId);
-        let request = DraftContext { request_id: &self.request_id, inlet: self.inlet };
-        let (plan, draft) =
-            Plan::new(&self.gateway, account, request, parameters).map_err(Error::Invalid)?;
-        let wanted = if has_transcript {
-            let in_place = request::checked_parameters(body)?;
-            let fields = self.inlet.prompt_fields();
-            TranscriptRequest::find(body, &in_place, fields, |variant| plan.includes(variant))
-        } else {
-            None
-        };
-        let transcript =
-            wanted.map(|wanted| PendingTranscript::new(&self.gateway, wanted)).transpose()?;
-        Ok(PlannedRequest { plan, draft, transcript })
-    }
-
-    fn is_too_large(&self, size: usize) -> bool {
-        size > usize::try_from(self.gateway.config.request_body.get()).unwrap_or(usize::MAX)
-    }
-
-    fn too_large(&self) -> Error {
-        Error::TooLarge { limit: self.gateway.config.request_body.get() }
     }
 
     fn refuse(&mut self, error: &Error) -> Output {

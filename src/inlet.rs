@@ -229,6 +229,21 @@ impl Inlet {
         }
     }
 
+    /// Returns the name of the API.
+    pub fn api(self) -> &'static str {
+        match self {
+            Self::Chat => "chat_completions",
+            Self::Responses => "responses",
+            Self::Messages(_) | Self::TokenCount(_) => "messages",
+            Self::Embeddings => "embeddings",
+        }
+    }
+
+    /// Returns `true` if answers are texts of a model.
+    pub fn answers_in_text(self) -> bool {
+        !matches!(self, Self::TokenCount(_) | Self::Embeddings)
+    }
+
     /// Returns `true` if an answer is a count of the request's tokens.
     pub fn counts_tokens(self) -> bool {
         matches!(self, Self::TokenCount(_))

@@ -18,8 +18,8 @@
 //! - [`embeddings`]: the API of embeddings, beside the chat API.
 //! - [`failover`]: the decision after a failed attempt.
 //! - [`config`]: the operator's file.
-//! - [`transcript`], [`fit`], [`fallbacks`], [`quota`]: transcripts in prompts, the fit of a request to
-//!   one model, the requests of fallbacks, rate limits.
+//! - [`transcript`], [`guard`], [`fit`], [`fallbacks`], [`quota`]: transcripts in prompts, decisions of
+//!   a guard, the fit of a request to one model, the requests of fallbacks, rate limits.
 //! - [`inlet`]: the APIs in which a client may ask.
 //! - [`summary`], [`metrics`], [`handoff`], [`reply`]: the facts of an exchange for logs and traces,
 //!   metrics, the contract between the roles, and replies to the client.
@@ -48,6 +48,7 @@ pub mod failover;
 pub mod fallbacks;
 pub mod fit;
 pub mod gateway;
+pub mod guard;
 pub mod handoff;
 pub mod http_call;
 pub mod inlet;

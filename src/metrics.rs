@@ -10,7 +10,9 @@ use std::{cell::RefCell, collections::HashMap, fmt, rc::Rc, time::Duration};
 
 use json_repair::FlawKind;
 
-use crate::{failover::AttemptReason, quota::Counted, region::Region, time::millis};
+use crate::{
+    config::GuardStage, failover::AttemptReason, quota::Counted, region::Region, time::millis,
+};
 
 pub use self::model::ModelMetrics;
 
@@ -65,6 +67,15 @@ pub enum TelemetryEvent {
     },
     /// The transcript service of a region is called.
     TranscriptCalled(Region),
+    /// The guard of a region was asked about a subject, and has decided.
+    Guarded {
+        /// Region of the gateway.
+        region: Region,
+        /// Subject.
+        stage: GuardStage,
+        /// Word for the decision.
+        decision: &'static str,
+    },
     /// The rate limit service has not answered.
     ServiceFailed,
 }
@@ -206,6 +217,13 @@ impl Metrics {
             TelemetryEvent::FollowUp { reason, cluster } => self.count_follow_up(*reason, cluster),
             TelemetryEvent::TranscriptCalled(region) => {
                 self.count(&format!("attache_transcripts_region_=_{}_=", region.name()));
+            }
+            TelemetryEvent::Guarded { region, stage, decision } => {
+                let (region, stage) = (region.name(), stage.name());
+                self.count(&format!(
+                    "attache_guard_calls_region_=_{region}_=_stage_=_{stage}_=\
+                     _decision_=_{decision}_="
+                ));
             }
             TelemetryEvent::ServiceFailed => self.count("attache_rate_limit_service_failures"),
         }

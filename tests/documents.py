@@ -33,8 +33,8 @@ ROOT = Path(__file__).resolve().parent.parent
 # How long a page may take, in seconds.
 PATIENCE = 120
 
-# The ports of the demo and of `docs/own-model.md`.
-PORTS = (8080, 8081, 8090, 9901, 8180, 9981)
+# The ports of the demo, and of `docs/own-model.md` and `docs/guard.md`.
+PORTS = (8080, 8081, 8090, 9901, 8180, 9981, 8190)
 
 # The keys with which the demo would ask real providers.
 REAL_KEYS = re.compile(r"(_API_KEY|^AWS_BEARER_TOKEN_BEDROCK)$")

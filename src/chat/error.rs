@@ -70,6 +70,10 @@ pub enum Error {
     PostProcessing { place: String, problem: &'static str },
     /// A transcript without text.
     Transcript(TranscriptProblem),
+    /// A request or an answer that the operator's guard refused.
+    Guarded { subject: &'static str, message: Option<String> },
+    /// A guard that does not answer.
+    Unguarded,
     /// A conflict between the gateway's configuration and Envoy's.
     Misconfigured { problem: &'static str },
 }
@@ -98,7 +102,7 @@ impl Error {
     pub fn status(&self) -> u16 {
         match self {
             Self::Unreadable(_) | Self::Invalid(_) | Self::NoBody | Self::Trailers => 400,
-            Self::ContextLength { .. } => 400,
+            Self::ContextLength { .. } | Self::Guarded { .. } => 400,
             Self::Transcript(TranscriptProblem::NotReady | TranscriptProblem::Failed) => 400,
             Self::Rejected { status, .. } => *status,
             Self::NoAccount => 401,
@@ -113,7 +117,7 @@ impl Error {
             Self::Misconfigured { .. } | Self::PostProcessing { .. } => 500,
             Self::Refused { .. } | Self::Failed { .. } | Self::BadAnswer { .. } => 502,
             Self::Unreachable { .. } | Self::Disconnected { .. } | Self::EmptyAnswer { .. } => 502,
-            Self::Overloaded { .. } | Self::Uncounted => 503,
+            Self::Overloaded { .. } | Self::Uncounted | Self::Unguarded => 503,
             Self::Timeout { .. } | Self::StreamTooLong { .. } => 504,
         }
     }
@@ -158,6 +162,8 @@ impl Error {
             Self::LimitReached { .. } | Self::RateLimited { .. } => "rate_limit_exceeded",
             Self::Uncounted => "rate_limit_unavailable",
             Self::PostProcessing { .. } => "post_processing_failed",
+            Self::Guarded { .. } => "content_filter",
+            Self::Unguarded => "guard_unavailable",
             Self::Misconfigured { .. } => "misconfigured",
             Self::Transcript(TranscriptProblem::NotFound) => "transcript_not_found",
             Self::Transcript(TranscriptProblem::Deleted) => "transcript_deleted",
@@ -324,6 +330,11 @@ impl fmt::Display for Error {
                 seconds(*retry_after)
             ),
             Self::Uncounted => f.write_str("the rate limit cannot be checked now, try again later"),
+            Self::Guarded { message: Some(message), .. } => f.write_str(message),
+            Self::Guarded { subject, message: None } => {
+                write!(f, "the {subject} was refused by the operator's guard")
+            }
+            Self::Unguarded => f.write_str("the guard cannot be asked now, try again later"),
             Self::Retired { .. } => {
                 f.write_str("the model version you are trying to access has been deprecated")
             }

@@ -100,13 +100,14 @@ fn is_private_name(host: &str) -> bool {
         || (last == "arpa" && (rest == "home" || rest.ends_with(".home")))
 }
 
-/// Reads `base_url`, a URL per region. `regions` names the regions for messages.
+/// Reads a field with a URL per region. `regions` names the regions for messages.
 pub(super) fn read_base_urls(
     entry: &ObjectReader<'_>,
+    field: &'static str,
     regions: &str,
     allow_private: bool,
 ) -> PerRegion<BaseUrl> {
-    let Some(urls) = entry.get("base_url") else { return PerRegion::default() };
+    let Some(urls) = entry.get(field) else { return PerRegion::default() };
     let allowed = format!("{regions}, at least one of them");
     urls.per_region(&allowed, |url, _| read_url(url, allow_private))
 }

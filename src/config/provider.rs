@@ -232,7 +232,7 @@ impl Provider {
     pub(super) fn read(entry: ObjectReader<'_>, keys: &BTreeSet<String>) -> Self {
         let schema = entry.word("api_schema", &ApiSchema::WORDS).unwrap_or(ApiSchema::OpenAi);
         let allow_private = entry.flag("allow_private");
-        let base_urls = read_base_urls(&entry, "`us`, `eu` or `global`", allow_private);
+        let base_urls = read_base_urls(&entry, "base_url", "`us`, `eu` or `global`", allow_private);
         let auth = entry.get("auth").map(|auth| auth.object());
         let provider = Self {
             api_schema: schema,

@@ -132,7 +132,7 @@ models.gpt-4.1.context_length: found `0`, allowed: a whole number from 1 to 4294
 models.gpt-4.1.supported_parameters[0]: found `temprature`, allowed: {}
 listener: unknown key, allowed: `deadlines`, `plans`, `jwt`, `accounts`, `providers`, \
 `admin`, `listeners`, `request_body_bytes`, `strict_parameters`, `playground`, `keep_warm`, \
-`rate_limit`, `models`, `aliases`, `transcripts`, `access_log`, `metrics`, `tracing`",
+`rate_limit`, `models`, `aliases`, `transcripts`, `guard`, `access_log`, `metrics`, `tracing`",
         one_of(parameters)
     );
     let found = mistakes(&document);

@@ -67,7 +67,7 @@ impl Transcripts {
     pub(super) fn read(entry: ObjectReader<'_>, keys: &BTreeSet<String>) -> Self {
         let allow_private = entry.flag("allow_private");
         let transcripts = Self {
-            base_urls: read_base_urls(&entry, "`us` or `eu`", allow_private),
+            base_urls: read_base_urls(&entry, "base_url", "`us` or `eu`", allow_private),
             allow_private,
             key: read_key(&entry, keys),
             timeout: entry.duration("timeout"),

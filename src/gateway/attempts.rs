@@ -6,6 +6,7 @@
 
 mod admission;
 mod answers;
+mod guarding;
 mod in_flight;
 
 use std::time::Duration;
@@ -13,12 +14,14 @@ use std::time::Duration;
 pub(super) use self::answers::UnansweredAttempt;
 use self::{
     admission::{Admissions, PendingAdmission},
+    guarding::GuardState,
     in_flight::InFlight,
 };
 use super::{
-    Caller, Output, PlannedRequest, RequestBody,
+    Caller, Output, RequestBody,
     idle::{IdleTimeouts, StreamLimits},
     plan::{FirstDraft, Plan, PlanIndex},
+    planned_request::PlannedRequest,
     reply_source::ReplySource,
     stream_deadline::StreamDeadline,
     transcript_fetch::PendingTranscript,
@@ -52,6 +55,7 @@ pub(super) struct Attempts {
     /// Draft of the first attempt, if there is one.
     draft: Option<FirstDraft>,
     transcript: TranscriptState,
+    guard: GuardState,
     /// Attempts that have ended.
     log: AttemptLog,
     admissions: Admissions,
@@ -108,6 +112,7 @@ impl Attempts {
     ) -> Self {
         let PlannedRequest { plan, draft, transcript } = planned;
         Self {
+            guard: GuardState::new(&caller),
             caller,
             plan,
             body,
@@ -276,11 +281,9 @@ impl Attempts {
         match transcript.insert(&self.body, result) {
             Ok(body) => {
                 (self.body, self.body_state) = (body, RequestBody::Edited);
-                self.route(index, now)
+                self.guard_request(index, now)
             }
-            Err(error) => {
-                Output::Reply(Reply::error(&error, &self.caller.request_id, self.caller.inlet))
-            }
+            Err(error) => Output::Reply(self.refusal(&error)),
         }
     }
 
@@ -296,7 +299,7 @@ impl Attempts {
                 self.transcript = TranscriptState::Fetching(transcript, index);
                 Output::FetchTranscript(call)
             }
-            TranscriptState::NotNeeded => self.route(index, now),
+            TranscriptState::NotNeeded => self.guard_request(index, now),
         }
     }
 

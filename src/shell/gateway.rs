@@ -51,6 +51,7 @@ struct ExchangeContext {
 enum PendingCall {
     Attempt(PlanIndex),
     Transcript,
+    Guard,
 }
 
 /// State of the response that comes through Envoy's router.
@@ -116,7 +117,14 @@ impl GatewayFilter {
                 let Some(token) = host::fetch(&call) else {
                     return ControlFlow::Continue(Input::TranscriptFetched(CallResult::NotSent));
                 };
-                self.0.borrow_mut().calls.insert(token, PendingCall::Transcript);
+                self.expect_call(token, PendingCall::Transcript);
+            }
+            Output::AskGuard(call) => {
+                host::add_other_cluster(&call.cluster);
+                let Some(token) = host::ask_guard(&call) else {
+                    return ControlFlow::Continue(Input::GuardDecided(CallResult::NotSent));
+                };
+                self.expect_call(token, PendingCall::Guard);
             }
             Output::WakeAt(due) => self.tell_at(due, || Input::WakeUp),
             Output::AskRateLimit { request, timeout } => {
@@ -170,21 +178,26 @@ impl GatewayFilter {
         request: &TranslatedRequest,
         timeout: Duration,
     ) -> Option<()> {
-        let mut inner = self.0.borrow_mut();
+        let inner = self.0.borrow();
         let (cluster, telemetry) = (ticket.direct_cluster(), &inner.gateway.config.telemetry);
         let token = host::call(&cluster, request, &ticket.request_id, timeout, telemetry)?;
-        inner.calls.insert(token, PendingCall::Attempt(index));
         drop(inner);
+        self.expect_call(token, PendingCall::Attempt(index));
+        Some(())
+    }
+
+    /// Takes the result of a call, which comes to the root context if that has made the call.
+    fn expect_call(&self, token: u32, purpose: PendingCall) {
+        self.0.borrow_mut().calls.insert(token, purpose);
         let filter = self.clone();
         self.0.borrow().shared.timer.expect(token, move |headers, body| {
             let result = host::call_result(headers, body);
             if filter.activate() {
                 filter.on_call_ended(token, result);
-            } else {
+            } else if let PendingCall::Attempt(index) = purpose {
                 filter.0.borrow_mut().on_abandoned_call(index, &result);
             }
         });
-        Some(())
     }
 
     /// Takes the answer of the rate limit service, if that comes to the root context, which alone may
@@ -209,7 +222,8 @@ impl GatewayFilter {
     fn on_call_ended(&self, token: u32, result: CallResult) {
         let purpose = self.0.borrow_mut().calls.remove(&token);
         match purpose {
-            Some(PendingCall::Transcript) => self.on_transcript(result),
+            Some(PendingCall::Transcript) => self.resume_after(Input::TranscriptFetched(result)),
+            Some(PendingCall::Guard) => self.resume_after(Input::GuardDecided(result)),
             Some(PendingCall::Attempt(index)) => {
                 self.handle(Input::CallEnded { index, result });
             }
@@ -217,9 +231,9 @@ impl GatewayFilter {
         }
     }
 
-    /// Lets a held request go with its transcript.
-    fn on_transcript(&self, result: CallResult) {
-        if self.handle(Input::TranscriptFetched(result)) == Action::Continue {
+    /// Lets a held request go, if the event completes it.
+    fn resume_after(&self, event: Input) {
+        if self.handle(event) == Action::Continue {
             host::resume_request();
         }
     }
@@ -289,6 +303,14 @@ impl ExchangeContext {
         }
     }
 
+    /// Counts the cost of an answer that the client has not waited for.
+    fn on_client_left(&mut self) {
+        if let Some(exchange) = &mut self.exchange {
+            exchange.on_client_left();
+            exchange.count_events(&self.shared.metrics);
+        }
+    }
+
     /// Counts what a call has cost whose client has left.
     fn on_abandoned_call(&mut self, index: PlanIndex, result: &CallResult) {
         if let Some(exchange) = &mut self.exchange {
@@ -329,8 +351,9 @@ impl Context for GatewayFilter {
     }
 
     fn on_done(&mut self) -> bool {
-        let inner = self.0.borrow();
+        let mut inner = self.0.borrow_mut();
         inner.shared.timer.cancel(&inner.events);
+        inner.on_client_left();
         if matches!(inner.response, ResponseState::Streaming(_)) {
             inner.shared.monitor.remove(inner.context);
         }

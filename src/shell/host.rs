@@ -13,7 +13,7 @@ use crate::{
     api_schema::translation::TranslatedRequest,
     attempt::request_headers,
     config::{Telemetry, TranscriptKey, rate_limit::RateLimitService},
-    gateway::transcript_fetch::TranscriptCall,
+    gateway::{guard_call::GuardCall, transcript_fetch::TranscriptCall},
     handoff::{
         filter_state::{self, Update},
         headers,
@@ -181,6 +181,11 @@ pub(super) fn fetch(call: &TranscriptCall) -> Option<u32> {
     let caller_key = || property(&["filter_state", filter_state::CALLER_KEY]).map(text);
     let key = if call.key == TranscriptKey::Caller { caller_key() } else { None };
     dispatch(&call.cluster, call.headers(key.as_deref()), None, call.timeout)
+}
+
+/// Calls the guard. `None` if Envoy does not send the call.
+pub(super) fn ask_guard(call: &GuardCall) -> Option<u32> {
+    dispatch(&call.cluster, call.headers(), Some(&call.body), call.timeout)
 }
 
 fn dispatch(

@@ -20,6 +20,7 @@ use attache::{
 };
 use serde_json::{Value, json};
 
+use crate::guard::gateway as guarded;
 use fastrand::Rng;
 use testkit::play::{self, REQUEST_ID};
 
@@ -192,7 +193,7 @@ fn any_input(random: &mut Rng) -> Input {
     let bodies: [&[u8]; 4] = [&good, b"{}", b"", b"\xff"];
     let paths = ["/v1/chat/completions", "/v1/models", "/healthz", "/x"];
     let accounts = [Some("acme"), Some("acme"), Some("visitor"), None];
-    match random.usize(..9) {
+    match random.usize(..10) {
         0 | 1 => Input::Head(RequestHead {
             path: (*random.choice(&paths).unwrap()).to_owned(),
             account: random.choice(&accounts).unwrap().map(str::to_owned),
@@ -209,6 +210,7 @@ fn any_input(random: &mut Rng) -> Input {
         }
         6 => Input::AnswerHead(play::head(&json!({"status": 503}))),
         7 => Input::AnswerPiece { bytes: b"{}".to_vec(), end: random.bool() },
+        8 => Input::GuardDecided(play::called(200, br#"{"action": "admit"}"#)),
         _ => {
             let details = "no_healthy_upstream".to_owned();
             let envoy = ReplySource::Envoy { details, ticket: None };
@@ -221,9 +223,10 @@ fn any_input(random: &mut Rng) -> Input {
 #[test]
 fn there_is_one_answer_whatever_comes_in_whatever_order() {
     let mut random = Rng::with_seed(1);
-    let gateway = play::gateway(Us);
-    for round in 0..2_000 {
-        let fresh = Gateway { ejections: Ejections::default(), ..(*gateway).clone() };
+    let gateways = [play::gateway(Us), guarded(json!({}))];
+    for round in 0..4_000 {
+        let gateway = &gateways[round % 2];
+        let fresh = Gateway { ejections: Ejections::default(), ..(**gateway).clone() };
         let mut exchange = Exchange::new(Rc::new(fresh), REQUEST_ID.to_owned());
         let (mut forwarded, mut answered, mut story) = (false, false, Vec::new());
         for _ in 0..random.usize(..12) {
@@ -243,6 +246,9 @@ fn there_is_one_answer_whatever_comes_in_whatever_order() {
                 Output::Reply(_) => {
                     assert!(!answered, "round {round}: {story:#?}");
                     answered = true;
+                }
+                Output::AskGuard(_) => {
+                    assert!(round % 2 == 1 && !answered, "round {round}: {story:#?}");
                 }
                 Output::AskRateLimit { .. } => panic!("there is no service to ask: {story:#?}"),
                 Output::WakeAt(_) | Output::Call { .. } => {

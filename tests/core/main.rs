@@ -9,6 +9,7 @@ mod documents;
 mod embeddings;
 mod exchange;
 mod golden;
+mod guard;
 mod hostile;
 mod limits;
 mod messages;

@@ -16,6 +16,7 @@ mod configuration;
 mod custom;
 mod embeddings;
 mod failures;
+mod guard;
 mod headers;
 mod image;
 mod istio;

@@ -12,7 +12,6 @@ use attache::{
     config::{BaseUrl, Config, Invalid, Problem, base_url::PUBLIC_HOST},
     network,
     region::{PerRegion, Region},
-    transcript::SERVICE,
 };
 
 /// The timeout of all lookups together, which run in parallel.
@@ -38,7 +37,7 @@ pub fn resolve(host: &str) -> Vec<IpAddr> {
 }
 
 /// Looks up every name that must resolve to a public address. `is_contacted` returns whether a
-/// provider, or the transcript service by its name in errors, is contacted at all.
+/// provider, or another service by the name of its entry, is contacted at all.
 pub fn check(config: &Config, is_contacted: impl Fn(&str) -> bool, resolve: Resolver) -> DnsReport {
     let names = checked_names(config, is_contacted);
     let hosts = names.iter().map(|(_, host)| host.clone()).collect();
@@ -64,15 +63,16 @@ pub fn check(config: &Config, is_contacted: impl Fn(&str) -> bool, resolve: Reso
 fn checked_names(config: &Config, is_contacted: impl Fn(&str) -> bool) -> Vec<(String, String)> {
     let providers =
         config.providers.iter().filter(|(name, own)| !own.allow_private && is_contacted(name));
-    let providers = providers.map(|(name, own)| (format!("providers.{name}"), &own.base_urls));
-    let service =
-        config.transcripts.iter().filter(|own| !own.allow_private && is_contacted(SERVICE));
-    let service = service.map(|own| ("transcripts".to_owned(), &own.base_urls));
-    providers.chain(service).flat_map(|(entry, urls)| names(&entry, urls)).collect()
+    let providers =
+        providers.map(|(name, own)| (format!("providers.{name}.base_url"), &own.base_urls));
+    let services = config.services().filter(|own| !own.allow_private && is_contacted(own.name));
+    let services = services.map(|own| (format!("{}.{}", own.name, own.url_field), own.urls));
+    providers.chain(services).flat_map(|(entry, urls)| names(&entry, urls)).collect()
 }
 
-fn names(entry: &str, urls: &PerRegion<BaseUrl>) -> Vec<(String, String)> {
-    let place = |region: Region| format!("{entry}.base_url.{}", region.name());
+/// Returns the names in URLs, each with the path of its field.
+fn names(field: &str, urls: &PerRegion<BaseUrl>) -> Vec<(String, String)> {
+    let place = |region: Region| format!("{field}.{}", region.name());
     let named = urls.iter().filter(|(_, url)| url.address().is_none());
     named.map(|(region, url)| (place(region), url.host.clone())).collect()
 }

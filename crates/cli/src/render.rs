@@ -28,10 +28,7 @@ use std::{
 };
 
 use attache::{
-    config::{
-        BaseUrl, Config, Deadlines, Listener, TranscriptKey, Transcripts,
-        rate_limit::RateLimitService,
-    },
+    config::{BaseUrl, Config, Deadlines, Listener, TranscriptKey, rate_limit::RateLimitService},
     http_call::MAX_ANSWER,
     network,
     plugin_config::Role,
@@ -349,16 +346,13 @@ fn classes(config: &Config, options: &RenderOptions) -> Vec<DeadlineProfileView>
     by_name.into_values().map(DeadlineProfileView::from).collect()
 }
 
-/// Returns the key files of providers and of the transcript service, each with its secret's name.
+/// Returns the key files of providers and other services, each with its secret's name.
 pub fn key_files<'c>(config: &'c Config, options: &RenderOptions) -> Vec<(&'c str, PathBuf)> {
     let of_providers = config.providers.iter();
     let of_providers =
         of_providers.filter_map(|(name, own)| Some((name.as_str(), own.secret_file()?)));
-    let of_transcripts = config.transcripts.iter().filter_map(|own| match &own.key {
-        TranscriptKey::File(file) => Some((Transcripts::CLUSTER, file)),
-        TranscriptKey::Caller => None,
-    });
-    let files = of_providers.chain(of_transcripts);
+    let of_services = config.services().filter_map(|own| Some((own.cluster, own.key_file?)));
+    let files = of_providers.chain(of_services);
     files.map(|(name, file)| (name, options.base.join(file))).collect()
 }
 

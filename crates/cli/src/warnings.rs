@@ -3,7 +3,7 @@
 
 use std::{fs, net::IpAddr, path::Path};
 
-use attache::config::{Config, TranscriptKey, Transcripts};
+use attache::config::Config;
 
 /// Returns the warnings about key files below `base` and about the administration interface, each
 /// with the path of its field.
@@ -24,9 +24,10 @@ fn key_files(config: &Config) -> Vec<(String, &String)> {
             Some((format!("providers.{name}.{field}"), own.secret_file()?))
         })
         .collect();
-    if let Some(Transcripts { key: TranscriptKey::File(file), .. }) = &config.transcripts {
-        files.push(("transcripts.key_file".to_owned(), file));
-    }
+    let of_services = config.services();
+    files.extend(
+        of_services.filter_map(|own| Some((format!("{}.key_file", own.name), own.key_file?))),
+    );
     files
 }
 

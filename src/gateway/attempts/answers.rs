@@ -155,7 +155,7 @@ impl Attempts {
             Step::Answer(reply) => {
                 self.note_status(routed, reply.status, now);
                 self.answered = self.in_flight.end(routed);
-                Output::Reply(reply)
+                self.guard_answer(reply)
             }
             Step::Fail(reply, failover) => {
                 self.log.push_last_of(&listed(&reply));
@@ -174,6 +174,10 @@ impl Attempts {
         result: &CallResult,
         now: Timestamp,
     ) -> Output {
+        if self.is_answer_guarded() {
+            self.on_late_call(index, result, now);
+            return Output::Wait;
+        }
         if let Some(cause) = Cause::of_call(result) {
             return self.fail(index, cause, LogEntry::Missing, now);
         }
@@ -184,7 +188,7 @@ impl Attempts {
                 self.note_status(index, reply.status, now);
                 let reply = self.with_log(reply);
                 self.answered = self.in_flight.end(index);
-                Output::Reply(reply)
+                self.guard_answer(reply)
             }
             Step::Fail(reply, failover) => {
                 let reply = self.with_log(reply);

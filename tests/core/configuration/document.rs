@@ -56,6 +56,7 @@ pub fn complete() -> Value {
         }},
         "aliases": {"alias": "m", "m-*": "m"},
         "transcripts": {"base_url": urls, "key_file": "transcripts.key"},
+        "guard": {"url": urls, "key_file": "guard.key"},
         "access_log": {"separate_fields": true},
         "metrics": {"per_account": false},
         "tracing": {"collector": "http://127.0.0.1:4318"},

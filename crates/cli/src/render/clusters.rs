@@ -12,14 +12,13 @@ use serde_json::{Map, Value, json};
 use super::{RenderError, RenderOptions, UpstreamView, seconds, upstream_override};
 use attache::{
     config::{
-        BaseUrl, Config, KeyHeader, Model, Provider, TranscriptKey, Transcripts,
+        BaseUrl, Config, KeyHeader, Model, Provider,
         auth::{Auth, AwsAuth, AwsSource, AzureAuth},
         cluster, direct_cluster,
         health::{CircuitBreakers, OutlierDetection},
         jwt::{Jwks, Jwt},
     },
     region::Region,
-    transcript::SERVICE,
 };
 
 /// A cluster, and the cluster of its hosts.
@@ -160,7 +159,7 @@ fn clusters_of<'c>(
         Jwks::File(_) => None,
     });
     let others = of_tokens.chain(authority_clusters(config)).map(Ok);
-    of_providers.chain(transcript_clusters(config, options)).chain(others).collect()
+    of_providers.chain(service_clusters(config, options)).chain(others).collect()
 }
 
 /// Returns the cluster that the issuer's public keys are fetched from.
@@ -203,27 +202,23 @@ fn must_be_public(
     Ok(is_name && !provider.allow_private)
 }
 
-/// Returns the clusters of the transcript service in the regions that have a gateway. The module does
-/// not run in them: the gateway role reads their answers.
-fn transcript_clusters<'c>(
+/// Returns the clusters of other services in the regions that have a gateway. The module does not run
+/// in them: the gateway role reads their answers.
+fn service_clusters<'c>(
     config: &'c Config,
     options: &RenderOptions,
 ) -> impl Iterator<Item = Result<ClusterView<'c>, RenderError>> {
     let here = |(region, _): &(Region, &BaseUrl)| config.listeners.get(*region).is_some();
-    let services = config.transcripts.iter();
-    let urls = services.flat_map(|own| own.base_urls.iter().map(move |(at, url)| (own, at, url)));
+    let services = config.services();
+    let urls = services.flat_map(|own| own.urls.iter().map(move |(at, url)| (own, at, url)));
     urls.filter(move |(_, region, url)| here(&(*region, url))).map(|(own, region, url)| {
-        let secret = Transcripts::CLUSTER;
-        let (name, override_name) = (Transcripts::cluster(region), SERVICE);
-        let source = ClusterSource { name, secret, override_name, url };
+        let name = cluster(own.cluster, region);
+        let source = ClusterSource { name, secret: own.cluster, override_name: own.name, url };
         Ok(ClusterView {
-            key: match &own.key {
-                TranscriptKey::File(file) => Some(KeyView {
-                    prefix: "",
-                    ..key_view(file, KeyHeader::Authorization, options)
-                }),
-                TranscriptKey::Caller => None,
-            },
+            key: own.key_file.map(|file| KeyView {
+                prefix: own.key_prefix,
+                ..key_view(file, KeyHeader::Authorization, options)
+            }),
             ..source.view(config.deadlines.connect, options)?
         })
     })

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{RenderError, RenderOptions, RenderedFile, keys, playground};
-use attache::config::{Address, Config, Listener, TranscriptKey, Transcripts};
+use attache::config::{Address, Config, Guard, Listener, TranscriptKey, Transcripts};
 
 /// The directory in the pods for files that are not objects: `accounts/keys.yaml`, which maps keys to
 /// accounts, and `secrets/NAME.key` of each provider, with `secrets/NAME.yaml` that points Envoy to it.
@@ -53,6 +53,9 @@ pub(super) fn config_in_pods(config: &Config, tokens: &[String]) -> Config {
     }
     if let Some(Transcripts { key: TranscriptKey::File(file), .. }) = &mut pods.transcripts {
         *file = key_file(Transcripts::CLUSTER);
+    }
+    if let Some(Guard { key_file: Some(file), .. }) = &mut pods.guard {
+        *file = key_file(Guard::CLUSTER);
     }
     pods
 }

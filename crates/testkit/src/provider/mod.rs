@@ -10,6 +10,7 @@ mod bedrock_converse;
 mod embeddings;
 mod events;
 mod gemini;
+mod guard;
 mod gzip;
 mod journal;
 mod openai;

@@ -1,6 +1,7 @@
 //! Connections and routes.
 
 use super::anthropic;
+use super::guard;
 use super::journal::Journal;
 use super::playback::{Aborted, Playback};
 use super::reply::Reply;
@@ -119,6 +120,9 @@ impl Server {
         }
         if let Some(reply) = transcripts::reply(head).filter(|_| head.method == Method::GET) {
             return reply;
+        }
+        if head.method == Method::POST && path.ends_with(guard::PATH) {
+            return guard::reply(body);
         }
         if head.method == Method::POST && path.ends_with("/messages/count_tokens") {
             return match anthropic::count(body) {
