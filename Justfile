@@ -33,7 +33,7 @@ test-quick:
 test:
     @bash .ci/setup wasm envoy node python aimock anthropic vercel istio browser docker
     @JUST={{ quote(just_executable()) }} .ci/parts \
-        "build-tests limiter programs" "filter crashing build-node"
+        "build-tests limiter" "filter crashing build-node"
     @JUST={{ quote(just_executable()) }} .ci/parts \
         "envoy browser" "core sdk node"
     @# The Envoys of these pages and containers do not wait for inotify instances, as those of tests do.
@@ -186,13 +186,13 @@ browser:
 
 # Runs the commands of README.md and of the pages in docs, and compares what they print
 [group("test")]
-documents: filter programs
+documents: filter command
     @bash .ci/setup envoy
     python3 tests/documents.py --just {{ quote(just_executable()) }} --target {{ quote(target) }}
 
 # Checks the compose file and the Dockerfile, and runs what they run, without Docker
 [group("test")]
-compose: filter programs
+compose: filter command
     @bash .ci/setup envoy docker
     .build/docker/bin/python tests/compose.py --target {{ quote(target) }}
 
@@ -233,7 +233,7 @@ reloads: filter crashing command
 
 # Sends everything to a gateway for so many minutes, and checks that nothing of it stays
 [group("measure")]
-soak minutes="60": filter programs
+soak minutes="60": filter command
     @bash .ci/setup envoy
     python3 tests/soak.py --minutes {{ minutes }} --target {{ quote(target) }}
 

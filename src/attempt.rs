@@ -77,6 +77,8 @@ pub struct Attempt {
     ticket: Rc<Ticket>,
     envelope: Envelope,
     stream: StreamMode,
+    /// Name of the endpoint, if the model has several.
+    endpoint: Option<String>,
     /// Value of `x-attache-params`.
     params: String,
     decoder: Decoder,

@@ -58,6 +58,7 @@ use self::{
     transcripts::TRANSCRIPTS,
 };
 use crate::collections::set_of;
+use crate::failover::EndpointIndex;
 use crate::region::{PerRegion, Region};
 
 pub use self::{
@@ -68,9 +69,9 @@ pub use self::{
     guard::{Guard, GuardFailurePolicy, GuardStage},
     listener::{Address, Listener, Tls},
     mistakes::{Invalid, Problem},
-    model::{EffortWithTools, Model, ModelKind, Sampling, Thinking},
+    model::{EffortWithTools, HashOn, Model, ModelKind, Sampling, Thinking},
     price::Price,
-    provider::{ApiSchema, KeyHeader, Provider, Quirk},
+    provider::{ApiSchema, KeyHeader, PoolKey, Provider, Quirk},
     telemetry::{Telemetry, Tracing},
     transcripts::{TranscriptKey, Transcripts},
 };
@@ -181,13 +182,13 @@ pub struct Target<'c> {
 impl Target<'_> {
     /// Returns the name of Envoy's cluster for the target.
     pub fn cluster(&self) -> String {
-        cluster(&self.endpoint.provider, self.region)
+        self.endpoint.cluster(self.region)
     }
 }
 
-/// Returns the name of Envoy's cluster for a provider in a region.
-pub fn cluster(provider: &str, region: Region) -> String {
-    [provider, "-", region.name()].concat()
+/// Returns the name of Envoy's cluster for a provider in a region, with one of its keys.
+pub fn cluster(provider: &str, region: Region, key: PoolKey) -> String {
+    [provider, "-", region.name(), &key.suffix()].concat()
 }
 
 /// Returns the name of the cluster beside a provider's, in which the module does not run.
@@ -230,10 +231,20 @@ impl Config {
         self.aliases.get(asked).map_or(asked, |alias| alias.shown_name(asked))
     }
 
-    /// Returns the target of attempts at a model, by any of its names, in a region.
+    /// Returns the first target of attempts at a model, by any of its names, in a region.
     pub fn target(&self, model: &str, region: Region) -> Option<Target<'_>> {
+        self.target_at(model, region, EndpointIndex::FIRST)
+    }
+
+    /// Returns the target of attempts at one of a model's endpoints in a region.
+    pub fn target_at(
+        &self,
+        model: &str,
+        region: Region,
+        endpoint: EndpointIndex,
+    ) -> Option<Target<'_>> {
         let (name, model) = self.model(model)?;
-        let endpoint = model.endpoints.get(region)?;
+        let endpoint = model.endpoints_in(region).get(endpoint.position())?;
         let provider = self.providers.get(&endpoint.provider)?;
         let base = provider.base_urls.get(region)?;
         Some(Target { name, model, region, endpoint, provider, base })
@@ -266,6 +277,7 @@ impl Config {
         });
         let providers =
             read_entries(&top, "providers", |entry| Provider::read(entry.object(), &keys));
+        check_names_of_pools(&top, &providers);
         let aliases = top.get("aliases").map(|value| Aliases::read(&value, &names));
         let names: Vec<&str> = names.into_iter().collect();
         let admin = read_admin(&top);
@@ -295,6 +307,18 @@ impl Config {
         };
         top.finish();
         config
+    }
+}
+
+/// Checks that no provider has the name of what belongs to a key of another, such as `openai-key2`.
+fn check_names_of_pools(top: &ObjectReader<'_>, providers: &BTreeMap<String, Provider>) {
+    let entries = top.get("providers").map(|value| value.entries()).unwrap_or_default();
+    for (name, provider) in providers {
+        for own in provider.pool().skip(1).map(|key| [name, &*key.suffix()].concat()) {
+            if let Some((twin, entry)) = entries.iter().find(|(other, _)| **other == own) {
+                entry.wrong_name(twin, format!("another name, as `{name}` has a pool of keys"));
+            }
+        }
     }
 }
 

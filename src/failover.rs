@@ -18,6 +18,8 @@ pub const MAX_DEPTH: u8 = 2;
 pub enum Failover {
     /// The next attempt of the plan, which may be a retry: the same request may work a moment later.
     RetrySame,
+    /// The next attempt at another endpoint or for another model: the same request would fail again.
+    NextEndpoint,
     /// The next attempt for another model.
     NextModel,
     /// No further attempt: no other model would do better.
@@ -27,12 +29,40 @@ pub enum Failover {
 /// Reason of an attempt after the first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AttemptReason {
-    /// The same request again.
+    /// The same request again, at the same endpoint of the model or at another one.
     Retry,
     /// A request for another model, after a failure.
     Fallback,
-    /// A request for another model beside an attempt that is slow.
+    /// A request at another endpoint or for another model, beside an attempt that is slow.
     Hedge,
+}
+
+/// Position of an endpoint among those of a model in a region.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EndpointIndex(usize);
+
+impl EndpointIndex {
+    /// The first endpoint, which most models have only.
+    pub const FIRST: Self = Self(0);
+
+    /// Returns the index of the endpoint at a position.
+    pub const fn new(position: usize) -> Self {
+        Self(position)
+    }
+
+    /// Returns the position, from 0.
+    pub fn position(self) -> usize {
+        self.0
+    }
+}
+
+/// Request of an attempt, and the endpoint that it goes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AttemptRoute {
+    /// Request.
+    pub variant: RequestVariant,
+    /// Endpoint of the request's model.
+    pub endpoint: EndpointIndex,
 }
 
 impl Failover {
@@ -54,7 +84,7 @@ impl Failover {
             | Error::Timeout { .. }
             | Error::Refused { .. }
             | Error::Retired { .. }
-            | Error::Misconfigured { .. } => Self::NextModel,
+            | Error::Misconfigured { .. } => Self::NextEndpoint,
             Error::LimitReached { .. } => Self::AFTER_REFUSAL,
             _ => Self::GiveUp,
         }
@@ -65,7 +95,7 @@ impl Failover {
     pub fn to_header(error: &Error) -> String {
         let word = match Self::after(error) {
             Self::RetrySame => "retry",
-            Self::NextModel => "move",
+            Self::NextEndpoint | Self::NextModel => "move",
             Self::GiveUp => "stop",
         };
         format!("{word} {}", error.reason())
@@ -75,23 +105,30 @@ impl Failover {
     pub fn from_header(header: &str) -> Self {
         match header.split(' ').next() {
             Some("retry") => Self::RetrySame,
-            Some("move") => Self::NextModel,
+            Some("move") => Self::NextEndpoint,
             _ => Self::GiveUp,
         }
     }
 
-    /// Returns the position of the next attempt in the rest of a plan, after an attempt of the
-    /// variant `failed`.
+    /// Returns the position of the next attempt in the rest of a plan, after the attempt `failed`.
     pub fn next_attempt(
         self,
-        failed: RequestVariant,
-        mut rest: impl Iterator<Item = RequestVariant>,
+        failed: AttemptRoute,
+        mut rest: impl Iterator<Item = AttemptRoute>,
     ) -> Option<usize> {
         match self {
             Self::GiveUp => None,
             Self::RetrySame => rest.next().map(|_| 0),
-            Self::NextModel => rest.position(|variant| variant != failed),
+            Self::NextEndpoint => rest.position(|route| route != failed),
+            Self::NextModel => rest.position(|route| route.variant != failed.variant),
         }
+    }
+}
+
+impl From<RequestVariant> for AttemptRoute {
+    /// Returns the route to the first endpoint of a request's model.
+    fn from(variant: RequestVariant) -> Self {
+        Self { variant, endpoint: EndpointIndex::FIRST }
     }
 }
 
@@ -161,18 +198,32 @@ mod tests {
     }
 
     #[test]
-    fn a_retry_takes_the_next_attempt_and_a_fallback_the_next_model() {
-        let (own, first, second) =
-            (RequestVariant::OWN, RequestVariant::fallback(0), RequestVariant::fallback(1));
+    fn a_retry_takes_the_next_attempt_and_others_the_next_endpoint_or_model() {
+        let route = |variant, endpoint| AttemptRoute { variant, endpoint: EndpointIndex(endpoint) };
+        let (own, first, second) = (
+            route(RequestVariant::OWN, 0),
+            route(RequestVariant::fallback(0), 0),
+            route(RequestVariant::fallback(1), 0),
+        );
+        let (sibling, of_first) = (route(RequestVariant::OWN, 1), route(first.variant, 2));
         let cases = [
-            (own, vec![own, first], [Some(0), Some(1), None]),
-            (own, vec![own], [Some(0), None, None]),
-            (own, vec![first, second], [Some(0), Some(0), None]),
-            (first, vec![second], [Some(0), Some(0), None]),
-            (second, vec![], [None, None, None]),
+            (own, vec![own, first], [Some(0), Some(1), Some(1), None]),
+            (own, vec![own], [Some(0), None, None, None]),
+            (own, vec![first, second], [Some(0), Some(0), Some(0), None]),
+            (first, vec![second], [Some(0), Some(0), Some(0), None]),
+            (second, vec![], [None, None, None, None]),
+            (own, vec![sibling, sibling, first], [Some(0), Some(0), Some(2), None]),
+            (sibling, vec![sibling, first], [Some(0), Some(1), Some(1), None]),
+            (own, vec![sibling], [Some(0), Some(0), None, None]),
+            (first, vec![of_first, second], [Some(0), Some(0), Some(1), None]),
         ];
         for (failed, rest, expected) in cases {
-            let steps = [Failover::RetrySame, Failover::NextModel, Failover::GiveUp];
+            let steps = [
+                Failover::RetrySame,
+                Failover::NextEndpoint,
+                Failover::NextModel,
+                Failover::GiveUp,
+            ];
             let found = steps.map(|step| step.next_attempt(failed, rest.iter().copied()));
             assert_eq!(found, expected, "{failed:?} {rest:?}");
         }

@@ -14,6 +14,7 @@ pub mod models;
 mod pages;
 pub mod plan;
 mod planned_request;
+mod regional;
 pub mod reply_source;
 mod request_head;
 pub mod stream_deadline;
@@ -32,51 +33,22 @@ use self::{
     reply_source::ReplySource,
     transcript_fetch::TranscriptCall,
 };
-pub use self::{ejections::Ejections, request_head::RequestHead};
+pub use self::{ejections::Ejections, regional::Gateway, request_head::RequestHead};
 use crate::{
     api_schema::{origin::ResponseHead, translation::TranslatedRequest},
-    attempt::{Attempt, ProviderCluster, response_head},
+    attempt::{Attempt, response_head},
     chat::error::Error,
-    config::Config,
     failover::AttemptReason,
     handoff::{response_facts::ResponseFacts, ticket::Ticket},
     http_call::CallResult,
     inlet::Inlet,
     metrics::TelemetryEvent,
-    quota::{SharedStore, service::RateLimitResponse},
+    quota::service::RateLimitResponse,
     region::Region,
     reply::Reply,
     summary::Summary,
     time::Timestamp,
 };
-
-/// Gateway of one region, which has a listener of Envoy's.
-#[derive(Clone, Debug)]
-pub struct Gateway {
-    /// Configuration.
-    pub config: Rc<Config>,
-    /// Region of the listener.
-    pub region: Region,
-    /// Store of the counts for limits.
-    pub store: Rc<dyn SharedStore>,
-    /// Providers that are not asked for a while.
-    pub ejections: Ejections,
-}
-
-impl Gateway {
-    /// Returns a provider in a region.
-    fn cluster(&self, provider: &str, region: Region) -> Rc<ProviderCluster> {
-        let (config, store) = (Rc::clone(&self.config), Rc::clone(&self.store));
-        Rc::new(ProviderCluster { config, provider: provider.to_owned(), region, store })
-    }
-
-    /// Returns the error of a body that is too long.
-    fn check_size(&self, size: usize) -> Result<(), Error> {
-        let limit = self.config.request_body.get();
-        let is_short = usize::try_from(limit).is_ok_and(|limit| size <= limit);
-        if is_short { Ok(()) } else { Err(Error::TooLarge { limit }) }
-    }
-}
 
 /// Event of an exchange.
 #[derive(Clone, Debug)]

@@ -20,6 +20,7 @@
 //! - [`config`]: the operator's file.
 //! - [`transcript`], [`guard`], [`fit`], [`fallbacks`], [`quota`]: transcripts in prompts, decisions of
 //!   a guard, the fit of a request to one model, the requests of fallbacks, rate limits.
+//! - [`endpoint_choice`]: the order in which the endpoints of one model are asked.
 //! - [`inlet`]: the APIs in which a client may ask.
 //! - [`summary`], [`metrics`], [`handoff`], [`reply`]: the facts of an exchange for logs and traces,
 //!   metrics, the contract between the roles, and replies to the client.
@@ -43,6 +44,7 @@ pub mod client_api;
 pub mod collections;
 pub mod config;
 pub mod embeddings;
+pub mod endpoint_choice;
 pub mod event_stream;
 pub mod failover;
 pub mod fallbacks;

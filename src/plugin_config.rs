@@ -15,7 +15,7 @@ use crate::{
             object_table, optional, required, word,
         },
     },
-    gateway::{Ejections, Gateway},
+    gateway::Gateway,
     quota::SharedStore,
     region::Region,
 };
@@ -104,12 +104,9 @@ impl Role {
             None if is_provider => {
                 Some(Self::Provider(Rc::new(ProviderClusters::new(&config, &store))))
             }
-            Some(region) if !is_provider => Some(Self::Gateway(Rc::new(Gateway {
-                config,
-                region,
-                store,
-                ejections: Ejections::default(),
-            }))),
+            Some(region) if !is_provider => {
+                Some(Self::Gateway(Rc::new(Gateway::new(config, region, store))))
+            }
             _ => None,
         })
     }

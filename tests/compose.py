@@ -209,8 +209,8 @@ class Programs:
         self.stages, self.starts = {}, {}
         envoy = binary(options.envoy.resolve())
         built = [options.target / "wasm32-wasip1/filter/attache.wasm",
-                 options.target / "release/attache",
-                 options.target / "release/testkit"]
+                 options.target / "debug/attache",
+                 options.target / "debug/testkit"]
         self.built = {path.name: path for path in built}
         for line in DOCKERFILE.read_text().splitlines():
             self.read(line.split(), line)

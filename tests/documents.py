@@ -33,8 +33,8 @@ ROOT = Path(__file__).resolve().parent.parent
 # How long a page may take, in seconds.
 PATIENCE = 120
 
-# The ports of the demo, and of `docs/own-model.md` and `docs/guard.md`.
-PORTS = (8080, 8081, 8090, 9901, 8180, 9981, 8190)
+# The ports of the demo, and of `docs/own-model.md`, `docs/guard.md` and `docs/endpoints.md`.
+PORTS = (8080, 8081, 8090, 9901, 8180, 9981, 8190, 8280, 9982)
 
 # The keys with which the demo would ask real providers.
 REAL_KEYS = re.compile(r"(_API_KEY|^AWS_BEARER_TOKEN_BEDROCK)$")
@@ -84,7 +84,11 @@ def copied(directory, options):
     copy, programs = directory / "attache", directory / "bin"
     left_out = shutil.ignore_patterns(".git", ".build", "target", "secrets")
     shutil.copytree(ROOT, copy, ignore=left_out)
-    (copy / "target").symlink_to(options.target.resolve())
+    target = copy / "target"
+    target.mkdir()
+    (target / "wasm32-wasip1").symlink_to(options.target.resolve() / "wasm32-wasip1")
+    # The commands as the tests have them, in the place of those that `just up` builds.
+    (target / "release").symlink_to(options.target.resolve() / "debug")
     (copy / ".build").mkdir()
     for part in (ROOT / ".build").iterdir():
         if part.is_dir() and part.name != "demo":

@@ -88,12 +88,12 @@ def arguments():
 
 def run(options):
     """The clients, and what was found of the Envoy they wore out."""
-    release = options.target / "release"
+    programs = options.target / "debug"
     with tempfile.TemporaryDirectory(prefix="attache-soak-") as name:
         directory = Path(name)
         with Provider(directory) as provider:
             setting = Ours(
-                directory, needed(options.envoy, "Envoy"), needed(release / "attache", "attache"),
+                directory, needed(options.envoy, "Envoy"), needed(programs / "attache", "attache"),
                 needed(options.target / "wasm32-wasip1/filter/attache.wasm", "the module"),
                 provider.port)
             with setting.ours() as envoy:

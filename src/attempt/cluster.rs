@@ -1,26 +1,28 @@
 //! Providers as clusters of Envoy.
 
-use std::{collections::BTreeMap, rc::Rc};
+use std::{borrow::Cow, collections::BTreeMap, rc::Rc};
 
 use crate::{
     chat::{
         error::Error, mistake::Mistake, parameter::Parameters, request::Request,
         request_variant::RequestVariant,
     },
-    collections::map_of,
-    config::{Config, Target, cluster},
+    config::{Config, PoolKey, Target, cluster},
+    failover::EndpointIndex,
     fallbacks::Fallbacks,
     quota::SharedStore,
     region::Region,
 };
 
-/// Provider in one region, which has a cluster of Envoy's.
+/// Provider in one region with one of its keys, which has a cluster of Envoy's.
 #[derive(Clone, Debug)]
 pub struct ProviderCluster {
     /// Configuration.
     pub config: Rc<Config>,
     /// Name of the provider.
     pub provider: String,
+    /// Key with which the provider is asked.
+    pub key: PoolKey,
     /// Region in which the provider is asked.
     pub region: Region,
     /// Store of the counts for limits.
@@ -39,15 +41,17 @@ pub struct ProviderClusters {
 impl ProviderClusters {
     /// Returns the clusters of a configuration.
     pub fn new(config: &Rc<Config>, store: &Rc<dyn SharedStore>) -> Self {
-        let provider_cluster = |provider: &String, region| {
-            let (config, store) = (Rc::clone(config), Rc::clone(store));
-            let own = ProviderCluster { config, provider: provider.clone(), region, store };
-            (cluster(provider, region), Rc::new(own))
-        };
-        let all = config.providers.iter().flat_map(|(name, provider)| {
-            provider.base_urls.iter().map(move |(region, _)| provider_cluster(name, region))
-        });
-        Self { version: config.version.clone(), by_name: map_of(all) }
+        let mut by_name = BTreeMap::new();
+        for (name, provider) in &config.providers {
+            for (key, (region, _)) in
+                provider.pool().flat_map(|key| provider.base_urls.iter().map(move |at| (key, at)))
+            {
+                let (config, store) = (Rc::clone(config), Rc::clone(store));
+                let own = ProviderCluster { config, provider: name.clone(), key, region, store };
+                by_name.insert(own.name(), Rc::new(own));
+            }
+        }
+        Self { version: config.version.clone(), by_name }
     }
 
     /// Returns the cluster with this name.
@@ -57,6 +61,19 @@ impl ProviderClusters {
 }
 
 impl ProviderCluster {
+    /// Returns the name of the cluster.
+    pub(super) fn name(&self) -> String {
+        cluster(&self.provider, self.region, self.key)
+    }
+
+    /// Returns the name of the provider for metrics, with the key.
+    pub(super) fn provider_label(&self) -> Cow<'_, str> {
+        match self.key {
+            PoolKey::FIRST => Cow::Borrowed(&self.provider),
+            key => Cow::Owned([&*self.provider, &*key.suffix()].concat()),
+        }
+    }
+
     /// Reads the request of a variant. With a fallback comes the model of the client's own request.
     pub(super) fn read<'a>(
         &'a self,
@@ -76,11 +93,18 @@ impl ProviderCluster {
         Ok((request, mistakes, request_model))
     }
 
-    /// Returns the model that a request names, as the provider has it.
-    pub(super) fn target(&self, request: &Request<'_>) -> Result<Target<'_>, Error> {
-        let target = self.config.target(&request.model, self.region);
+    /// Returns the model that a request names, as the provider has it at one of its endpoints.
+    pub(super) fn target(
+        &self,
+        request: &Request<'_>,
+        endpoint: EndpointIndex,
+    ) -> Result<Target<'_>, Error> {
+        let target = self.config.target_at(&request.model, self.region, endpoint);
+        let is_own = |target: &Target<'_>| {
+            (&target.endpoint.provider, target.endpoint.key) == (&self.provider, self.key)
+        };
         target
-            .filter(|target| target.endpoint.provider == self.provider)
+            .filter(is_own)
             .ok_or(Error::Misconfigured { problem: "a request came to a provider it is not for" })
     }
 }

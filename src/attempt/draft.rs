@@ -28,6 +28,8 @@ pub struct AttemptDraft {
     /// Fields of the answer, without the time.
     envelope: Envelope,
     price: Option<Price>,
+    /// Name of the endpoint, if the model has several.
+    endpoint: Option<String>,
     /// Value of `x-attache-params`.
     params: String,
     repair: Option<Rc<RepairRequest>>,
@@ -53,11 +55,11 @@ impl AttemptDraft {
     ) -> Result<Self, Error> {
         let read = ticket.inlet.reread(body)?;
         let (request, mistakes, request_model) =
-            cluster.read(read.parameters()?, ticket.target.variant)?;
+            cluster.read(read.parameters()?, ticket.target.route.variant)?;
         if !mistakes.is_empty() {
             return Err(Error::Invalid(mistakes));
         }
-        let target = cluster.target(&request)?;
+        let target = cluster.target(&request, ticket.target.route.endpoint)?;
         let prepared = prepare(&request, &target);
         if !prepared.fit.refused.is_empty() {
             return Err(Error::Invalid(prepared.fit.refused));
@@ -102,6 +104,7 @@ impl AttemptDraft {
                 ..Envelope::default()
             },
             price: target.model.price,
+            endpoint: target.endpoint.label.clone(),
             params: fit.report(),
             repair: match fit.format {
                 FormatMode::Native => RepairRequest::from_request(request),
@@ -128,6 +131,7 @@ impl AttemptDraft {
             cluster: self.cluster,
             envelope,
             stream: self.stream,
+            endpoint: self.endpoint,
             params: self.params,
             decoder: self.decoder,
             repair: self.repair,

@@ -4,7 +4,11 @@ use std::time::Duration;
 
 use super::{Attempt, AttemptState, ProviderCluster, Step};
 use crate::{
-    chat::{attempt_log::AttemptLog, error::Error},
+    chat::{
+        attempt_log::{AttemptLog, attempt_name},
+        error::Error,
+    },
+    endpoint_choice::cool_downs,
     failover::{Failover, Failure, envoy::Cause},
     handoff::{
         headers::{NEXT, REGION},
@@ -51,6 +55,9 @@ impl Attempt {
     /// Returns the response after an error: the client's answer, or a report to whoever makes the next
     /// attempt.
     pub(super) fn fail(&mut self, error: &Error, now: Timestamp) -> Step {
+        if let Error::RateLimited { retry_after, .. } = error {
+            self.begin_cool_down(*retry_after, now);
+        }
         let log = self.attempt_log(error.status(), now);
         let reply = self.error_reply(error, &log, now);
         let failover = Failover::after(error);
@@ -60,6 +67,17 @@ impl Attempt {
                 None => Step::Answer(reply),
                 Some(ticket) => yield_to(ticket, reply, error),
             },
+        }
+    }
+
+    /// Passes over the endpoint for a while, if the model has others.
+    fn begin_cool_down(&self, retry_after: Option<Duration>, now: Timestamp) {
+        let ProviderCluster { config, store, region, .. } = &*self.cluster;
+        let endpoint = self.ticket.target.route.endpoint;
+        if self.endpoint.is_some()
+            && let Some(target) = config.target_at(self.model(), *region, endpoint)
+        {
+            cool_downs::begin(&**store, target.endpoint, *region, retry_after, now);
         }
     }
 
@@ -98,7 +116,8 @@ impl Attempt {
     ) -> Option<Ticket> {
         let mut ticket = self.ticket.after(failover, log, now)?;
         let ProviderCluster { config, store, .. } = &*self.cluster;
-        while !ticket.is_admitted() {
+        let own = self.ticket.target.route.variant;
+        while ticket.target.route.variant != own && !ticket.is_admitted() {
             let Ticket { account, target, .. } = &ticket;
             match quota::admit_here(config, account, &target.model, &**store, now) {
                 Verdict::Admit(status) => {
@@ -123,7 +142,8 @@ impl Attempt {
 
     /// Returns the attempts that have ended, with this one.
     pub(super) fn attempt_log(&self, status: u16, now: Timestamp) -> AttemptLog {
-        self.ticket.attempt_log.with_attempt(self.model(), status, now.since(self.sent))
+        let name = attempt_name(self.model(), self.endpoint.as_deref());
+        self.ticket.attempt_log.with_attempt(&name, status, now.since(self.sent))
     }
 
     /// Returns the headers about the account's limits for the model.

@@ -4,7 +4,6 @@ use std::rc::Rc;
 
 use super::{Attempt, Step};
 use crate::{
-    config::cluster,
     failover::{
         AttemptReason,
         envoy::{self, Cause},
@@ -121,10 +120,10 @@ impl Attempt {
         }
         let mut update = Update { ticket: Some(ticket.to_text()), ..Update::default() };
         if !ticket.is_exhausted() {
-            let is_retry = ticket.due.is_some();
+            let is_retry = ticket.target.route.variant == self.ticket.target.route.variant;
             let reason = if is_retry { AttemptReason::Retry } else { AttemptReason::Fallback };
             metrics.count_follow_up(reason, &ticket.target.cluster);
-            update.other_cluster = Some(cluster(&self.cluster.provider, self.cluster.region));
+            update.other_cluster = Some(self.cluster.name());
         }
         update
     }
@@ -173,11 +172,11 @@ impl Attempt {
 
     fn record_failure(&self, metrics: &Metrics, summary: &Summary<'_>, reason: &str) {
         let duration = summary.provider_time.unwrap_or_default();
-        metrics.record_failure(&self.cluster.provider, self.model(), reason, duration);
+        metrics.record_failure(&self.cluster.provider_label(), self.model(), reason, duration);
     }
 
     fn metrics(&self, metrics: &Metrics) -> Rc<ModelMetrics> {
-        metrics.model(&self.cluster.provider, self.model(), self.account_label())
+        metrics.model(&self.cluster.provider_label(), self.model(), self.account_label())
     }
 
     /// Returns the account, if the operator tells accounts apart.
@@ -214,8 +213,12 @@ mod tests {
 
     use super::*;
     use crate::{
-        api_schema::origin::ResponseHead, attempt::ProviderCluster, config::Config,
-        metrics::tests::RecordingHost, quota::NullStore, region::Region,
+        api_schema::origin::ResponseHead,
+        attempt::ProviderCluster,
+        config::{Config, PoolKey},
+        metrics::tests::RecordingHost,
+        quota::NullStore,
+        region::Region,
     };
 
     const BODY: &[u8] =
@@ -235,6 +238,7 @@ mod tests {
         let cluster = Rc::new(ProviderCluster {
             config: Rc::new(config),
             provider: "anthropic".to_owned(),
+            key: PoolKey::FIRST,
             region: Region::Us,
             store: Rc::new(NullStore),
         });

@@ -1,9 +1,23 @@
 //! The list of attempts that have ended, as clients see it in `x-attache-attempts`.
 
-use std::{fmt, time::Duration};
+use std::{borrow::Cow, fmt, time::Duration};
+
+/// Sign between a model and one of its endpoints. No model has it in its name.
+const AT: char = '@';
+
+/// Returns the name of an attempt: its model, and the endpoint where the model has several.
+pub fn attempt_name<'n>(model: &'n str, endpoint: Option<&str>) -> Cow<'n, str> {
+    let name = |endpoint| Cow::Owned(format!("{model}{AT}{endpoint}"));
+    endpoint.map_or(Cow::Borrowed(model), name)
+}
+
+/// Splits a name into the model and the endpoint.
+pub fn split_name(name: &str) -> (&str, Option<&str>) {
+    name.split_once(AT).map_or((name, None), |(model, endpoint)| (model, Some(endpoint)))
+}
 
 /// List of finished attempts, in the form of `x-attache-attempts`:
-/// `gpt-5=503/120ms claude-sonnet-4-6=200/812ms`.
+/// `gpt-5@azure=503/120ms claude-sonnet-4-6=200/812ms`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AttemptLog(String);
 
@@ -23,12 +37,12 @@ impl AttemptLog {
         Self(header)
     }
 
-    /// Returns a log with one more attempt: its model, its status, and the time until the status
-    /// was known.
-    pub fn with_attempt(&self, model: &str, status: u16, took: Duration) -> Self {
+    /// Returns a log with one more attempt: its name, its status, and the time until the status was
+    /// known.
+    pub fn with_attempt(&self, name: &str, status: u16, took: Duration) -> Self {
         let separator = if self.0.is_empty() { "" } else { " " };
         let (status, took) = (status.to_string(), took.as_millis().to_string());
-        Self([&self.0, separator, model, "=", &status, "/", &took, "ms"].concat())
+        Self([&self.0, separator, name, "=", &status, "/", &took, "ms"].concat())
     }
 
     /// Appends the last attempt of another log.
@@ -52,12 +66,12 @@ impl AttemptLog {
         self.0.is_empty()
     }
 
-    /// Returns model, status and milliseconds of each attempt.
+    /// Returns name, status and milliseconds of each attempt.
     pub fn list(&self) -> impl Iterator<Item = (&str, u16, u64)> {
         self.0.split(' ').filter_map(|one| {
-            let (model, rest) = one.rsplit_once('=')?;
+            let (name, rest) = one.rsplit_once('=')?;
             let (status, took) = rest.strip_suffix("ms")?.split_once('/')?;
-            Some((model, status.parse().ok()?, took.parse().ok()?))
+            Some((name, status.parse().ok()?, took.parse().ok()?))
         })
     }
 }
@@ -82,6 +96,9 @@ mod tests {
         assert_eq!(made.to_string(), "gpt-5=503/120ms org/a=b=200/812ms");
         let listed: Vec<_> = made.list().collect();
         assert_eq!(listed, [("gpt-5", 503, 120), ("org/a=b", 200, 812)]);
+        for (model, endpoint) in [("gpt-5", None), ("gpt-5", Some("azure-key2/org/gpt@1"))] {
+            assert_eq!(split_name(&attempt_name(model, endpoint)), (model, endpoint));
+        }
         assert_eq!(made.with_last_status(504).to_string(), "gpt-5=503/120ms org/a=b=504/812ms");
     }
 }

@@ -3,7 +3,7 @@
 use std::{fmt, num::NonZeroU32, time::Duration};
 
 use super::{
-    attempt_log::AttemptLog,
+    attempt_log::{AttemptLog, split_name},
     mistake::{Mistake, Unreadable},
 };
 use crate::json::{Object, list};
@@ -272,9 +272,14 @@ impl Error {
             _ => {}
         }
         if !made.is_empty() {
-            list(object.key("attempts"), made.list(), |out, (model, status, took)| {
+            list(object.key("attempts"), made.list(), |out, (name, status, took)| {
+                let (model, endpoint) = split_name(name);
                 let mut attempt = Object::open(out);
-                attempt.value("model", model).value("status", &status).value("duration_ms", &took);
+                attempt.value("model", model);
+                if let Some(endpoint) = endpoint {
+                    attempt.value("endpoint", endpoint);
+                }
+                attempt.value("status", &status).value("duration_ms", &took);
                 attempt.close();
             });
         }

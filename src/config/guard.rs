@@ -133,6 +133,6 @@ impl Guard {
 
     /// Returns the name of Envoy's cluster in a region. No provider's name begins with an underscore.
     pub fn cluster(region: Region) -> String {
-        super::cluster(Self::CLUSTER, region)
+        super::cluster(Self::CLUSTER, region, super::PoolKey::FIRST)
     }
 }

@@ -24,7 +24,7 @@ use crate::{
         tools::{ResponseFormat, ToolChoice},
     },
     failover::MAX_DEPTH,
-    region::PerRegion,
+    region::{PerRegion, Region},
 };
 
 object_table! {
@@ -42,6 +42,9 @@ object_table! {
         /// Endpoints per region, at least one.
         "regions": Object(&REGIONS),
             required("an object, `us`, `eu` or `global` to provider and upstream_model");
+        /// Fact of a request by which the endpoint is chosen, so that requests with the same one go to
+        /// the same endpoint of a list: the `account`, or the beginning of the `prompt`.
+        "hash_on": word(|| words_of(&HashOn::WORDS)), optional("in turn, by weight");
         /// Maximum number of tokens of prompt and response together.
         "context_length": ValueType::POSITIVE, from_catalogue("a number of tokens");
         /// Maximum number of tokens of a response, up to `context_length`. A higher `max_tokens` of a
@@ -126,6 +129,19 @@ impl ModelKind {
     }
 }
 
+/// Fact of a request by which an endpoint is chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HashOn {
+    /// Account of the caller.
+    Account,
+    /// Tools, instructions and the first message of the user, which every turn of a conversation has.
+    Prompt,
+}
+
+impl HashOn {
+    const WORDS: [(&'static str, Self); 2] = [("account", Self::Account), ("prompt", Self::Prompt)];
+}
+
 /// Support of `temperature`, `top_p` and `logprobs`, in a model that accepts them at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sampling {
@@ -181,7 +197,9 @@ pub struct Model {
     /// Company that made the model.
     pub creator: Option<String>,
     /// Endpoints, per region.
-    pub endpoints: PerRegion<Endpoint>,
+    pub endpoints: PerRegion<Vec<Endpoint>>,
+    /// Fact of a request by which the endpoint is chosen. `None`: by the weights alone.
+    pub hash_on: Option<HashOn>,
     /// Maximum number of tokens of prompt and response together.
     pub context_length: NonZeroU32,
     /// Maximum number of tokens of a response.
@@ -258,6 +276,7 @@ impl Model {
             description: entry.get("description").map(|value| value.string()),
             creator: entry.get("creator").map(|value| value.string()),
             endpoints: read_endpoints(entry, context.providers),
+            hash_on: entry.word("hash_on", &HashOn::WORDS),
             context_length: entry.positive("context_length"),
             max_output_tokens: read_max_output_tokens(entry, kind),
             min_output_tokens: entry.positive("min_output_tokens"),
@@ -306,9 +325,9 @@ impl Model {
 
     /// Checks that the providers have an API for the model's kind.
     fn check_schemas(&self, entry: &ObjectReader<'_>, context: &ModelContext<'_>) {
-        let providers = self.endpoints.iter();
-        let mut schemas = providers
-            .filter_map(|(_, endpoint)| context.providers.get(&endpoint.provider))
+        let mut schemas = self
+            .all_endpoints()
+            .filter_map(|endpoint| context.providers.get(&endpoint.provider))
             .map(|provider| provider.api_schema);
         if self.kind == ModelKind::Embeddings
             && schemas.any(|schema| NO_EMBEDDINGS.contains(&schema))
@@ -350,6 +369,16 @@ impl Model {
         if needs_none && !offered.contains(&Effort::None) {
             entry.wrong("effort_with_tools", "`any`, unless reasoning_efforts has `none`");
         }
+    }
+
+    /// Returns the endpoints in a region.
+    pub fn endpoints_in(&self, region: Region) -> &[Endpoint] {
+        self.endpoints.get(region).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// Returns the endpoints in all regions.
+    pub fn all_endpoints(&self) -> impl Iterator<Item = &Endpoint> {
+        self.endpoints.iter().flat_map(|(_, endpoints)| endpoints)
     }
 
     /// Whether the model accepts a conversation that ends with an assistant message. Claude models

@@ -9,14 +9,14 @@ use super::{
     key_file::read_key_file,
     read::ObjectReader,
     table::{
-        ValueType::{Flag, Object, Path, Url},
+        ValueType::{Flag, List, Object, Path, Url},
         defaults_to, object_table, optional, required, word, words, words_of,
     },
 };
 use crate::region::PerRegion;
 
 object_table! {
-    /// Provider: one API with one key.
+    /// Provider: one API with one key, or with a pool of keys.
     pub(super) static PROVIDER = "provider" {
         /// API schema that the provider speaks.
         "api_schema": word(|| words_of(&ApiSchema::WORDS)),
@@ -28,6 +28,9 @@ object_table! {
             required("an object, `us`, `eu` or `global` to URL");
         /// File that holds the provider's key.
         "key_file": Path, optional("no key is sent");
+        /// Files that hold the keys of a pool, at most 16, in place of a `key_file`. Each request is
+        /// sent with one of them.
+        "key_files": List(&Path), optional("no pool");
         /// Header that carries the key.
         "key_header": word(|| words_of(&KeyHeader::WORDS)), optional("by `api_schema`");
         /// Credentials that Envoy gets and renews, in place of a `key_file`.
@@ -202,7 +205,28 @@ impl Quirk {
     ];
 }
 
-/// Provider: one API with one key.
+/// Position of a key in a provider's pool. A provider without a pool has the first only.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PoolKey(usize);
+
+impl PoolKey {
+    /// The first key, or the only one, or none at all.
+    pub const FIRST: Self = Self(0);
+
+    /// Returns the end of the names of what belongs to the key, such as `-key2`. Empty for the first.
+    pub fn suffix(self) -> String {
+        if self == Self::FIRST {
+            String::new()
+        } else {
+            ["-key", &(self.0 + 1).to_string()].concat()
+        }
+    }
+}
+
+/// Maximum number of keys in a pool.
+const MAX_KEYS: usize = 16;
+
+/// Provider: one API with one key, or with a pool of keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Provider {
     /// API schema that the provider speaks.
@@ -211,8 +235,8 @@ pub struct Provider {
     pub base_urls: PerRegion<BaseUrl>,
     /// Whether `http` and private hosts are accepted.
     pub allow_private: bool,
-    /// File that holds the key. `None`: no key is sent.
-    pub key_file: Option<String>,
+    /// Files that hold the keys. Empty: no key is sent.
+    pub key_files: Vec<String>,
     /// Header that carries the key.
     pub key_header: KeyHeader,
     /// Credentials that Envoy gets and renews.
@@ -239,7 +263,7 @@ impl Provider {
             auth: auth.and_then(|auth| Auth::read(auth, keys, &base_urls, allow_private)),
             base_urls,
             allow_private,
-            key_file: entry.get("key_file").map(|path| read_key_file(&path, keys)),
+            key_files: read_key_files(&entry, keys),
             key_header: entry
                 .word("key_header", &KeyHeader::WORDS)
                 .unwrap_or_else(|| KeyHeader::default_for(schema)),
@@ -260,7 +284,7 @@ impl Provider {
                 entry.wrong("base_url", format!("URLs without `{path}`, which goes after them"));
             }
         }
-        if self.auth.is_some() && self.key_file.is_some() {
+        if self.auth.is_some() && !self.key_files.is_empty() {
             entry.wrong("auth", "nothing, as there is a `key_file`");
         }
         let only =
@@ -280,25 +304,51 @@ impl Provider {
         self.api_schema.is_of_openai() && self.quirks.is_empty() && !self.forward_unknown
     }
 
-    /// Returns the file with the secret that Envoy sends: the key, or the client secret that gets its
+    /// Returns the files with the secrets that Envoy sends: the keys, or the client secret that gets its
     /// tokens.
-    pub fn secret_file(&self) -> Option<&String> {
+    pub fn secret_files(&self) -> &[String] {
         match &self.auth {
-            Some(Auth::Azure(azure)) => Some(&azure.client_secret_file),
-            Some(Auth::Aws(_)) | None => self.key_file.as_ref(),
+            Some(Auth::Azure(azure)) => std::slice::from_ref(&azure.client_secret_file),
+            Some(Auth::Aws(_)) | None => &self.key_files,
         }
     }
 
-    /// Returns the place of [`Self::secret_file`].
-    pub fn secret_file_mut(&mut self) -> Option<&mut String> {
+    /// Returns the places of [`Self::secret_files`].
+    pub fn secret_files_mut(&mut self) -> &mut [String] {
         match &mut self.auth {
-            Some(Auth::Azure(azure)) => Some(&mut azure.client_secret_file),
-            Some(Auth::Aws(_)) | None => self.key_file.as_mut(),
+            Some(Auth::Azure(azure)) => std::slice::from_mut(&mut azure.client_secret_file),
+            Some(Auth::Aws(_)) | None => &mut self.key_files,
         }
+    }
+
+    /// Returns the keys, or one that stands for none.
+    pub fn pool(&self) -> impl Iterator<Item = PoolKey> + use<> {
+        (0..self.key_files.len().max(1)).map(PoolKey)
     }
 
     /// Whether the provider has a quirk.
     pub fn has(&self, quirk: Quirk) -> bool {
         self.quirks.contains(&quirk)
     }
+}
+
+/// Reads `key_file`, or `key_files` in its place.
+fn read_key_files(entry: &ObjectReader<'_>, keys: &BTreeSet<String>) -> Vec<String> {
+    let single = entry.get("key_file").map(|path| read_key_file(&path, keys));
+    let Some(pool) = entry.get("key_files") else { return Vec::from_iter(single) };
+    let items = pool.list();
+    if single.is_some() {
+        pool.wrong("nothing, as there is a `key_file`");
+    } else if !(1..=MAX_KEYS).contains(&items.len()) && pool.value().is_array() {
+        pool.wrong(format!("1 to {MAX_KEYS} files"));
+    }
+    let mut files = Vec::new();
+    for item in items {
+        let file = read_key_file(&item, keys);
+        if files.contains(&file) {
+            item.wrong("each file once");
+        }
+        files.push(file);
+    }
+    files
 }

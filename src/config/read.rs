@@ -96,6 +96,7 @@ impl<'d> ValueReader<'d> {
         };
         let value_type = match self.value_type {
             ValueType::List(item) => *item,
+            ValueType::OneOrMore(table) => ValueType::Object(table),
             other => other,
         };
         let item = |(index, value)| Self {
@@ -105,6 +106,18 @@ impl<'d> ValueReader<'d> {
             ..*self
         };
         items.iter().enumerate().map(item).collect()
+    }
+
+    /// Returns the items of a list, or an object that stands for a list of one.
+    pub fn one_or_more(&self) -> Vec<ValueReader<'d>> {
+        if !self.value.is_array() {
+            return vec![self.clone()];
+        }
+        let items = self.list();
+        if items.is_empty() {
+            self.wrong("at least one entry");
+        }
+        items
     }
 
     /// Reads an object with an entry per region, at least one. `allowed` names the regions.

@@ -111,6 +111,8 @@ pub enum ValueType {
     List(&'static ValueType),
     /// Object with the fields of a table.
     Object(&'static ObjectTable),
+    /// Object with the fields of a table, or a list of such objects.
+    OneOrMore(&'static ObjectTable),
     /// Object that maps names of the operator's choice to objects with the fields of a table.
     Entries(&'static ObjectTable),
     /// Object that maps names of models to objects with the fields of a table.
@@ -162,7 +164,10 @@ impl ValueType {
     /// Table of the objects that a value of this type is or contains.
     pub fn table(self) -> Option<&'static ObjectTable> {
         match self {
-            Self::Object(table) | Self::Entries(table) | Self::ByModel(table) => Some(table),
+            Self::Object(table)
+            | Self::OneOrMore(table)
+            | Self::Entries(table)
+            | Self::ByModel(table) => Some(table),
             _ => None,
         }
     }

@@ -2,6 +2,7 @@
 
 mod aliases;
 mod callers;
+mod endpoints;
 #[cfg(not(target_family = "wasm"))]
 mod examples;
 mod limits;

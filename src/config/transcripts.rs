@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use super::{
+    PoolKey,
     base_url::{BaseUrl, read_base_urls},
     key_file::read_key_file,
     read::ObjectReader,
@@ -78,7 +79,7 @@ impl Transcripts {
 
     /// Returns the name of Envoy's cluster in a region. No provider's name begins with an underscore.
     pub fn cluster(region: Region) -> String {
-        super::cluster(Self::CLUSTER, region)
+        super::cluster(Self::CLUSTER, region, PoolKey::FIRST)
     }
 
     /// Beginning of the clusters' names.

@@ -146,7 +146,7 @@ impl Cause {
             // An ejection, a name and a breaker stay as they are for longer than the pause before a
             // retry.
             Self::NoHost | Self::PrivateAddress | Self::NotSent | Self::BreakerOpen => {
-                Failover::NextModel
+                Failover::NextEndpoint
             }
             _ => Failover::after(&error),
         };
@@ -224,32 +224,32 @@ mod tests {
         use Failover::*;
         let reset = |reason: &str| format!("upstream_reset_before_response_started{{{reason}}}");
         let cases = [
-            ("upstream_response_timeout".to_owned(), 504, "timeout", NextModel),
-            ("response_timeout".to_owned(), 504, "timeout", NextModel),
-            ("upstream_per_try_timeout".to_owned(), 504, "timeout", NextModel),
-            ("upstream_per_try_idle_timeout".to_owned(), 504, "timeout", NextModel),
-            ("upstream_max_stream_duration_reached".to_owned(), 504, "timeout", NextModel),
+            ("upstream_response_timeout".to_owned(), 504, "timeout", NextEndpoint),
+            ("response_timeout".to_owned(), 504, "timeout", NextEndpoint),
+            ("upstream_per_try_timeout".to_owned(), 504, "timeout", NextEndpoint),
+            ("upstream_per_try_idle_timeout".to_owned(), 504, "timeout", NextEndpoint),
+            ("upstream_max_stream_duration_reached".to_owned(), 504, "timeout", NextEndpoint),
             (reset("connection_termination"), 502, "upstream_unreachable", RetrySame),
             (reset("remote_connection_failure,reason"), 502, "upstream_unreachable", RetrySame),
             (reset("protocol_error"), 502, "upstream_error", RetrySame),
-            (reset("overflow"), 503, "overloaded", NextModel),
+            (reset("overflow"), 503, "overloaded", NextEndpoint),
             (
                 "upstream_reset_after_response_started{x}".to_owned(),
                 502,
                 "upstream_error",
                 RetrySame,
             ),
-            (NO_HOST.to_owned(), 502, "upstream_unreachable", NextModel),
+            (NO_HOST.to_owned(), 502, "upstream_unreachable", NextEndpoint),
             (
                 "rbac_access_denied_matched_policy[private]".to_owned(),
                 502,
                 "upstream_unreachable",
-                NextModel,
+                NextEndpoint,
             ),
             ("response_payload_too_large".to_owned(), 502, "upstream_error", RetrySame),
-            ("failed_to_inject_credential".to_owned(), 502, "provider_refused", NextModel),
-            ("cluster_not_found".to_owned(), 500, "misconfigured", NextModel),
-            ("route_not_found".to_owned(), 500, "misconfigured", NextModel),
+            ("failed_to_inject_credential".to_owned(), 502, "provider_refused", NextEndpoint),
+            ("cluster_not_found".to_owned(), 500, "misconfigured", NextEndpoint),
+            ("route_not_found".to_owned(), 500, "misconfigured", NextEndpoint),
         ];
         for (details, status, reason, failover) in cases {
             let cause = Cause::of_local_reply(503, &details).unwrap();
@@ -266,9 +266,9 @@ mod tests {
     fn other_causes_have_their_place_in_the_table() {
         use Failover::*;
         let cases = [
-            (Cause::of_call_reply(504, b""), 504, NextModel),
+            (Cause::of_call_reply(504, b""), 504, NextEndpoint),
             (Cause::of_call_reply(503, b""), 502, RetrySame),
-            (Cause::NotSent, 502, NextModel),
+            (Cause::NotSent, 502, NextEndpoint),
             (Cause::BrokeOff, 502, RetrySame),
             (Cause::DeadlineExceeded, 504, GiveUp),
         ];

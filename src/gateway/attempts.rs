@@ -261,9 +261,9 @@ impl Attempts {
         }
     }
 
-    /// Begins an attempt for the next model beside the first attempt.
+    /// Begins an attempt at the next endpoint, or for the next model, beside the first attempt.
     fn hedge(&mut self, now: Timestamp) -> Output {
-        let Some(index) = self.plan.after(self.in_flight.routed, Failover::NextModel) else {
+        let Some(index) = self.plan.after(self.in_flight.routed, Failover::NextEndpoint) else {
             return Output::Wait;
         };
         self.in_flight.hedged = Some(index);
@@ -378,8 +378,8 @@ impl Attempts {
     fn list_failure(&mut self, index: PlanIndex, error: &Error, now: Timestamp) {
         let Some(planned) = self.plan.get(index) else { return };
         let duration = now.since(self.in_flight.began(index).unwrap_or(self.caller.started));
-        let (provider, model) = (planned.provider.clone(), planned.model.clone());
-        self.log = self.log.with_attempt(&model, error.status(), duration);
+        let (provider, model) = (planned.provider_label(), planned.model.clone());
+        self.log = self.log.with_attempt(&planned.name(), error.status(), duration);
         let reason = error.reason();
         self.telemetry.push(TelemetryEvent::Failed { provider, model, reason, duration });
     }
@@ -414,13 +414,13 @@ impl Attempts {
         }
         match self.next_after(index, failover) {
             None => Output::Reply(reply),
-            Some(next) if self.plan.is_retry(index, next) => {
+            Some(next) if self.plan.is_same_endpoint(index, next) => {
                 self.wake_up = WakeUpReason::Retry(next);
                 Output::WakeAt(now.plus(BACK_OFF))
             }
-            Some(index) => {
-                let (reason, reply) = (Some(AttemptReason::Fallback), Some(reply));
-                self.admit(PendingAdmission { index, reason, reply }, now)
+            Some(next) => {
+                let (reason, reply) = (Some(self.plan.reason(index, next)), Some(reply));
+                self.admit(PendingAdmission { index: next, reason, reply }, now)
             }
         }
     }

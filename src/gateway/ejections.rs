@@ -5,7 +5,8 @@ use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
 
 use crate::{config::health::OutlierDetection, time::Timestamp};
 
-/// Providers that have failed in a row, by their clusters. Each worker thread counts for itself.
+/// Providers that have failed in a row, by the clusters of their first keys. Each worker thread counts
+/// for itself.
 #[derive(Clone, Debug, Default)]
 pub struct Ejections(Rc<RefCell<BTreeMap<String, FailureStreak>>>);
 
@@ -18,17 +19,15 @@ struct FailureStreak {
 }
 
 impl Ejections {
-    /// Returns `true` if a provider is not to be asked.
-    pub(super) fn is_ejected(&self, cluster: &str, now: Timestamp) -> bool {
+    /// Returns the end of the ejection of a provider. `None` if the provider may be asked.
+    pub(super) fn end(&self, cluster: &str, now: Timestamp) -> Option<Timestamp> {
         let mut streaks = self.0.borrow_mut();
-        let Some(until) = streaks.get(cluster).and_then(|streak| streak.ejected_until) else {
-            return false;
-        };
+        let until = streaks.get(cluster).and_then(|streak| streak.ejected_until)?;
         if until > now {
-            return true;
+            return Some(until);
         }
         streaks.remove(cluster);
-        false
+        None
     }
 
     /// Takes in that a provider has failed.
@@ -72,12 +71,12 @@ mod tests {
         fail(1);
         ejections.on_success("a-us");
         fail(2);
-        assert!(!ejections.is_ejected("a-us", at(3)));
+        assert_eq!(ejections.end("a-us", at(3)), None);
         fail(3);
-        assert!(ejections.is_ejected("a-us", at(12)));
-        assert!(!ejections.is_ejected("a-eu", at(12)));
-        assert!(!ejections.is_ejected("a-us", at(13)));
+        assert_eq!(ejections.end("a-us", at(12)), Some(at(13)));
+        assert_eq!(ejections.end("a-eu", at(12)), None);
+        assert_eq!(ejections.end("a-us", at(13)), None);
         fail(14);
-        assert!(!ejections.is_ejected("a-us", at(15)), "the count begins anew");
+        assert_eq!(ejections.end("a-us", at(15)), None, "the count begins anew");
     }
 }

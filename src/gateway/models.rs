@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use super::{Gateway, endpoints::printable};
 use crate::{
     chat::{error::Error, parameter::Parameter, request::DEFAULT_MAX_TOKENS},
-    config::{Model, ModelKind, Price},
+    config::{Endpoint, Model, ModelKind, Price},
     inlet::Inlet,
     json::{self, Object},
     region::Region,
@@ -82,7 +82,7 @@ struct ListedModel<'g> {
     regions: Vec<&'static str>,
     /// Providers in these regions, each once.
     providers: Vec<&'g str>,
-    /// Provider of a request that names no region.
+    /// Provider of a request that names no region: that of the first endpoint.
     default_provider: &'g str,
 }
 
@@ -93,11 +93,16 @@ impl<'g> ListedModel<'g> {
         let name = gateway.config.shown_name(own_name, name);
         let alias_of = Some(own_name).filter(|own_name| *own_name != name);
         let reached = |(region, _): &(Region, &_)| gateway.region.may_reach(*region);
-        let endpoints = model.endpoints.iter().filter(reached);
-        let (regions, mut providers): (Vec<_>, Vec<_>) =
-            endpoints.map(|(region, own)| (region.name(), own.provider.as_str())).unzip();
+        let (mut regions, mut providers) = (Vec::new(), Vec::new());
+        for (region, endpoints) in model.endpoints.iter().filter(reached) {
+            regions.push(region.name());
+            for Endpoint { provider, .. } in endpoints {
+                if !providers.contains(&provider.as_str()) {
+                    providers.push(provider);
+                }
+            }
+        }
         let default_provider = *providers.first()?;
-        providers.dedup();
         Some(Self { name, alias_of, model, regions, providers, default_provider })
     }
 

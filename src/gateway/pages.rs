@@ -28,10 +28,12 @@ pub(super) fn page(gateway: &Gateway, endpoint: &Endpoint, inlet: Inlet) -> Resu
 
 /// Returns `true` if the provider of the first attempt counts tokens. Vertex AI does it elsewhere.
 pub(super) fn can_count(gateway: &Gateway, plan: &Plan) -> bool {
-    let PlannedAttempt { model, region, .. } = &plan.primary;
-    gateway.config.target(model, *region).is_some_and(|Target { provider, .. }| {
-        provider.api_schema == ApiSchema::Anthropic && !provider.has(Quirk::RawPredict)
-    })
+    let PlannedAttempt { model, region, route, .. } = &plan.primary;
+    gateway.config.target_at(model, *region, route.endpoint).is_some_and(
+        |Target { provider, .. }| {
+            provider.api_schema == ApiSchema::Anthropic && !provider.has(Quirk::RawPredict)
+        },
+    )
 }
 
 /// Returns an estimate of the tokens of a request.

@@ -2,14 +2,15 @@
 //! before the first is made.
 
 mod check;
+mod endpoint_order;
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 pub use self::check::FirstDraft;
 use crate::{
-    chat::request_variant::RequestVariant,
-    config::Deadlines,
-    failover::Failover,
+    chat::{attempt_log::attempt_name, request_variant::RequestVariant},
+    config::{Deadlines, PoolKey, Target},
+    failover::{AttemptReason, AttemptRoute, Failover},
     handoff::ticket::{AttemptTarget, Lane, Ticket},
     region::Region,
 };
@@ -27,11 +28,16 @@ pub struct Plan {
     pub primary: PlannedAttempt,
     /// Client's own limit of the time for the whole exchange.
     pub max_timeout: Option<Duration>,
-    /// Whether the first attempt is followed by a retry.
+    /// Attempts after the first, at other endpoints of the requested model.
+    siblings: Vec<PlannedAttempt>,
+    /// Whether the last of those attempts is followed by a retry at the same endpoint.
     retry: bool,
     /// Attempts after those, for other models.
     fallbacks: Vec<PlannedAttempt>,
 }
+
+/// Maximum number of attempts for one model in one exchange.
+pub const MAX_ATTEMPTS_PER_MODEL: usize = 3;
 
 /// Position of an attempt in a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,12 +66,16 @@ impl PlanIndex {
 /// Attempt that may be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlannedAttempt {
-    /// Request that is made.
-    pub variant: RequestVariant,
+    /// Request that is made, and the endpoint of its model.
+    pub route: AttemptRoute,
     /// Name of the model, as the operator spells it.
     pub model: String,
     /// Name of the provider.
     pub provider: String,
+    /// Key with which the provider is asked.
+    pub key: PoolKey,
+    /// Name of the endpoint, if the model has several.
+    label: Option<String>,
     /// Region that the data goes to.
     pub region: Region,
     /// Envoy's cluster for it.
@@ -81,7 +91,7 @@ pub struct PlannedAttempt {
 impl Plan {
     /// Returns the number of attempts that may follow the first.
     pub fn max_retries(&self) -> usize {
-        usize::from(self.retry) + self.fallbacks.len()
+        self.siblings.len() + usize::from(self.retry) + self.fallbacks.len()
     }
 
     /// Returns the number of attempts that may follow this one.
@@ -91,14 +101,18 @@ impl Plan {
 
     /// Returns `true` if an attempt may be made for this request.
     pub fn includes(&self, variant: RequestVariant) -> bool {
-        self.primary.variant == variant || self.fallbacks.iter().any(|own| own.variant == variant)
+        let mut fallbacks = self.fallbacks.iter();
+        variant == RequestVariant::OWN || fallbacks.any(|own| own.route.variant == variant)
     }
 
     /// Returns the attempt at a position.
     pub fn get(&self, index: PlanIndex) -> Option<&PlannedAttempt> {
-        let first_fallback = 1 + usize::from(self.retry);
-        match index.0.checked_sub(first_fallback) {
-            None => Some(&self.primary),
+        let own = self.siblings.len() + usize::from(self.retry);
+        match index.0.checked_sub(own + 1) {
+            None => {
+                let sibling = index.0.min(self.siblings.len()).checked_sub(1);
+                sibling.map_or(Some(&self.primary), |sibling| self.siblings.get(sibling))
+            }
             Some(fallback) => self.fallbacks.get(fallback),
         }
     }
@@ -126,14 +140,24 @@ impl Plan {
 
     /// Returns the position of the attempt that follows a failed one.
     pub fn after(&self, index: PlanIndex, failover: Failover) -> Option<PlanIndex> {
-        let variants = self.rest(index).map(|own| own.variant);
-        let skipped = failover.next_attempt(self.get(index)?.variant, variants)?;
+        let routes = self.rest(index).map(|own| own.route);
+        let skipped = failover.next_attempt(self.get(index)?.route, routes)?;
         Some(index.after(skipped))
     }
 
-    /// Returns `true` if two attempts make the same request.
-    pub fn is_retry(&self, index: PlanIndex, next: PlanIndex) -> bool {
-        self.get(index).map(|own| own.variant) == self.get(next).map(|own| own.variant)
+    /// Returns `true` if two attempts make the same request at the same endpoint, so that the second
+    /// waits.
+    pub fn is_same_endpoint(&self, index: PlanIndex, next: PlanIndex) -> bool {
+        self.get(index).map(|own| own.route) == self.get(next).map(|own| own.route)
+    }
+
+    /// Returns the reason of an attempt after a failed one.
+    pub fn reason(&self, index: PlanIndex, next: PlanIndex) -> AttemptReason {
+        let variant = |index| self.get(index).map(|own: &PlannedAttempt| own.route.variant);
+        match variant(index) == variant(next) {
+            true => AttemptReason::Retry,
+            false => AttemptReason::Fallback,
+        }
     }
 
     /// Returns the attempt whose deadlines an attempt and those after it have in the stream lane.
@@ -155,10 +179,42 @@ impl Plan {
 }
 
 impl PlannedAttempt {
+    /// Plans an attempt at a target.
+    fn new(route: AttemptRoute, target: &Target<'_>) -> Self {
+        let Target { name, model, region, endpoint, .. } = *target;
+        Self {
+            route,
+            model: name.to_owned(),
+            provider: endpoint.provider.clone(),
+            key: endpoint.key,
+            label: endpoint.label.clone(),
+            region,
+            cluster: target.cluster(),
+            deadlines: model.deadlines,
+            deadline_profile: model.deadline_profile.clone(),
+            hedge: model.hedge,
+        }
+    }
+
     /// Returns the target for a ticket.
     pub fn target(&self) -> AttemptTarget {
         let (model, cluster) = (self.model.clone(), self.cluster.clone());
-        AttemptTarget { variant: self.variant, model, cluster }
+        AttemptTarget { route: self.route, model, cluster }
+    }
+
+    /// Returns the name of the attempt for the attempt log.
+    pub fn name(&self) -> Cow<'_, str> {
+        attempt_name(&self.model, self.label.as_deref())
+    }
+
+    /// Returns the name of the provider for metrics, with the key.
+    pub fn provider_label(&self) -> String {
+        [&*self.provider, &*self.key.suffix()].concat()
+    }
+
+    /// Returns the cluster of the provider's first key. All keys have the same hosts.
+    pub fn first_cluster(&self) -> &str {
+        self.cluster.strip_suffix(&*self.key.suffix()).unwrap_or(&self.cluster)
     }
 
     /// Returns the deadline profile of this attempt alone.

@@ -24,7 +24,7 @@ pub(super) struct PlannedRequest {
 impl PlannedRequest {
     /// Plans a request, and the call for the transcript that it refers to.
     pub(super) fn new(caller: &Caller, body: &[u8]) -> Result<Self, Error> {
-        let Caller { gateway, account, request_id, inlet, .. } = caller;
+        let Caller { gateway, account, request_id, started, inlet } = caller;
         gateway.check_size(body.len())?;
         if body.is_empty() {
             return Err(Error::NoBody);
@@ -34,7 +34,7 @@ impl PlannedRequest {
         let has_transcript = parameters.has(Parameter::TranscriptId);
         let request = DraftContext { request_id, inlet: *inlet };
         let (plan, draft) =
-            Plan::new(gateway, account, request, parameters).map_err(Error::Invalid)?;
+            Plan::new(gateway, account, request, parameters, *started).map_err(Error::Invalid)?;
         let wanted = if has_transcript {
             let in_place = request::checked_parameters(body)?;
             let includes = |variant| plan.includes(variant);

@@ -130,7 +130,7 @@ mod tests {
             ..Response::default()
         };
         let failed = ReplySource::Failed {
-            failover: Failover::NextModel,
+            failover: Failover::NextEndpoint,
             log: AttemptLog::parse("gpt-5=503/20ms".to_owned()),
             reason: Some("timeout".to_owned()),
         };

@@ -9,9 +9,12 @@
 use std::time::Duration;
 
 use crate::{
-    chat::{attempt_log::AttemptLog, request_variant::RequestVariant},
+    chat::{
+        attempt_log::{AttemptLog, split_name},
+        request_variant::RequestVariant,
+    },
     config::direct_cluster,
-    failover::{BACK_OFF, Failover},
+    failover::{AttemptRoute, BACK_OFF, EndpointIndex, Failover},
     inlet::Inlet,
     quota::LimitStatus,
     region::Region,
@@ -35,8 +38,8 @@ pub enum Lane {
 /// Target of one attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AttemptTarget {
-    /// Request that is made.
-    pub variant: RequestVariant,
+    /// Request that is made, and the endpoint of its model.
+    pub route: AttemptRoute,
     /// Name of the model, as the operator spells it.
     pub model: String,
     /// Envoy's cluster for it.
@@ -85,8 +88,8 @@ impl Ticket {
         let request_id = fields.next()?.to_owned();
         let started = parse_moment(fields.next()?)?;
         let gateway_region = Region::parse(fields.next()?)?;
-        let (variant, model) = fields.next()?.split_once(':')?;
-        let (variant, model) = (RequestVariant::parse(variant)?, model.to_owned());
+        let (route, model) = fields.next()?.split_once(':')?;
+        let (route, model) = (parse_route(route)?, model.to_owned());
         let rest = fields.next()?.split(',').filter(|target| !target.is_empty());
         Some(Self {
             lane,
@@ -95,7 +98,7 @@ impl Ticket {
             request_id,
             started,
             gateway_region,
-            target: AttemptTarget { variant, model, cluster },
+            target: AttemptTarget { route, model, cluster },
             rest: rest.map(parse_target).collect::<Option<_>>()?,
             due: parse_moment(fields.next()?),
             account: fields.next()?.to_owned(),
@@ -108,14 +111,17 @@ impl Ticket {
     /// Returns the ticket as text. Every request pays for this, and four times as much with `write!`.
     pub fn to_text(&self) -> String {
         let mut out = String::with_capacity(192);
-        let AttemptTarget { variant, model, cluster } = &self.target;
+        let AttemptTarget { route, model, cluster } = &self.target;
         let (started, region) = (self.started.as_millis().to_string(), self.gateway_region.name());
         out.extend(cluster_field(cluster));
         out.extend(route_field(self.lane, &self.deadline_profile));
         out.extend([&*self.version, ";", &*self.request_id, ";", &started, ";", region]);
-        out.extend([";", &*variant.to_text(), ":", model, ";"]);
-        for AttemptTarget { variant, model, cluster } in &self.rest {
-            out.extend([&*variant.to_text(), ":", model, ":", cluster, ","]);
+        out.push(';');
+        push_route(&mut out, *route);
+        out.extend([":", model, ";"]);
+        for AttemptTarget { route, model, cluster } in &self.rest {
+            push_route(&mut out, *route);
+            out.extend([":", model, ":", cluster, ","]);
         }
         out.push(';');
         out.extend(self.due.map(|due| due.as_millis().to_string()));
@@ -161,16 +167,17 @@ impl Ticket {
         attempt_log: AttemptLog,
         now: Timestamp,
     ) -> Option<Self> {
-        let variants = self.rest.iter().map(|target| target.variant);
-        let next = failover.next_attempt(self.target.variant, variants)?;
+        let routes = self.rest.iter().map(|target| target.route);
+        let next = failover.next_attempt(self.target.route, routes)?;
         let mut rest = self.rest.iter().skip(next).cloned();
         let target = rest.next()?;
-        let is_retry = target.variant == self.target.variant;
+        let is_retry = target.route == self.target.route;
+        let is_same_model = target.route.variant == self.target.route.variant;
         Some(Self {
             target,
             rest: rest.collect(),
             due: is_retry.then(|| now.plus(BACK_OFF)),
-            limit_status: self.limit_status.filter(|_| is_retry),
+            limit_status: self.limit_status.filter(|_| is_same_model),
             attempt_log,
             account: self.account.clone(),
             request_id: self.request_id.clone(),
@@ -184,7 +191,7 @@ impl Ticket {
     /// admitted again. An attempt with status 429 does not count: the gateway may have refused it.
     pub fn is_admitted(&self) -> bool {
         let mut attempts = self.attempt_log.list();
-        attempts.any(|(model, status, _)| model == self.target.model && status != 429)
+        attempts.any(|(name, status, _)| split_name(name).0 == self.target.model && status != 429)
     }
 
     /// Returns a ticket that leads nowhere, for an exchange whose plan has ended. Envoy's router may
@@ -243,10 +250,26 @@ fn parse_moment(field: &str) -> Option<Timestamp> {
 }
 
 fn parse_target(field: &str) -> Option<AttemptTarget> {
-    let (variant, rest) = field.split_once(':')?;
+    let (route, rest) = field.split_once(':')?;
     let (model, cluster) = rest.split_once(':')?;
     let (model, cluster) = (model.to_owned(), cluster.to_owned());
-    Some(AttemptTarget { variant: RequestVariant::parse(variant)?, model, cluster })
+    Some(AttemptTarget { route: parse_route(route)?, model, cluster })
+}
+
+/// Writes the number of a variant, and that of an endpoint behind a point unless the endpoint is the
+/// first.
+fn push_route(out: &mut String, AttemptRoute { variant, endpoint }: AttemptRoute) {
+    out.push_str(&variant.to_text());
+    if endpoint != EndpointIndex::FIRST {
+        out.extend([".", &*endpoint.position().to_string()]);
+    }
+}
+
+/// Reads the text that [`push_route`] wrote.
+fn parse_route(text: &str) -> Option<AttemptRoute> {
+    let (variant, endpoint) = text.split_once('.').unwrap_or((text, "0"));
+    let endpoint = EndpointIndex::new(endpoint.parse().ok()?);
+    Some(AttemptRoute { variant: RequestVariant::parse(variant)?, endpoint })
 }
 
 #[cfg(test)]
@@ -261,10 +284,16 @@ mod tests {
 
     fn target(variant: RequestVariant, cluster: &str) -> AttemptTarget {
         AttemptTarget {
-            variant,
+            route: AttemptRoute { variant, endpoint: EndpointIndex::FIRST },
             model: format!("model-{}", variant.to_text()),
             cluster: cluster.to_owned(),
         }
+    }
+
+    fn sibling(cluster: &str, endpoint: usize) -> AttemptTarget {
+        let endpoint = EndpointIndex::new(endpoint);
+        let route = AttemptRoute { variant: RequestVariant::OWN, endpoint };
+        AttemptTarget { route, ..target(RequestVariant::OWN, cluster) }
     }
 
     fn ticket() -> Ticket {
@@ -293,6 +322,11 @@ mod tests {
     fn what_is_written_is_read() {
         let made = AttemptLog::default().with_attempt("gpt-5", 503, Duration::from_millis(12));
         let late = Ticket { due: Some(at(17)), attempt_log: made, ..ticket() };
+        let several = Ticket {
+            target: sibling("openai-us-key2", 2),
+            rest: vec![sibling("azure-us", 11), target(FALLBACK, "anthropic-us")],
+            ..ticket()
+        };
         let bare = Ticket { lane: Lane::Answer, rest: Vec::new(), limit_status: None, ..ticket() };
         let betas = Betas::parse("effort-2025-11-24,context-1m-2025-08-07");
         let asked = [
@@ -302,7 +336,7 @@ mod tests {
             Inlet::Responses,
         ];
         let of_inlets = asked.map(|inlet| Ticket { inlet, ..ticket() });
-        for ticket in [ticket(), late, bare].into_iter().chain(of_inlets) {
+        for ticket in [ticket(), late, several, bare].into_iter().chain(of_inlets) {
             let text = ticket.to_text();
             assert_eq!(Ticket::parse(&text), Some(ticket), "{text}");
         }
@@ -317,6 +351,8 @@ mod tests {
             "c;s0-0-0;v;id;5;0:m;;;;;",
             "c;s0-0-0;v;id;5;eu;;;;;;",
             "c;s0-0-0;v;id;5;eu;0;;;;;",
+            "c;s0-0-0;v;id;5;eu;0.:m;;;;;",
+            "c;s0-0-0;v;id;5;eu;0.x:m;;;;;",
             "c;s0-0-0;v;id;5;eu;0:m;x;;;;",
             "c;s0-0-0;v;id;5;eu;0:m;;",
             "c;s0-0-0;v;id;5;eu;0:m;;;;;;x",
@@ -330,7 +366,7 @@ mod tests {
         let made = || AttemptLog::default().with_attempt("gpt-5", 503, Duration::from_millis(7));
         let retry = ticket().after(Failover::RetrySame, made(), at(100)).unwrap();
         assert_eq!(
-            (retry.target.variant, retry.due, retry.rest.len()),
+            (retry.target.route.variant, retry.due, retry.rest.len()),
             (RequestVariant::OWN, Some(at(600)), 1)
         );
         let moved = retry.after(Failover::RetrySame, made(), at(900)).unwrap();
@@ -339,5 +375,24 @@ mod tests {
         for next in [Failover::RetrySame, Failover::NextModel, Failover::GiveUp] {
             assert_eq!(moved.after(next, made(), at(100)), None);
         }
+    }
+
+    #[test]
+    fn another_endpoint_of_the_model_is_asked_at_once_and_needs_no_admission() {
+        let made = || AttemptLog::default().with_attempt("model-0", 429, Duration::from_millis(7));
+        let rest = vec![sibling("azure-us", 1), sibling("azure-us", 1), target(FALLBACK, "b-us")];
+        let first = Ticket { rest, ..ticket() };
+        for failover in [Failover::RetrySame, Failover::NextEndpoint] {
+            let next = first.after(failover, made(), at(100)).unwrap();
+            let found = (next.target.cluster.as_str(), next.due, next.rest.len());
+            assert_eq!(found, ("azure-us", None, 2), "{failover:?}");
+            assert_eq!(next.limit_status, first.limit_status, "{failover:?}");
+            let retry = next.after(Failover::RetrySame, made(), at(200)).unwrap();
+            assert_eq!((retry.target.cluster.as_str(), retry.due), ("azure-us", Some(at(700))));
+            let moved = next.after(Failover::NextEndpoint, made(), at(200)).unwrap();
+            assert_eq!((moved.target.cluster.as_str(), moved.due), ("b-us", None));
+        }
+        let refused = first.after(Failover::NextModel, made(), at(100)).unwrap();
+        assert_eq!(refused.target.cluster, "b-us");
     }
 }

@@ -84,7 +84,7 @@ impl Kind {
         match self {
             Good | BadRequest => Failover::GiveUp,
             Empty | Overloaded | Garbage | Unreachable => Failover::RetrySame,
-            RateLimited | Unauthorized | Silent | Ejected | Overflow => Failover::NextModel,
+            RateLimited | Unauthorized | Silent | Ejected | Overflow => Failover::NextEndpoint,
         }
     }
 
@@ -335,7 +335,7 @@ fn expected(lane: Lane, models: &[&str], kinds: &[Kind]) -> Option<Story> {
         let next = match kind.next() {
             Failover::GiveUp => None,
             Failover::RetrySame => rest.map(|(next, _)| next).next(),
-            Failover::NextModel => {
+            Failover::NextEndpoint | Failover::NextModel => {
                 rest.filter(|(_, other)| **other != model).map(|(next, _)| next).next()
             }
         };

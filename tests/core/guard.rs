@@ -8,8 +8,8 @@ use std::{cell::RefCell, rc::Rc};
 use attache::{
     config::Config,
     gateway::{
-        Ejections, Exchange, Gateway, Input, Output, RequestBody, RequestHead,
-        guard_call::GuardCall, plan::PlanIndex,
+        Exchange, Gateway, Input, Output, RequestBody, RequestHead, guard_call::GuardCall,
+        plan::PlanIndex,
     },
     http_call::CallResult,
     metrics::{MetricHost, MetricKind, Metrics, TelemetryEvent},
@@ -51,12 +51,7 @@ pub fn gateway(settings: Value) -> Rc<Gateway> {
     guard.as_object_mut().unwrap().extend(settings.as_object().unwrap().clone());
     document["guard"] = guard;
     let config = Config::parse(&document).unwrap_or_else(|mistakes| panic!("{mistakes:?}"));
-    Rc::new(Gateway {
-        config: Rc::new(config),
-        region: Us,
-        store: Rc::new(play::Table::default()),
-        ejections: Ejections::default(),
-    })
+    Rc::new(Gateway::new(Rc::new(config), Us, Rc::new(play::Table::default())))
 }
 
 fn begin(gateway: &Rc<Gateway>, head: RequestHead, body: &Value) -> (Exchange, Output) {

@@ -179,7 +179,7 @@ fn a_model_that_may_not_be_asked_is_passed_over_in_both_lanes() {
         exhaust(&gateway, "qwen3-32b");
         let ticket = ticket(ask(&gateway, &with_fallback(stream), 1_000).1);
         assert_eq!(
-            (ticket.target.variant, ticket.target.model.as_str()),
+            (ticket.target.route.variant, ticket.target.model.as_str()),
             (RequestVariant::fallback(1), "kimi-k2.5")
         );
         assert_eq!(ticket.attempt_log.to_string(), "gpt-4.1=429/0ms qwen3-32B=429/0ms");
@@ -262,7 +262,7 @@ fn a_model_that_is_named_twice_counts_once() {
         } else {
             ticket(play::respond(&mut exchange, 503, b"{}", later(1)))
         };
-        assert_eq!(second.target.variant, RequestVariant::fallback(0));
+        assert_eq!(second.target.route.variant, RequestVariant::fallback(0));
         let slot = gateway.store.get("requests/frugal/gpt-4.1").unwrap().0;
         assert_eq!(slot[8..], [0, 0, 0, if stream { 2 } else { 1 }]);
     }
@@ -377,7 +377,7 @@ fn a_service_is_asked_about_each_fallback_too() {
     assert!(is_about(&output, "qwen3-32B"));
     let output =
         exchange.on(Input::RateLimitAnswered(RateLimitResponse::parse(ADMITTED)), || later(0));
-    assert_eq!(ticket(output).target.variant, RequestVariant::fallback(0));
+    assert_eq!(ticket(output).target.route.variant, RequestVariant::fallback(0));
     let output = play::respond(&mut exchange, 429, b"{}", later(1));
     assert!(is_about(&output, "kimi-k2.5"));
     // The error of the attempt that was made is the best there is.

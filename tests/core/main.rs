@@ -7,6 +7,7 @@ mod configuration;
 #[cfg(not(target_family = "wasm"))]
 mod documents;
 mod embeddings;
+mod endpoints;
 mod exchange;
 mod golden;
 mod guard;

@@ -120,7 +120,7 @@ fn a_fallback_overrides_the_fields_of_the_original() {
     let variant = RequestVariant::fallback(0);
     let (model, cluster) = ("claude-sonnet-4-6".to_owned(), "anthropic-us".to_owned());
     let site = play::site(&gateway, &cluster);
-    let target = AttemptTarget { variant, model, cluster };
+    let target = AttemptTarget { route: variant.into(), model, cluster };
     let ticket = Ticket { target, ..ticket };
     let (_, outgoing) = Attempt::new(&site, ticket, &body, play::sent()).unwrap();
     let sent: Value = serde_json::from_slice(&outgoing.body).unwrap();

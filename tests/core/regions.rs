@@ -7,7 +7,7 @@ use attache::{
     chat::request,
     config::Config,
     gateway::{
-        Ejections, Exchange, Gateway, Input, RequestHead,
+        Exchange, Gateway, Input, RequestHead,
         plan::{Plan, PlanIndex},
     },
     inlet::Inlet,
@@ -26,7 +26,13 @@ fn sample() -> Rc<Config> {
 fn clusters(gateway: &Gateway, body: &Value) -> Option<Vec<String>> {
     let body = body.to_string();
     let exchange = DraftContext { request_id: play::REQUEST_ID, inlet: Inlet::Chat };
-    let plan = Plan::new(gateway, "demo", exchange, request::parameters(body.as_bytes()).unwrap());
+    let plan = Plan::new(
+        gateway,
+        "demo",
+        exchange,
+        request::parameters(body.as_bytes()).unwrap(),
+        play::sent(),
+    );
     let (plan, _) = plan.ok()?;
     let places = (0..=plan.max_retries()).map(PlanIndex::new);
     let planned = places.map(|index| plan.get(index).unwrap());
@@ -48,12 +54,8 @@ fn no_model_and_no_chain_of_fallbacks_leads_out_of_the_region() {
     let models: Vec<&str> = config.models.keys().map(String::as_str).collect();
     let mut planned = [0, 0];
     for home in [Us, Eu] {
-        let gateway = Gateway {
-            config: Rc::clone(&config),
-            region: home,
-            store: Rc::new(play::Table::default()),
-            ejections: Ejections::default(),
-        };
+        let store = Rc::new(play::Table::default());
+        let gateway = Gateway::new(Rc::clone(&config), home, store);
         for first in &models {
             for second in &models {
                 let chain = json!([{"model": second}, {"model": first, "model_region": "global"}]);
@@ -88,12 +90,8 @@ fn no_model_and_no_chain_of_fallbacks_leads_out_of_the_region() {
 fn an_operators_own_fallbacks_stay_in_the_region_too() {
     let config = sample();
     for home in [Us, Eu] {
-        let gateway = Gateway {
-            config: Rc::clone(&config),
-            region: home,
-            store: Rc::new(play::Table::default()),
-            ejections: Ejections::default(),
-        };
+        let store = Rc::new(play::Table::default());
+        let gateway = Gateway::new(Rc::clone(&config), home, store);
         for model in config.models.keys() {
             let body = json!({"model": model, "prompt": "x"});
             for cluster in clusters(&gateway, &body).into_iter().flatten() {

@@ -140,7 +140,8 @@ fn a_fallback_overrides_the_fields_of_the_original() {
     };
     let (model, cluster) = ("gpt-5".to_owned(), "openai-us".to_owned());
     let site = play::site(&gateway, &cluster);
-    let target = AttemptTarget { variant: RequestVariant::fallback(0), model, cluster };
+    let route = RequestVariant::fallback(0).into();
+    let target = AttemptTarget { route, model, cluster };
     let ticket = Ticket { target, ..ticket };
     let (mut attempt, outgoing) = Attempt::new(&site, ticket, &body, play::sent()).unwrap();
     let sent: Value = serde_json::from_slice(&outgoing.body).unwrap();

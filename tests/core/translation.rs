@@ -3,11 +3,7 @@
 
 use std::rc::Rc;
 
-use attache::{
-    config::Config,
-    gateway::{Ejections, Gateway},
-    region::Region::Us,
-};
+use attache::{config::Config, gateway::Gateway, region::Region::Us};
 use serde_json::{Value, json};
 use testkit::play::{self, Got, Table, assert_error_shape, keys};
 
@@ -19,12 +15,7 @@ fn gateway() -> Rc<Gateway> {
     let text = include_str!("../envoy/gateway.yaml");
     let document: Value = serde_saphyr::from_str_with_options(text, options).unwrap();
     let config = Rc::new(Config::parse(&document).unwrap());
-    Rc::new(Gateway {
-        config,
-        region: Us,
-        store: Rc::new(Table::default()),
-        ejections: Ejections::default(),
-    })
+    Rc::new(Gateway::new(config, Us, Rc::new(Table::default())))
 }
 
 /// The answer that a client gets.

@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use attache::{
     config::Config,
-    gateway::{Ejections, Gateway, Output},
+    gateway::{Gateway, Output},
     region::Region::Us,
 };
 use serde_json::{Value, json};
@@ -516,12 +516,7 @@ fn strict_parameters_refuse_what_would_be_dropped() {
     let mut document: Value = serde_json::from_str(include_str!("../golden/gateway.json")).unwrap();
     document["strict_parameters"] = json!(true);
     let config = Rc::new(Config::parse(&document).unwrap());
-    let gateway = Rc::new(Gateway {
-        config,
-        region: Us,
-        store: Rc::new(play::Table::default()),
-        ejections: Ejections::default(),
-    });
+    let gateway = Rc::new(Gateway::new(config, Us, Rc::new(play::Table::default())));
     let cases = [
         (json!({"temperature": 0.5, "seed": 1, "call": null}), vec![]),
         (

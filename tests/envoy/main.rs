@@ -15,6 +15,7 @@ mod cloud;
 mod configuration;
 mod custom;
 mod embeddings;
+mod endpoints;
 mod failures;
 mod guard;
 mod headers;

@@ -3,6 +3,7 @@
 //! The templates in `envoy/templates` are written in Envoy's own language. This module computes the
 //! values that they refer to.
 
+mod cloud_auth;
 mod clusters;
 pub mod envoy_gateway;
 mod handoff;
@@ -28,7 +29,9 @@ use std::{
 };
 
 use attache::{
-    config::{BaseUrl, Config, Deadlines, Listener, TranscriptKey, rate_limit::RateLimitService},
+    config::{
+        BaseUrl, Config, Deadlines, Listener, PoolKey, TranscriptKey, rate_limit::RateLimitService,
+    },
     http_call::MAX_ANSWER,
     network,
     plugin_config::Role,
@@ -145,7 +148,7 @@ struct EnvoyView<'c> {
     limiter: Option<LimiterView>,
     #[serde(flatten)]
     telemetry: TelemetryView<'c>,
-    clusters: Vec<ClusterView<'c>>,
+    clusters: Vec<ClusterView>,
 }
 
 #[derive(Serialize)]
@@ -161,8 +164,8 @@ struct NetworkView {
 }
 
 #[derive(Serialize)]
-struct SecretView<'c> {
-    provider: &'c str,
+struct SecretView {
+    name: String,
     file: PathBuf,
 }
 
@@ -236,9 +239,10 @@ pub fn render(
     let view = Value::from(Serde(EnvoyView::new(config, playground.as_ref(), options)?));
     let (mut files, fill) = (Vec::new(), |name: &str| templates.fill(name, view.clone()));
     let mut add = |phase, path: String, text| files.push(RenderedFile { path, text, phase });
-    for (provider, file) in key_files(config, options) {
-        let view = Value::from(Serde(SecretView { provider, file }));
-        add(Targets, format!("secrets/{provider}.yaml"), templates.fill("secret.yaml", view)?);
+    for (name, file) in key_files(config, options) {
+        let path = format!("secrets/{name}.yaml");
+        let view = Value::from(Serde(SecretView { name, file }));
+        add(Targets, path, templates.fill("secret.yaml", view)?);
     }
     let filter = |role, configuration: Document| {
         let (configuration, module) = (configuration.to_string(), options.module.as_path());
@@ -347,13 +351,26 @@ fn classes(config: &Config, options: &RenderOptions) -> Vec<DeadlineProfileView>
 }
 
 /// Returns the key files of providers and other services, each with its secret's name.
-pub fn key_files<'c>(config: &'c Config, options: &RenderOptions) -> Vec<(&'c str, PathBuf)> {
-    let of_providers = config.providers.iter();
-    let of_providers =
-        of_providers.filter_map(|(name, own)| Some((name.as_str(), own.secret_file()?)));
-    let of_services = config.services().filter_map(|own| Some((own.cluster, own.key_file?)));
+pub fn key_files(config: &Config, options: &RenderOptions) -> Vec<(String, PathBuf)> {
+    let of_providers = config.providers.iter().flat_map(|(name, own)| {
+        own.pool().zip(own.secret_files()).map(move |(key, file)| (secret_name(name, key), file))
+    });
+    let of_services =
+        config.services().filter_map(|own| Some((own.cluster.to_owned(), own.key_file?)));
     let files = of_providers.chain(of_services);
     files.map(|(name, file)| (name, options.base.join(file))).collect()
+}
+
+impl RenderOptions {
+    /// Returns the directory of a file that the configuration names.
+    fn directory_of(&self, file: &str) -> PathBuf {
+        self.base.join(file).parent().unwrap_or(Path::new("/")).to_owned()
+    }
+}
+
+/// Returns the name of the secret with a provider's key.
+fn secret_name(provider: &str, key: PoolKey) -> String {
+    [provider, &*key.suffix()].concat()
 }
 
 const TEMPLATES: [(&str, &str); 8] = [

@@ -102,6 +102,10 @@ fn value(value_type: ValueType) -> Map<String, Value> {
         }
         ValueType::List(item) => json!({"type": "array", "items": value(*item)}),
         ValueType::Object(table) => json!({"$ref": reference(table)}),
+        ValueType::OneOrMore(table) => {
+            let one = json!({"$ref": reference(table)});
+            json!({"anyOf": [one, {"type": "array", "items": one, "minItems": 1}]})
+        }
         ValueType::Entries(table) => json!({
             "type": "object",
             "propertyNames": {"pattern": NAME},

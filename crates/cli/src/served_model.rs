@@ -40,8 +40,7 @@ impl ServedModel {
         let mut entry = Map::new();
         let endpoint = json!({"provider": self.provider, "upstream_model": self.upstream_model});
         entry.insert("regions".to_owned(), json!({self.region: endpoint}));
-        let mut names = self.base_model.iter().chain([&self.upstream_model]);
-        let found = names.find_map(|name| catalogue.find(name));
+        let found = self.found_in(catalogue);
         match found {
             Some((own, _)) if own == name => {}
             Some((_, fields)) => entry.extend(fields.clone()),
@@ -51,6 +50,23 @@ impl ServedModel {
             }
         }
         (entry, if found.is_some() { FieldOrigin::Catalogue } else { FieldOrigin::Assumed })
+    }
+}
+
+impl ServedModel {
+    /// Whether both are the same model, in the catalogue or in the APIs of their providers.
+    pub(crate) fn is_same_model(&self, other: &Self, catalogue: &Catalogue) -> bool {
+        let names = [self, other].map(|own| own.found_in(catalogue).map(|(name, _)| name));
+        match names {
+            [None, None] => self.upstream_model == other.upstream_model,
+            [own, of_other] => own == of_other,
+        }
+    }
+
+    /// Returns the name and the fields of the model in the catalogue.
+    fn found_in<'c>(&self, catalogue: &'c Catalogue) -> Option<(&'c str, &'c Map<String, Value>)> {
+        let mut names = self.base_model.iter().chain([&self.upstream_model]);
+        names.find_map(|name| catalogue.find(name))
     }
 }
 

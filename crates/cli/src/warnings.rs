@@ -17,13 +17,17 @@ pub(crate) fn warnings(config: &Config, base: &Path) -> Vec<String> {
 
 /// Returns the key files, each with the path of its field.
 fn key_files(config: &Config) -> Vec<(String, &String)> {
-    let of_providers = config.providers.iter();
-    let mut files: Vec<(String, &String)> = of_providers
-        .filter_map(|(name, own)| {
-            let field = own.auth.as_ref().map_or("key_file", |_| "auth.azure.client_secret_file");
-            Some((format!("providers.{name}.{field}"), own.secret_file()?))
-        })
-        .collect();
+    let mut files: Vec<(String, &String)> = Vec::new();
+    for (name, own) in &config.providers {
+        for (index, file) in own.secret_files().iter().enumerate() {
+            let field = match own.key_files.len() {
+                0 => "auth.azure.client_secret_file".to_owned(),
+                1 => "key_file".to_owned(),
+                _ => format!("key_files[{index}]"),
+            };
+            files.push((format!("providers.{name}.{field}"), file));
+        }
+    }
     let of_services = config.services();
     files.extend(
         of_services.filter_map(|own| Some((format!("{}.key_file", own.name), own.key_file?))),

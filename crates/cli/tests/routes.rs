@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 /// Returns a ticket in which every field has a value.
 fn ticket(lane: Lane, deadlines: &Deadlines, cluster: &str) -> Ticket {
     let target = |variant: RequestVariant, cluster: &str| AttemptTarget {
-        variant,
+        route: variant.into(),
         model: "qwen/qwen3-32B".to_owned(),
         cluster: cluster.to_owned(),
     };

@@ -11,11 +11,11 @@ use std::{
 
 use attache::{
     api_schema::{origin::ResponseHead, translation::TranslatedRequest},
-    attempt::{Attempt, ProviderCluster, Step},
+    attempt::{Attempt, ProviderCluster, ProviderClusters, Step},
     config::Config,
     event_stream::AWS_EVENT_STREAM,
     failover::envoy::SERVICE_TIME,
-    gateway::{Ejections, Exchange, Gateway, Input, Output, RequestHead as ClientHead},
+    gateway::{Exchange, Gateway, Input, Output, RequestHead as ClientHead},
     handoff::ticket::Ticket,
     http_call::CallResult,
     quota::{CasConflict, SharedStore},
@@ -49,12 +49,7 @@ pub fn config() -> Config {
 
 /// The test gateway in a region.
 pub fn gateway(region: Region) -> Rc<Gateway> {
-    Rc::new(Gateway {
-        config: Rc::new(config()),
-        region,
-        store: Rc::new(Table::default()),
-        ejections: Ejections::default(),
-    })
+    Rc::new(Gateway::new(Rc::new(config()), region, Rc::new(Table::default())))
 }
 
 /// A chat request of an account that may call.
@@ -153,10 +148,8 @@ pub fn called(status: u16, body: &[u8]) -> CallResult {
 
 /// The provider role of a cluster.
 pub fn site(gateway: &Rc<Gateway>, cluster: &str) -> Rc<ProviderCluster> {
-    let (provider, region) = cluster.rsplit_once('-').unwrap();
-    let region = Region::ALL.into_iter().find(|own| own.name() == region).unwrap();
-    let (config, store) = (Rc::clone(&gateway.config), Rc::clone(&gateway.store));
-    Rc::new(ProviderCluster { config, provider: provider.to_owned(), region, store })
+    let clusters = ProviderClusters::new(&gateway.config, &gateway.store);
+    Rc::clone(clusters.get(cluster).unwrap())
 }
 
 /// Everything the client gets of an answer.

@@ -32,6 +32,7 @@ fn cluster(provider: &str) -> Rc<ProviderCluster> {
     Rc::new(ProviderCluster {
         config,
         provider: provider.to_owned(),
+        key: crate::config::PoolKey::FIRST,
         region: Region::Us,
         store: Rc::new(crate::quota::NullStore),
     })

@@ -73,6 +73,7 @@ fn cluster(region: Region) -> Rc<ProviderCluster> {
     Rc::new(ProviderCluster {
         config: Rc::new(config.unwrap()),
         provider: "google".into(),
+        key: crate::config::PoolKey::FIRST,
         region,
         store: Rc::new(crate::quota::NullStore),
     })

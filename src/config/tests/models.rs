@@ -47,7 +47,7 @@ fn every_field_of_a_model_is_checked() {
 /models/gpt-4.1/list_price = {"input": 1.25, "output": 10}
 /models/gpt-4.1/prices = 1
   models.gpt-4.1.prices: unknown key, allowed: `kind`, `name`, `description`, `creator`, `regions`,
-    `context_length`, `max_output_tokens`, `min_output_tokens`, `input`, `supported_parameters`,
+    `hash_on`, `context_length`, `max_output_tokens`, `min_output_tokens`, `input`, `supported_parameters`,
     `tool_choices`, `response_formats`, `response_format_emulation`, `reasoning_efforts`,
     `default_reasoning_effort`, `thinking`, `prefill`, `effort_with_tools`, `custom_tools`,
     `sampling`, `max_temperature`, `deadlines`, `fallbacks`, `hedge`, `price`, `list_price`,

@@ -77,7 +77,7 @@ fn every_field_of_a_provider_is_checked() {
   providers.openai.quirks: found a list, allowed: nothing, it is for `api_schema: anthropic` only
 /providers/openai/api_key = "sk-1"
   providers.openai.api_key: unknown key, allowed: `api_schema`, `allow_private`, `base_url`,
-    `key_file`, `key_header`, `auth`, `quirks`, `forward_unknown`, `circuit_breakers`,
+    `key_file`, `key_files`, `key_header`, `auth`, `quirks`, `forward_unknown`, `circuit_breakers`,
     `outlier_detection`
 /providers/openai/circuit_breakers = {"max_requests": 0, "max_retries": 3}
   providers.openai.circuit_breakers.max_requests: found `0`, allowed: a whole number from 1 to

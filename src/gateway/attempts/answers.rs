@@ -7,7 +7,7 @@ use super::{Attempts, LogEntry, WakeUpReason};
 use crate::{
     api_schema::{origin::ResponseHead, translation::TranslatedRequest},
     attempt::{Attempt, AttemptDraft, Step, response_head},
-    chat::{attempt_log::AttemptLog, error::Error, request_variant::RequestVariant},
+    chat::{attempt_log::AttemptLog, error::Error},
     failover::{AttemptReason, Failure, envoy::Cause},
     gateway::{Caller, Gateway, Output, plan::PlanIndex},
     handoff::{
@@ -81,8 +81,9 @@ impl Attempts {
 
     /// Returns `true` if the provider of an attempt has failed too often.
     fn is_ejected(&self, index: PlanIndex, now: Timestamp) -> bool {
-        let cluster = self.plan.get(index).map(|planned| planned.cluster.as_str());
-        cluster.is_some_and(|cluster| self.caller.gateway.ejections.is_ejected(cluster, now))
+        let ejections = &self.caller.gateway.ejections;
+        let planned = self.plan.get(index);
+        planned.is_some_and(|planned| ejections.end(planned.first_cluster(), now).is_some())
     }
 
     /// Takes in the status that a provider's response comes to. Envoy may have seen another.
@@ -91,9 +92,9 @@ impl Attempts {
         let Gateway { config, ejections, .. } = &*self.caller.gateway;
         match config.providers.get(&planned.provider) {
             Some(provider) if status >= 500 => {
-                ejections.on_failure(&planned.cluster, provider.outlier_detection, now);
+                ejections.on_failure(planned.first_cluster(), provider.outlier_detection, now);
             }
-            _ => ejections.on_success(&planned.cluster),
+            _ => ejections.on_success(planned.first_cluster()),
         }
     }
 
@@ -103,12 +104,12 @@ impl Attempts {
         let (gateway, region) = (&self.caller.gateway, planned.region);
         let profile = planned.deadline_profile();
         let ticket = self.ticket(Lane::Answer, planned.target(), Vec::new(), profile);
-        let is_own = planned.variant == RequestVariant::OWN;
+        let is_drafted = planned.route == self.plan.primary.route;
         let attempted = TelemetryEvent::Attempted { gateway: gateway.region, reached: region };
-        let draft = match self.draft.take().filter(|_| is_own) {
+        let draft = match self.draft.take_if(|_| is_drafted) {
             Some(draft) => draft?,
             None => {
-                let cluster = gateway.cluster(&planned.provider, region);
+                let cluster = gateway.cluster(&planned.provider, region, planned.key);
                 AttemptDraft::read(&cluster, &ticket, &self.body)?
             }
         };

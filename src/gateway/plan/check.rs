@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::value::RawValue;
 
-use super::{Plan, PlannedAttempt};
+use super::{MAX_ATTEMPTS_PER_MODEL, Plan, PlannedAttempt};
 use crate::{
     api_schema::{self, PreparedRequest},
     attempt::{AttemptDraft, DraftContext},
@@ -16,10 +16,12 @@ use crate::{
         request_variant::RequestVariant,
     },
     config::{ModelKind, Target, limits::Rate},
+    failover::{AttemptRoute, EndpointIndex},
     fallbacks::{FallbackConfig, FallbackSource, Fallbacks},
     gateway::Gateway,
     handoff::ticket::Lane,
     region::Region,
+    time::Timestamp,
 };
 
 impl Plan {
@@ -30,18 +32,19 @@ impl Plan {
         account: &str,
         exchange: DraftContext<'_>,
         parameters: Parameters<'_>,
+        now: Timestamp,
     ) -> Result<(Self, Option<FirstDraft>), Vec<Mistake>> {
         let (request, mut mistakes) = Request::check(parameters);
-        let context = PlanContext { gateway, account };
-        let primary = plan_attempt(&context, &request, RequestVariant::OWN, &mut mistakes);
+        let context = PlanContext { gateway, account, now };
+        let own = plan_model(&context, &request, RequestVariant::OWN, &mut mistakes);
         let config = FallbackConfig::from_request(&request.parameters);
         let config = config.unwrap_or_else(|mistake| {
             mistakes.push(mistake);
             FallbackConfig::default()
         });
         let fallbacks = plan_fallbacks(&context, &request, &mut mistakes);
-        let Some(CheckedAttempt { planned: mut primary, target, prepared }) =
-            primary.filter(|_| mistakes.is_empty())
+        let Some(CheckedModel { primary: mut planned, siblings, target, prepared }) =
+            own.filter(|_| mistakes.is_empty())
         else {
             return Err(mistakes);
         };
@@ -50,25 +53,28 @@ impl Plan {
         // The body of a request with a transcript is not complete yet.
         let is_drafted = !is_stream && !request.parameters.has(Parameter::TranscriptId);
         let draft = is_drafted.then(|| {
-            let cluster = gateway.cluster(&primary.provider, primary.region);
+            let cluster = gateway.cluster(&planned.provider, planned.region, planned.key);
             AttemptDraft::new(&cluster, &request, target, &prepared, exchange)
         });
         let hedge = config.hedge_ms.map(u64::from).map(Duration::from_millis);
-        let PlannedFallbacks { mut attempts, default_depth } = fallbacks;
+        let PlannedFallbacks { models, default_depth } = fallbacks;
         let depth = config.depth.map_or(default_depth, usize::from);
-        // Another model would count tokens otherwise.
+        // Another model would count tokens otherwise, and another endpoint may not count at all.
         let is_single = request.fail_fast || counts_tokens;
-        attempts.truncate(if is_single { 0 } else { depth });
-        let total = &mut primary.deadlines.total;
+        let (depth, siblings) = if is_single { (0, Vec::new()) } else { (depth, siblings) };
+        let total = &mut planned.deadlines.total;
         *total = request.max_timeout.map_or(*total, |own| own.min(*total));
         let plan = Self {
             lane: if is_stream { Lane::Stream } else { Lane::Answer },
-            hedge: hedge.or(primary.hedge).filter(|hedge| !hedge.is_zero()),
+            hedge: hedge.or(planned.hedge).filter(|hedge| !hedge.is_zero()),
             max_timeout: request.max_timeout,
-            shown_model: gateway.config.shown_name(&primary.model, &request.model).to_owned(),
-            retry: config.retry.unwrap_or(true) && !request.fail_fast,
-            fallbacks: attempts,
-            primary,
+            shown_model: gateway.config.shown_name(&planned.model, &request.model).to_owned(),
+            retry: config.retry.unwrap_or(true)
+                && !request.fail_fast
+                && siblings.len() + 1 < MAX_ATTEMPTS_PER_MODEL,
+            siblings,
+            fallbacks: models.into_iter().take(depth).flatten().collect(),
+            primary: planned,
         };
         Ok((plan, draft))
     }
@@ -77,28 +83,32 @@ impl Plan {
 /// Draft of the first attempt, or the error of its translation.
 pub type FirstDraft = Result<AttemptDraft, Error>;
 
-/// Caller of a request, and the gateway.
-struct PlanContext<'g> {
-    gateway: &'g Gateway,
-    account: &'g str,
+/// Caller of a request, the gateway, and the time.
+pub(super) struct PlanContext<'g> {
+    pub(super) gateway: &'g Gateway,
+    pub(super) account: &'g str,
+    pub(super) now: Timestamp,
 }
 
-/// Attempt whose request is checked.
-struct CheckedAttempt<'c> {
-    planned: PlannedAttempt,
+/// Attempts for one model, whose request is checked.
+struct CheckedModel<'c> {
+    primary: PlannedAttempt,
+    /// Attempts at other endpoints of the model.
+    siblings: Vec<PlannedAttempt>,
+    /// Target of the first attempt.
     target: Target<'c>,
-    /// Request, fitted to the target.
+    /// Request, fitted to that target.
     prepared: PreparedRequest<'c>,
 }
 
-/// Plans the attempt for one request. `None` comes with a mistake.
-fn plan_attempt<'c>(
+/// Plans the attempts for one request and its model. `None` comes with a mistake.
+fn plan_model<'c>(
     context: &PlanContext<'c>,
     request: &'c Request<'c>,
     variant: RequestVariant,
     mistakes: &mut Vec<Mistake>,
-) -> Option<CheckedAttempt<'c>> {
-    let PlanContext { gateway, account } = context;
+) -> Option<CheckedModel<'c>> {
+    let PlanContext { gateway, account, .. } = context;
     if request.model.is_empty() {
         return None;
     }
@@ -117,18 +127,54 @@ fn plan_attempt<'c>(
         mistakes.push(Mistake::new(MistakeKind::Invalid, "model", &problem));
         return None;
     }
-    let prepared = check_fit(gateway, request, &target, mistakes);
-    let planned = PlannedAttempt {
-        variant,
-        model: target.name.to_owned(),
-        provider: target.endpoint.provider.clone(),
-        region,
-        cluster: target.cluster(),
-        deadlines: target.model.deadlines,
-        deadline_profile: target.model.deadline_profile.clone(),
-        hedge: target.model.hedge,
-    };
-    Some(CheckedAttempt { planned, target, prepared })
+    let order = context.endpoint_order(&target, request, variant);
+    plan_endpoints(gateway, request, target, variant, &order, mistakes)
+}
+
+/// Plans the attempts at the endpoints of a model in this order, without those that the request does
+/// not fit. If the request fits none, the mistakes are those of the first.
+fn plan_endpoints<'c>(
+    gateway: &'c Gateway,
+    request: &'c Request<'c>,
+    listed_first: Target<'c>,
+    variant: RequestVariant,
+    order: &[EndpointIndex],
+    mistakes: &mut Vec<Mistake>,
+) -> Option<CheckedModel<'c>> {
+    let (mut planned, mut refused) = (None::<CheckedModel<'c>>, None);
+    for endpoint in order {
+        let Target { name, region, .. } = listed_first;
+        let target = match *endpoint {
+            EndpointIndex::FIRST => Some(listed_first),
+            other => gateway.config.target_at(name, region, other),
+        };
+        let Some(target) = target else { continue };
+        let route = AttemptRoute { variant, endpoint: *endpoint };
+        let mut found = Vec::new();
+        match &mut planned {
+            Some(first) if first.siblings.len() + 1 == MAX_ATTEMPTS_PER_MODEL => break,
+            // The request fits the endpoints of a provider alike.
+            Some(first) if first.target.endpoint.has_same_api(target.endpoint) => {
+                first.siblings.push(PlannedAttempt::new(route, &target));
+            }
+            Some(first) => {
+                check_fit(gateway, request, &target, &mut found);
+                let sibling = found.is_empty().then(|| PlannedAttempt::new(route, &target));
+                first.siblings.extend(sibling);
+            }
+            None => {
+                let prepared = check_fit(gateway, request, &target, &mut found);
+                let primary = PlannedAttempt::new(route, &target);
+                let first = CheckedModel { primary, siblings: Vec::new(), target, prepared };
+                planned = found.is_empty().then_some(first);
+                refused = refused.or(Some(found));
+            }
+        }
+    }
+    if planned.is_none() {
+        mistakes.extend(refused.into_iter().flatten());
+    }
+    planned
 }
 
 /// Returns the problem of a request that models of a kind do not serve.
@@ -200,8 +246,9 @@ fn requested_region(
 /// Attempts for the fallbacks of a request.
 #[derive(Default)]
 struct PlannedFallbacks {
-    attempts: Vec<PlannedAttempt>,
-    /// Number of them that are made if the request has no `depth`.
+    /// Attempts of each fallback's model.
+    models: Vec<Vec<PlannedAttempt>>,
+    /// Number of models that are asked if the request has no `depth`.
     default_depth: usize,
 }
 
@@ -221,7 +268,7 @@ fn plan_fallbacks(
             }
         };
     let known = if fallbacks.count() > 0 { mistakes.clone() } else { Vec::new() };
-    let mut attempts = Vec::new();
+    let mut models = Vec::new();
     for index in 0..fallbacks.count() {
         let (fallback, wrong) = plan_fallback(context, request, &fallbacks, index);
         match fallbacks.source {
@@ -230,11 +277,11 @@ fn plan_fallbacks(
             FallbackSource::Operator if !wrong.is_empty() => continue,
             FallbackSource::Operator => {}
         }
-        attempts.extend(fallback);
+        models.extend(fallback);
     }
     // An operator names only as many as may be used.
-    let default_depth = if fallbacks.source == FallbackSource::Client { 1 } else { attempts.len() };
-    PlannedFallbacks { attempts, default_depth }
+    let default_depth = if fallbacks.source == FallbackSource::Client { 1 } else { models.len() };
+    PlannedFallbacks { models, default_depth }
 }
 
 /// Adds the mistakes of a fallback, without those that the request itself has.
@@ -257,7 +304,7 @@ fn plan_fallback<'a>(
     request: &Request<'a>,
     fallbacks: &Fallbacks<'a>,
     index: usize,
-) -> (Option<PlannedAttempt>, Vec<Mistake>) {
+) -> (Option<Vec<PlannedAttempt>>, Vec<Mistake>) {
     let merged = match fallbacks.merged(&request.parameters, index) {
         Ok(merged) => merged,
         Err(mistake) => return (None, vec![mistake]),
@@ -267,8 +314,12 @@ fn plan_fallback<'a>(
         let problem = "transcript_id must be that of the request";
         mistakes.push(Mistake::new(MistakeKind::Invalid, "transcript_id", problem));
     }
-    let checked = plan_attempt(context, &merged, RequestVariant::fallback(index), &mut mistakes);
-    (checked.map(|checked| checked.planned), mistakes)
+    let checked = plan_model(context, &merged, RequestVariant::fallback(index), &mut mistakes);
+    let attempts = checked.map(|checked| {
+        let CheckedModel { primary, siblings, .. } = checked;
+        [primary].into_iter().chain(siblings).collect()
+    });
+    (attempts, mistakes)
 }
 
 /// Returns the value of `transcript_id` as it was sent. One transcript is fetched for all attempts.

@@ -94,7 +94,7 @@ fn visit(
         let pointer = format!("{pointer}/{}", field.key);
         let value = document.pointer(&pointer);
         match field.value_type {
-            ValueType::Object(nested) if value.is_some() => {
+            ValueType::Object(nested) | ValueType::OneOrMore(nested) if value.is_some() => {
                 visit(nested, &pointer, document, found);
             }
             ValueType::Entries(nested) | ValueType::ByModel(nested) => {

@@ -86,6 +86,7 @@ fn type_name(value_type: ValueType) -> String {
         ValueType::List(ValueType::Name(of)) => format!("list of names in `{of}`"),
         ValueType::List(item) => format!("list of {}s", type_name(*item)),
         ValueType::Object(table) => format!("object, {}", link(table)),
+        ValueType::OneOrMore(table) => format!("object or list of objects, {}", link(table)),
         ValueType::Entries(table) => format!("name to {}", link(table)),
         ValueType::ByModel(table) => format!("name in `models` to {}", link(table)),
     }

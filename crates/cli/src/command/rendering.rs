@@ -101,7 +101,7 @@ impl RenderArguments {
     /// Returns an error if a provider with tokens does not exist, or sends no key.
     fn check_token_providers(&self, config: &Config) -> Result<(), String> {
         let has_key = |name: &&String| {
-            config.providers.get(*name).is_some_and(|provider| provider.key_file.is_some())
+            config.providers.get(*name).is_some_and(|provider| provider.key_files.len() == 1)
         };
         match self.objects.token_providers.iter().find(|name| !has_key(name)) {
             Some(name) => {

@@ -2,6 +2,7 @@
 //! <https://docs.litellm.ai/docs/proxy/config_settings>
 
 mod advice;
+mod endpoints;
 mod models;
 mod providers;
 mod settings;

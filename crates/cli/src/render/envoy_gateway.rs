@@ -102,9 +102,9 @@ impl ManagedGateway {
         let mut objects: BTreeMap<String, Vec<Value>> = BTreeMap::new();
         for cluster in clusters {
             let name = text_at(&cluster, "/name").to_owned();
-            let shared = SUFFIXES.iter().find_map(|suffix| name.strip_suffix(suffix));
+            let shared = shared_name(&name).to_owned();
             let patch = patch(CLUSTER, &name, json!({"op": "add", "path": "", "value": cluster}));
-            objects.entry(dns_label(shared.unwrap_or(&name))).or_default().push(patch);
+            objects.entry(dns_label(&shared)).or_default().push(patch);
         }
         objects.into_iter().map(|(name, patches)| self.patches(&name, patches)).collect()
     }
@@ -205,6 +205,13 @@ impl ManagedGateway {
 
 /// The ends of the names of a provider's clusters, besides the one without an end.
 const SUFFIXES: [&str; 2] = ["-hosts", "-direct"];
+
+/// Returns the name that all clusters of a provider in a region begin with.
+fn shared_name(cluster: &str) -> &str {
+    let name = SUFFIXES.iter().find_map(|suffix| cluster.strip_suffix(suffix)).unwrap_or(cluster);
+    let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    name.rsplit_once("-key").filter(|(_, key)| is_number(key)).map_or(name, |(front, _)| front)
+}
 
 fn patch(kind: &str, name: &str, operation: Value) -> Value {
     json!({"type": kind, "name": name, "operation": operation})

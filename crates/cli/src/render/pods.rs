@@ -4,7 +4,7 @@
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{RenderError, RenderOptions, RenderedFile, keys, playground};
+use super::{RenderError, RenderOptions, RenderedFile, keys, playground, secret_name};
 use attache::config::{Address, Config, Guard, Listener, TranscriptKey, Transcripts};
 
 /// The directory in the pods for files that are not objects: `accounts/keys.yaml`, which maps keys to
@@ -48,8 +48,11 @@ pub(super) fn config_in_pods(config: &Config, tokens: &[String]) -> Config {
     let key_file = |name: &str| format!("{POD_DIR}/secrets/{name}.key");
     for (name, provider) in &mut pods.providers {
         let is_token = tokens.contains(name);
-        let file = if is_token { format!("{TOKEN_DIR}/{name}.key") } else { key_file(name) };
-        provider.secret_file_mut().into_iter().for_each(|secret| secret.clone_from(&file));
+        let own = provider.pool().map(|key| secret_name(name, key));
+        let in_pod = own.zip(provider.secret_files_mut());
+        for (name, file) in in_pod {
+            *file = if is_token { format!("{TOKEN_DIR}/{name}.key") } else { key_file(&name) };
+        }
     }
     if let Some(Transcripts { key: TranscriptKey::File(file), .. }) = &mut pods.transcripts {
         *file = key_file(Transcripts::CLUSTER);

@@ -33,6 +33,16 @@ models: {gpt-4.1: {regions: {us: {provider: p, upstream_model: gpt-4.1}}}}
         Self { dir, document, config }
     }
 
+    /// Returns one whose provider has two keys.
+    fn with_pool() -> Self {
+        let mut rendering = Self::new();
+        let provider = rendering.document.pointer_mut("/providers/p").unwrap();
+        provider.as_object_mut().unwrap().shift_remove("key_file");
+        provider["key_files"] = serde_json::json!(["one.key", "two.key"]);
+        rendering.config = Config::parse(&rendering.document).unwrap();
+        rendering
+    }
+
     fn options(&self) -> RenderOptions {
         RenderOptions { base: self.dir.path().to_owned(), ..RenderOptions::default() }
     }
@@ -261,5 +271,49 @@ fn each_source_of_aws_credentials_is_a_chain_of_its_own() {
         let expected = chain.map(|chain| chain.replace(": ", ":"));
         assert_eq!(own.contains("custom_credential_provider_chain"), expected.is_some());
         assert_eq!(expected.map_or(2, |chain| own.matches(&chain).count()), 2, "{source}: {own}");
+    }
+}
+
+#[test]
+fn each_key_of_a_pool_has_clusters_of_its_own_over_the_same_hosts() {
+    let mut rendering = Rendering::with_pool();
+    let options = rendering.options();
+    let files = rendering.for_envoy(&options).unwrap();
+    let text = |path: &str| &files.iter().find(|file| file.path == path).unwrap().text;
+    let clusters: Document = serde_saphyr::from_str(text("clusters.yaml")).unwrap();
+    let names = clusters["resources"].as_array().unwrap().iter();
+    let names: Vec<&str> = names.map(|own| own["name"].as_str().unwrap()).collect();
+    let expected = ["nobody", "p-us-hosts", "p-us", "p-us-direct", "p-us-key2", "p-us-key2-direct"];
+    assert_eq!(names, expected);
+    for (number, key) in [("", "one.key"), ("-key2", "two.key")] {
+        assert!(text(&format!("secrets/p{number}.yaml")).contains(key));
+        let used = text("clusters.yaml").matches(&format!("secrets/p{number}.yaml")).count();
+        assert_eq!(used, 2, "one for each of the two clusters of a key");
+        let route = format!("\"p-us{number}-direct;\":");
+        assert!(text("routes-us.yaml").contains(&route), "{route}");
+    }
+    // A key that leaves the pool keeps its clusters until the next rendering.
+    let before = rendering.config.clone();
+    rendering.document["providers"]["p"]["key_files"] = serde_json::json!(["one.key"]);
+    rendering.config = Config::parse(&rendering.document).unwrap();
+    let options = RenderOptions { previous: Some(before), ..options };
+    let files = rendering.for_envoy(&options).unwrap();
+    let clusters = files.iter().find(|file| file.path == "clusters.yaml").unwrap();
+    assert!(clusters.text.contains("name: p-us-key2-direct\n"));
+}
+
+#[test]
+fn the_clusters_of_a_pool_are_in_one_object_of_kubernetes() {
+    let rendering = Rendering::with_pool();
+    let objects = rendering.envoy_gateway("/plugin.wasm", &rendering.options());
+    let patches = &objects["EnvoyPatchPolicy attache-p-us"]["spec"]["jsonPatches"];
+    assert_eq!(patches.as_array().unwrap().len(), 5, "{patches}");
+    let secrets = objects["ConfigMap attache-secrets"]["data"].as_object().unwrap();
+    assert!(secrets["p-key2.yaml"].as_str().unwrap().contains("/secrets/p-key2.key"));
+    let patches = rendering.istio_patches(Workload::Gateway, "https://example.com/plugin.wasm");
+    let added: Vec<&str> =
+        patches.iter().filter_map(|own| own["patch"]["value"]["name"].as_str()).collect();
+    for name in ["p-us-key2", "p-us-key2-direct", "attache.p-us", "attache.p-us-key2"] {
+        assert_eq!(added.iter().filter(|own| **own == name).count(), 1, "{name}: {added:?}");
     }
 }

@@ -59,6 +59,8 @@ pub enum Arguments<'a> {
 pub struct Usage {
     /// Of the request.
     pub input: usize,
+    /// Of the part of the request that was cached.
+    pub cached: usize,
     /// Of the text and the calls.
     pub output: usize,
     /// Of the thoughts.
@@ -73,6 +75,7 @@ impl<'a> Answer<'a> {
         let reasoning = Text::words(script.reasoning.clone().unwrap_or_default());
         let usage = Usage {
             input: asked.conversation.words,
+            cached: script.cached,
             output: count_words(text.whole()) + calls.len(),
             reasoning: count_words(reasoning.whole()),
         };

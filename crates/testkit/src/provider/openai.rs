@@ -220,7 +220,7 @@ impl Usage {
             prompt_tokens: usage.input,
             completion_tokens,
             total_tokens: usage.input + completion_tokens,
-            prompt_tokens_details: PromptDetails { cached_tokens: 0, audio_tokens: 0 },
+            prompt_tokens_details: PromptDetails { cached_tokens: usage.cached, audio_tokens: 0 },
             completion_tokens_details: CompletionDetails {
                 reasoning_tokens: usage.reasoning,
                 audio_tokens: 0,

@@ -44,6 +44,11 @@ pub struct Script {
     pub call: Option<ScriptedCall>,
     /// `empty`: no text and no calls, only the finish.
     pub empty: bool,
+    /// `cache=NAME`: the request begins with the prompt of that name, which is cached for its key and
+    /// model. The answer's usage counts the words that were cached before.
+    pub cache: Option<String>,
+    /// Words that were cached before: the provider's own knowledge, and no word of a script.
+    pub cached: usize,
     /// `finish=reason`, in the vendor's words.
     pub finish: Option<String>,
     /// `head-delay=MS`: how long the head waits.
@@ -177,6 +182,7 @@ impl Script {
             "reasoning" => self.reasoning = Some(spaced(value)),
             "tools" => self.calls = Some(value.parse().ok()?),
             "call" => self.call = Some(scripted_call(value)?),
+            "cache" => self.cache = Some(value.to_owned()),
             "finish" => self.finish = Some(value.to_owned()),
             "head-delay" => self.head_delay = milliseconds(value)?,
             "delay" => self.delay = milliseconds(value)?,

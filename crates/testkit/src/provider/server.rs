@@ -37,6 +37,8 @@ pub struct Server {
     pub journal: Journal,
     /// How often a request with alternatives was seen, by its id or its text.
     attempts: Mutex<HashMap<Vec<u8>, usize>>,
+    /// The words of each cached prompt, by its name with a key and a model.
+    prompts: Mutex<HashMap<String, usize>>,
     /// Tells answers apart.
     serial: AtomicU64,
 }
@@ -44,7 +46,12 @@ pub struct Server {
 impl Server {
     /// A server that remembers so many requests.
     pub fn new(journal: usize) -> Self {
-        Self { journal: Journal::new(journal), attempts: Mutex::default(), serial: 1.into() }
+        Self {
+            journal: Journal::new(journal),
+            attempts: Mutex::default(),
+            prompts: Mutex::default(),
+            serial: 1.into(),
+        }
     }
 
     /// Forgets requests and attempts.
@@ -137,13 +144,20 @@ impl Server {
             Ok(asked) => asked,
             Err(error) => return Reply::refused(schema, error.to_string()),
         };
-        let script = match self.script(head, &asked.conversation.text) {
+        let mut script = match self.script(head, &asked.conversation.text) {
             Ok(script) => script,
             Err(word) => {
                 let status = StatusCode::INTERNAL_SERVER_ERROR;
                 return Reply::plain(status, "text/plain", format!("{word}\n"));
             }
         };
+        if let Some(name) = &script.cache {
+            let key = head.headers.get("authorization").map(|key| key.as_bytes());
+            let name = format!("{} {name} {:?}", asked.model, key.map(String::from_utf8_lossy));
+            let mut prompts = self.prompts.lock().unwrap_or_else(PoisonError::into_inner);
+            let before = prompts.insert(name, asked.conversation.words).unwrap_or_default();
+            script.cached = before.min(asked.conversation.words);
+        }
         Reply::scripted(schema, &asked, &script, self.serial.fetch_add(1, Ordering::Relaxed))
     }
 

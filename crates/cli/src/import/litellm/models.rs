@@ -1,10 +1,11 @@
-//! Entries of `models`: one for each deployment.
+//! Entries of `models`: one for the deployments of a name that are the same model.
 
 use serde_json::{Map, Value, json};
 
 use super::{
     Lookup, REGION,
     advice::Remark,
+    endpoints::ImportedEndpoints,
     providers::{Assigned, ProviderEntries},
     source::{Deployment, Source},
     values::{deadlines, whole_number},
@@ -27,12 +28,11 @@ struct ImportedModel {
     /// LiteLLM's name, which several deployments may share.
     group: String,
     served: ServedModel,
+    endpoints: ImportedEndpoints,
     /// Fields that describe a model that the catalogue does not have.
     description: Map<String, Value>,
     /// Fields of an operator's decisions.
     decisions: Map<String, Value>,
-    /// Limits per minute.
-    limits: Map<String, Value>,
     /// Names of the entries that follow a failure.
     fallbacks: Vec<String>,
 }
@@ -55,12 +55,6 @@ impl ImportedModels {
         remarks: &mut Vec<Remark>,
     ) {
         let path = format!("{}.model_name", deployment.path);
-        if self.group(&deployment.group).count() > MAX_FALLBACKS {
-            let advice =
-                "left out: a model has at most two fallbacks, its further deployments included";
-            remarks.push(Remark::new(&deployment.path, advice));
-            return;
-        }
         if is_wildcard(&deployment) && !has_family(&deployment, lookup) {
             remarks
                 .push(Remark::new(path, "left out: name each model that the wildcard stands for"));
@@ -127,19 +121,32 @@ impl ImportedModels {
         lookup: &Lookup,
         remarks: &mut Vec<Remark>,
     ) {
+        let served = served(deployment, assigned);
+        let same = self.models.iter_mut().filter(|own| own.group == deployment.group);
+        let mut same = same.filter(|own| own.served.is_same_model(&served, &lookup.catalogue));
+        if let Some(own) = same.next() {
+            own.endpoints.add(served, deployment);
+            return;
+        }
+        if self.group(&deployment.group).count() > MAX_FALLBACKS {
+            let advice = "left out: a model has at most two fallbacks, other models of its name \
+                          included";
+            remarks.push(Remark::new(&deployment.path, advice));
+            return;
+        }
         let name = self.unused_name(&deployment.group);
         let first = self.group(&deployment.group).next().map(|first| first.name.clone());
         if let Some(first) = first {
             let advice = format!(
-                "became `{name}`, a fallback of `{first}`: deployments of one model do not share its \
-                 load"
+                "became `{name}`, a fallback of `{first}`: only deployments of the same model share \
+                 its load"
             );
             remarks.push(Remark::new(path, advice));
             self.add_fallbacks(&deployment.group, vec![name.clone()]);
         } else if self.add_name(&deployment.group, &name) == Naming::Refused {
             remarks.push(Remark::new(path, renamed(&name)));
         }
-        let model = imported(deployment, served(deployment, assigned));
+        let model = imported(deployment, served);
         let model = ImportedModel { name, ..model };
         let (_, origin) = model.served.entry(&model.name, &lookup.catalogue, &lookup.known);
         if origin == FieldOrigin::Assumed {
@@ -224,8 +231,9 @@ impl ImportedModels {
 
     /// Returns the limits of the models that have any.
     pub(super) fn limits(&self) -> Map<String, Value> {
-        let limited = self.models.iter().filter(|model| !model.limits.is_empty());
-        limited.map(|model| (model.name.clone(), Value::Object(model.limits.clone()))).collect()
+        let limits = self.models.iter().map(|model| (model.name.clone(), model.limits()));
+        let limited = limits.filter(|(_, limits)| !limits.is_empty());
+        limited.map(|(name, limits)| (name, Value::Object(limits))).collect()
     }
 
     /// Returns the sections `models` and `aliases`.
@@ -260,11 +268,24 @@ impl ImportedModel {
         if origin == FieldOrigin::Assumed {
             describe(&mut entry, &self.description);
         }
+        if let Some(regions) = self.endpoints.regions() {
+            entry.insert("regions".to_owned(), regions);
+        }
         entry.extend(self.decisions.clone());
         if !self.fallbacks.is_empty() {
             entry.insert("fallbacks".to_owned(), json!(self.fallbacks));
         }
         entry
+    }
+
+    /// Returns the limits per minute, which are those of all deployments together.
+    fn limits(&self) -> Map<String, Value> {
+        let keys = [("rpm", "requests_per_minute"), ("tpm", "tokens_per_minute")];
+        let limit = |(key, own): (&str, &str)| {
+            let number = self.endpoints.limit(key)?;
+            Some((own.to_owned(), json!(u32::try_from(number).unwrap_or(u32::MAX))))
+        };
+        keys.into_iter().filter_map(limit).collect()
     }
 }
 
@@ -311,25 +332,17 @@ fn imported(deployment: &Deployment, served: ServedModel) -> ImportedModel {
     let mut decisions =
         deadlines(deployment.params.get("timeout"), deployment.params.get("stream_timeout"));
     decisions.extend(price(deployment));
+    let mut endpoints = ImportedEndpoints::default();
+    endpoints.add(served.clone(), deployment);
     ImportedModel {
         name: deployment.group.clone(),
         group: deployment.group.clone(),
         served,
+        endpoints,
         description: deployment.info.clone(),
         decisions,
-        limits: limits(&deployment.params),
         fallbacks: Vec::new(),
     }
-}
-
-/// Returns the limits of a deployment.
-fn limits(params: &Map<String, Value>) -> Map<String, Value> {
-    let keys = [("rpm", "requests_per_minute"), ("tpm", "tokens_per_minute")];
-    let limit = |(key, own): (&str, &str)| {
-        let number = whole_number(params.get(key)?).filter(|number| *number > 0)?;
-        Some((own.to_owned(), json!(u32::try_from(number).unwrap_or(u32::MAX))))
-    };
-    keys.into_iter().filter_map(limit).collect()
 }
 
 /// Returns the price of a deployment's tokens, in USD per million.

@@ -88,8 +88,10 @@ fn report_routing(source: &Source<'_>, remarks: &mut Vec<Remark>) {
                       turns it off";
         remarks.push(Remark::new(path, advice));
     }
-    if let Some((path, _)) = source.router_setting("routing_strategy") {
-        let advice = "not carried over: the deployments of a model are used in order";
+    if let Some((path, strategy)) = source.router_setting("routing_strategy")
+        && strategy != "simple-shuffle"
+    {
+        let advice = "not carried over: the deployments of a model share its load by `weight`";
         remarks.push(Remark::new(path, advice));
     }
 }

@@ -105,7 +105,7 @@ fn patch_gateway_listener(
 /// Returns an object for each provider in a region, and one for all other clusters.
 pub(super) fn clusters(
     clusters: Vec<Value>,
-    views: &[ClusterView<'_>],
+    views: &[ClusterView],
     mesh: &Mesh,
 ) -> Result<Vec<Value>, RenderError> {
     let mut others = Patches::new(mesh);
@@ -114,9 +114,10 @@ pub(super) fn clusters(
         .map(|cluster| (text_at(&cluster, "/name").to_owned(), cluster))
         .collect();
     let mut objects = Vec::new();
-    for ClusterView { name, direct, .. } in views {
+    for ClusterView { name, entrances, .. } in views {
         let hosts = by_name.shift_remove(&format!("{name}-hosts"));
-        let own = [name, direct].into_iter().filter_map(|own| by_name.shift_remove(own)).collect();
+        let own = entrances.iter().flat_map(|own| [&own.name, &own.direct]);
+        let own = own.filter_map(|own| by_name.shift_remove(own)).collect();
         if let Some(hosts) = hosts {
             objects.push(provider_object(name, hosts, own, mesh)?);
         }
@@ -146,8 +147,9 @@ fn provider_object(
     for mut cluster in own {
         let first = "/cluster_type/typed_config/clusters/0";
         replace_at(&mut cluster, first, of_istio.as_str().into())?;
+        let own_name = text_at(&cluster, "/name").to_owned();
         for filter in list_at(&mut cluster, CLUSTER_FILTERS)? {
-            prepare_filter(filter, name, &mut patches)?;
+            prepare_filter(filter, &own_name, &mut patches)?;
         }
         patches.push("CLUSTER", Value::Null, "ADD", cluster);
     }

@@ -30,7 +30,7 @@ pub(super) fn istio_cluster(name: &str, mesh: &Mesh) -> String {
 }
 
 /// Returns the service of a provider in a region.
-pub(super) fn of_provider(view: &ClusterView<'_>, mesh: &Mesh) -> [Value; 2] {
+pub(super) fn of_provider(view: &ClusterView, mesh: &Mesh) -> [Value; 2] {
     let (host, name) = (service_host(&view.name, mesh), dns_label(&view.name));
     let entry = json!({
         "hosts": [host],
@@ -53,7 +53,7 @@ pub(super) fn of_provider(view: &ClusterView<'_>, mesh: &Mesh) -> [Value; 2] {
     [mesh.object(&SERVICE_ENTRY, &name, entry), mesh.object(&DESTINATION_RULE, &name, rule)]
 }
 
-fn connection_pool(view: &ClusterView<'_>) -> Value {
+fn connection_pool(view: &ClusterView) -> Value {
     // Istio's numbers are signed.
     let signed = |count: u32| i32::try_from(count).unwrap_or(i32::MAX);
     json!({
@@ -66,7 +66,7 @@ fn connection_pool(view: &ClusterView<'_>) -> Value {
     })
 }
 
-fn outlier_detection(view: &ClusterView<'_>) -> Value {
+fn outlier_detection(view: &ClusterView) -> Value {
     json!({
         "consecutive5xxErrors": view.consecutive_5xx,
         "consecutiveGatewayErrors": 0,
@@ -76,7 +76,7 @@ fn outlier_detection(view: &ClusterView<'_>) -> Value {
     })
 }
 
-fn tls(view: &ClusterView<'_>, mesh: &Mesh) -> Value {
+fn tls(view: &ClusterView, mesh: &Mesh) -> Value {
     let host = &view.upstream.host;
     match &mesh.ca_file {
         _ if !view.upstream.tls => json!({"mode": "DISABLE"}),

@@ -1,0 +1,53 @@
+//! Cool-downs: the times in which endpoints that have said 429 are passed over. All worker threads
+//! share them.
+
+use std::time::Duration;
+
+use crate::{
+    config::Endpoint,
+    quota::SharedStore,
+    region::Region,
+    time::{Timestamp, millis},
+};
+
+/// Cool-down after a response that names no time.
+const USUAL: Duration = Duration::from_secs(10);
+
+/// Longest cool-down: the window in which providers count requests. Claude API, *Rate limits*. An
+/// endpoint that names a longer time is asked once a minute.
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// Begins the cool-down of an endpoint.
+pub fn begin(
+    store: &dyn SharedStore,
+    endpoint: &Endpoint,
+    region: Region,
+    retry_after: Option<Duration>,
+    now: Timestamp,
+) {
+    let until = now.plus(retry_after.unwrap_or(USUAL).min(LONGEST));
+    let key = key(endpoint, region);
+    let version = store.get(&key).map(|(_, version)| version);
+    // A thread that was faster has heard the same of the endpoint.
+    let _conflict = store.set(&key, &until.as_millis().to_be_bytes(), version);
+}
+
+/// Returns the end of the cool-down of an endpoint. `None` if it is over. A cool-down that would be too
+/// long was left by a clock that went back.
+pub fn end(
+    store: &dyn SharedStore,
+    endpoint: &Endpoint,
+    region: Region,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    let (bytes, _) = store.get(&key(endpoint, region))?;
+    let until = u64::from_be_bytes(bytes.try_into().ok()?);
+    let left = until.checked_sub(now.as_millis()).filter(|left| *left > 0)?;
+    let until = Timestamp::from_epoch(Duration::from_millis(until));
+    (left <= millis(LONGEST)).then_some(until)
+}
+
+/// Returns the key of an endpoint. Models that share an endpoint share its cool-down.
+fn key(endpoint: &Endpoint, region: Region) -> String {
+    ["cool-down/", &endpoint.cluster(region), "/", &endpoint.upstream_model].concat()
+}
