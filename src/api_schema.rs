@@ -2,6 +2,7 @@
 //! schemas.
 
 mod anthropic;
+mod bedrock_converse;
 mod data_url;
 mod embeddings;
 mod error;
@@ -28,6 +29,7 @@ use crate::{
     chat::{answer::Answer, delta::Delta, error::Error, request::Request},
     config::{ApiSchema, Target},
     embeddings::{answer::Embeddings, request::EmbeddingsRequest},
+    event_stream::AWS_EVENT_STREAM,
     fit::{Fit, StreamMode},
 };
 
@@ -42,6 +44,8 @@ pub(crate) enum Decoder {
     Anthropic(anthropic::AnthropicDecoder),
     /// Gemini's `generateContent`.
     Gemini(gemini::GeminiDecoder),
+    /// Amazon Bedrock's Converse.
+    BedrockConverse(Box<bedrock_converse::BedrockConverseDecoder>),
     /// Embeddings, in any of the schemas that have them.
     Embeddings(EmbeddingsDecoder),
 }
@@ -64,6 +68,8 @@ pub(crate) enum SchemaRequest<'q> {
     Anthropic(Box<anthropic::AnthropicRequest<'q>>),
     /// The fit reads nothing that the translation needs again.
     Gemini,
+    /// The fit depends on the translated conversation and tools.
+    BedrockConverse(Box<bedrock_converse::ConverseRequest<'q>>),
     /// The request is one for embeddings.
     Embeddings(EmbeddingsRequest<'q>),
 }
@@ -81,12 +87,19 @@ pub(crate) fn prepare<'q>(request: &'q Request<'q>, target: &Target<'_>) -> Prep
     let schema = target.endpoint.api_schema;
     let unsupported = match schema {
         ApiSchema::OpenAi => openai::unsupported_parameters(request),
-        ApiSchema::OpenAiResponses | ApiSchema::Anthropic | ApiSchema::Gemini => &[],
+        ApiSchema::OpenAiResponses
+        | ApiSchema::Anthropic
+        | ApiSchema::Gemini
+        | ApiSchema::BedrockConverse => &[],
     };
     let mut fit = Fit::new(request, target, unsupported);
     let schema_request = match schema {
         ApiSchema::Anthropic => {
             SchemaRequest::Anthropic(Box::new(anthropic::fit(&mut fit, request, target)))
+        }
+        ApiSchema::BedrockConverse => {
+            let own = bedrock_converse::fit(&mut fit, request, target);
+            SchemaRequest::BedrockConverse(Box::new(own))
         }
         ApiSchema::Gemini => {
             gemini::fit(&mut fit, request, target);
@@ -141,13 +154,21 @@ pub(crate) fn translate(
             let (request, reader) = gemini::request(asked)?;
             (request, Decoder::Gemini(reader))
         }
+        SchemaRequest::BedrockConverse(request) => {
+            let (request, reader) = bedrock_converse::request(asked, request);
+            (request, Decoder::BedrockConverse(Box::new(reader)))
+        }
         SchemaRequest::Embeddings(own) => embeddings::request(asked, own),
     };
-    let streams = asked.fit.stream == StreamMode::On;
+    let accept = match &reader {
+        _ if asked.fit.stream != StreamMode::On => "application/json",
+        Decoder::BedrockConverse(_) => AWS_EVENT_STREAM,
+        _ => "text/event-stream",
+    };
     let outgoing = TranslatedRequest {
         authority: asked.target.base.authority(),
         path: [&*asked.target.base.path, &path].concat(),
-        accept: if streams { "text/event-stream" } else { "application/json" },
+        accept,
         headers,
         body,
     };
@@ -173,6 +194,7 @@ impl Decoder {
             Self::OpenAiResponses(reader) => reader.answer(body, origin),
             Self::Anthropic(reader) => reader.answer(body, origin),
             Self::Gemini(reader) => reader.answer(body, origin),
+            Self::BedrockConverse(reader) => reader.answer(body, origin),
             Self::Embeddings(_) => Err(origin.bad(NO_COMPLETION)),
         }
     }
@@ -193,12 +215,12 @@ impl Decoder {
         let head = origin.head;
         origin.check_plain(body)?;
         if head.status != 200 {
-            let is_gemini = match self {
-                Self::OpenAi(_) | Self::OpenAiResponses(_) | Self::Anthropic(_) => false,
-                Self::Gemini(_) => true,
-                Self::Embeddings(decoder) => decoder.api_schema == ApiSchema::Gemini,
+            let classify = match self {
+                Self::Gemini(_) => gemini::classify,
+                Self::BedrockConverse(_) => bedrock_converse::classify,
+                Self::Embeddings(own) if own.api_schema == ApiSchema::Gemini => gemini::classify,
+                _ => error::classify,
             };
-            let classify = if is_gemini { gemini::classify } else { error::classify };
             return Err(classify(origin, body));
         }
         if !head.content_type.is_empty() && !head.content_type.starts_with("application/json") {
@@ -219,6 +241,7 @@ impl Decoder {
             Self::OpenAiResponses(decoder) => decoder.decode_event(data, origin, deltas),
             Self::Anthropic(decoder) => decoder.decode_event(data, origin, deltas),
             Self::Gemini(decoder) => decoder.decode_event(data, origin, deltas),
+            Self::BedrockConverse(decoder) => decoder.decode_event(data, origin, deltas),
             Self::Embeddings(_) => Err(origin.bad(NO_COMPLETION)),
         }
     }

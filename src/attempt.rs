@@ -24,6 +24,7 @@ use crate::{
     },
     chat::{answer::UpstreamResponse, envelope::Envelope, error::Error, replay},
     embeddings::answer::Embeddings,
+    event_stream::EventDecoder,
     failover::Failover,
     fit::StreamMode,
     handoff::{
@@ -193,7 +194,7 @@ impl Attempt {
 
     /// Takes in the head of the response. The client gets it when [`Self::body`] says so.
     pub fn head(&mut self, head: ResponseHead) {
-        let is_stream = head.content_type.starts_with("text/event-stream");
+        let is_stream = EventDecoder::reads(&head.content_type);
         self.state = if head.status == 200 && is_stream && self.stream == StreamMode::On {
             let writer = self.ticket.inlet.stream(self.envelope.clone());
             let (decoder, repairer) = (self.decoder.clone(), self.repair.clone());

@@ -6,6 +6,7 @@
 
 pub mod account;
 pub mod alias;
+pub mod auth;
 pub mod base_url;
 pub mod budget;
 pub mod deadlines;
@@ -13,6 +14,7 @@ pub mod endpoint;
 pub mod guard;
 pub mod health;
 pub mod jwt;
+mod key_file;
 pub mod limits;
 pub mod listener;
 pub mod mistakes;

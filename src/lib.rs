@@ -9,6 +9,7 @@
 //!
 //! - [`collections`], [`time`], [`json`], [`sse`], [`region`], [`network`], [`request_id`],
 //!   [`http_call`], [`usd`]: small parts that know nothing of one another.
+//! - [`event_stream`]: the events of a stream, as server-sent events or as messages of AWS.
 //! - [`chat`]: the chat API, as clients see it: requests, answers, streams and errors.
 //! - [`client_api`]: what the client APIs beside the chat API share.
 //! - [`messages`], [`responses`]: the Messages API and the Responses API, as ways into the chat API
@@ -44,6 +45,7 @@ pub mod collections;
 pub mod config;
 pub mod embeddings;
 pub mod endpoint_choice;
+pub mod event_stream;
 pub mod failover;
 pub mod fallbacks;
 pub mod fit;

@@ -39,6 +39,17 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
+pub(in crate::api_schema) use self::{
+    cache_control::CacheControl,
+    fit::{fit_cache_control, limit_cache_control},
+    media::{MediaBlock, MediaSource, media_block},
+    messages::to_turns,
+    response_format::OutputFormat,
+    tools::{AnthropicToolChoice, AnthropicTools, DeclaredTool, NO_ARGUMENTS, write_schema},
+    turns::{
+        AnthropicConversation, AnthropicTurn, BlockContent, ContentBlock, ToolResult, TurnRole,
+    },
+};
 pub(crate) use self::{
     decoder::AnthropicDecoder,
     fit::fit,

@@ -13,16 +13,16 @@ use crate::{
         finish::Finish,
         usage::Usage,
     },
+    event_stream::EventDecoder,
     inlet::InletStream,
     post_processing::{RepairReport, Repairer},
-    sse,
 };
 
 /// Stream in progress.
 #[derive(Debug)]
 pub(super) struct Streaming {
     head: ResponseHead,
-    sse: sse::SseDecoder,
+    events: EventDecoder,
     pipeline: EventPipeline,
     /// The first bytes, until they show that the body is not compressed: a compressed one may hold
     /// whole lines of text, so a successful decoding proves nothing.
@@ -67,8 +67,8 @@ impl Streaming {
     ) -> Self {
         let template = EventTemplate::default();
         let pipeline = EventPipeline { template, decoder, deltas: Vec::new(), repairer, writer };
-        let (sse, start) = (sse::SseDecoder::default(), Some(Vec::new()));
-        Self { head, sse, pipeline, start, released: false }
+        let (events, start) = (EventDecoder::new(&head.content_type), Some(Vec::new()));
+        Self { head, events, pipeline, start, released: false }
     }
 
     /// Returns true once the head was sent to the client.
@@ -133,7 +133,7 @@ impl Streaming {
         provider: &str,
         model: &str,
     ) -> Result<(), Error> {
-        let Self { head, sse, pipeline, start, .. } = self;
+        let Self { head, events, pipeline, start, .. } = self;
         let origin = ResponseContext { provider, model, head };
         check_start(start, piece, origin)?;
         let mut decoded = Ok(());
@@ -146,8 +146,8 @@ impl Streaming {
                 }
             }
         };
-        let fed = sse.feed(piece, &mut event);
-        let has_rest = fed.is_ok() && end && sse.finish(&mut event);
+        let fed = events.feed(piece, &mut event);
+        let has_rest = fed.is_ok() && end && events.finish(&mut event);
         match decoded {
             // An event without its end, and without valid content, is cut off.
             Err(error) if has_rest && !matches!(error, Error::PostProcessing { .. }) => {
@@ -155,9 +155,7 @@ impl Streaming {
             }
             decoded => decoded?,
         }
-        if fed.is_err() {
-            return Err(origin.bad("holds an event longer than 4 MiB"));
-        }
+        fed.map_err(|fault| origin.bad(fault.problem()))?;
         if end { pipeline.end(origin) } else { Ok(()) }
     }
 }

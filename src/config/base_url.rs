@@ -46,7 +46,7 @@ impl BaseUrl {
     }
 
     /// Returns `None` if requests cannot be sent to the URL.
-    fn parse(url: &str) -> Option<Self> {
+    pub(super) fn parse(url: &str) -> Option<Self> {
         let uri: Uri = url.parse().ok()?;
         let tls = match uri.scheme_str()? {
             "https" => true,

@@ -4,8 +4,8 @@ use std::{collections::BTreeSet, time::Duration};
 
 use super::{
     base_url::{BaseUrl, read_base_urls},
+    key_file::read_key_file,
     listener::Listener,
-    provider::read_key_file,
     read::ObjectReader,
     table::{
         ValueType::{self, Flag, Object, Path, Url},

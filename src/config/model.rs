@@ -77,7 +77,8 @@ object_table! {
         "thinking": word(|| words_of(&Thinking::WORDS)), optional("the usual one of the API schema");
         /// Support of a conversation that ends with an assistant message, which the model continues.
         /// Without it, the gateway adds a message of the user to such a conversation.
-        "prefill": Flag, optional("`false` with the API schema `anthropic`, `true` with the others");
+        "prefill": Flag,
+            optional("`false` with `anthropic` and `bedrock-converse`, `true` with the other schemas");
         /// Efforts that the model accepts in a request with tools: `any` of `reasoning_efforts`, or
         /// `none_only`, with which such a request is sent with the effort `none`. The API schema
         /// `openai-responses` has no such limit.
@@ -268,6 +269,9 @@ pub struct Model {
     pub retirement_date: Option<String>,
 }
 
+/// API schemas without embeddings.
+const NO_EMBEDDINGS: [ApiSchema; 2] = [ApiSchema::Anthropic, ApiSchema::BedrockConverse];
+
 impl Model {
     /// Reads one entry of `models`.
     pub(super) fn read(value: &ValueReader<'_>, context: &ModelContext<'_>) -> Self {
@@ -343,12 +347,11 @@ impl Model {
 
     /// Checks that the providers have an API for the model's kind and for its prompt cache.
     fn check_schemas(&self, entry: &ObjectReader<'_>) {
-        let mut endpoints = self.all_endpoints();
-        let has_anthropic = endpoints.any(|own| own.api_schema == ApiSchema::Anthropic);
-        if self.kind == ModelKind::Embeddings && has_anthropic {
+        let has = |schema| self.all_endpoints().any(|own| own.api_schema == schema);
+        if self.kind == ModelKind::Embeddings && NO_EMBEDDINGS.into_iter().any(has) {
             entry.wrong("regions", "providers with embeddings: API schema `openai` or `gemini`");
         }
-        if self.prompt_cache == PromptCache::Auto && !has_anthropic {
+        if self.prompt_cache == PromptCache::Auto && !has(ApiSchema::Anthropic) {
             entry.wrong("prompt_cache", "`off`, unless a provider has the API schema `anthropic`");
         }
     }
@@ -399,9 +402,11 @@ impl Model {
     }
 
     /// Whether the model accepts a conversation that ends with an assistant message. Claude models
-    /// since 4.6 do not; other APIs leave the decision to the model.
+    /// since 4.6 do not, nor do most models behind Converse; other APIs leave the decision to the
+    /// model.
     pub fn continues_assistant(&self, api_schema: ApiSchema) -> bool {
-        self.prefill.unwrap_or(api_schema != ApiSchema::Anthropic)
+        let is_usual = !matches!(api_schema, ApiSchema::Anthropic | ApiSchema::BedrockConverse);
+        self.prefill.unwrap_or(is_usual)
     }
 
     /// Whether the model accepts a parameter.

@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 
 use super::{
+    auth::{AUTH, Auth},
     base_url::{BaseUrl, read_base_urls},
     health::{CIRCUIT_BREAKERS, CircuitBreakers, OUTLIER_DETECTION, OutlierDetection},
-    read::{ObjectReader, ValueReader},
+    key_file::read_key_file,
+    read::ObjectReader,
     table::{
         ValueType::{Flag, List, Object, Path, Url},
         defaults_to, object_table, optional, required, word, words, words_of,
@@ -18,7 +20,7 @@ object_table! {
     pub(super) static PROVIDER = "provider" {
         /// API schema that the provider speaks.
         "api_schema": word(|| words_of(&ApiSchema::WORDS)),
-            required("`openai`, `openai-responses`, `anthropic` or `gemini`");
+            required("`openai`, `openai-responses`, `anthropic`, `gemini` or `bedrock-converse`");
         /// Accepts URLs with `http`, private hosts, and names that resolve to private addresses.
         "allow_private": Flag, defaults_to("false");
         /// Base URL per region, at least one.
@@ -31,6 +33,8 @@ object_table! {
         "key_files": List(&Path), optional("no pool");
         /// Header that carries the key.
         "key_header": word(|| words_of(&KeyHeader::WORDS)), optional("by `api_schema`");
+        /// Credentials that Envoy gets and renews, in place of a `key_file`.
+        "auth": Object(&AUTH), optional("none");
         /// Deviations from the API schema. All but `raw_predict` are for `openai`.
         "quirks": words(|| words_of(&Quirk::WORDS)), optional("none");
         /// Forwards the keys of a request that the gateway's API does not have; `openai` only.
@@ -66,18 +70,22 @@ pub enum ApiSchema {
     /// `POST {base_url}/models/{model}:generateContent`. On Vertex AI the base URL ends in
     /// `/publishers/google`.
     Gemini,
+    /// `POST {base_url}/model/{model}/converse`, of Amazon Bedrock.
+    BedrockConverse,
 }
 
 impl ApiSchema {
-    const WORDS: [(&'static str, Self); 4] = [
+    const WORDS: [(&'static str, Self); 5] = [
         ("openai", Self::OpenAi),
         ("openai-responses", Self::OpenAiResponses),
         ("anthropic", Self::Anthropic),
         ("gemini", Self::Gemini),
+        ("bedrock-converse", Self::BedrockConverse),
     ];
 
     /// All API schemas.
-    pub const ALL: [Self; 4] = [Self::OpenAi, Self::OpenAiResponses, Self::Anthropic, Self::Gemini];
+    pub const ALL: [Self; 5] =
+        [Self::OpenAi, Self::OpenAiResponses, Self::Anthropic, Self::Gemini, Self::BedrockConverse];
 
     /// Words of OpenAI's own API schemas, of which one provider may have both.
     pub(super) const OPENAI_WORDS: [(&'static str, Self); 2] =
@@ -127,7 +135,9 @@ impl KeyHeader {
 
     fn default_for(schema: ApiSchema) -> Self {
         match schema {
-            ApiSchema::OpenAi | ApiSchema::OpenAiResponses => Self::Authorization,
+            ApiSchema::OpenAi | ApiSchema::OpenAiResponses | ApiSchema::BedrockConverse => {
+                Self::Authorization
+            }
             ApiSchema::Anthropic => Self::XApiKey,
             ApiSchema::Gemini => Self::XGoogApiKey,
         }
@@ -229,6 +239,8 @@ pub struct Provider {
     pub key_files: Vec<String>,
     /// Header that carries the key.
     pub key_header: KeyHeader,
+    /// Credentials that Envoy gets and renews.
+    pub auth: Option<Auth>,
     /// Deviations from the API schema.
     pub quirks: Vec<Quirk>,
     /// Whether the keys of a request that the gateway's API does not have are forwarded.
@@ -244,9 +256,12 @@ impl Provider {
     pub(super) fn read(entry: ObjectReader<'_>, keys: &BTreeSet<String>) -> Self {
         let schema = entry.word("api_schema", &ApiSchema::WORDS).unwrap_or(ApiSchema::OpenAi);
         let allow_private = entry.flag("allow_private");
+        let base_urls = read_base_urls(&entry, "base_url", "`us`, `eu` or `global`", allow_private);
+        let auth = entry.get("auth").map(|auth| auth.object());
         let provider = Self {
             api_schema: schema,
-            base_urls: read_base_urls(&entry, "base_url", "`us`, `eu` or `global`", allow_private),
+            auth: auth.and_then(|auth| Auth::read(auth, keys, &base_urls, allow_private)),
+            base_urls,
             allow_private,
             key_files: read_key_files(&entry, keys),
             key_header: entry
@@ -269,6 +284,9 @@ impl Provider {
                 entry.wrong("base_url", format!("URLs without `{path}`, which goes after them"));
             }
         }
+        if self.auth.is_some() && !self.key_files.is_empty() {
+            entry.wrong("auth", "nothing, as there is a `key_file`");
+        }
         let only =
             |schema: ApiSchema| format!("nothing, it is for `api_schema: {}` only", schema.name());
         let mut schemas = self.quirks.iter().map(|quirk| quirk.api_schema());
@@ -284,6 +302,23 @@ impl Provider {
     /// `forward_unknown` are rules of one.
     pub(super) fn takes_both_of_openai(&self) -> bool {
         self.api_schema.is_of_openai() && self.quirks.is_empty() && !self.forward_unknown
+    }
+
+    /// Returns the files with the secrets that Envoy sends: the keys, or the client secret that gets its
+    /// tokens.
+    pub fn secret_files(&self) -> &[String] {
+        match &self.auth {
+            Some(Auth::Azure(azure)) => std::slice::from_ref(&azure.client_secret_file),
+            Some(Auth::Aws(_)) | None => &self.key_files,
+        }
+    }
+
+    /// Returns the places of [`Self::secret_files`].
+    pub fn secret_files_mut(&mut self) -> &mut [String] {
+        match &mut self.auth {
+            Some(Auth::Azure(azure)) => std::slice::from_mut(&mut azure.client_secret_file),
+            Some(Auth::Aws(_)) | None => &mut self.key_files,
+        }
     }
 
     /// Returns the keys, or one that stands for none.
@@ -316,13 +351,4 @@ fn read_key_files(entry: &ObjectReader<'_>, keys: &BTreeSet<String>) -> Vec<Stri
         files.push(file);
     }
     files
-}
-
-/// Reads the path of a key file that is not in `keys`, the files that hold accounts' keys.
-pub(super) fn read_key_file(value: &ValueReader<'_>, keys: &BTreeSet<String>) -> String {
-    let file = value.string();
-    if keys.contains(&file) {
-        value.wrong("a file that holds no account's key");
-    }
-    file
 }

@@ -118,7 +118,8 @@ plans.paid.requests_per_minute: found `\"30\"`, allowed: a whole number from 0 t
 4294967295, or `unlimited`
 accounts.demo.plan: found `piad`, allowed: `paid`
 accounts.demo.key_files: found an empty list, allowed: at least one file
-providers.openai.api_schema: found `open-ai`, allowed: `openai`, `openai-responses`, `anthropic`, `gemini`
+providers.openai.api_schema: found `open-ai`, allowed: `openai`, `openai-responses`, `anthropic`, \
+`gemini`, `bedrock-converse`
 providers.openai.base_url.us: found `http://localhost:8000/v1`, allowed: `https`, or \
 `allow_private: true` in this entry
 providers.openai.base_url.us: found `http://localhost:8000/v1`, allowed: a public host, or \

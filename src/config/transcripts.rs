@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, time::Duration};
 use super::{
     PoolKey,
     base_url::{BaseUrl, read_base_urls},
-    provider::read_key_file,
+    key_file::read_key_file,
     read::ObjectReader,
     table::{
         ValueType::{self, Flag, Object, Path, Url},

@@ -84,7 +84,9 @@ impl Fit<'_> {
         let reasoning: &[&str] = match schema {
             ApiSchema::OpenAiResponses => &["effort", "max_tokens", "summary", "exclude"],
             // Claude and Gemini give thoughts to whoever asks for an effort.
-            ApiSchema::Anthropic | ApiSchema::Gemini if asks_in_responses => {
+            ApiSchema::Anthropic | ApiSchema::Gemini | ApiSchema::BedrockConverse
+                if asks_in_responses =>
+            {
                 &["effort", "max_tokens", "summary"]
             }
             _ => &["effort", "max_tokens"],

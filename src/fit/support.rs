@@ -49,6 +49,7 @@ pub fn support_of(parameter: Parameter, schema: ApiSchema) -> ParameterSupport {
     match schema {
         ApiSchema::Anthropic => anthropic(parameter),
         ApiSchema::Gemini => gemini(parameter),
+        ApiSchema::BedrockConverse => bedrock_converse(parameter),
         ApiSchema::OpenAi => openai(parameter),
         ApiSchema::OpenAiResponses => openai_responses(parameter),
     }
@@ -123,6 +124,21 @@ fn anthropic(parameter: Parameter) -> ParameterSupport {
         | P::ModelRegion
         | P::FailFast
         | P::MaxTimeout => ParameterSupport::Emulated,
+    }
+}
+
+/// Amazon Bedrock API reference, *Converse*. The API refuses unknown fields.
+fn bedrock_converse(parameter: Parameter) -> ParameterSupport {
+    use Parameter as P;
+    match parameter {
+        // The efforts are those of Amazon's models.
+        P::MaxTokens | P::MaxCompletionTokens | P::Temperature | P::ReasoningEffort => {
+            ParameterSupport::Clamped
+        }
+        P::Stop => ParameterSupport::Mapped,
+        P::TopK | P::Reasoning | P::ParallelToolCalls => ParameterSupport::Dropped,
+        P::CacheControl | P::User | P::SafetyIdentifier => ParameterSupport::Dropped,
+        other => anthropic(other),
     }
 }
 

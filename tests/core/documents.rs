@@ -21,7 +21,7 @@ const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/providers.md");
 const BEFORE: &str = "UPDATE=1 cargo test --test core documents:: -->\n\n";
 const AFTER: &str = "\n<!-- End of the table. -->";
 
-const SCHEMAS: [ApiSchema; 4] = ApiSchema::ALL;
+const SCHEMAS: [ApiSchema; 5] = ApiSchema::ALL;
 
 #[test]
 fn the_table_of_parameters_is_the_codes() {
@@ -68,7 +68,7 @@ fn every_test_that_a_document_names_is_there() {
 fn table() -> String {
     let mut table = String::from("| parameter |");
     SCHEMAS.iter().for_each(|schema| write!(table, " `{}` |", schema.name()).unwrap());
-    table.push_str("\n|---|---|---|---|---|\n");
+    table.push_str("\n|---|---|---|---|---|---|\n");
     for parameter in Parameter::ALL {
         write!(table, "| `{}` |", parameter.name()).unwrap();
         for schema in SCHEMAS {

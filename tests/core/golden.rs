@@ -6,7 +6,8 @@
 //! - `stream`: what a provider streams; the output is what the client gets, and with
 //!   `in_one_piece` the same answer unstreamed, which must say the same.
 //!
-//! `asked` are parameters of the request behind an answer or a stream. With `path`, the request is
+//! `asked` are parameters of the request behind an answer or a stream, whose `framing` may be `aws`.
+//! With `path`, the request is
 //! one of another client API, with these `headers`.
 
 #[cfg(all(target_family = "wasm", target_os = "unknown"))]
@@ -39,7 +40,7 @@ fn every_case_gives_its_output() {
 #[cfg(not(target_family = "wasm"))]
 fn every_file_is_a_case() {
     let named: Vec<String> = CASES.iter().map(|(name, _)| format!("{name}.json")).collect();
-    let folders = ["openai", "openai-responses", "anthropic", "gemini"];
+    let folders = ["openai", "openai-responses", "anthropic", "gemini", "bedrock-converse"];
     let inlets = ["messages", "responses", "embeddings"];
     for schema in folders.into_iter().chain(inlets) {
         let folder = format!("{}/tests/golden/{schema}", env!("CARGO_MANIFEST_DIR"));
@@ -142,10 +143,19 @@ fn any_answer(sent: &Value) -> Value {
         "embeddings": vec![json!({"values": [0.5]}); inputs],
         "choices": [{"message": {"tool_calls": [{"id": "c", "function": {"name": "f"}}]}}],
         "status": "completed",
-        "output": [{"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"}],
+        "output": output_for(sent),
         "content": [{"type": "tool_use", "id": "c", "name": "f", "input": {}}],
         "candidates": [{"content": {"parts": [{"functionCall": {"name": "f"}}]}, "finishReason": "STOP"}],
     })
+}
+
+/// The output of OpenAI's Responses, or of Converse.
+fn output_for(sent: &Value) -> Value {
+    if sent.get("inferenceConfig").is_some() {
+        let call = json!({"toolUse": {"toolUseId": "c", "name": "f", "input": {}}});
+        return json!({"message": {"content": [call]}});
+    }
+    json!([{"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"}])
 }
 
 fn play_answer(input: &Value, answer: &Value) -> Value {
@@ -158,6 +168,9 @@ fn play_stream(input: &Value, stream: &Value) -> Value {
     let mut asked = input["asked"].clone();
     asked["stream"] = json!(true);
     let (mut attempt, ..) = ask(input, &asked).unwrap();
-    let said = play::provider_stream(stream);
-    play::receive(&mut attempt, play::stream_head(), &[said.as_bytes()]).show()
+    let (head, said) = match input["framing"].as_str() {
+        Some("aws") => (play::aws_stream_head(), play::aws_stream(stream)),
+        _ => (play::stream_head(), play::provider_stream(stream).into_bytes()),
+    };
+    play::receive(&mut attempt, head, &[&said]).show()
 }

@@ -12,6 +12,7 @@ mod bad_input;
 mod budgets;
 mod chaos;
 mod claims;
+mod cloud;
 mod configuration;
 mod custom;
 mod embeddings;

@@ -6,10 +6,15 @@ use testkit::client::Answer;
 use testkit::envoy::marker;
 
 /// A model, where it is asked in one piece and as a stream, and its name there.
-const SCHEMAS: [(&str, [&str; 2], &str); 6] = [
+const SCHEMAS: [(&str, [&str; 2], &str); 7] = [
     ("gpt", ["/v1/chat/completions"; 2], "gpt-upstream"),
     ("responses", ["/v1/responses"; 2], "responses-upstream"),
     ("claude", ["/v1/messages"; 2], "claude-upstream"),
+    (
+        "nova",
+        ["/model/nova-upstream/converse", "/model/nova-upstream/converse-stream"],
+        "nova-upstream",
+    ),
     (
         "gemini",
         [
@@ -178,6 +183,12 @@ fn assert_second_turn(model: &str, sent: &Value) {
             assert_eq!(result["id"], call["functionCall"]["id"], "{sent}");
             assert_eq!(result["response"], json!({"output": "sunny"}), "{sent}");
         }
+        "nova" => {
+            let call = &sent["messages"][1]["content"][0]["toolUse"];
+            assert_eq!(call["input"], json!({"location": "Paris"}), "{sent}");
+            let result = &sent["messages"][2]["content"][0]["toolResult"];
+            assert_eq!(result["toolUseId"], call["toolUseId"], "{sent}");
+        }
         _ => {
             let call = &sent["messages"][1]["tool_calls"][0];
             assert_eq!(call["function"]["arguments"], r#"{"location":"Paris"}"#, "{sent}");
@@ -267,6 +278,7 @@ fn an_error_in_a_stream_is_an_answer_before_content_and_an_event_after() {
         ("responses", 5, 502, "upstream_error"),
         ("claude", 3, 503, "overloaded"),
         ("gemini", 1, 503, "overloaded"),
+        ("nova", 2, 503, "overloaded"),
         ("vertex-claude", 3, 503, "overloaded"),
         ("vertex-gemini", 1, 503, "overloaded"),
     ];

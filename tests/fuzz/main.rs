@@ -84,6 +84,10 @@ decoders! {
     gemini_answers: answer of "answer" in "gemini",
     gemini_streams: stream of "stream" in "gemini",
     gemini_errors: error of "answer" in "gemini",
+    bedrock_converse_requests: request of "request" in "bedrock-converse",
+    bedrock_converse_answers: answer of "answer" in "bedrock-converse",
+    bedrock_converse_streams: aws_stream of "stream" in "bedrock-converse",
+    bedrock_converse_errors: error of "answer" in "bedrock-converse",
     messages_requests: request of "request" in "messages",
     messages_answers: answer of "answer" in "messages",
     messages_streams: stream of "stream" in "messages",
@@ -263,6 +267,21 @@ fn stream(random: &mut Rng, gateway: &Rc<Gateway>, cases: &[Case]) {
     if own.is_response() && got.is_stream() {
         play::assert_response_events(&play::events(&got.body));
     }
+}
+
+/// A stream in AWS's framing becomes the chat API's, or an error.
+fn aws_stream(random: &mut Rng, gateway: &Rc<Gateway>, cases: &[Case]) {
+    let (own, mut events) = random.choice(cases).unwrap().clone();
+    for _ in 0..=random.usize(..2) {
+        mutate(random, &mut events);
+    }
+    let mut said = play::aws_stream(&events);
+    if random.usize(..3) == 0 {
+        damage(random, &mut said);
+    }
+    let more = json!({"stream": true, "stream_options": {"include_usage": true}});
+    let mut attempt = ask(random, gateway, cases, &own, &more);
+    receive(random, &mut attempt, &own, play::aws_stream_head(), &said);
 }
 
 /// A provider's body, mutated, and now and then damaged too.

@@ -3,6 +3,7 @@
 //! The templates in `envoy/templates` are written in Envoy's own language. This module computes the
 //! values that they refer to.
 
+mod cloud_auth;
 mod clusters;
 pub mod envoy_gateway;
 mod handoff;
@@ -363,12 +364,19 @@ fn classes(config: &Config, options: &RenderOptions) -> Vec<DeadlineProfileView>
 /// Returns the key files of providers and other services, each with its secret's name.
 pub fn key_files(config: &Config, options: &RenderOptions) -> Vec<(String, PathBuf)> {
     let of_providers = config.providers.iter().flat_map(|(name, own)| {
-        own.pool().zip(&own.key_files).map(move |(key, file)| (secret_name(name, key), file))
+        own.pool().zip(own.secret_files()).map(move |(key, file)| (secret_name(name, key), file))
     });
     let of_services =
         config.services().filter_map(|own| Some((own.cluster.to_owned(), own.key_file?)));
     let files = of_providers.chain(of_services);
     files.map(|(name, file)| (name, options.base.join(file))).collect()
+}
+
+impl RenderOptions {
+    /// Returns the directory of a file that the configuration names.
+    fn directory_of(&self, file: &str) -> PathBuf {
+        self.base.join(file).parent().unwrap_or(Path::new("/")).to_owned()
+    }
 }
 
 /// Returns the name of the secret with a provider's key.

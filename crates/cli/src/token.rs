@@ -1,8 +1,9 @@
-//! `attache token`: access tokens of Google Cloud, written to the key files of providers before the old
-//! ones end.
+//! `attache token`: access tokens of Google Cloud and of Microsoft Entra ID, written to the key files of
+//! providers before the old ones end.
 
 mod assertion;
 mod credentials;
+mod entra;
 mod http_client;
 #[cfg(test)]
 mod tests;
@@ -13,8 +14,14 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use serde_json::Value;
+
 use self::credentials::Credentials;
-pub(crate) use self::{credentials::TokenSource, http_client::HttpClient};
+pub(crate) use self::{
+    credentials::TokenSource,
+    entra::{CertificateKey, ClientProof, EntraApplication, EntraSource},
+    http_client::HttpClient,
+};
 use crate::output_dir::write_atomically;
 
 /// An access token.
@@ -28,9 +35,24 @@ struct AccessToken {
 pub(crate) struct TokenFiles {
     pub(crate) source: TokenSource,
     pub(crate) http: HttpClient,
-    /// The permissions that a token has: a URL of Google's.
+    /// The permissions that a token has: a URL.
     pub(crate) scope: String,
     pub(crate) files: Vec<PathBuf>,
+}
+
+/// Problem of an answer of a token service.
+const NO_TOKEN: &str = "the answer of the token service has no token";
+
+impl AccessToken {
+    /// Returns the token in an answer of a token service (RFC 6749, section 5.1). Azure's metadata
+    /// service writes its lifetime as text.
+    fn in_answer(answer: &Value) -> Result<Self, String> {
+        let text = answer.get("access_token").and_then(Value::as_str).ok_or(NO_TOKEN)?;
+        let lifetime = answer.get("expires_in");
+        let lifetime = lifetime.and_then(|own| own.as_u64().or_else(|| own.as_str()?.parse().ok()));
+        let lifetime = Duration::from_secs(lifetime.ok_or(NO_TOKEN)?);
+        Ok(Self { text: text.to_owned(), lifetime })
+    }
 }
 
 impl TokenSource {

@@ -20,8 +20,9 @@ pub(crate) fn warnings(config: &Config, base: &Path) -> Vec<String> {
 fn key_files(config: &Config) -> Vec<(String, &String)> {
     let mut files: Vec<(String, &String)> = Vec::new();
     for (name, own) in &config.providers {
-        for (index, file) in own.key_files.iter().enumerate() {
+        for (index, file) in own.secret_files().iter().enumerate() {
             let field = match own.key_files.len() {
+                0 => "auth.azure.client_secret_file".to_owned(),
                 1 => "key_file".to_owned(),
                 _ => format!("key_files[{index}]"),
             };

@@ -86,6 +86,7 @@ impl EnvoyOptions {
             ready: Ready::Answers,
             admin: self.admin,
             workers: self.workers,
+            variables: Vec::new(),
             arguments: Vec::new(),
             temporary: None,
         }

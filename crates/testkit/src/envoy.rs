@@ -38,6 +38,8 @@ pub struct Setup {
     owns_module: bool,
     /// What is changed in rendered files: which, what, and into what.
     edits: Vec<(&'static str, &'static str, &'static str)>,
+    /// Variables of Envoy's environment.
+    variables: Vec<(&'static str, String)>,
 }
 
 /// A pod of Istio's.
@@ -64,6 +66,7 @@ impl Setup {
             mesh: None,
             owns_module: false,
             edits: Vec::new(),
+            variables: Vec::new(),
         }
     }
 
@@ -123,6 +126,12 @@ impl Setup {
         self
     }
 
+    /// The same where Envoy's environment has a variable.
+    pub fn variable(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.variables.push((name, value.into()));
+        self
+    }
+
     /// The same with a copy of the module, `attache.wasm` in the gateway's directory.
     pub fn with_own_module(self) -> Self {
         Self { owns_module: true, ..self }
@@ -131,12 +140,14 @@ impl Setup {
     /// Starts Envoy, and returns once it answers.
     pub fn start(self) -> Gateway {
         let (workers, names, edits) = (self.workers, self.names, self.edits.clone());
+        let variables = self.variables.clone();
         let files = self.render();
         edits.into_iter().for_each(|edit| files.edit(edit));
         if let Some(server) = names {
             files.look_up_at(server);
         }
-        let envoy = files.launch(workers).start().unwrap_or_else(|error| panic!("{error}"));
+        let launch = Launch { variables, ..files.launch(workers) };
+        let envoy = launch.start().unwrap_or_else(|error| panic!("{error}"));
         let [us, eu, admin] = files.ports;
         Gateway { envoy, files, us, eu, admin }
     }
@@ -256,6 +267,7 @@ typed_dns_resolver_config:
             ready: Ready::Healthy,
             admin,
             workers,
+            variables: Vec::new(),
             arguments: self.pod().iter().flat_map(Pod::arguments).collect(),
             temporary: Some(self.dir.clone()),
         }

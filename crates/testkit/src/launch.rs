@@ -47,6 +47,8 @@ pub struct Launch {
     pub admin: u16,
     /// Number of worker threads.
     pub workers: usize,
+    /// Variables of its environment, besides those of this process.
+    pub variables: Vec<(&'static str, String)>,
     /// Further arguments.
     pub arguments: Vec<String>,
     /// Directory to remove if this process ends without stopping Envoy.
@@ -127,6 +129,7 @@ impl Launch {
             .arg("--log-path")
             .arg(self.logs.join("envoy.log"))
             .args(&self.arguments)
+            .envs(self.variables.iter().cloned())
             .stdin(Stdio::null())
             .stdout(match self.access_log {
                 AccessLog::File => Stdio::from(File::create(self.logs.join("access.log"))?),

@@ -13,6 +13,7 @@ use attache::{
     api_schema::{origin::ResponseHead, translation::TranslatedRequest},
     attempt::{Attempt, ProviderCluster, ProviderClusters, Step},
     config::Config,
+    event_stream::AWS_EVENT_STREAM,
     failover::envoy::SERVICE_TIME,
     gateway::{Exchange, Gateway, Input, Output, RequestHead as ClientHead},
     handoff::ticket::Ticket,
@@ -24,7 +25,7 @@ use attache::{
 };
 use serde_json::{Map, Value, json};
 
-use crate::golden::CASES;
+use crate::{aws_events, golden::CASES};
 
 /// The id of every request.
 pub const REQUEST_ID: &str = "7f3c1e52-9b1d-4e6a-8c2f-0d4b5a697887";
@@ -330,6 +331,25 @@ pub fn provider_stream(events: &Value) -> String {
         None => format!("data: {event}\n\n"),
     };
     events.as_array().unwrap().iter().map(event).collect()
+}
+
+/// A provider's stream in AWS's framing, from a list of objects whose key is the type of the event.
+/// Anything else is an event that the provider does not have.
+pub fn aws_stream(events: &Value) -> Vec<u8> {
+    let message = |event: &Value| {
+        let (kind, payload) = event.as_object().and_then(|event| event.iter().next())?;
+        (kind.len() < 256).then(|| aws_events::message(kind, payload.to_string().as_bytes()))
+    };
+    let events = events.as_array().into_iter().flatten();
+    events
+        .flat_map(|event| message(event).unwrap_or_else(|| aws_events::message("odd", b"1")))
+        .collect()
+}
+
+/// The head of a provider's stream in AWS's framing.
+pub fn aws_stream_head() -> ResponseHead {
+    let content_type = AWS_EVENT_STREAM.to_owned();
+    ResponseHead { status: 200, content_type, ..ResponseHead::default() }
 }
 
 /// The head of a provider's answer: `content-type` is JSON unless there is another.

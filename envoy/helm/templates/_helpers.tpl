@@ -117,10 +117,13 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
   args:
   - token
   - --watch
+  {{- if ne .root.Values.tokens.cloud "google" }}
+  - --cloud={{ .root.Values.tokens.cloud }}
+  {{- end }}
   {{- range $providers }}
   - --out=/etc/attache/tokens/{{ . }}.key
   {{- end }}
-  {{- if .root.Values.tokens.credentials }}
+  {{- if and .root.Values.tokens.credentials (eq .root.Values.tokens.cloud "google") }}
   env:
   - {name: GOOGLE_APPLICATION_CREDENTIALS, value: /etc/attache/credentials/credentials.json}
   {{- end }}

@@ -9,7 +9,7 @@ use crate::{chat::text::Text, json::Object};
 
 /// A cache mark: `{"type": "ephemeral"}`, with an optional `ttl`.
 #[derive(Deserialize)]
-struct CacheControl<'a> {
+pub(in crate::api_schema) struct CacheControl<'a> {
     #[serde(borrow, rename = "type")]
     kind: Cow<'a, str>,
     #[serde(borrow, default)]
@@ -18,8 +18,13 @@ struct CacheControl<'a> {
 
 impl<'a> CacheControl<'a> {
     /// Reads a mark. Returns `None` for one that Claude does not know.
-    fn read(raw: &'a RawValue) -> Option<Self> {
+    pub(in crate::api_schema) fn read(raw: &'a RawValue) -> Option<Self> {
         serde_json::from_str::<Self>(raw.get()).ok().filter(|mark| mark.kind == "ephemeral")
+    }
+
+    /// Returns the lifetime that the mark asks for, if that is one of the two there are.
+    pub(in crate::api_schema) fn ttl(&self) -> Option<&Text<'a>> {
+        self.ttl.as_ref().filter(|ttl| matches!(ttl.decode().as_ref(), "5m" | "1h"))
     }
 }
 
@@ -88,8 +93,8 @@ pub(super) fn write_cache_control(object: &mut Object<'_>, cache_control: Option
     let Some(mark) = cache_control.and_then(CacheControl::read) else { return };
     object.object("cache_control", |fields| {
         fields.value("type", "ephemeral");
-        if let Some(ttl) = mark.ttl.filter(|ttl| matches!(ttl.decode().as_ref(), "5m" | "1h")) {
-            fields.value("ttl", &ttl);
+        if let Some(ttl) = mark.ttl() {
+            fields.value("ttl", ttl);
         }
     });
 }

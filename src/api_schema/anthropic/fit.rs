@@ -89,7 +89,7 @@ fn allows_prefill(fit: &Fit<'_>, target: &Target<'_>, thinking: ThinkingMode) ->
 }
 
 /// Reports the `cache_control` that Claude does not know.
-fn fit_cache_control(fit: &mut Fit<'_>, request: &Request<'_>) {
+pub(in crate::api_schema) fn fit_cache_control(fit: &mut Fit<'_>, request: &Request<'_>) {
     fit.drop_cache_control(request, |mark| {
         let (CacheControlMark::Message(raw)
         | CacheControlMark::Part(raw)
@@ -100,7 +100,7 @@ fn fit_cache_control(fit: &mut Fit<'_>, request: &Request<'_>) {
 
 /// Removes the marks that are one too many for Claude, and reports them. The mark of the request as a
 /// whole is one of them.
-fn limit_cache_control<'q>(
+pub(in crate::api_schema) fn limit_cache_control<'q>(
     fit: &mut Fit<'q>,
     request: &Request<'q>,
     conversation: &mut AnthropicConversation<'q>,

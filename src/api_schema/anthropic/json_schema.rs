@@ -20,9 +20,9 @@ pub(super) use self::tool_input::to_tool_input;
 
 /// A schema that Claude enforces.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct StrictSchema {
+pub(in crate::api_schema) struct StrictSchema {
     /// The schema.
-    pub(super) schema: Value,
+    pub(in crate::api_schema) schema: Value,
     /// True if it accepts other values than the original: more where a keyword became a
     /// description, fewer where the original accepted any further properties.
     pub(super) differs: bool,

@@ -11,7 +11,7 @@ use crate::{
 
 /// A block of an image or of a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum MediaBlock<'q> {
+pub(in crate::api_schema) enum MediaBlock<'q> {
     /// An image.
     Image(MediaSource<'q>),
     /// A document and its title.
@@ -20,7 +20,7 @@ pub(super) enum MediaBlock<'q> {
 
 /// The source of an image or of a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum MediaSource<'q> {
+pub(in crate::api_schema) enum MediaSource<'q> {
     /// Data in the request itself.
     Base64 {
         /// A type that Claude accepts.
@@ -167,7 +167,9 @@ impl MediaSource<'_> {
 
 /// Returns the block of a part that is an image or a file, `None` for any other part. An error is a
 /// sentence for the client.
-pub(super) fn media_block<'q>(part: &'q Part<'_>) -> Result<Option<MediaBlock<'q>>, String> {
+pub(in crate::api_schema) fn media_block<'q>(
+    part: &'q Part<'_>,
+) -> Result<Option<MediaBlock<'q>>, String> {
     if let Some(image) = part.image_url.as_ref().filter(|_| part.kind == "image_url") {
         return image_block(image).map(Some);
     }

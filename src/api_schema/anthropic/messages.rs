@@ -21,7 +21,7 @@ use crate::chat::{
 };
 
 /// Translates messages. Those that Claude cannot be sent are added to the mistakes.
-pub(super) fn to_turns<'q>(
+pub(in crate::api_schema) fn to_turns<'q>(
     messages: &'q [Message<'_>],
     mistakes: &mut Vec<Mistake>,
 ) -> AnthropicConversation<'q> {

@@ -22,7 +22,7 @@ const FORMAT: &str = "anthropic-claude-v1";
 
 /// A thinking block.
 #[derive(Clone, Debug)]
-pub(super) enum ThinkingBlock<'q> {
+pub(in crate::api_schema) enum ThinkingBlock<'q> {
     /// Thinking in plain text, which may be empty, with Claude's signature.
     Signed {
         /// The text.

@@ -17,7 +17,7 @@ use crate::{
 
 /// The format that an answer must have.
 #[derive(Debug, PartialEq)]
-pub(super) enum OutputFormat {
+pub(in crate::api_schema) enum OutputFormat {
     /// Any text.
     Any,
     /// JSON that follows a schema, which Claude enforces.
@@ -28,7 +28,7 @@ pub(super) enum OutputFormat {
 
 impl OutputFormat {
     /// Returns the format that a request asks for, if the model supports it.
-    pub(super) fn new(request: &Request<'_>, fit: &Fit<'_>) -> Self {
+    pub(in crate::api_schema) fn new(request: &Request<'_>, fit: &Fit<'_>) -> Self {
         if fit.value(Parameter::ResponseFormat).is_none() {
             return Self::Any;
         }
@@ -46,7 +46,7 @@ impl OutputFormat {
     }
 
     /// Reports a format that Claude does not enforce, or not all of it.
-    pub(super) fn report(&self, fit: &mut Fit<'_>) {
+    pub(in crate::api_schema) fn report(&self, fit: &mut Fit<'_>) {
         match self {
             Self::Schema(strict) if strict.differs => fit.emulated.push("response_format"),
             Self::Any | Self::Schema(_) => {}

@@ -29,7 +29,7 @@ use crate::{
 const MAX_STRICT: usize = 20;
 
 /// The schema of a tool without arguments.
-const NO_ARGUMENTS: &str = r#"{"type":"object","properties":{}}"#;
+pub(in crate::api_schema) const NO_ARGUMENTS: &str = r#"{"type":"object","properties":{}}"#;
 
 /// The schema of a strict tool without arguments.
 const STRICT_NO_ARGUMENTS: &str =
@@ -37,25 +37,25 @@ const STRICT_NO_ARGUMENTS: &str =
 
 /// The tools that a request declares, and the choice among them.
 #[derive(Debug)]
-pub(super) struct AnthropicTools<'q> {
-    declared: Vec<DeclaredTool<'q>>,
-    choice: AnthropicToolChoice<'q>,
+pub(in crate::api_schema) struct AnthropicTools<'q> {
+    pub(in crate::api_schema) declared: Vec<DeclaredTool<'q>>,
+    pub(in crate::api_schema) choice: AnthropicToolChoice<'q>,
     /// True if the model may call only one tool at a time.
     disables_parallel: bool,
 }
 
 /// A tool that the model may call.
 #[derive(Debug)]
-struct DeclaredTool<'q> {
-    function: &'q FunctionTool<'q>,
-    cache_control: Option<&'q RawValue>,
+pub(in crate::api_schema) struct DeclaredTool<'q> {
+    pub(in crate::api_schema) function: &'q FunctionTool<'q>,
+    pub(in crate::api_schema) cache_control: Option<&'q RawValue>,
     /// The schema to enforce. `None` where strictness is not requested, or not possible.
     strict_schema: Option<StrictSchema>,
 }
 
 /// The tools that the model may or must call.
 #[derive(Debug)]
-enum AnthropicToolChoice<'q> {
+pub(in crate::api_schema) enum AnthropicToolChoice<'q> {
     /// Claude's default: `auto` with tools, `none` without.
     Unspecified,
     None,
@@ -85,7 +85,7 @@ fn is_strict(function: &FunctionTool<'_>) -> bool {
 
 impl<'q> AnthropicTools<'q> {
     /// Returns the tools that are forwarded. Invalid ones are added to the mistakes.
-    pub(super) fn new(
+    pub(in crate::api_schema) fn new(
         request: &'q Request<'_>,
         fit: &Fit<'_>,
         mistakes: &mut Vec<Mistake>,
@@ -120,6 +120,11 @@ impl<'q> AnthropicTools<'q> {
         if let Some(tool) = self.declared.last_mut() {
             tool.cache_control = Some(mark);
         }
+    }
+
+    /// Returns whether the model may call no tool.
+    pub(in crate::api_schema) fn forbid_calls(&self) -> bool {
+        matches!(self.choice, AnthropicToolChoice::None)
     }
 
     /// Returns whether the model must call a tool.
@@ -253,7 +258,7 @@ fn write_strict_schema(out: &mut Vec<u8>, tool: &DeclaredTool<'_>) -> bool {
 }
 
 /// Writes the schema of a tool that is not strict.
-fn write_schema(out: &mut Vec<u8>, function: &FunctionTool<'_>) {
+pub(in crate::api_schema) fn write_schema(out: &mut Vec<u8>, function: &FunctionTool<'_>) {
     let Some(raw) = parameters(function) else {
         return out.extend_from_slice(NO_ARGUMENTS.as_bytes());
     };

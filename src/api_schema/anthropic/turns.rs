@@ -22,39 +22,39 @@ use crate::{
 
 /// A conversation in Claude's turns, not written yet.
 #[derive(Debug, Default)]
-pub(super) struct AnthropicConversation<'q> {
-    pub(super) system: Vec<ContentBlock<'q>>,
-    pub(super) turns: Vec<AnthropicTurn<'q>>,
+pub(in crate::api_schema) struct AnthropicConversation<'q> {
+    pub(in crate::api_schema) system: Vec<ContentBlock<'q>>,
+    pub(in crate::api_schema) turns: Vec<AnthropicTurn<'q>>,
     /// True if the last turn is the assistant's, for the model to continue ("prefill").
-    pub(super) ends_in_assistant: bool,
+    pub(in crate::api_schema) ends_in_assistant: bool,
 }
 
 /// The author of a turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum TurnRole {
+pub(in crate::api_schema) enum TurnRole {
     User,
     Assistant,
 }
 
 /// The messages of one role in a row.
 #[derive(Debug)]
-pub(super) struct AnthropicTurn<'q> {
-    pub(super) role: TurnRole,
+pub(in crate::api_schema) struct AnthropicTurn<'q> {
+    pub(in crate::api_schema) role: TurnRole,
     /// The results of the calls in the turn before. Only a user's turn has any.
-    pub(super) results: Vec<ToolResult<'q>>,
-    pub(super) blocks: Vec<ContentBlock<'q>>,
+    pub(in crate::api_schema) results: Vec<ToolResult<'q>>,
+    pub(in crate::api_schema) blocks: Vec<ContentBlock<'q>>,
 }
 
 /// A block of a turn or of the system prompt.
 #[derive(Debug)]
-pub(super) struct ContentBlock<'q> {
-    pub(super) content: BlockContent<'q>,
-    pub(super) cache_control: Option<&'q RawValue>,
+pub(in crate::api_schema) struct ContentBlock<'q> {
+    pub(in crate::api_schema) content: BlockContent<'q>,
+    pub(in crate::api_schema) cache_control: Option<&'q RawValue>,
 }
 
 /// The content of a block.
 #[derive(Debug)]
-pub(super) enum BlockContent<'q> {
+pub(in crate::api_schema) enum BlockContent<'q> {
     Text(Text<'q>),
     Media(MediaBlock<'q>),
     Thinking(ThinkingBlock<'q>),
@@ -68,25 +68,30 @@ pub(super) enum BlockContent<'q> {
 
 /// The result of a call.
 #[derive(Debug)]
-pub(super) struct ToolResult<'q> {
-    pub(super) id: String,
+pub(in crate::api_schema) struct ToolResult<'q> {
+    pub(in crate::api_schema) id: String,
     /// `None` if the conversation lacks the result.
-    pub(super) content: Option<Vec<ContentBlock<'q>>>,
-    pub(super) cache_control: Option<&'q RawValue>,
+    pub(in crate::api_schema) content: Option<Vec<ContentBlock<'q>>>,
+    pub(in crate::api_schema) cache_control: Option<&'q RawValue>,
 }
 
 impl<'q> AnthropicConversation<'q> {
     /// Returns whether the assistant has called tools.
-    pub(super) fn has_calls(&self) -> bool {
+    pub(in crate::api_schema) fn has_calls(&self) -> bool {
         self.called_names().next().is_some()
     }
 
     /// Returns the name of the tool for every call.
-    pub(super) fn called_names(&self) -> impl Iterator<Item = &Text<'q>> + Clone {
+    pub(in crate::api_schema) fn called_names(&self) -> impl Iterator<Item = &Text<'q>> + Clone {
         self.turns.iter().flat_map(|turn| &turn.blocks).filter_map(|block| match &block.content {
             BlockContent::ToolUse { name, .. } => Some(name),
             _ => None,
         })
+    }
+
+    /// Returns whether the assistant has thought.
+    pub(in crate::api_schema) fn has_thinking(&self) -> bool {
+        self.turns.iter().flat_map(|turn| &turn.blocks).any(ContentBlock::is_thinking)
     }
 
     /// Returns whether the assistant's unfinished turn has calls and no thinking block before them.
@@ -135,13 +140,13 @@ impl<'q> AnthropicConversation<'q> {
     }
 
     /// Adds a turn in which the user asks the model to continue its answer.
-    pub(super) fn ask_to_continue(&mut self) {
+    pub(in crate::api_schema) fn ask_to_continue(&mut self) {
         self.turns.push(AnthropicTurn::from_user(ClosingMessage::Continue));
         self.ends_in_assistant = false;
     }
 
     /// Adds an instruction to the system prompt.
-    pub(super) fn add_instruction(&mut self, instruction: &str) {
+    pub(in crate::api_schema) fn add_instruction(&mut self, instruction: &str) {
         self.system.push(ContentBlock::from_text(instruction));
     }
 
@@ -235,7 +240,7 @@ enum TurnItem<'t, 'q> {
 
 impl<'q> ContentBlock<'q> {
     /// Returns a block without `cache_control`.
-    pub(super) fn uncached(content: BlockContent<'q>) -> Self {
+    pub(in crate::api_schema) fn uncached(content: BlockContent<'q>) -> Self {
         Self { content, cache_control: None }
     }
 

@@ -38,8 +38,8 @@ fn every_field_of_a_provider_is_checked() {
     assert_messages(
         r#"
 /providers/openai = {}
-  providers.openai.api_schema: missing, allowed: `openai`, `openai-responses`, `anthropic` or
-    `gemini`
+  providers.openai.api_schema: missing, allowed: `openai`, `openai-responses`, `anthropic`, `gemini`
+    or `bedrock-converse`
   providers.openai.base_url: missing, allowed: an object, `us`, `eu` or `global` to URL
 /providers/openai/base_url = "https://api.openai.com/v1"
   providers.openai.base_url: found `https://api.openai.com/v1`, allowed: an object
@@ -77,7 +77,8 @@ fn every_field_of_a_provider_is_checked() {
   providers.openai.quirks: found a list, allowed: nothing, it is for `api_schema: anthropic` only
 /providers/openai/api_key = "sk-1"
   providers.openai.api_key: unknown key, allowed: `api_schema`, `allow_private`, `base_url`,
-    `key_file`, `key_files`, `key_header`, `quirks`, `forward_unknown`, `circuit_breakers`, `outlier_detection`
+    `key_file`, `key_files`, `key_header`, `auth`, `quirks`, `forward_unknown`, `circuit_breakers`,
+    `outlier_detection`
 /providers/openai/circuit_breakers = {"max_requests": 0, "max_retries": 3}
   providers.openai.circuit_breakers.max_requests: found `0`, allowed: a whole number from 1 to
     4294967295
@@ -90,6 +91,65 @@ fn every_field_of_a_provider_is_checked() {
     to `24h`, such as `500ms`, `20s` or `5m`
 "#,
     );
+}
+
+#[test]
+fn every_field_of_auth_is_checked() {
+    assert_messages(
+        r#"
+/providers/bedrock/auth = {}
+  providers.bedrock.auth.aws: missing, allowed: an object, or `azure` in its place
+/providers/bedrock/auth = {"aws": {}}
+  providers.bedrock.auth.aws.region: missing, allowed: a region of AWS, as a `base_url` names none
+/providers/bedrock/auth = {"aws": {"region": "us-west-2"}}
+/providers/bedrock/auth = {"aws": {"region": "us-west-2", "from": "file", "key": "k"}}
+  providers.bedrock.auth.aws.from: found `file`, allowed: `environment`, `credentials_file`,
+    `web_identity`, `container`, `instance_metadata`
+  providers.bedrock.auth.aws.key: unknown key, allowed: `service`, `region`, `from`,
+    `credentials_file`, `profile`, `role`, `token_file`
+/providers/bedrock/auth = {"aws": {"region": "us-west-2", "profile": "p", "token_file": "t"}}
+  providers.bedrock.auth.aws.profile: found `p`, allowed: nothing, it is for
+    `from: credentials_file` only
+  providers.bedrock.auth.aws.token_file: found `t`, allowed: nothing, it is for
+    `from: web_identity` only
+/providers/bedrock/auth = {"aws": {"region": "us-west-2", "from": "web_identity"}}
+  providers.bedrock.auth.aws.role: missing, allowed: the ARN of a role
+/providers/bedrock/auth = {"azure": {}}
+  providers.bedrock.auth.azure.client_secret_file: missing, allowed: the path of a file
+  providers.bedrock.auth.azure.tenant: missing, allowed: the id of a tenant
+  providers.bedrock.auth.azure.client_id: missing, allowed: the id of an application
+/providers/bedrock/auth = {"azure": {"tenant": "a/b", "client_id": "c", "client_secret_file": "demo.key", "authority": "https://login.example/x"}}
+  providers.bedrock.auth.azure.client_secret_file: found `demo.key`, allowed: a file that holds no
+    account's key
+  providers.bedrock.auth.azure.tenant: found `a/b`, allowed: letters, digits, dots and hyphens
+  providers.bedrock.auth.azure.authority: found `https://login.example/x`, allowed: a URL without a
+    path
+/providers/bedrock/auth = {"aws": {"region": "a"}, "azure": {"tenant": "a", "client_id": "c", "client_secret_file": "s"}}
+  providers.bedrock.auth.azure: found an object, allowed: nothing, as there is `aws`
+/providers/bedrock = {"api_schema": "anthropic", "base_url": {"eu": "https://example.com"}, "key_file": "a.key", "auth": {"aws": {"region": "us-west-2"}}}
+  providers.bedrock.auth: found an object, allowed: nothing, as there is a `key_file`
+"#,
+    );
+}
+
+#[test]
+fn a_signature_has_the_region_of_the_host_it_is_for() {
+    let read = |auth: serde_json::Value| {
+        let mut document: serde_json::Value =
+            serde_json::from_str(include_str!("smallest.json")).unwrap();
+        document["providers"]["bedrock"]["base_url"] = serde_json::json!({
+            "us": "https://bedrock-runtime.us-gov-west-1.amazonaws.com",
+            "eu": "https://bedrock-mantle.eu-central-1.api.aws/anthropic/v1",
+        });
+        document["providers"]["bedrock"]["auth"] = auth;
+        let config = Config::parse(&document).unwrap();
+        let Some(auth::Auth::Aws(aws)) = &config.providers["bedrock"].auth else { panic!() };
+        let urls = config.providers["bedrock"].base_urls.iter();
+        urls.map(|(_, url)| aws.region_for(url).unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(read(serde_json::json!({"aws": {}})), ["us-gov-west-1", "eu-central-1"]);
+    let fixed = serde_json::json!({"aws": {"region": "us-east-2"}});
+    assert_eq!(read(fixed), ["us-east-2", "us-east-2"]);
 }
 
 #[test]

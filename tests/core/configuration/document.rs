@@ -32,6 +32,16 @@ pub fn complete() -> Value {
             "base_url": all_urls,
             "circuit_breakers": {"max_requests": 100},
             "outlier_detection": {"consecutive_5xx": 5},
+        },
+        "aws": {
+            "api_schema": "bedrock-converse",
+            "base_url": urls,
+            "auth": {"aws": {"region": "us-west-2"}},
+        },
+        "azure": {
+            "api_schema": "openai",
+            "base_url": urls,
+            "auth": {"azure": {"tenant": "t", "client_id": "c", "client_secret_file": "s.key"}},
         }},
         "admin": {"port": 9902},
         "listeners": {

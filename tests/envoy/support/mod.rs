@@ -9,3 +9,4 @@ pub mod load;
 pub mod metrics;
 pub mod names;
 pub mod shared;
+pub mod sigv4;

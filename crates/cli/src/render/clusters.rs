@@ -1,17 +1,19 @@
 //! Envoy's clusters, one for each upstream.
 
-use std::{
-    collections::BTreeSet,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 
 use serde::Serialize;
 
-use super::{RenderError, RenderOptions, UpstreamView, seconds, secret_name, upstream_override};
+use super::{
+    RenderError, RenderOptions, UpstreamView,
+    cloud_auth::{AwsView, AzureView},
+    seconds, secret_name, upstream_override,
+};
 use attache::{
     config::{
-        BaseUrl, Config, KeyHeader, Model, PoolKey, Provider, cluster, direct_cluster,
+        BaseUrl, Config, KeyHeader, Model, PoolKey, Provider,
+        auth::{Auth, AzureAuth},
+        cluster, direct_cluster,
         health::{CircuitBreakers, OutlierDetection},
         jwt::{Jwks, Jwt},
     },
@@ -34,6 +36,8 @@ pub(super) struct ClusterView {
     pub(super) base_ejection_time: String,
     /// `true` if its host name must resolve to a public address.
     is_public: bool,
+    aws: Option<AwsView>,
+    azure: Option<AzureView>,
     /// `true` if the module's provider role runs in each entrance, and not in the cluster beside it.
     translates: bool,
 }
@@ -125,6 +129,8 @@ fn clusters_of(config: &Config, options: &RenderOptions) -> Result<Vec<ClusterVi
             consecutive_5xx: provider.outlier_detection.consecutive_5xx.get(),
             base_ejection_time: seconds(provider.outlier_detection.base_ejection_time),
             is_public: must_be_public(name, provider, url, options)?,
+            aws: AwsView::of(provider, url, options),
+            azure: AzureView::of(name, provider, options),
             entrances: entrances(name, provider, region, options),
             translates: true,
             ..source.view(connect_timeout(config, name), options)?
@@ -134,7 +140,8 @@ fn clusters_of(config: &Config, options: &RenderOptions) -> Result<Vec<ClusterVi
         Jwks::Url(url) => Some(jwks_cluster(url, config)),
         Jwks::File(_) => None,
     });
-    of_providers.chain(service_clusters(config, options)).chain(of_tokens.map(Ok)).collect()
+    let others = of_tokens.chain(authority_clusters(config)).map(Ok);
+    of_providers.chain(service_clusters(config, options)).chain(others).collect()
 }
 
 /// Returns the clusters that lead to a provider, one for each key.
@@ -156,6 +163,23 @@ fn entrances(
 /// Returns the cluster that the issuer's public keys are fetched from.
 fn jwks_cluster(url: &BaseUrl, config: &Config) -> ClusterView {
     ClusterSource::with_defaults(Jwt::CLUSTER.to_owned(), url, config.deadlines.connect)
+}
+
+/// Returns the clusters that tokens of Microsoft Entra ID are fetched from.
+fn authority_clusters(config: &Config) -> impl Iterator<Item = ClusterView> {
+    let used: BTreeSet<&str> = provider_clusters(config).map(|(name, ..)| name).collect();
+    let providers = config.providers.iter().filter(move |(name, _)| used.contains(name.as_str()));
+    providers.filter_map(|(name, provider)| match &provider.auth {
+        Some(Auth::Azure(AzureAuth { authority, .. })) => Some(ClusterView {
+            is_public: authority.address().is_none() && !provider.allow_private,
+            ..ClusterSource::with_defaults(
+                AzureAuth::cluster(name),
+                authority,
+                config.deadlines.connect,
+            )
+        }),
+        Some(Auth::Aws(_)) | None => None,
+    })
 }
 
 /// Returns whether a provider is contacted by a host name, which may resolve to another address at any
@@ -233,6 +257,8 @@ impl ClusterSource<'_> {
             consecutive_5xx: outliers.consecutive_5xx.get(),
             base_ejection_time: seconds(outliers.base_ejection_time),
             is_public: false,
+            aws: None,
+            azure: None,
             translates: false,
         }
     }
@@ -246,7 +272,6 @@ fn connect_timeout(config: &Config, provider: &str) -> Duration {
 }
 
 fn key_view(secret: String, file: &str, header: KeyHeader, options: &RenderOptions) -> KeyView {
-    let path = options.base.join(file);
-    let watched = path.parent().unwrap_or(Path::new("/")).to_owned();
+    let watched = options.directory_of(file);
     KeyView { secret, header: header.name(), prefix: header.prefix(), watched }
 }

@@ -49,7 +49,7 @@ pub(super) fn config_in_pods(config: &Config, tokens: &[String]) -> Config {
     for (name, provider) in &mut pods.providers {
         let is_token = tokens.contains(name);
         let own = provider.pool().map(|key| secret_name(name, key));
-        let in_pod = own.zip(&mut provider.key_files);
+        let in_pod = own.zip(provider.secret_files_mut());
         for (name, file) in in_pod {
             *file = if is_token { format!("{TOKEN_DIR}/{name}.key") } else { key_file(&name) };
         }

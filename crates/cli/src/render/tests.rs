@@ -225,6 +225,57 @@ fn a_provider_with_tokens_has_its_key_in_their_directory() {
 }
 
 #[test]
+fn a_provider_in_azure_has_its_client_secret_in_the_pods() {
+    let mut rendering = Rendering::new();
+    let provider = &mut rendering.document["providers"]["p"];
+    provider.as_object_mut().unwrap().remove("key_file");
+    provider["auth"] = serde_json::json!({"azure": {
+        "tenant": "tenant-1", "client_id": "app-1", "client_secret_file": "azure.key",
+    }});
+    rendering.config = Config::parse(&rendering.document).unwrap();
+    let istio = rendering.istio(Workload::Gateway, "/etc/attache/m.wasm", &rendering.options());
+    let eg = rendering.envoy_gateway("/etc/attache/m.wasm", &rendering.options());
+    for objects in [istio, eg.into_values().collect()] {
+        let secrets = objects.iter().find(|one| one["metadata"]["name"] == "attache-secrets");
+        let secret = secrets.unwrap()["data"]["p.yaml"].as_str().unwrap();
+        assert!(secret.contains("/etc/attache/secrets/p.key"), "{secret}");
+        let all = Document::from(objects).to_string();
+        let url = "https://login.microsoftonline.com/tenant-1/oauth2/v2.0/token";
+        let endpoint = format!("{{\"uri\":\"{url}\",\"cluster\":\"_authority-p\"");
+        assert_eq!(all.matches(&endpoint).count(), 2, "both clusters fetch tokens");
+        assert!(all.contains("\"name\":\"_authority-p\""), "{all}");
+    }
+}
+
+#[test]
+fn each_source_of_aws_credentials_is_a_chain_of_its_own() {
+    let cases = [
+        ("", None),
+        ("from: environment", Some(r#""environment_credential_provider": {}"#)),
+        ("from: container", Some(r#""container_credential_provider": {}"#)),
+        ("from: instance_metadata", Some(r#""instance_profile_credential_provider": {}"#)),
+        ("from: credentials_file, profile: p", Some(r#"{"profile": "p"}"#)),
+        ("from: web_identity, role: r", Some(r#"{"role_arn": "r"}"#)),
+    ];
+    for (source, chain) in cases {
+        let mut rendering = Rendering::new();
+        let auth = format!("{{aws: {{region: eu-west-1, {source}}}}}");
+        let provider = &mut rendering.document["providers"]["p"];
+        provider.as_object_mut().unwrap().remove("key_file");
+        provider["auth"] = serde_saphyr::from_str(&auth).unwrap();
+        rendering.config = Config::parse(&rendering.document).unwrap();
+        let files = rendering.for_envoy(&rendering.options()).unwrap();
+        let clusters = &files.iter().find(|file| file.path == "clusters.yaml").unwrap().text;
+        let clusters: Document = serde_saphyr::from_str(clusters).unwrap();
+        let own = clusters.to_string();
+        assert_eq!(own.matches("\"region\":\"eu-west-1\"").count(), 2, "{source}");
+        let expected = chain.map(|chain| chain.replace(": ", ":"));
+        assert_eq!(own.contains("custom_credential_provider_chain"), expected.is_some());
+        assert_eq!(expected.map_or(2, |chain| own.matches(&chain).count()), 2, "{source}: {own}");
+    }
+}
+
+#[test]
 fn each_key_of_a_pool_has_clusters_of_its_own_over_the_same_hosts() {
     let mut rendering = Rendering::with_pool();
     let options = rendering.options();

@@ -1,4 +1,4 @@
-//! Signed assertions of a service account: JSON Web Tokens with RS256 (RFC 7515, RFC 7519).
+//! Signed assertions: JSON Web Tokens (RFC 7515, RFC 7519), of a service account with RS256.
 //! <https://developers.google.com/identity/protocols/oauth2/service-account#httprest>
 
 use std::time::SystemTime;
@@ -43,11 +43,17 @@ impl AccountKey {
             "iat": now,
             "exp": now.saturating_add(LIFETIME),
         });
-        let message = format!("{}.{}", encoded(&header), encoded(&claims));
-        let mut signature = [0; MAX_SIGNATURE];
-        let signature = self.0.sign_pkcs1_sha256(&mut signature, message.as_bytes());
-        let signature = signature.map_err(|_| "the key cannot sign".to_owned())?;
-        Ok(format!("{message}.{}", BASE64_URL_SAFE_NO_PAD.encode(signature)))
+        let sign = |out: &mut [u8], message: &[u8]| {
+            self.0.sign_pkcs1_sha256(out, message).map(<[u8]>::len)
+        };
+        signed(&header, &claims, sign)
+    }
+
+    /// Returns a token with these fields that is signed with PS256 (RFC 7518, section 3.5).
+    pub(super) fn sign_ps256(&self, header: &Value, claims: &Value) -> Result<String, String> {
+        let sign =
+            |out: &mut [u8], message: &[u8]| self.0.sign_pss_sha256(out, message).map(<[u8]>::len);
+        signed(header, claims, sign)
     }
 }
 
@@ -58,6 +64,20 @@ pub(super) struct AssertionClaims<'c> {
     pub(super) scope: &'c str,
     /// The URL of the token service.
     pub(super) audience: &'c str,
+}
+
+/// Returns a token. `sign` writes the signature of a message and returns its length.
+fn signed(
+    header: &Value,
+    claims: &Value,
+    sign: impl FnOnce(&mut [u8], &[u8]) -> Result<usize, graviola::Error>,
+) -> Result<String, String> {
+    let message = format!("{}.{}", encoded(header), encoded(claims));
+    let mut signature = [0; MAX_SIGNATURE];
+    let length = sign(&mut signature, message.as_bytes());
+    let length = length.map_err(|_| "the key cannot sign".to_owned())?;
+    let signature = signature.get(..length).unwrap_or_default();
+    Ok(format!("{message}.{}", BASE64_URL_SAFE_NO_PAD.encode(signature)))
 }
 
 fn encoded(value: &Value) -> String {

@@ -1,4 +1,5 @@
-//! Sources of access tokens: files with credentials of Google Cloud, and the metadata server.
+//! Sources of access tokens: files with credentials of Google Cloud, and the metadata server; those
+//! of Microsoft Entra ID are beside it.
 
 use std::{
     fs,
@@ -10,8 +11,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    AccessToken,
+    AccessToken, NO_TOKEN,
     assertion::{AccountKey, AssertionClaims},
+    entra::EntraSource,
     http_client::HttpClient,
 };
 use crate::at_path;
@@ -23,6 +25,8 @@ pub(crate) enum TokenSource {
     /// The metadata server of Google Cloud, by its URL. In GKE, it answers for the service account
     /// that Workload Identity gives to the pod.
     MetadataServer(String),
+    /// Microsoft Entra ID.
+    Entra(EntraSource),
 }
 
 /// Credentials in a file.
@@ -81,10 +85,11 @@ impl TokenSource {
         now: SystemTime,
     ) -> Result<AccessToken, String> {
         match self {
+            Self::Entra(source) => source.fetch(http, scope, now),
             Self::MetadataServer(server) => {
                 // The server decides on the scopes in GKE, and respects the query elsewhere.
                 let url = format!("{server}{METADATA_PATH}?scopes={scope}");
-                token(&http.get(&url, &[("metadata-flavor", "Google")])?)
+                AccessToken::in_answer(&http.get(&url, &[("metadata-flavor", "Google")])?)
             }
             Self::Credentials(credentials) => match credentials {
                 Credentials::ServiceAccount(account, key) => account.fetch(key, http, scope, now),
@@ -139,7 +144,7 @@ impl ServiceAccount {
             ("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"),
             ("assertion", assertion.as_str()),
         ];
-        token(&http.post_form(&self.token_uri, &form)?)
+        AccessToken::in_answer(&http.post_form(&self.token_uri, &form)?)
     }
 }
 
@@ -154,12 +159,12 @@ impl ExternalAccount {
             ("subject_token_type", self.subject_token_type.as_str()),
             ("subject_token", subject.as_str()),
         ];
-        let federated = token(&http.post_form(&self.token_url, &form)?)?;
+        let federated = AccessToken::in_answer(&http.post_form(&self.token_url, &form)?)?;
         let Some(url) = &self.service_account_impersonation_url else { return Ok(federated) };
         let lifetime = Duration::from_secs(IMPERSONATION_LIFETIME);
         let body = json!({"scope": [scope], "lifetime": format!("{IMPERSONATION_LIFETIME}s")});
         let answer = http.post_json(url, &federated.text, &body)?;
-        let text = answer.get("accessToken").and_then(Value::as_str).ok_or_else(no_token)?;
+        let text = answer.get("accessToken").and_then(Value::as_str).ok_or(NO_TOKEN)?;
         Ok(AccessToken { text: text.to_owned(), lifetime })
     }
 }
@@ -175,16 +180,4 @@ impl CredentialSource {
         let token = document.get(field).and_then(Value::as_str).map(str::to_owned);
         token.ok_or_else(|| at_path(&self.file, &format!("there is no text `{field}`")))
     }
-}
-
-/// Returns the token in an answer of a token service (RFC 6749, section 5.1).
-fn token(answer: &Value) -> Result<AccessToken, String> {
-    let text = answer.get("access_token").and_then(Value::as_str);
-    let lifetime = answer.get("expires_in").and_then(Value::as_u64);
-    let (text, seconds) = text.zip(lifetime).ok_or_else(no_token)?;
-    Ok(AccessToken { text: text.to_owned(), lifetime: Duration::from_secs(seconds) })
-}
-
-fn no_token() -> String {
-    "the answer of the token service has no token".to_owned()
 }

@@ -1,3 +1,4 @@
+mod entra;
 mod service;
 
 use std::{fs, os::unix::fs::PermissionsExt};
@@ -35,15 +36,20 @@ impl Setup {
         self.path(name)
     }
 
-    /// Writes the file of a service account at a token service.
-    fn service_account(&self, service: &TokenService) -> PathBuf {
+    /// Returns the private key in PEM.
+    fn private_key(&self) -> String {
         let mut der = [0; 4096];
         let der = BASE64_STANDARD.encode(self.key.to_pkcs8_der(&mut der).unwrap());
+        format!("-----BEGIN PRIVATE KEY-----\n{der}\n-----END PRIVATE KEY-----\n")
+    }
+
+    /// Writes the file of a service account at a token service.
+    fn service_account(&self, service: &TokenService) -> PathBuf {
         let account = json!({
             "type": "service_account",
             "project_id": "acme",
             "private_key_id": "key-7",
-            "private_key": format!("-----BEGIN PRIVATE KEY-----\n{der}\n-----END PRIVATE KEY-----\n"),
+            "private_key": self.private_key(),
             "client_email": "gateway@acme.iam.gserviceaccount.com",
             "token_uri": format!("{}/token", service.url),
         });

@@ -32,6 +32,13 @@ impl Events {
         self.json(data);
     }
 
+    /// Adds a message in AWS's framing.
+    pub fn message(&mut self, kind: &str, data: &impl Serialize) {
+        let payload = serde_json::to_vec(data).expect("our own types are JSON");
+        self.text.extend(crate::aws_events::message(kind, &payload));
+        self.ends.push(self.text.len());
+    }
+
     /// Adds an event of one line as it is: `data: [DONE]`, or a comment.
     pub fn line(&mut self, line: &str) {
         self.text.extend_from_slice(line.as_bytes());

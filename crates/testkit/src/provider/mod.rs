@@ -6,6 +6,7 @@
 
 mod answer;
 mod anthropic;
+mod bedrock_converse;
 mod embeddings;
 mod events;
 mod gemini;

@@ -45,7 +45,8 @@ impl Reply {
     pub fn scripted(schema: ApiSchema, asked: &Asked, script: &Script, serial: u64) -> Self {
         let scene = Scene { schema, asked, script };
         let content = scene.content(serial);
-        let content_type = script.content_type.clone().unwrap_or_else(|| content.content_type());
+        let content_type =
+            script.content_type.clone().unwrap_or_else(|| content.content_type(schema));
         let mut response = Response::new(scene.playback(content));
         *response.status_mut() = script.status.unwrap_or_default();
         let headers = response.headers_mut();
@@ -71,10 +72,10 @@ enum Content {
 }
 
 impl Content {
-    fn content_type(&self) -> HeaderValue {
+    fn content_type(&self, schema: ApiSchema) -> HeaderValue {
         HeaderValue::from_static(match self {
             Self::Whole(_) => "application/json",
-            Self::Events(_) => "text/event-stream; charset=utf-8",
+            Self::Events(_) => schema.stream_type(),
         })
     }
 

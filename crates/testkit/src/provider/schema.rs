@@ -3,7 +3,8 @@
 use super::answer::{Answer, token};
 use super::events::Events;
 use super::request::Asked;
-use super::{anthropic, embeddings, gemini, openai, openai_responses};
+use super::{anthropic, bedrock_converse, embeddings, gemini, openai, openai_responses};
+use attache::event_stream::AWS_EVENT_STREAM;
 use hyper::StatusCode;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 
@@ -18,6 +19,8 @@ pub enum ApiSchema {
     Anthropic,
     /// `generateContent`.
     Gemini,
+    /// Converse.
+    BedrockConverse,
 }
 
 /// An error to be put into a vendor's shape.
@@ -54,6 +57,8 @@ impl ApiSchema {
             Some(Self::Anthropic)
         } else if ends(&[":generateContent", ":streamGenerateContent"]) {
             Some(Self::Gemini)
+        } else if ends(&["/converse", "/converse-stream"]) {
+            Some(Self::BedrockConverse)
         } else {
             None
         }
@@ -69,6 +74,7 @@ impl ApiSchema {
             Self::OpenAiResponses => openai_responses::read(body),
             Self::Anthropic => anthropic::read(path, body),
             Self::Gemini => gemini::read(path, body),
+            Self::BedrockConverse => bedrock_converse::read(path, body),
         }
     }
 
@@ -82,6 +88,7 @@ impl ApiSchema {
             Self::OpenAiResponses => openai_responses::whole(answer),
             Self::Anthropic => anthropic::whole(answer),
             Self::Gemini => gemini::whole(answer),
+            Self::BedrockConverse => bedrock_converse::whole(answer),
         }
     }
 
@@ -92,6 +99,7 @@ impl ApiSchema {
             Self::OpenAiResponses => openai_responses::stream(answer, events),
             Self::Anthropic => anthropic::stream(answer, events),
             Self::Gemini => gemini::stream(answer, events),
+            Self::BedrockConverse => bedrock_converse::stream(answer, events),
         }
     }
 
@@ -101,6 +109,7 @@ impl ApiSchema {
             Self::OpenAi | Self::OpenAiResponses => openai::error(fault),
             Self::Anthropic => anthropic::error(fault),
             Self::Gemini => gemini::error(fault),
+            Self::BedrockConverse => bedrock_converse::error(fault),
         }
     }
 
@@ -110,7 +119,7 @@ impl ApiSchema {
         Fault::scripted(match self {
             Self::OpenAi | Self::OpenAiResponses => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Anthropic => anthropic::OVERLOADED,
-            Self::Gemini => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Gemini | Self::BedrockConverse => StatusCode::SERVICE_UNAVAILABLE,
         })
     }
 
@@ -121,13 +130,15 @@ impl ApiSchema {
             Self::OpenAiResponses => openai_responses::error_event(fault, events),
             Self::Anthropic => anthropic::error_event(fault, events),
             Self::Gemini => gemini::error_event(fault, events),
+            Self::BedrockConverse => bedrock_converse::error_event(fault, events),
         }
     }
 
-    /// An event that says nothing: Anthropic's `ping`, a comment for the others.
+    /// An event that says nothing: `ping`, or a comment where that is possible.
     pub fn ping(self, events: &mut Events) {
         match self {
             Self::Anthropic => anthropic::ping(events),
+            Self::BedrockConverse => events.message("ping", &()),
             Self::OpenAi | Self::OpenAiResponses | Self::Gemini => events.line(": ping"),
         }
     }
@@ -136,7 +147,15 @@ impl ApiSchema {
     pub fn line_end(self) -> &'static str {
         match self {
             Self::Gemini => "\r\n",
-            Self::OpenAi | Self::OpenAiResponses | Self::Anthropic => "\n",
+            Self::OpenAi | Self::OpenAiResponses | Self::Anthropic | Self::BedrockConverse => "\n",
+        }
+    }
+
+    /// The media type of a stream.
+    pub fn stream_type(self) -> &'static str {
+        match self {
+            Self::BedrockConverse => AWS_EVENT_STREAM,
+            _ => "text/event-stream; charset=utf-8",
         }
     }
 
@@ -155,6 +174,9 @@ impl ApiSchema {
                 set("anthropic-ratelimit-requests-remaining", HeaderValue::from_static("999"));
             }
             Self::Gemini => {}
+            Self::BedrockConverse => {
+                set("x-amzn-requestid", request_id(serial, "", 32));
+            }
         }
         headers
     }
@@ -181,6 +203,7 @@ mod tests {
             ("/v1beta/models/gemini-2.5-pro:generateContent", Some(ApiSchema::Gemini)),
             ("/v1/embeddings", Some(ApiSchema::OpenAi)),
             ("/v1beta/models/m:embedContent", Some(ApiSchema::Gemini)),
+            ("/model/m%3A0/converse-stream", Some(ApiSchema::BedrockConverse)),
             ("/v1/images", None),
         ] {
             assert_eq!(ApiSchema::at(path), schema, "{path}");
