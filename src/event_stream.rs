@@ -319,7 +319,7 @@ mod tests {
         let fault = |prelude: &[u8]| events(&[prelude]).1;
         assert_eq!(fault(&prelude(MAX_EVENT, 0)), Ok(()));
         assert_eq!(fault(&prelude(MAX_EVENT + 1, 0)), Err(FramingFault::TooLong));
-        for (total, headers) in [(15, 0), (16, 1), (0, 0), (100, usize::MAX >> 32)] {
+        for (total, headers) in [(15, 0), (16, 1), (0, 0), (100, u32::MAX as usize)] {
             assert_eq!(fault(&prelude(total, headers)), Err(FramingFault::Corrupt), "{total}");
         }
     }
