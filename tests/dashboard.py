@@ -16,14 +16,14 @@ import sys
 import tempfile
 import threading
 import time
-import urllib.parse
 from pathlib import Path
 
 sys.dont_write_bytecode = True
 
-from bench.processes import Failed, Process, Provider, free_ports, get, send
+from bench.processes import Failed, Provider, send
 from bench.setting import CLIENT_KEY, COUNTED_KEY, Setting
 from dashboard import page
+from dashboard.prometheus import Prometheus
 from urllib.request import Request
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -70,50 +70,6 @@ class Ours(Setting):
     """The setting of the benchmark, with the configuration of this folder."""
 
     template = Path(__file__).parent / "dashboard/gateway.yaml"
-
-
-class Prometheus(Process):
-    """Prometheus, which scrapes an Envoy every second."""
-
-    def __init__(self, directory, admin):
-        program = shutil.which("prometheus")
-        if not program:
-            raise Failed("there is no `prometheus` here: apt-get install prometheus")
-        (self.port,) = free_ports(1)
-        file = directory / "prometheus.yaml"
-        file.write_text(json.dumps({
-            "global": {"scrape_interval": "1s"},
-            "scrape_configs": [{
-                "job_name": "attache", "metrics_path": "/stats/prometheus",
-                "static_configs": [{"targets": [f"127.0.0.1:{admin}"]}],
-            }],
-        }))
-        super().__init__(
-            [program, f"--config.file={file}", f"--storage.tsdb.path={directory / 'tsdb'}",
-             f"--web.listen-address=127.0.0.1:{self.port}"],
-            directory / "prometheus.log",
-        )
-
-    def wait(self):
-        for _ in range(300):
-            try:
-                if get(self.port, "/-/ready")[0] == 200:
-                    return
-            except OSError:
-                pass
-            time.sleep(0.1)
-        raise Failed(f"Prometheus did not start:\n{self.complaint()}")
-
-    def ask(self, query, seconds):
-        """The series that a query gives for the last seconds."""
-        now = time.time()
-        asked = urllib.parse.urlencode(
-            {"query": query, "start": now - seconds, "end": now, "step": 1})
-        status, text = get(self.port, f"/api/v1/query_range?{asked}")
-        answer = json.loads(text)
-        if status != 200:
-            raise Failed(f"Prometheus refuses {query}: {answer['error']}")
-        return answer["data"]["result"]
 
 
 # What clients ask for, how often, and what becomes of it.

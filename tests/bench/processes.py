@@ -7,6 +7,7 @@ import json
 import os
 import re
 import subprocess
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -85,6 +86,17 @@ class Process:
                 total += before[1] - before[0]
             before = (start, end, mode)
         return total // 1024
+
+    def await_page(self, port, path, status=200):
+        """Returns when a page of its own has this status, or fails."""
+        for _ in range(300):
+            try:
+                if get(port, path)[0] == status:
+                    return
+            except OSError:
+                pass
+            time.sleep(0.1)
+        raise Failed(f"`{self.command[0]}` did not start:\n{self.complaint()}")
 
     def complaint(self):
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-15:])
@@ -177,12 +189,18 @@ def get(port, path):
 
 def send(request):
     """Status and body of an answer, whatever it says."""
+    status, _, text = exchange(request)
+    return status, text
+
+
+def exchange(request):
+    """Status, headers and body of an answer, whatever it says."""
     try:
-        with DIRECT.open(request, timeout=10) as answer:
-            return answer.status, answer.read().decode()
+        answer = DIRECT.open(request, timeout=10)
     except urllib.error.HTTPError as error:
-        with error:
-            return error.code, error.read().decode()
+        answer = error
+    with answer:
+        return answer.status, answer.headers, answer.read().decode()
 
 
 def testkit():
@@ -200,5 +218,5 @@ def free_ports(count):
 def needed(path, what):
     """The path, if there is such a file."""
     if not path or not os.path.isfile(path):
-        raise Failed(f"{what} is missing at `{path}`: run `just bench`, which builds it first")
+        raise Failed(f"{what} is missing at `{path}`: its recipe of `just` builds it first")
     return Path(path).resolve()
