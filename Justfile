@@ -208,6 +208,12 @@ shared-limits: filter programs
     @bash .ci/setup envoy ratelimit
     python3 tests/shared_limits.py --target {{ quote(target) }}
 
+# Compares spans and metrics with answers: an OpenTelemetry Collector and Prometheus take what Envoy sends
+[group("test")]
+telemetry: filter command
+    @bash .ci/setup envoy collector prometheus
+    python3 tests/telemetry.py
+
 # Tests whether the quick tests fail when the code of a file is wrong: all of .cargo/mutants.toml, or `just mutants --re src/failover.rs`
 [group("test")]
 mutants *options:
@@ -258,10 +264,10 @@ drain: filter programs
 [private]
 soak-minute: (soak "1")
 
-# Compares the dashboard with a gateway under load, and draws it (needs Prometheus)
+# Compares the dashboard with a gateway under load, and draws it
 [group("measure")]
 dashboard: filter programs
-    @bash .ci/setup envoy
+    @bash .ci/setup envoy prometheus
     python3 tests/dashboard.py --target {{ quote(target) }}
 
 # How well damaged JSON is repaired: tables, for a seed and a number of cases of each class
