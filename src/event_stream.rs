@@ -114,7 +114,7 @@ impl<'m> Message<'m> {
         let mut fields = Fields(prelude);
         let (length, headers) = (fields.length(4), fields.length(4));
         check(prelude)?;
-        let least = PRELUDE + headers.unwrap_or(MAX_EVENT) + CHECKSUM;
+        let least = headers.unwrap_or(MAX_EVENT).saturating_add(PRELUDE + CHECKSUM);
         let length = length.filter(|length| *length >= least).ok_or(FramingFault::Corrupt)?;
         if length > MAX_EVENT {
             return Err(FramingFault::TooLong);

@@ -14,7 +14,7 @@ use testkit::envoy::{Gateway, Setup, marker};
 /// price, and the account `frugal` may ask each once.
 pub fn failing() -> &'static Gateway {
     static GATEWAY: OnceLock<Gateway> = OnceLock::new();
-    GATEWAY.get_or_init(|| metrics::setup(&metrics::priced()).start())
+    GATEWAY.get_or_init(|| metrics::setup(&keyless(&metrics::priced())).start())
 }
 
 /// A request whose provider plays `script`, attempt by attempt.

@@ -236,7 +236,7 @@ fn the_module_stands_where_no_key_is_in_every_cluster_and_listener() {
         chains.iter().filter(|chain| position(chain, name).is_some()).collect()
     };
     assert_eq!(with("attache.gateway").len(), 2);
-    assert_eq!(with("attache.provider").len(), 13, "clusters");
+    assert_eq!(with("attache.provider").len(), 14, "clusters");
     for chain in with("attache.gateway") {
         assert_eq!(position(chain, "envoy.filters.http.health_check"), Some(0));
         assert_eq!(position(chain, "attache.scheme"), Some(1));

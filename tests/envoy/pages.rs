@@ -41,7 +41,7 @@ fn the_models_of_a_region_are_listed_with_what_they_can_do() {
     let us = list(shared().us(), "/v1/models");
     assert_eq!(us["object"], "list");
     let both = ["vertex-claude", "vertex-gemini"];
-    let here = ["claude", "gemini", "gpt", "kimi", "oss", "qwen", "responses", "router"];
+    let here = ["claude", "gemini", "gpt", "kimi", "nova", "oss", "qwen", "responses", "router"];
     let vectors = ["vectors", "vectors-gemini"];
     assert_eq!(names(&us), [&here[..], &vectors, &both, &["worldly"]].concat());
     let eu = list(shared().eu(), "/v1/models?limit=1");

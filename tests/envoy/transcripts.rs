@@ -16,7 +16,7 @@ const REGIONAL: &str = include_str!("regional.yaml");
 
 fn regional() -> &'static Gateway {
     static GATEWAY: OnceLock<Gateway> = OnceLock::new();
-    GATEWAY.get_or_init(|| Setup::new(REGIONAL).start())
+    GATEWAY.get_or_init(|| Setup::new(&keyless(REGIONAL)).start())
 }
 
 /// An id no other request has, and a request about it.
