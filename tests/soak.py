@@ -35,11 +35,11 @@ from bench import measure, report
 from bench.processes import Failed, Provider, needed
 from bench.report import Figure
 from bench.setting import Setting
+from gateways import ROOT
 from soak import witness
 from soak.clients import Clients
 from soak.kinds import KINDS
 
-ROOT = Path(__file__).resolve().parent.parent
 
 # How often the load pauses.
 PAUSES = 10

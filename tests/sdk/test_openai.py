@@ -244,7 +244,7 @@ def test_a_stream_that_breaks_off_raises(client, model, events, code):
 def test_models_are_listed(client, gateway):
     models = client.models.list()
     vertex = ["vertex-claude", "vertex-gemini"]
-    ours = ["claude", "gemini", "gpt", "kimi", "oss", "qwen", "responses", "router"]
+    ours = ["claude", "gemini", "gpt", "kimi", "nova", "oss", "qwen", "responses", "router"]
     names = [*ours, "vectors", "vectors-gemini", *vertex, "worldly"]
     assert [model.id for model in models] == names
     assert models.data[2].owned_by == "openai"
