@@ -224,7 +224,7 @@ fn any_input(random: &mut Rng) -> Input {
 fn there_is_one_answer_whatever_comes_in_whatever_order() {
     let mut random = Rng::with_seed(1);
     let gateways = [play::gateway(Us), guarded(json!({}))];
-    for round in 0..4_000 {
+    for round in 0..8_000 {
         let gateway = &gateways[round % 2];
         let fresh = Gateway { ejections: Ejections::default(), ..(**gateway).clone() };
         let mut exchange = Exchange::new(Rc::new(fresh), REQUEST_ID.to_owned());

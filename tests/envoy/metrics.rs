@@ -30,7 +30,7 @@ pub fn priced() -> String {
 /// Such a gateway. One test at a time has it, so that what moves is that test's doing.
 fn measured() -> MutexGuard<'static, Gateway> {
     static GATEWAY: OnceLock<Mutex<Gateway>> = OnceLock::new();
-    let gateway = GATEWAY.get_or_init(|| Mutex::new(start(&priced())));
+    let gateway = GATEWAY.get_or_init(|| Mutex::new(start(&keyless(&priced()))));
     gateway.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

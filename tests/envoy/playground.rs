@@ -11,7 +11,7 @@ use testkit::envoy::{Setup, marker};
 /// A gateway that serves it.
 fn open() -> Setup {
     let transcripts = "{base_url: {us: https://api.example}, key_file: secrets/transcripts.key}";
-    Setup::new(&format!("{YAML}\nplayground: true\ntranscripts: {transcripts}\n"))
+    Setup::new(&format!("{}\nplayground: true\ntranscripts: {transcripts}\n", keyless(YAML)))
 }
 
 #[test]
@@ -54,7 +54,7 @@ fn the_page_needs_no_key_and_opens_no_other_path() {
 
 #[test]
 fn without_the_option_there_is_no_page_and_it_comes_and_goes_with_a_rendering() {
-    let gateway = Setup::new(&format!("{YAML}\nplayground: false\n")).start();
+    let gateway = Setup::new(&format!("{}\nplayground: false\n", keyless(YAML))).start();
     let status = || gateway.us().send(Request::get("/playground")).status;
     assert_error(&gateway.us().send(Request::get("/playground")), 404, "not_found");
     assert_error(

@@ -143,7 +143,8 @@ fn every_failure_of_the_service_has_its_answer() {
 #[test]
 fn a_service_that_cannot_be_reached_is_told_of() {
     let port = testkit::ports::closed_port();
-    let gateway = Setup::new(REGIONAL).upstream(format!("transcripts=127.0.0.1:{port}")).start();
+    let gateway =
+        Setup::new(&keyless(REGIONAL)).upstream(format!("transcripts=127.0.0.1:{port}")).start();
     for is_stream in [false, true] {
         let (_, body) = about("call", "gpt", "{{ transcript }}", is_stream);
         let told = assert_error(&gateway.us().chat(&body), 502, "upstream_unreachable");
@@ -216,7 +217,8 @@ fn a_service_that_lies_about_length_or_speaks_no_http_is_a_failure() {
         ("\u{16}\u{3}\u{1}".to_owned(), 502),
     ];
     let liar = Liar::start();
-    let gateway = Setup::new(REGIONAL).upstream(format!("transcripts={}", liar.address)).start();
+    let gateway =
+        Setup::new(&keyless(REGIONAL)).upstream(format!("transcripts={}", liar.address)).start();
     for (answer, expected) in cases {
         for is_stream in [false, true] {
             for (answer, expected) in [(&answer, expected), (&good, 200)] {
@@ -240,7 +242,7 @@ fn text_of_any_kind_and_size_is_put_in_whole() {
     assert_eq!(regional().us().chat(&body).status, 200);
     let said = told(regional(), &id)["messages"][0]["content"].clone();
     assert_eq!(said, format!("{id}: a {TRICKY} z"));
-    let gateway = Setup::new(REGIONAL).start();
+    let gateway = Setup::new(&keyless(REGIONAL)).start();
     for size in [100_000, 2_000_000] {
         for (model, is_stream) in [("gpt", false), ("claude", true), ("gemini", true)] {
             let word = format!("size-{size}");

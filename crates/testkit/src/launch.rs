@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 const START: Duration = Duration::from_secs(300);
 
 /// Time to wait for other Envoys to end, if they have all inotify instances of the user.
-const WAIT: Duration = Duration::from_secs(60);
+const WAIT: Duration = Duration::from_secs(300);
 
 /// Number of starts of an Envoy that aborts, and the pause between them.
 const STARTS: usize = 5;

@@ -175,7 +175,7 @@ impl Attempts {
         result: &CallResult,
         now: Timestamp,
     ) -> Output {
-        if self.is_answer_guarded() {
+        if self.is_guard_asked() {
             self.on_late_call(index, result, now);
             return Output::Wait;
         }

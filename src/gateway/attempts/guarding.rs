@@ -63,9 +63,9 @@ impl Attempts {
         }
     }
 
-    /// Returns `true` while the guard is asked about an answer.
-    pub(super) fn is_answer_guarded(&self) -> bool {
-        matches!(self.guard, GuardState::AskedAboutAnswer(_))
+    /// Returns `true` while the guard is asked. No attempt that ends then is the client's.
+    pub(super) fn is_guard_asked(&self) -> bool {
+        !matches!(self.guard, GuardState::Idle | GuardState::Due)
     }
 
     fn guard_call(&self, stage: GuardStage, answer: Option<&[u8]>) -> Option<GuardCall> {
@@ -145,7 +145,7 @@ impl Attempts {
 
     /// Counts an answer that the guard is asked about, as the client has left.
     pub(in crate::gateway) fn drop_guarded_answer(&mut self) {
-        if self.is_answer_guarded() {
+        if self.is_guard_asked() {
             self.guard = GuardState::Idle;
             self.withhold_answer();
         }
