@@ -44,6 +44,10 @@ from soak.kinds import KINDS
 # How often the load pauses.
 PAUSES = 10
 
+# How much the VMs may grow after the second pause, in KiB: room for the longest requests, of which more
+# may meet than had met before. VMs never give memory back.
+VM_PEAK = 8 * 1024
+
 # How many names may still come up after the second pause: a rare end at a provider it had not met.
 NEW_NAMES = 50
 
@@ -114,7 +118,7 @@ def worn_out(envoy, provider, clients, seconds):
     after = idle(envoy)
     memory, names = zip(*pauses)
     return [
-        *measure.growth_figures(memory),
+        *measure.growth_figures(memory, VM_PEAK),
         figure("counters, gauges and histograms", "", names[1], names[-1], NEW_NAMES),
         figure("wake-ups of an idle worker", "1/s", before[0], after[0], NEW_WAKE_UPS),
         figure("open requests and connections", "", before[1], after[1]),

@@ -351,8 +351,9 @@ def growth(setting):
     return growth_figures(found)
 
 
-def growth_figures(found):
-    """The last chunk's memory, and the most it may be: little more than the second one's."""
+def growth_figures(found, vms=GROWTH_VMS):
+    """The last chunk's memory, and the most it may be: little more than the second one's. `vms` is how
+    much the VMs may grow, in KiB."""
     def row(name, of, limit=None):
         first, second, last = of(found[0]), of(found[1]), of(found[-1])
         slope = (last - second) / (found[-1].requests - found[1].requests) * 1000
@@ -364,7 +365,7 @@ def growth_figures(found):
         row(f"RSS after {found[-1].requests:,} requests", lambda memory: memory.rss,
             lambda second: second * (1 + GROWTH_SHARE) + GROWTH_KIB),
         row("memory of the VMs", lambda memory: memory.linear,
-            lambda second: second + GROWTH_VMS),
+            lambda second: second + vms),
         row("allocated, by Envoy's count", lambda memory: memory.allocated,
             lambda second: second + GROWTH_KIB),
     ]
