@@ -41,7 +41,7 @@ impl Attempts {
     /// router.
     pub(super) fn guard_request(&mut self, index: PlanIndex, now: Timestamp) -> Output {
         let is_due = matches!(self.guard, GuardState::Due);
-        match self.guard_call(GuardStage::Request, None).filter(|_| is_due) {
+        match is_due.then(|| self.guard_call(GuardStage::Request, None)).flatten() {
             Some(call) => {
                 self.guard = GuardState::AskedAboutRequest(index);
                 Output::AskGuard(call)
