@@ -47,7 +47,6 @@ import json
 import os
 import platform
 import shutil
-import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -59,7 +58,7 @@ from bench.counting import counting
 from bench.host_calls import host_calls
 from bench.inlets import inlets
 from bench.layers import layers
-from bench.processes import Failed, Limiter, Provider, needed
+from bench.processes import Failed, Limiter, Provider, needed, run_to_end
 from bench.setting import Setting
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -67,14 +66,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def main():
     options = arguments()
-    # Whatever is started here ends when the `with` blocks do.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    try:
-        figures, setup = run(options)
-    except Failed as failed:
-        sys.exit(f"bench: {failed}")
-    except KeyboardInterrupt:
-        sys.exit(130)
+    figures, setup = run_to_end("bench", run, options)
     print(report.table(figures))
     if options.json:
         options.json.write_text(json.dumps(report.document(figures, setup), indent=2) + "\n")

@@ -9,7 +9,6 @@ stream was cut off or one request lost.
 import argparse
 import http.client
 import json
-import signal
 import subprocess
 import sys
 import tempfile
@@ -21,7 +20,7 @@ from string import Template
 
 sys.dont_write_bytecode = True
 
-from bench.processes import Envoy, Failed, Provider, free_ports, get, needed
+from bench.processes import Envoy, Failed, Provider, free_ports, get, needed, run_to_end
 from bench.setting import CLIENT_KEY, Setting
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -117,13 +116,7 @@ class Clients:
 
 def main():
     options = arguments()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    try:
-        ends = run(options)
-    except Failed as failed:
-        sys.exit(f"drain: {failed}")
-    except KeyboardInterrupt:
-        sys.exit(130)
+    ends = run_to_end("drain", run, options)
     for (kind, end), count in sorted(ends.items()):
         print(f"{kind}: {count} × {end}")
     if {end for _, end in ends} != {"whole"}:

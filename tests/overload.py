@@ -15,7 +15,6 @@ write or read slowly, providers that never end. The exit code is 1 unless
 import argparse
 import asyncio
 import resource
-import signal
 import sys
 import tempfile
 import threading
@@ -25,9 +24,9 @@ from pathlib import Path
 sys.dont_write_bytecode = True
 
 from bench import report
-from bench.processes import Failed, Provider, get, needed
+from bench.processes import Failed, Provider, needed, run_to_end
 from bench.setting import CLIENT_KEY, Setting
-from overload.flood import CLOSED, KINDS, OVERLOADED, SERVED, Flood, Kind
+from overload.flood import CLOSED, KINDS, SERVED, Flood, Kind
 from soak import witness
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -84,14 +83,8 @@ class Memory(threading.Thread):
 
 def main():
     options = arguments()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     raise_files()
-    try:
-        mistakes = run(options)
-    except Failed as failed:
-        sys.exit(f"overload: {failed}")
-    except KeyboardInterrupt:
-        sys.exit(130)
+    mistakes = run_to_end("overload", run, options)
     for mistake in mistakes:
         print(f"overload: {mistake}")
     sys.exit(1 if mistakes else 0)

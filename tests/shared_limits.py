@@ -24,7 +24,7 @@ from pathlib import Path
 
 sys.dont_write_bytecode = True
 
-from bench.processes import Envoy, Failed, Process, Provider, free_ports, needed
+from bench.processes import Envoy, Failed, Process, Provider, free_ports, needed, run_to_end
 
 ROOT = Path(__file__).resolve().parent.parent
 HERE = ROOT / "tests/shared_limits"
@@ -104,13 +104,7 @@ def main():
     parser.add_argument("--target", type=Path, default=ROOT / "target")
     parser.add_argument("--service", type=Path, default=ROOT / ".build/ratelimit/service_cmd")
     options = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    try:
-        run(options)
-    except Failed as failed:
-        sys.exit(f"shared-limits: {failed}")
-    except KeyboardInterrupt:
-        sys.exit(130)
+    run_to_end("shared-limits", run, options)
 
 
 def run(options):

@@ -24,7 +24,6 @@ while nothing is under way. What is judged:
 """
 
 import argparse
-import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -32,7 +31,7 @@ from pathlib import Path
 sys.dont_write_bytecode = True
 
 from bench import measure, report
-from bench.processes import Failed, Provider, needed
+from bench.processes import Provider, needed, run_to_end
 from bench.report import Figure
 from bench.setting import Setting
 from gateways import ROOT
@@ -67,14 +66,7 @@ class Ours(Setting):
 
 def main():
     options = arguments()
-    # Whatever is started here ends when the `with` blocks do.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    try:
-        clients, figures = run(options)
-    except Failed as failed:
-        sys.exit(f"soak: {failed}")
-    except KeyboardInterrupt:
-        sys.exit(130)
+    clients, figures = run_to_end("soak", run, options)
     print(exchanges(clients), "", report.table(figures, ("before", "after")), sep="\n")
     for surprise in clients.surprises():
         print(f"soak: {surprise}")

@@ -13,7 +13,6 @@ import fnmatch
 import json
 import re
 import secrets
-import signal
 import sys
 import tempfile
 import threading
@@ -26,7 +25,7 @@ from urllib.request import Request
 
 sys.dont_write_bytecode = True
 
-from bench.processes import Failed, Process, Provider, exchange, free_ports, needed
+from bench.processes import Failed, Process, Provider, exchange, free_ports, needed, run_to_end
 from bench.setting import CLIENT_KEY, Setting
 from dashboard.prometheus import Prometheus
 from gateways import ROOT, TARGET
@@ -214,13 +213,7 @@ def main():
     parser.add_argument("--envoy", type=Path, default=ROOT / ".build/bin/envoy")
     parser.add_argument("--collector", type=Path, default=ROOT / ".build/collector/collector")
     options = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    try:
-        run(options)
-    except Failed as failed:
-        sys.exit(f"telemetry: {failed}")
-    except KeyboardInterrupt:
-        sys.exit(130)
+    run_to_end("telemetry", run, options)
 
 
 def run(options):

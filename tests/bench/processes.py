@@ -6,7 +6,9 @@ Everything here ends what it started, by its process id, however the measurement
 import json
 import os
 import re
+import signal
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -201,6 +203,17 @@ def exchange(request):
         answer = error
     with answer:
         return answer.status, answer.headers, answer.read().decode()
+
+
+def run_to_end(name, run, options):
+    """Runs a test. All that it has started ends when its `with` blocks do, also on SIGTERM."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        return run(options)
+    except Failed as failed:
+        sys.exit(f"{name}: {failed}")
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 def testkit():
