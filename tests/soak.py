@@ -3,9 +3,10 @@
 which builds everything first.
 
 Sixteen clients ask for whatever `tests/soak/kinds.py` lists, by chance: answers and streams in
-every API schema, retries, fallbacks, hedges, repairs, limits, transcripts, deadlines that expire,
-streams that break off, clients that leave, mistakes, and names that nobody has. Each kind has ends
-that it may come to; if it came to another one, or never to one of them, the exit code is 1.
+every API schema and every API, several endpoints, retries, fallbacks, hedges, repairs, limits,
+budgets, transcripts, decisions of a guard, deadlines that expire, streams that break off, clients that
+leave, mistakes, and names that nobody has. Each kind has ends that it may come to; if it came to
+another one, or never to one of them, the exit code is 1.
 
 The load pauses now and then. In each pause every request has to come to its end, and memory is read
 while nothing is under way. What is judged:
@@ -37,8 +38,11 @@ from bench.setting import Setting
 from gateways import ROOT
 from soak import witness
 from soak.clients import Clients
-from soak.kinds import KINDS
+from soak.kinds import KINDS, SPENDING_KEY
 
+
+# Credentials that Envoy signs requests to Bedrock with.
+AWS = "[default]\naws_access_key_id = AKSOAK\naws_secret_access_key = soak/secret\n"
 
 # How often the load pauses.
 PAUSES = 10
@@ -62,6 +66,12 @@ class Ours(Setting):
     """The setting of the benchmark, with the configuration of this folder."""
 
     template = Path(__file__).parent / "soak/gateway.yaml"
+
+    def __init__(self, directory, *arguments):
+        super().__init__(directory, *arguments)
+        (directory / "spending.key").write_text(SPENDING_KEY)
+        (directory / "second.key").write_text("second-provider-key")
+        (directory / "aws.ini").write_text(AWS)
 
 
 def main():

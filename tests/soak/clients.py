@@ -18,6 +18,9 @@ CLIENTS = 16
 # How long one waits for anything, in seconds: more than any deadline of the gateway's.
 PATIENCE = 30
 
+# The last event of a stream in the APIs that end without `[DONE]`.
+LAST_EVENTS = ("message_stop", "response.completed")
+
 
 class Clients:
     """All of them, and how often each kind of exchange came to which end."""
@@ -115,7 +118,7 @@ class Client:
         if answer.status == 413:
             # Envoy closes the connection: it reads no further.
             self.connection.close()
-        return f"{answer.status} {told['error']['code']}" if "error" in told else f"{answer.status}"
+        return f"{answer.status} {told['error']['code']}" if told.get("error") else f"{answer.status}"
 
 
 def last_event(text):
@@ -124,4 +127,6 @@ def last_event(text):
     if last == "data: [DONE]":
         return DONE
     event = json.loads(last.removeprefix("data: "))
+    if event.get("type") in LAST_EVENTS:
+        return DONE
     return ERROR if "error" in event else last[:80]

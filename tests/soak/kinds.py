@@ -7,6 +7,12 @@ from dataclasses import dataclass, field
 from bench.load import PATH, chat
 from bench.setting import CLIENT_KEY, COUNTED_KEY, METERED_KEY, PROVIDERS
 
+# What a client sends whose money is counted.
+SPENDING_KEY = "spending-key"
+
+# The model of each API schema.
+SCHEMAS = (*PROVIDERS, "responses", "converse")
+
 # Ends of an exchange that have no status of their own.
 DONE, ERROR, CUT, LEFT = "200 [DONE]", "200 error event", "200 cut off", "client left"
 
@@ -23,7 +29,7 @@ class Kind:
     ends: tuple
     script: str = ""
     more: dict = field(default_factory=dict)
-    models: tuple = tuple(PROVIDERS)
+    models: tuple = SCHEMAS
     key: str = CLIENT_KEY
     length: int = 0
     leaves: str | None = None
@@ -59,10 +65,23 @@ def fallback(*models, **config):
 
 
 ONCE = {"fallback_config": {"retry": False}}
-HURRIED = tuple(f"hurried-{model}" for model in PROVIDERS)
+HURRIED = tuple(f"hurried-{model}" for model in SCHEMAS)
 REPAIR = {"post_processing_steps": [{"type": "json-repair"}]}
 TRANSCRIPT = {"messages": [{"role": "user", "content": "Sum up: {{ transcript }}"}]}
 TOOLS = {"tools": [{"type": "function", "function": {"name": "find_slot"}}]}
+
+ENDPOINTS = ("shared", "sticky")
+
+
+def sent(path, **body):
+    """A request in another API than that of chat completions."""
+    return "POST", path, json.dumps(body)
+
+
+def guarded(stage, word):
+    """A request about which, or about whose answer, the guard decides so."""
+    return {"messages": [{"role": "user", "content": f"guard:{stage}:{word} a secret"}]}
+
 
 ANSWERS = [
     *both("answer", 30, ("200", DONE), "size=500 events=20 delay=1"),
@@ -74,6 +93,45 @@ ANSWERS = [
     *both("repair", 6, ("200", DONE), "text={'a':_[1,_2,],_'b':_'c", more=REPAIR),
     *both("no repair", 2, ("500 post_processing_failed",) * 2, "text=There_is_none.",
           more=REPAIR | ONCE),
+]
+
+HI = [{"role": "user", "content": "Hi."}]
+APIS = [
+    *[Kind(f"Messages API{name}", 4, (end,), sent=sent(
+        "/v1/messages", model="gemini", max_tokens=100, messages=HI, stream=streams))
+      for name, end, streams in (("", "200", False), (", streamed", DONE, True))],
+    *[Kind(f"Responses API{name}", 4, (end,), sent=sent(
+        "/v1/responses", model="anthropic", input="Hi.", stream=streams))
+      for name, end, streams in (("", "200", False), (", streamed", DONE, True))],
+    Kind("count of tokens", 2, ("200",), sent=sent(
+        "/v1/messages/count_tokens", model="anthropic", messages=HI)),
+    Kind("embeddings", 4, ("200",), sent=sent("/v1/embeddings", model="vectors", input="Hi.")),
+]
+
+ENDPOINT_KINDS = [
+    *both("several endpoints", 8, ("200", DONE), "size=200 events=5", models=ENDPOINTS),
+    *both("another endpoint after a failure", 4, ("200", DONE), "status=503 | text=fine",
+          models=ENDPOINTS),
+    *both("another endpoint after two", 2, ("200", DONE), "reset | status=401 | text=fine",
+          models=ENDPOINTS),
+    # Until then, the others are preferred.
+    *both("limited endpoint", 1, ("200", DONE), "status=429 retry-after=1 | text=fine",
+          models=ENDPOINTS),
+]
+
+GUARD = [
+    *both("guard refuses the request", 4, ("400 content_filter",) * 2, "",
+          more=guarded("request", "refuse")),
+    *both("guard replaces the request", 4, ("200", DONE), "", more=guarded("request", "mask")),
+    *both("guard breaks off", 2, ("503 guard_unavailable",) * 2, "",
+          more=guarded("request", "reset")),
+    *both("guard does not answer", 1, ("503 guard_unavailable",) * 2, "",
+          more=guarded("request", "hang")),
+    Kind("guard refuses the answer", 4, ("400 content_filter",), "", guarded("answer", "refuse")),
+    Kind("guard replaces the answer", 4, ("200",), "", guarded("answer", "mask")),
+    Kind("guard fails at the answer", 2, ("503 guard_unavailable",), "",
+         guarded("answer", "500")),
+    Kind("client leaves, guard", 3, (LEFT,), "", guarded("request", "hang"), leaves=BEFORE),
 ]
 
 ATTEMPTS = [
@@ -132,6 +190,9 @@ LIMITS = [
                ("", "200", {}), (", streamed", DONE, {"stream": True}))],
     Kind("account with tokens", 4, ("200", "429 rate_limit_exceeded"), "size=500",
          key=METERED_KEY),
+    *[Kind(f"account with a budget{name}", 6, (end, "429 insufficient_quota"), "size=500", more,
+           key=SPENDING_KEY) for name, end, more in (
+               ("", "200", {}), (", streamed", DONE, {"stream": True}))],
 ]
 
 # Names that are made up: nobody may keep a slot, a counter or a context for them.
@@ -148,7 +209,8 @@ MISTAKES = [
     Kind("models, health", 4, ("200",), sent=("GET", "/v1/models", None)),
 ]
 
-KINDS = ANSWERS + ATTEMPTS + DEADLINES + CLIENTS + TRANSCRIPTS + LIMITS + MISTAKES
+KINDS = (ANSWERS + APIS + ENDPOINT_KINDS + ATTEMPTS + DEADLINES + CLIENTS + GUARD + TRANSCRIPTS
+         + LIMITS + MISTAKES)
 
 
 def chosen(chance):
