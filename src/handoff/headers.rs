@@ -46,3 +46,34 @@ pub fn trace(
 pub fn max_retries(retries: usize) -> Option<String> {
     (retries != ROUTE_RETRIES).then(|| retries.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+    use crate::config::{BaseUrl, Tracing};
+
+    #[test]
+    fn providers_get_the_headers_of_a_trace_if_the_operator_allows_it() {
+        let telemetry = |to_providers| {
+            let (host, path) = ("collector.example".to_owned(), String::new());
+            let collector = BaseUrl { tls: true, host, port: 443, path };
+            let service_name = "attache".to_owned();
+            let tracing = Tracing { collector, sampling: 1.0, service_name, to_providers };
+            Telemetry { separate_fields: false, per_account: false, tracing: Some(tracing) }
+        };
+        let header = |name: &str| (name != "tracestate").then(|| format!("of {name}"));
+        let expected = [("traceparent", "of traceparent".to_owned())];
+        assert_eq!(trace(&telemetry(true), header), expected);
+        assert_eq!(trace(&telemetry(false), header), []);
+    }
+
+    #[test]
+    fn a_request_says_how_many_retries_it_has_unless_the_route_does() {
+        assert_eq!(max_retries(ROUTE_RETRIES), None);
+        assert_eq!(max_retries(0).as_deref(), Some("0"));
+        assert_eq!(max_retries(3).as_deref(), Some("3"));
+    }
+}

@@ -19,3 +19,39 @@ pub trait ResponseFacts {
     /// Returns the address of the host that Envoy has chosen, as `ADDRESS:PORT`.
     fn upstream_address(&self) -> Vec<u8>;
 }
+
+#[cfg(test)]
+mod tests {
+    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+
+    /// A response that has one header.
+    struct Status(Option<&'static str>);
+
+    impl ResponseFacts for Status {
+        fn details(&self) -> String {
+            String::new()
+        }
+
+        fn header(&self, name: &str) -> Option<String> {
+            self.0.filter(|_| name == ":status").map(str::to_owned)
+        }
+
+        fn filter_state(&self, _: &str) -> Option<String> {
+            None
+        }
+
+        fn upstream_address(&self) -> Vec<u8> {
+            Vec::new()
+        }
+    }
+
+    #[test]
+    fn the_status_is_read_from_its_header() {
+        for (header, expected) in [(Some("429"), 429), (Some("none"), 0), (None, 0)] {
+            assert_eq!(Status(header).status(), expected, "{header:?}");
+        }
+    }
+}

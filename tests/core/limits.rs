@@ -288,6 +288,12 @@ fn what_answers_cost_is_counted_and_waited_for() {
     let gateway = play::gateway(Us);
     quota::charge_tokens(&gateway.config, "acme", "gpt-4.1", 9, &*gateway.store, || later(0));
     assert!(gateway.store.get("tokens/acme/gpt-4.1").is_none());
+    // No tokens open no window.
+    for (tokens, is_counted) in [(0, false), (1, true)] {
+        let store = &*gateway.store;
+        quota::charge_tokens(&gateway.config, "frugal", "gpt-4.1", tokens, store, || later(0));
+        assert_eq!(store.get("tokens/frugal/gpt-4.1").is_some(), is_counted, "{tokens}");
+    }
 }
 
 #[test]
