@@ -31,13 +31,17 @@ test-quick:
 # All tests: the core natively and under Node, Envoy, the SDK, a browser, the compose file, the documents, a minute of soak
 [group("test")]
 test:
-    @bash .ci/setup wasm envoy node python aimock anthropic vercel istio browser docker
     @JUST={{ quote(just_executable()) }} .ci/parts \
-        "build-tests limiter" "filter crashing build-node"
+        "build-tests limiter" "setup-tests filter crashing build-node"
     @JUST={{ quote(just_executable()) }} .ci/parts \
-        "envoy browser" "core sdk node"
+        "envoy" "core sdk browser node"
     @# The Envoys of these pages and containers do not wait for inotify instances, as those of tests do.
     @JUST={{ quote(just_executable()) }} .ci/parts "documents compose" "soak-minute"
+
+# What the parts of `just test` need of others.
+[private]
+setup-tests:
+    @bash .ci/setup wasm envoy python aimock anthropic vercel istio browser docker
 
 # Formatting, lints, and the paths and the English of the documents
 [group("test")]
@@ -142,10 +146,10 @@ build-tests: command
 
 [private]
 build-node:
-    @bash .ci/setup wasm node
+    @bash .ci/setup wasm
     {{ node_tests }} --no-run
 
-node_tests := "source .build/wasm.env && cargo --config wasm-pack.toml test --package attache --package json-repair --lib --tests --target wasm32-unknown-unknown"
+node_tests := "source .build/wasm.env && CARGO_TARGET_WASM32_WASIP1_RUNNER=" + quote(justfile_directory() / "tests/node-wasi.mjs") + " cargo --config wasm-pack.toml test --package attache --package json-repair --lib --tests --target wasm32-wasip1"
 
 # The native tests of all packages, without those that start an Envoy
 [group("test")]
@@ -155,7 +159,7 @@ core:
 # The tests of the core under Node
 [group("test")]
 node:
-    @bash .ci/setup wasm node
+    @bash .ci/setup wasm
     {{ node_tests }}
 
 # The tests in a real Envoy, or those with a name; `filter crashing command limiter` build what they need

@@ -226,9 +226,6 @@ const NIBBLES: [u32; 16] = {
 
 #[cfg(test)]
 mod tests {
-    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
-    use wasm_bindgen_test::wasm_bindgen_test as test;
-
     use super::*;
 
     fn text_header(name: &str, value: &str) -> Vec<u8> {

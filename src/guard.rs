@@ -138,9 +138,6 @@ const MAX_MESSAGE: usize = 500;
 
 #[cfg(test)]
 mod tests {
-    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
-    use wasm_bindgen_test::wasm_bindgen_test as test;
-
     use super::*;
 
     fn response(status: u16, body: &str) -> CallResult {

@@ -72,5 +72,4 @@ pub mod time;
 pub mod transcript;
 pub mod usd;
 
-#[cfg(not(all(target_family = "wasm", target_os = "unknown")))]
 mod shell;

@@ -316,9 +316,6 @@ fn request_name(name: &str, model: &str) -> String {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
-    use wasm_bindgen_test::wasm_bindgen_test as test;
-
     use super::*;
 
     /// Host that keeps a list of what was counted and recorded.

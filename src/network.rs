@@ -61,9 +61,6 @@ fn common_prefix(one: IpAddr, other: IpAddr) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
-    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
-    use wasm_bindgen_test::wasm_bindgen_test as test;
-
     use super::*;
 
     #[test]

@@ -76,9 +76,6 @@ impl<T> PerRegion<T> {
 
 #[cfg(test)]
 mod tests {
-    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
-    use wasm_bindgen_test::wasm_bindgen_test as test;
-
     use super::Region::{self, Eu, Global, Us};
 
     #[test]

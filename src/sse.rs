@@ -127,9 +127,6 @@ impl SseDecoder {
 
 #[cfg(test)]
 mod tests {
-    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
-    use wasm_bindgen_test::wasm_bindgen_test as test;
-
     use super::*;
 
     const STREAM: &str = ": hello\n\ndata: {\"é\":1}\n\nevent: x\nid: 7\ndata:a\ndata: b\n\n\n\

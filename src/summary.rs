@@ -114,9 +114,6 @@ pub fn field<'l>(line: &'l str, name: &str) -> Option<&'l str> {
 
 #[cfg(test)]
 mod tests {
-    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
-    use wasm_bindgen_test::wasm_bindgen_test as test;
-
     use super::*;
 
     #[test]

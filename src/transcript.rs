@@ -314,9 +314,6 @@ fn text_from_body(body: &[u8]) -> Result<Text<'_>, Error> {
 
 #[cfg(test)]
 mod tests {
-    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
-    use wasm_bindgen_test::wasm_bindgen_test as test;
-
     use serde_json::{Value, json};
 
     use super::*;

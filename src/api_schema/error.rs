@@ -94,9 +94,6 @@ const STATUS_BY_CODE: [(&str, u16); 14] = [
 
 #[cfg(test)]
 mod tests {
-    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
-    use wasm_bindgen_test::wasm_bindgen_test as test;
-
     use super::*;
 
     fn origin(head: &ResponseHead) -> ResponseContext<'_> {

@@ -20,9 +20,6 @@ pub(super) fn to_arguments(input: Option<&RawValue>) -> Option<Cow<'_, str>> {
 
 #[cfg(test)]
 mod tests {
-    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
-    use wasm_bindgen_test::wasm_bindgen_test as test;
-
     use super::*;
 
     #[test]

@@ -117,9 +117,6 @@ fn look_up<'t>(names: &BTreeMap<String, String>, name: &Text<'t>) -> Text<'t> {
 
 #[cfg(test)]
 mod tests {
-    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
-    use wasm_bindgen_test::wasm_bindgen_test as test;
-
     use super::*;
 
     const STRICT: NameRules = NameRules { max_length: 12, marks: "_-", first: FirstCharacter::Any };

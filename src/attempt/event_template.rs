@@ -46,9 +46,6 @@ impl EventTemplate {
 
 #[cfg(test)]
 mod tests {
-    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
-    use wasm_bindgen_test::wasm_bindgen_test as test;
-
     use serde_json::value::RawValue;
 
     use super::*;

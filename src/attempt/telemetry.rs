@@ -212,9 +212,6 @@ fn count_answer(
 
 #[cfg(test)]
 mod tests {
-    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
-    use wasm_bindgen_test::wasm_bindgen_test as test;
-
     use std::time::Duration;
 
     use super::*;

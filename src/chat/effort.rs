@@ -52,9 +52,6 @@ impl Effort {
 
 #[cfg(test)]
 mod tests {
-    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
-    use wasm_bindgen_test::wasm_bindgen_test as test;
-
     use super::Effort::{self, High, Low, Max, Medium, Minimal, None as Off, Xhigh};
 
     #[test]

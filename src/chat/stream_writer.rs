@@ -344,9 +344,6 @@ fn open_chunk<'o>(out: &'o mut Vec<u8>, envelope: &Envelope) -> Object<'o> {
 
 #[cfg(test)]
 mod tests {
-    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
-    use wasm_bindgen_test::wasm_bindgen_test as test;
-
     use std::collections::BTreeSet;
 
     use super::*;

@@ -369,9 +369,6 @@ impl<'de> Visitor<'de> for UsageValue<'_> {
 
 #[cfg(test)]
 mod tests {
-    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
-    use wasm_bindgen_test::wasm_bindgen_test as test;
-
     use super::*;
 
     fn read(json: &str) -> Option<Usage> {

@@ -20,9 +20,6 @@ use crate::chat::{
     usage::Usage,
 };
 
-#[cfg(all(target_family = "wasm", target_os = "unknown"))]
-use wasm_bindgen_test::wasm_bindgen_test as test;
-
 /// Returns the smallest configuration without mistakes.
 fn smallest() -> Value {
     serde_json::from_str(include_str!("tests/smallest.json")).unwrap()

@@ -48,9 +48,6 @@ impl Ejections {
 
 #[cfg(test)]
 mod tests {
-    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
-    use wasm_bindgen_test::wasm_bindgen_test as test;
-
     use std::{num::NonZeroU32, time::Duration};
 
     use super::*;

@@ -99,9 +99,6 @@ fn string(value: &str) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
-    use wasm_bindgen_test::wasm_bindgen_test as test;
-
     use super::*;
 
     fn added(headers: &[(&str, &str)], body: &str) -> Option<String> {

@@ -194,9 +194,6 @@ impl MonitoredStreams {
 
 #[cfg(test)]
 mod tests {
-    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
-    use wasm_bindgen_test::wasm_bindgen_test as test;
-
     use super::*;
     use crate::{chat::envelope::Envelope, inlet::Inlet};
 

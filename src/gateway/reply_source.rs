@@ -85,9 +85,6 @@ const VIA_UPSTREAM: &str = "via_upstream";
 
 #[cfg(test)]
 mod tests {
-    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
-    use wasm_bindgen_test::wasm_bindgen_test as test;
-
     use super::*;
 
     #[derive(Default)]

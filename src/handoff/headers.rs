@@ -49,9 +49,6 @@ pub fn max_retries(retries: usize) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
-    use wasm_bindgen_test::wasm_bindgen_test as test;
-
     use super::*;
     use crate::config::{BaseUrl, Tracing};
 

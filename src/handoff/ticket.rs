@@ -274,9 +274,6 @@ fn parse_route(text: &str) -> Option<AttemptRoute> {
 
 #[cfg(test)]
 mod tests {
-    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
-    use wasm_bindgen_test::wasm_bindgen_test as test;
-
     use super::*;
     use crate::messages::betas::Betas;
 

@@ -182,9 +182,6 @@ fn accepts_number(schema: &Map<String, Value>, value: &Value) -> bool {
 
 #[cfg(test)]
 mod tests {
-    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
-    use wasm_bindgen_test::wasm_bindgen_test as test;
-
     use super::*;
 
     #[track_caller]

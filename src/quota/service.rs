@@ -129,9 +129,6 @@ impl RateLimitResponse {
 
 #[cfg(test)]
 mod tests {
-    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
-    use wasm_bindgen_test::wasm_bindgen_test as test;
-
     use super::*;
 
     const LIMIT: NonZeroU32 = NonZeroU32::new(300).unwrap();

@@ -60,9 +60,6 @@ fn days_since_epoch(year: u64, month: usize, day: u64) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
-    use wasm_bindgen_test::wasm_bindgen_test as test;
-
     use super::*;
 
     #[test]

@@ -1,9 +1,6 @@
 //! Played exchanges with aliases: the client reads the name that it asked for, and everything else
 //! goes by the model.
 
-#[cfg(all(target_family = "wasm", target_os = "unknown"))]
-use wasm_bindgen_test::wasm_bindgen_test as test;
-
 use std::rc::Rc;
 
 use attache::{

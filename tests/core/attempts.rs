@@ -1,9 +1,6 @@
 //! Played exchanges: which attempts are made after which failures, in both lanes, until somebody
 //! answers or nobody is left. Both roles play themselves; Envoy is played by this file.
 
-#[cfg(all(target_family = "wasm", target_os = "unknown"))]
-use wasm_bindgen_test::wasm_bindgen_test as test;
-
 use std::{rc::Rc, time::Duration};
 
 use attache::{

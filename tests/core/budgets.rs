@@ -1,9 +1,6 @@
 //! Played exchanges of an account with a budget: what is charged to it, and what the client is told when
 //! it is used up.
 
-#[cfg(all(target_family = "wasm", target_os = "unknown"))]
-use wasm_bindgen_test::wasm_bindgen_test as test;
-
 use std::{rc::Rc, time::Duration};
 
 use attache::{

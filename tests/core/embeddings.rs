@@ -1,8 +1,5 @@
 //! Played exchanges for embeddings: they are planned, counted and answered as chat requests are.
 
-#[cfg(all(target_family = "wasm", target_os = "unknown"))]
-use wasm_bindgen_test::wasm_bindgen_test as test;
-
 use std::rc::Rc;
 
 use attache::{

@@ -1,9 +1,6 @@
 //! Played exchanges for models with several endpoints: the shares of the load, stickiness, failover
 //! from one endpoint to another in both lanes, and endpoints that are passed over.
 
-#[cfg(all(target_family = "wasm", target_os = "unknown"))]
-use wasm_bindgen_test::wasm_bindgen_test as test;
-
 use std::{collections::BTreeMap, rc::Rc, time::Duration};
 
 use attache::{

@@ -1,9 +1,6 @@
 //! Played exchanges: who may ask, where a request goes, what Envoy's own replies come to, and that
 //! there is one answer.
 
-#[cfg(all(target_family = "wasm", target_os = "unknown"))]
-use wasm_bindgen_test::wasm_bindgen_test as test;
-
 use std::{rc::Rc, time::Duration};
 
 use attache::{

@@ -10,9 +10,6 @@
 //! With `path`, the request is
 //! one of another client API, with these `headers`.
 
-#[cfg(all(target_family = "wasm", target_os = "unknown"))]
-use wasm_bindgen_test::wasm_bindgen_test as test;
-
 use attache::{
     api_schema::translation::TranslatedRequest, attempt::Attempt, region::Region, reply::Reply,
 };

@@ -1,8 +1,5 @@
 //! The guard in played exchanges: when it is asked, and the client's reply after each decision.
 
-#[cfg(all(target_family = "wasm", target_os = "unknown"))]
-use wasm_bindgen_test::wasm_bindgen_test as test;
-
 use std::{cell::RefCell, rc::Rc};
 
 use attache::{

@@ -1,9 +1,6 @@
 //! Nothing that anyone sends makes the core panic, or lets it say more than it was told. What chance
 //! finds is in `fuzz.rs`.
 
-#[cfg(all(target_family = "wasm", target_os = "unknown"))]
-use wasm_bindgen_test::wasm_bindgen_test as test;
-
 use std::rc::Rc;
 
 use attache::http_call::MAX_ANSWER;

@@ -1,9 +1,6 @@
 //! Played exchanges of an account with limits: what is counted, what is refused, where a request goes
 //! instead, and what the client is told of it.
 
-#[cfg(all(target_family = "wasm", target_os = "unknown"))]
-use wasm_bindgen_test::wasm_bindgen_test as test;
-
 use std::{rc::Rc, time::Duration};
 
 use attache::{

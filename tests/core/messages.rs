@@ -1,9 +1,6 @@
 //! The Messages API as a way in: what Claude gets and gives passes as it is, and what every other
 //! provider gives becomes blocks and events. Whole cases are in `tests/golden/messages`.
 
-#[cfg(all(target_family = "wasm", target_os = "unknown"))]
-use wasm_bindgen_test::wasm_bindgen_test as test;
-
 use std::rc::Rc;
 
 use attache::{

@@ -1,9 +1,6 @@
 //! The bound on bodies that a worker holds: requests are refused beyond it, and admitted again once
 //! others have their answers.
 
-#[cfg(all(target_family = "wasm", target_os = "unknown"))]
-use wasm_bindgen_test::wasm_bindgen_test as test;
-
 use std::rc::Rc;
 
 use attache::{

@@ -1,8 +1,5 @@
 //! Windows under a played clock: how many are admitted, whoever comes when, in whatever order.
 
-#[cfg(all(target_family = "wasm", target_os = "unknown"))]
-use wasm_bindgen_test::wasm_bindgen_test as test;
-
 use std::{cell::RefCell, collections::BTreeMap, num::NonZeroU32, time::Duration};
 
 use attache::{

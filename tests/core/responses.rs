@@ -1,9 +1,6 @@
 //! The Responses API as a way in: every model answers, and nothing is stored. Whole cases are in
 //! `tests/golden/responses`.
 
-#[cfg(all(target_family = "wasm", target_os = "unknown"))]
-use wasm_bindgen_test::wasm_bindgen_test as test;
-
 use attache::{
     attempt::Attempt,
     chat::request_variant::RequestVariant,

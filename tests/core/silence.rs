@@ -1,9 +1,6 @@
 //! Answers and streams in which the model has stopped and said nothing: failed attempts, which the
 //! client gets as they are if no other follows.
 
-#[cfg(all(target_family = "wasm", target_os = "unknown"))]
-use wasm_bindgen_test::wasm_bindgen_test as test;
-
 use attache::{attempt::Step, region::Region};
 use serde_json::{Value, json};
 

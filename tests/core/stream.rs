@@ -1,8 +1,5 @@
 //! Streams: cut anywhere they say the same, and they say what the answer in one piece says.
 
-#[cfg(all(target_family = "wasm", target_os = "unknown"))]
-use wasm_bindgen_test::wasm_bindgen_test as test;
-
 use std::rc::Rc;
 
 use attache::{

@@ -1,9 +1,6 @@
 //! Tool calls whose pieces do not fit together as the providers' documents say: they go to the call
 //! that they belong to, or the attempt has failed.
 
-#[cfg(all(target_family = "wasm", target_os = "unknown"))]
-use wasm_bindgen_test::wasm_bindgen_test as test;
-
 use serde_json::{Value, json};
 
 use testkit::play::{self, Got};

@@ -1,8 +1,5 @@
 //! What a client is told is wrong with its request: everything at once, in the documented words.
 
-#[cfg(all(target_family = "wasm", target_os = "unknown"))]
-use wasm_bindgen_test::wasm_bindgen_test as test;
-
 use std::rc::Rc;
 
 use attache::{

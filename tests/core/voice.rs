@@ -1,9 +1,6 @@
 //! Voice platforms as callers: what of their requests leaves for a provider, in every API schema.
 //! `UPDATE=1 cargo test --test core voice::` writes it anew.
 
-#[cfg(all(target_family = "wasm", target_os = "unknown"))]
-use wasm_bindgen_test::wasm_bindgen_test as test;
-
 use attache::region::Region;
 use serde_json::{Map, Value, json};
 

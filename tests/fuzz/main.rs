@@ -5,9 +5,6 @@
 //! `FUZZ_SEED=… cargo test --test fuzz NAME` plays it again. `just fuzz 60` goes on for a minute
 //! for each test, with other seeds every time.
 
-#[cfg(all(target_family = "wasm", target_os = "unknown"))]
-use wasm_bindgen_test::wasm_bindgen_test as test;
-
 mod damage;
 mod memory;
 

@@ -173,9 +173,6 @@ pub(crate) fn digit_count(text: &[u8], at: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
-    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
-    use wasm_bindgen_test::wasm_bindgen_test as test;
-
     use super::*;
 
     #[test]

@@ -1,8 +1,5 @@
 //! Tests of single flaws.
 
-#[cfg(all(target_family = "wasm", target_os = "unknown"))]
-use wasm_bindgen_test::wasm_bindgen_test as test;
-
 use super::*;
 
 /// A text, its repair, and the kinds of flaws.

@@ -54,9 +54,6 @@ mod hostile_texts;
 
 #[cfg(test)]
 mod tests {
-    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
-    use wasm_bindgen_test::wasm_bindgen_test as test;
-
     use super::{REREAD_COST, WorkBudget, hostile_texts::hostile};
     use crate::{lookahead::SourceText, schema::ExpectedShape, stream::Stream, whole};
 

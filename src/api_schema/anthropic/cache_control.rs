@@ -101,9 +101,6 @@ pub(super) fn write_cache_control(object: &mut Object<'_>, cache_control: Option
 
 #[cfg(test)]
 mod tests {
-    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
-    use wasm_bindgen_test::wasm_bindgen_test as test;
-
     use super::*;
 
     #[test]

@@ -181,9 +181,6 @@ pub(in crate::api_schema) fn media_block<'q>(
 
 #[cfg(test)]
 mod tests {
-    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
-    use wasm_bindgen_test::wasm_bindgen_test as test;
-
     use super::*;
 
     fn written(media: &MediaBlock<'_>) -> String {

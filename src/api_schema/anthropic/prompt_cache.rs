@@ -126,9 +126,6 @@ fn with_marked_item(json: &str, can_be_marked: fn(ObjectFields<'_>) -> bool) -> 
 
 #[cfg(test)]
 mod tests {
-    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
-    use wasm_bindgen_test::wasm_bindgen_test as test;
-
     use super::*;
 
     #[test]

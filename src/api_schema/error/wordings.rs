@@ -118,9 +118,6 @@ fn matches(text: &str, pattern: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
-    use wasm_bindgen_test::wasm_bindgen_test as test;
-
     use super::*;
 
     fn error(message: &str, kind: Option<&str>) -> ErrorFields {

@@ -158,9 +158,6 @@ impl CandidateState {
 
 #[cfg(test)]
 mod tests {
-    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
-    use wasm_bindgen_test::wasm_bindgen_test as test;
-
     use super::*;
     use crate::{api_schema::origin::ResponseHead, chat::usage::Usage};
 

@@ -244,9 +244,6 @@ fn point_references(schema: &mut Value) {
 
 #[cfg(test)]
 mod tests {
-    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
-    use wasm_bindgen_test::wasm_bindgen_test as test;
-
     use super::*;
 
     fn translated(schema: &Value) -> Option<Value> {

@@ -103,9 +103,6 @@ fn take_calls<'d>(message: &mut WireMessage<'d>) -> Vec<WireCall<'d>> {
 
 #[cfg(test)]
 mod tests {
-    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
-    use wasm_bindgen_test::wasm_bindgen_test as test;
-
     use super::*;
     use crate::{
         api_schema::origin::ResponseHead,

@@ -233,9 +233,6 @@ fn failure(response: Option<&RawValue>, origin: ResponseContext<'_>) -> Error {
 
 #[cfg(test)]
 mod tests {
-    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
-    use wasm_bindgen_test::wasm_bindgen_test as test;
-
     use super::*;
     use crate::{
         api_schema::origin::ResponseHead,

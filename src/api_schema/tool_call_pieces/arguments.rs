@@ -156,9 +156,6 @@ pub(super) fn is_empty_object(text: &Text<'_>) -> bool {
 
 #[cfg(test)]
 mod tests {
-    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
-    use wasm_bindgen_test::wasm_bindgen_test as test;
-
     use super::*;
 
     fn progress(pieces: &[&str]) -> ArgumentsProgress {

@@ -87,9 +87,6 @@ impl WaitingCalls {
 
 #[cfg(test)]
 mod tests {
-    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
-    use wasm_bindgen_test::wasm_bindgen_test as test;
-
     use super::*;
 
     /// Returns the messages that a word stands for: `u` and `a` are texts, `a:1,2` has calls with

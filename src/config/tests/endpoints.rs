@@ -1,8 +1,5 @@
 //! Several endpoints of one model, and pools of keys.
 
-#[cfg(all(target_family = "wasm", target_os = "unknown"))]
-use wasm_bindgen_test::wasm_bindgen_test as test;
-
 use super::*;
 
 #[test]

@@ -1,8 +1,5 @@
 //! Providers and the transcript service: URLs, keys and quirks.
 
-#[cfg(all(target_family = "wasm", target_os = "unknown"))]
-use wasm_bindgen_test::wasm_bindgen_test as test;
-
 use super::*;
 
 #[test]

@@ -1,8 +1,5 @@
 //! Hostile texts: no panic, and no invalid output.
 
-#[cfg(all(target_family = "wasm", target_os = "unknown"))]
-use wasm_bindgen_test::wasm_bindgen_test as test;
-
 use json_repair::{FlawKind, RootKind, is_json, repair};
 
 use crate::{

@@ -1,9 +1,6 @@
 //! Texts whose data a careless repair would lose: each is repaired to the original, whole and cut at
 //! any character.
 
-#[cfg(all(target_family = "wasm", target_os = "unknown"))]
-use wasm_bindgen_test::wasm_bindgen_test as test;
-
 use json_repair::{Failure, RootKind, repair};
 
 use crate::streams::{every_cut, streamed};

@@ -12,9 +12,6 @@ mod streams;
 #[path = "../support/mod.rs"]
 mod support;
 
-#[cfg(all(target_family = "wasm", target_os = "unknown"))]
-use wasm_bindgen_test::wasm_bindgen_test as test;
-
 use json_repair::{RootKind, is_json, repair};
 
 use self::support::{

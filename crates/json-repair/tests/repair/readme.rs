@@ -1,8 +1,5 @@
 //! Checks of the tables in the README.
 
-#[cfg(all(target_family = "wasm", target_os = "unknown"))]
-use wasm_bindgen_test::wasm_bindgen_test as test;
-
 use json_repair::{ExpectedShape, FlawKind, repair};
 
 /// Returns the rows of a section's table whose text is one code span: that text, and the other two

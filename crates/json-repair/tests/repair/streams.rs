@@ -1,8 +1,5 @@
 //! Documents that arrive in pieces.
 
-#[cfg(all(target_family = "wasm", target_os = "unknown"))]
-use wasm_bindgen_test::wasm_bindgen_test as test;
-
 use json_repair::{Failure, FlawKind, RootKind, Stream, is_json, repair};
 
 use crate::support::{

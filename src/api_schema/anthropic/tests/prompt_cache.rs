@@ -1,8 +1,5 @@
 //! The marks that the gateway places, from one turn of a conversation to the next.
 
-#[cfg(all(target_family = "wasm", target_os = "unknown"))]
-use wasm_bindgen_test::wasm_bindgen_test as test;
-
 use super::*;
 
 /// Returns the prompts that a request writes to Claude's cache and reads from it: up to each mark,

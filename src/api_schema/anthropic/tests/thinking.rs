@@ -1,8 +1,5 @@
 //! Models that think unless a request disables that.
 
-#[cfg(all(target_family = "wasm", target_os = "unknown"))]
-use wasm_bindgen_test::wasm_bindgen_test as test;
-
 use super::*;
 
 fn thinking(model: &str, parameters: &Value) -> (Value, Value) {

@@ -1,8 +1,5 @@
 //! Translations of each keyword.
 
-#[cfg(all(target_family = "wasm", target_os = "unknown"))]
-use wasm_bindgen_test::wasm_bindgen_test as test;
-
 use super::*;
 
 fn answer(schema: &str) -> String {

@@ -4,9 +4,6 @@ use serde_json::{Value, json};
 
 use super::{answer, events, stream};
 
-#[cfg(all(target_family = "wasm", target_os = "unknown"))]
-use wasm_bindgen_test::wasm_bindgen_test as test;
-
 #[test]
 fn every_finish_reason_is_translated() {
     let cases = [

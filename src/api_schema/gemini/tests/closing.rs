@@ -1,8 +1,5 @@
 //! Models that refuse a conversation whose last turn is the model's.
 
-#[cfg(all(target_family = "wasm", target_os = "unknown"))]
-use wasm_bindgen_test::wasm_bindgen_test as test;
-
 use serde_json::{Value, json};
 
 use super::{NEW, USER_LAST, attempt_in, head, receive, sent};

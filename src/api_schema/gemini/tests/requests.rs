@@ -5,9 +5,6 @@ use serde_json::{Value, json};
 use super::{NEW, OLD, attempt_in, head, receive, refused, sent};
 use crate::{api_schema::gemini::signature::PLACEHOLDER, region::Region};
 
-#[cfg(all(target_family = "wasm", target_os = "unknown"))]
-use wasm_bindgen_test::wasm_bindgen_test as test;
-
 #[test]
 fn the_path_holds_the_model_and_the_method() {
     let vertex = "/v1/projects/p/locations/eu/publishers/google";

@@ -4,9 +4,6 @@ use serde_json::{Value, json};
 
 use super::{answer, events, stream};
 
-#[cfg(all(target_family = "wasm", target_os = "unknown"))]
-use wasm_bindgen_test::wasm_bindgen_test as test;
-
 /// Event with the next parts of a candidate.
 fn parts(parts: &Value) -> Value {
     json!({"candidates": [{"index": 0, "content": {"role": "model", "parts": parts}}],

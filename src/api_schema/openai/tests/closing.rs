@@ -1,8 +1,5 @@
 //! Models that refuse a conversation that ends with an assistant message.
 
-#[cfg(all(target_family = "wasm", target_os = "unknown"))]
-use wasm_bindgen_test::wasm_bindgen_test as test;
-
 use super::*;
 
 /// Returns the messages after those of the request, and the report.

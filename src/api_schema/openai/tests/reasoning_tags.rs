@@ -1,8 +1,5 @@
 //! Reasoning at the beginning of the content, in tags.
 
-#[cfg(all(target_family = "wasm", target_os = "unknown"))]
-use wasm_bindgen_test::wasm_bindgen_test as test;
-
 use super::*;
 use crate::{
     api_schema::{

@@ -1,8 +1,5 @@
 //! Models that do not reason in an answer to a request with tools.
 
-#[cfg(all(target_family = "wasm", target_os = "unknown"))]
-use wasm_bindgen_test::wasm_bindgen_test as test;
-
 use super::*;
 
 fn tools() -> Value {
