@@ -42,6 +42,14 @@ fn ticket(lane: Lane, deadlines: &Deadlines, cluster: &str) -> Ticket {
     }
 }
 
+/// Returns what Envoy's routes read of a ticket.
+fn route_text(ticket: &Ticket) -> String {
+    match ticket.lane {
+        Lane::Answer => ticket.direct_route(),
+        Lane::Stream => ticket.to_text(),
+    }
+}
+
 /// Returns a configuration with models of several deadline profiles.
 fn document() -> Value {
     let model = |deadlines: Value| {
@@ -125,7 +133,7 @@ fn a_ticket_matches_the_route_of_its_lane_and_its_deadlines_only() {
         let answer = json!(seconds(deadlines.answer.min(deadlines.total)));
         let stream = json!(seconds(deadlines.stream.max(deadlines.total) + deadlines.idle));
         for (lane, timeout) in [(Lane::Answer, answer), (Lane::Stream, stream)] {
-            let text = ticket(lane, &deadlines, "openai-us").to_text();
+            let text = route_text(&ticket(lane, &deadlines, "openai-us"));
             let found = matching_routes(&routes, &text);
             assert_eq!(found.len(), 1, "{text}: {found:?}");
             assert_eq!(found[0]["timeout"], timeout, "{text}");
@@ -144,14 +152,19 @@ fn a_ticket_leads_to_the_cluster_of_its_attempt_only() {
     {
         let (_, routes) = rendered(region);
         for lane in [Lane::Answer, Lane::Stream] {
-            let chosen = |cluster| {
-                let text = ticket(lane, &deadlines, cluster).to_text();
+            let chosen = |cluster: &str| {
+                let text = route_text(&ticket(lane, &deadlines, cluster));
                 chosen_cluster(&routes, &text).map(str::to_owned)
             };
-            assert_eq!(chosen(reachable).as_deref(), Some(reachable));
-            assert_eq!(chosen(EXHAUSTED_CLUSTER).as_deref(), Some(EXHAUSTED_CLUSTER));
+            let expected = match lane {
+                Lane::Answer => format!("{reachable}-direct"),
+                Lane::Stream => reachable.to_owned(),
+            };
+            assert_eq!(chosen(reachable), Some(expected));
             assert_eq!(chosen(other), None, "{region}");
             assert_eq!(chosen(&format!("{reachable}-2")), None);
         }
+        let exhausted = ticket(Lane::Stream, &deadlines, EXHAUSTED_CLUSTER).to_text();
+        assert_eq!(chosen_cluster(&routes, &exhausted), Some(EXHAUSTED_CLUSTER));
     }
 }
