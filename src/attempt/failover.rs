@@ -56,8 +56,8 @@ impl Attempt {
     /// Returns the response after an error: the client's answer, or a report to whoever makes the next
     /// attempt.
     pub(super) fn fail(&mut self, error: &Error, now: Timestamp) -> Step {
-        if let Error::RateLimited { retry_after, .. } = error {
-            self.begin_cool_down(*retry_after, now);
+        if let Some(length) = cool_downs::after(error) {
+            self.begin_cool_down(length, now);
         }
         let log = self.attempt_log(error.status(), now);
         let reply = self.error_reply(error, &log, now);
@@ -72,13 +72,13 @@ impl Attempt {
     }
 
     /// Passes over the endpoint for a while, if the model has others.
-    fn begin_cool_down(&self, retry_after: Option<Duration>, now: Timestamp) {
+    fn begin_cool_down(&self, length: Duration, now: Timestamp) {
         let ProviderCluster { config, store, region, .. } = &*self.cluster;
         let endpoint = self.ticket.target.route.endpoint;
         if self.endpoint.is_some()
             && let Some(target) = config.target_at(self.model(), *region, endpoint)
         {
-            cool_downs::begin(&**store, target.endpoint, *region, retry_after, now);
+            cool_downs::begin(&**store, target.endpoint, *region, length, now);
         }
     }
 

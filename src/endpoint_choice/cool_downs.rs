@@ -1,31 +1,42 @@
-//! Cool-downs: the times in which endpoints that have said 429 are passed over. All worker threads
-//! share them.
+//! Cool-downs: the times in which endpoints are passed over that limit the gateway's requests, refuse
+//! its key or do not know the model. All worker threads share them.
 
 use std::time::Duration;
 
 use crate::{
+    chat::error::Error,
     config::Endpoint,
     quota::SharedStore,
     region::Region,
     time::{Timestamp, millis},
 };
 
-/// Cool-down after a response that names no time.
+/// Cool-down after an error that names no time. An operator who mends a key or a deployment sees the
+/// effect as soon.
 const USUAL: Duration = Duration::from_secs(10);
 
 /// Longest cool-down: the window in which providers count requests. Claude API, *Rate limits*. An
 /// endpoint that names a longer time is asked once a minute.
 const LONGEST: Duration = Duration::from_secs(60);
 
+/// Returns the length of the cool-down after an error. `None`: the next request may have another end.
+pub fn after(error: &Error) -> Option<Duration> {
+    match error {
+        Error::RateLimited { retry_after, .. } => Some(retry_after.unwrap_or(USUAL).min(LONGEST)),
+        Error::Refused { .. } | Error::Retired { .. } => Some(USUAL),
+        _ => None,
+    }
+}
+
 /// Begins the cool-down of an endpoint.
 pub fn begin(
     store: &dyn SharedStore,
     endpoint: &Endpoint,
     region: Region,
-    retry_after: Option<Duration>,
+    length: Duration,
     now: Timestamp,
 ) {
-    let until = now.plus(retry_after.unwrap_or(USUAL).min(LONGEST));
+    let until = now.plus(length);
     let key = key(endpoint, region);
     let version = store.get(&key).map(|(_, version)| version);
     // A thread that was faster has heard the same of the endpoint.

@@ -188,8 +188,7 @@ fn an_account_stays_at_its_endpoint_and_only_the_share_of_one_that_is_passed_ove
 fn pass_over(gateway: &Rc<Gateway>, cluster: &str) {
     let endpoints = gateway.config.models["m"].endpoints_in(Us);
     let endpoint = endpoints.iter().find(|own| own.cluster(Us) == cluster).unwrap();
-    let time = Some(Duration::from_secs(30));
-    cool_downs::begin(&*gateway.store, endpoint, Us, time, at(0));
+    cool_downs::begin(&*gateway.store, endpoint, Us, Duration::from_secs(30), at(0));
 }
 
 /// Returns the turn of a conversation in which the user has asked these questions. Clients of Claude
@@ -402,16 +401,24 @@ fn a_sibling_needs_no_admission_and_a_model_above_its_limit_is_asked_at_no_endpo
 }
 
 #[test]
-fn an_endpoint_that_said_429_is_passed_over_by_all_workers_until_its_time() {
-    // Time in the response, and the seconds for which the endpoint is passed over.
-    for (retry_after, seconds) in [(Some("7"), 7), (None, 10), (Some("3600"), 60)] {
+fn an_endpoint_that_limits_or_refuses_is_passed_over_by_all_workers_until_its_time() {
+    // Status and time in the response, and the seconds for which the endpoint is passed over.
+    let cases = [
+        (429, Some("7"), 7),
+        (429, None, 10),
+        (429, Some("3600"), 60),
+        (401, None, 10),
+        (403, Some("7"), 10),
+        (404, None, 10),
+    ];
+    for (status, retry_after, seconds) in cases {
         for stream in [false, true] {
             let endpoints = json!([weighted("a", 9), weighted("b", 1)]);
             let gateways = workers(2, &endpoints, &json!({}));
             let mut body = request();
             body["stream"] = json!(stream);
             let (mut exchange, output) = begin(&gateways[0], "acme", &body, at(0));
-            let mut head = play::head(&json!({"status": 429}));
+            let mut head = play::head(&json!({"status": status}));
             head.retry_after = retry_after.map(|text| Duration::from_secs(text.parse().unwrap()));
             if stream {
                 let ticket = ticket(output);
@@ -429,11 +436,15 @@ fn an_endpoint_that_said_429_is_passed_over_by_all_workers_until_its_time() {
             let end = seconds * 1000;
             for gateway in &gateways {
                 for now in [0, end / 2, end - 1] {
-                    assert_eq!(cluster(gateway, &request(), at(now)), "b-us", "{retry_after:?}");
+                    assert_eq!(
+                        cluster(gateway, &request(), at(now)),
+                        "b-us",
+                        "{status} {retry_after:?}"
+                    );
                 }
                 let later: Vec<String> =
                     (0..5).map(|_| cluster(gateway, &request(), at(end))).collect();
-                assert!(later.contains(&"a-us".to_owned()), "{retry_after:?} {later:?}");
+                assert!(later.contains(&"a-us".to_owned()), "{status} {retry_after:?} {later:?}");
             }
         }
     }
@@ -445,8 +456,8 @@ fn where_all_endpoints_are_passed_over_the_one_whose_time_ends_first_is_asked() 
     let gateway = &workers(1, &endpoints, &json!({}))[0];
     let all = gateway.config.models["m"].endpoints_in(Us);
     let begin = |position: usize, seconds| {
-        let time = Some(Duration::from_secs(seconds));
-        cool_downs::begin(&*gateway.store, &all[position], Us, time, at(0));
+        let length = Duration::from_secs(seconds);
+        cool_downs::begin(&*gateway.store, &all[position], Us, length, at(0));
     };
     begin(0, 30);
     assert_eq!(planned(gateway, &json!({})), ["b-us", "c-us", "a-us"]);
