@@ -33,6 +33,8 @@ Anthropic's or Gemini's own API, so the provider does the same work for both.
   makes 200 calls and a request for which it makes none, at an Envoy that answers by itself.
 * Requests per second and percentiles are wrk's own. wrk, the provider and Envoy share the machine,
   so they say little about another one.
+* The memory of a waiting request is what an Envoy allocates and its VMs grow by while 400 of them wait at the provider,
+  divided by them.
 * Start-up is from the start of the program to the first answer of its listener.
 * Growth is judged at a fresh Envoy with plain requests and streams in turn: the resident memory
   after the last chunk against that after the second one, and so the memory of the VMs. That never
@@ -60,6 +62,7 @@ from bench.inlets import inlets
 from bench.layers import layers
 from bench.processes import Failed, Limiter, Provider, needed, run_to_end
 from bench.setting import Setting
+from bench.waiting import waiting
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -85,6 +88,8 @@ def arguments():
     parser.add_argument("--inlets", action="store_true",
                         help="only what the other APIs cost beside chat")
     parser.add_argument("--host-calls", action="store_true", help="only what host calls cost")
+    parser.add_argument("--waiting", action="store_true",
+                        help="only the memory of requests that wait for their answer")
     parser.add_argument("--repair", action="store_true", help="only what repairs cost")
     parser.add_argument("--case", metavar="TEXT", default="",
                         help="only what requests with TEXT in their name cost")
@@ -128,6 +133,8 @@ def measured(setting, options):
         return inlets(setting, rounds, seconds)
     if options.host_calls:
         return host_calls(setting, rounds, min(seconds, 2))
+    if options.waiting:
+        return waiting(setting)
     if options.repair:
         return measure.repair(setting, rounds, seconds)
     if options.calls:
@@ -143,7 +150,7 @@ def measured(setting, options):
     figures += measure.injection(setting, rounds, seconds)
     figures += measure.repair(setting, rounds, seconds)
     figures += measure.next_attempt(setting, 100 if options.quick else measure.WAITS)
-    figures += measure.size(setting) + measure.startup(setting, rounds)
+    figures += waiting(setting) + measure.size(setting) + measure.startup(setting, rounds)
     return figures if options.quick else figures + measure.growth(setting)
 
 
