@@ -1,6 +1,6 @@
 //! Endpoints of a model: its providers and its names there, per region.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     ApiSchema, PoolKey, Provider, cluster,
@@ -93,8 +93,21 @@ pub(super) fn read_endpoints(
         if is_right && endpoints.iter().all(|own| own.weight == 0) {
             value.wrong("at least one endpoint with a `weight` above 0");
         }
+        if is_right {
+            refuse_repetitions(&items, &endpoints);
+        }
         with_keys(&endpoints, providers)
     })
+}
+
+/// Adds a mistake about each endpoint that is in the list already: it would answer in place of itself.
+fn refuse_repetitions(items: &[ValueReader<'_>], endpoints: &[Endpoint]) {
+    let mut known = BTreeSet::new();
+    for (item, own) in items.iter().zip(endpoints) {
+        if !known.insert((&own.provider, &own.upstream_model, own.api_schema.name())) {
+            item.wrong_as("an endpoint that the list has already", "each endpoint once");
+        }
+    }
 }
 
 /// Returns the endpoints with one for each key of their providers, which share the weight.

@@ -109,10 +109,13 @@ impl Guard {
     ) -> Self {
         let allow_private = entry.flag("allow_private");
         let urls = read_base_urls(&entry, "url", "`us` or `eu`", allow_private);
-        for (region, _) in listeners.iter().filter(|(region, _)| urls.get(*region).is_none()) {
-            let allowed =
-                format!("a URL in `{0}`, because there is `listeners.{0}`", region.name());
-            entry.wrong("url", allowed);
+        if urls.iter().next().is_some()
+            && let Some(given) = entry.get("url")
+        {
+            for (region, _) in listeners.iter().filter(|(region, _)| urls.get(*region).is_none()) {
+                let allowed = format!("a URL, because there is `listeners.{}`", region.name());
+                given.object().wrong(region.name(), allowed);
+            }
         }
         let mut stages = entry.words("stages", &GuardStage::WORDS);
         if stages.is_empty() {

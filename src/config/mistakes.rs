@@ -37,7 +37,7 @@ pub enum Problem {
 
 impl fmt::Display for Invalid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let path = &self.path;
+        let path = if self.path.is_empty() { "the file" } else { &self.path };
         match &self.problem {
             Problem::Missing { allowed } => write!(f, "{path}: missing, allowed: {allowed}"),
             Problem::UnknownKey { allowed } => write!(f, "{path}: unknown key, allowed: {allowed}"),

@@ -35,7 +35,7 @@ object_table! {
         /// `gemini`.
         "kind": word(|| words_of(&ModelKind::WORDS)), defaults_to("chat");
         /// Display name.
-        "name": Text, from_catalogue("what people call it");
+        "name": Text, from_catalogue("a display name");
         /// Description in the list of models.
         "description": Text, optional("the name and the creator");
         /// Company that made the model.

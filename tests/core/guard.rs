@@ -245,7 +245,6 @@ fn every_gateway_has_a_guard_of_its_own_region() {
     document["guard"] = json!({"url": {"us": "https://guard.example"}});
     let mistakes = Config::parse(&document).unwrap_err();
     let mistakes: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
-    let expected =
-        "guard.url: found an object, allowed: a URL in `eu`, because there is `listeners.eu`";
+    let expected = "guard.url.eu: missing, allowed: a URL, because there is `listeners.eu`";
     assert_eq!(mistakes, [expected]);
 }

@@ -30,7 +30,8 @@ use std::{
 
 use attache::{
     config::{
-        BaseUrl, Config, Deadlines, Listener, PoolKey, TranscriptKey, rate_limit::RateLimitService,
+        BaseUrl, Config, Deadlines, Listener, PoolKey, Tls, TranscriptKey,
+        rate_limit::RateLimitService,
     },
     http_call::MAX_ANSWER,
     network,
@@ -191,7 +192,8 @@ struct ListenerView<'c> {
     region: &'static str,
     address: &'c str,
     port: u16,
-    tls: Option<TlsView>,
+    /// The name of the secret with the certificate.
+    certificate: Option<String>,
     /// The longest silence that any model's deadlines allow.
     longest: String,
     /// The clusters that a gateway in the region may reach.
@@ -199,9 +201,22 @@ struct ListenerView<'c> {
 }
 
 #[derive(Serialize)]
-struct TlsView {
+struct CertificateView {
+    name: String,
     certificate_file: PathBuf,
     private_key_file: PathBuf,
+    watched: PathBuf,
+}
+
+impl CertificateView {
+    fn new(region: Region, tls: &Tls, options: &RenderOptions) -> Self {
+        Self {
+            name: certificate_name(region),
+            certificate_file: options.base.join(&tls.certificate_file),
+            private_key_file: options.base.join(&tls.private_key_file),
+            watched: options.directory_of(&tls.certificate_file),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -250,6 +265,12 @@ pub fn render(
         let path = format!("secrets/{name}.yaml");
         let view = Value::from(Serde(SecretView { name, file }));
         add(Targets, path, templates.fill("secret.yaml", view)?);
+    }
+    for (region, listener) in config.listeners.iter() {
+        let Some(tls) = &listener.tls else { continue };
+        let view = CertificateView::new(region, tls, options);
+        let path = format!("secrets/{}.yaml", view.name);
+        add(Targets, path, templates.fill("certificate.yaml", Value::from(Serde(view)))?);
     }
     let filter = |role, configuration: Document| {
         let (configuration, module) = (configuration.to_string(), options.module.as_path());
@@ -384,7 +405,12 @@ fn secret_name(provider: &str, key: PoolKey) -> String {
     [provider, &*key.suffix()].concat()
 }
 
-const TEMPLATES: [(&str, &str); 8] = [
+/// Returns the name of the secret with a gateway's certificate. No provider's name begins like it.
+fn certificate_name(region: Region) -> String {
+    format!("_tls-{}", region.name())
+}
+
+const TEMPLATES: [(&str, &str); 9] = [
     ("envoy.yaml", include_str!("../../../envoy/templates/envoy.yaml")),
     ("listeners.yaml", include_str!("../../../envoy/templates/listeners.yaml")),
     ("routes.yaml", include_str!("../../../envoy/templates/routes.yaml")),
@@ -393,6 +419,7 @@ const TEMPLATES: [(&str, &str); 8] = [
     (keys::FILE, include_str!("../../../envoy/templates/keys.yaml")),
     ("tokens.yaml", include_str!("../../../envoy/templates/tokens.yaml")),
     ("secret.yaml", include_str!("../../../envoy/templates/secret.yaml")),
+    ("certificate.yaml", include_str!("../../../envoy/templates/certificate.yaml")),
 ];
 
 fn listeners<'c>(config: &'c Config, options: &RenderOptions) -> Vec<ListenerView<'c>> {
@@ -403,10 +430,7 @@ fn listeners<'c>(config: &'c Config, options: &RenderOptions) -> Vec<ListenerVie
         region: region.name(),
         address: &listener.socket.address,
         port: listener.socket.port,
-        tls: listener.tls.as_ref().map(|tls| TlsView {
-            certificate_file: options.base.join(&tls.certificate_file),
-            private_key_file: options.base.join(&tls.private_key_file),
-        }),
+        certificate: listener.tls.as_ref().map(|_| certificate_name(region)),
         longest: longest.clone(),
         clusters: RoutedCluster::list(reachable(config, options, region)),
     };

@@ -1,11 +1,14 @@
-//! Warnings about a configuration without mistakes: requests that will fail all the same, answers that
-//! no budget counts, and an administration interface that strangers can reach.
+//! Warnings about a configuration without mistakes: files that `attache render` or Envoy will not find,
+//! requests that will fail, answers that no budget counts, and an administration interface that
+//! strangers can reach.
 
-use std::{fs, net::IpAddr, path::Path};
+use std::{collections::BTreeMap, fs, net::IpAddr, path::Path};
 
-use attache::config::Config;
+use attache::config::{Config, auth::Auth};
 
-/// Returns the warnings about key files below `base`, about prices and about the administration
+use crate::render::keys::read_key;
+
+/// Returns the warnings about files below `base`, about prices and about the administration
 /// interface, each with the path of its field.
 pub(crate) fn warnings(config: &Config, base: &Path) -> Vec<String> {
     let warning = |(field, file): (String, &String)| {
@@ -13,7 +16,56 @@ pub(crate) fn warnings(config: &Config, base: &Path) -> Vec<String> {
         Some(format!("{field}: `{file}` {problem}"))
     };
     let of_keys = key_files(config).into_iter().filter_map(warning);
-    of_keys.chain(price_warning(config)).chain(admin_warning(config)).collect()
+    let of_files = account_key_warnings(config, base).into_iter().chain(of_keys);
+    let of_files = of_files.chain(other_file_warnings(config, base));
+    of_files.chain(price_warning(config)).chain(admin_warning(config)).collect()
+}
+
+/// Returns the warnings about the keys of accounts, with which `attache render` would fail.
+fn account_key_warnings(config: &Config, base: &Path) -> Vec<String> {
+    let mut accounts = BTreeMap::new();
+    let mut warnings = Vec::new();
+    for (account, own) in &config.accounts {
+        for (index, file) in own.key_files.iter().enumerate() {
+            let problem = match read_key(&base.join(file)) {
+                Err(error) => format!("cannot be read: {error}"),
+                Ok(key) => match accounts.insert(key, account) {
+                    None => continue,
+                    Some(other) => format!("has a key that account `{other}` has already"),
+                },
+            };
+            let field = format!("accounts.{account}.key_files[{index}]");
+            warnings.push(format!("{field}: `{file}` {problem}; `attache render` will fail"));
+        }
+    }
+    warnings
+}
+
+/// Returns the warnings about files that Envoy reads besides keys.
+fn other_file_warnings(config: &Config, base: &Path) -> Vec<String> {
+    let of_listeners = config.listeners.iter().flat_map(|(region, listener)| {
+        let field = move |name: &str| format!("listeners.{}.tls.{name}", region.name());
+        let files = listener.tls.iter().flat_map(|tls| {
+            [
+                ("certificate_file", &tls.certificate_file),
+                ("private_key_file", &tls.private_key_file),
+            ]
+        });
+        files.map(move |(name, file)| (field(name), file, "Envoy accepts no connection without it"))
+    });
+    let of_providers =
+        config.providers.iter().filter_map(|(name, provider)| match &provider.auth {
+            Some(Auth::Aws(aws)) => {
+                let field = format!("providers.{name}.auth.aws.credentials_file");
+                Some((field, aws.credentials_file.as_ref()?, "requests that need it fail"))
+            }
+            _ => None,
+        });
+    let warning = |(field, file, effect): (String, &String, &str)| {
+        let error = fs::File::open(base.join(file)).err()?;
+        Some(format!("{field}: `{file}` cannot be read: {error}; {effect}"))
+    };
+    of_listeners.chain(of_providers).filter_map(warning).collect()
 }
 
 /// Returns the key files, each with the path of its field.
@@ -60,7 +112,7 @@ fn admin_warning(config: &Config) -> Option<String> {
 /// Returns the reason why a key file is unusable.
 fn key_problem(path: &Path) -> Option<String> {
     match fs::read_to_string(path) {
-        Err(error) => Some(format!("cannot be read, what needs it fails until it can: {error}")),
+        Err(error) => Some(format!("cannot be read: {error}; requests that need it fail")),
         Ok(key) if key.trim() != key => {
             Some("has blanks around the key, which Envoy would send".to_owned())
         }

@@ -25,6 +25,9 @@ fn every_endpoint_of_a_list_is_checked() {
     `api_schema`, `weight`, `priority`
 /models/gpt-4.1/regions/us = [[{"provider": "openai", "upstream_model": "m"}]]
   models.gpt-4.1.regions.us[0]: found a list, allowed: an object
+/models/gpt-4.1/regions/us = [{"provider": "openai", "upstream_model": "m"}, {"provider": "openai", "upstream_model": "m", "weight": 2}]
+  models.gpt-4.1.regions.us[1]: found an endpoint that the list has already, allowed: each endpoint
+    once
 /models/gpt-4.1/hash_on = "user"
   models.gpt-4.1.hash_on: found `user`, allowed: `account`, `prompt`
 /models/gpt-4.1/hash_on = "prompt"

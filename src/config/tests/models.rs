@@ -7,7 +7,7 @@ fn every_field_of_a_model_is_checked() {
     assert_messages(
         r#"
 /models/gpt-4.1 = {}
-  models.gpt-4.1.name: missing, allowed: what people call it
+  models.gpt-4.1.name: missing, allowed: a display name
   models.gpt-4.1.regions: missing, allowed: an object, `us`, `eu` or `global` to provider and
     upstream_model
   models.gpt-4.1.context_length: missing, allowed: a number of tokens

@@ -1,6 +1,6 @@
 //! The keys of accounts, read from their files.
 
-use std::{fs, io};
+use std::{fs, io, path::Path};
 
 use serde::Serialize;
 
@@ -26,13 +26,7 @@ pub(super) fn account_keys<'c>(
     for (account, entry) in &config.accounts {
         for file in &entry.key_files {
             let path = options.base.join(file);
-            let text = fs::read_to_string(&path);
-            let key =
-                text.map(|text| text.trim().to_owned()).and_then(|key| match key.is_empty() {
-                    true => Err(io::Error::other("it is empty")),
-                    false => Ok(key),
-                });
-            let key = key.map_err(|error| RenderError::Key(path.clone(), error))?;
+            let key = read_key(&path).map_err(|error| RenderError::Key(path.clone(), error))?;
             // Envoy refuses the whole list if it has a key twice.
             if let Some(known) = keys.iter().find(|known| known.key == key) {
                 return Err(RenderError::SameKey(path, known.account.to_owned()));
@@ -41,4 +35,10 @@ pub(super) fn account_keys<'c>(
         }
     }
     Ok(keys)
+}
+
+/// Reads the key of an account. A key that is empty is an error.
+pub(crate) fn read_key(path: &Path) -> io::Result<String> {
+    let key = fs::read_to_string(path)?.trim().to_owned();
+    if key.is_empty() { Err(io::Error::other("it is empty")) } else { Ok(key) }
 }
