@@ -12,9 +12,6 @@ export ATTACHE_COMMAND := target / "debug/attache"
 export ATTACHE_LIMITER := target / "limiter/debug/rate-limiter"
 export ATTACHE_CRASHING_MODULE := target / "wasm32-wasip1/debug/attache.wasm"
 
-# Where cargo finds the runner that gives tests to Node.
-export PATH := justfile_directory() / ".build/node/bin:" + env("PATH")
-
 # Python leaves nothing in the tree.
 export PYTHONDONTWRITEBYTECODE := "1"
 
@@ -96,7 +93,7 @@ bench: filter programs limiter bench-filter
     @bash .ci/setup envoy wrk
     python3 tests/bench.py
 
-# Fetches what this machine lacks: wasm targets, Envoy, the Node test runner
+# Fetches what this machine lacks: a standard library for WebAssembly, and Envoy
 [group("build")]
 setup:
     @bash .ci/setup

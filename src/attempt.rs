@@ -363,7 +363,10 @@ impl Attempt {
         let (provider, model) = (&self.cluster.provider, &self.envelope.model);
         let result = match stream.feed(piece, end, provider, model) {
             StreamStep::Hold => Ok(Step::Hold),
-            StreamStep::Fail(error) => return Err(error.into()),
+            StreamStep::Fail(error) => {
+                self.progress.usage = stream.usage();
+                return Err(error.into());
+            }
             StreamStep::Empty(bytes) => {
                 Err(AttemptFault::Empty(Reply::ok(self.stream_headers(), bytes)))
             }

@@ -56,10 +56,7 @@ impl Draw {
     /// Returns the draw for a fact of a request. Equal facts have equal draws in all workers.
     pub fn by_hash<'f>(fact: impl IntoIterator<Item = &'f str>) -> Self {
         let mut hasher = DefaultHasher::new();
-        for part in fact {
-            hasher.write(part.as_bytes());
-            hasher.write_u8(0);
-        }
+        write_parts(&mut hasher, fact);
         Self::Hash(hasher)
     }
 
@@ -116,12 +113,18 @@ fn draw_at<'c, 'e>(point: u64, equal: Vec<&'c Candidate<'e>>) -> Option<&'c Cand
 /// moves its own share only.
 fn score(hasher: &DefaultHasher, endpoint: &Endpoint) -> f64 {
     let mut hasher = hasher.clone();
+    let Endpoint { provider, upstream_model, api_schema, .. } = endpoint;
     let key = endpoint.key.suffix();
-    for part in [&endpoint.provider, &key, &endpoint.upstream_model] {
-        hasher.write(part.as_bytes());
-        hasher.write_u8(0);
-    }
+    write_parts(&mut hasher, [provider, &*key, upstream_model, api_schema.name()]);
     // A number above 0 and up to 1, of 53 bits.
     let unit = ((hasher.finish() >> 11) + 1) as f64 / (1_u64 << 53) as f64;
     endpoint.weight as f64 / -unit.ln()
+}
+
+/// Adds texts to a hash, so that other texts have another hash.
+fn write_parts<'p>(hasher: &mut DefaultHasher, parts: impl IntoIterator<Item = &'p str>) {
+    for part in parts {
+        hasher.write(part.as_bytes());
+        hasher.write_u8(0);
+    }
 }

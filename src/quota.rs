@@ -176,7 +176,7 @@ pub fn admit(
 }
 
 /// Returns the verdict as [`admit`] does, without asking the rate limit service: requests are counted
-/// in `store` instead. For callers that cannot wait.
+/// in `store` instead, whatever the service's policy is. For callers that cannot wait.
 pub fn admit_here(
     config: &Config,
     account: &str,
@@ -184,9 +184,11 @@ pub fn admit_here(
     store: &dyn SharedStore,
     now: Timestamp,
 ) -> Verdict {
-    match admit(config, account, model, store, now) {
-        Verdict::Ask(_) => apply_service_answer(config, account, model, None, store, now),
-        verdict => verdict,
+    match (admit(config, account, model, store, now), config.limits(account, model).requests) {
+        (Verdict::Ask(_), Rate::UpTo(limit)) => {
+            admit_request(store, &key(Counted::Requests, account, model), limit, now)
+        }
+        (verdict, _) => verdict,
     }
 }
 

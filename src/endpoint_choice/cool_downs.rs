@@ -1,5 +1,5 @@
 //! Cool-downs: the times in which endpoints are passed over that limit the gateway's requests, refuse
-//! its key or do not know the model. All worker threads share them.
+//! its key or have retired the model. All worker threads share them.
 
 use std::time::Duration;
 
@@ -23,12 +23,14 @@ const LONGEST: Duration = Duration::from_secs(60);
 pub fn after(error: &Error) -> Option<Duration> {
     match error {
         Error::RateLimited { retry_after, .. } => Some(retry_after.unwrap_or(USUAL).min(LONGEST)),
+        // A file that the request names may be missing, or forbidden to the gateway's key.
+        Error::Refused { status: 403 | 404, .. } => None,
         Error::Refused { .. } | Error::Retired { .. } => Some(USUAL),
         _ => None,
     }
 }
 
-/// Begins the cool-down of an endpoint.
+/// Begins the cool-down of an endpoint, unless a longer one is under way.
 pub fn begin(
     store: &dyn SharedStore,
     endpoint: &Endpoint,
@@ -37,6 +39,9 @@ pub fn begin(
     now: Timestamp,
 ) {
     let until = now.plus(length);
+    if end(store, endpoint, region, now).is_some_and(|known| known > until) {
+        return;
+    }
     let key = key(endpoint, region);
     let version = store.get(&key).map(|(_, version)| version);
     // A thread that was faster has heard the same of the endpoint.

@@ -181,7 +181,7 @@ impl Attempts {
     /// Takes in that the deadline of an attempt without a response has passed. `ticket` is the one
     /// of the attempt under way.
     pub(super) fn on_deadline(&mut self, ticket: Option<Ticket>, now: Timestamp) -> Output {
-        if !self.in_flight.is_routed_alone() {
+        if !self.in_flight.is_routed_alone() || self.is_guard_asked() {
             return Output::Wait;
         }
         self.on_local_failure(Cause::DeadlineExceeded, ticket, 504, now)
@@ -197,6 +197,11 @@ impl Attempts {
         match source {
             // After a failure, the router knew the plan and made no further attempt.
             ReplySource::Provider | ReplySource::Failed { .. } => Output::Pass,
+            // Another attempt has answered.
+            ReplySource::Envoy { .. } if self.is_guard_asked() => {
+                self.in_flight.end(self.in_flight.routed);
+                Output::Wait
+            }
             ReplySource::Envoy { details, ticket } => {
                 self.on_local_reply(status, &details, ticket.map(|ticket| *ticket), now)
             }
@@ -278,7 +283,7 @@ impl Attempts {
                 self.body.replace(body);
                 self.guard_request(index, now)
             }
-            Err(error) => Output::Reply(self.refusal(&error)),
+            Err(error) => Output::Reply(self.refusal(&error, now)),
         }
     }
 

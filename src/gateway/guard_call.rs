@@ -27,7 +27,7 @@ pub struct GuardCall {
 }
 
 impl Gateway {
-    /// Returns the guard, if it is asked about a subject of requests in an API.
+    /// Returns the guard, if it decides at a stage.
     pub(super) fn guard_of(&self, stage: GuardStage) -> Option<&Guard> {
         self.config.guard.as_ref().filter(|guard| guard.stages.contains(&stage))
     }

@@ -91,7 +91,7 @@ impl ReceivedBody {
         self.state
     }
 
-    /// Replaces the body by one with the transcript, which is not refused any more.
+    /// Replaces the body by one with the transcript, or by the guard's. No limit of held bodies applies.
     pub(super) fn replace(&mut self, bytes: Vec<u8>) {
         self.held.set(bytes.len());
         (self.bytes, self.state) = (bytes, RequestBody::Edited);

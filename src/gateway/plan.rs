@@ -82,7 +82,7 @@ pub struct PlannedAttempt {
     pub cluster: String,
     /// Timeouts.
     pub deadlines: Deadlines,
-    /// Name of the timeouts that Envoy keeps. See `Deadlines::class`.
+    /// Name of the timeouts that Envoy keeps. See `Deadlines::profile`.
     deadline_profile: String,
     /// The operator's default of [`Plan::hedge`].
     hedge: Option<Duration>,

@@ -51,7 +51,7 @@ pub struct AttemptTarget {
 pub struct Ticket {
     /// Lane of the exchange.
     pub lane: Lane,
-    /// Name of the timeouts that Envoy keeps for the exchange. See `Deadlines::class`.
+    /// Name of the timeouts that Envoy keeps for the exchange. See `Deadlines::profile`.
     pub deadline_profile: String,
     /// Version of the file that the exchange was planned by. See `Config::version`.
     pub version: String,

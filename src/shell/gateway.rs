@@ -213,10 +213,7 @@ impl GatewayFilter {
     }
 
     fn on_service_answer(&self, answer: Option<RateLimitResponse>) {
-        let is_replaced = matches!(self.0.borrow().response, ResponseState::Replaced);
-        if self.handle(Input::RateLimitAnswered(answer)) == Action::Continue && !is_replaced {
-            host::resume_request();
-        }
+        self.resume_after(Input::RateLimitAnswered(answer));
     }
 
     fn on_call_ended(&self, token: u32, result: CallResult) {
@@ -231,9 +228,10 @@ impl GatewayFilter {
         }
     }
 
-    /// Lets a held request go, if the event completes it.
+    /// Lets a held request go, if the event completes it. One that was answered has ended.
     fn resume_after(&self, event: Input) {
-        if self.handle(event) == Action::Continue {
+        let is_replaced = matches!(self.0.borrow().response, ResponseState::Replaced);
+        if self.handle(event) == Action::Continue && !is_replaced {
             host::resume_request();
         }
     }

@@ -154,6 +154,38 @@ fn an_answer_that_the_client_does_not_get_has_its_cost() {
 }
 
 #[test]
+fn a_stream_that_cannot_be_repaired_has_its_cost() {
+    let gateway = with_budget(1.0, "month");
+    let request = json!({"model": "claude-sonnet-4-5", "stream": true,
+        "post_processing_steps": [{"type": "json-repair"}]});
+    let events = json!([
+        {"type": "message_start", "message": {"id": "m", "usage":
+            {"input_tokens": 100, "output_tokens": 1}}},
+        {"type": "content_block_delta", "index": 0, "delta":
+            {"type": "text_delta", "text": "No JSON."}},
+        {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage":
+            {"output_tokens": 20}},
+        {"type": "message_stop"},
+    ]);
+    let ticket: Ticket = ticket(ask(&gateway, &request, 0).1);
+    let mut attempt: Attempt = attempt(&gateway, &ticket, &request);
+    attempt.head(play::stream_head());
+    let events = play::provider_stream(&events);
+    let step = attempt.body(events.as_bytes(), true, || later(1));
+    assert!(matches!(&step, Step::Yield(..)), "{step:?}");
+    assert_eq!(spent(&gateway), 100 * 3_000_000 + 20 * 15_000_000);
+}
+
+#[test]
+fn a_cost_of_nothing_begins_no_period() {
+    let gateway = with_budget(1.0, "month");
+    pay(&gateway, &*gateway.store, 0, later(0));
+    assert!(gateway.store.get("budget/frugal").is_none());
+    pay(&gateway, &*gateway.store, 1, later(0));
+    assert!(gateway.store.get("budget/frugal").is_some());
+}
+
+#[test]
 fn a_stream_that_is_cut_off_has_the_cost_that_is_known() {
     let gateway = with_budget(1.0, "month");
     let request = json!({"model": "claude-sonnet-4-5", "stream": true});

@@ -1,7 +1,11 @@
 //! Played exchanges for models with several endpoints: the shares of the load, stickiness, failover
 //! from one endpoint to another in both lanes, and endpoints that are passed over.
 
-use std::{collections::BTreeMap, rc::Rc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    rc::Rc,
+    time::Duration,
+};
 
 use attache::{
     attempt::{Attempt, Step},
@@ -189,6 +193,34 @@ fn pass_over(gateway: &Rc<Gateway>, cluster: &str) {
     let endpoints = gateway.config.models["m"].endpoints_in(Us);
     let endpoint = endpoints.iter().find(|own| own.cluster(Us) == cluster).unwrap();
     cool_downs::begin(&*gateway.store, endpoint, Us, Duration::from_secs(30), at(0));
+}
+
+#[test]
+fn a_cool_down_is_not_shortened() {
+    let endpoints = json!([weighted("a", 9), weighted("b", 1)]);
+    let gateway = &workers(1, &endpoints, &json!({}))[0];
+    let endpoint = &gateway.config.models["m"].endpoints_in(Us)[0];
+    let store = &*gateway.store;
+    let ends = |seconds| {
+        cool_downs::begin(store, endpoint, Us, Duration::from_secs(seconds), at(0));
+        cool_downs::end(store, endpoint, Us, at(0))
+    };
+    let until = |seconds: u64| Some(at(seconds * 1000));
+    assert_eq!([30, 10, 40].map(ends), [until(30), until(30), until(40)]);
+}
+
+#[test]
+fn endpoints_that_differ_in_their_api_share_sticky_requests() {
+    let own = |schema: &str| json!({"provider": "a", "upstream_model": "m", "api_schema": schema});
+    let endpoints = json!([own("openai"), own("openai-responses")]);
+    let gateway = &workers(1, &endpoints, &json!({"hash_on": "prompt"}))[0];
+    let schema = |number: usize| {
+        let body = conversation("Be brief.", &[&format!("Question {number}?")]);
+        let Output::Send { request, .. } = begin(gateway, "acme", &body, at(0)).1 else { panic!() };
+        request.path
+    };
+    let paths: BTreeSet<String> = (0..50).map(schema).collect();
+    assert_eq!(paths.len(), 2, "{paths:?}");
 }
 
 /// Returns the turn of a conversation in which the user has asked these questions. Clients of Claude
@@ -407,9 +439,11 @@ fn an_endpoint_that_limits_or_refuses_is_passed_over_by_all_workers_until_its_ti
         (429, Some("7"), 7),
         (429, None, 10),
         (429, Some("3600"), 60),
-        (401, None, 10),
-        (403, Some("7"), 10),
-        (404, None, 10),
+        (401, Some("7"), 10),
+        (402, None, 10),
+        (410, None, 10),
+        (403, None, 0),
+        (404, None, 0),
     ];
     for (status, retry_after, seconds) in cases {
         for stream in [false, true] {
@@ -433,9 +467,10 @@ fn an_endpoint_that_limits_or_refuses_is_passed_over_by_all_workers_until_its_ti
                 exchange.on(Input::AnswerHead(head), || at(0));
                 exchange.on(Input::AnswerPiece { bytes: b"{}".to_vec(), end: true }, || at(0));
             }
-            let end = seconds * 1000;
+            let end: u64 = seconds * 1000;
             for gateway in &gateways {
-                for now in [0, end / 2, end - 1] {
+                for now in [0, end / 2, end.saturating_sub(1)].into_iter().filter(|now| *now < end)
+                {
                     assert_eq!(
                         cluster(gateway, &request(), at(now)),
                         "b-us",

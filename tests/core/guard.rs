@@ -6,7 +6,7 @@ use attache::{
     config::Config,
     gateway::{
         Exchange, Gateway, Input, Output, RequestBody, RequestHead, guard_call::GuardCall,
-        plan::PlanIndex,
+        plan::PlanIndex, reply_source::ReplySource,
     },
     http_call::CallResult,
     metrics::{MetricHost, MetricKind, Metrics, TelemetryEvent},
@@ -212,12 +212,16 @@ fn tokens_of_a_refused_answer_are_counted_without_a_failure_of_the_provider() {
     }
 }
 
+/// A request whose first attempt has company after a moment.
+fn hedged() -> Value {
+    json!({"model": "gpt-4.1", "messages": [{"role": "user", "content": "Hi"}],
+        "fallbacks": [{"model": "anywhere"}], "model_region": "global",
+        "fallback_config": {"hedge_ms": 100}})
+}
+
 #[test]
 fn a_late_answer_of_a_hedge_does_not_replace_the_guarded_one() {
-    let body = json!({"model": "gpt-4.1", "messages": [{"role": "user", "content": "Hi"}],
-        "fallbacks": [{"model": "anywhere"}], "model_region": "global",
-        "fallback_config": {"hedge_ms": 100}});
-    let (mut exchange, output) = ask(&gateway(json!({"stages": ["answer"]})), &body);
+    let (mut exchange, output) = ask(&gateway(json!({"stages": ["answer"]})), &hedged());
     assert!(matches!(output, Output::Send { .. }), "{output:?}");
     let output = exchange.on(Input::WakeUp, play::answered);
     let Output::Call { index, .. } = output else { panic!("{output:?}") };
@@ -226,6 +230,45 @@ fn a_late_answer_of_a_hedge_does_not_replace_the_guarded_one() {
     assert_eq!(exchange.on(late, play::answered), Output::Wait);
     assert_eq!(reply(decide(&mut exchange, &admit())).status, 200);
     assert_ne!(index, PlanIndex::FIRST);
+}
+
+#[test]
+fn an_attempt_that_ends_while_the_guard_decides_about_a_hedge_changes_nothing() {
+    let late = String::from_utf8_lossy(ANSWER).replace("Hi", "Late");
+    let failed = Input::Response {
+        status: 503,
+        source: ReplySource::Envoy { details: "upstream_reset".to_owned(), ticket: None },
+    };
+    for end in [None, Some((200, &*late)), Some((503, "{}")), Some((401, "{}"))] {
+        let (mut exchange, output) = ask(&gateway(json!({"stages": ["answer"]})), &hedged());
+        assert!(matches!(output, Output::Send { .. }), "{output:?}");
+        let output = exchange.on(Input::WakeUp, play::answered);
+        let Output::Call { index, .. } = output else { panic!("{output:?}") };
+        let answered = Input::CallEnded { index, result: play::called(200, ANSWER) };
+        call(exchange.on(answered, play::answered));
+        let output = match end {
+            Some((status, body)) => {
+                play::respond(&mut exchange, status, body.as_bytes(), play::answered())
+            }
+            None => exchange.on(failed.clone(), play::answered),
+        };
+        assert_eq!(output, Output::Wait, "{end:?}");
+        let passed = exchange.on(Input::DeadlinePassed(None), play::answered);
+        assert_eq!(passed, Output::Wait, "{end:?}");
+        let reply = reply(decide(&mut exchange, &admit()));
+        let shown: Value = serde_json::from_slice(&reply.body).unwrap();
+        assert_eq!(shown["choices"][0]["message"]["content"], "Hi", "{end:?}");
+    }
+}
+
+#[test]
+fn a_request_that_the_guard_refuses_has_counted_and_says_so() {
+    let head = RequestHead { account: Some("frugal".to_owned()), ..play::client_head() };
+    let (mut exchange, output) = begin(&gateway(json!({})), head, &chat());
+    call(output);
+    let reply = reply(decide(&mut exchange, &json!({"action": "refuse"})));
+    assert_eq!(reply.status, 400);
+    assert!(reply.headers.contains(&("x-ratelimit-remaining", "1".to_owned())), "{reply:?}");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use attache::{
     failover::AttemptReason,
     gateway::{Exchange, Gateway, Input, Output, RequestHead, reply_source::ReplySource},
     handoff::ticket::Ticket,
-    quota::{self, service::RateLimitResponse},
+    quota::{self, Verdict, service::RateLimitResponse},
     region::Region::Us,
     reply::Reply,
     time::Timestamp,
@@ -336,6 +336,20 @@ fn with_service(unreachable: &str) -> Rc<Gateway> {
     document["rate_limit"] = json!({"service": service, "unreachable": unreachable});
     let config = Rc::new(Config::parse(&document).unwrap());
     Rc::new(Gateway { config, ..(*play::gateway(Us)).clone() })
+}
+
+#[test]
+fn a_fallback_of_a_stream_counts_here_whatever_the_service_says() {
+    for unreachable in ["local", "refuse"] {
+        let gateway = with_service(unreachable);
+        let admitted = |millis| {
+            let now = later(millis);
+            let verdict =
+                quota::admit_here(&gateway.config, "frugal", "gpt-4.1", &*gateway.store, now);
+            matches!(verdict, Verdict::Admit(_))
+        };
+        assert_eq!([0, 1, 2].map(admitted), [true, true, false], "{unreachable}");
+    }
 }
 
 const ADMITTED: &[u8] = b"\x08\x01\x12\x0e\x08\x01\x12\x04\x08\x1e\x10\x02\x18\x1d\x22\x02\x08\x2a";

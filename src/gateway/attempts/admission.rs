@@ -77,7 +77,8 @@ impl Attempts {
         answer: Option<RateLimitResponse>,
         now: Timestamp,
     ) -> Output {
-        let Some(attempt) = self.admissions.pending.take() else { return Output::Wait };
+        let pending = self.admissions.pending.take().filter(|_| !self.is_guard_asked());
+        let Some(attempt) = pending else { return Output::Wait };
         let Some(planned) = self.plan.get(attempt.index) else { return Output::Wait };
         let Caller { gateway, account, .. } = &self.caller;
         let (config, store) = (&gateway.config, &*gateway.store);

@@ -24,7 +24,8 @@ use crate::{
 #[derive(Debug)]
 pub(in crate::gateway) struct UnansweredAttempt {
     pub(in crate::gateway) attempt: Box<Attempt>,
-    /// Reason of its error. `None`: another attempt was faster, or the client has left.
+    /// Reason of its error. `None`: another attempt was faster, the guard withholds the answer, or the
+    /// client has left.
     pub(in crate::gateway) reason: Option<Cow<'static, str>>,
 }
 
@@ -152,7 +153,12 @@ impl Attempts {
     ) -> Output {
         let routed = self.in_flight.routed;
         let Some(attempt) = self.in_flight.attempt_mut(routed) else { return Output::Wait };
-        match attempt.body(piece, end, || now) {
+        let step = attempt.body(piece, end, || now);
+        if self.is_guard_asked() {
+            self.end_late(routed, step);
+            return Output::Wait;
+        }
+        match step {
             Step::Answer(reply) => {
                 self.note_status(routed, reply.status, now);
                 self.answered = self.in_flight.end(routed);
@@ -199,6 +205,18 @@ impl Attempts {
             }
             Step::Hold | Step::Yield(..) | Step::Continue { .. } => Output::Wait,
         }
+    }
+
+    /// Ends an attempt whose answer the client does not get, if its response has ended. Its tokens are
+    /// spent.
+    fn end_late(&mut self, index: PlanIndex, step: Step) {
+        let reason = match step {
+            Step::Answer(_) => None,
+            Step::Fail(reply, _) => reply.reason,
+            Step::Hold | Step::Begin(_) | Step::Yield(..) | Step::Continue { .. } => return,
+        };
+        let ended = self.in_flight.end(index);
+        self.unanswered.extend(ended.map(|attempt| UnansweredAttempt { attempt, reason }));
     }
 
     /// Ends a failed attempt. Its summary becomes that of the exchange if no other attempt follows.

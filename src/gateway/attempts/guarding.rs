@@ -80,7 +80,7 @@ impl Attempts {
                 match self.decision(GuardStage::Request, result) {
                     Ok(None) => self.route(index, now),
                     Ok(Some(body)) => self.begin_again(body, now),
-                    Err(error) => Output::Reply(self.refusal(&error)),
+                    Err(error) => Output::Reply(self.refusal(&error, now)),
                 }
             }
             GuardState::AskedAboutAnswer(reply) => {
@@ -116,17 +116,20 @@ impl Attempts {
         let PlannedRequest { plan, draft, transcript } =
             match PlannedRequest::new(&self.caller, &body) {
                 Ok(planned) => planned,
-                Err(error) => return Output::Reply(self.refusal(&error)),
+                Err(error) => return Output::Reply(self.refusal(&error, now)),
             };
-        (self.plan, self.draft) = (plan, draft);
+        (self.plan, self.draft, self.log) = (plan, draft, AttemptLog::default());
         self.transcript = transcript.map_or(TranscriptState::NotNeeded, TranscriptState::Missing);
         self.body.replace(body);
         self.begin(now)
     }
 
-    /// Returns the reply to a request that no provider gets.
-    pub(super) fn refusal(&self, error: &Error) -> Reply {
-        Reply::error(error, &self.caller.request_id, self.caller.inlet)
+    /// Returns the reply to a request that no provider gets, and that its limit has counted.
+    pub(super) fn refusal(&self, error: &Error, now: Timestamp) -> Reply {
+        let Caller { request_id, inlet, .. } = &self.caller;
+        let mut reply = Reply::error(error, request_id, *inlet);
+        reply.headers.extend(self.admissions.limit_headers(self.model(), *inlet, now));
+        reply
     }
 
     /// Returns the reply in the place of an answer, with the facts that its headers tell.

@@ -59,7 +59,7 @@ impl PlanContext<'_> {
 }
 
 /// Returns the texts that every turn of a conversation begins with: tools, instructions, and the first
-/// message of the user. Marks for caches are left out, because clients move them from turn to turn.
+/// message of the user. Marks for caches in messages are left out, because clients move them from turn to turn.
 fn prompt_prefix<'r>(request: &'r Request<'_>) -> Vec<&'r str> {
     let parameters = [Parameter::Tools, Parameter::Functions, Parameter::TranscriptId];
     let raw = parameters.into_iter().filter_map(|own| request.parameters.get(own));

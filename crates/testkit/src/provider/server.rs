@@ -16,10 +16,10 @@ use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use std::collections::HashMap;
-use std::net;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use std::{mem, net};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::time::sleep;
@@ -27,8 +27,8 @@ use tokio::time::sleep;
 /// Where the journal is read and emptied over HTTP.
 const JOURNAL: &str = "/__journal";
 
-/// How many requests with alternatives are counted before the counts start afresh. Our own number:
-/// more than any test makes, and small enough to keep.
+/// How many requests with alternatives are counted before the oldest are forgotten. Our own number: more
+/// than are under way in any test, and small enough to keep.
 const COUNTED: usize = 65_536;
 
 /// What connections share.
@@ -36,7 +36,7 @@ pub struct Server {
     /// The requests received.
     pub journal: Journal,
     /// How often a request with alternatives was seen, by its id or its text.
-    attempts: Mutex<HashMap<Vec<u8>, usize>>,
+    attempts: Mutex<AttemptCounts>,
     /// The words of each cached prompt, by its name with a key and a model.
     prompts: Mutex<HashMap<String, usize>>,
     /// Tells answers apart.
@@ -57,7 +57,7 @@ impl Server {
     /// Forgets requests and attempts.
     pub fn clear(&self) {
         self.journal.clear();
-        self.attempts().clear();
+        *self.attempts() = AttemptCounts::default();
     }
 
     /// Takes connections until `stopped` resolves; leaving drops them with the runtime.
@@ -170,24 +170,37 @@ impl Server {
             return Ok(scripts.swap_remove(0));
         }
         let id = head.headers.get("x-request-id").map(|id| id.as_bytes());
-        let attempt = self.count(id.unwrap_or(text.as_bytes()));
+        let attempt = self.attempts().count(id.unwrap_or(text.as_bytes()));
         Ok(scripts.swap_remove(attempt.min(last)))
     }
 
-    /// How often the key was counted before.
-    fn count(&self, key: &[u8]) -> usize {
-        let mut attempts = self.attempts();
-        if attempts.len() >= COUNTED {
-            attempts.clear();
+    // A count is right or absent, whatever a panicking test left behind.
+    fn attempts(&self) -> MutexGuard<'_, AttemptCounts> {
+        self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Numbers of attempts by request. Those of the oldest requests are forgotten.
+#[derive(Debug, Default)]
+struct AttemptCounts {
+    /// At most [`COUNTED`] requests.
+    recent: HashMap<Vec<u8>, usize>,
+    /// The requests before them.
+    older: HashMap<Vec<u8>, usize>,
+}
+
+impl AttemptCounts {
+    /// Counts an attempt. Returns the number of those before it.
+    fn count(&mut self, key: &[u8]) -> usize {
+        if self.recent.len() >= COUNTED {
+            self.older = mem::take(&mut self.recent);
         }
-        let count = attempts.entry(key.to_vec()).or_default();
+        let count = self
+            .recent
+            .entry(key.to_vec())
+            .or_insert_with(|| self.older.remove(key).unwrap_or_default());
         *count += 1;
         *count - 1
-    }
-
-    // A count is right or absent, whatever a panicking test left behind.
-    fn attempts(&self) -> MutexGuard<'_, HashMap<Vec<u8>, usize>> {
-        self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -212,3 +225,21 @@ const MODELS: &str = r#"{
   "data": [{ "id": "scripted", "object": "model", "created": 1793491200, "owned_by": "nobody" }]
 }
 "#;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_count_of_a_request_outlives_many_others() {
+        let mut counts = AttemptCounts::default();
+        let mut others = (0..).map(|number: usize| number.to_be_bytes());
+        for expected in 0..5 {
+            assert_eq!(counts.count(b"kept"), expected);
+            for other in others.by_ref().take(COUNTED - 1) {
+                assert_eq!(counts.count(&other), 0);
+            }
+        }
+        assert!(counts.recent.len() + counts.older.len() <= 2 * COUNTED);
+    }
+}
