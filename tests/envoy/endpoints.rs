@@ -111,7 +111,7 @@ fn each_key_of_a_pool_gets_its_share_of_the_requests() {
 
 #[test]
 fn a_failure_is_answered_by_another_endpoint_in_both_lanes() {
-    let cases = [("status=503", 503), ("reset", 502), ("status=401", 502), ("status=429", 429)];
+    let cases = [("status=503", 503), ("reset", 502), ("status=404", 502), ("status=429", 429)];
     for (script, status) in cases {
         for is_stream in [false, true] {
             let content = format!("{} #script {script} retry-after=0 | text=well", marker());
