@@ -18,8 +18,6 @@ use crate::{
 #[derive(Clone, Debug, Default)]
 pub(super) struct ConverseStream {
     calls: ToolCallPieces,
-    /// The index of the open block of a call, without any arguments yet.
-    open_call: Option<usize>,
 }
 
 impl ConverseStream {
@@ -41,9 +39,8 @@ impl ConverseStream {
         match kind {
             "contentBlockStart" => self.open_block(&fields, names, origin, deltas)?,
             "contentBlockDelta" => self.add_to_block(&fields, origin, deltas)?,
-            "contentBlockStop" => self.close_block(origin, deltas)?,
+            "contentBlockStop" => self.calls.end_call(deltas),
             "messageStop" => {
-                self.close_block(origin, deltas)?;
                 let (finish, native) = end_in(&fields, origin)?;
                 self.calls.finish(0, finish, origin, deltas)?;
                 deltas.push(Delta::Finish { choice: 0, finish, native });
@@ -64,17 +61,16 @@ impl ConverseStream {
         origin: ResponseContext<'_>,
         deltas: &mut Vec<Delta<'d>>,
     ) -> Result<(), Error> {
-        self.close_block(origin, deltas)?;
         let call = event.object("start").and_then(|start| start.object("toolUse"));
         let Some(call) = call else { return Ok(()) };
         let name = call.text("name").filter(|name| !name.is_empty());
         let name = name.ok_or_else(|| origin.bad(NO_NAME))?;
-        let number = index_in(event);
         let (id, name) = (call.text("toolUseId"), Some(names.received(&name)));
-        let piece = CallPiece { number, id, name, ..CallPiece::default() };
-        self.calls.place(piece, origin, deltas)?;
-        self.open_call = number;
-        Ok(())
+        // The arguments, unless others follow.
+        let arguments = Some(Text::new("{}"));
+        let number = index_in(event);
+        let piece = CallPiece { number, id, name, arguments, ..CallPiece::default() };
+        self.calls.place(piece, origin, deltas)
     }
 
     fn add_to_block<'d>(
@@ -89,36 +85,79 @@ impl ConverseStream {
         let reasoning = delta.object("reasoningContent").and_then(|own| own.text("text"));
         deltas.extend(thought(reasoning).map(|text| Delta::Reasoning { choice: 0, text }));
         let arguments = delta.object("toolUse").and_then(|call| call.text("input"));
-        if let Some(text) = arguments.filter(|text| !text.is_empty()) {
-            self.open_call = None;
-            return self.add_arguments(index_in(event), text, origin, deltas);
-        }
-        Ok(())
-    }
-
-    /// Closes a block. A call without arguments has an empty object.
-    fn close_block(
-        &mut self,
-        origin: ResponseContext<'_>,
-        deltas: &mut Vec<Delta<'_>>,
-    ) -> Result<(), Error> {
-        let Some(index) = self.open_call.take() else { return Ok(()) };
-        self.add_arguments(Some(index), Text::new("{}"), origin, deltas)
-    }
-
-    fn add_arguments<'d>(
-        &mut self,
-        number: Option<usize>,
-        text: Text<'d>,
-        origin: ResponseContext<'_>,
-        deltas: &mut Vec<Delta<'d>>,
-    ) -> Result<(), Error> {
-        let piece = CallPiece { number, arguments: Some(text), ..CallPiece::default() };
-        self.calls.place(piece, origin, deltas)
+        let Some(text) = arguments.filter(|text| !text.is_empty()) else { return Ok(()) };
+        let (number, arguments) = (index_in(event), Some(text));
+        self.calls.place(CallPiece { number, arguments, ..CallPiece::default() }, origin, deltas)
     }
 }
 
 /// Returns the index of the block that an event is about.
 fn index_in(event: &ObjectFields<'_>) -> Option<usize> {
     event.get("contentBlockIndex")?.get().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        api_schema::origin::ResponseHead,
+        chat::{finish::Finish, usage::Usage},
+    };
+
+    fn decode<'d>(events: &[&'d str]) -> Vec<Delta<'d>> {
+        let (head, names) = (ResponseHead::default(), ToolNames::default());
+        let origin = ResponseContext { provider: "bedrock", model: "nova", head: &head };
+        let (mut stream, mut deltas) = (ConverseStream::default(), Vec::new());
+        for event in events {
+            stream.decode_event(event.as_bytes(), &names, origin, &mut deltas).unwrap();
+        }
+        deltas
+    }
+
+    fn begin<'d>(call: usize, id: &'d str, name: &'d str) -> Delta<'d> {
+        let (id, name) = (Some(Text::new(id)), Text::new(name));
+        Delta::Call { choice: 0, call, id, name, extra_content: None }
+    }
+
+    fn arguments(call: usize, json: &str) -> Delta<'_> {
+        Delta::Arguments { choice: 0, call, text: Text::new(json) }
+    }
+
+    #[test]
+    fn a_call_without_arguments_has_an_empty_object_when_its_block_ends() {
+        let events = [
+            r#"{"contentBlockStart":{"start":{"toolUse":{"toolUseId":"a","name":"f"}},"contentBlockIndex":1}}"#,
+            r#"{"contentBlockDelta":{"delta":{"toolUse":{"input":""}},"contentBlockIndex":1}}"#,
+            r#"{"contentBlockStop":{"contentBlockIndex":1}}"#,
+        ];
+        assert_eq!(decode(&events), [begin(0, "a", "f"), arguments(0, "{}")]);
+        assert_eq!(decode(&events[..2]), [begin(0, "a", "f")]);
+    }
+
+    #[test]
+    fn arguments_belong_to_the_call_of_their_block() {
+        let events = [
+            r#"{"contentBlockStart":{"start":{"toolUse":{"toolUseId":"a","name":"f"}},"contentBlockIndex":1}}"#,
+            r#"{"contentBlockDelta":{"delta":{"toolUse":{"input":"{\"x\":"}},"contentBlockIndex":1}}"#,
+            r#"{"contentBlockStart":{"start":{"toolUse":{"toolUseId":"b","name":"g"}},"contentBlockIndex":2}}"#,
+            r#"{"contentBlockDelta":{"delta":{"toolUse":{"input":"{\"y\":2}"}},"contentBlockIndex":2}}"#,
+            r#"{"contentBlockDelta":{"delta":{"toolUse":{"input":"1}"}},"contentBlockIndex":1}}"#,
+            r#"{"contentBlockStop":{"contentBlockIndex":2}}"#,
+            r#"{"messageStop":{"stopReason":"tool_use"}}"#,
+            r#"{"metadata":{"usage":{"inputTokens":3,"outputTokens":2,"totalTokens":5}}}"#,
+        ];
+        let usage = Usage { prompt: 3, completion: 2, ..Usage::default() };
+        let native = Some(Text::new("tool_use"));
+        let expected = [
+            begin(0, "a", "f"),
+            arguments(0, "{\"x\":"),
+            begin(1, "b", "g"),
+            arguments(1, "{\"y\":2}"),
+            arguments(0, "1}"),
+            Delta::Finish { choice: 0, finish: Finish::ToolCalls, native },
+            Delta::Usage(usage),
+            Delta::End,
+        ];
+        assert_eq!(decode(&events), expected);
+    }
 }

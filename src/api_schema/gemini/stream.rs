@@ -197,6 +197,33 @@ mod tests {
     }
 
     #[test]
+    fn signatures_are_numbered_and_candidates_beyond_the_bound_are_left_out() {
+        let part = |signature: &str| format!(r#"{{"text":"","thoughtSignature":"{signature}"}}"#);
+        let event = format!(
+            r#"{{"candidates":[{{"content":{{"parts":[{},{}]}}}}]}}"#,
+            part("b25l"),
+            part("dHdv")
+        );
+        let numbers: Vec<u64> = decode(&[&event])
+            .iter()
+            .filter_map(|delta| match delta {
+                Delta::ReasoningDetail { json, .. } => {
+                    serde_json::from_str::<serde_json::Value>(json).ok()?["index"].as_u64()
+                }
+                _ => None,
+            })
+            .collect();
+        assert_eq!(numbers, [0, 1]);
+        let last = MAX_ITEMS - 1;
+        for (index, count) in [(last, 1), (MAX_ITEMS, 0)] {
+            let event = format!(
+                r#"{{"candidates":[{{"index":{index},"content":{{"parts":[{{"text":"x"}}]}}}}]}}"#
+            );
+            assert_eq!(decode(&[&event]).len(), count, "{index}");
+        }
+    }
+
+    #[test]
     fn a_blocked_prompt_is_a_refusal() {
         let reason = || Text::new("SAFETY");
         let native = Some(reason());

@@ -250,6 +250,12 @@ mod tests {
     }
 
     #[test]
+    fn events_of_other_servers_hold_nothing() {
+        let (deltas, result) = decode(&["", " ", "[DONE]", r#"{"type":"response.in_progress"}"#]);
+        assert_eq!((deltas, result), (Vec::new(), Ok(())));
+    }
+
+    #[test]
     fn reasoning_text_and_a_call_are_decoded_in_order() {
         let (deltas, result) = decode(&[
             r#"{"type":"response.created","response":{"status":"in_progress"}}"#,

@@ -1,4 +1,5 @@
 use super::*;
+use crate::sse::MAX_EVENT;
 
 /// Events as the provider writes them.
 fn stream(events: &[Value]) -> String {
@@ -131,6 +132,44 @@ fn every_event_becomes_the_delta_it_should() {
     assert_eq!(usage["completion_tokens"], 7);
     assert_eq!(usage["prompt_tokens_details"]["cached_tokens"], 5);
     assert_eq!(chunks[chunks.len() - 2]["choices"][0]["finish_reason"], "tool_calls");
+}
+
+#[test]
+fn events_of_other_servers_hold_nothing() {
+    let mut events = vec![start()];
+    events.extend(text(0, &["Hi"]));
+    events.extend(stop("end_turn"));
+    let own = stream(&events);
+    let with_more =
+        own.replacen("event: content_block_stop", "data: \n\nevent: content_block_stop", 1);
+    let whole = streamed(&[own.as_bytes()]);
+    assert_eq!(streamed(&[with_more.as_bytes()]), whole);
+    assert_eq!(streamed(&[own.as_bytes(), b"data: [DONE]\n\n"]), whole);
+}
+
+#[test]
+fn an_error_without_its_name_ends_the_stream() {
+    let mut events = vec![start()];
+    events.extend(text(0, &["Hi"]));
+    events.push(json!({"type": "error"}));
+    let (_, body) = streamed(&[stream(&events).as_bytes()]);
+    let body = String::from_utf8(body).unwrap();
+    assert!(body.contains("ended in an error it does not name"), "{body}");
+}
+
+#[test]
+fn thinking_beyond_the_bound_has_no_detail() {
+    let piece = "x".repeat(MAX_EVENT / 2);
+    let long = |pieces: usize| {
+        let delta = json!({"type": "thinking_delta", "thinking": piece});
+        let mut deltas_of_block = vec![delta; pieces];
+        deltas_of_block.push(json!({"type": "signature_delta", "signature": "s"}));
+        let mut events = vec![start()];
+        events.extend(block(0, &json!({"type": "thinking", "thinking": ""}), &deltas_of_block));
+        events.extend(stop("end_turn"));
+        deltas(&events).iter().filter(|delta| !delta["reasoning_details"].is_null()).count()
+    };
+    assert_eq!([long(1), long(2), long(3)], [1, 1, 0]);
 }
 
 #[test]
