@@ -250,6 +250,30 @@ mod tests {
     }
 
     #[test]
+    fn a_call_without_pieces_comes_with_its_end() {
+        let (deltas, result) = decode(&[
+            r#"{"type":"response.output_item.added","output_index":0,"item":{"type":"function_call","call_id":"a","name":"f","arguments":""}}"#,
+            r#"{"type":"response.output_item.added","output_index":1,"item":{"type":"function_call","call_id":"b","name":"g","arguments":""}}"#,
+            r#"{"type":"response.function_call_arguments.delta","output_index":0,"delta":"{\"y\":2}"}"#,
+            r#"{"type":"response.output_item.done","output_index":0,"item":{"type":"function_call","call_id":"a","name":"f","arguments":"{\"y\":2}"}}"#,
+            r#"{"type":"response.output_item.done","output_index":1,"item":{"type":"function_call","call_id":"b","name":"g","arguments":"{\"x\":1}"}}"#,
+        ]);
+        assert!(result.is_ok(), "{result:?}");
+        let begin = |call, id, name| {
+            let (id, name) = (Some(Text::new(id)), Text::new(name));
+            Delta::Call { choice: 0, call, id, name, extra_content: None }
+        };
+        let arguments = |call, text| Delta::Arguments { choice: 0, call, text: Text::new(text) };
+        let expected = [
+            begin(0, "a", "f"),
+            begin(1, "b", "g"),
+            arguments(0, r#"{"y":2}"#),
+            arguments(1, r#"{"x":1}"#),
+        ];
+        assert_eq!(deltas, expected);
+    }
+
+    #[test]
     fn events_of_other_servers_hold_nothing() {
         let (deltas, result) = decode(&["", " ", "[DONE]", r#"{"type":"response.in_progress"}"#]);
         assert_eq!((deltas, result), (Vec::new(), Ok(())));
