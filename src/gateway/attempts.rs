@@ -181,7 +181,7 @@ impl Attempts {
     /// Takes in that the deadline of an attempt without a response has passed. `ticket` is the one
     /// of the attempt under way.
     pub(super) fn on_deadline(&mut self, ticket: Option<Ticket>, now: Timestamp) -> Output {
-        if !self.in_flight.is_routed_alone() || self.is_guard_asked() {
+        if !self.in_flight.is_routed_alone() || self.is_answer_held() {
             return Output::Wait;
         }
         self.on_local_failure(Cause::DeadlineExceeded, ticket, 504, now)
@@ -198,7 +198,7 @@ impl Attempts {
             // After a failure, the router knew the plan and made no further attempt.
             ReplySource::Provider | ReplySource::Failed { .. } => Output::Pass,
             // Another attempt has answered.
-            ReplySource::Envoy { .. } if self.is_guard_asked() => {
+            ReplySource::Envoy { .. } if self.is_answer_held() => {
                 self.in_flight.end(self.in_flight.routed);
                 Output::Wait
             }

@@ -68,6 +68,11 @@ impl Attempts {
         !matches!(self.guard, GuardState::Idle | GuardState::Due)
     }
 
+    /// Returns `true` while the guard is asked about the answer of an attempt.
+    pub(super) fn is_answer_held(&self) -> bool {
+        matches!(self.guard, GuardState::AskedAboutAnswer(_))
+    }
+
     fn guard_call(&self, stage: GuardStage, answer: Option<&[u8]>) -> Option<GuardCall> {
         let guard = self.caller.gateway.guard_of(stage)?;
         GuardCall::new(guard, &self.caller, self.model(), self.body.bytes(), answer)
