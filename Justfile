@@ -33,7 +33,7 @@ test:
     @JUST={{ quote(just_executable()) }} .ci/parts \
         "envoy" "core sdk browser node"
     @# The Envoys of these pages and containers do not wait for inotify instances, as those of tests do.
-    @JUST={{ quote(just_executable()) }} .ci/parts "documents compose" "soak-minute"
+    @JUST={{ quote(just_executable()) }} .ci/parts "documents compose" "certificates soak-minute"
 
 # What the parts of `just test` need of others.
 [private]
@@ -176,6 +176,12 @@ clients: filter command
 sdk:
     @bash .ci/setup envoy python aimock anthropic vercel
     .build/python/bin/pytest -p no:cacheprovider tests/sdk
+
+# The certificate of a gateway, replaced while a client is connected
+[group("test")]
+certificates: filter command
+    @bash .ci/setup envoy python
+    .build/python/bin/pytest -p no:cacheprovider tests/certificates
 
 # The playground in headless Chromium; says so where there is none
 [group("test")]

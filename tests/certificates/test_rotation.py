@@ -6,12 +6,15 @@ import pathlib
 import shutil
 import ssl
 import subprocess
+import sys
 import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from bench.processes import Envoy, Failed, free_ports
 from gateways import ROOT, TARGET
 
-CERTIFICATES = pathlib.Path(__file__).parent / "tls"
+CERTIFICATES = pathlib.Path(__file__).parent
 
 # Two gateways: the one without TLS says when Envoy is ready.
 CONFIG = """
