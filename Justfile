@@ -33,7 +33,7 @@ test:
     @JUST={{ quote(just_executable()) }} .ci/parts \
         "envoy" "core sdk browser node"
     @# The Envoys of these pages and containers do not wait for inotify instances, as those of tests do.
-    @JUST={{ quote(just_executable()) }} .ci/parts "documents compose" "certificates soak-minute"
+    @JUST={{ quote(just_executable()) }} .ci/parts "documents compose certificates" "soak-minute"
 
 # What the parts of `just test` need of others.
 [private]
