@@ -13,7 +13,7 @@ const wasi = new WASI({ version: "preview1", args: [program, "--no-capture", ...
 
 const module = await WebAssembly.compile(await readFile(program));
 const host = {};
-// Envoy's calls, which the shell imports and no test may reach.
+// Envoy's calls, which the shell imports, and functions that Debian's libc lacks: no test may reach them.
 for (const { module: from, name } of WebAssembly.Module.imports(module)) {
     if (from === "env") host[name] = () => { throw new Error(`there is no host to call ${name}`); };
 }

@@ -38,25 +38,28 @@ pub fn begin(
     length: Duration,
     now: Timestamp,
 ) {
-    let until = now.plus(length);
-    if end(store, endpoint, region, now).is_some_and(|known| known > until) {
+    let (key, until) = (key(endpoint, region), now.plus(length));
+    let (bytes, version) = store.get(&key).unzip();
+    if bytes.and_then(|bytes| end_in(bytes, now)).is_some_and(|known| known > until) {
         return;
     }
-    let key = key(endpoint, region);
-    let version = store.get(&key).map(|(_, version)| version);
     // A thread that was faster has heard the same of the endpoint.
     let _conflict = store.set(&key, &until.as_millis().to_be_bytes(), version);
 }
 
-/// Returns the end of the cool-down of an endpoint. `None` if it is over. A cool-down that would be too
-/// long was left by a clock that went back.
+/// Returns the end of the cool-down of an endpoint. `None` if it is over.
 pub fn end(
     store: &dyn SharedStore,
     endpoint: &Endpoint,
     region: Region,
     now: Timestamp,
 ) -> Option<Timestamp> {
-    let (bytes, _) = store.get(&key(endpoint, region))?;
+    store.get(&key(endpoint, region)).and_then(|(bytes, _)| end_in(bytes, now))
+}
+
+/// Reads the end of a cool-down. `None` if it is over. A cool-down that would be too long was left by a
+/// clock that went back.
+fn end_in(bytes: Vec<u8>, now: Timestamp) -> Option<Timestamp> {
     let until = u64::from_be_bytes(bytes.try_into().ok()?);
     let left = until.checked_sub(now.as_millis()).filter(|left| *left > 0)?;
     let until = Timestamp::from_epoch(Duration::from_millis(until));
