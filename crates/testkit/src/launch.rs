@@ -20,9 +20,10 @@ const START: Duration = Duration::from_secs(300);
 /// Time to wait for other Envoys to end, if they have all inotify instances of the user.
 const WAIT: Duration = Duration::from_secs(300);
 
-/// Number of starts of an Envoy that aborts, and the pause between them.
-const STARTS: usize = 5;
-const AFTER_ABORT: Duration = Duration::from_secs(3);
+/// Pauses between the starts of an Envoy that aborts: each is twice as long as the one before. The
+/// last start is some six minutes after the first.
+const FIRST_PAUSE: Duration = Duration::from_secs(3);
+const LONGEST_PAUSE: Duration = Duration::from_secs(200);
 
 /// The signal that abort(3) raises.
 const SIGABRT: i32 = 6;
@@ -77,15 +78,16 @@ impl Launch {
     /// Starts Envoy, and returns once every listener answers. The error ends with Envoy's log.
     ///
     /// An Envoy that gets no inotify instance aborts and does not say why. Another program may have
-    /// taken one since they were counted, so an Envoy that aborts is started again.
+    /// taken one since they were counted, and those of another container are not counted at all, so
+    /// an Envoy that aborts is started again.
     pub fn start(self) -> io::Result<Envoy> {
-        let mut starts = 1;
+        let mut pause = FIRST_PAUSE;
         loop {
             match self.start_once()? {
                 Started::Ready(envoy) => return Ok(envoy),
-                Started::Ended(status) if status.signal() == Some(SIGABRT) && starts < STARTS => {
-                    starts += 1;
-                    thread::sleep(AFTER_ABORT);
+                Started::Ended(status) if is_abort(status) && pause <= LONGEST_PAUSE => {
+                    thread::sleep(pause);
+                    pause *= 2;
                 }
                 Started::Ended(status) => return Err(self.failure(&reason(status))),
             }
@@ -169,10 +171,14 @@ impl Launch {
 
 /// Returns how a process has ended, and for an abort its usual cause.
 fn reason(status: ExitStatus) -> String {
-    match status.signal() {
-        Some(SIGABRT) => format!("{status}, {}", room::describe()),
-        _ => status.to_string(),
+    if !is_abort(status) {
+        return status.to_string();
     }
+    format!("{status}, {}", room::describe())
+}
+
+fn is_abort(status: ExitStatus) -> bool {
+    status.signal() == Some(SIGABRT)
 }
 
 /// The result of one start.
