@@ -10,7 +10,7 @@ use testkit::client::Answer;
 use testkit::envoy::{Gateway, Setup, marker};
 
 const YAML: &str = "
-listeners: {us: {port: 8080}, eu: {port: 8081}}
+listeners: {us: {port: 8080}}
 admin: {port: 9901}
 plans: {paid: {requests_per_minute: unlimited}}
 accounts: {acme: {plan: paid, key_files: [secrets/acme.key]}}

@@ -144,13 +144,12 @@ impl Launch {
     }
 
     /// Returns the number of inotify instances that Envoy needs to start: one for each file of its
-    /// configuration, and two for each key. The files of a pod's keys are elsewhere.
+    /// configuration but the first, and two for each key. The files of a pod's keys are elsewhere.
     fn watches(&self) -> usize {
         let directory = self.config.parent().unwrap_or(Path::new(""));
-        let count = |path: PathBuf| fs::read_dir(path).map_or(0, Iterator::count);
         let in_pod = self.logs.join("pod").exists();
         let keys = if in_pod { self.logs.join("secrets") } else { directory.join("secrets") };
-        count(directory.to_owned()) + 2 * count(keys)
+        (files(directory) + 2 * files(&keys)).saturating_sub(1)
     }
 
     fn is_ready(&self, port: u16) -> bool {
@@ -167,6 +166,11 @@ impl Launch {
             tail(&self.logs.join("envoy.err")),
         ))
     }
+}
+
+fn files(directory: &Path) -> usize {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file())).count()
 }
 
 /// Returns how a process has ended, and for an abort its usual cause.
