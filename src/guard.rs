@@ -9,7 +9,7 @@ use crate::{
     chat::error::Error,
     config::{Guard, GuardFailurePolicy, GuardStage},
     http_call::CallResult,
-    json::Object,
+    json::{self, Object},
 };
 
 /// Subject of a call.
@@ -86,7 +86,7 @@ impl GuardDecision {
     /// Reads the result of a call.
     pub fn read(stage: GuardStage, result: &CallResult) -> Self {
         let CallResult::Response { status: 200, body, .. } = result else { return Self::Failed };
-        let Ok(response) = serde_json::from_slice::<Response<'_>>(body) else {
+        let Ok(response) = json::read::<Response<'_>>(body) else {
             return Self::Failed;
         };
         match &*response.action {

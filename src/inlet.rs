@@ -18,7 +18,7 @@ use crate::{
     },
     client_api::chat_body::ChatBody,
     embeddings,
-    json::replace_lone_surrogates,
+    json::{self, replace_lone_surrogates},
     messages::{self, betas::Betas, relay::RelayedValues, stream_writer::MessagesStreamWriter},
     quota::{Counted, LimitStatus},
     responses::{self, stream_writer::ResponsesStreamWriter},
@@ -72,7 +72,7 @@ impl InletBody<'_> {
         api: ClientApi,
     ) -> Result<Parameters<'p>, Error> {
         let mut parameters = chat.parameters()?;
-        let fields = serde_json::from_slice(&self.body).ok();
+        let fields = json::read(&self.body).ok();
         let body = Some(&*self.body);
         let original = fields.map(|fields| OriginalRequest { api, body, fields });
         parameters.original = original.map(Rc::new);

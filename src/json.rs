@@ -1,9 +1,13 @@
 //! JSON: a writer of objects key by key, without a tree, and checks of raw text.
 
-use std::{borrow::Cow, ops::Range};
+use std::{
+    borrow::Cow,
+    ops::Range,
+    str::{self, Utf8Error},
+};
 
 use memchr::{memchr, memchr2};
-use serde::Serialize;
+use serde::{Deserialize, Serialize, de::Error as _};
 use serde_json::{Value, value::RawValue};
 
 /// Writer of an object at the end of a buffer. Keys are literals of the program: they are not
@@ -81,6 +85,20 @@ pub fn write(out: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) {
         out.truncate(start);
         out.extend_from_slice(b"null");
     }
+}
+
+/// Reads a value from JSON that is UTF-8, which is checked once and not string by string.
+pub fn read<'j, T: Deserialize<'j>>(json: &'j [u8]) -> serde_json::Result<T> {
+    match str::from_utf8(json) {
+        Ok(json) => serde_json::from_str(json),
+        Err(error) => Err(not_utf8(json, &error)),
+    }
+}
+
+/// Returns an error that names the place, as it would be without the check.
+fn not_utf8(json: &[u8], error: &Utf8Error) -> serde_json::Error {
+    let found = serde_json::from_slice::<Value>(json).err();
+    found.unwrap_or_else(|| serde_json::Error::custom(error))
 }
 
 /// Returns the text of a JSON value, borrowed where the value is.
@@ -232,6 +250,15 @@ mod tests {
         object.object("e", |_| {});
         object.close();
         assert_eq!(String::from_utf8_lossy(&out), r#"{"a":"x\"y","b":[1],"c":{"d":1},"e":{}}"#);
+    }
+
+    #[test]
+    fn what_is_not_utf8_is_refused_with_its_place() {
+        assert_eq!(read::<&str>("\"é\"".as_bytes()).unwrap(), "é");
+        for wrong in [&b"\"a\xff\""[..], b"[\"a\", \xff]", b"{\"\xc3\": 1}"] {
+            let error = read::<&RawValue>(wrong).unwrap_err();
+            assert_eq!(error.line(), 1, "{error}");
+        }
     }
 
     #[test]

@@ -16,6 +16,7 @@ use crate::{
         },
     },
     gateway::{Gateway, held_bodies::HeldBodies},
+    json,
     quota::SharedStore,
     region::Region,
 };
@@ -75,7 +76,7 @@ impl Role {
         store: Rc<dyn SharedStore>,
         held: HeldBodies,
     ) -> Result<Self, Vec<Invalid>> {
-        let document: Value = serde_json::from_slice(bytes).map_err(|error| {
+        let document: Value = json::read(bytes).map_err(|error| {
             let wrong = Problem::Wrong {
                 found: error.to_string(),
                 allowed: "what `attache render` writes".into(),

@@ -29,6 +29,8 @@ Anthropic's or Gemini's own API, so the provider does the same work for both.
   with all layers, for an account whose requests are counted.
 * The rows "beside chat" are of one Envoy, which is sent the same exchange in each API that clients
   may use, in turn: the first column is the chat API's.
+* Instructions are counted by Valgrind, which takes a minute and needs no quiet machine: a change of
+  one percent can be seen.
 * The cost of a host call is a two-hundredth of the difference between a request for which a filter
   makes 200 calls and a request for which it makes none, at an Envoy that answers by itself.
 * Requests per second and percentiles are wrk's own. wrk, the provider and Envoy share the machine,
@@ -59,6 +61,7 @@ from bench import measure, report
 from bench.counting import counting
 from bench.host_calls import host_calls
 from bench.inlets import inlets
+from bench.instructions import instructions
 from bench.layers import layers
 from bench.processes import Failed, Limiter, Provider, needed, run_to_end
 from bench.setting import Setting
@@ -90,6 +93,8 @@ def arguments():
     parser.add_argument("--host-calls", action="store_true", help="only what host calls cost")
     parser.add_argument("--waiting", action="store_true",
                         help="only the memory of requests that wait for their answer")
+    parser.add_argument("--instructions", action="store_true",
+                        help="only the instructions of a request; needs valgrind")
     parser.add_argument("--repair", action="store_true", help="only what repairs cost")
     parser.add_argument("--case", metavar="TEXT", default="",
                         help="only what requests with TEXT in their name cost")
@@ -135,6 +140,8 @@ def measured(setting, options):
         return host_calls(setting, rounds, min(seconds, 2))
     if options.waiting:
         return waiting(setting)
+    if options.instructions:
+        return instructions(setting)
     if options.repair:
         return measure.repair(setting, rounds, seconds)
     if options.calls:

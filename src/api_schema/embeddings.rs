@@ -20,6 +20,7 @@ use crate::{
     config::{ApiSchema, Target},
     embeddings::{VectorEncoding, answer::Embeddings, request::EmbeddingsRequest},
     fit::Fit,
+    json,
 };
 
 /// Decoder of an answer with embeddings.
@@ -47,7 +48,7 @@ pub(super) fn answer_fields<'b>(
     body: &'b [u8],
     origin: ResponseContext<'_>,
 ) -> Result<ObjectFields<'b>, Error> {
-    let fields: ObjectFields<'b> = serde_json::from_slice(body)
+    let fields: ObjectFields<'b> = json::read(body)
         .map_err(|error| origin.unreadable(&error, "is not an answer with embeddings"))?;
     match fields.get("error") {
         Some(error) => Err(error::classify_embedded(origin, error)),

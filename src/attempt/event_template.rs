@@ -6,7 +6,7 @@
 
 use crate::{
     chat::{delta::Delta, text::Text},
-    json::range_within,
+    json::{self, range_within},
 };
 
 /// Template of an event that holds nothing but content.
@@ -26,7 +26,7 @@ impl EventTemplate {
         }
         let token =
             data.strip_prefix(self.before.as_slice())?.strip_suffix(self.after.as_slice())?;
-        let text: Text<'d> = serde_json::from_slice(token).ok()?;
+        let text: Text<'d> = json::read(token).ok()?;
         Some(Delta::Content { choice: self.choice, text, logprobs: None })
     }
 

@@ -16,6 +16,7 @@ use super::{
     text::Text,
     tools::{CallForm, ResponseFormat, Tool, ToolChoice},
 };
+use crate::json;
 
 /// The default of `max_tokens`. LLM Gateway API reference, *max_tokens*.
 pub const DEFAULT_MAX_TOKENS: NonZeroU32 = NonZeroU32::new(1000).unwrap();
@@ -79,7 +80,7 @@ pub fn check_depth(body: &[u8]) -> Result<(), Unreadable> {
 /// Splits a body into its parameters, without the check of its depth: for a body that has passed
 /// it.
 pub fn checked_parameters(body: &[u8]) -> Result<Parameters<'_>, Unreadable> {
-    serde_json::from_slice(body).map_err(|error| Unreadable::new(&error))
+    json::read(body).map_err(|error| Unreadable::new(&error))
 }
 
 impl<'a> Request<'a> {

@@ -85,7 +85,7 @@ impl Usage {
     /// Returns the usage in OpenAI's form that a value holds.
     pub fn from_raw(raw: &RawValue) -> Option<Self> {
         // The same parser as that of answers, whose code is there already.
-        let mut json = serde_json::Deserializer::from_slice(raw.get().as_bytes());
+        let mut json = serde_json::Deserializer::from_str(raw.get());
         Self::read(&mut json).ok().flatten()
     }
 

@@ -9,7 +9,7 @@ use crate::{
         parameter::Parameters,
         request::checked_parameters,
     },
-    json::{Object, list},
+    json::{self, Object, list},
 };
 
 /// Keys of the gateway's own, which have the same name and meaning in every API.
@@ -44,8 +44,7 @@ impl ChatBody {
         required: &[&str],
         write_request: WriteRequest<'_>,
     ) -> Result<Self, Error> {
-        let fields: ObjectFields<'_> =
-            serde_json::from_slice(body).map_err(|error| Unreadable::new(&error))?;
+        let fields: ObjectFields<'_> = json::read(body).map_err(|error| Unreadable::new(&error))?;
         let mut translation = InletTranslation::default();
         for required in required {
             if fields.get(required).is_none() {

@@ -4,7 +4,7 @@ use serde_json::value::RawValue;
 
 use crate::{
     chat::{object::ObjectFields, parameter::Parameter},
-    json::{Object, list},
+    json::{self, Object, list},
 };
 
 /// Prefix of the headers. The rest of a name is that of the field, with hyphens.
@@ -40,7 +40,7 @@ impl HeadFields {
         if self.0.is_empty() {
             return None;
         }
-        let present: ObjectFields<'_> = serde_json::from_slice(body).ok()?;
+        let present: ObjectFields<'_> = json::read(body).ok()?;
         let missing: Vec<_> =
             self.0.iter().filter(|(name, _)| present.get(name.name()).is_none()).collect();
         let is_new = |key: &str| missing.iter().all(|(name, _)| name.name() != key);

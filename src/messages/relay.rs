@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use crate::{
     chat::{object::ObjectFields, text::Text},
-    json::{put_on_one_line, range_within},
+    json::{self, put_on_one_line, range_within},
     usd::Usd,
 };
 
@@ -25,7 +25,7 @@ type Edit = (Range<usize>, Vec<u8>);
 
 /// Returns an answer with the gateway's own values.
 pub fn answer(body: &[u8], own: RelayedValues<'_>) -> Vec<u8> {
-    let message: Option<ObjectFields<'_>> = serde_json::from_slice(body).ok();
+    let message: Option<ObjectFields<'_>> = json::read(body).ok();
     let message = message.unwrap_or_default();
     let cost = cost_edit(body, message.get("usage"), own);
     let mut out = Vec::with_capacity(body.len() + own.model.len());
@@ -40,7 +40,7 @@ pub(super) fn write_event(out: &mut Vec<u8>, data: &[u8], own: RelayedValues<'_>
     if data.starts_with(br#"{"type":"content_block_delta""#) {
         return write_named(out, "content_block_delta", data, [None, None]);
     }
-    let event: Option<ObjectFields<'_>> = serde_json::from_slice(data).ok();
+    let event: Option<ObjectFields<'_>> = json::read(data).ok();
     let event = event.unwrap_or_default();
     let kind = event.text("type");
     let name = kind.as_ref().map(Text::decode).unwrap_or_default();

@@ -2,7 +2,10 @@
 
 use serde_json::value::RawValue;
 
-use crate::{chat::object::ObjectFields, json::Object};
+use crate::{
+    chat::object::ObjectFields,
+    json::{self, Object},
+};
 
 /// Fields that a model reads.
 const READ_FIELDS: [&str; 3] = ["system", "messages", "tools"];
@@ -19,7 +22,7 @@ const MIN_MEDIA: usize = 1024;
 
 /// Returns the body of an answer with an estimate.
 pub fn to_json(body: &[u8]) -> Vec<u8> {
-    let fields: ObjectFields<'_> = serde_json::from_slice(body).unwrap_or_default();
+    let fields: ObjectFields<'_> = json::read(body).unwrap_or_default();
     let read = READ_FIELDS.iter().filter_map(|key| fields.get(key));
     let tokens: u64 = read.map(RawValue::get).map(tokens_of).sum();
     let mut out = Vec::new();

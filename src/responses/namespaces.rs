@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 
 use serde_json::value::RawValue;
 
-use crate::chat::{object::ObjectFields, text::Text};
+use crate::{
+    chat::{object::ObjectFields, text::Text},
+    json,
+};
 
 /// Separator between the namespace and the name.
 const SEPARATOR: &str = "__";
@@ -23,7 +26,7 @@ impl NamespacedTools {
     pub(super) fn read(echo: &[u8]) -> Self {
         // A shortcut: most requests have no namespaces.
         let fields: Option<ObjectFields<'_>> = match memchr::memmem::find(echo, b"\"namespace\"") {
-            Some(_) => serde_json::from_slice(echo).ok(),
+            Some(_) => json::read(echo).ok(),
             None => None,
         };
         let tools = fields.as_ref().and_then(|fields| fields.get("tools")).map(objects);

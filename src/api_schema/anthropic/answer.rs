@@ -18,6 +18,7 @@ use crate::{
         finish::Finish,
         text::Text,
     },
+    json,
 };
 
 /// Decodes a whole answer.
@@ -26,8 +27,8 @@ pub(super) fn read<'a>(
     names: &ToolNames,
     origin: ResponseContext<'_>,
 ) -> Result<Answer<'a>, Error> {
-    let message: AnthropicMessage<'a> = serde_json::from_slice(body)
-        .map_err(|error| origin.unreadable(&error, "is not a message"))?;
+    let message: AnthropicMessage<'a> =
+        json::read(body).map_err(|error| origin.unreadable(&error, "is not a message"))?;
     if let Some(error) = message.error {
         return Err(error::classify_embedded(origin, error));
     }

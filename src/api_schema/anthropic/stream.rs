@@ -21,6 +21,7 @@ use crate::{
         finish::Finish,
         text::{Text, lenient},
     },
+    json,
     sse::MAX_EVENT,
 };
 
@@ -120,8 +121,8 @@ impl StreamProgress {
         if data.is_empty() || data == b"[DONE]" {
             return Ok(());
         }
-        let event: StreamEvent<'d> = serde_json::from_slice(data)
-            .map_err(|_| origin.bad("holds an event that is not JSON"))?;
+        let event: StreamEvent<'d> =
+            json::read(data).map_err(|_| origin.bad("holds an event that is not JSON"))?;
         if let Some(error) = event.error {
             return Err(error::classify_embedded(origin, error));
         }

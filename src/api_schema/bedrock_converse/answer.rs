@@ -18,6 +18,7 @@ use crate::{
         object::ObjectFields,
         text::Text,
     },
+    json,
 };
 
 /// Problem of an answer that is no object.
@@ -30,7 +31,7 @@ pub(super) fn read<'a>(
     origin: ResponseContext<'_>,
 ) -> Result<Answer<'a>, Error> {
     let fields: ObjectFields<'a> =
-        serde_json::from_slice(body).map_err(|error| origin.unreadable(&error, NO_MESSAGE))?;
+        json::read(body).map_err(|error| origin.unreadable(&error, NO_MESSAGE))?;
     let message = fields.object("output").and_then(|output| output.object("message"));
     let content = message.as_ref().and_then(|message| message.get("content"));
     let content = content.ok_or_else(|| origin.bad("has no content"))?;

@@ -12,6 +12,7 @@ use crate::{
         tool_names::ToolNames,
     },
     chat::{delta::Delta, error::Error, object::ObjectFields, text::Text},
+    json,
 };
 
 /// The progress of a streamed message.
@@ -29,8 +30,8 @@ impl ConverseStream {
         origin: ResponseContext<'_>,
         deltas: &mut Vec<Delta<'d>>,
     ) -> Result<(), Error> {
-        let event: ObjectFields<'d> = serde_json::from_slice(data)
-            .map_err(|_| origin.bad("holds an event that is not JSON"))?;
+        let event: ObjectFields<'d> =
+            json::read(data).map_err(|_| origin.bad("holds an event that is not JSON"))?;
         let Some((kind, raw)) = event.iter().next() else { return Ok(()) };
         if let Some(error) = exception(kind, raw, origin) {
             return Err(error);

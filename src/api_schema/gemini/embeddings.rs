@@ -11,7 +11,7 @@ use crate::{
     },
     chat::{error::Error, object::ObjectFields, text::Text},
     embeddings::request::EmbeddingsRequest,
-    json::{Object, list},
+    json::{self, Object, list},
 };
 
 /// Returns the path below the base URL and the body.
@@ -69,7 +69,7 @@ pub(crate) fn embeddings<'b>(
         entries.filter_map(|entry| Some((None, ObjectFields::read(entry)?.get("values")?)));
     // The same parser as that of other answers, whose code is there already.
     let usage = fields.get("usageMetadata").map(|raw| raw.get().as_bytes());
-    let usage = usage.and_then(|json| serde_json::from_slice::<UsageMetadata>(json).ok());
+    let usage = usage.and_then(|json| json::read::<UsageMetadata>(json).ok());
     Ok(ProviderEmbeddings {
         vectors: vectors.collect(),
         usage: usage.and_then(UsageMetadata::known).map(UsageMetadata::to_usage),

@@ -13,6 +13,7 @@ use crate::{
         text::{Text, lenient},
         usage::{Usage, token_count},
     },
+    json,
 };
 
 #[derive(Default, Deserialize)]
@@ -124,10 +125,10 @@ impl<'a> GeminiResponse<'a> {
             origin.unreadable(&error, "is not a response of generateContent")
         };
         let response = if body.trim_ascii_start().starts_with(b"[") {
-            let [response] = serde_json::from_slice(body).map_err(wrong)?;
+            let [response] = json::read(body).map_err(wrong)?;
             response
         } else {
-            serde_json::from_slice::<Self>(body).map_err(wrong)?
+            json::read::<Self>(body).map_err(wrong)?
         };
         match response.error {
             Some(error) => Err(error::classify_embedded(origin, error)),

@@ -13,12 +13,13 @@ use crate::{
         finish::Finish,
         text::Text,
     },
+    json,
 };
 
 /// Translates an answer in one piece.
 pub(super) fn read<'a>(body: &'a [u8], origin: ResponseContext<'_>) -> Result<Answer<'a>, Error> {
-    let wire: Completion<'a> = serde_json::from_slice(body)
-        .map_err(|error| origin.unreadable(&error, "is not a chat completion"))?;
+    let wire: Completion<'a> =
+        json::read(body).map_err(|error| origin.unreadable(&error, "is not a chat completion"))?;
     if let Some(error) = wire.error {
         return Err(error::classify_embedded(origin, error));
     }

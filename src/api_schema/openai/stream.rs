@@ -9,7 +9,7 @@ use super::{
 use crate::{
     api_schema::{error, origin::ResponseContext, tool_call_pieces::ToolCallPieces},
     chat::{delta::Delta, error::Error, text::Text},
-    json::into_str,
+    json::{self, into_str},
 };
 
 /// Decodes one event into the deltas it holds.
@@ -29,8 +29,8 @@ pub(super) fn decode_event<'d>(
         deltas.push(Delta::End);
         return Ok(());
     }
-    let chunk: Completion<'d> = serde_json::from_slice(data)
-        .map_err(|_| origin.bad("holds an event that is not a chunk"))?;
+    let chunk: Completion<'d> =
+        json::read(data).map_err(|_| origin.bad("holds an event that is not a chunk"))?;
     let whole = if chunk.is_vllm_error() { wire::raw(data) } else { None };
     if let Some(error) = chunk.error.or(whole) {
         return Err(error::classify_embedded(origin, error));

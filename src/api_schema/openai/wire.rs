@@ -7,11 +7,14 @@ use std::borrow::Cow;
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use serde_json::value::{RawValue, to_raw_value};
 
-use crate::chat::{
-    finish::Finish,
-    text::{Text, lenient},
-    tools::input_to_arguments,
-    usage::Usage,
+use crate::{
+    chat::{
+        finish::Finish,
+        text::{Text, lenient},
+        tools::input_to_arguments,
+        usage::Usage,
+    },
+    json,
 };
 
 #[derive(Deserialize)]
@@ -295,7 +298,7 @@ pub(super) fn logprobs(raw: &RawValue) -> Cow<'_, RawValue> {
 
 /// Returns the JSON of an event.
 pub(in crate::api_schema) fn raw(data: &[u8]) -> Option<&RawValue> {
-    serde_json::from_slice(data).ok()
+    json::read(data).ok()
 }
 
 /// Returns a provider's index as `usize`. An index that does not fit becomes `usize::MAX`, which is

@@ -17,6 +17,7 @@ use crate::{
         error::Error,
         text::Text,
     },
+    json,
 };
 
 /// The text between two parts of reasoning, which are paragraphs.
@@ -32,7 +33,7 @@ pub(super) fn read<'a>(
     origin: ResponseContext<'_>,
 ) -> Result<Answer<'a>, Error> {
     let raw: &'a RawValue =
-        serde_json::from_slice(body).map_err(|error| origin.unreadable(&error, NO_RESPONSE))?;
+        json::read(body).map_err(|error| origin.unreadable(&error, NO_RESPONSE))?;
     let response = WireResponse::read(raw).ok_or_else(|| origin.bad(NO_RESPONSE))?;
     let (finish, native_finish) = response.end(origin)?;
     let output = response.output().ok_or_else(|| origin.bad("has no output"))?;

@@ -50,7 +50,7 @@ impl<'a> WireResponse<'a> {
     /// Returns the tokens used, if they are known.
     pub(super) fn usage(&self) -> Option<Usage> {
         let json = self.0.get("usage")?.get();
-        Usage::read(&mut serde_json::Deserializer::from_slice(json.as_bytes())).ok()?
+        Usage::read(&mut serde_json::Deserializer::from_str(json)).ok()?
     }
 
     /// Returns `service_tier`.
