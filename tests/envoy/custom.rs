@@ -72,7 +72,7 @@ fn custom() -> Arc<Custom> {
     CUSTOM.get(|| {
         let (neighbour, called) = (Neighbour::start(), Neighbour::start());
         let port = |neighbour: &Neighbour| neighbour.address.port().to_string();
-        let yaml = include_str!("custom.yaml").replace("6666", &port(&neighbour));
+        let yaml = keyless(include_str!("custom.yaml")).replace("6666", &port(&neighbour));
         let yaml = yaml.replace("5555", &port(&called));
         let gateway = Setup::new(&yaml).scripted(&[]).names(names::serve(&NAMES)).start();
         Custom { gateway, neighbour, called }
