@@ -1,5 +1,6 @@
 //! Limits of accounts: exact whatever thread a request comes to, and told with every answer.
 
+use super::budgets::thrifty;
 use super::claims::*;
 use super::resilience::crashes;
 use crate::support::crowd::{self, Ask, Told};
@@ -76,11 +77,11 @@ fn fill(gateway: &Gateway, name: &str, requests: usize) {
 }
 
 /// A gateway that tests share, each with accounts of its own: `three-0` may make three requests, and
-/// so on; `metered-0` may cost a token.
+/// so on; `metered-0` may cost a token, `thrifty-0` a cent.
 pub fn counting() -> &'static Gateway {
     static GATEWAY: OnceLock<Gateway> = OnceLock::new();
     let accounts = [
-        ("three", 1, 3),
+        ("three", 2, 3),
         ("two", 1, 2),
         ("moving", 2, 2),
         ("one", 2, 1),
@@ -88,6 +89,7 @@ pub fn counting() -> &'static Gateway {
     ];
     let yaml = limited(&accounts);
     let yaml = yaml.replace("requests_per_minute: 1000000, key", "tokens_per_minute: 1, key");
+    let yaml = thrifty(&yaml);
     GATEWAY.get_or_init(|| Setup::new(&yaml).start())
 }
 
@@ -232,7 +234,8 @@ fn every_answer_says_where_the_account_stands() {
     assert!(gateway.reached("refused").is_empty());
     // Another model, another account, the other region: each model has one window per account.
     assert_eq!(told(&client.chat(&chat("kimi", "hi"))), "3 2 60 kimi llmgw");
-    assert_eq!(told(&gateway.us().chat(&chat("gpt", "hi"))), "1000000 999999 60 gpt llmgw");
+    let other = gateway.us().with_key(gateway.secret("three-1"));
+    assert_eq!(told(&other.chat(&chat("gpt", "hi"))), "3 2 60 gpt llmgw");
     let eu = gateway.eu().with_key(gateway.secret("three-0"));
     assert_eq!(eu.chat(&chat("gpt", "hi")).status, 429);
     gateway.assert_unharmed();

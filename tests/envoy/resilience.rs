@@ -77,7 +77,7 @@ fn assert_takes_over_what_is_right(gateway: &Gateway, old: &str, new: &str) {
 }
 
 /// Renders the file again, with something in the place of something else.
-fn render_with(gateway: &Gateway, old: &str, new: &str) {
+pub fn render_with(gateway: &Gateway, old: &str, new: &str) {
     let yaml = fs::read_to_string(gateway.dir().join("gateway.yaml")).expect("a file");
     assert!(yaml.contains(old), "no `{old}` in {yaml}");
     replace(gateway, "gateway.yaml", yaml.replace(old, new));
