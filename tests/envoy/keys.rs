@@ -285,7 +285,7 @@ fn position(chain: &[&Value], name: &str) -> Option<usize> {
 }
 
 #[test]
-fn new_keys_count_without_a_restart() {
+fn keys_are_replaced_and_revoked_without_a_restart() {
     let gateway = Setup::new(YAML).start();
     a_providers_key_is_replaced(&gateway);
     an_accounts_key_is_rotated_and_revoked_while_a_stream_goes_on(&gateway);

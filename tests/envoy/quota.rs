@@ -107,7 +107,7 @@ fn a_limit_is_exact_across_two_worker_threads() {
 }
 
 #[test]
-fn a_limit_is_exact_across_four_and_accounts_and_models_do_not_take_from_each_other() {
+fn a_limit_is_exact_across_four_worker_threads_and_for_each_account_and_model() {
     let [first, second] = FILLED;
     let limits = limited(&[first, second, ("one", ROUNDS * 10, 5)]);
     let gateway = Setup::new(&with_models(&limits, 10)).workers(4).start();

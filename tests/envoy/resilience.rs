@@ -23,7 +23,7 @@ const MISTAKES: [(&str, &str, &str, &str); 5] = [
 ];
 
 #[test]
-fn what_is_wrong_leaves_the_old_one_serving() {
+fn a_refused_configuration_or_module_leaves_the_old_one_serving_and_says_why() {
     let gateway = Setup::new(&keyless(YAML)).with_own_module().start();
     a_refused_configuration_leaves_the_old_one_serving_and_says_why(&gateway);
     assert_takes_over_what_is_right(&gateway, "kimi", "brand-new");

@@ -25,10 +25,10 @@ struct Traced {
 }
 
 impl Traced {
-    fn start(more: &str) -> Self {
+    fn start(yaml: &str, more: &str) -> Self {
         let collector = Collector::start();
         let tracing = format!("tracing: {{collector: {}, {more}}}", collector.url());
-        let setup = setup(&format!("{}\n{tracing}\n", priced())).workers(1);
+        let setup = setup(&format!("{yaml}\n{tracing}\n")).workers(1);
         let setup = setup.edited("envoy.yaml", "stats_config:", AT_ONCE);
         Self { gateway: setup.start(), collector }
     }
@@ -48,13 +48,13 @@ impl Traced {
 /// Traces only what a client wants to have traced, and tells providers nothing of it.
 fn silent() -> Arc<Traced> {
     static TRACED: Shared<Traced> = Shared::new();
-    TRACED.get(|| Traced::start("sampling: 0, service_name: our-gateway"))
+    TRACED.get(|| Traced::start(&keyless(&priced()), "sampling: 0, service_name: our-gateway"))
 }
 
 /// Traces everything that no client does not want to have traced, and tells providers of it.
 fn telling() -> Arc<Traced> {
     static TRACED: Shared<Traced> = Shared::new();
-    TRACED.get(|| Traced::start("sampling: 100, to_providers: true"))
+    TRACED.get(|| Traced::start(&priced(), "sampling: 100, to_providers: true"))
 }
 
 /// A trace of a client's, and its own part in it.
