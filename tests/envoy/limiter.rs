@@ -9,7 +9,8 @@ use testkit::client::Answer;
 use testkit::envoy::{Gateway, Setup};
 use testkit::ports::closed_port;
 
-/// A gateway with these accounts, which asks the service at this URL, and with `acme`, which has no limit.
+/// A gateway with these accounts, which asks the service at this URL, and with `acme`, which has no
+/// limit.
 fn asking(url: &str, accounts: &[(&str, usize, u32)], more: &str) -> Gateway {
     let yaml = limited(accounts);
     let yaml = yaml.replace("requests_per_minute: 1000000", "requests_per_minute: unlimited");
