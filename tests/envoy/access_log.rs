@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use testkit::client::{Answer, Request};
-use testkit::envoy::marker;
+use testkit::envoy::{Gateway, marker};
 
 /// The clusters that a line names: the last that Envoy's router asked, and all others.
 fn clusters(line: &Line) -> [Option<&str>; 2] {
@@ -223,8 +223,13 @@ pub fn scripts(word: &str) -> [String; 5] {
 }
 
 #[test]
-fn no_line_holds_a_word_of_what_was_said_nor_a_key() {
-    let mut gateway = setup(&priced()).start();
+fn facts_have_one_key_and_no_line_holds_a_word_of_what_was_said_nor_a_key() {
+    let gateway = setup(&priced()).edited("listeners.yaml", GATEWAY, READER).start();
+    facts_have_one_key_where_no_more_is_wanted(&gateway);
+    no_line_holds_a_word_of_what_was_said_nor_a_key(gateway);
+}
+
+fn no_line_holds_a_word_of_what_was_said_nor_a_key(mut gateway: Gateway) {
     let (word, us) = (marker(), gateway.us());
     let mut ids = Vec::new();
     let mut note = |answer: Answer| {
@@ -301,12 +306,10 @@ fn each_fact_has_a_key_of_its_own_where_that_is_wanted() {
     gateway.assert_unharmed();
 }
 
-#[test]
-fn facts_have_one_key_where_no_more_is_wanted() {
-    let gateway = setup(&priced()).edited("listeners.yaml", GATEWAY, READER).start();
+fn facts_have_one_key_where_no_more_is_wanted(gateway: &Gateway) {
     let answer = gateway.us().chat(&chat("first", "#script text=x"));
     assert!(answer.header("x-read-exchange").is_some_and(|line| line.contains(" provider=one ")));
     assert_eq!(answer.header("x-read-provider").filter(|text| !text.is_empty()), None);
-    let line = Line::of(&gateway, &answer);
+    let line = Line::of(gateway, &answer);
     assert!(!line.names().contains(&"provider"), "{line:?}");
 }

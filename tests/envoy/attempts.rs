@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use std::thread;
 use std::time::{Duration, Instant};
 use testkit::client::{Answer, Request};
-use testkit::envoy::{Gateway, Setup, marker};
+use testkit::envoy::{Gateway, marker};
 
 /// A gateway whose providers fail as they are told, or cannot be reached at all. Every model has a
 /// price, and the account `frugal` may ask each once.
@@ -415,19 +415,16 @@ fn a_full_provider_is_passed_over_at_once() {
 
 #[test]
 fn a_provider_that_keeps_failing_is_left_alone() {
-    let yaml =
-        include_str!("failing.yaml").replace("consecutive_5xx: 100000", "consecutive_5xx: 3");
-    let gateway = Setup::new(&yaml).scripted(&["one", "two", "three", "narrow"]).start();
     for is_stream in [false, true] {
         let marker = marker();
         let script = format!("status=503 header=x-marker:{marker}");
         for _ in 0..3 {
-            gateway.us().chat(&request("first", &script, is_stream, &[]));
+            failing().us().chat(&request("fragile", &script, is_stream, &[]));
         }
-        let before = gateway.reached(&marker).len();
-        let answer = gateway.us().chat(&request("first", "text=fine", is_stream, &["second"]));
-        assert_eq!(attempts(&answer), [("first".into(), 502), ("second".into(), 200)]);
-        assert_eq!(gateway.reached(&marker).len(), before);
+        let before = failing().reached(&marker).len();
+        let answer = failing().us().chat(&request("fragile", "text=fine", is_stream, &["second"]));
+        assert_eq!(attempts(&answer), [("fragile".into(), 502), ("second".into(), 200)]);
+        assert_eq!(failing().reached(&marker).len(), before);
     }
 }
 

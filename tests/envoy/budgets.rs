@@ -1,30 +1,31 @@
 //! Budgets and the cost of answers: charged by both roles, whichever of them makes the attempt.
 
 use super::claims::*;
+use super::quota::counting;
 use crate::support::{limiter::Limiter, metrics::Metrics};
 use serde_json::{Value, json};
 use testkit::client::Request;
 use testkit::envoy::{Gateway, Setup};
 
-/// A gateway that reports costs, whose accounts `thrifty-0` and `thrifty-1` have a budget that one answer
-/// uses up. An answer of the scripted provider to one word costs two cents at least.
-fn thrifty() -> Gateway {
-    start("thrifty", "{usd: 0.01, per: month}", "")
+/// A file of a gateway that reports costs, whose accounts `thrifty-0` and `thrifty-1` have a budget that
+/// one answer uses up. An answer of the scripted provider to one word costs two cents at least.
+pub fn thrifty(yaml: &str) -> String {
+    budgeted(yaml, "thrifty", "{usd: 0.01, per: month}")
 }
 
-/// A gateway that reports costs, with two accounts that have this budget each.
-fn start(name: &str, budget: &str, more: &str) -> Gateway {
+/// A file of a gateway that reports costs, with two accounts more that have this budget each.
+fn budgeted(yaml: &str, name: &str, budget: &str) -> String {
     let accounts = (0..2).map(|index| {
         let keys = format!("key_files: [secrets/{name}-{index}.key]");
         format!("  {name}-{index}: {{plan: paid, {keys}, budget: {budget}}}\n")
     });
     let accounts = format!("\naccounts:\n{}", accounts.collect::<String>());
-    let yaml = keyless(YAML).replacen("\naccounts:\n", &accounts, 1);
+    let yaml = yaml.replacen("\naccounts:\n", &accounts, 1);
     let price = "\nmodels:\n  priced:\n    name: Has a price\n    regions: {us: {provider: openai, \
                  upstream_model: m}}\n    context_length: 9000\n    max_output_tokens: 1000\n    \
                  supported_parameters: [stream]\n    price: {input: 10000, output: 20000}\n";
     let yaml = yaml.replacen("\nmodels:\n", price, 1);
-    Setup::new(&format!("{yaml}\nreport_cost: true\n{more}")).start()
+    format!("{yaml}\nreport_cost: true\n")
 }
 
 /// The cost of an answer by its own counts.
@@ -35,7 +36,7 @@ fn cost(usage: &Value) -> f64 {
 
 #[test]
 fn a_budget_is_used_up_by_the_costs_that_answers_report() {
-    let gateway = thrifty();
+    let gateway = counting();
     for (account, stream) in [("thrifty-0", false), ("thrifty-1", true)] {
         let client = gateway.us().with_key(gateway.secret(account));
         let usage = json!({"stream": stream, "stream_options": {"include_usage": true}});
@@ -60,7 +61,7 @@ fn a_budget_is_used_up_by_the_costs_that_answers_report() {
     }
     assert!(gateway.reached("unseen").is_empty());
     assert_eq!(gateway.us().chat(&chat("priced", "hi")).status, 200);
-    let refused = Metrics::of(&gateway);
+    let refused = Metrics::of(gateway);
     for account in ["thrifty-0", "thrifty-1"] {
         let of = |model, count| {
             let labels = format!("account={account} counted=cost model={model}");
@@ -76,7 +77,8 @@ fn a_budget_is_used_up_by_the_costs_that_answers_report() {
 fn two_envoys_with_one_service_learn_what_the_other_has_spent() {
     let service = Limiter::start("statuses", 50);
     let limits = format!("rate_limit: {{service: \"{}\", timeout: 10s}}\n", service.url());
-    let gateways = [(), ()].map(|()| start("shared", "{usd: 0.05, per: month}", &limits));
+    let yaml = budgeted(&keyless(YAML), "shared", "{usd: 0.05, per: month}") + &limits;
+    let gateways = [(), ()].map(|()| Setup::new(&yaml).start());
     for (account, stream) in [("shared-0", false), ("shared-1", true)] {
         let ask = |gateway: &Gateway, model| {
             let request = with(chat(model, "hi"), json!({"stream": stream}));

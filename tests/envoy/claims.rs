@@ -43,11 +43,18 @@ pub fn large() -> &'static Gateway {
     super::quota::counting()
 }
 
-/// A gateway that takes bodies of 64 KiB at most.
+/// A gateway that takes bodies of 64 KiB at most. It waits a tenth of the usual time for them, so that
+/// a test need not wait a minute: what Envoy does when the time is up is the same.
 pub fn narrow() -> &'static Gateway {
     static GATEWAY: OnceLock<Gateway> = OnceLock::new();
     let yaml = format!("{}\nrequest_body_bytes: 65536\n", small(YAML));
-    GATEWAY.get_or_init(|| Setup::new(&yaml).start())
+    GATEWAY.get_or_init(|| {
+        let [head, whole] = ["request_headers_timeout: 10s", "request_timeout: 60s"];
+        Setup::new(&yaml)
+            .edited("listeners.yaml", head, "request_headers_timeout: 1s")
+            .edited("listeners.yaml", whole, "request_timeout: 6s")
+            .start()
+    })
 }
 
 /// A configuration without the keys of providers: Envoy watches two files for each.
@@ -61,16 +68,20 @@ fn small(yaml: &str) -> String {
     keyless(yaml).replacen("\n  eu: {port: 8081}\n", "\n", 1)
 }
 
-/// A gateway two of whose providers cannot be reached, and where patience is short.
+/// A gateway two of whose providers cannot be reached, where another's key is missing, and where
+/// patience is short.
 pub fn troubled() -> &'static Gateway {
     static GATEWAY: OnceLock<Gateway> = OnceLock::new();
     GATEWAY.get_or_init(|| {
-        let yaml = small(YAML);
+        let url = "    base_url: {us: https://openrouter.example/api/v1}\n";
+        let key = format!("{url}    key_file: secrets/openrouter.key\n");
+        let yaml = small(YAML).replacen(url, &key, 1);
         let impatient =
             format!("{yaml}\ndeadlines: {{total: 1s, idle: 8s, stream: 2s, connect: 500ms}}\n");
         Setup::new(&impatient)
             .upstream(format!("moonshot=127.0.0.1:{}", closed_port()))
             .upstream("alibaba=nowhere.invalid:80")
+            .without_secret("openrouter")
             .start()
     })
 }

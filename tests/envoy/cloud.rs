@@ -2,14 +2,17 @@
 
 use super::claims::*;
 use super::reload::replace;
+use crate::support::shared::Shared;
 use crate::support::sigv4::Signature;
 use serde_json::{Value, json};
 use std::collections::VecDeque;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
-use testkit::envoy::{Setup, marker};
+use tempfile::TempDir;
+use testkit::envoy::{Gateway, Setup, marker};
 use testkit::provider::Entry;
 
 /// A gateway with these providers, each with a model of its name, and with one more that takes a key.
@@ -60,24 +63,67 @@ fn signed(entry: &Entry, key_id: &str, secret: &str) -> Signature {
     signature
 }
 
-#[test]
-fn requests_are_signed_for_aws_as_they_arrive() {
-    let files = tempfile::tempdir().expect("a directory");
-    let file = files.path().join("credentials");
+/// A gateway with a provider for each source of credentials, and the services it has them from.
+struct Cloud {
+    gateway: Gateway,
+    aws: Service,
+    entra: Service,
+    _files: TempDir,
+}
+
+/// Each test has providers of its own, or does nothing to them.
+fn cloud() -> Arc<Cloud> {
+    static CLOUD: Shared<Cloud> = Shared::new();
+    CLOUD.get(|| Cloud::start(Service::start(aws_answer), Service::start(|_| None)))
+}
+
+impl Cloud {
+    fn start(aws: Service, entra: Service) -> Self {
+        let files = tempfile::tempdir().expect("a directory");
+        let [file, identity] = aws_sources(files.path());
+        let yaml = yaml(&[
+            ("claude", &bedrock("anthropic", "from: environment")),
+            ("nova", &bedrock("bedrock-converse", &file)),
+            ("identity", &bedrock("bedrock-converse", &identity)),
+            ("container", &bedrock("bedrock-converse", "from: container")),
+            ("instance", &bedrock("bedrock-converse", "from: instance_metadata")),
+            ("azure", &azure(entra.address)),
+        ]);
+        let gateway = Setup::new(&yaml)
+            .variable("AWS_ACCESS_KEY_ID", "AKENV")
+            .variable("AWS_SECRET_ACCESS_KEY", "env/secret+")
+            .variable("AWS_CONTAINER_CREDENTIALS_FULL_URI", format!("http://{}/creds", aws.address))
+            .variable("AWS_CONTAINER_AUTHORIZATION_TOKEN", "pod-token")
+            .start();
+        let file = gateway.dir().join("envoy/clusters.yaml");
+        let clusters = fs::read_to_string(file).expect("a file");
+        let more = AWS_CLUSTERS.map(|name| mock_cluster(name, aws.address)).concat();
+        replace(&gateway, "envoy/clusters.yaml", clusters + &more);
+        Self { gateway, aws, entra, _files: files }
+    }
+}
+
+/// A file with credentials, and one with a token for them.
+fn aws_sources(dir: &Path) -> [String; 2] {
+    let [file, token] = ["credentials", "token"].map(|name| dir.join(name));
     let text = "[default]\naws_access_key_id = AKOTHER\naws_secret_access_key = other\n\
                 [mine]\naws_access_key_id = AKFILE\naws_secret_access_key = file/secret\n\
                 aws_session_token = file-session\n";
     fs::write(&file, text).expect("a file");
-    let source =
-        format!("from: credentials_file, credentials_file: {}, profile: mine", file.display());
-    let yaml = yaml(&[
-        ("claude", &bedrock("anthropic", "from: environment")),
-        ("nova", &bedrock("bedrock-converse", &source)),
-    ]);
-    let gateway = Setup::new(&yaml)
-        .variable("AWS_ACCESS_KEY_ID", "AKENV")
-        .variable("AWS_SECRET_ACCESS_KEY", "env/secret+")
-        .start();
+    fs::write(&token, "identity-token").expect("a file");
+    [
+        format!("from: credentials_file, credentials_file: {}, profile: mine", file.display()),
+        format!(
+            "from: web_identity, role: \"arn:aws:iam::123456789012:role/models\", token_file: {}",
+            token.display()
+        ),
+    ]
+}
+
+#[test]
+fn requests_are_signed_for_aws_as_they_arrive() {
+    let cloud = cloud();
+    let gateway = &cloud.gateway;
     let long = "x".repeat(3 << 20);
     for (model, key_id, secret) in
         [("claude", "AKENV", "env/secret+"), ("nova", "AKFILE", "file/secret")]
@@ -108,12 +154,8 @@ fn requests_are_signed_for_aws_as_they_arrive() {
 
 #[test]
 fn no_signature_is_left_for_the_next_attempt() {
-    let yaml = yaml(&[("nova", &bedrock("bedrock-converse", "from: environment"))]);
-    let gateway = Setup::new(&yaml)
-        .variable("AWS_ACCESS_KEY_ID", "AKENV")
-        .variable("AWS_SECRET_ACCESS_KEY", "env")
-        .variable("AWS_SESSION_TOKEN", "session")
-        .start();
+    let cloud = cloud();
+    let gateway = &cloud.gateway;
     for stream in [false, true] {
         let marker = marker();
         let request = json!({
@@ -127,7 +169,8 @@ fn no_signature_is_left_for_the_next_attempt() {
         let entries = gateway.reached(&marker);
         let [first, second, other] = &entries[..] else { panic!("{stream}: {entries:?}") };
         for entry in [first, second] {
-            signed(entry, "AKENV", "env");
+            signed(entry, "AKFILE", "file/secret");
+            assert!(entry.header("x-amz-security-token").is_some(), "{entry:?}");
         }
         let names = other.headers.iter().map(|(name, _)| name.as_str());
         let left: Vec<_> = names.filter(|name| name.starts_with("x-amz-")).collect();
@@ -144,26 +187,8 @@ const AWS_CLUSTERS: [&str; 2] =
 
 #[test]
 fn credentials_come_from_the_services_of_aws() {
-    let files = tempfile::tempdir().expect("a directory");
-    let token = files.path().join("token");
-    fs::write(&token, "identity-token").expect("a file");
-    let identity = format!(
-        "from: web_identity, role: \"arn:aws:iam::123456789012:role/models\", token_file: {}",
-        token.display()
-    );
-    let yaml = yaml(&[
-        ("identity", &bedrock("bedrock-converse", &identity)),
-        ("container", &bedrock("bedrock-converse", "from: container")),
-        ("instance", &bedrock("bedrock-converse", "from: instance_metadata")),
-    ]);
-    let service = Service::start(aws_answer);
-    let gateway = Setup::new(&yaml)
-        .variable("AWS_CONTAINER_CREDENTIALS_FULL_URI", format!("http://{}/creds", service.address))
-        .variable("AWS_CONTAINER_AUTHORIZATION_TOKEN", "pod-token")
-        .start();
-    let clusters = fs::read_to_string(gateway.dir().join("envoy/clusters.yaml")).expect("a file");
-    let more = AWS_CLUSTERS.map(|name| mock_cluster(name, service.address)).concat();
-    replace(&gateway, "envoy/clusters.yaml", clusters + &more);
+    let cloud = cloud();
+    let gateway = &cloud.gateway;
     for model in ["identity", "container", "instance"] {
         // Without credentials, Envoy sends requests unsigned.
         until(|| {
@@ -180,7 +205,7 @@ fn credentials_come_from_the_services_of_aws() {
             assert_eq!(entry.header("x-amz-security-token"), Some(session.as_bytes()));
         }
     }
-    let asked = service.heads().join("\n");
+    let asked = cloud.aws.heads().join("\n");
     for expected in [
         "Action=AssumeRoleWithWebIdentity",
         "RoleArn=arn:aws:iam::123456789012:role/models",
@@ -228,17 +253,20 @@ fn mock_cluster(name: &str, address: SocketAddr) -> String {
     )
 }
 
-#[test]
-fn tokens_come_from_entra_id() {
-    let service = Service::start(|_| None);
-    let azure = format!(
+/// A provider that takes tokens of this authority.
+fn azure(authority: SocketAddr) -> String {
+    format!(
         "api_schema: openai\n    base_url: {{us: \"http://10.0.0.8/openai/v1\"}}\n    \
          allow_private: true\n    outlier_detection: {{consecutive_5xx: 4294967295}}\n    \
          auth: {{azure: {{tenant: 8eaef023-2b34, client_id: app-1, \
-         client_secret_file: secrets/azure.key, authority: \"http://{}\"}}}}",
-        service.address
-    );
-    let gateway = Setup::new(&yaml(&[("azure", &azure)])).start();
+         client_secret_file: secrets/azure.key, authority: \"http://{authority}\"}}}}"
+    )
+}
+
+#[test]
+fn tokens_come_from_entra_id() {
+    let cloud = cloud();
+    let gateway = &cloud.gateway;
     // No token yet: a fallback answers. A stream reaches the provider, which refuses it.
     for (request, reached) in [(chat as fn(&str, &str) -> Value, 1), (streamed, 2)] {
         let marker = marker();
@@ -253,7 +281,7 @@ fn tokens_come_from_entra_id() {
         assert_eq!(keys, [&[None, Some(key.as_bytes())][2 - reached..]].concat());
     }
     assert_error(&gateway.us().chat(&chat("azure", "hi")), 502, "provider_refused");
-    service.answer(|_| {
+    cloud.entra.answer(|_| {
         let token = json!({"token_type": "Bearer", "expires_in": 3599, "access_token": "entra-1"});
         Some(token.to_string())
     });
@@ -268,7 +296,7 @@ fn tokens_come_from_entra_id() {
         let entry = gateway.reached_once(&marker);
         assert_eq!(entry.header("authorization"), Some(b"Bearer entra-1".as_slice()));
     }
-    let asked = service.heads();
+    let asked = cloud.entra.heads();
     let form = asked.last().expect("a request");
     assert!(form.starts_with("POST /8eaef023-2b34/oauth2/v2.0/token "), "{form}");
     for field in [

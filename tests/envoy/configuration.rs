@@ -91,24 +91,6 @@ fn what_is_rendered_runs() {
 }
 
 #[test]
-fn a_new_rendering_counts_without_a_restart() {
-    let gateway = Setup::new(&keyless(YAML)).start();
-    assert_eq!(gateway.us().chat(&chat("brand-new", "hi")).status, 400);
-    let path = gateway.dir().join("gateway.yaml");
-    let yaml = fs::read_to_string(&path).unwrap().replace("  kimi:\n", "  brand-new:\n");
-    fs::write(&path, yaml).unwrap();
-    let output = gateway.render_again();
-    assert!(output.status.success(), "{output:?}");
-    let started = std::time::Instant::now();
-    while gateway.us().chat(&chat("brand-new", "hi")).status != 200 {
-        assert!(started.elapsed() < PATIENCE, "still the old models");
-        std::thread::sleep(std::time::Duration::from_millis(100));
-    }
-    assert_eq!(gateway.us().chat(&chat("kimi", "hi")).status, 400);
-    gateway.assert_unharmed();
-}
-
-#[test]
 fn check_says_what_is_there_and_finds_no_fault_with_what_is_right() {
     for (name, yaml) in files() {
         let rendered = Setup::new(&yaml).render();

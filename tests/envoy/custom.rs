@@ -3,6 +3,7 @@
 
 use super::claims::*;
 use crate::support::names;
+use crate::support::shared::Shared;
 use serde_json::json;
 use std::fs;
 use std::io::Read;
@@ -57,16 +58,31 @@ impl Neighbour {
     }
 }
 
-fn custom(neighbour: &Neighbour) -> Gateway {
-    let port = neighbour.address.port().to_string();
-    let yaml = include_str!("custom.yaml").replace("6666", &port);
-    Setup::new(&yaml).scripted(&[]).names(names::serve(&NAMES)).start()
+/// A gateway whose endpoints have names that lead to this machine, and who listens there.
+struct Custom {
+    gateway: Gateway,
+    neighbour: Neighbour,
+    /// Whom only the provider `called` leads to.
+    called: Neighbour,
+}
+
+/// Each test asks models of its own, besides `lifted`, whose endpoint is well.
+fn custom() -> Arc<Custom> {
+    static CUSTOM: Shared<Custom> = Shared::new();
+    CUSTOM.get(|| {
+        let (neighbour, called) = (Neighbour::start(), Neighbour::start());
+        let port = |neighbour: &Neighbour| neighbour.address.port().to_string();
+        let yaml = keyless(include_str!("custom.yaml")).replace("6666", &port(&neighbour));
+        let yaml = yaml.replace("5555", &port(&called));
+        let gateway = Setup::new(&yaml).scripted(&[]).names(names::serve(&NAMES)).start();
+        Custom { gateway, neighbour, called }
+    })
 }
 
 #[test]
 fn a_public_name_that_leads_to_a_private_address_is_not_even_connected_to() {
-    let neighbour = Neighbour::start();
-    let gateway = custom(&neighbour);
+    let custom = custom();
+    let gateway = &custom.gateway;
     for model in ["inside", "six", "mapped", "metadata"] {
         for request in [chat(model, "hi"), streamed(model, "hi")] {
             let told = assert_error(&gateway.us().chat(&request), 502, "upstream_unreachable");
@@ -81,14 +97,14 @@ fn a_public_name_that_leads_to_a_private_address_is_not_even_connected_to() {
         let denied = gateway.admin(&format!("/stats?filter=^cluster.{model}-us.rbac.denied"));
         assert_eq!(denied.trim(), format!("cluster.{model}-us.rbac.denied: 4"));
     }
-    assert!(neighbour.heard().is_empty(), "{:?}", neighbour.heard());
+    assert!(custom.neighbour.heard().is_empty(), "{:?}", custom.neighbour.heard());
     gateway.assert_unharmed();
 }
 
 #[test]
 fn a_word_from_the_operator_lifts_it_and_a_public_address_needs_none() {
-    let neighbour = Neighbour::start();
-    let gateway = custom(&neighbour);
+    let custom = custom();
+    let gateway = &custom.gateway;
     for request in [chat("lifted", "hi"), streamed("lifted", "hi")] {
         assert_eq!(gateway.us().chat(&request).status, 200);
     }
@@ -102,7 +118,8 @@ fn a_word_from_the_operator_lifts_it_and_a_public_address_needs_none() {
 
 #[test]
 fn a_name_that_leads_nowhere_is_given_up_as_before() {
-    let gateway = custom(&Neighbour::start());
+    let custom = custom();
+    let gateway = &custom.gateway;
     for request in [chat("lost", "hi"), streamed("lost", "hi")] {
         assert_error(&gateway.us().chat(&request), 502, "upstream_unreachable");
         let saved = json!({"fallbacks": [{"model": "lifted"}]});
@@ -116,17 +133,16 @@ fn a_name_that_leads_nowhere_is_given_up_as_before() {
 
 #[test]
 fn where_the_gateway_calls_no_request_is_sent_without_the_right_certificate() {
-    let neighbour = Neighbour::start();
-    let gateway = custom(&neighbour);
-    let marker = marker();
+    let custom = custom();
+    let (gateway, marker) = (&custom.gateway, marker());
     for is_stream in [false, true] {
         let body = json!({"model": "lifted", "stream": is_stream, "fallback_config": {"retry": false},
             "messages": [{"role": "user", "content": format!("{marker} #script status=503")}],
-            "fallbacks": [{"model": "inside"}]});
+            "fallbacks": [{"model": "called"}]});
         let answer = gateway.us().chat(&body);
         assert_error(&answer, 502, "upstream_unreachable");
     }
-    for bytes in neighbour.heard() {
+    for bytes in custom.called.heard() {
         // The record of a TLS handshake, and nothing after it.
         assert!(bytes.starts_with(&[0x16, 0x03]), "{bytes:?}");
         let text = String::from_utf8_lossy(&bytes);
@@ -137,24 +153,23 @@ fn where_the_gateway_calls_no_request_is_sent_without_the_right_certificate() {
 
 #[test]
 fn a_key_is_replaced_under_load_and_no_request_is_lost() {
-    replace_under_load(&Setup::new(YAML).remembering(MANY).start(), |gateway, key| {
-        let secrets = gateway.dir().join("secrets");
+    let gateway = Setup::new(YAML).remembering(MANY).start();
+    replace_under_load(&gateway, "file", |secrets, key| {
         fs::write(secrets.join("openai.key.new"), key).expect("a file");
         fs::rename(secrets.join("openai.key.new"), secrets.join("openai.key")).expect("a file");
     });
+    put_behind_links(&gateway.dir().join("secrets"));
+    replace_under_load(&gateway, "link", turn_link);
 }
 
-#[test]
-fn so_it_is_where_a_link_leads_to_another_folder_as_kubernetes_does() {
-    let gateway = Setup::new(YAML).remembering(MANY).start();
-    let secrets = gateway.dir().join("secrets");
+/// Puts the key where Kubernetes would: a link leads to another folder, through a link.
+fn put_behind_links(secrets: &Path) {
     let first = secrets.join("..first");
     fs::create_dir(&first).expect("a directory");
     fs::copy(secrets.join("openai.key"), first.join("openai.key")).expect("a file");
     symlink("..first", secrets.join("..data")).expect("a link");
     symlink("..data/openai.key", secrets.join("link")).expect("a link");
     fs::rename(secrets.join("link"), secrets.join("openai.key")).expect("a link");
-    replace_under_load(&gateway, |gateway, key| turn_link(&gateway.dir().join("secrets"), key));
 }
 
 /// Puts a key into a folder of its own, and lets the link to the folder lead there.
@@ -167,7 +182,7 @@ fn turn_link(secrets: &Path, key: &str) {
 }
 
 /// Asks on several connections all the time while the key is replaced again and again.
-fn replace_under_load(gateway: &Gateway, replace: impl Fn(&Gateway, &str)) {
+fn replace_under_load(gateway: &Gateway, way: &str, replace: impl Fn(&Path, &str)) {
     const CONNECTIONS: usize = 6;
     let (marker, over) = (marker(), Arc::<AtomicBool>::default());
     let askers: Vec<_> = (0..CONNECTIONS)
@@ -187,10 +202,12 @@ fn replace_under_load(gateway: &Gateway, replace: impl Fn(&Gateway, &str)) {
             })
         })
         .collect();
-    let keys: Vec<String> = (0..8).map(|number| format!("sk-planted-turn-{number}")).collect();
+    let secrets = gateway.dir().join("secrets");
+    let mut all = vec![fs::read_to_string(secrets.join("openai.key")).expect("a key")];
+    let keys: Vec<String> = (0..8).map(|number| format!("sk-planted-{way}-{number}")).collect();
     for key in &keys {
         thread::sleep(Duration::from_millis(400));
-        replace(gateway, key);
+        replace(&secrets, key);
     }
     let last = format!("Bearer {}", keys[keys.len() - 1]);
     let is_everywhere = || {
@@ -202,7 +219,6 @@ fn replace_under_load(gateway: &Gateway, replace: impl Fn(&Gateway, &str)) {
     until(is_everywhere);
     over.store(true, Ordering::Relaxed);
     let asked: usize = askers.into_iter().map(|asker| asker.join().expect("no failure")).sum();
-    let mut all = vec![gateway.secret("openai").to_owned()];
     all.extend(keys);
     let entries = gateway.reached(&marker);
     assert_eq!(entries.len(), asked, "every request came once");

@@ -3,10 +3,10 @@
 
 use super::attempts::attempts;
 use super::claims::*;
+use super::tokens;
 use serde_json::{Value, json};
 use std::fs;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 use testkit::client::Request;
 use testkit::envoy::{Gateway, Setup, marker};
 use testkit::istio::{Proxy, UNPATCHED, objects};
@@ -48,10 +48,13 @@ fn yaml() -> String {
 
 #[test]
 fn a_gateway_of_istios_is_a_gateway() {
-    let gateway = Setup::new(&yaml()).in_pod(GATEWAY).start();
+    let gateway = tokens::setup(&yaml()).in_pod(GATEWAY).start();
     assert_serves(&gateway);
     assert_eq!(gateway.eu().chat(&chat("european", "hi")).status, 200);
     assert_eq!(gateway.eu().chat(&chat("kimi", "hi")).status, 400);
+    no_websocket_leads_to_a_provider(&gateway);
+    tokens::a_token_or_a_key_names_the_account_in_a_pod_of_istios(&gateway);
+    a_new_secret_counts_without_a_restart(&gateway);
     gateway.assert_unharmed();
 }
 
@@ -106,9 +109,7 @@ fn assert_limits(gateway: &Gateway) {
 }
 
 /// Istio lets connections become WebSockets.
-#[test]
-fn no_websocket_leads_to_a_provider() {
-    let gateway = Setup::new(YAML).in_pod(GATEWAY).start();
+fn no_websocket_leads_to_a_provider(gateway: &Gateway) {
     for method in ["GET", "POST"] {
         let key = gateway.secret("acme");
         let head = format!(
@@ -119,12 +120,9 @@ fn no_websocket_leads_to_a_provider() {
         let answer = gateway.us().raw(head.as_bytes());
         assert!(answer.starts_with("HTTP/1.1 4"), "{method}: {answer}");
     }
-    gateway.assert_unharmed();
 }
 
-#[test]
-fn a_new_secret_counts_without_a_restart() {
-    let gateway = Setup::new(YAML).in_pod(GATEWAY).start();
+fn a_new_secret_counts_without_a_restart(gateway: &Gateway) {
     let fresh = |name: &str, key: &str| {
         fs::write(gateway.dir().join(format!("secrets/{name}.key")), key).expect("a file");
     };
@@ -132,22 +130,13 @@ fn a_new_secret_counts_without_a_restart() {
     fresh("acme", "client-of-tomorrow");
     gateway.pod().mount_secrets();
     let tomorrow = gateway.us().with_key("client-of-tomorrow");
-    within_seconds(|| {
+    until(|| {
         let marker = marker();
         tomorrow.chat(&chat("gpt", &marker)).status == 200
             && gateway.reached_once(&marker).header("authorization")
                 == Some(b"Bearer sk-of-tomorrow".as_slice())
     });
     assert_eq!(gateway.us().chat(&chat("gpt", "hi")).status, 401, "the old key");
-    gateway.assert_unharmed();
-}
-
-fn within_seconds(holds: impl Fn() -> bool) {
-    let started = Instant::now();
-    while !holds() {
-        assert!(started.elapsed() < PATIENCE, "nothing changed");
-        std::thread::sleep(Duration::from_millis(100));
-    }
 }
 
 /// The schemas are generated from the CustomResourceDefinitions that Istio publishes.

@@ -9,9 +9,11 @@ use testkit::client::Answer;
 use testkit::envoy::{Gateway, Setup};
 use testkit::ports::closed_port;
 
-/// A gateway with these accounts, which asks the service at this URL.
+/// A gateway with these accounts, which asks the service at this URL, and with `acme`, which has no
+/// limit.
 fn asking(url: &str, accounts: &[(&str, usize, u32)], more: &str) -> Gateway {
     let yaml = limited(accounts);
+    let yaml = yaml.replace("requests_per_minute: 1000000", "requests_per_minute: unlimited");
     Setup::new(&format!("{yaml}\nrate_limit: {{service: \"{url}\"{more}}}\n")).start()
 }
 
@@ -55,38 +57,40 @@ fn two_envoys_with_one_service_are_exact_together() {
 }
 
 #[test]
-fn a_service_is_asked_about_the_account_and_the_model() {
-    let service = Limiter::start("headers", 2);
-    let gateway = asking(&service.url(), &[("one", 1, 7)], ", domain: attache, timeout: 10s");
-    let client = gateway.us().with_key(gateway.secret("one-0"));
+fn a_service_is_asked_about_the_account_and_the_model_and_what_it_says_is_told() {
+    let service = Limiter::start("account", 1);
+    let accounts = [("headers", 2, 7), ("statuses", 1, 7), ("terse", 1, 7)];
+    let gateway = asking(&service.url(), &accounts, ", domain: attache, timeout: 10s");
+    a_service_is_asked_about_the_account_and_the_model(&gateway, &service);
+    what_a_service_says_is_told_to_the_client(&gateway);
+    gateway.assert_unharmed();
+}
+
+fn a_service_is_asked_about_the_account_and_the_model(gateway: &Gateway, service: &Limiter) {
+    let client = gateway.us().with_key(gateway.secret("headers-1"));
     assert_eq!(client.chat(&chat("GPT", "hi")).status, 200);
     assert_eq!(client.chat(&streamed("kimi", "hi")).status, 200);
     // What is wrong is not counted.
     assert_eq!(client.chat(&chat("nobody", "hi")).status, 400);
     let path = "/envoy.service.ratelimit.v3.RateLimitService/ShouldRateLimit";
-    let asked = |model: &str| format!("{path} attache account=one-0 model={model} 7/2");
+    let asked = |model: &str| format!("{path} attache account=headers-1 model={model} 7/2");
     assert_eq!(service.asked(), [asked("gpt"), asked("kimi")]);
-    gateway.assert_unharmed();
 }
 
-#[test]
-fn what_a_service_says_is_told_to_the_client() {
-    let service = Limiter::start("account", 1);
-    let accounts = ["headers", "statuses", "terse"].map(|name| (name, 1, 7));
-    let gateway = asking(&service.url(), &accounts, PATIENT);
+fn what_a_service_says_is_told_to_the_client(gateway: &Gateway) {
     for manner in ["headers", "statuses"] {
         let account = format!("{manner}-0");
-        let admitted = ask(&gateway, &account, "hi");
+        let admitted = ask(gateway, &account, "hi");
         let standing = told(&admitted);
         assert!(admitted.status == 200 && standing.starts_with("1 0 "), "{manner:?} {standing}");
-        let refused = ask(&gateway, &account, "refused");
+        let refused = ask(gateway, &account, "refused");
         assert_error(&refused, 429, "rate_limit_exceeded");
         let wait = refused.header("retry-after").unwrap_or_default();
         assert_eq!(told(&refused), format!("1 0 {wait} gpt llmgw"), "{manner:?}");
         assert!(gateway.reached("refused").is_empty());
     }
-    assert_eq!(told(&ask(&gateway, "terse-0", "hi")), "- - - - -");
-    assert_eq!(told(&ask(&gateway, "terse-0", "hi")), "7 0 60 gpt llmgw");
+    assert_eq!(told(&ask(gateway, "terse-0", "hi")), "- - - - -");
+    assert_eq!(told(&ask(gateway, "terse-0", "hi")), "7 0 60 gpt llmgw");
 }
 
 /// Asks with accounts whose service does not answer as it should.
@@ -101,6 +105,7 @@ fn without_a_service(url: &str, manners: &[&str]) {
     gateway.assert_unharmed();
 
     let gateway = asking(url, &accounts, ", unreachable: refuse");
+    who_has_no_limit_needs_no_service(&gateway);
     for (asked, manner) in (1..).zip(manners) {
         let refused = ask(&gateway, &format!("{manner}-0"), "unseen");
         assert_error(&refused, 503, "rate_limit_unavailable");
@@ -121,14 +126,9 @@ fn so_it_does_where_nothing_listens() {
     without_a_service(&format!("http://127.0.0.1:{}", closed_port()), &["nobody"]);
 }
 
-#[test]
-fn who_has_no_limit_needs_no_service() {
-    let yaml = YAML.replace("requests_per_minute: 1000000", "requests_per_minute: unlimited");
-    let service = format!("http://127.0.0.1:{}", closed_port());
-    let limits = format!("{yaml}\nrate_limit: {{service: \"{service}\", unreachable: refuse}}\n");
-    let gateway = Setup::new(&limits).start();
-    assert_eq!(told(&gateway.us().chat(&chat("gpt", "hi"))), "- - - - -");
-    assert_eq!(failures(&gateway), 0);
+fn who_has_no_limit_needs_no_service(gateway: &Gateway) {
+    assert_eq!(told(&ask(gateway, "acme", "hi")), "- - - - -");
+    assert_eq!(failures(gateway), 0);
 }
 
 /// The same with a service of the operator's own, which takes our limit or has one of 500.

@@ -1,6 +1,8 @@
 //! Limits of accounts: exact whatever thread a request comes to, and told with every answer.
 
+use super::budgets::thrifty;
 use super::claims::*;
+use super::resilience::crashes;
 use crate::support::crowd::{self, Ask, Told};
 use serde_json::{Value, json};
 use std::fmt::Write;
@@ -75,11 +77,11 @@ fn fill(gateway: &Gateway, name: &str, requests: usize) {
 }
 
 /// A gateway that tests share, each with accounts of its own: `three-0` may make three requests, and
-/// so on; `metered-0` may cost a token.
+/// so on; `metered-0` may cost a token, `thrifty-0` a cent.
 pub fn counting() -> &'static Gateway {
     static GATEWAY: OnceLock<Gateway> = OnceLock::new();
     let accounts = [
-        ("three", 1, 3),
+        ("three", 2, 3),
         ("two", 1, 2),
         ("moving", 2, 2),
         ("one", 2, 1),
@@ -87,19 +89,30 @@ pub fn counting() -> &'static Gateway {
     ];
     let yaml = limited(&accounts);
     let yaml = yaml.replace("requests_per_minute: 1000000, key", "tokens_per_minute: 1, key");
+    let yaml = thrifty(&yaml);
     GATEWAY.get_or_init(|| Setup::new(&yaml).start())
 }
 
+const FILLED: [(&str, usize, u32); 2] = [("first", ROUNDS, 1_000), ("second", ROUNDS, 1_000)];
+
+/// Sends requests of two accounts until the windows of both are long full.
+fn fill_both(gateway: &Gateway) {
+    FILLED.iter().for_each(|(name, ..)| fill(gateway, name, 2_000));
+    gateway.assert_unharmed();
+}
+
 #[test]
-fn a_limit_is_exact_across_worker_threads() {
-    for workers in [2, 4] {
-        let accounts = [("first", ROUNDS, 1_000), ("second", ROUNDS, 1_000)];
-        let gateway = Setup::new(&limited(&accounts)).workers(workers).start();
-        for name in ["first", "second"] {
-            fill(&gateway, name, 2_000);
-        }
-        gateway.assert_unharmed();
-    }
+fn a_limit_is_exact_across_two_worker_threads() {
+    fill_both(&Setup::new(&limited(&FILLED)).workers(2).start());
+}
+
+#[test]
+fn a_limit_is_exact_across_four_worker_threads_and_for_each_account_and_model() {
+    let [first, second] = FILLED;
+    let limits = limited(&[first, second, ("one", ROUNDS * 10, 5)]);
+    let gateway = Setup::new(&with_models(&limits, 10)).workers(4).start();
+    fill_both(&gateway);
+    fill_all(&gateway, 10, 10, 5);
 }
 
 #[test]
@@ -117,9 +130,7 @@ fn a_limit_is_exact_across_worker_threads_for_a_hundred_thousand_requests() {
 }
 
 /// Asks each model for each account twice as often as it may, in an order that mixes all of them.
-fn fill_all(accounts: usize, models: usize, limit: u32) {
-    let yaml = with_models(&limited(&[("one", ROUNDS * accounts, limit)]), models);
-    let gateway = Setup::new(&yaml).workers(4).start();
+fn fill_all(gateway: &Gateway, accounts: usize, models: usize, limit: u32) {
     let asks_of_each = 2 * usize::try_from(limit).unwrap();
     let pairs = accounts * models;
     let pair = |index: usize| (index * 7_919) % pairs;
@@ -127,7 +138,7 @@ fn fill_all(accounts: usize, models: usize, limit: u32) {
         let asks = (0..pairs * asks_of_each).map(|index| {
             let account = round * accounts + pair(index) / models;
             let model = pair(index) % models;
-            ask(&gateway, &format!("one-{account}"), &format!("model-{model}"))
+            ask(gateway, &format!("one-{account}"), &format!("model-{model}"))
         });
         crowd::send(&gateway.us(), 64, asks.collect())
     });
@@ -140,14 +151,10 @@ fn fill_all(accounts: usize, models: usize, limit: u32) {
 }
 
 #[test]
-fn accounts_and_models_do_not_take_from_each_other() {
-    fill_all(10, 10, 5);
-}
-
-#[test]
 #[ignore = "takes a minute: `just limits`"]
 fn fifty_accounts_and_twenty_models_do_not_take_from_each_other() {
-    fill_all(50, 20, 10);
+    let yaml = with_models(&limited(&[("one", ROUNDS * 50, 10)]), 20);
+    fill_all(&Setup::new(&yaml).workers(4).start(), 50, 20, 10);
 }
 
 #[test]
@@ -169,21 +176,16 @@ fn every_window_is_as_exact_as_the_first() {
     gateway.assert_unharmed();
 }
 
-#[test]
-fn a_crash_of_every_worker_loses_no_count() {
-    let gateway = Setup::new(&limited(&[("busy", ROUNDS, 300)])).crashing().start();
-    let crashes = || {
-        let stats = gateway.admin("/stats?filter=wasm.gateway.vm_reload_success");
-        stats.trim().rsplit(' ').next().and_then(|count| count.parse().ok()).unwrap_or(0_u32)
-    };
+/// Crashes every worker of a gateway that has the accounts of `busy`, while their windows fill.
+pub fn a_crash_of_every_worker_loses_no_count(gateway: &Gateway) {
     let told = within_a_window(|round| {
         let account = format!("busy-{round}");
         let part =
-            |count| crowd::send(&gateway.us(), 16, vec![ask(&gateway, &account, "gpt"); count]);
+            |count| crowd::send(&gateway.us(), 16, vec![ask(gateway, &account, "gpt"); count]);
         let mut told = part(200);
-        let before = crashes();
+        let before = crashes(gateway);
         // Each connection comes to any of the workers.
-        while crashes() < before + 8 {
+        while crashes(gateway) < before + 8 {
             let answer = gateway.us().send(Request::get("/debug/crash"));
             assert_eq!(answer.status, 503, "the module did not crash: {answer:?}");
         }
@@ -194,23 +196,9 @@ fn a_crash_of_every_worker_loses_no_count() {
     assert_exact(&told, 300, "after crashes");
 }
 
-#[test]
-fn a_new_rendering_keeps_the_counts() {
-    let gateway = Setup::new(&limited(&[("frugal", 1, 3)])).start();
-    let client = gateway.us().with_key(gateway.secret("frugal-0"));
-    assert_eq!(told(&client.chat(&chat("gpt", "hi"))), "3 2 60 gpt llmgw");
-    let path = gateway.dir().join("gateway.yaml");
-    let yaml = std::fs::read_to_string(&path).unwrap();
-    let yaml = yaml.replace("requests_per_minute: 3,", "requests_per_minute: 4,");
-    std::fs::write(&path, yaml.replace("  kimi:\n", "  brand-new:\n")).unwrap();
-    assert!(gateway.render_again().status.success());
-    let started = Instant::now();
-    while gateway.us().chat(&chat("brand-new", "hi")).status != 200 {
-        assert!(started.elapsed() < PATIENCE, "still the old models");
-        std::thread::sleep(std::time::Duration::from_millis(100));
-    }
-    assert!(told(&client.chat(&chat("gpt", "hi"))).starts_with("4 2 "));
-    gateway.assert_unharmed();
+/// The accounts of that.
+pub fn busy() -> String {
+    limited(&[("busy", ROUNDS, 300)])
 }
 
 #[test]
@@ -246,7 +234,8 @@ fn every_answer_says_where_the_account_stands() {
     assert!(gateway.reached("refused").is_empty());
     // Another model, another account, the other region: each model has one window per account.
     assert_eq!(told(&client.chat(&chat("kimi", "hi"))), "3 2 60 kimi llmgw");
-    assert_eq!(told(&gateway.us().chat(&chat("gpt", "hi"))), "1000000 999999 60 gpt llmgw");
+    let other = gateway.us().with_key(gateway.secret("three-1"));
+    assert_eq!(told(&other.chat(&chat("gpt", "hi"))), "3 2 60 gpt llmgw");
     let eu = gateway.eu().with_key(gateway.secret("three-0"));
     assert_eq!(eu.chat(&chat("gpt", "hi")).status, 429);
     gateway.assert_unharmed();

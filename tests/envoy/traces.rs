@@ -25,10 +25,10 @@ struct Traced {
 }
 
 impl Traced {
-    fn start(more: &str) -> Self {
+    fn start(yaml: &str, more: &str) -> Self {
         let collector = Collector::start();
         let tracing = format!("tracing: {{collector: {}, {more}}}", collector.url());
-        let setup = setup(&format!("{}\n{tracing}\n", priced())).workers(1);
+        let setup = setup(&format!("{yaml}\n{tracing}\n")).workers(1);
         let setup = setup.edited("envoy.yaml", "stats_config:", AT_ONCE);
         Self { gateway: setup.start(), collector }
     }
@@ -48,7 +48,13 @@ impl Traced {
 /// Traces only what a client wants to have traced, and tells providers nothing of it.
 fn silent() -> Arc<Traced> {
     static TRACED: Shared<Traced> = Shared::new();
-    TRACED.get(|| Traced::start("sampling: 0, service_name: our-gateway"))
+    TRACED.get(|| Traced::start(&keyless(&priced()), "sampling: 0, service_name: our-gateway"))
+}
+
+/// Traces everything that no client does not want to have traced, and tells providers of it.
+fn telling() -> Arc<Traced> {
+    static TRACED: Shared<Traced> = Shared::new();
+    TRACED.get(|| Traced::start(&priced(), "sampling: 100, to_providers: true"))
 }
 
 /// A trace of a client's, and its own part in it.
@@ -192,7 +198,7 @@ fn what_nobody_wants_to_have_traced_is_not() {
 
 #[test]
 fn as_many_of_all_others_are_traced_as_the_operator_says() {
-    let all = Traced::start("sampling: 100");
+    let all = telling();
     let answer = all.gateway.us().chat(&chat("first", "#script text=x"));
     let spans = all.spans(&answer, 2);
     let span = root(&spans, "");
@@ -240,7 +246,7 @@ fn providers_are_told_nothing_of_a_trace() {
 
 #[test]
 fn providers_are_told_of_a_trace_where_that_is_wanted() {
-    let telling = Traced::start("sampling: 0, to_providers: true");
+    let telling = telling();
     for flags in ["01", "00"] {
         for (parent, entries) in attempts(&telling, Some(flags)) {
             for entry in entries {
@@ -259,7 +265,7 @@ fn providers_are_told_of_a_trace_where_that_is_wanted() {
 
 #[test]
 fn no_span_holds_a_word_of_what_was_said_nor_a_key() {
-    let traced = Traced::start("sampling: 100, to_providers: true");
+    let traced = telling();
     let (word, us) = (marker(), traced.gateway.us());
     for is_stream in [false, true] {
         for script in scripts(&word) {

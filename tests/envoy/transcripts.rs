@@ -14,7 +14,8 @@ use testkit::provider::{Entry, TRICKY};
 
 const REGIONAL: &str = include_str!("regional.yaml");
 
-fn regional() -> &'static Gateway {
+/// A gateway that tests share.
+pub fn regional() -> &'static Gateway {
     static GATEWAY: OnceLock<Gateway> = OnceLock::new();
     GATEWAY.get_or_init(|| Setup::new(&keyless(REGIONAL)).start())
 }
