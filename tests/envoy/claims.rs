@@ -43,16 +43,16 @@ pub fn large() -> &'static Gateway {
     super::quota::counting()
 }
 
-/// A gateway that takes bodies of 64 KiB at most. It waits a tenth of the usual time for them, so that
-/// a test need not wait a minute: what Envoy does when the time is up is the same.
+/// A gateway that takes bodies of 64 KiB at most. It does not wait a minute for them, so that a test
+/// need not: what Envoy does when the time is up is the same.
 pub fn narrow() -> &'static Gateway {
     static GATEWAY: OnceLock<Gateway> = OnceLock::new();
     let yaml = format!("{}\nrequest_body_bytes: 65536\n", small(YAML));
     GATEWAY.get_or_init(|| {
         let [head, whole] = ["request_headers_timeout: 10s", "request_timeout: 60s"];
         Setup::new(&yaml)
-            .edited("listeners.yaml", head, "request_headers_timeout: 1s")
-            .edited("listeners.yaml", whole, "request_timeout: 6s")
+            .edited("listeners.yaml", head, "request_headers_timeout: 5s")
+            .edited("listeners.yaml", whole, "request_timeout: 15s")
             .start()
     })
 }

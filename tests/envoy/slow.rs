@@ -15,7 +15,7 @@ fn trickle(client: &Client, head: &str, rest: &str) -> (String, Duration) {
     stream.write_all(head.as_bytes()).expect("a head");
     let (started, mut answer) = (Instant::now(), Vec::new());
     stream.set_read_timeout(Some(Duration::from_millis(50))).expect("a socket");
-    for byte in rest.bytes().cycle().take(400) {
+    for byte in rest.bytes().cycle().take(600) {
         let mut piece = [0; 4096];
         match stream.read(&mut piece) {
             Ok(0) => break,
@@ -34,7 +34,7 @@ fn a_client_that_lets_its_request_trickle_in_is_given_up() {
     let head = "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\n";
     let key = client.key.clone().expect("a key");
     let whole = format!("{head}authorization: {key}\r\ncontent-length: 60000\r\n\r\n");
-    let attempts = [(head, "x-slow: ", 1), (&whole, "{ ", 6)];
+    let attempts = [(head, "x-slow: ", 5), (&whole, "{ ", 15)];
     thread::scope(|scope| {
         for (head, rest, seconds) in attempts {
             let client = &client;
