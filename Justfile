@@ -163,7 +163,7 @@ node:
 [group("test")]
 envoy *names:
     @bash .ci/setup envoy istio
-    cargo test --test envoy -- --test-threads 4 {{ names }}
+    cargo test --test envoy -- --test-threads 6 {{ names }}
 
 # Claude Code and Codex at work, with models of each API schema
 [group("test")]
