@@ -31,7 +31,7 @@ test:
     @JUST={{ quote(just_executable()) }} .ci/parts \
         "build-tests limiter" "setup-tests filter crashing build-node"
     @JUST={{ quote(just_executable()) }} .ci/parts \
-        "envoy" "core sdk browser node"
+        "envoy" "core sdk" "browser node"
     @# The Envoys of these pages and containers do not wait for inotify instances, as those of tests do.
     @JUST={{ quote(just_executable()) }} .ci/parts "documents compose certificates" "soak-minute"
 
