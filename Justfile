@@ -31,9 +31,10 @@ test:
     @JUST={{ quote(just_executable()) }} .ci/parts \
         "build-tests limiter" "setup-tests filter crashing build-node"
     @JUST={{ quote(just_executable()) }} .ci/parts \
-        "envoy" "core sdk" "browser node"
+        "envoy" "core browser node"
     @# The Envoys of these pages and containers do not wait for inotify instances, as those of tests do.
-    @JUST={{ quote(just_executable()) }} .ci/parts "documents compose certificates" "soak-minute"
+    @JUST={{ quote(just_executable()) }} .ci/parts \
+        "documents compose certificates" "soak-minute" "sdk"
 
 # What the parts of `just test` need of others.
 [private]
@@ -163,7 +164,7 @@ node:
 [group("test")]
 envoy *names:
     @bash .ci/setup envoy istio
-    cargo test --test envoy -- --test-threads 6 {{ names }}
+    cargo test --test envoy -- --test-threads 5 {{ names }}
 
 # Claude Code and Codex at work, with models of each API schema
 [group("test")]

@@ -2,6 +2,7 @@
 
 use super::claims::*;
 use super::quota::counting;
+use crate::support::shared::two_gateways;
 use crate::support::{limiter::Limiter, metrics::Metrics};
 use serde_json::{Value, json};
 use testkit::client::Request;
@@ -78,7 +79,7 @@ fn two_envoys_with_one_service_learn_what_the_other_has_spent() {
     let service = Limiter::start("statuses", 50);
     let limits = format!("rate_limit: {{service: \"{}\", timeout: 10s}}\n", service.url());
     let yaml = budgeted(&keyless(YAML), "shared", "{usd: 0.05, per: month}") + &limits;
-    let gateways = [(), ()].map(|()| Setup::new(&yaml).start());
+    let (_turn, gateways) = two_gateways(|| Setup::new(&yaml).start());
     for (account, stream) in [("shared-0", false), ("shared-1", true)] {
         let ask = |gateway: &Gateway, model| {
             let request = with(chat(model, "hi"), json!({"stream": stream}));

@@ -4,6 +4,7 @@ use super::claims::*;
 use super::quota::{assert_exact, limited, told};
 use crate::support::crowd::{self, Ask};
 use crate::support::limiter::Limiter;
+use crate::support::shared::two_gateways;
 use std::thread;
 use testkit::client::Answer;
 use testkit::envoy::{Gateway, Setup};
@@ -32,7 +33,7 @@ const PATIENT: &str = ", timeout: 10s";
 /// Loads two gateways with the same accounts of the same service at once, one account after another.
 fn exact_together(url: &str, accounts: &[&str]) {
     let limits: Vec<_> = accounts.iter().map(|name| (*name, 1, 500)).collect();
-    let gateways = [(), ()].map(|()| asking(url, &limits, PATIENT));
+    let (_turn, gateways) = two_gateways(|| asking(url, &limits, PATIENT));
     for account in accounts {
         let told = thread::scope(|scope| {
             let crowds = gateways.each_ref().map(|gateway| {
@@ -103,6 +104,7 @@ fn without_a_service(url: &str, manners: &[&str]) {
         assert_eq!(failures(&gateway), 3 * asked, "{manner:?}");
     }
     gateway.assert_unharmed();
+    drop(gateway);
 
     let gateway = asking(url, &accounts, ", unreachable: refuse");
     who_has_no_limit_needs_no_service(&gateway);

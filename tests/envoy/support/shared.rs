@@ -1,6 +1,7 @@
 //! What some tests share for as long as one of them has it. A gateway of them all is a `static`.
 
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use testkit::envoy::Gateway;
 
 /// Something that is there while it is in use.
 pub struct Shared<T>(Mutex<Weak<T>>);
@@ -20,4 +21,12 @@ impl<T> Shared<T> {
             new
         })
     }
+}
+
+/// Starts two gateways, which one test at a time may have: a second one waits for the inotify instances
+/// that others have, and two tests that wait with their first one would wait for each other.
+pub fn two_gateways(start: impl Fn() -> Gateway) -> (MutexGuard<'static, ()>, [Gateway; 2]) {
+    static TURN: Mutex<()> = Mutex::new(());
+    let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    (turn, [(), ()].map(|()| start()))
 }
