@@ -27,8 +27,9 @@ def instructions(setting):
     for program in "valgrind", "callgrind_control":
         if not shutil.which(program):
             raise Failed(f"{program} is missing: apt-get install -y valgrind")
-    plain = counted(setting, "counted-plain", REQUEST.plain())
-    ours = counted(setting, "counted", REQUEST.ours())
+    plain = counted(setting, lambda *ports: setting.plain("counted-plain", *ports, REQUEST.provider),
+                    REQUEST.plain())
+    ours = counted(setting, lambda *ports: setting.render("counted", *ports), REQUEST.ours())
     rest = ours.total - ours.module - ours.calls
     return [
         Figure("instructions of a request", "", plain.total, ours.total),
@@ -39,13 +40,10 @@ def instructions(setting):
     ]
 
 
-def counted(setting, name, request):
+def counted(setting, render, request):
     """Loads an Envoy by one connection, and returns the profile of one request."""
     gateway, admin = free_ports(2)
-    if name == "counted":
-        directory = setting.render(name, gateway, admin)
-    else:
-        directory = setting.plain(name, gateway, admin, REQUEST.provider)
+    directory = render(gateway, admin)
     with ProfiledEnvoy(setting.envoy, directory, gateway, admin) as envoy:
         burst(envoy, [request], 1, WARM_UP, COUNTED_KEY)
         envoy.control("--instr=on")
@@ -82,7 +80,7 @@ class Profile:
 
     def __init__(self, text, requests):
         own, called, exits = count(text)
-        self.total = (sum(own.values())) / requests
+        self.total = sum(own.values()) / requests
         self.module = sum(n for name, n in own.items() if is_module(name)) / requests
         out = [(caller, callee) for caller, callee in called
                if is_module(caller) and not is_module(callee)]
