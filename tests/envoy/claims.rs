@@ -30,6 +30,11 @@ pub fn until(mut is_so: impl FnMut() -> bool) {
     }
 }
 
+/// Waits for something that each worker does by itself: a connection comes to any of them.
+pub fn until_everywhere(is_so: impl Fn() -> bool) {
+    until(|| (0..16).all(|_| is_so()));
+}
+
 /// Asserts that something happens without delay in one of a few plays. A busy machine may delay any
 /// of them; a gateway that holds back what it should pass on delays them all.
 pub fn assert_prompt(story: &str, is_prompt: impl FnMut() -> bool) {
@@ -63,6 +68,14 @@ pub fn keyless(yaml: &str) -> String {
     lines.flat_map(|line| [line, "\n"]).collect()
 }
 
+/// A configuration where a provider has a key, and maybe more.
+pub fn keyed(yaml: &str, provider: &str, more: &str) -> String {
+    let head = format!("\n  {provider}:\n");
+    assert!(yaml.contains(&head), "no {provider} in {yaml}");
+    let key = format!("{head}    key_file: secrets/{provider}.key\n{more}");
+    yaml.replacen(&head, &key, 1)
+}
+
 /// A configuration without those keys and without the EU's gateway, whose files Envoy watches too.
 fn small(yaml: &str) -> String {
     keyless(yaml).replacen("\n  eu: {port: 8081}\n", "\n", 1)
@@ -73,9 +86,7 @@ fn small(yaml: &str) -> String {
 pub fn troubled() -> &'static Gateway {
     static GATEWAY: OnceLock<Gateway> = OnceLock::new();
     GATEWAY.get_or_init(|| {
-        let url = "    base_url: {us: https://openrouter.example/api/v1}\n";
-        let key = format!("{url}    key_file: secrets/openrouter.key\n");
-        let yaml = small(YAML).replacen(url, &key, 1);
+        let yaml = keyed(&small(YAML), "openrouter", "");
         let impatient =
             format!("{yaml}\ndeadlines: {{total: 1s, idle: 8s, stream: 2s, connect: 500ms}}\n");
         Setup::new(&impatient)

@@ -10,14 +10,25 @@ use testkit::envoy::{Gateway, Setup, marker};
 use testkit::leaks::assert_no_key;
 use testkit::programs::attache;
 
+/// A configuration with a key for each provider. It needs so many inotify instances that no gateway of
+/// several tests has it.
+fn all_keyed() -> String {
+    let yaml = keyed(YAML, "vertex-google", "    key_header: authorization\n");
+    ["moonshot", "openrouter", "bedrock"].iter().fold(yaml, |yaml, name| keyed(&yaml, name, ""))
+}
+
 #[test]
 fn a_provider_gets_its_own_key_and_no_other() {
+    let gateway = Setup::new(&all_keyed()).start();
     let places = [
         ("gpt", "openai", "authorization", "Bearer "),
+        ("kimi", "moonshot", "authorization", "Bearer "),
         ("qwen", "alibaba", "api-key", ""),
         ("claude", "anthropic", "x-api-key", ""),
         ("gemini", "google", "x-goog-api-key", ""),
         ("vertex-claude", "vertex-anthropic", "authorization", "Bearer "),
+        ("vertex-gemini", "vertex-google", "authorization", "Bearer "),
+        ("router", "openrouter", "authorization", "Bearer "),
     ];
     let names = ["authorization", "x-api-key", "api-key", "x-goog-api-key", "cookie"];
     for (model, provider, header, prefix) in places {
@@ -27,15 +38,15 @@ fn a_provider_gets_its_own_key_and_no_other() {
             // The client's key, wherever a provider would look for one.
             let request = names[1..]
                 .iter()
-                .fold(request, |request, name| request.header(name, shared().secret("acme")));
-            assert_eq!(shared().us().send(request).status, 200);
+                .fold(request, |request, name| request.header(name, gateway.secret("acme")));
+            assert_eq!(gateway.us().send(request).status, 200);
         }
-        for entry in shared().reached(&marker) {
+        for entry in gateway.reached(&marker) {
             let sent = entry.to_json().to_string();
-            for (name, key) in shared().secrets() {
+            for (name, key) in gateway.secrets() {
                 assert_eq!(sent.contains(key), name == provider, "the key {name}: {sent}");
             }
-            let key = format!("{prefix}{}", shared().secret(provider));
+            let key = format!("{prefix}{}", gateway.secret(provider));
             for name in names {
                 let expected = (name == header).then_some(key.as_bytes());
                 assert_eq!(entry.header(name), expected, "{name} for {provider}");
@@ -149,7 +160,7 @@ fn no_rendered_file_holds_a_providers_key_and_only_the_owner_reads_clients_keys(
     assert!(files.len() >= 5, "{files:?}");
     for file in files {
         let text = fs::read_to_string(&file).expect("a file");
-        for name in ["openai", "alibaba", "anthropic", "google"] {
+        for name in ["openai", "alibaba", "anthropic", "google", "vertex-anthropic"] {
             assert!(!text.contains(shared().secret(name)), "the key {name} is in {file:?}");
         }
         let mode = fs::metadata(&file).unwrap().permissions().mode();

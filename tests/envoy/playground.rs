@@ -20,10 +20,8 @@ fn the_page_comes_and_goes_with_a_rendering() {
     let gateway = start(false);
     without_the_option_there_is_no_page(&gateway);
     let status = |client: Client| client.send(Request::get("/playground")).status;
-    // A connection comes to any of the workers, and each takes the change over by itself.
     let all = |expected| {
-        let is_so = |_| [gateway.us(), gateway.eu()].map(status) == [expected; 2];
-        until(|| (0..16).all(is_so));
+        until_everywhere(|| [gateway.us(), gateway.eu()].map(status) == [expected; 2]);
     };
     render_with(&gateway, "playground: false", "playground: true");
     all(200);

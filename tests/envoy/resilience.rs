@@ -72,9 +72,8 @@ fn assert_serves(gateway: &Gateway, after: &str) {
 fn assert_takes_over_what_is_right(gateway: &Gateway, old: &str, new: &str) {
     assert_eq!(gateway.us().chat(&chat(new, "hi")).status, 400);
     render_with(gateway, &format!("  {old}:\n"), &format!("  {new}:\n"));
-    // One worker may take it over before the other.
-    until(|| gateway.us().chat(&chat(new, "hi")).status == 200);
-    until(|| gateway.us().chat(&chat(old, "hi")).status == 400);
+    until_everywhere(|| gateway.us().chat(&chat(new, "hi")).status == 200);
+    assert_eq!(gateway.us().chat(&chat(old, "hi")).status, 400);
 }
 
 /// Renders the file again, with something in the place of something else.
