@@ -23,7 +23,7 @@ default:
 # The core, natively: the tests to run while writing
 [group("test")]
 test-quick:
-    cargo test --workspace --lib --test core --test host_calls
+    cargo test --lib --test core --test host_calls
 
 # All tests: the core natively and under Node, Envoy, the SDK, a browser, the compose file, the documents, a minute of soak
 [group("test")]
@@ -140,7 +140,7 @@ programs:
 # All native test programs, and the commands that they start.
 [private]
 build-tests: command
-    cargo test --workspace --no-run
+    cargo test --no-run
 
 [private]
 build-node:
@@ -152,7 +152,7 @@ node_tests := "source .build/wasm.env && CARGO_TARGET_WASM32_WASIP1_RUNNER=" + q
 # The native tests of all packages, without those that start an Envoy
 [group("test")]
 core:
-    cargo test --workspace --lib --bins --test core --test fuzz --test host_calls --test repair
+    cargo test --lib --bins --test core --test fuzz --test host_calls --test repair
 
 # The tests of the core under Node
 [group("test")]
@@ -292,7 +292,7 @@ repair-fuzz count="1000000":
 # How fast JSON is repaired
 [group("measure")]
 repair-bench:
-    cargo bench --package json-repair --bench repair
+    cargo bench --package json-repair-bench
 
 # Takes the pictures of the documents again, of what `just up` started
 [group("demo")]

@@ -1,7 +1,6 @@
 //! The speed of repair: of JSON damaged as models do, and of hostile texts.
-#![cfg(not(target_family = "wasm"))]
 
-#[path = "../tests/support/hostile_texts.rs"]
+#[path = "../../tests/support/hostile_texts.rs"]
 mod hostile_texts;
 
 use std::{hint::black_box, time::Instant};
