@@ -13,9 +13,11 @@ from .processes import Failed, Process, free_ports
 from .report import Figure
 from .setting import COUNTED_KEY
 
-REQUEST = CASES[0]
+# An answer in one piece, and a stream.
+COUNTED_CASES = CASES[:2]
 
-# Seconds of load before the count and during it. A request takes some 15 ms under Valgrind.
+# Seconds of load before the count and during it. A request takes some 15 ms under Valgrind, a stream
+# some 100.
 WARM_UP, COUNTED = 2, 5
 
 # Code that V8 has made is at higher addresses than that of programs.
@@ -23,20 +25,26 @@ V8_CODE = 1 << 32
 
 
 def instructions(setting):
-    """Counts the instructions of a request with the module and without."""
+    """Counts the instructions of requests with the module and without."""
     for program in "valgrind", "callgrind_control":
         if not shutil.which(program):
             raise Failed(f"{program} is missing: apt-get install -y valgrind")
-    plain = counted(setting, lambda *ports: setting.plain("counted-plain", *ports, REQUEST.provider),
-                    REQUEST.plain())
-    ours = counted(setting, lambda *ports: setting.render("counted", *ports), REQUEST.ours())
+    return [figure for case in COUNTED_CASES for figure in compared(setting, case)]
+
+
+def compared(setting, case):
+    """Counts the instructions of one request with the module and without."""
+    name = f"{case.name}: instructions"
+    plain = counted(setting, lambda *ports: setting.plain("counted-plain", *ports, case.provider),
+                    case.plain())
+    ours = counted(setting, lambda *ports: setting.render("counted", *ports), case.ours())
     rest = ours.total - ours.module - ours.calls
     return [
-        Figure("instructions of a request", "", plain.total, ours.total),
-        Figure("instructions of a request, in the module", "", None, ours.module),
-        Figure("instructions of a request, in what the module calls", "", None, ours.calls,
+        Figure(name, "", plain.total, ours.total),
+        Figure(f"{name} in the module", "", None, ours.module),
+        Figure(f"{name} in what the module calls", "", None, ours.calls,
                note=f"host calls and copies: {ours.exits:.0f} calls"),
-        Figure("instructions of a request, in the rest of Envoy", "", plain.total, rest),
+        Figure(f"{name} in the rest of Envoy", "", plain.total, rest),
     ]
 
 
