@@ -4,6 +4,8 @@
 //! The bytes before and after the text of a decoded event are remembered. An event with the same
 //! bytes around another JSON string means the same with that text, so only the string is parsed.
 
+use memchr::arch::all::{is_prefix, is_suffix};
+
 use crate::{
     chat::{delta::Delta, text::Text},
     json::{self, range_within},
@@ -24,8 +26,12 @@ impl EventTemplate {
         if self.after.is_empty() {
             return None;
         }
-        let token =
-            data.strip_prefix(self.before.as_slice())?.strip_suffix(self.after.as_slice())?;
+        let rest = data.get(self.before.len()..)?;
+        let token = rest.get(..rest.len().checked_sub(self.after.len())?)?;
+        // What `strip_prefix` and `strip_suffix` compare byte by byte in WebAssembly, by words.
+        if !is_prefix(data, &self.before) || !is_suffix(rest, &self.after) {
+            return None;
+        }
         let text: Text<'d> = json::read(token).ok()?;
         Some(Delta::Content { choice: self.choice, text, logprobs: None })
     }

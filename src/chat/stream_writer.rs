@@ -73,6 +73,9 @@ impl StreamedCall {
     }
 }
 
+/// Bytes of a chunk between its head and its end, without the delta and with a short index.
+const AROUND_DELTA: usize = 56;
+
 /// The maximum length of the arguments of a custom tool's call, in bytes. No model writes as many.
 const MAX_CUSTOM_ARGUMENTS: usize = 4 << 20;
 
@@ -313,6 +316,8 @@ impl StreamWriter {
 
     /// Writes a chunk. Its delta is the concatenation of the three pieces.
     fn write_delta(&mut self, choice: usize, delta: [&str; 3], logprobs: Option<&str>) {
+        let size: usize = delta.iter().map(|piece| piece.len()).sum();
+        self.out.reserve(self.head.len() + size + AROUND_DELTA);
         self.out.extend_from_slice(&self.head);
         self.out.extend_from_slice(b"[{\"index\":");
         crate::json::write(&mut self.out, &choice);
