@@ -55,7 +55,7 @@ def counted(setting, render, request):
     with ProfiledEnvoy(setting.envoy, directory, gateway, admin) as envoy:
         burst(envoy, [request], 1, WARM_UP, COUNTED_KEY)
         envoy.control("--instr=on")
-        burst(envoy, [request], 1, 1, COUNTED_KEY)
+        burst(envoy, [request], 1, WARM_UP, COUNTED_KEY)
         envoy.control("--zero")
         requests = burst(envoy, [request], 1, COUNTED, COUNTED_KEY).requests
         envoy.control("--dump")
