@@ -166,7 +166,7 @@ envoy *names:
     @bash .ci/setup envoy istio
     cargo test --test envoy -- --test-threads 5 {{ names }}
 
-# Claude Code and Codex at work, with models of each API schema
+# Claude Code and Codex at work, with Claude, GPT and Gemini
 [group("test")]
 clients: filter command
     @bash .ci/setup envoy python clients
@@ -228,7 +228,7 @@ mutants *options:
     @bash .ci/setup mutants
     .build/mutants/bin/cargo-mutants mutants --output .build/mutants {{ options }}
 
-# Damages requests, answers, streams and errors at random, for so many seconds in each of twelve tests
+# Damages requests, answers, streams and errors at random, for so many seconds in each of its tests
 [group("test")]
 fuzz seconds="60":
     FUZZ_SECONDS={{ seconds }} cargo test --release --test fuzz

@@ -345,7 +345,10 @@ impl fmt::Display for Error {
                 "Your account does not have access to LLM Gateway. Please upgrade your plan.",
             ),
             Self::NoSuchPath => {
-                f.write_str("no such path, there are POST /v1/chat/completions and GET /v1/models")
+                f.write_str(
+                    "no such path, there are POST /v1/chat/completions, /v1/responses, /v1/messages and \
+                     /v1/embeddings, and GET /v1/models",
+                )
             }
             Self::NoSuchModel { model } => {
                 write!(f, "model {model} is not supported, GET /v1/models lists those that are")

@@ -23,7 +23,7 @@ for (const name of ["Compare two", "Structured output", "Repair JSON", "Fallback
 const models = page.locator('[data-part="model"]');
 await models.first().selectOption("gpt-4.1");
 await models.last().selectOption("claude-sonnet-4-6");
-await page.getByLabel("If it fails, ask").selectOption("gemini-2.5-flash");
+await page.getByLabel("If it fails, ask").selectOption("gemini-3.5-flash");
 await page.getByLabel("Message", { exact: true }).fill(MESSAGE);
 await page.getByRole("button", { name: "Send", exact: true }).click();
 await page.locator(".status .good").nth(1).waitFor();

@@ -126,6 +126,20 @@ fn check_warns_of_an_administration_that_others_can_reach() {
 }
 
 #[test]
+fn render_warns_of_a_module_that_is_not_there() {
+    let rendered = Setup::new(&keyless(YAML)).render();
+    let (path, out) = (rendered.dir.join("gateway.yaml"), rendered.dir.join("other"));
+    let module = out.join("attache.wasm");
+    let told = || text(&run("render", &path, &["--out", out.to_str().unwrap()]).stderr);
+    let warning = format!("{} does not exist", module.display());
+    let before = told();
+    assert!(before.contains(&warning), "{before}");
+    fs::write(&module, "").unwrap();
+    let after = told();
+    assert!(!after.contains("attache.wasm"), "{after}");
+}
+
+#[test]
 fn every_mistake_is_named_at_once_with_its_path() {
     let dir = tempfile::tempdir().expect("a directory");
     let path = wrong_file(dir.path());

@@ -81,12 +81,19 @@ fn the_callers_own_key_is_shown_where_the_operator_says_so() {
     let key = gateway.secret("acme").to_owned();
     let raw = testkit::client::Request::chat;
     let (id, body) = about("call", "gpt", "{{ transcript }}", false);
-    for request in [raw(body.to_string()), raw(body.to_string()).header("authorization", &*key)] {
-        let answer = gateway.us().send(request);
+    let chat = || raw(body.to_string());
+    let (us, other) = (gateway.us(), gateway.us().without_key());
+    // The last one is the header of Anthropic's clients.
+    for (client, request) in [
+        (&us, chat()),
+        (&us, chat().header("authorization", &*key)),
+        (&other, chat().header("x-api-key", &*key)),
+    ] {
+        let answer = client.send(request);
         assert_eq!(answer.status, 200, "{answer:?}");
     }
     let calls = fetches(&gateway, &id);
-    assert_eq!(calls.len(), 2);
+    assert_eq!(calls.len(), 3);
     for call in calls {
         assert_eq!(call.header("authorization"), Some(key.as_bytes()));
     }

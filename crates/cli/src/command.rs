@@ -60,7 +60,7 @@ enum Command {
     /// Writes a minimal gateway.yaml and a key for clients. On a terminal, asks for what the options
     /// leave open.
     Init(InitArguments),
-    /// Writes an access token of Google Cloud to the key files of providers.
+    /// Writes an access token of Google Cloud or Azure to the key files of providers.
     Token(TokenArguments),
     /// Lets an Envoy finish its requests before it is stopped: fails its health check, and waits until
     /// no request is in progress.

@@ -190,7 +190,8 @@ pub(super) fn render(arguments: &RenderArguments) -> Result<(), String> {
     };
     let files = files.map_err(|error| error.to_string())?;
     if objects.is_none() {
-        warnings(&file.config, &options.base).iter().for_each(|warning| file.warn(warning));
+        let found = warnings(&file.config, &options.base).into_iter();
+        found.chain(missing_files(&options)).for_each(|warning| file.warn(&warning));
     }
     let dir_use = if options.previous.is_some() { DirUse::Watched } else { DirUse::New };
     // An Envoy that watches the directory has its instances already.
@@ -206,6 +207,18 @@ pub(super) fn render(arguments: &RenderArguments) -> Result<(), String> {
     };
     println!("{shown}: {} files for `{next}`", files.len());
     Ok(())
+}
+
+/// Returns warnings of files without which Envoy does not start, and which this machine lacks.
+fn missing_files(options: &RenderOptions) -> Vec<String> {
+    let wanted = [("--module", &options.module), ("--ca-file", &options.ca_file)];
+    let missing = wanted.iter().filter(|(_, path)| !path.exists());
+    missing
+        .map(|(option, path)| {
+            let path = path.display();
+            format!("{path} does not exist on this machine, and Envoy needs it ({option})")
+        })
+        .collect()
 }
 
 /// Returns the configuration that was rendered into a directory before, if any was.
