@@ -22,7 +22,9 @@ use crate::{
         origin::{ResponseContext, ResponseHead},
         translation::TranslatedRequest,
     },
-    chat::{answer::UpstreamResponse, envelope::Envelope, error::Error, replay},
+    chat::{
+        answer::UpstreamResponse, attempt_log::AttemptLog, envelope::Envelope, error::Error, replay,
+    },
     embeddings::answer::Embeddings,
     event_stream::EventDecoder,
     failover::Failover,
@@ -101,6 +103,8 @@ pub struct Attempt {
     progress: AttemptProgress,
     /// Report of the cost to the rate limit service, until it is sent.
     report: Option<SpendingReport>,
+    /// Attempts of the exchange that have failed, if some have while this one was under way.
+    failures: Option<AttemptLog>,
     state: AttemptState,
 }
 

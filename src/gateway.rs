@@ -93,8 +93,10 @@ pub enum Input {
     TranscriptFetched(CallResult),
     /// The call to the guard has ended.
     GuardDecided(CallResult),
-    /// The moment of [`Output::WakeAt`], or the end of a hedge, has come.
-    WakeUp,
+    /// The moment of [`Output::RetryAt`] has come.
+    RetryDue,
+    /// The time of a hedge has passed without a response.
+    HedgeDue,
     /// The deadline of [`Output::Send`] or [`Output::Forward`] has passed without a response. The
     /// ticket in filter state is that of the attempt under way, in the stream lane.
     DeadlinePassed(Option<Box<Ticket>>),
@@ -121,7 +123,7 @@ pub enum Output {
         ticket: Rc<Ticket>,
         /// Request.
         request: TranslatedRequest,
-        /// Time without a response after which [`Input::WakeUp`] is due.
+        /// Time without a response after which [`Input::HedgeDue`] is due.
         hedge: Option<Duration>,
         /// Time without a response after which [`Input::DeadlinePassed`] is due.
         deadline: Option<Duration>,
@@ -141,8 +143,8 @@ pub enum Output {
     FetchTranscript(TranscriptCall),
     /// Hold the request or the response, and ask the guard.
     AskGuard(GuardCall),
-    /// Hold the response, and report [`Input::WakeUp`] at this moment.
-    WakeAt(Timestamp),
+    /// Hold the response, and report [`Input::RetryDue`] at this moment.
+    RetryAt(Timestamp),
     /// Hold the response, and call a provider.
     Call {
         /// Position of the attempt in the plan.
@@ -371,7 +373,8 @@ impl Exchange {
             Input::AnswerHead(head) => attempts.on_answer_head(head),
             Input::AnswerPiece { bytes, end } => attempts.on_answer_piece(&bytes, end, clock()),
             Input::CallEnded { index, result } => attempts.on_call_ended(index, &result, clock()),
-            Input::WakeUp => attempts.on_wake_up(clock()),
+            Input::RetryDue => attempts.on_retry_due(clock()),
+            Input::HedgeDue => attempts.on_hedge_due(clock()),
             Input::DeadlinePassed(ticket) => {
                 attempts.on_deadline(ticket.map(|ticket| *ticket), clock())
             }

@@ -143,6 +143,7 @@ impl AttemptDraft {
             refused: Vec::new(),
             progress: AttemptProgress { price: self.price, ..AttemptProgress::default() },
             report: None,
+            failures: None,
             state: AttemptState::Waiting,
             ticket,
         };

@@ -59,7 +59,7 @@ impl Attempt {
         if let Some(length) = cool_downs::after(error) {
             self.begin_cool_down(length, now);
         }
-        let log = self.attempt_log(error.status(), now);
+        let log = self.failure_log(error.status(), now);
         let reply = self.error_reply(error, &log, now);
         let failover = Failover::after(error);
         match self.ticket.lane {
@@ -117,8 +117,7 @@ impl Attempt {
     ) -> Option<Ticket> {
         let mut ticket = self.ticket.after(failover, log, now)?;
         let ProviderCluster { config, store, .. } = &*self.cluster;
-        let own = self.ticket.target.route.variant;
-        while ticket.target.route.variant != own && !ticket.is_admitted() {
+        while ticket.target.model != self.ticket.target.model && !ticket.is_admitted() {
             let Ticket { account, target, .. } = &ticket;
             match quota::admit_here(config, account, &target.model, &**store, now) {
                 Verdict::Admit(status) => {
@@ -148,8 +147,25 @@ impl Attempt {
 
     /// Returns the attempts that have ended, with this one.
     pub(super) fn attempt_log(&self, status: u16, now: Timestamp) -> AttemptLog {
+        self.listed_in(&self.ticket.attempt_log, status, now)
+    }
+
+    fn listed_in(&self, log: &AttemptLog, status: u16, now: Timestamp) -> AttemptLog {
         let name = attempt_name(self.model(), self.endpoint.as_deref());
-        self.ticket.attempt_log.with_attempt(&name, status, now.since(self.sent))
+        log.with_attempt(&name, status, now.since(self.sent))
+    }
+
+    /// Takes in the attempts that have failed so far. A failure of this one lists them, too.
+    pub fn note_failures(&mut self, log: &AttemptLog) {
+        if *log != self.ticket.attempt_log {
+            self.failures = Some(log.clone());
+        }
+    }
+
+    /// Returns all attempts that have failed, with this one.
+    fn failure_log(&self, status: u16, now: Timestamp) -> AttemptLog {
+        let before = self.failures.as_ref().unwrap_or(&self.ticket.attempt_log);
+        self.listed_in(before, status, now)
     }
 
     /// Returns the headers about the account's limits for the model.

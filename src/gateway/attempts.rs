@@ -60,7 +60,8 @@ pub(super) struct Attempts {
     log: AttemptLog,
     admissions: Admissions,
     in_flight: InFlight,
-    wake_up: WakeUpReason,
+    /// Retry whose moment has not come.
+    retry: Option<PlanIndex>,
     /// Provider and region of the last failure that no provider role has reported.
     last_failed: Option<(String, Region)>,
     telemetry: Vec<TelemetryEvent>,
@@ -79,17 +80,6 @@ enum TranscriptState {
     Missing(PendingTranscript),
     /// The transcript is being fetched, and this attempt waits for it.
     Fetching(PendingTranscript, PlanIndex),
-}
-
-/// Reason for which the exchange asked to be woken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum WakeUpReason {
-    /// None.
-    Nothing,
-    /// A retry is due.
-    Retry(PlanIndex),
-    /// An attempt beside the first is due.
-    Hedge,
 }
 
 /// Entry of a failed attempt in the attempt log.
@@ -117,7 +107,7 @@ impl Attempts {
             log: AttemptLog::default(),
             admissions: Admissions::default(),
             in_flight: InFlight::default(),
-            wake_up: WakeUpReason::Nothing,
+            retry: None,
             last_failed: None,
             telemetry: Vec::new(),
             answered: None,
@@ -244,25 +234,29 @@ impl Attempts {
             ReportedAttempt::Predecessor => {
                 self.fail(index.previous(), cause, LogEntry::Guessed, now)
             }
-            ReportedAttempt::Last => self.fail(index, cause, LogEntry::Guessed, now),
+            ReportedAttempt::Last => self.give_up(index, cause, LogEntry::Guessed, now),
             ReportedAttempt::LastAsListed => {
                 let last = self.log.list().last().map_or(status, |(_, status, _)| status);
-                self.fail(index, Cause::of_call_reply(last, b""), LogEntry::Complete, now)
+                let cause = Cause::of_call_reply(last, b"");
+                self.give_up(index, cause, LogEntry::Complete, now)
             }
         }
     }
 
-    /// Takes in that the moment has come at which the exchange asked to be woken.
-    pub(super) fn on_wake_up(&mut self, now: Timestamp) -> Output {
-        match std::mem::replace(&mut self.wake_up, WakeUpReason::Nothing) {
-            WakeUpReason::Retry(index) => self.call(index, AttemptReason::Retry, now),
-            WakeUpReason::Hedge if self.in_flight.is_routed_alone() => self.hedge(now),
-            WakeUpReason::Hedge | WakeUpReason::Nothing => Output::Wait,
-        }
+    /// Takes in that a retry is due.
+    pub(super) fn on_retry_due(&mut self, now: Timestamp) -> Output {
+        let retry = self.retry.take();
+        retry.map_or(Output::Wait, |index| self.call(index, AttemptReason::Retry, now))
     }
 
-    /// Begins an attempt at the next endpoint, or for the next model, beside the first attempt.
-    fn hedge(&mut self, now: Timestamp) -> Output {
+    /// Takes in that an attempt beside the first is due: at the next endpoint, or for the next model.
+    pub(super) fn on_hedge_due(&mut self, now: Timestamp) -> Output {
+        if self.plan.hedge.is_none()
+            || self.in_flight.hedged.is_some()
+            || !self.in_flight.is_routed_alone()
+        {
+            return Output::Wait;
+        }
         let Some(index) = self.plan.after(self.in_flight.routed, Failover::NextEndpoint) else {
             return Output::Wait;
         };
@@ -322,6 +316,12 @@ impl Attempts {
         self.plan.primary.deadlines.total.saturating_sub(now.since(self.caller.started))
     }
 
+    /// Returns `true` if no attempt can be made before the total deadline. To Envoy, a timeout below
+    /// a millisecond is none.
+    fn is_time_up(&self, now: Timestamp) -> bool {
+        self.time_left(now) < Duration::from_millis(1)
+    }
+
     /// Lets the router make an attempt, and those that follow.
     fn forward(&mut self, index: PlanIndex, now: Timestamp) -> Output {
         let Some(planned) = self.plan.get(index) else { return Output::Wait };
@@ -362,7 +362,36 @@ impl Attempts {
 
     /// Goes on after a failure that no provider role has reported.
     fn fail(&mut self, index: PlanIndex, cause: Cause, entry: LogEntry, now: Timestamp) -> Output {
-        let Some(planned) = self.plan.get(index) else { return Output::Wait };
+        match self.record_failure(index, cause, entry, now) {
+            Some((reply, failover)) => self.advance(index, failover, reply, now),
+            None => Output::Wait,
+        }
+    }
+
+    /// Answers after the failure of the last attempt that may be made.
+    fn give_up(
+        &mut self,
+        index: PlanIndex,
+        cause: Cause,
+        entry: LogEntry,
+        now: Timestamp,
+    ) -> Output {
+        match self.record_failure(index, cause, entry, now) {
+            Some((reply, _)) => self.advance(index, Failover::GiveUp, reply, now),
+            None => Output::Wait,
+        }
+    }
+
+    /// Lists a failure, and returns the client's answer if no attempt follows, and the step that
+    /// follows otherwise.
+    fn record_failure(
+        &mut self,
+        index: PlanIndex,
+        cause: Cause,
+        entry: LogEntry,
+        now: Timestamp,
+    ) -> Option<(Reply, Failover)> {
+        let planned = self.plan.get(index)?;
         let Failure { error, failover } = cause.failure(&planned.provider);
         self.last_failed = Some((planned.provider.clone(), planned.region));
         match entry {
@@ -370,8 +399,7 @@ impl Attempts {
             LogEntry::Guessed => self.log = self.log.with_last_status(error.status()),
             LogEntry::Complete => {}
         }
-        let reply = self.error_reply(index, &error, now);
-        self.advance(index, failover, reply, now)
+        Some((self.error_reply(index, &error, now), failover))
     }
 
     /// Lists a failed attempt, and counts it.
@@ -403,7 +431,7 @@ impl Attempts {
     ) -> Output {
         self.in_flight.end(index);
         if failover != Failover::GiveUp {
-            if !self.in_flight.is_empty() {
+            if !self.in_flight.is_empty() && !self.is_time_up(now) {
                 return Output::Wait;
             }
             // An attempt that waits to be made beside the failed one takes its place.
@@ -412,11 +440,12 @@ impl Attempts {
                 return Output::Wait;
             }
         }
-        match self.next_after(index, failover) {
+        let next = self.next_after(index, failover).filter(|_| !self.is_time_up(now));
+        match next {
             None => Output::Reply(reply),
             Some(next) if self.plan.is_same_endpoint(index, next) => {
-                self.wake_up = WakeUpReason::Retry(next);
-                Output::WakeAt(now.plus(BACK_OFF))
+                self.retry = Some(next);
+                Output::RetryAt(now.plus(BACK_OFF))
             }
             Some(next) => {
                 let (reason, reply) = (Some(self.plan.reason(index, next)), Some(reply));

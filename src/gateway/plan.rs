@@ -133,9 +133,18 @@ impl Plan {
         self.rest(index).map(PlannedAttempt::target).collect()
     }
 
-    /// Returns the position of the attempt that a ticket of the stream lane is for.
+    /// Returns the position of the attempt that a ticket of the stream lane is for. One that leads
+    /// nowhere has the route of the last attempt that was made.
     pub fn index_of(&self, ticket: &Ticket) -> PlanIndex {
-        PlanIndex(self.max_retries().saturating_sub(ticket.rest.len()))
+        let last = self.max_retries();
+        if ticket.is_exhausted() {
+            let has_route = |position: &usize| {
+                let planned = self.get(PlanIndex(*position));
+                planned.is_some_and(|own| own.route == ticket.target.route)
+            };
+            return PlanIndex((0..=last).rev().find(has_route).unwrap_or(last));
+        }
+        PlanIndex(last.saturating_sub(ticket.rest.len()))
     }
 
     /// Returns the position of the attempt that follows a failed one.

@@ -172,7 +172,7 @@ impl Ticket {
         let mut rest = self.rest.iter().skip(next).cloned();
         let target = rest.next()?;
         let is_retry = target.route == self.target.route;
-        let is_same_model = target.route.variant == self.target.route.variant;
+        let is_same_model = target.model == self.target.model;
         Some(Self {
             target,
             rest: rest.collect(),

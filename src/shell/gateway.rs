@@ -102,7 +102,7 @@ impl GatewayFilter {
             Output::Send { ticket, request, hedge, deadline } => {
                 send(&ticket, &request);
                 if let Some(hedge) = hedge {
-                    self.tell_at(host::now().plus(hedge), || Input::WakeUp);
+                    self.tell_at(host::now().plus(hedge), || Input::HedgeDue);
                 }
                 self.watch_deadline(deadline);
                 return ControlFlow::Break(Action::Continue);
@@ -126,7 +126,7 @@ impl GatewayFilter {
                 };
                 self.expect_call(token, PendingCall::Guard);
             }
-            Output::WakeAt(due) => self.tell_at(due, || Input::WakeUp),
+            Output::RetryAt(due) => self.tell_at(due, || Input::RetryDue),
             Output::AskRateLimit { request, timeout } => {
                 let Some(token) = host::ask_service(&request, timeout) else {
                     return ControlFlow::Continue(Input::RateLimitAnswered(None));

@@ -178,10 +178,10 @@ impl<'k> World<'k> {
                     Err(story) => return story,
                 },
                 Output::Send { ticket, .. } => self.send(&ticket),
-                Output::WakeAt(due) => {
+                Output::RetryAt(due) => {
                     assert!(due > self.now);
                     self.now = due;
-                    self.tell(Input::WakeUp)
+                    self.tell(Input::RetryDue)
                 }
                 Output::Call { index: place, ticket, .. } => {
                     let called = self.call(&ticket);

@@ -150,7 +150,7 @@ fn an_answer_that_the_client_does_not_get_has_its_cost() {
     let called = play::called(200, good().to_string().as_bytes());
     late.on_abandoned_call(index, &called, later(2));
     assert_eq!(spent(&gateway), 2 * COST);
-    exchange.on(Input::WakeUp, || later(3));
+    exchange.on(Input::RetryDue, || later(3));
 }
 
 #[test]

@@ -51,8 +51,8 @@ fn a_failure_is_retried_and_then_a_fallback_answers() {
     let (mut exchange, output) = ask(&play::gateway(Us), &fields);
     assert!(play::is_sent(&output), "{output:?}");
     let output = play::respond(&mut exchange, 503, b"{}", play::sent());
-    assert!(matches!(output, Output::WakeAt(_)), "{output:?}");
-    let output = exchange.on(Input::WakeUp, play::sent);
+    assert!(matches!(output, Output::RetryAt(_)), "{output:?}");
+    let output = exchange.on(Input::RetryDue, play::sent);
     let Output::Call { index, request, .. } = output else { panic!("{output:?}") };
     let sent: Value = serde_json::from_slice(&request.body).unwrap();
     assert_eq!((request.path.as_str(), &sent["dimensions"]), ("/v1/embeddings", &json!(512)));

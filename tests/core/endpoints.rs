@@ -337,8 +337,8 @@ fn in_the_answer_lane_a_sibling_is_called_at_once_and_the_same_endpoint_after_a_
             panic!("{output:?}")
         };
         let output = fail(&mut exchange, output, 503, at(40));
-        assert_eq!(output, Output::WakeAt(at(540)), "{status}");
-        let output = exchange.on(Input::WakeUp, || at(540));
+        assert_eq!(output, Output::RetryAt(at(540)), "{status}");
+        let output = exchange.on(Input::RetryDue, || at(540));
         assert_eq!(asked(&output), "b-us", "{status}");
         let output = fail(&mut exchange, output, 503, at(560));
         assert_eq!(asked(&output), "d-us", "{status}");
@@ -528,12 +528,12 @@ fn a_hedge_goes_to_another_endpoint_before_any_fallback() {
     body["fallback_config"] = json!({"hedge_ms": 100});
     let (mut exchange, first) = begin(gateway, "acme", &body, at(0));
     assert_eq!(asked(&first), "a-us");
-    let hedge = exchange.on(Input::WakeUp, || at(100));
+    let hedge = exchange.on(Input::HedgeDue, || at(100));
     let Output::Call { reason: AttemptReason::Hedge, .. } = hedge else { panic!("{hedge:?}") };
     assert_eq!(asked(&hedge), "b-us");
     assert_eq!(fail(&mut exchange, first, 503, at(120)), Output::Wait);
-    assert_eq!(fail(&mut exchange, hedge, 503, at(140)), Output::WakeAt(at(640)));
-    assert_eq!(asked(&exchange.on(Input::WakeUp, || at(640))), "b-us");
+    assert_eq!(fail(&mut exchange, hedge, 503, at(140)), Output::RetryAt(at(640)));
+    assert_eq!(asked(&exchange.on(Input::RetryDue, || at(640))), "b-us");
 }
 
 #[test]

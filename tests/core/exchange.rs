@@ -200,7 +200,7 @@ fn any_input(random: &mut Rng) -> Input {
         2 => Input::Body(bodies[random.usize(..bodies.len())].to_vec()),
         3 if random.usize(..4) == 0 => Input::Trailers,
         3 => Input::Body(good.clone()),
-        4 => Input::WakeUp,
+        4 => random.choice([Input::RetryDue, Input::HedgeDue]).unwrap(),
         5 => {
             let index = PlanIndex::new(random.usize(..4));
             Input::CallEnded { index, result: CallResult::Broken }
@@ -248,7 +248,7 @@ fn there_is_one_answer_whatever_comes_in_whatever_order() {
                     assert!(round % 2 == 1 && !answered, "round {round}: {story:#?}");
                 }
                 Output::AskRateLimit { .. } => panic!("there is no service to ask: {story:#?}"),
-                Output::WakeAt(_) | Output::Call { .. } => {
+                Output::RetryAt(_) | Output::Call { .. } => {
                     assert!(forwarded && !answered, "round {round}: {story:#?}");
                 }
                 // The gateway's own reply passes here too, on its way out.

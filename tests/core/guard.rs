@@ -223,7 +223,7 @@ fn hedged() -> Value {
 fn a_late_answer_of_a_hedge_does_not_replace_the_guarded_one() {
     let (mut exchange, output) = ask(&gateway(json!({"stages": ["answer"]})), &hedged());
     assert!(matches!(output, Output::Send { .. }), "{output:?}");
-    let output = exchange.on(Input::WakeUp, play::answered);
+    let output = exchange.on(Input::HedgeDue, play::answered);
     let Output::Call { index, .. } = output else { panic!("{output:?}") };
     call(play::respond(&mut exchange, 200, ANSWER, play::answered()));
     let late = Input::CallEnded { index, result: play::called(200, ANSWER) };
@@ -242,7 +242,7 @@ fn an_attempt_that_ends_while_the_guard_decides_about_a_hedge_changes_nothing() 
     for end in [None, Some((200, &*late)), Some((503, "{}")), Some((401, "{}"))] {
         let (mut exchange, output) = ask(&gateway(json!({"stages": ["answer"]})), &hedged());
         assert!(matches!(output, Output::Send { .. }), "{output:?}");
-        let output = exchange.on(Input::WakeUp, play::answered);
+        let output = exchange.on(Input::HedgeDue, play::answered);
         let Output::Call { index, .. } = output else { panic!("{output:?}") };
         let answered = Input::CallEnded { index, result: play::called(200, ANSWER) };
         call(exchange.on(answered, play::answered));

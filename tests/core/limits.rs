@@ -7,7 +7,7 @@ use attache::{
     attempt::{Attempt, Step},
     chat::request_variant::RequestVariant,
     config::Config,
-    failover::AttemptReason,
+    failover::{AttemptReason, envoy::Cause},
     gateway::{Exchange, Gateway, Input, Output, RequestHead, reply_source::ReplySource},
     handoff::ticket::Ticket,
     quota::{self, Verdict, service::RateLimitResponse},
@@ -149,8 +149,8 @@ fn a_retry_is_not_counted() {
     let gateway = play::gateway(Us);
     let (mut exchange, _) = ask(&gateway, &model("gpt-4.1"), 0);
     let output = play::respond(&mut exchange, 503, b"{}", later(1));
-    assert!(matches!(output, Output::WakeAt(_)), "{output:?}");
-    let ticket = ticket(exchange.on(Input::WakeUp, || later(600)));
+    assert!(matches!(output, Output::RetryAt(_)), "{output:?}");
+    let ticket = ticket(exchange.on(Input::RetryDue, || later(600)));
     assert_eq!(ticket.limit_status.map(|status| status.remaining), Some(1));
     // In a stream, the provider role goes on by itself.
     let streamed = json!({"model": "gpt-4.1", "stream": true});
@@ -263,6 +263,58 @@ fn a_model_that_is_named_twice_counts_once() {
         let slot = gateway.store.get("requests/frugal/gpt-4.1").unwrap().0;
         assert_eq!(slot[8..], [0, 0, 0, if stream { 2 } else { 1 }]);
     }
+}
+
+#[test]
+fn a_model_that_its_provider_limits_counts_once_too() {
+    let gateway = play::gateway(Us);
+    let again = [json!({"model": "gpt-4.1", "temperature": 0})];
+    let request = json!({"stream": true, "fallbacks": again});
+    let first = ticket(ask(&gateway, &request, 0).1);
+    let step = answered(&mut attempt(&gateway, &first, &request), 429, &json!({}), 1);
+    let Step::Yield(_, second) = step else { panic!("{step:?}") };
+    assert_eq!(second.target.route.variant, RequestVariant::fallback(0));
+    assert_eq!(second.limit_status, first.limit_status);
+    let slot = gateway.store.get("requests/frugal/gpt-4.1").unwrap().0;
+    assert_eq!(slot[8..], [0, 0, 0, 1]);
+}
+
+#[test]
+fn a_model_for_which_no_time_is_left_is_neither_asked_nor_charged() {
+    let gateway = play::gateway(Us);
+    let mut request = with_fallback(false);
+    request["max_timeout"] = json!(10);
+    let (mut exchange, _) = ask(&gateway, &request, 0);
+    let output = play::respond(&mut exchange, 503, b"{}", later(1));
+    let Output::Call { index, timeout, .. } = output else { panic!("{output:?}") };
+    assert_eq!(timeout, Duration::from_millis(9_999));
+    let timed_out = Input::CallEnded { index, result: play::called_by_envoy(504) };
+    let reply = reply(exchange.on(timed_out, || later(10_000)));
+    assert_eq!((reply.status, reply.reason.as_deref()), (504, Some("timeout")));
+    let listed = &play::error(&reply)["metadata"]["attempts"];
+    let models: Vec<_> = listed.as_array().unwrap().iter().map(|own| &own["model"]).collect();
+    assert_eq!(models, ["gpt-4.1", "qwen3-32B"]);
+    assert!(gateway.store.get("requests/frugal/kimi-k2.5").is_none());
+}
+
+#[test]
+fn the_provider_that_failed_is_named_where_the_fallback_is_refused() {
+    let gateway = play::gateway(Us);
+    exhaust(&gateway, "qwen3-32b");
+    let request = json!({"stream": true, "fallbacks": [model("qwen3-32b")]});
+    let (mut exchange, output) = ask(&gateway, &request, 0);
+    let mut ticket = ticket(output);
+    for millis in [1, 600] {
+        let mut lost = attempt(&gateway, &ticket, &request);
+        let next = lost.on_response_lost(Cause::ConnectionFailed, later(millis));
+        ticket = next.map_or(ticket, |(_, next)| next);
+    }
+    assert!(ticket.is_exhausted());
+    let details = "no_healthy_upstream".to_owned();
+    let source = ReplySource::Envoy { details, ticket: Some(Box::new(ticket)) };
+    let reply = reply(exchange.on(Input::Response { status: 503, source }, || later(700)));
+    let message = play::error(&reply)["message"].to_string();
+    assert!(message.contains("`openai`"), "{message}");
 }
 
 #[test]
@@ -427,14 +479,14 @@ fn a_hedge_that_may_not_begin_leaves_the_first_alone() {
     request["fallback_config"]["hedge_ms"] = json!(100);
     let (mut exchange, output) = ask(&gateway, &request, 0);
     assert!(matches!(output, Output::Send { hedge: Some(_), .. }), "{output:?}");
-    assert_eq!(exchange.on(Input::WakeUp, || later(100)), Output::Wait);
+    assert_eq!(exchange.on(Input::HedgeDue, || later(100)), Output::Wait);
     let output = play::respond(&mut exchange, 200, good().to_string().as_bytes(), later(200));
     assert_eq!(reply(output).status, 200);
     // With a service, the first may fail while it is asked about the hedge.
     let gateway = with_service("local");
     let (mut exchange, _) = ask(&gateway, &request, 0);
     exchange.on(Input::RateLimitAnswered(RateLimitResponse::parse(ADMITTED)), || later(0));
-    assert!(is_about(&exchange.on(Input::WakeUp, || later(100)), "qwen3-32B"));
+    assert!(is_about(&exchange.on(Input::HedgeDue, || later(100)), "qwen3-32B"));
     let output = play::respond(&mut exchange, 429, b"{}", later(101));
     assert_eq!(output, Output::Wait);
     let output =

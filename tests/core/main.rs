@@ -12,6 +12,7 @@ mod endpoints;
 mod exchange;
 mod golden;
 mod guard;
+mod hedges;
 mod hostile;
 mod limits;
 mod messages;

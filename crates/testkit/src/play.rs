@@ -146,6 +146,11 @@ pub fn called(status: u16, body: &[u8]) -> CallResult {
     CallResult::Response { status, headers, body: body.to_vec() }
 }
 
+/// What Envoy says to a call that has had no response.
+pub fn called_by_envoy(status: u16) -> CallResult {
+    CallResult::Response { status, headers: Vec::new(), body: Vec::new() }
+}
+
 /// The provider role of a cluster.
 pub fn site(gateway: &Rc<Gateway>, cluster: &str) -> Rc<ProviderCluster> {
     let clusters = ProviderClusters::new(&gateway.config, &gateway.store);

@@ -3,12 +3,12 @@
 
 use std::{borrow::Cow, rc::Rc};
 
-use super::{Attempts, LogEntry, WakeUpReason};
+use super::{Attempts, LogEntry};
 use crate::{
     api_schema::{origin::ResponseHead, translation::TranslatedRequest},
     attempt::{Attempt, AttemptDraft, Step, response_head},
     chat::{attempt_log::AttemptLog, error::Error},
-    failover::{AttemptReason, Failure, envoy::Cause},
+    failover::{AttemptReason, Failover, Failure, envoy::Cause},
     gateway::{Caller, Gateway, Output, held_bodies::ReceivedBody, plan::PlanIndex},
     handoff::{
         headers::ATTEMPTS,
@@ -48,9 +48,6 @@ impl Attempts {
         };
         self.in_flight.route(index, Some(attempt), now);
         let hedge = self.plan.hedge;
-        if hedge.is_some() {
-            self.wake_up = WakeUpReason::Hedge;
-        }
         let deadline = self.plan.max_timeout.map(|_| self.time_left(now));
         Output::Send { ticket, request, hedge, deadline }
     }
@@ -64,7 +61,7 @@ impl Attempts {
     ) -> Output {
         let Some(planned) = self.plan.get(index) else { return Output::Wait };
         let timeout = planned.deadlines.answer.min(self.time_left(now));
-        if timeout.is_zero() {
+        if self.is_time_up(now) {
             return self.fail(index, Cause::DeadlineExceeded, LogEntry::Complete, now);
         }
         if self.is_ejected(index, now) {
@@ -153,6 +150,7 @@ impl Attempts {
     ) -> Output {
         let routed = self.in_flight.routed;
         let Some(attempt) = self.in_flight.attempt_mut(routed) else { return Output::Wait };
+        attempt.note_failures(&self.log);
         let step = attempt.body(piece, end, || now);
         if self.is_guard_asked() {
             self.end_late(routed, step);
@@ -164,12 +162,7 @@ impl Attempts {
                 self.answered = self.in_flight.end(routed);
                 self.guard_answer(reply)
             }
-            Step::Fail(reply, failover) => {
-                self.log.push_last_of(&listed(&reply));
-                self.note_status(routed, reply.status, now);
-                let reply = self.end_failed(routed, reply);
-                self.advance(routed, failover, reply, now)
-            }
+            Step::Fail(reply, failover) => self.on_failed(routed, reply, failover, now),
             Step::Hold | Step::Begin(_) | Step::Yield(..) | Step::Continue { .. } => Output::Wait,
         }
     }
@@ -189,6 +182,7 @@ impl Attempts {
             return self.fail(index, cause, LogEntry::Missing, now);
         }
         let Some(attempt) = self.in_flight.attempt_mut(index) else { return Output::Wait };
+        attempt.note_failures(&self.log);
         match read_call(attempt, result, now) {
             // In the stream lane, a stream comes in one piece where the router has given up.
             Step::Answer(reply) | Step::Begin(reply) => {
@@ -197,14 +191,23 @@ impl Attempts {
                 self.answered = self.in_flight.end(index);
                 self.guard_answer(reply)
             }
-            Step::Fail(reply, failover) => {
-                let reply = self.with_log(reply);
-                self.note_status(index, reply.status, now);
-                let reply = self.end_failed(index, reply);
-                self.advance(index, failover, reply, now)
-            }
+            Step::Fail(reply, failover) => self.on_failed(index, reply, failover, now),
             Step::Hold | Step::Yield(..) | Step::Continue { .. } => Output::Wait,
         }
+    }
+
+    /// Goes on after an attempt whose response is a failure.
+    fn on_failed(
+        &mut self,
+        index: PlanIndex,
+        reply: Reply,
+        failover: Failover,
+        now: Timestamp,
+    ) -> Output {
+        self.log.push_last_of(&listed(&reply));
+        self.note_status(index, reply.status, now);
+        let reply = self.end_failed(index, reply);
+        self.advance(index, failover, reply, now)
     }
 
     /// Ends an attempt whose answer the client does not get, if its response has ended. Its tokens are
