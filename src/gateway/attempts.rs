@@ -222,10 +222,10 @@ impl Attempts {
         now: Timestamp,
     ) -> Output {
         let routed = self.in_flight.routed;
-        self.in_flight.end(routed);
         let Some(ticket) = ticket.filter(|_| self.plan.lane == Lane::Stream) else {
             return self.fail(routed, cause, LogEntry::Missing, now);
         };
+        self.in_flight.end(routed);
         let index = self.plan.index_of(&ticket);
         let state = if ticket.is_exhausted() { TicketState::Exhausted } else { TicketState::Open };
         self.log = ticket.attempt_log;

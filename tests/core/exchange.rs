@@ -17,7 +17,7 @@ use attache::{
 };
 use serde_json::{Value, json};
 
-use crate::guard::gateway as guarded;
+use crate::{guard::gateway as guarded, limits};
 use fastrand::Rng;
 use testkit::play::{self, REQUEST_ID};
 
@@ -291,6 +291,24 @@ fn a_stream_without_content_ends_at_the_total_deadline() {
     assert_eq!((reply.status, &play::error(&reply)["code"]), (504, &json!("timeout")));
     let header = reply.headers.iter().find(|(name, _)| *name == "x-attache-attempts");
     assert_eq!(header.unwrap().1, "gpt-4.1=503/9000ms gpt-4.1=504/30000ms");
+}
+
+#[test]
+fn a_model_for_which_no_time_is_left_is_neither_asked_nor_charged() {
+    let gateway = play::gateway(Us);
+    let mut request = limits::with_fallback(false);
+    request["max_timeout"] = json!(10);
+    let (mut exchange, _) = limits::ask(&gateway, &request, 0);
+    let output = play::respond(&mut exchange, 503, b"{}", limits::later(1));
+    let Output::Call { index, timeout, .. } = output else { panic!("{output:?}") };
+    assert_eq!(timeout, Duration::from_millis(9_999));
+    let timed_out = Input::CallEnded { index, result: play::called_by_envoy(504) };
+    let reply = limits::reply(exchange.on(timed_out, || limits::later(10_000)));
+    assert_eq!((reply.status, reply.reason.as_deref()), (504, Some("timeout")));
+    let listed = &play::error(&reply)["metadata"]["attempts"];
+    let models: Vec<_> = listed.as_array().unwrap().iter().map(|own| &own["model"]).collect();
+    assert_eq!(models, ["gpt-4.1", "qwen3-32B"]);
+    assert!(gateway.store.get("requests/frugal/kimi-k2.5").is_none());
 }
 
 #[test]

@@ -266,6 +266,18 @@ fn a_model_that_is_named_twice_counts_once() {
 }
 
 #[test]
+fn an_attempt_begins_after_the_service_has_answered() {
+    let gateway = with_service("local");
+    let request = json!({"fallback_config": {"retry": false}});
+    let (mut exchange, _) = ask(&gateway, &request, 0);
+    exchange.on(Input::RateLimitAnswered(RateLimitResponse::parse(ADMITTED)), || later(50));
+    let details = "upstream_reset_before_response_started{connection failure}".to_owned();
+    let source = ReplySource::Envoy { details, ticket: None };
+    let reply = reply(exchange.on(Input::Response { status: 503, source }, || later(60)));
+    assert!(reply.headers.contains(&("x-attache-attempts", "gpt-4.1=502/10ms".to_owned())));
+}
+
+#[test]
 fn a_model_that_its_provider_limits_counts_once_too() {
     let gateway = play::gateway(Us);
     let again = [json!({"model": "gpt-4.1", "temperature": 0})];
@@ -277,24 +289,6 @@ fn a_model_that_its_provider_limits_counts_once_too() {
     assert_eq!(second.limit_status, first.limit_status);
     let slot = gateway.store.get("requests/frugal/gpt-4.1").unwrap().0;
     assert_eq!(slot[8..], [0, 0, 0, 1]);
-}
-
-#[test]
-fn a_model_for_which_no_time_is_left_is_neither_asked_nor_charged() {
-    let gateway = play::gateway(Us);
-    let mut request = with_fallback(false);
-    request["max_timeout"] = json!(10);
-    let (mut exchange, _) = ask(&gateway, &request, 0);
-    let output = play::respond(&mut exchange, 503, b"{}", later(1));
-    let Output::Call { index, timeout, .. } = output else { panic!("{output:?}") };
-    assert_eq!(timeout, Duration::from_millis(9_999));
-    let timed_out = Input::CallEnded { index, result: play::called_by_envoy(504) };
-    let reply = reply(exchange.on(timed_out, || later(10_000)));
-    assert_eq!((reply.status, reply.reason.as_deref()), (504, Some("timeout")));
-    let listed = &play::error(&reply)["metadata"]["attempts"];
-    let models: Vec<_> = listed.as_array().unwrap().iter().map(|own| &own["model"]).collect();
-    assert_eq!(models, ["gpt-4.1", "qwen3-32B"]);
-    assert!(gateway.store.get("requests/frugal/kimi-k2.5").is_none());
 }
 
 #[test]
