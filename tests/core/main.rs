@@ -21,6 +21,8 @@ mod quota;
 #[cfg(not(target_family = "wasm"))]
 mod regions;
 mod responses;
+#[cfg(not(target_family = "wasm"))]
+mod routes;
 mod silence;
 mod stream;
 mod tool_calls;
