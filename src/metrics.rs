@@ -93,7 +93,7 @@ pub trait MetricHost: fmt::Debug {
     fn record(&self, histogram: u32, value: u64);
 }
 
-/// FlawKind of a metric.
+/// Kind of a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MetricKind {
     /// Number that grows.
