@@ -144,6 +144,7 @@ impl AttemptDraft {
             progress: AttemptProgress { price: self.price, ..AttemptProgress::default() },
             report: None,
             state: AttemptState::Waiting,
+            buffered: None,
             ticket,
         };
         Ok((attempt, self.request))
