@@ -106,6 +106,8 @@ pub struct Attempt {
     /// Attempts of the exchange that have failed, if some have while this one was under way.
     failures: Option<AttemptLog>,
     state: AttemptState,
+    /// Value of [`Self::buffered`].
+    buffered: Option<usize>,
 }
 
 /// State of the provider's response.
@@ -209,11 +211,23 @@ impl Attempt {
         };
     }
 
-    /// Returns `true` if this many bytes of the response may stay in Envoy's buffer until more come.
-    /// An answer in one piece is only read when it is complete.
-    pub fn may_wait(&self, size: usize) -> bool {
+    /// Leaves the body so far, which has this many bytes, in Envoy's buffer until more comes, and
+    /// returns `true`, if that may be. An answer in one piece is only read when it is complete.
+    pub fn leave(&mut self, size: usize) -> bool {
         let AttemptState::Whole { body, .. } = &self.state else { return false };
-        body.is_empty() && size <= MAX_ANSWER
+        let may_wait = body.is_empty() && size <= MAX_ANSWER;
+        if may_wait {
+            self.buffered = Some(size);
+        }
+        may_wait
+    }
+
+    /// Returns the number of bytes in Envoy's buffer for the response's body, between two pieces.
+    /// `None` if there is no buffer, before the first piece and after a piece that went on to the
+    /// client. Envoy, `source/extensions/common/wasm/context.cc`: `Context::encodeData` and
+    /// `Context::getBuffer`.
+    pub fn buffered(&self) -> Option<usize> {
+        self.buffered
     }
 
     /// Takes in a piece of the response's body, or its end. The clock is only read where time
@@ -230,11 +244,13 @@ impl Attempt {
             self.state = AttemptState::Ended(if is_open { now } else { clock() });
             self.charge(clock);
         }
-        match result {
+        let step = match result {
             Ok(step) => self.complete(step, now),
             Err(AttemptFault::Error(error)) => self.fail(&error, now),
             Err(AttemptFault::Empty(reply)) => self.fail_empty(reply, now),
-        }
+        };
+        self.buffered = matches!(step, Step::Hold).then_some(0);
+        step
     }
 
     /// Decodes a piece of the response. The state is [`AttemptState::Ended`] after the last piece and

@@ -10,8 +10,8 @@ use memchr::{memchr, memchr2};
 use serde::{Deserialize, Serialize, de::Error as _};
 use serde_json::{Value, value::RawValue};
 
-/// Writer of an object at the end of a buffer. Keys are literals of the program: they are not
-/// escaped.
+/// Writer of an object at the end of a buffer. Keys are literals of the program, which are not
+/// escaped, but for those of [`Object::foreign_key`].
 #[derive(Debug)]
 pub struct Object<'o> {
     out: &'o mut Vec<u8>,
@@ -52,13 +52,25 @@ impl<'o> Object<'o> {
 
     /// Writes a key. The caller appends the value to the buffer that this returns.
     pub fn key(&mut self, key: &str) -> &mut Vec<u8> {
-        if !std::mem::replace(&mut self.empty, false) {
-            self.out.push(b',');
-        }
+        self.separate();
         self.out.push(b'"');
         self.out.extend_from_slice(key.as_bytes());
         self.out.extend_from_slice(b"\":");
         self.out
+    }
+
+    /// Writes a key of someone else's, as [`Self::key`] does, with the escapes that it needs.
+    pub fn foreign_key(&mut self, key: &str) -> &mut Vec<u8> {
+        self.separate();
+        write(self.out, key);
+        self.out.push(b':');
+        self.out
+    }
+
+    fn separate(&mut self) {
+        if !std::mem::replace(&mut self.empty, false) {
+            self.out.push(b',');
+        }
     }
 }
 

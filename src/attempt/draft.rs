@@ -145,6 +145,7 @@ impl AttemptDraft {
             report: None,
             failures: None,
             state: AttemptState::Waiting,
+            buffered: None,
             ticket,
         };
         Ok((attempt, self.request))

@@ -24,10 +24,10 @@ pub(super) struct AttemptProgress {
 }
 
 impl Attempt {
-    /// Takes in that the exchange ended after the client got the beginning of the response, and
-    /// returns the reason. `None` if the client has ended the exchange. `details` are Envoy's response
-    /// code details. `recorded` is the reason in filter state: the gateway role leaves one when it
-    /// ends a stream that was silent for too long.
+    /// Takes in that the client has ended the exchange, or that the exchange ended after the client
+    /// got the beginning of the response, and returns the reason. `None` if the client has ended the
+    /// exchange. `details` are Envoy's response code details. `recorded` is the reason in filter
+    /// state: the gateway role leaves one when it ends a stream that was silent for too long.
     pub fn on_cut_off<'r>(
         &mut self,
         details: &str,

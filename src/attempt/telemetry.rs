@@ -97,9 +97,9 @@ impl Attempt {
         Update { summary: Some(summary.to_line()), error, ..Update::default() }
     }
 
-    /// Counts an exchange that was cut off after the client got the beginning of the response.
-    /// `reason` is `None` if the client has ended the exchange. `recorded` is the reason in filter
-    /// state, which was counted when it was left there.
+    /// Counts an exchange that the client has ended, or that was cut off after the client got the
+    /// beginning of the response. `reason` is `None` if the client has ended the exchange. `recorded`
+    /// is the reason in filter state, which was counted when it was left there.
     fn record_cut_off(
         &self,
         metrics: &Metrics,
@@ -146,13 +146,11 @@ impl Attempt {
             return Update::default();
         }
         let (now, details) = (clock(), response.details());
-        if !self.is_open() {
+        // A provider charges for a stream that has begun, whether or not its client waits for it.
+        if !self.is_open() || envoy::is_by_client(&details) {
             let recorded = response.filter_state(ERROR);
             let reason = self.on_cut_off(&details, recorded.as_deref(), now);
             return self.record_cut_off(metrics, reason, recorded.as_deref());
-        }
-        if envoy::is_by_client(&details) {
-            return Update::default();
         }
         let cause = Cause::of_lost_response(&response.upstream_address());
         match self.on_response_lost(cause, now) {
@@ -224,11 +222,13 @@ mod tests {
         region::Region,
     };
 
-    const BODY: &[u8] =
-        br#"{"model": "level", "max_tokens": 9, "messages": [{"role": "user", "content": "Hi"}]}"#;
+    const BODY: &str =
+        r#"{"model": "level", "max_tokens": 9, "messages": [{"role": "user", "content": "Hi"}]}"#;
     const ANSWER: &[u8] = br#"{"id": "1", "type": "message", "role": "assistant", "model": "m",
         "content": [{"type": "text", "text": "Hello."}], "stop_reason": "end_turn",
         "usage": {"input_tokens": 12, "output_tokens": 7}}"#;
+    const START: &str = "data: {\"type\": \"message_start\", \"message\": {\"id\": \"1\", \
+        \"usage\": {\"input_tokens\": 12, \"output_tokens\": 1}}}\n\n";
 
     fn at(millis: u64) -> Timestamp {
         Timestamp::from_epoch(Duration::from_millis(millis))
@@ -236,6 +236,14 @@ mod tests {
 
     /// Returns an attempt of the stream lane that began at 0, with these attempts to follow.
     fn attempt(rest: &str) -> Attempt {
+        asked(BODY, rest)
+    }
+
+    fn streamed_attempt() -> Attempt {
+        asked(&BODY.replacen('{', r#"{"stream": true, "#, 1), "")
+    }
+
+    fn asked(body: &str, rest: &str) -> Attempt {
         let document = include_str!("../api_schema/anthropic/tests/gateway.json");
         let config = Config::parse(&serde_json::from_str(document).unwrap()).unwrap();
         let cluster = Rc::new(ProviderCluster {
@@ -246,7 +254,7 @@ mod tests {
             store: Rc::new(NullStore),
         });
         let ticket = format!("anthropic-us;s9000-1-1;v;id;0;us;0:level;{rest};;acme;;");
-        Attempt::new(&cluster, Ticket::parse(&ticket).unwrap(), BODY, at(0)).unwrap().0
+        Attempt::new(&cluster, Ticket::parse(&ticket).unwrap(), body.as_bytes(), at(0)).unwrap().0
     }
 
     fn respond(attempt: &mut Attempt, status: u16, metrics: &Metrics) -> (Step, Update) {
@@ -325,11 +333,39 @@ mod tests {
         }
     }
 
+    const CLIENT_LEFT: Done = Done("downstream_remote_disconnect");
+
+    #[test]
+    fn a_held_stream_whose_client_left_counts_the_tokens_that_are_known() {
+        let host = RecordingHost::default();
+        let (mut attempt, metrics) = (streamed_attempt(), Metrics::new(host.clone()));
+        let content_type = "text/event-stream".to_owned();
+        attempt.head(ResponseHead { status: 200, content_type, retry_after: None });
+        let (step, _) = attempt.advance(START.as_bytes(), false, &metrics, || at(30));
+        assert_eq!(step, Step::Hold);
+        let update = attempt.on_done(&CLIENT_LEFT, &metrics, || at(40));
+        let line = "request_model=level provider=anthropic region=us input_tokens=12 \
+                    output_tokens=1 cached_tokens=0 reasoning_tokens=0 provider_ms=40 total_ms=40";
+        assert_eq!(update, Update { summary: Some(line.to_owned()), ..Update::default() });
+        let client = "_asked_=_level_=_by_=_anthropic_=";
+        let tokens = "_provider_=_anthropic_=_model_=_level_=_account_=_acme_=";
+        let expected = [
+            (format!("attache_tokens_type_=_input_={tokens}"), 12),
+            (format!("attache_tokens_type_=_output_={tokens}"), 1),
+            (format!("gen_ai_client_token_usage{client}_token_=_input_="), 12),
+            (format!("gen_ai_client_token_usage{client}_token_=_output_="), 1),
+        ];
+        assert_eq!(host.take(), expected);
+        assert_eq!(attempt.on_done(&CLIENT_LEFT, &metrics, || at(50)), Update::default());
+        assert_eq!(host.take(), []);
+    }
+
     #[test]
     fn an_attempt_without_a_response_leaves_a_ticket_unless_the_client_left() {
         let metrics = Metrics::new(RecordingHost::default());
-        let gone = attempt("").on_done(&Done("downstream_remote_disconnect"), &metrics, || at(5));
-        assert_eq!(gone, Update::default());
+        let gone = attempt("").on_done(&CLIENT_LEFT, &metrics, || at(5));
+        let line = "request_model=level provider=anthropic region=us provider_ms=5 total_ms=5";
+        assert_eq!(gone, Update { summary: Some(line.to_owned()), ..Update::default() });
         let broken = attempt("").on_done(&Done("upstream_reset"), &metrics, || at(5));
         assert!(broken.ticket.unwrap().starts_with("nobody;"));
         assert_eq!(broken.other_cluster, None);

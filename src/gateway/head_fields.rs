@@ -50,8 +50,7 @@ impl HeadFields {
         let mut out = Vec::with_capacity(body.len() + MAX_VALUE);
         let mut object = Object::open(&mut out);
         for (key, raw) in present.iter().filter(|(key, _)| is_new(key)) {
-            let token = serde_json::to_string(key).unwrap_or_default();
-            object.raw(token.trim_matches('"'), raw.get());
+            object.foreign_key(key).extend_from_slice(raw.get().as_bytes());
         }
         for (name, json) in missing {
             object.raw(name.name(), json);
@@ -82,12 +81,11 @@ fn settings(value: &str) -> Vec<u8> {
     let mut out = Vec::new();
     let mut object = Object::open(&mut out);
     for (name, value) in words(value).filter_map(|pair| pair.split_once('=')) {
-        let token = serde_json::to_string(name.trim()).unwrap_or_default();
-        let key = token.trim_matches('"');
+        let out = object.foreign_key(name.trim());
         match serde_json::from_str::<&RawValue>(value) {
-            Ok(raw) => object.raw(key, raw.get()),
-            Err(_) => object.value(key, value),
-        };
+            Ok(raw) => out.extend_from_slice(raw.get().as_bytes()),
+            Err(_) => json::write(out, value),
+        }
     }
     object.close();
     out
@@ -111,16 +109,16 @@ mod tests {
     fn headers_become_fields_of_the_body() {
         let headers = [
             ("x-attache-fallbacks", "a, b\"c,"),
-            ("x-attache-fallback-config", "depth=2, retry=false,mode=x"),
+            ("x-attache-fallback-config", "depth=2, retry=false,mode=x,\"a\"=1"),
             ("x-attache-post-processing-steps", "json-repair"),
             ("x-attache-transcript-id", "t-1"),
             ("x-attache-transcript-id", "t-2"),
             ("x-attache-account", "acme"),
         ];
-        let body = r#"{"model":"m","a\"b":[1, 2],"fallbacks":null}"#;
+        let body = r#"{"model":"m","a\"b":[1, 2],"\"":3,"fallbacks":null}"#;
         assert_eq!(
             added(&headers, body).unwrap(),
-            r#"{"model":"m","a\"b":[1, 2],"fallbacks":[{"model":"a"},{"model":"b\"c"}],"fallback_config":{"depth":2,"retry":false,"mode":"x"},"post_processing_steps":[{"type":"json-repair"}],"transcript_id":"t-1"}"#
+            r#"{"model":"m","a\"b":[1, 2],"\"":3,"fallbacks":[{"model":"a"},{"model":"b\"c"}],"fallback_config":{"depth":2,"retry":false,"mode":"x","\"a\"":1},"post_processing_steps":[{"type":"json-repair"}],"transcript_id":"t-1"}"#
         );
     }
 

@@ -17,7 +17,7 @@ const CHARACTERS: u64 = 4;
 /// Tokens of an image or of a page: the most that Claude counts for one. Claude API, *Vision*.
 const MEDIA: u64 = 1600;
 
-/// Length from which a string without white space counts as an image or a document in base64.
+/// Length from which a string counts as an image or a document, if it may be base64.
 const MIN_MEDIA: usize = 1024;
 
 /// Returns the body of an answer with an estimate.
@@ -56,14 +56,24 @@ fn end_of_string(text: &str) -> usize {
 }
 
 fn string_tokens(string: &str) -> u64 {
-    let is_media =
-        string.len() >= MIN_MEDIA && !string.bytes().any(|byte| b" \\\n".contains(&byte));
-    if is_media {
+    if is_media(string) {
         return MEDIA;
     }
     let ascii = string.bytes().filter(u8::is_ascii).count() as u64;
     let other = string.chars().filter(|c| !c.is_ascii()).count() as u64;
     ascii.div_ceil(CHARACTERS).saturating_add(other)
+}
+
+/// Returns `true` for base64 that is long enough, also in a data URL (RFC 2397).
+fn is_media(string: &str) -> bool {
+    let url = string.strip_prefix("data:").and_then(|url| url.split_once(";base64,"));
+    let data = url.map_or(string, |(_, data)| data);
+    data.len() >= MIN_MEDIA && data.bytes().all(is_base64)
+}
+
+/// Returns `true` for a byte of base64 in either alphabet. RFC 4648, sections 4 and 5.
+fn is_base64(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"+/=-_".contains(&byte)
 }
 
 #[cfg(test)]
@@ -72,11 +82,15 @@ mod tests {
 
     #[test]
     fn text_counts_by_its_length_and_an_image_as_one() {
-        let image = "A".repeat(5000);
+        let image = "Az09+/-_".repeat(600) + "==";
+        let (chinese, address) = ("长".repeat(600), "https://example.org/?".repeat(100));
         let cases = [
             (r#"{"messages":"abcdefgh","model":"long name"}"#.to_owned(), 2),
             (r#"{"system":"a\"bc","messages":["äöü"]}"#.to_owned(), 5),
             (format!(r#"{{"messages":["{image}","ab"]}}"#), 1601),
+            (format!(r#"{{"messages":["data:image/png;base64,{image}"]}}"#), 1600),
+            (format!(r#"{{"messages":"{chinese}"}}"#), 600),
+            (format!(r#"{{"messages":"{address}"}}"#), 525),
             ("{}".to_owned(), 0),
             ("x".to_owned(), 0),
         ];

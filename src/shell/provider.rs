@@ -75,7 +75,7 @@ impl ProviderFilter {
 
     /// Takes in `size` bytes of the response's body, or its end.
     fn on_response(&mut self, size: usize, end: bool) -> Action {
-        if !end && self.attempt.as_ref().is_some_and(|attempt| attempt.may_wait(size)) {
+        if !end && self.attempt.as_mut().is_some_and(|attempt| attempt.leave(size)) {
             return Action::Pause;
         }
         let piece = host::buffer(BufferType::HttpResponseBody, size);
@@ -96,8 +96,8 @@ impl ProviderFilter {
         Action::Continue
     }
 
-    /// Takes in the end of a response without a body, whose body cannot be replaced.
-    fn on_empty_response(&mut self) -> Action {
+    /// Takes in the end of a response of whose body Envoy has no buffer: there is nothing to replace.
+    fn on_end_without_buffer(&mut self) -> Action {
         match self.advance(b"", true) {
             Some(Step::Answer(reply) | Step::Begin(reply) | Step::Fail(reply, _)) => {
                 host::reply(&reply);
@@ -108,6 +108,8 @@ impl ProviderFilter {
                 host::replace_head(&reply, Some("0"));
                 Action::Continue
             }
+            // A stream that ends in trailers lacks the bytes that the core adds at its end: Envoy refuses
+            // them, and the SDK panics then (`hostcalls::set_buffer`), which ends the VM.
             Some(Step::Hold | Step::Continue { .. }) | None => Action::Continue,
         }
     }
@@ -158,7 +160,7 @@ impl HttpContext for ProviderFilter {
         let response = host::Response;
         let head = response_head(response.status(), |name| response.header(name), host::now);
         attempt.head(head);
-        if end { self.on_empty_response() } else { Action::Pause }
+        if end { self.on_end_without_buffer() } else { Action::Pause }
     }
 
     fn on_http_response_body(&mut self, size: usize, end: bool) -> Action {
@@ -166,6 +168,9 @@ impl HttpContext for ProviderFilter {
     }
 
     fn on_http_response_trailers(&mut self, _count: usize) -> Action {
-        self.on_response(0, true)
+        match self.attempt.as_ref().and_then(Attempt::buffered) {
+            Some(size) => self.on_response(size, true),
+            None => self.on_end_without_buffer(),
+        }
     }
 }

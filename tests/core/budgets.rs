@@ -19,7 +19,9 @@ use attache::{
 };
 use serde_json::{Value, json};
 
-use super::limits::{answered, ask, attempt, good, later, model, reply, with_fallback};
+use super::limits::{
+    answered, ask, attempt, good, later, leave_early, model, reply, with_fallback,
+};
 use testkit::play::{self, Table, ticket};
 
 /// What an answer of [`good`] costs, in pico-USD: 60 tokens at 2, 40 at 8.
@@ -210,6 +212,13 @@ fn a_stream_that_is_cut_off_has_the_cost_that_is_known() {
         before += cost;
         assert_eq!(spent(&gateway), before, "{events}");
     }
+}
+
+#[test]
+fn a_stream_whose_client_leaves_before_its_first_content_has_the_cost_that_is_known() {
+    let gateway = with_budget(1.0, "month");
+    leave_early(&gateway);
+    assert_eq!(spent(&gateway), 41 * 3_000_000 + 15_000_000);
 }
 
 #[test]

@@ -9,7 +9,8 @@ use attache::{
     config::Config,
     failover::{AttemptReason, envoy::Cause},
     gateway::{Exchange, Gateway, Input, Output, RequestHead, reply_source::ReplySource},
-    handoff::ticket::Ticket,
+    handoff::{response_facts::ResponseFacts, ticket::Ticket},
+    metrics::Metrics,
     quota::{self, Verdict, service::RateLimitResponse},
     region::Region::Us,
     reply::Reply,
@@ -17,6 +18,7 @@ use attache::{
 };
 use serde_json::{Value, json};
 
+use super::guard::Numbers;
 use testkit::play::{self, REQUEST_ID, ticket};
 
 pub fn later(millis: u64) -> Timestamp {
@@ -373,6 +375,49 @@ fn a_streams_cost_is_counted_at_its_end() {
     attempt.body(rest.as_bytes(), false, || later(2));
     attempt.body(b"", true, || later(3));
     assert_eq!(spent(), Some(100));
+}
+
+/// A response to a client that has left.
+struct ClientLeft;
+
+impl ResponseFacts for ClientLeft {
+    fn details(&self) -> String {
+        "downstream_remote_disconnect".to_owned()
+    }
+
+    fn header(&self, _name: &str) -> Option<String> {
+        None
+    }
+
+    fn filter_state(&self, _name: &str) -> Option<String> {
+        None
+    }
+
+    fn upstream_address(&self) -> Vec<u8> {
+        Vec::new()
+    }
+}
+
+/// Plays a stream whose client leaves before its first content, when Claude has reported 41 tokens of
+/// the prompt and 1 of the answer.
+pub fn leave_early(gateway: &Rc<Gateway>) {
+    let request = json!({"model": "claude-sonnet-4-5", "stream": true});
+    let ticket = ticket(ask(gateway, &request, 0).1);
+    let mut attempt = attempt(gateway, &ticket, &request);
+    attempt.head(play::stream_head());
+    let usage = json!({"input_tokens": 41, "output_tokens": 1});
+    let start = json!([{"type": "message_start", "message": {"id": "m", "usage": usage}}]);
+    let step = attempt.body(play::provider_stream(&start).as_bytes(), false, || later(1));
+    assert_eq!(step, Step::Hold);
+    attempt.on_done(&ClientLeft, &Metrics::new(Numbers::default()), || later(2));
+}
+
+#[test]
+fn a_stream_whose_client_leaves_before_its_first_content_counts_the_tokens_that_are_known() {
+    let gateway = play::gateway(Us);
+    leave_early(&gateway);
+    let slot = gateway.store.get("tokens/frugal/claude-sonnet-4-5").unwrap().0;
+    assert_eq!(slot[8..], [0, 0, 0, 42]);
 }
 
 /// The test gateway with a rate limit service.

@@ -120,6 +120,32 @@ fn a_delta_leaves_when_its_event_has_come() {
 }
 
 #[test]
+fn envoy_has_a_buffer_after_a_piece_that_did_not_go_on() {
+    let gateway = play::gateway(Region::Us);
+    let request = play::request(&json!({"stream": true}));
+    let (mut attempt, ..) = play::ask(&gateway, &request).unwrap();
+    attempt.head(play::head(&json!({"status": 503})));
+    assert_eq!(attempt.buffered(), None);
+    for size in [10, 25] {
+        assert!(attempt.leave(size));
+        assert_eq!(attempt.buffered(), Some(size));
+    }
+    attempt.body(b"overloaded", true, play::sent);
+    assert_eq!(attempt.buffered(), None);
+
+    let (mut attempt, ..) = play::ask(&gateway, &request).unwrap();
+    attempt.head(play::stream_head());
+    assert!(!attempt.leave(10));
+    let mut after = |delta: Value| {
+        let events = json!([{"choices": [{"index": 0, "delta": delta}]}]);
+        attempt.body(play::provider_stream(&events).as_bytes(), false, play::sent);
+        attempt.buffered()
+    };
+    assert_eq!(after(json!({"role": "assistant"})), Some(0));
+    assert_eq!(after(json!({"content": "Hi"})), None);
+}
+
+#[test]
 fn a_stream_says_what_its_answer_in_one_piece_says() {
     let gateway = play::gateway(Region::Us);
     let mut compared = 0;

@@ -15,6 +15,7 @@ unsafe extern "C" {
     safe fn proxy_on_request_body(context: u32, size: usize, end: bool) -> u32;
     safe fn proxy_on_response_headers(context: u32, count: usize, end: bool) -> u32;
     safe fn proxy_on_response_body(context: u32, size: usize, end: bool) -> u32;
+    safe fn proxy_on_response_trailers(context: u32, count: usize) -> u32;
     safe fn proxy_on_done(context: u32) -> bool;
     safe fn proxy_on_log(context: u32);
     safe fn proxy_on_delete(context: u32);
@@ -68,35 +69,74 @@ impl Envoy {
         request: &str,
         response: &Response<'_>,
     ) -> (Vec<Call>, String) {
-        let (gateway, provider) = (self.next, self.next + 1);
-        self.next += 2;
-        host::begin();
-        client_headers(account);
-        send(gateway, GATEWAY, request);
+        let gateway = self.ask(account, request);
         let mut filters = vec![gateway];
         // The cluster for answers has no filter of the module's.
         if response.is_stream() {
-            let request = String::from_utf8(host::take_body(REQUEST_BODY)).unwrap();
-            send(provider, PROVIDER, &request);
-            filters.insert(0, provider);
+            filters.insert(0, self.forward());
         }
         let body = respond(&filters, response);
-        for context in filters {
-            proxy_on_done(context);
-            proxy_on_log(context);
-            proxy_on_delete(context);
-        }
+        filters.into_iter().for_each(end);
         (host::take_calls(), body)
+    }
+
+    /// Returns the host calls for a response that ends in trailers, and what the provider role lets
+    /// pass of its body.
+    pub fn trailers(
+        &mut self,
+        account: &str,
+        request: &str,
+        response: &Response<'_>,
+    ) -> (Vec<Call>, String) {
+        let filters = [self.ask(account, request), self.forward()];
+        let [_, provider] = filters;
+        response_headers(response);
+        proxy_on_response_headers(provider, 2, false);
+        let mut body = Vec::new();
+        for piece in response.pieces {
+            let size = host::receive(RESPONSE_BODY, piece.as_bytes());
+            if proxy_on_response_body(provider, size, false) == CONTINUE {
+                body.extend(host::take_body(RESPONSE_BODY));
+            }
+        }
+        proxy_on_response_trailers(provider, 1);
+        body.extend(host::take_body(RESPONSE_BODY));
+        filters.into_iter().for_each(end);
+        (host::take_calls(), String::from_utf8(body).unwrap())
+    }
+
+    /// Gives a client's request to the gateway role, and returns its filter.
+    fn ask(&mut self, account: &str, request: &str) -> u32 {
+        host::begin();
+        client_headers(account);
+        self.send(GATEWAY, request)
+    }
+
+    /// Gives the request that the gateway role has let pass to the provider role, and returns its
+    /// filter.
+    fn forward(&mut self) -> u32 {
+        let request = String::from_utf8(host::take_body(REQUEST_BODY)).unwrap();
+        self.send(PROVIDER, &request)
+    }
+
+    /// Gives a request to a new filter, which lets it pass.
+    fn send(&mut self, root: u32, body: &str) -> u32 {
+        let context = self.next;
+        self.next += 1;
+        proxy_on_context_create(context, root);
+        assert_ne!(proxy_on_request_headers(context, 10, false), CONTINUE, "no body has come");
+        let size = host::receive(REQUEST_BODY, body.as_bytes());
+        assert_ne!(proxy_on_request_body(context, size, false), CONTINUE, "the body is not whole");
+        let action = proxy_on_request_body(context, size, true);
+        assert_eq!(action, CONTINUE, "{:#?}", host::take_calls());
+        context
     }
 }
 
-/// Gives a request to a new filter, which lets it pass.
-fn send(context: u32, root: u32, body: &str) {
-    proxy_on_context_create(context, root);
-    assert_ne!(proxy_on_request_headers(context, 10, false), CONTINUE, "no body has come");
-    let size = host::receive(REQUEST_BODY, body.as_bytes());
-    assert_ne!(proxy_on_request_body(context, size, false), CONTINUE, "the body is not whole");
-    assert_eq!(proxy_on_request_body(context, size, true), CONTINUE, "{:#?}", host::take_calls());
+fn end(context: u32) {
+    proxy_on_done(context);
+    proxy_on_log(context);
+    proxy_on_delete(context);
 }
 
 /// Sets the headers of a client's request, as the gateway role finds them.
@@ -114,10 +154,14 @@ fn client_headers(account: &str) {
     host::set_headers(REQUEST_HEADERS, &headers);
 }
 
-/// Gives a response to filters, the provider's first, and returns what passes all of them.
-fn respond(filters: &[u32], response: &Response<'_>) -> String {
+fn response_headers(response: &Response<'_>) {
     let headers = [(":status", "200"), ("content-type", response.content_type)];
     host::set_headers(RESPONSE_HEADERS, &headers);
+}
+
+/// Gives a response to filters, the provider's first, and returns what passes all of them.
+fn respond(filters: &[u32], response: &Response<'_>) -> String {
+    response_headers(response);
     let mut chain = Chain { filters, begun: vec![false; filters.len()], body: Vec::new() };
     if response.is_stream() {
         for piece in response.pieces {

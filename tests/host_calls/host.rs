@@ -12,6 +12,7 @@ const PLUGIN_CONFIGURATION: u32 = 7;
 
 const OK: u32 = 0;
 const NOT_FOUND: u32 = 1;
+const BAD_ARGUMENT: u32 = 2;
 const CAS_MISMATCH: u32 = 8;
 
 /// A call that the module has made.
@@ -238,7 +239,8 @@ extern "C" fn proxy_set_buffer_bytes(
     // SAFETY: see above.
     let bytes = unsafe { passed(data, length) };
     called("set_buffer_bytes", buffer_name(buffer), |state| {
-        splice(state.buffers.entry(buffer).or_default(), start, size, bytes);
+        let Some(body) = state.buffers.get_mut(&buffer) else { return BAD_ARGUMENT };
+        splice(body, start, size, bytes);
         OK
     })
 }
@@ -412,6 +414,22 @@ extern "C" fn proxy_set_effective_context(context: u32) -> u32 {
     called("set_effective_context", context.to_string(), |_| OK)
 }
 
+#[unsafe(no_mangle)]
+extern "C" fn proxy_send_local_response(
+    status: u32,
+    _details: *const u8,
+    _details_size: usize,
+    body: *const u8,
+    size: usize,
+    _headers: *const u8,
+    _headers_size: usize,
+    _grpc_status: i32,
+) -> u32 {
+    // SAFETY: see above.
+    let body = unsafe { text(body, size) };
+    called("send_local_response", format!("{status} {body}"), |_| OK)
+}
+
 /// Defines imports that none of these exchanges needs.
 macro_rules! unexpected {
     ($($name:ident)*) => {
@@ -427,7 +445,7 @@ unexpected! {
     proxy_dequeue_shared_queue proxy_done proxy_enqueue_shared_queue proxy_get_log_level
     proxy_get_metric proxy_get_status proxy_grpc_call proxy_grpc_cancel proxy_grpc_close
     proxy_grpc_send proxy_grpc_stream proxy_http_call proxy_register_shared_queue
-    proxy_resolve_shared_queue proxy_send_local_response
+    proxy_resolve_shared_queue
 }
 
 fn metric_name(metric: u32) -> String {

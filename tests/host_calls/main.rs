@@ -110,6 +110,37 @@ fn an_exchange_needs_no_other_host_calls_than_these() {
     assert!(counts == COUNTS, "not as in counts.txt:\n{counts}{}", lists(&found));
 }
 
+#[test]
+fn a_response_that_ends_in_trailers_is_replaced_where_envoy_has_its_body() {
+    let file = serde_json::from_str(include_str!("../golden/gateway.json")).unwrap();
+    let mut envoy = Envoy::start(&file);
+    let mut play = |content_type, pieces: &[&str]| {
+        let request = json!({"model": "gpt-4.1", "messages": [{"role": "user", "content": "Hello"}],
+            "stream": true, "fallbacks": [], "fallback_config": {"retry": false}});
+        envoy.trailers("acme", &request.to_string(), &Response { content_type, pieces })
+    };
+    let [answer] = OPENAI.pieces else { panic!("{:?}", OPENAI.pieces) };
+    let (head, rest) = answer.split_at(9);
+    for pieces in [&[*answer][..], &[head, rest]] {
+        let (_, body) = play(JSON, pieces);
+        assert!(body.starts_with("data: ") && body.ends_with("data: [DONE]\n\n"), "{body}");
+    }
+    // A stream that was held to its end, and one that the client has but for `[DONE]`.
+    let [first, second, last] = OPENAI_STREAM.pieces else { panic!("{:?}", OPENAI_STREAM.pieces) };
+    let last = last.trim_end_matches("data: [DONE]\n\n");
+    let role =
+        "data: {\"id\":\"c\",\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\"}}]}\n\n";
+    let (_, body) = play(EVENTS, &[role]);
+    assert!(body.contains("upstream_error"), "{body}");
+    let (_, body) = play(EVENTS, &[first, second, last]);
+    assert!(body.contains("Hel") && body.contains("\"stop\""), "{body}");
+    assert!(!body.contains("[DONE]"), "{body}");
+    let (calls, body) = play(JSON, &[]);
+    let reply = calls.iter().find(|call| call.function == "send_local_response");
+    assert!(reply.is_some_and(|call| call.subject.starts_with("502 ")), "{calls:?}");
+    assert_eq!(body, "");
+}
+
 /// Returns the host calls of an exchange like one before it, for which the metrics are defined.
 fn calls(envoy: &mut Envoy, case: &Case) -> Vec<Call> {
     let request = json!({

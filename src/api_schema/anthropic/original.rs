@@ -107,7 +107,7 @@ pub(super) fn write_body(
     }
     for (key, json) in edited {
         if let Some(json) = json {
-            write_key(&mut body, key).extend_from_slice(json.as_bytes());
+            body.foreign_key(key).extend_from_slice(json.as_bytes());
         }
     }
     if let Some((thinking, format)) = thinking {
@@ -115,12 +115,6 @@ pub(super) fn write_body(
     }
     body.close();
     out
-}
-
-/// Writes a client's key.
-fn write_key<'o>(body: &'o mut Object<'_>, key: &str) -> &'o mut Vec<u8> {
-    let token = Text::new(key);
-    body.key(token.escaped())
 }
 
 /// Returns the value that a field has for the target. `None`: the field does not go along.
@@ -185,7 +179,7 @@ fn without_foreign_content(message: &RawValue) -> Option<Cow<'_, str>> {
     let mut out = Vec::new();
     let mut object = Object::open(&mut out);
     for (key, raw) in fields.iter() {
-        let value = write_key(&mut object, key);
+        let value = object.foreign_key(key);
         if key == "content" {
             list(value, &blocks, |out, block| out.extend_from_slice(block.get().as_bytes()));
         } else {
