@@ -316,6 +316,28 @@ mod tests {
     }
 
     #[test]
+    fn the_limit_of_a_model_stays_with_that_model() {
+        let after = |failover| ticket().after(failover, AttemptLog::default(), at(9)).unwrap();
+        let status = ticket().limit_status;
+        assert!(status.is_some());
+        assert_eq!(after(Failover::RetrySame).limit_status, status);
+        assert_eq!(after(Failover::NextModel).limit_status, None);
+        let mut same_model = ticket();
+        let model = same_model.target.model.clone();
+        same_model.rest = vec![AttemptTarget { model, ..target(FALLBACK, "openai-us") }];
+        let next = same_model.after(Failover::NextModel, AttemptLog::default(), at(9)).unwrap();
+        assert_eq!(next.limit_status, status);
+    }
+
+    #[test]
+    fn a_ticket_that_leads_nowhere_is_followed_by_none() {
+        let due = Ticket { due: Some(at(17)), ..ticket() };
+        let exhausted = due.exhausted(AttemptLog::default());
+        assert!(exhausted.is_exhausted());
+        assert_eq!((exhausted.rest, exhausted.due), (Vec::new(), None));
+    }
+
+    #[test]
     fn what_is_written_is_read() {
         let made = AttemptLog::default().with_attempt("gpt-5", 503, Duration::from_millis(12));
         let late = Ticket { due: Some(at(17)), attempt_log: made, ..ticket() };

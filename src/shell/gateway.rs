@@ -435,6 +435,9 @@ impl HttpContext for GatewayFilter {
     }
 
     fn on_http_response_trailers(&mut self, _count: usize) -> Action {
+        if matches!(self.0.borrow().response, ResponseState::Held) {
+            return Action::Pause;
+        }
         if matches!(self.0.borrow().response, ResponseState::Read) {
             return self.on_answer_end();
         }
