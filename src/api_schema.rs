@@ -66,8 +66,8 @@ pub(crate) enum SchemaRequest<'q> {
     OpenAiResponses,
     /// The fit depends on the translated conversation and tools.
     Anthropic(Box<anthropic::AnthropicRequest<'q>>),
-    /// The fit reads nothing that the translation needs again.
-    Gemini,
+    /// The fit has checked the conversation, the tools and the schemas.
+    Gemini(Box<gemini::GeminiRequest<'q>>),
     /// The fit depends on the translated conversation and tools.
     BedrockConverse(Box<bedrock_converse::ConverseRequest<'q>>),
     /// The request is one for embeddings.
@@ -102,8 +102,7 @@ pub(crate) fn prepare<'q>(request: &'q Request<'q>, target: &Target<'_>) -> Prep
             SchemaRequest::BedrockConverse(Box::new(own))
         }
         ApiSchema::Gemini => {
-            gemini::fit(&mut fit, request, target);
-            SchemaRequest::Gemini
+            SchemaRequest::Gemini(Box::new(gemini::fit(&mut fit, request, target)))
         }
         ApiSchema::OpenAi => {
             openai::fit(&mut fit, request, target);
@@ -130,11 +129,11 @@ fn report_media_types(fit: &mut Fit<'_>, request: &Request<'_>) {
     fit.report_corrected(corrected);
 }
 
-/// Translates a request. Returns it with the decoder of its answer.
+/// Translates a request that its fit has not refused. Returns it with the decoder of its answer.
 pub(crate) fn translate(
     asked: &TranslationInput<'_, '_>,
     schema_request: &SchemaRequest<'_>,
-) -> Result<(TranslatedRequest, Decoder), Error> {
+) -> (TranslatedRequest, Decoder) {
     let mut headers = Vec::new();
     let ((path, body), reader) = match schema_request {
         SchemaRequest::OpenAi => {
@@ -150,8 +149,8 @@ pub(crate) fn translate(
             headers.extend(anthropic::headers(asked));
             (request, Decoder::Anthropic(reader))
         }
-        SchemaRequest::Gemini => {
-            let (request, reader) = gemini::request(asked)?;
+        SchemaRequest::Gemini(request) => {
+            let (request, reader) = gemini::request(asked, request);
             (request, Decoder::Gemini(reader))
         }
         SchemaRequest::BedrockConverse(request) => {
@@ -172,7 +171,7 @@ pub(crate) fn translate(
         headers,
         body,
     };
-    Ok((outgoing, reader))
+    (outgoing, reader)
 }
 
 impl Decoder {

@@ -326,6 +326,12 @@ impl<'a> Fit<'a> {
         self.refused.push(Mistake::new(MistakeKind::Unsupported, parameter, &message));
     }
 
+    /// Refuses a request for further mistakes, but for parameters with one that is reported already.
+    pub fn refuse_others(&mut self, mut mistakes: Vec<Mistake>) {
+        mistakes.retain(|own| self.refused.iter().all(|other| other.param != own.param));
+        self.refused.append(&mut mistakes);
+    }
+
     fn fit_temperature(&mut self, json: &'a str, request: &Request<'a>, model: &Model) {
         let too_high =
             request.temperature.is_some_and(|requested| requested > model.max_temperature);

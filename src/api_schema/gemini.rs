@@ -3,6 +3,7 @@
 
 mod answer;
 mod closing;
+mod conversation;
 mod decoder;
 mod embeddings;
 mod error;
@@ -15,6 +16,7 @@ mod messages;
 mod parts;
 mod request;
 mod results;
+mod schemas;
 mod signature;
 mod stream;
 mod tools;
@@ -29,5 +31,5 @@ pub(crate) use self::{
     embeddings::{embeddings, embeddings_request},
     error::classify,
     fit::fit,
-    request::request,
+    request::{GeminiRequest, request},
 };

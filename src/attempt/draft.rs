@@ -65,25 +65,25 @@ impl AttemptDraft {
             return Err(Error::Invalid(prepared.fit.refused));
         }
         let context = DraftContext { request_id: &ticket.request_id, inlet: ticket.inlet };
-        let draft = Self::new(cluster, &request, target, &prepared, context)?;
+        let draft = Self::new(cluster, &request, target, &prepared, context);
         Ok(Self { request_model, ..draft })
     }
 
-    /// Translates a request that is fitted to its target.
+    /// Translates a request that is fitted to its target, and not refused.
     pub(crate) fn new(
         cluster: &Rc<ProviderCluster>,
         request: &Request<'_>,
         target: Target<'_>,
         prepared: &PreparedRequest<'_>,
         context: DraftContext<'_>,
-    ) -> Result<Self, Error> {
+    ) -> Self {
         let DraftContext { request_id, inlet } = context;
         let PreparedRequest { fit, schema_request } = prepared;
         let input = TranslationInput { request, fit, target, request_id, inlet };
-        let (outgoing, decoder) = translate(&input, schema_request)?;
+        let (outgoing, decoder) = translate(&input, schema_request);
         let is_whole = fit.stream == StreamMode::Off;
         let shown = cluster.config.shown_name(target.name, &request.model);
-        Ok(Self {
+        Self {
             cluster: Rc::clone(cluster),
             request: outgoing,
             decoder,
@@ -114,7 +114,7 @@ impl AttemptDraft {
                 }
             },
             request_model: None,
-        })
+        }
     }
 
     /// Begins the attempt of a ticket, unless the data may not go to the provider's region.

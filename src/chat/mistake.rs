@@ -43,6 +43,15 @@ impl Mistake {
     }
 }
 
+/// Adds an invalid value of the parameter `param` to the mistakes, up to [`MAX_MISTAKES`].
+pub fn add_invalid(mistakes: &mut Vec<Mistake>, param: impl Into<String>, problem: &str) {
+    if mistakes.len() < MAX_MISTAKES {
+        let param = param.into();
+        let message = format!("{param}: {problem}");
+        mistakes.push(Mistake::new(MistakeKind::Invalid, param, &message));
+    }
+}
+
 /// Reason why a body is not a chat request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unreadable {

@@ -21,14 +21,14 @@ use super::{
     Caller, Output,
     held_bodies::ReceivedBody,
     idle::{IdleTimeouts, StreamLimits},
-    plan::{FirstDraft, Plan, PlanIndex},
+    plan::{Plan, PlanIndex},
     planned_request::PlannedRequest,
     reply_source::ReplySource,
     stream_deadline::StreamDeadline,
     transcript_fetch::PendingTranscript,
 };
 use crate::{
-    attempt::Attempt,
+    attempt::{Attempt, AttemptDraft},
     chat::{attempt_log::AttemptLog, envelope::Envelope, error::Error},
     failover::{
         AttemptReason, BACK_OFF, Failover, Failure,
@@ -53,7 +53,7 @@ pub(super) struct Attempts {
     /// Body of the client's request. Every attempt after the first reads it again.
     body: ReceivedBody,
     /// Draft of the first attempt, if there is one.
-    draft: Option<FirstDraft>,
+    draft: Option<AttemptDraft>,
     transcript: TranscriptState,
     guard: GuardState,
     /// Attempts that have ended.

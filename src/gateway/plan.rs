@@ -6,7 +6,6 @@ mod endpoint_order;
 
 use std::{borrow::Cow, time::Duration};
 
-pub use self::check::FirstDraft;
 use crate::{
     chat::{attempt_log::attempt_name, request_variant::RequestVariant},
     config::{Deadlines, PoolKey, Target},

@@ -1,12 +1,8 @@
 //! A request that is planned.
 
-use super::{
-    Caller,
-    plan::{FirstDraft, Plan},
-    transcript_fetch::PendingTranscript,
-};
+use super::{Caller, plan::Plan, transcript_fetch::PendingTranscript};
 use crate::{
-    attempt::DraftContext,
+    attempt::{AttemptDraft, DraftContext},
     chat::{error::Error, parameter::Parameter, request},
     transcript::TranscriptRequest,
 };
@@ -16,7 +12,7 @@ pub(super) struct PlannedRequest {
     /// Plan.
     pub(super) plan: Plan,
     /// Draft of the first attempt, if there is one.
-    pub(super) draft: Option<FirstDraft>,
+    pub(super) draft: Option<AttemptDraft>,
     /// Transcript that the request refers to.
     pub(super) transcript: Option<PendingTranscript>,
 }

@@ -7,7 +7,7 @@ use crate::{
     api_schema::translation::TranslatedRequest,
     attempt::{Attempt, ProviderClusters},
     chat::error::Error,
-    handoff::{filter_state::Update, ticket::Ticket},
+    handoff::ticket::Ticket,
     inlet::Inlet,
     metrics::Metrics,
     reply::Reply,
@@ -19,8 +19,9 @@ use crate::{
 pub enum Start {
     /// The request leaves, at once or at [`Attempt::due`].
     Send(Box<Attempt>, TranslatedRequest),
-    /// The request is answered, and no provider is asked.
-    Refuse(Reply, Update),
+    /// The request is answered, and no provider is asked. The gateway role counts the reply, as that of
+    /// a failed attempt.
+    Refuse(Reply),
 }
 
 impl Start {
@@ -34,29 +35,24 @@ impl Start {
         metrics: &Metrics,
         clock: impl FnOnce() -> Timestamp,
     ) -> Self {
-        let found = ticket.and_then(Ticket::parse).and_then(|ticket| {
-            let clusters = recent.get(&ticket.version, current);
-            Some((Rc::clone(clusters.get(&ticket.target.cluster)?), ticket))
-        });
-        let Some((cluster, ticket)) = found else {
+        let Some(ticket) = ticket.and_then(Ticket::parse) else {
             let problem = "a request came to a provider without a ticket";
             let reply = Reply::error(&Error::Misconfigured { problem }, "", Inlet::default());
-            return Self::Refuse(reply, Update::default());
+            return Self::Refuse(reply);
         };
         let Ticket { gateway_region, inlet, .. } = ticket;
         let request_id = ticket.request_id.clone();
-        match Attempt::new(&cluster, ticket, body, clock()) {
-            Ok((attempt, request)) => {
-                metrics.count_attempt(gateway_region, cluster.region);
-                Self::Send(Box::new(attempt), request)
-            }
-            Err(error) => {
-                let reply = refuse(&error, &request_id, inlet);
-                metrics.count_error(error.reason());
-                metrics.count_request(cluster.region, "none", reply.status);
-                let error = Some(error.reason().to_owned());
-                Self::Refuse(reply, Update { error, ..Update::default() })
-            }
+        let clusters = recent.get(&ticket.version, current);
+        let problem = "a request came to a cluster that the configuration does not have";
+        let cluster = clusters.get(&ticket.target.cluster).ok_or(Error::Misconfigured { problem });
+        let begun = cluster.and_then(|cluster| {
+            let begun = Attempt::new(cluster, ticket, body, clock())?;
+            metrics.count_attempt(gateway_region, cluster.region);
+            Ok(begun)
+        });
+        match begun {
+            Ok((attempt, request)) => Self::Send(Box::new(attempt), request),
+            Err(error) => Self::Refuse(refuse(&error, &request_id, inlet)),
         }
     }
 }

@@ -54,8 +54,7 @@ impl ProviderFilter {
                 self.attempt = Some(*attempt);
                 due.map_or(Action::Continue, |due| self.wait(due))
             }
-            Start::Refuse(reply, update) => {
-                host::update_filter_state(&update, None);
+            Start::Refuse(reply) => {
                 host::reply(&reply);
                 Action::Pause
             }

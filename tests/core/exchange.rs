@@ -4,20 +4,27 @@
 use std::{rc::Rc, time::Duration};
 
 use attache::{
+    attempt::ProviderClusters,
     chat::attempt_log::AttemptLog,
     config::Config,
     gateway::{
         Ejections, Exchange, Gateway, Input, Output, RequestHead, models, plan::PlanIndex,
         reply_source::ReplySource,
     },
-    handoff::ticket::Ticket,
+    handoff::{response_facts::ResponseFacts, ticket::Ticket},
     http_call::CallResult,
     inlet::Inlet,
+    metrics::Metrics,
+    provider::{RecentConfigs, Start},
     region::Region::{Eu, Us},
+    reply::Reply,
 };
 use serde_json::{Value, json};
 
-use crate::{guard::gateway as guarded, limits};
+use crate::{
+    guard::{Numbers, gateway as guarded},
+    limits,
+};
 use fastrand::Rng;
 use testkit::play::{self, REQUEST_ID};
 
@@ -145,6 +152,61 @@ fn a_reply_of_envoy_says_what_happened_to_the_request() {
             }
             (output, _) => panic!("{details}: {output:?}"),
         }
+    }
+}
+
+/// A reply of the provider role in the place of a response.
+struct LocalReply(Reply);
+
+impl ResponseFacts for LocalReply {
+    fn details(&self) -> String {
+        String::new()
+    }
+
+    fn header(&self, name: &str) -> Option<String> {
+        let Reply { status, headers, .. } = &self.0;
+        let found = headers.iter().find(|(own, _)| *own == name).map(|(_, value)| value.clone());
+        found.or_else(|| (name == ":status").then(|| status.to_string()))
+    }
+
+    fn filter_state(&self, _name: &str) -> Option<String> {
+        None
+    }
+
+    fn upstream_address(&self) -> Vec<u8> {
+        Vec::new()
+    }
+}
+
+#[test]
+fn a_request_that_the_provider_role_refuses_is_counted_once() {
+    let gateway = play::gateway(Us);
+    let body = play::request(&json!({"stream": true}));
+    let forwarded = || play::ticket(play::exchange(&gateway, &body));
+    let elsewhere = Ticket { gateway_region: Eu, ..forwarded() };
+    let mut unknown = forwarded();
+    unknown.target.cluster = "gone-us".to_owned();
+    let clusters = Rc::new(ProviderClusters::new(&gateway.config, &gateway.store));
+    for ticket in [elsewhere, unknown] {
+        let (text, host) = (ticket.to_text(), Numbers::default());
+        let (metrics, recent) = (Metrics::new(host.clone()), RecentConfigs::default());
+        let start = Start::new(&clusters, &recent, Some(&text), &body, &metrics, play::sent);
+        let Start::Refuse(reply) = start else { panic!("{start:?}") };
+        assert_eq!(play::error(&reply)["code"], "misconfigured");
+        let mut exchange = Exchange::new(Rc::clone(&gateway), REQUEST_ID.to_owned());
+        exchange.on(Input::Head(play::client_head()), play::sent);
+        exchange.on(Input::Body(body.clone()), play::sent);
+        let input = exchange.read_response(&LocalReply(reply), play::answered);
+        assert_eq!(exchange.on(input, play::answered), Output::Pass);
+        exchange.count_events(&metrics);
+        exchange.record_pass(&metrics, play::answered);
+        let counted = host.0.borrow().clone();
+        let counters = counted.iter().filter(|(name, _)| name.starts_with("attache_"));
+        let expected = [
+            ("attache_requests_region_=_us_=_model_=_gpt-4.1_=_status_=_500_=".to_owned(), 1),
+            ("attache_errors_reason_=_misconfigured_=".to_owned(), 1),
+        ];
+        assert_eq!(counters.cloned().collect::<Vec<_>>(), expected, "{text}");
     }
 }
 

@@ -21,6 +21,8 @@ use serde_json::{Value, json};
 use super::guard::Numbers;
 use testkit::play::{self, REQUEST_ID, ticket};
 
+use crate::{guard, validation::wrong_for_gemini};
+
 pub fn later(millis: u64) -> Timestamp {
     play::sent().plus(Duration::from_millis(millis))
 }
@@ -133,6 +135,22 @@ fn a_model_an_account_may_not_ask_is_a_mistake_and_costs_nothing() {
         assert_eq!(play::errors(&ask(&gateway, &wrong, 0).1).len(), 1);
     }
     let ticket = ticket(ask(&gateway, &model("gpt-4.1"), 0).1);
+    assert_eq!(ticket.limit_status.map(|status| status.remaining), Some(1));
+}
+
+#[test]
+fn a_request_that_a_provider_would_refuse_costs_nothing() {
+    let (gateway, guarded) = (play::gateway(Us), guard::gateway(json!({})));
+    for (mut request, mistake) in wrong_for_gemini() {
+        request["model"] = json!("gemini-2.5-flash");
+        for stream in [false, true] {
+            request["stream"] = json!(stream);
+            for gateway in [&gateway, &guarded] {
+                assert_eq!(play::errors(&ask(gateway, &request, 0).1), [mistake], "{request}");
+            }
+        }
+    }
+    let ticket = ticket(ask(&gateway, &model("gemini-2.5-flash"), 0).1);
     assert_eq!(ticket.limit_status.map(|status| status.remaining), Some(1));
 }
 

@@ -434,6 +434,64 @@ fn fallbacks_are_checked_before_the_first_attempt() {
     }
 }
 
+/// Requests that only Gemini's rules refuse, each with its mistake.
+pub fn wrong_for_gemini() -> Vec<(Value, &'static str)> {
+    let image = json!({"type": "image_url", "image_url": {"url": "http://example.com/a.png"}});
+    let call = json!({"id": "1", "type": "function", "function": {"name": "f", "arguments": "no"}});
+    let tool = |schema: Value| json!({"type": "function", "function": {"name": "f", "parameters": schema}});
+    // It has itself hundreds of times.
+    let itself = vec![json!({"$ref": "#/$defs/A"}); 300];
+    let bomb = json!({"properties": {"a": {"$ref": "#/$defs/A"}},
+        "$defs": {"A": {"allOf": itself, "properties": {"x": {"allOf": itself}}}}});
+    vec![
+        (
+            json!({"messages": [{"role": "user", "content": [image]}]}),
+            "messages[0].content[0]: image_url: this provider fetches only `https` URLs",
+        ),
+        (
+            json!({"messages": [{"role": "assistant", "tool_calls": [call]}]}),
+            "messages[0].tool_calls[0].function.arguments: is not JSON",
+        ),
+        (json!({"tools": [tool(json!({})), tool(json!({}))]}), "tools[1]: `f` is there twice"),
+        (
+            json!({"tools": [tool(json!({}))],
+                "tool_choice": {"type": "function", "function": {"name": "g"}}}),
+            "tool_choice.function.name: there is no tool `g`",
+        ),
+        (json!({"tools": [tool(bomb)]}), "tools[0]: the schema of its parameters is too large"),
+    ]
+}
+
+#[test]
+fn what_only_a_fallbacks_provider_refuses_is_named_before_the_first_attempt() {
+    let gateway = play::gateway(Us);
+    for (mut request, mistake) in wrong_for_gemini() {
+        request["model"] = json!("gpt-5");
+        assert!(play::is_sent(&play::exchange(&gateway, &play::request(&request))), "{request}");
+        request["fallbacks"] = json!([{"model": "gpt-4.1"}, {"model": "gemini-2.5-flash"}]);
+        for stream in [false, true] {
+            request["stream"] = json!(stream);
+            let output = play::exchange(&gateway, &play::request(&request));
+            assert_eq!(play::errors(&output), [format!("fallbacks[1]: {mistake}")], "{request}");
+        }
+    }
+}
+
+#[test]
+fn an_operators_fallback_whose_provider_refuses_the_request_is_left_out() {
+    let mut document: Value = serde_json::from_str(include_str!("../golden/gateway.json")).unwrap();
+    document["models"]["gpt-5"]["fallbacks"] = json!(["gemini-2.5-flash", "gpt-4.1"]);
+    let config = Config::parse(&document).unwrap();
+    let gateway = Rc::new(Gateway::new(Rc::new(config), Us, Rc::new(play::Table::default())));
+    for (mut request, _) in wrong_for_gemini() {
+        request["model"] = json!("gpt-5");
+        request["stream"] = json!(true);
+        let ticket = play::ticket(play::exchange(&gateway, &play::request(&request)));
+        let models: Vec<&str> = ticket.rest.iter().map(|target| target.model.as_str()).collect();
+        assert_eq!(models, ["gpt-5", "gpt-4.1"], "{request}");
+    }
+}
+
 #[test]
 fn a_fallbacks_mistake_has_the_path_as_param() {
     let body = play::request(&json!({"fallbacks": [{"model": "gpt-5"}, {"model": "nope"}]}));

@@ -66,9 +66,7 @@ pub(crate) fn fit<'q>(
         conversation.ask_to_continue();
         fit.emulated.push("prefill");
     }
-    // The fit to the model has reported some of the mistakes already.
-    mistakes.retain(|own| fit.refused.iter().all(|other| other.param != own.param));
-    fit.refused.append(&mut mistakes);
+    fit.refuse_others(mistakes);
     let mut keeps_thinking = false;
     if let Some(original) = request.parameters.original_in(ClientApi::Messages) {
         forget_translation(fit, refused);

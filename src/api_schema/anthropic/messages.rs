@@ -14,7 +14,7 @@ use super::{
 };
 use crate::chat::{
     message::{Content, Function, Message, Part, Role},
-    mistake::{MAX_MISTAKES, Mistake, MistakeKind},
+    mistake::{Mistake, add_invalid},
     pending_calls::{CallKey, PendingCalls},
     text::Text,
     tools::arguments_to_object,
@@ -185,10 +185,7 @@ impl<'q> TurnBuilder<'q, '_> {
     }
 
     fn add_mistake(&mut self, path: &str, problem: &str) {
-        if self.mistakes.len() < MAX_MISTAKES {
-            let message = format!("{path}: {problem}");
-            self.mistakes.push(Mistake::new(MistakeKind::Invalid, path, &message));
-        }
+        add_invalid(self.mistakes, path, problem);
     }
 }
 

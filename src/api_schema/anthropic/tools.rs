@@ -13,7 +13,7 @@ use super::{
 use crate::{
     api_schema::tool_names::ToolNames,
     chat::{
-        mistake::{MAX_MISTAKES, Mistake, MistakeKind},
+        mistake::{Mistake, MistakeKind, add_invalid},
         parameter::Parameter,
         request::Request,
         text::Text,
@@ -159,10 +159,9 @@ impl<'q> AnthropicTools<'q> {
         let mut seen = BTreeSet::new();
         for (index, tool) in self.declared.iter().enumerate() {
             let name = tool.function.name.decode();
-            if !seen.insert(name.clone()) && mistakes.len() < MAX_MISTAKES {
-                let param = format!("tools[{index}]");
-                let problem = format!("{param}: there is another tool called `{name}`");
-                mistakes.push(Mistake::new(MistakeKind::Invalid, param, &problem));
+            if !seen.insert(name.clone()) {
+                let problem = format!("there is another tool called `{name}`");
+                add_invalid(mistakes, format!("tools[{index}]"), &problem);
             }
         }
     }

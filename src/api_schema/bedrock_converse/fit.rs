@@ -7,7 +7,7 @@ use crate::{
         limit_cache_control, media_block, to_turns,
     },
     chat::{
-        mistake::{MAX_MISTAKES, Mistake, MistakeKind},
+        mistake::{Mistake, add_invalid},
         parameter::Parameter,
         request::Request,
     },
@@ -45,9 +45,7 @@ pub(crate) fn fit<'q>(
         conversation.ask_to_continue();
         fit.emulated.push("prefill");
     }
-    // The fit to the model has reported some of the mistakes already.
-    mistakes.retain(|own| fit.refused.iter().all(|other| other.param != own.param));
-    fit.refused.append(&mut mistakes);
+    fit.refuse_others(mistakes);
     ConverseRequest { conversation, tools, format }
 }
 
@@ -62,11 +60,8 @@ fn refuse_urls(request: &Request<'_>, mistakes: &mut Vec<Mistake>) {
             else {
                 continue;
             };
-            let param = message.part_path(number);
-            let problem = format!("{param}: this provider fetches no URL, send a data URL");
-            if mistakes.len() < MAX_MISTAKES {
-                mistakes.push(Mistake::new(MistakeKind::Invalid, param, &problem));
-            }
+            let problem = "this provider fetches no URL, send a data URL";
+            add_invalid(mistakes, message.part_path(number), problem);
         }
     }
 }

@@ -5,17 +5,16 @@ use std::{borrow::Cow, num::NonZeroU32};
 
 use super::{
     closing::closing_message,
+    conversation::{CheckedMessage, check_messages},
     media::{MediaPart, is_vertex},
+    request::GeminiRequest,
+    schemas::GeminiSchemas,
+    tools::GeminiTools,
 };
 use crate::{
-    api_schema::{
-        stop_sequences::stop_sequences,
-        tool_names::{FirstCharacter, NameRules},
-        tool_results::MOVED_MEDIA,
-    },
+    api_schema::{stop_sequences::stop_sequences, tool_results::MOVED_MEDIA},
     chat::{
         effort::Effort,
-        message::Part,
         mistake::{Mistake, MistakeKind},
         parameter::Parameter,
         request::Request,
@@ -25,11 +24,6 @@ use crate::{
     config::{Model, Target, Thinking},
     fit::{Fit, closing_message::ClosingMessage},
 };
-
-/// The rules for names of functions. Vertex AI accepts twice the length; both get the shorter.
-/// ai.google.dev, *Function calling*, *Function declarations*.
-pub(super) const RULES: NameRules =
-    NameRules { max_length: 64, marks: "_.:-", first: FirstCharacter::LetterOrUnderscore };
 
 /// Maximum number of candidates. cloud.google.com, *GenerationConfig*, `candidateCount`.
 const MAX_CANDIDATES: u32 = 8;
@@ -54,21 +48,39 @@ pub(super) fn has_thinking_budget(model: &Model) -> bool {
 
 /// Returns true if the request combines a `response_format` with tools, which Gemini 2.5 refuses:
 /// "Function calling with a response mime type: 'application/json' is unsupported".
-pub(super) fn format_excludes_tools(request: &Request<'_>, model: &Model) -> bool {
+fn format_excludes_tools(request: &Request<'_>, model: &Model) -> bool {
     let form = request.response_format.as_ref().and_then(ResponseFormat::form);
     has_thinking_budget(model) && form.is_some() && !request.tools.is_empty()
 }
 
-/// Adapts a request to the limits of Gemini's API.
-pub(crate) fn fit(fit: &mut Fit<'_>, request: &Request<'_>, target: &Target<'_>) {
+/// Adapts a request to the limits of Gemini's API. Returns the request as the fit has checked it.
+pub(crate) fn fit<'q>(
+    fit: &mut Fit<'_>,
+    request: &'q Request<'q>,
+    target: &Target<'_>,
+) -> GeminiRequest<'q> {
+    let mut mistakes = Vec::new();
     fit.drop_cache_control(request, |_| false);
     fit.drop_image_detail(request);
-    if request.result_parts().any(|part| is_moved(part, target)) {
+    let messages = check_messages(request, is_vertex(target), &mut mistakes);
+    if move_media(&messages, target) {
         fit.emulated.push(MOVED_MEDIA);
     }
     if closing_message(request, target) == Some(ClosingMessage::Continue) {
         fit.emulated.push("prefill");
     }
+    fit_parameters(fit, request, target);
+    let mut tools = GeminiTools::check(request, fit, &mut mistakes);
+    // Without declarations there are no calls, and `response_format` is permitted.
+    if tools.forbid_calls() && format_excludes_tools(request, target.model) {
+        tools = GeminiTools::default();
+    }
+    let schemas = GeminiSchemas::check(&tools, request, fit, &mut mistakes);
+    fit.refuse_others(mistakes);
+    GeminiRequest { messages, tools, schemas }
+}
+
+fn fit_parameters(fit: &mut Fit<'_>, request: &Request<'_>, target: &Target<'_>) {
     let kept: Vec<Parameter> = fit.kept.iter().map(|(parameter, _)| *parameter).collect();
     for parameter in kept {
         match parameter {
@@ -92,10 +104,12 @@ pub(super) fn takes_media_in_results(target: &Target<'_>) -> bool {
     !has_thinking_budget(target.model)
 }
 
-/// Returns true if a part of a result is sent behind the result.
-fn is_moved(part: &Part<'_>, target: &Target<'_>) -> bool {
-    let fits = |media: MediaPart<'_>| takes_media_in_results(target) && media.fits_in_result();
-    part.as_text().is_none() && !MediaPart::read(part, is_vertex(target)).is_ok_and(fits)
+/// Returns true if media of a result are sent behind the result.
+fn move_media(messages: &[CheckedMessage<'_>], target: &Target<'_>) -> bool {
+    let mut results = messages.iter().filter(|checked| checked.message.is_result());
+    let is_moved =
+        |media: &MediaPart<'_>| !takes_media_in_results(target) || !media.fits_in_result();
+    results.any(|checked| checked.media().any(is_moved))
 }
 
 /// Clamps a seed to Gemini's 32 bits. The low half of a longer seed is kept, so that different

@@ -5,7 +5,6 @@ use std::num::NonZero;
 
 use super::{
     fit::{has_thinking_budget, non_empty_stops, thinking_budget, thinking_level},
-    json_schema,
     request::RequestBuilder,
 };
 use crate::{
@@ -13,9 +12,9 @@ use crate::{
     json::Object,
 };
 
-impl RequestBuilder<'_, '_> {
+impl RequestBuilder<'_> {
     /// Returns the `generationConfig`.
-    pub(super) fn generation_config(&mut self) -> Vec<u8> {
+    pub(super) fn generation_config(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(256);
         let mut config = Object::open(&mut out);
         for (parameter, json) in &self.input.fit.kept {
@@ -26,7 +25,7 @@ impl RequestBuilder<'_, '_> {
         out
     }
 
-    fn write_parameter(&mut self, config: &mut Object<'_>, parameter: Parameter, json: &str) {
+    fn write_parameter(&self, config: &mut Object<'_>, parameter: Parameter, json: &str) {
         let key = match parameter {
             Parameter::MaxTokens => "maxOutputTokens",
             Parameter::Temperature => "temperature",
@@ -46,20 +45,13 @@ impl RequestBuilder<'_, '_> {
     }
 
     /// Writes the JSON mode and the schema of a `response_format`.
-    fn write_response_format(&mut self, config: &mut Object<'_>) {
-        let schema = match &self.input.request.response_format {
-            None | Some(ResponseFormat::Text) => return,
-            Some(ResponseFormat::JsonObject) => None,
-            Some(ResponseFormat::JsonSchema(own)) => own.schema,
-        };
-        config.value("responseMimeType", "application/json");
-        match schema.map_or(Ok(None), |raw| self.schemas.response_schema(raw.get())) {
-            Ok(Some(schema)) => drop(config.raw("responseJsonSchema", schema)),
-            Ok(None) => {}
-            Err(json_schema::TooLarge) => {
-                self.add_mistake("response_format", "its schema is too large");
-            }
+    fn write_response_format(&self, config: &mut Object<'_>) {
+        if matches!(self.input.request.response_format, None | Some(ResponseFormat::Text)) {
+            return;
         }
+        config.value("responseMimeType", "application/json");
+        let schema = &self.checked.schemas.translated().answer;
+        schema.as_ref().map(|schema| config.raw("responseJsonSchema", schema));
     }
 
     /// Writes the `thinkingConfig`, if the request has an effort or a budget. Thoughts are included

@@ -5,6 +5,7 @@
 use serde::de::IgnoredAny;
 
 use super::{
+    conversation::CheckedMessage,
     fit::takes_media_in_results,
     media::MediaPart,
     request::RequestBuilder,
@@ -13,7 +14,6 @@ use super::{
 use crate::{
     api_schema::tool_results::media_label,
     chat::{
-        message::{Content, Message},
         pending_calls::{CallKey, PendingCalls},
         text::Text,
     },
@@ -26,17 +26,17 @@ const MAX_DEPTH: usize = 32;
 
 /// Builder of `contents`, with the calls that wait for their results.
 #[derive(Default)]
-pub(super) struct ContentsBuilder<'q, 'a> {
+pub(super) struct ContentsBuilder<'q> {
     pub(super) turns: TurnsWriter,
-    pub(super) pending: PendingCalls<PendingCall<'q, 'a>>,
+    pub(super) pending: PendingCalls<PendingCall<'q>>,
 }
 
 /// Call whose result has not been written.
-pub(super) struct PendingCall<'q, 'a> {
+pub(super) struct PendingCall<'q> {
     /// The client's id, or `None` for a `function_call`, which has none.
-    id: Option<&'q Text<'a>>,
+    id: Option<&'q Text<'q>>,
     /// Name of the function, as it is sent.
-    name: Text<'a>,
+    name: Text<'q>,
     result: Option<FunctionResult<'q>>,
 }
 
@@ -45,13 +45,13 @@ struct FunctionResult<'q> {
     /// The texts as a JSON object.
     response: Vec<u8>,
     /// Media in the response.
-    parts: Vec<MediaPart<'q>>,
+    parts: Vec<&'q MediaPart<'q>>,
     /// Media behind the response.
-    moved: Vec<MediaPart<'q>>,
+    moved: Vec<&'q MediaPart<'q>>,
 }
 
-impl<'q, 'a> PendingCall<'q, 'a> {
-    pub(super) fn new(id: Option<&'q Text<'a>>, name: Text<'a>) -> Self {
+impl<'q> PendingCall<'q> {
+    pub(super) fn new(id: Option<&'q Text<'q>>, name: Text<'q>) -> Self {
         Self { id, name, result: None }
     }
 
@@ -85,36 +85,24 @@ impl FunctionResult<'_> {
     }
 }
 
-impl<'q, 'a> RequestBuilder<'q, 'a> {
+impl<'q> RequestBuilder<'q> {
     /// Assigns a result to its call.
     pub(super) fn add_result(
-        &mut self,
-        contents: &mut ContentsBuilder<'q, 'a>,
-        message: &'q Message<'a>,
+        &self,
+        contents: &mut ContentsBuilder<'q>,
+        checked: &'q CheckedMessage<'q>,
     ) {
-        let (mut texts, mut media) = (Vec::new(), Vec::new());
-        match &message.content {
-            Content::Absent => {}
-            Content::Text(text) => texts.push(text.clone()),
-            Content::Parts(parts) => {
-                for (number, part) in parts.iter().enumerate() {
-                    match part.as_text() {
-                        Some(text) => texts.push(text.clone()),
-                        None => media.extend(self.media(message, number, part)),
-                    }
-                }
-            }
-        }
         let has_parts = takes_media_in_results(&self.input.target);
-        let (parts, moved) = media.into_iter().partition(|own| has_parts && own.fits_in_result());
+        let (parts, moved) = checked.media().partition(|media| has_parts && media.fits_in_result());
+        let texts: Vec<Text<'_>> = checked.texts().cloned().collect();
         let response = result_object(&texts);
-        if let Some(call) = contents.pending.pair(&CallKey::of_result(message)) {
+        if let Some(call) = contents.pending.pair(&CallKey::of_result(checked.message)) {
             call.result = Some(FunctionResult { response, parts, moved });
         }
     }
 }
 
-impl ContentsBuilder<'_, '_> {
+impl ContentsBuilder<'_> {
     /// Returns true if a call has its result. Otherwise an assistant message continues the model's
     /// turn.
     pub(super) fn has_results(&self) -> bool {

@@ -4,163 +4,182 @@ use std::collections::BTreeSet;
 
 use serde_json::value::RawValue;
 
-use super::{fit::format_excludes_tools, json_schema, request::RequestBuilder};
 use crate::{
+    api_schema::tool_names::ToolNames,
     chat::{
+        mistake::{Mistake, add_invalid},
         parameter::Parameter,
+        request::Request,
         text::Text,
         tools::{AllowedTools, AllowedToolsMode, FunctionTool, ToolChoice},
     },
     collections::set_of,
+    fit::Fit,
     json::{Object, list},
 };
 
-/// Tools of a request, as they are sent.
+/// Tools of a request, and the choice among them.
 #[derive(Debug, Default)]
-pub(super) struct GeminiTools {
-    /// `tools`, if the model may call any.
-    pub(super) declarations: Option<Vec<u8>>,
-    /// `toolConfig`, unless the model may choose freely.
-    pub(super) config: Option<Vec<u8>>,
+pub(super) struct GeminiTools<'q> {
+    /// Functions that the model may call.
+    pub(super) functions: Vec<GeminiFunction<'q>>,
+    mode: CallingMode<'q>,
 }
 
-/// Function calling mode that follows from `tool_choice`. Functions go by the names that are sent.
-enum CallingMode {
+/// Function that is declared.
+#[derive(Debug)]
+pub(super) struct GeminiFunction<'q> {
+    /// The index of its tool in the request.
+    pub(super) index: usize,
+    pub(super) function: &'q FunctionTool<'q>,
+}
+
+/// Function calling mode that follows from `tool_choice`. Functions go by the client's names.
+#[derive(Debug, Default)]
+enum CallingMode<'q> {
     None,
+    #[default]
     Auto,
     /// Requires a call.
     Any,
     /// Requires a call of one of these functions.
-    AnyOf(Vec<Text<'static>>),
+    AnyOf(Vec<Text<'q>>),
     /// Permits calls of these functions only.
-    Validated(Vec<Text<'static>>),
+    Validated(Vec<Text<'q>>),
 }
 
-impl<'a> RequestBuilder<'_, 'a> {
-    /// Translates the tools.
-    pub(super) fn tools(&mut self) -> GeminiTools {
-        let functions = self.functions();
-        let names: Vec<_> = functions.iter().map(|(_, tool)| tool.name.decode()).collect();
-        let mut known = BTreeSet::new();
-        for ((param, _), name) in functions.iter().zip(&names) {
-            if !known.insert(name) {
-                self.add_mistake(param, &format!("`{name}` is there twice"));
-            }
+impl<'q> GeminiTools<'q> {
+    /// Returns the tools of a request that is fitted to its model. Invalid ones are added to the
+    /// mistakes.
+    pub(super) fn check(
+        request: &'q Request<'q>,
+        fit: &Fit<'_>,
+        mistakes: &mut Vec<Mistake>,
+    ) -> Self {
+        if fit.value(Parameter::Tools).is_none() {
+            return Self::default();
         }
-        if functions.is_empty() {
-            return GeminiTools::default();
-        }
-        match self.calling_mode() {
-            // Without declarations there are no calls, and `response_format` is permitted.
-            CallingMode::None
-                if format_excludes_tools(self.input.request, self.input.target.model) =>
-            {
-                GeminiTools::default()
-            }
-            mode => GeminiTools {
-                declarations: Some(self.declarations(&functions)),
-                config: tool_config(&mode),
-            },
-        }
-    }
-
-    /// Returns the functions, each with the path of its tool in the request.
-    fn functions(&self) -> Vec<(String, FunctionTool<'a>)> {
-        if self.input.fit.value(Parameter::Tools).is_none() {
-            return Vec::new();
-        }
-        let tools = self.input.request.tools.iter().enumerate();
-        let functions = tools
-            .filter_map(|(index, tool)| Some((format!("tools[{index}]"), tool.function.clone()?)));
-        functions.collect()
-    }
-
-    fn declarations(&mut self, functions: &[(String, FunctionTool<'_>)]) -> Vec<u8> {
-        let mut out = b"[{\"functionDeclarations\":".to_vec();
-        list(&mut out, functions, |out, (param, function)| {
-            self.write_declaration(out, param, function);
+        let functions = request.tools.iter().enumerate().filter_map(|(index, tool)| {
+            Some(GeminiFunction { index, function: tool.function.as_ref()? })
         });
-        out.extend_from_slice(b"}]");
-        out
+        let mut tools = Self { functions: functions.collect(), mode: CallingMode::Auto };
+        if tools.functions.is_empty() {
+            return tools;
+        }
+        tools.check_names(mistakes);
+        let choice = request.tool_choice.as_ref();
+        let choice = choice.filter(|_| fit.value(Parameter::ToolChoice).is_some());
+        tools.mode = choice.map(|choice| tools.calling_mode(choice, mistakes)).unwrap_or_default();
+        tools
     }
 
-    fn write_declaration(&mut self, out: &mut Vec<u8>, param: &str, function: &FunctionTool<'_>) {
-        let mut declaration = Object::open(out);
-        declaration.value("name", &self.names.sent(&function.name));
-        let description = function.description.as_ref().filter(|text| !text.is_empty());
-        description.map(|text| declaration.raw("description", text.json()));
-        // JSON Schema, whereas the field `parameters` takes a subset of OpenAPI's schema.
-        let schema = function.parameters.map(|raw| self.schemas.parameters_schema(raw.get()));
-        match schema.unwrap_or(Ok(None)) {
-            Ok(Some(schema)) => drop(declaration.raw("parametersJsonSchema", schema)),
-            Ok(None) => {}
-            Err(json_schema::TooLarge) => {
-                self.add_mistake(param, "the schema of its parameters is too large");
+    fn check_names(&self, mistakes: &mut Vec<Mistake>) {
+        let mut known = BTreeSet::new();
+        for GeminiFunction { index, function } in &self.functions {
+            let name = function.name.decode();
+            if !known.insert(name.clone()) {
+                let problem = format!("`{name}` is there twice");
+                add_invalid(mistakes, format!("tools[{index}]"), &problem);
             }
         }
-        declaration.close();
     }
 
-    fn calling_mode(&mut self) -> CallingMode {
-        let (request, fit) = (self.input.request, self.input.fit);
-        let is_kept = fit.value(Parameter::ToolChoice).is_some();
-        match request.tool_choice.as_ref().filter(|_| is_kept) {
-            Some(ToolChoice::None) => CallingMode::None,
-            Some(ToolChoice::Auto) => CallingMode::Auto,
-            Some(ToolChoice::Required) => CallingMode::Any,
-            Some(ToolChoice::Function(name)) => {
-                CallingMode::AnyOf(self.sent_names([name], "tool_choice.function.name"))
+    fn calling_mode(
+        &self,
+        choice: &'q ToolChoice<'q>,
+        mistakes: &mut Vec<Mistake>,
+    ) -> CallingMode<'q> {
+        match choice {
+            ToolChoice::None => CallingMode::None,
+            ToolChoice::Auto => CallingMode::Auto,
+            ToolChoice::Required => CallingMode::Any,
+            ToolChoice::Function(name) => {
+                let names = vec![name.clone()];
+                self.check_declared(&names, "tool_choice.function.name", mistakes);
+                CallingMode::AnyOf(names)
             }
-            Some(ToolChoice::AllowedTools(raw)) => self.allowed_functions(raw),
-            None => CallingMode::Auto,
+            ToolChoice::AllowedTools(raw) => self.allowed_functions(raw, mistakes),
         }
     }
 
-    fn allowed_functions(&mut self, raw: &RawValue) -> CallingMode {
+    fn allowed_functions(&self, raw: &'q RawValue, mistakes: &mut Vec<Mistake>) -> CallingMode<'q> {
         let Some(AllowedTools { mode, names }) = AllowedTools::read(raw) else {
-            self.add_mistake("tool_choice.allowed_tools", "must hold mode and tools");
+            add_invalid(mistakes, "tool_choice.allowed_tools", "must hold mode and tools");
             return CallingMode::Auto;
         };
-        let names = self.sent_names(&names, "tool_choice.allowed_tools.tools");
+        self.check_declared(&names, "tool_choice.allowed_tools.tools", mistakes);
         match mode {
             AllowedToolsMode::Required => CallingMode::AnyOf(names),
             AllowedToolsMode::Auto => CallingMode::Validated(names),
         }
     }
 
-    /// Returns the names that are sent for `names`. A name that is not declared is a mistake.
-    fn sent_names<'n>(
-        &mut self,
-        names: impl IntoIterator<Item = &'n Text<'n>>,
-        param: &str,
-    ) -> Vec<Text<'static>> {
-        let functions = self.functions();
-        let declared = set_of(functions.iter().map(|(_, tool)| tool.name.decode()));
-        let mut sent = Vec::new();
-        for name in names {
-            if !declared.contains(&name.decode()) {
-                self.add_mistake(param, &format!("there is no tool `{}`", name.decode()));
-            }
-            sent.push(self.names.sent(name).into_owned());
+    /// Adds the names that are not declared to the mistakes.
+    fn check_declared(&self, names: &[Text<'_>], param: &str, mistakes: &mut Vec<Mistake>) {
+        let declared = set_of(self.functions.iter().map(|tool| tool.function.name.decode()));
+        for name in names.iter().map(Text::decode).filter(|name| !declared.contains(name)) {
+            add_invalid(mistakes, param, &format!("there is no tool `{name}`"));
         }
-        sent
+    }
+
+    /// Returns true if the model may call no function.
+    pub(super) fn forbid_calls(&self) -> bool {
+        matches!(self.mode, CallingMode::None)
+    }
+
+    /// Writes `tools`, if the model may call any, and `toolConfig`, unless it may choose freely.
+    /// `schemas` are those of the functions' parameters.
+    pub(super) fn write(
+        &self,
+        body: &mut Object<'_>,
+        schemas: &[Option<Vec<u8>>],
+        names: &ToolNames,
+    ) {
+        if self.functions.is_empty() {
+            return;
+        }
+        let out = body.key("tools");
+        out.extend_from_slice(b"[{\"functionDeclarations\":");
+        list(out, self.functions.iter().zip(schemas), |out, (tool, schema)| {
+            write_declaration(out, tool.function, schema.as_deref(), names);
+        });
+        out.extend_from_slice(b"}]");
+        self.mode.write(body, names);
     }
 }
 
-fn tool_config(mode: &CallingMode) -> Option<Vec<u8>> {
-    let (word, names) = match mode {
-        CallingMode::Auto => return None,
-        CallingMode::None => ("NONE", None),
-        CallingMode::Any => ("ANY", None),
-        CallingMode::AnyOf(names) => ("ANY", Some(names)),
-        CallingMode::Validated(names) => ("VALIDATED", Some(names)),
-    };
-    let mut out = Vec::new();
-    let mut config = Object::open(&mut out);
-    config.object("functionCallingConfig", |calling| {
-        calling.value("mode", word);
-        names.map(|names| calling.value("allowedFunctionNames", names));
-    });
-    config.close();
-    Some(out)
+impl CallingMode<'_> {
+    fn write(&self, body: &mut Object<'_>, sent: &ToolNames) {
+        let (word, names) = match self {
+            Self::Auto => return,
+            Self::None => ("NONE", None),
+            Self::Any => ("ANY", None),
+            Self::AnyOf(names) => ("ANY", Some(names)),
+            Self::Validated(names) => ("VALIDATED", Some(names)),
+        };
+        body.object("toolConfig", |config| {
+            config.object("functionCallingConfig", |calling| {
+                calling.value("mode", word);
+                if let Some(names) = names {
+                    let names: Vec<_> = names.iter().map(|name| sent.sent(name)).collect();
+                    calling.value("allowedFunctionNames", &names);
+                }
+            });
+        });
+    }
+}
+
+fn write_declaration(
+    out: &mut Vec<u8>,
+    function: &FunctionTool<'_>,
+    schema: Option<&[u8]>,
+    names: &ToolNames,
+) {
+    let mut declaration = Object::open(out);
+    declaration.value("name", &names.sent(&function.name));
+    let description = function.description.as_ref().filter(|text| !text.is_empty());
+    description.map(|text| declaration.raw("description", text.json()));
+    // JSON Schema, whereas the field `parameters` takes a subset of OpenAPI's schema.
+    schema.map(|schema| declaration.raw("parametersJsonSchema", schema));
+    declaration.close();
 }

@@ -55,6 +55,6 @@ fn sent(fields: &Value, request: &Value) -> (Value, String) {
     assert_eq!(fit.refused, [], "{body}");
     let (request_id, inlet) = ("id", Inlet::Chat);
     let input = TranslationInput { request: &request, fit: &fit, target, request_id, inlet };
-    let (translated, _) = api_schema::translate(&input, &schema_request).unwrap();
+    let (translated, _) = api_schema::translate(&input, &schema_request);
     (serde_json::from_slice(&translated.body).unwrap(), fit.report())
 }

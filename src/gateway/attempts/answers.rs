@@ -105,7 +105,7 @@ impl Attempts {
         let is_drafted = planned.route == self.plan.primary.route;
         let attempted = TelemetryEvent::Attempted { gateway: gateway.region, reached: region };
         let draft = match self.draft.take_if(|_| is_drafted) {
-            Some(draft) => draft?,
+            Some(draft) => draft,
             None => {
                 let cluster = gateway.cluster(&planned.provider, region, planned.key);
                 AttemptDraft::read(&cluster, &ticket, self.body.bytes())?

@@ -9,7 +9,6 @@ use crate::{
     api_schema::{self, PreparedRequest},
     attempt::{AttemptDraft, DraftContext},
     chat::{
-        error::Error,
         mistake::{Mistake, MistakeKind},
         parameter::{Parameter, Parameters},
         request::Request,
@@ -33,7 +32,7 @@ impl Plan {
         exchange: DraftContext<'_>,
         parameters: Parameters<'_>,
         now: Timestamp,
-    ) -> Result<(Self, Option<FirstDraft>), Vec<Mistake>> {
+    ) -> Result<(Self, Option<AttemptDraft>), Vec<Mistake>> {
         let (request, mut mistakes) = Request::check(parameters);
         let context = PlanContext { gateway, account, now };
         let own = plan_model(&context, &request, RequestVariant::OWN, &mut mistakes);
@@ -79,9 +78,6 @@ impl Plan {
         Ok((plan, draft))
     }
 }
-
-/// Draft of the first attempt, or the error of its translation.
-pub type FirstDraft = Result<AttemptDraft, Error>;
 
 /// Caller of a request, the gateway, and the time.
 pub(super) struct PlanContext<'g> {

@@ -156,3 +156,28 @@ fn recursive_schemas_are_bounded() {
     let long = format!(r#"{{"description":"{}"}}"#, "d".repeat(MAX_LENGTH));
     assert_eq!(SchemaTranslator::default().response_schema(&long), Err(TooLarge));
 }
+
+#[test]
+fn a_schema_has_no_more_nodes_than_its_text_tells() {
+    let object = |properties: Value| json!({"type": "object", "properties": properties});
+    let cases = [
+        object(json!({})),
+        object(json!({"a": {"type": "array", "items": object(json!({"b": {"const": 1}}))}})),
+        json!({"$defs": {"n": object(json!({"n": {"$ref": "#/$defs/n"}, "r": {"$ref": "#"}}))},
+            "anyOf": [{"$ref": "#/$defs/n"}, {"$ref": "#/$defs/n/properties/n"}]}),
+    ];
+    for schema in cases.map(|schema| schema.to_string()) {
+        let mut translator = SchemaTranslator::default();
+        translator.translate(&schema).unwrap();
+        assert!((1..=most_nodes(&schema)).contains(&translator.nodes), "{schema}");
+    }
+    let merged = json!({"allOf": [{}, {}]}).to_string();
+    let escaped = merged.replace("allOf", "all\\u004ff");
+    for schema in [&merged, &escaped] {
+        assert_eq!(most_nodes(schema), usize::MAX, "{schema}");
+        assert!(!are_small([schema.as_str()].into_iter()), "{schema}");
+    }
+    let [small, large] = [10, MAX_NODES].map(|count| "{}".repeat(count));
+    assert!(are_small([small.as_str(), &small].into_iter()));
+    assert!(!are_small([small.as_str(), &large].into_iter()));
+}

@@ -211,7 +211,7 @@ fn answered(quirks: &Value, request: &Value) -> (Option<String>, Option<String>)
     let PreparedRequest { fit, schema_request } = api_schema::prepare(&request, &target);
     let inlet = Inlet::Chat;
     let input = TranslationInput { request: &request, fit: &fit, target, request_id: "id", inlet };
-    let (_, decoder) = api_schema::translate(&input, &schema_request).unwrap();
+    let (_, decoder) = api_schema::translate(&input, &schema_request);
     let head = ResponseHead { status: 200, ..ResponseHead::default() };
     let origin = ResponseContext { provider: "p", model: "m", head: &head };
     let content = br#"{"choices": [{"message": {"content": "a [b] `</think>` c"}}]}"#;
