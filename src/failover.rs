@@ -101,15 +101,6 @@ impl Failover {
         format!("{word} {}", error.reason())
     }
 
-    /// Reads the value that [`Self::to_header`] wrote. Any other value is [`Self::GiveUp`].
-    pub fn from_header(header: &str) -> Self {
-        match header.split(' ').next() {
-            Some("retry") => Self::RetrySame,
-            Some("move") => Self::NextEndpoint,
-            _ => Self::GiveUp,
-        }
-    }
-
     /// Returns the position of the next attempt in the rest of a plan, after the attempt `failed`.
     pub fn next_attempt(
         self,
@@ -187,11 +178,7 @@ mod tests {
         for (error, expected) in cases {
             let header = Failover::to_header(&error);
             assert_eq!(header, expected, "{error:?}");
-            assert_eq!(Failover::from_header(&header), Failover::after(&error), "{error:?}");
             assert_eq!(header_reason(&header), Some(error.reason()), "{error:?}");
-        }
-        for header in ["", "other timeout", "RETRY x"] {
-            assert_eq!(Failover::from_header(header), Failover::GiveUp, "{header}");
         }
     }
 

@@ -1,14 +1,8 @@
 //! The source of a response, for all but successful streams.
 
 use crate::{
-    chat::attempt_log::AttemptLog,
-    failover::{Failover, envoy, header_reason},
-    handoff::{
-        filter_state,
-        headers::{ATTEMPTS, NEXT},
-        response_facts::ResponseFacts,
-        ticket::Ticket,
-    },
+    failover::{envoy, header_reason},
+    handoff::{filter_state, headers::NEXT, response_facts::ResponseFacts, ticket::Ticket},
 };
 
 /// Source of a response that came through Envoy's router.
@@ -18,10 +12,6 @@ pub enum ReplySource {
     Provider,
     /// The provider role, which reports that its attempt failed.
     Failed {
-        /// Step that follows.
-        failover: Failover,
-        /// This attempt and those before it.
-        log: AttemptLog,
         /// Reason of the error.
         reason: Option<String>,
     },
@@ -47,9 +37,7 @@ impl ReplySource {
     /// Returns the source of a response that came from an upstream.
     pub(super) fn of_upstream(response: &impl ResponseFacts) -> Self {
         let Some(report) = response.header(NEXT) else { return Self::Provider };
-        let log = AttemptLog::parse(response.header(ATTEMPTS).unwrap_or_default());
-        let reason = header_reason(&report).map(str::to_owned);
-        Self::Failed { failover: Failover::from_header(&report), log, reason }
+        Self::Failed { reason: header_reason(&report).map(str::to_owned) }
     }
 
     /// Returns the source of a response whose headers are the provider's own: it says nothing of
@@ -65,7 +53,7 @@ impl ReplySource {
     pub(super) fn uncounted_reason(&self) -> Option<Option<String>> {
         match self {
             Self::Provider => None,
-            Self::Failed { reason, .. } => Some(reason.clone()),
+            Self::Failed { reason } => Some(reason.clone()),
             Self::Envoy { .. } => Some(None),
         }
     }
@@ -101,8 +89,7 @@ mod tests {
         }
 
         fn header(&self, name: &str) -> Option<String> {
-            let value = if name == NEXT { self.next } else { Some("gpt-5=503/20ms") };
-            value.map(str::to_owned)
+            self.next.filter(|_| name == NEXT).map(str::to_owned)
         }
 
         fn filter_state(&self, _name: &str) -> Option<String> {
@@ -126,11 +113,7 @@ mod tests {
             ticket: Some(text),
             ..Response::default()
         };
-        let failed = ReplySource::Failed {
-            failover: Failover::NextEndpoint,
-            log: AttemptLog::parse("gpt-5=503/20ms".to_owned()),
-            reason: Some("timeout".to_owned()),
-        };
+        let failed = ReplySource::Failed { reason: Some("timeout".to_owned()) };
         let next = Some("move timeout");
         let cases = [
             (Response::default(), ReplySource::Provider),

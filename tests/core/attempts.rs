@@ -228,13 +228,8 @@ impl<'k> World<'k> {
 
     /// What the gateway role makes of an answer that comes through the router.
     fn passed(&mut self, reply: &Reply) -> Result<Output, Story> {
-        let next = header(reply, "x-attache-next").map(|told| Failover::from_header(&told));
-        let made = AttemptLog::parse(header(reply, "x-attache-attempts").unwrap_or_default());
-        let source = next.map_or(ReplySource::Provider, |next| ReplySource::Failed {
-            failover: next,
-            log: made,
-            reason: None,
-        });
+        let failed = header(reply, "x-attache-next").map(|_| ReplySource::Failed { reason: None });
+        let source = failed.unwrap_or(ReplySource::Provider);
         match self.tell(Input::Response { status: reply.status, source }) {
             Output::Pass | Output::Stream { .. } => Err(self.story(reply)),
             other => Ok(other),
