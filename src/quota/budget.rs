@@ -274,6 +274,17 @@ mod tests {
     }
 
     #[test]
+    fn spending_of_a_shorter_period_belongs_to_the_longer_one() {
+        let moment = |text| Timestamp::parse_rfc3339(text).unwrap();
+        let now = moment("2026-02-28T12:00:00Z");
+        let today =
+            Spending { began: begin(BudgetPeriod::Day, now).as_millis(), spent: Usd::from_pico(7) };
+        let found = Spending::under_way(Some(&today.to_bytes()), BudgetPeriod::Month, now);
+        assert_eq!(found.spent, today.spent);
+        assert_eq!(found.began, moment("2026-02-01T00:00:00Z").as_millis());
+    }
+
+    #[test]
     fn spending_is_sixteen_bytes() {
         let spending = Spending { began: 0x0102, spent: Usd::from_pico(0x0304) };
         let bytes = [0, 0, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 0, 0, 3, 4];
