@@ -312,18 +312,6 @@ fn other_servers_ways_are_borne() {
 }
 
 #[test]
-fn input_of_a_call_that_has_ended_does_not_go_to_another() {
-    let (first, second) = (call(0, "a", &["{\"x\":1}"]), call(1, "b", &["{\"y\":2}"]));
-    let mut events = vec![start()];
-    for (one, other) in first.into_iter().zip(second) {
-        events.extend([one, other]);
-    }
-    events.extend(stop("tool_use"));
-    let (_, last) = chunks(&events);
-    assert!(last.contains("upstream_error"), "{last}");
-}
-
-#[test]
 fn nothing_that_comes_makes_it_panic() {
     let good = stream(&everything());
     let odd = [
