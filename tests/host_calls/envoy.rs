@@ -1,5 +1,7 @@
 //! Envoy's part in an exchange: the filters of both roles get the callbacks that Envoy gives them.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use attache::{plugin_config::Role, region::Region};
 use serde_json::Value;
 
@@ -28,10 +30,14 @@ const GATEWAY: u32 = 1;
 const PROVIDER: u32 = 2;
 const FIRST: u32 = 3;
 
-/// The module, configured for both roles. One thread has one module: the SDK keeps it there.
+/// The module, configured for both roles. One thread has one module: the SDK keeps it there. The
+/// module relies on being alone, as it is in WebAssembly, so that tests take turns.
 pub struct Envoy {
     next: u32,
+    _turn: MutexGuard<'static, ()>,
 }
+
+static TURN: Mutex<()> = Mutex::new(());
 
 /// A provider's response: its content type, and the pieces of its body.
 pub struct Response<'r> {
@@ -47,6 +53,7 @@ impl Response<'_> {
 
 impl Envoy {
     pub fn start(file: &Value) -> Self {
+        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         _initialize();
         // The module has set a hook that gives panics to the host's log, and those of tests with them.
         drop(std::panic::take_hook());
@@ -59,7 +66,7 @@ impl Envoy {
             assert!(proxy_on_vm_start(root, 0));
             assert!(proxy_on_configure(root, configuration.len()));
         }
-        Self { next: FIRST }
+        Self { next: FIRST, _turn: turn }
     }
 
     /// Returns the host calls of an exchange, and the body that the client gets.
