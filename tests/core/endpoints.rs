@@ -314,7 +314,7 @@ fn asked(output: &Output) -> &str {
 }
 
 /// Gives an attempt of the answer lane an error of its provider, and returns what follows.
-fn fail(exchange: &mut Exchange, output: Output, status: u16, now: Timestamp) -> Output {
+pub fn fail(exchange: &mut Exchange, output: Output, status: u16, now: Timestamp) -> Output {
     match output {
         Output::Call { index, .. } => {
             let result = play::called(status, b"{}");

@@ -3,12 +3,14 @@
 use attache::{
     gateway::{Exchange, Input, Output},
     region::Region::Us,
-    time::Timestamp,
 };
 use serde_json::{Value, json};
 use testkit::play;
 
-use crate::limits::{ask, later};
+use crate::{
+    endpoints::fail,
+    limits::{ask, later},
+};
 
 /// A request that has an attempt beside its first one after 100 ms.
 fn hedged(config: &Value) -> (Exchange, Output) {
@@ -19,23 +21,14 @@ fn hedged(config: &Value) -> (Exchange, Output) {
     ask(&gateway, &body, 0)
 }
 
-/// Gives an attempt an error of its provider, and returns what follows.
-fn fail(exchange: &mut Exchange, output: &Output, status: u16, now: Timestamp) -> Output {
-    let Output::Call { index, .. } = *output else {
-        return play::respond(exchange, status, b"{}", now);
-    };
-    let result = play::called(status, b"{}");
-    exchange.on(Input::CallEnded { index, result }, || now)
-}
-
 #[test]
 fn two_attempts_that_fail_beside_each_other_are_both_listed() {
     for is_hedge_first in [false, true] {
         let (mut exchange, first) = hedged(&json!({}));
         let hedge = exchange.on(Input::HedgeDue, || later(100));
         let (one, other) = if is_hedge_first { (hedge, first) } else { (first, hedge) };
-        assert_eq!(fail(&mut exchange, &one, 429, later(120)), Output::Wait);
-        let Output::Reply(reply) = fail(&mut exchange, &other, 503, later(140)) else { panic!() };
+        assert_eq!(fail(&mut exchange, one, 429, later(120)), Output::Wait);
+        let Output::Reply(reply) = fail(&mut exchange, other, 503, later(140)) else { panic!() };
         let error = play::error(&reply);
         let listed = error["metadata"]["attempts"].as_array().unwrap();
         let header = reply.headers.iter().find(|(name, _)| *name == "x-attache-attempts");
@@ -47,7 +40,7 @@ fn two_attempts_that_fail_beside_each_other_are_both_listed() {
 #[test]
 fn a_hedge_that_comes_due_while_a_retry_waits_does_not_hasten_it() {
     let (mut exchange, first) = hedged(&json!({"fallback_config": {"hedge_ms": 100}}));
-    assert_eq!(fail(&mut exchange, &first, 503, later(90)), Output::RetryAt(later(590)));
+    assert_eq!(fail(&mut exchange, first, 503, later(90)), Output::RetryAt(later(590)));
     assert_eq!(exchange.on(Input::HedgeDue, || later(100)), Output::Wait);
     let retry = play::ticket(exchange.on(Input::RetryDue, || later(590)));
     assert_eq!(retry.target.model, "gpt-4.1");

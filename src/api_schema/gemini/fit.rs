@@ -99,17 +99,16 @@ fn fit_parameters(fit: &mut Fit<'_>, request: &Request<'_>, target: &Target<'_>)
     }
 }
 
-/// Returns true if a response to a call may hold media, as for Gemini 3 and later.
-pub(super) fn takes_media_in_results(target: &Target<'_>) -> bool {
-    !has_thinking_budget(target.model)
+/// Returns true if media of a result are sent in the response to the call, which may hold them for
+/// Gemini 3 and later, and not behind it.
+pub(super) fn stays_in_result(media: &MediaPart<'_>, target: &Target<'_>) -> bool {
+    !has_thinking_budget(target.model) && media.fits_in_result()
 }
 
 /// Returns true if media of a result are sent behind the result.
 fn move_media(messages: &[CheckedMessage<'_>], target: &Target<'_>) -> bool {
     let mut results = messages.iter().filter(|checked| checked.message.is_result());
-    let is_moved =
-        |media: &MediaPart<'_>| !takes_media_in_results(target) || !media.fits_in_result();
-    results.any(|checked| checked.media().any(is_moved))
+    results.any(|checked| checked.media().any(|media| !stays_in_result(media, target)))
 }
 
 /// Clamps a seed to Gemini's 32 bits. The low half of a longer seed is kept, so that different

@@ -6,7 +6,7 @@ use serde::de::IgnoredAny;
 
 use super::{
     conversation::CheckedMessage,
-    fit::takes_media_in_results,
+    fit::stays_in_result,
     media::MediaPart,
     request::RequestBuilder,
     turns::{self, TurnsWriter, USER},
@@ -92,8 +92,8 @@ impl<'q> RequestBuilder<'q> {
         contents: &mut ContentsBuilder<'q>,
         checked: &'q CheckedMessage<'q>,
     ) {
-        let has_parts = takes_media_in_results(&self.input.target);
-        let (parts, moved) = checked.media().partition(|media| has_parts && media.fits_in_result());
+        let target = &self.input.target;
+        let (parts, moved) = checked.media().partition(|media| stays_in_result(media, target));
         let texts: Vec<Text<'_>> = checked.texts().cloned().collect();
         let response = result_object(&texts);
         if let Some(call) = contents.pending.pair(&CallKey::of_result(checked.message)) {
